@@ -1,0 +1,68 @@
+"""The errors quietpixel raises: one base, its kinds, and "unknown name, did you mean".
+
+Each kind is also a built-in error, so that ordinary ``except ValueError`` code keeps working. A
+message is one sentence (what, why, what was given) and a remedy; the command line prints it and
+exits with code 2.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class QuietpixelError(Exception):
+    """Base of every error that quietpixel raises on purpose."""
+
+
+class ArgumentError(QuietpixelError, ValueError):
+    """An argument breaks its rule."""
+
+
+class ImageError(QuietpixelError, ValueError):
+    """An image has a shape, a type or values that cannot be used."""
+
+
+class UnknownNameError(QuietpixelError, LookupError):
+    """A name is not among the known ones."""
+
+
+class FileError(QuietpixelError, OSError):
+    """A file cannot be read or written."""
+
+
+class DataError(QuietpixelError, OSError):
+    """A data set is missing, damaged or empty."""
+
+
+class ModelError(QuietpixelError, ValueError):
+    """A model file is not one, or cannot do what was asked."""
+
+
+class TrainingError(QuietpixelError, RuntimeError):
+    """A training run cannot start, go on or be resumed."""
+
+
+class MissingDependencyError(QuietpixelError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """Return the error for a name that is not known, with the closest known name.
+
+    Parameters
+    ----------
+    kind
+        What the name stands for, such as ``"noise law"``.
+    name
+        What was given.
+    known
+        All names that would have been right.
+
+    Examples
+    --------
+    >>> print(unknown_name("noise law", "gausian", ["gaussian", "poisson"]))
+    Unknown noise law 'gausian': did you mean 'gaussian'? Known: gaussian, poisson.
+    """
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    hint = f": did you mean '{close[0]}'?" if close else "."
+    return UnknownNameError(f"Unknown {kind} '{name}'{hint} Known: {', '.join(names)}.")
