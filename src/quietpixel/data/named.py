@@ -1,0 +1,108 @@
+"""The data sets that have names, and the one way to load any of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from quietpixel.data.digits import load_digits
+from quietpixel.data.download import Progress
+from quietpixel.data.idx_set import IdxSet
+from quietpixel.data.split import Split, check_split_name
+from quietpixel.errors import unknown_name
+
+Loader = Callable[[str, Path | None, Progress | None], Split]
+"""Gives the part of a set that has a name; also takes the user's folder and the progress."""
+
+MNIST = IdxSet(
+    "mnist",
+    (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+)
+
+FASHION_MNIST = IdxSet(
+    "fashion-mnist",
+    (
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ),
+    {
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    },
+)
+
+LOADERS: dict[str, Loader] = {
+    "mnist": MNIST,
+    "fashion-mnist": FASHION_MNIST,
+    "digits": load_digits,
+}
+
+
+def load_split(
+    name: str,
+    split: str,
+    *,
+    data_dir: str | Path | None = None,
+    on_progress: Progress | None = None,
+) -> Split:
+    """Return one part of a named data set.
+
+    ``mnist`` and ``fashion-mnist``: the first 55,000 of the 60,000 training images are for
+    training, the last 5,000 for validation, and the 10,000 test images for test. ``digits``: 1,797
+    digits split by a fixed seed, in equal shares of each digit; needs no network.
+
+    Parameters
+    ----------
+    name
+        ``"mnist"``, ``"fashion-mnist"`` or ``"digits"``.
+    split
+        ``"train"``, ``"validation"`` or ``"test"``.
+    data_dir
+        A folder that holds the files of the set, looked in before the folder that
+        ``QUIETPIXEL_DATA`` names, the user's cache and the network.
+    on_progress
+        Called in a download with the file's name, the bytes that have come and all bytes (0 if not
+        known).
+
+    Returns
+    -------
+    Split with uint8 images of shape (N, 28, 28, 1) in [0, 255] and int64 labels of shape (N,).
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such set or no such split.
+    DataError
+        If a file is damaged, or missing and cannot be downloaded.
+    MissingDependencyError
+        If an optional package is needed and not installed.
+
+    Examples
+    --------
+    >>> load_split("digits", "test").images.shape
+    (299, 28, 28, 1)
+    """
+    check_split_name(split)
+    if name not in LOADERS:
+        raise unknown_name("data set", name, LOADERS)
+    return LOADERS[name](split, None if data_dir is None else Path(data_dir), on_progress)
+
+
+def named_sets() -> tuple[str, ...]:
+    """Return the names of the data sets that `load_split` knows.
+
+    Examples
+    --------
+    >>> named_sets()
+    ('mnist', 'fashion-mnist', 'digits')
+    """
+    return tuple(LOADERS)

@@ -1,0 +1,90 @@
+"""A part of a data set: images, and labels where there are any."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.errors import DataError, unknown_name
+
+SPLIT_NAMES = ("train", "validation", "test")
+"""The parts of every data set; a model never sees ``"test"`` before it is judged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One part of a data set, as it is stored.
+
+    Parameters
+    ----------
+    images
+        uint8 in [0, 255] or float32 in [0, 1], shape (N, height, width, channels), channels 1 or 3.
+        Kept as a read-only view.
+    labels
+        Integer array of shape (N,), or ``None`` for images without labels.
+    name
+        The data set, such as ``"mnist"``.
+    split
+        ``"train"``, ``"validation"`` or ``"test"``.
+
+    Raises
+    ------
+    DataError
+        If the shapes or the types are others.
+
+    Examples
+    --------
+    >>> part = Split(np.full((2, 28, 28, 1), 255, np.uint8), None, "white", "test")
+    >>> len(part), part.as_float().max()
+    (2, np.float32(1.0))
+    """
+
+    images: NDArray[Any]
+    labels: NDArray[Any] | None
+    name: str
+    split: str
+
+    def __post_init__(self) -> None:
+        check_split_name(self.split)
+        self._check_images()
+        self._check_labels()
+        object.__setattr__(self, "images", _read_only(self.images))
+        if self.labels is not None:
+            object.__setattr__(self, "labels", _read_only(self.labels))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def as_float(self) -> NDArray[np.float32]:
+        """Return the images as float32 of shape (N, height, width, channels) in [0, 1]."""
+        if self.images.dtype == np.uint8:
+            return self.images.astype(np.float32) / np.float32(255)
+        return self.images.astype(np.float32)
+
+    def _check_images(self) -> None:
+        shape, kind = self.images.shape, self.images.dtype
+        if len(shape) != 4 or shape[-1] not in (1, 3) or kind not in (np.uint8, np.float32):
+            raise DataError(
+                f"The images of '{self.name}' must be uint8 or float32 of shape (N, height, width, "
+                f"1 or 3); got {kind} of shape {shape}. Add the channel axis, or convert them."
+            )
+
+    def _check_labels(self) -> None:
+        if self.labels is not None and self.labels.shape != (len(self),):
+            raise DataError(
+                f"'{self.name}' must have one label for each image; got labels of shape "
+                f"{self.labels.shape} for {len(self)} images. Take both from the same set."
+            )
+
+
+def check_split_name(split: str) -> None:
+    """Raise `UnknownNameError` unless `split` is one of `SPLIT_NAMES`."""
+    if split not in SPLIT_NAMES:
+        raise unknown_name("split", split, SPLIT_NAMES)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
