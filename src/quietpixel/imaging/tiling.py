@@ -1,0 +1,266 @@
+"""Cuts a large image into overlapping tiles, so that tiled equals whole.
+
+What "whole" means here: the image is continued by reflection at the bottom and the right until
+the model's divisor divides its sides, then the model runs on it, then the rest is cut off. Tiles
+begin on multiples of the divisor and end exactly where that continued image ends, so the model
+meets the true border (and its own zero padding there) in a tile just as in the whole; only the
+sides inside the image get a margin. Every tile size thus gives the same result.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.errors import ArgumentError, ModelError
+
+Array = NDArray[Any]
+Function = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Span:
+    """What one tile reads and keeps along one side of the image, in pixels.
+
+    Parameters
+    ----------
+    start, stop
+        What it reads; `stop` may lie beyond the image, which reflection continues.
+    keep_start, keep_stop
+        What of it goes into the result; always inside the image.
+    """
+
+    start: int
+    stop: int
+    keep_start: int
+    keep_stop: int
+
+    @property
+    def inner(self) -> slice:
+        """What is kept, counted from the tile's own beginning."""
+        return slice(self.keep_start - self.start, self.keep_stop - self.start)
+
+    @property
+    def outer(self) -> slice:
+        """What is kept, counted from the image's beginning."""
+        return slice(self.keep_start, self.keep_stop)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One rectangle of an image: what a model reads, and what of its answer is kept."""
+
+    rows: Span
+    columns: Span
+
+    def read(self, image: Array) -> Array:
+        """Return the tile's pixels of `image` (H, W, ...), continued by reflection."""
+        part = _take(image, self.rows, axis=0)
+        return _take(part, self.columns, axis=1)
+
+    def write(self, target: Array, result: Array) -> None:
+        """Put what is kept of `result` into its place in `target`."""
+        target[self.rows.outer, self.columns.outer] = result[self.rows.inner, self.columns.inner]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How an image is cut: the tile's sides with their margins, for one halo and divisor.
+
+    Parameters
+    ----------
+    shape
+        (height, width) of the image in pixels.
+    tile
+        (height, width) that a tile reads at most, multiples of `divisor`.
+    halo
+        Pixels of surroundings that decide one pixel.
+    divisor
+        The model's sides must be multiples of this.
+
+    Examples
+    --------
+    >>> [tile.rows.outer for tile in Grid((10, 4), tile=(8, 4), halo=2).tiles()]
+    [slice(0, 6, None), slice(6, 10, None)]
+    """
+
+    shape: tuple[int, int]
+    tile: tuple[int, int]
+    halo: int
+    divisor: int = 1
+
+    def __post_init__(self) -> None:
+        for side, length in zip(self.tile, self.shape, strict=True):
+            _check_tile(side, length, self)
+
+    @property
+    def margin(self) -> int:
+        """The halo, rounded up to a multiple of the divisor."""
+        return round_up(self.halo, self.divisor)
+
+    def tiles(self) -> Iterator[Tile]:
+        """Yield the tiles row by row; together they keep each pixel once."""
+        rows, columns = (self._spans(axis) for axis in (0, 1))
+        return (Tile(row, column) for row in rows for column in columns)
+
+    def _spans(self, axis: int) -> list[Span]:
+        length = self.shape[axis]
+        end = round_up(length, self.divisor)
+        side, spans, kept = min(self.tile[axis], end), [], 0
+        for start in range(0, end, max(side - 2 * self.margin, 1)):
+            start = min(start, end - side)  # noqa: PLW2901 - the last tile ends at the border
+            stop = start + side
+            keep = length if stop == end else stop - self.margin
+            spans.append(Span(start, stop, kept, min(keep, length)))
+            kept = spans[-1].keep_stop
+            if kept == length:
+                break
+        return spans
+
+
+def plan_grid(shape: tuple[int, int], *, pixels: int, halo: int, divisor: int = 1) -> Grid:
+    """Return the cut of an image that computes the least with tiles of at most `pixels` pixels.
+
+    Parameters
+    ----------
+    shape
+        (height, width) of the image.
+    pixels
+        The most pixels that one tile may read; a model whose halo asks for more gets more.
+    halo, divisor
+        As the model's card says.
+    """
+    margin = round_up(halo, divisor)
+    least = 2 * margin + divisor
+    best: tuple[int, Grid] | None = None
+    for count in range(1, _count(shape[1], least, margin) + 1):
+        width = _side(shape[1], count, margin, divisor)
+        room = max(pixels // width // divisor * divisor, least)
+        rows = _count(shape[0], room, margin)
+        height = _side(shape[0], rows, margin, divisor)
+        too_large = height * width > pixels
+        cost = (too_large * 2**62) + rows * height * count * width
+        if best is None or cost < best[0]:
+            best = cost, Grid(shape, (height, width), halo, divisor)
+        if not too_large and width <= height:
+            break  # narrower tiles only add margins from here on
+    assert best is not None
+    return best[1]
+
+
+def apply_tiled(
+    function: Function,
+    image: Array,
+    *,
+    tile: int | tuple[int, int],
+    halo: int | None,
+    divisor: int = 1,
+) -> Array:
+    """Return ``function(image)`` computed tile by tile, the same as computed whole.
+
+    Parameters
+    ----------
+    function
+        Takes and returns arrays (h, w, C) of the same h and w.
+    image
+        (H, W, C), any size from 1x1.
+    tile
+        Side, or (height, width), that a tile reads, its margins included; a multiple of
+        `divisor`, above twice the halo.
+    halo
+        Pixels of surroundings that decide one pixel of the result.
+    divisor
+        `function` takes only sides that are multiples of this.
+
+    Raises
+    ------
+    ArgumentError
+        If `tile` breaks its rule.
+    ModelError
+        If `halo` is None: `function` looks at the whole image, tiles would not be the same.
+
+    Examples
+    --------
+    >>> image = np.arange(35.0).reshape(5, 7, 1)
+    >>> np.array_equal(apply_tiled(lambda part: 2 * part, image, tile=3, halo=1), 2 * image)
+    True
+    """
+    if halo is None:
+        raise ModelError(
+            "This model cannot be run in tiles because it looks at the whole image at once; "
+            "give it an image of its own size, or use a model whose card names a halo."
+        )
+    sides = (tile, tile) if isinstance(tile, int) else tile
+    return run_tiles(function, image, Grid((image.shape[0], image.shape[1]), sides, halo, divisor))
+
+
+def run_tiles(function: Function, image: Array, grid: Grid) -> Array:
+    """Return ``function(image)`` computed tile by tile over `grid`."""
+    target: Array | None = None
+    for tile in grid.tiles():
+        result = function(tile.read(image))
+        if target is None:
+            target = np.empty(image.shape[:2] + result.shape[2:], result.dtype)
+        tile.write(target, result)
+    assert target is not None
+    return target
+
+
+def round_up(length: int, divisor: int) -> int:
+    """Return the smallest multiple of `divisor` that is not below `length`."""
+    return -(-length // divisor) * divisor
+
+
+def reflect_indices(start: int, stop: int, length: int) -> NDArray[np.intp]:
+    """Return which of `length` pixels stand at places start to stop of the reflected image.
+
+    Examples
+    --------
+    >>> reflect_indices(-2, 6, 4).tolist(), reflect_indices(0, 3, 1).tolist()
+    ([2, 1, 0, 1, 2, 3, 2, 1], [0, 0, 0])
+    """
+    if length == 1:
+        return np.zeros(stop - start, np.intp)
+    period = 2 * (length - 1)
+    places = np.arange(start, stop) % period
+    return np.minimum(places, period - places)
+
+
+def _take(image: Array, span: Span, *, axis: int) -> Array:
+    length = image.shape[axis]
+    if span.stop <= length:
+        index = (slice(None),) * axis + (slice(span.start, span.stop),)
+        return image[index]
+    taken: Array = np.take(image, reflect_indices(span.start, span.stop, length), axis=axis)
+    return taken
+
+
+def _check_tile(side: int, length: int, grid: Grid) -> None:
+    least = 2 * grid.margin + grid.divisor
+    if side < 1 or side % grid.divisor:
+        raise ArgumentError(
+            f"`tile` must be a multiple of {grid.divisor} because the model takes only such "
+            f"sizes; got {side}. Try {max(round_up(side, grid.divisor), least)}."
+        )
+    if side < min(least, round_up(length, grid.divisor)):
+        raise ArgumentError(
+            f"`tile` must be at least {least} because the model needs {grid.margin} pixels of "
+            f"surroundings on each side; got {side}. Try {least}."
+        )
+
+
+def _count(length: int, side: int, margin: int) -> int:
+    """Return how many tiles of that side, margins included, cover the length."""
+    if length <= side:
+        return 1
+    return max(-(-(length - 2 * margin) // (side - 2 * margin)), 2)
+
+
+def _side(length: int, count: int, margin: int, divisor: int) -> int:
+    """Return the smallest side with which that many tiles cover the length."""
+    end = round_up(length, divisor)
+    if count == 1:
+        return end
+    return min(round_up(-(-(end - 2 * margin) // count), divisor) + 2 * margin, end)

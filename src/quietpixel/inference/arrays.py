@@ -1,0 +1,202 @@
+"""Turns arrays as people have them into model images, and the answers back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.errors import ArgumentError, ImageError
+
+Array = NDArray[Any]
+FloatArray = NDArray[np.float32]
+Range = tuple[float, float]
+
+INTEGERS = ("uint8", "uint16")
+FLOATS = ("float16", "float32", "float64")
+FULL_SCALES = (255, 1023, 4095, 16383, 65535)
+"""White in files of 8, 10, 12, 14 and 16 bits."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an array holds an image, found once and used for each of its tiles.
+
+    Parameters
+    ----------
+    dtype
+        The array's type.
+    colours
+        Number of colour channels, 1 or 3.
+    alpha
+        Whether one more channel, transparency, follows them.
+    range
+        The values that stand for black and white.
+    ceiling
+        The largest value that the type, or the bits in use, can hold.
+    """
+
+    dtype: np.dtype[Any]
+    colours: int
+    alpha: bool
+    range: Range
+    ceiling: float = np.inf
+
+    def to_model(self, part: Array) -> FloatArray:
+        """Return the colours of `part` (..., channels) as float32 in [0, 1]; a fresh array."""
+        low, high = self.range
+        if (low, high) == (0, 1):
+            return part[..., : self.colours].astype(np.float32)
+        wide = np.float64 if self.dtype == np.float64 else np.float32
+        image: FloatArray = part[..., : self.colours].astype(wide)
+        image -= low
+        image *= 1 / (high - low)
+        return image.astype(np.float32, copy=False)
+
+    def from_model(self, image: FloatArray) -> Array:
+        """Return `image` (..., colours) in the array's own type and range."""
+        low, high = self.range
+        values = image if (low, high) == (0, 1) else image * np.float32(high - low) + low
+        if self.dtype.kind == "u":
+            values = np.rint(np.clip(values, 0, self.ceiling))
+        elif self.dtype == np.float16:
+            values = np.clip(values, -self.ceiling, self.ceiling)
+        return values.astype(self.dtype)
+
+
+def read_layout(array: Array, range: Range | None = None) -> Layout:
+    """Return how `array` holds an image.
+
+    Parameters
+    ----------
+    array
+        uint8, uint16, float16, float32 or float64 of shape (H, W), (H, W, 1), (H, W, 2) gray
+        with alpha, (H, W, 3) RGB, or (H, W, 4) RGB with alpha.
+    range
+        The values that stand for black and white; None finds them (`find_range`).
+
+    Raises
+    ------
+    ImageError
+        If the type or the shape is none of these, the image has no pixel, or a value is not
+        finite.
+    ArgumentError
+        If `range` is not two growing numbers.
+    """
+    check_array(array)
+    channels = array.shape[2] if array.ndim == 3 else 1
+    alpha = channels in (2, 4)
+    if range is not None:
+        found, ceiling = check_range(range), type_ceiling(array.dtype)
+    else:
+        found = find_range(array)
+        ceiling = found[1] if array.dtype.kind == "u" else type_ceiling(array.dtype)
+    return Layout(array.dtype, channels - alpha, alpha, found, ceiling)
+
+
+def type_ceiling(dtype: np.dtype[Any]) -> float:
+    """Return the largest value that a type holds."""
+    return float(np.iinfo(dtype).max if dtype.kind == "u" else np.finfo(dtype).max)
+
+
+def find_range(array: Array) -> Range:
+    """Return the values that stand for black and white in an array.
+
+    Integers run from 0 to the full scale of their type, unless a uint16 image uses only its
+    lower 8, 10 or 12 bits. Floats run from 0 to 1, values somewhat beyond included; where they lie
+    far beyond (over 1 % beyond 8, or whole numbers above 2: counts), white is the full scale of 8
+    to 16 bits that holds the largest value, or that value itself.
+
+    Examples
+    --------
+    >>> find_range(np.array([[0, 4000]], np.uint16)), find_range(np.array([[0.0, 1.2]]))
+    ((0.0, 4095.0), (0.0, 1.0))
+    """
+    colours = array[..., :-1] if array.ndim == 3 and array.shape[2] in (2, 4) else array
+    largest, smallest = float(colours.max()), float(colours.min())
+    if array.dtype == np.uint8:
+        return 0.0, 255.0
+    if array.dtype == np.uint16:
+        return 0.0, next(float(s) for s in (255, 1023, 4095, 65535) if largest <= s)
+    if not _far_beyond(colours, smallest, largest):
+        return 0.0, 1.0
+    white = next((float(scale) for scale in FULL_SCALES if largest <= scale), largest)
+    return min(smallest, 0.0), white if largest > 2 else max(largest, 1.0)
+
+
+def check_range(range: Range) -> Range:
+    """Return `range` as two floats, or raise ArgumentError."""
+    try:
+        low, high = (float(value) for value in range)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ArgumentError(
+            "`range` must be two numbers, first what stands for black, then the larger one for "
+            f"white; got {range}. Try (0, 4095) for 12 bits."
+        )
+    return low, high
+
+
+def check_array(array: Array) -> None:
+    """Raise ImageError unless `array` is an image that can be denoised."""
+    if not isinstance(array, np.ndarray):
+        raise ImageError(
+            f"`image` must be a NumPy array; got {type(array).__name__}. Try numpy.asarray(image)."
+        )
+    _check_type(array)
+    _check_shape(array)
+    if array.size == 0:
+        raise ImageError(f"`image` must have at least one pixel; got shape {array.shape}.")
+    _check_finite(array)
+
+
+def _check_type(array: Array) -> None:
+    if array.dtype.name in INTEGERS + FLOATS and array.dtype.isnative:
+        return
+    raise ImageError(
+        f"`image` must hold {', '.join(INTEGERS + FLOATS[:-1])} or {FLOATS[-1]} because only "
+        f"these have a known black and white; got {array.dtype}. Try image.astype('float32') with "
+        "`range`."
+    )
+
+
+def _check_shape(array: Array) -> None:
+    if array.ndim == 2 or (array.ndim == 3 and 1 <= array.shape[2] <= 4):
+        return
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4):
+        remedy = "Its channels seem to come first; pass numpy.moveaxis(image, 0, -1)."
+    elif array.ndim == 3:
+        remedy = "Pass the pages of a stack one by one, or Denoiser.batch(images[..., None])."
+    elif array.ndim == 4:
+        remedy = "Pass several images of one size to Denoiser.batch."
+    else:
+        remedy = "Pass one image."
+    raise ImageError(
+        "`image` must have the shape (H, W), (H, W, 1), (H, W, 3), or with alpha (H, W, 2) or "
+        f"(H, W, 4); got {array.shape}. {remedy}"
+    )
+
+
+def _check_finite(array: Array) -> None:
+    if array.dtype.kind != "f":
+        return
+    with np.errstate(all="ignore"):
+        if np.isfinite(array.sum(dtype=np.float64)):  # no array of flags for the usual case
+            return
+    bad = ~np.isfinite(array)
+    if not bad.any():
+        return
+    place = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+    raise ImageError(
+        f"`image` must hold finite numbers; {int(bad.sum())} of its {array.size} values are not, "
+        f"the first at {place} is {array[place]}. Try numpy.nan_to_num(image)."
+    )
+
+
+def _far_beyond(colours: Array, smallest: float, largest: float) -> bool:
+    if smallest >= -1 and largest <= 2:
+        return False
+    sample = colours[:: max(colours.shape[0] // 1000, 1), :: max(colours.shape[1] // 1000, 1)]
+    outside = np.mean((sample > 8) | (sample < -8))
+    return bool(outside > 0.01 or np.array_equal(sample, np.rint(sample)))

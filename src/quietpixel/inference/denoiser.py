@@ -1,0 +1,167 @@
+"""Denoises arrays: the array becomes a model image, tile by tile, and comes back as it was."""
+
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.card import Card
+from quietpixel.imaging.strength import check_strength
+from quietpixel.inference.arrays import Layout, Range, read_layout, type_ceiling
+from quietpixel.inference.engine import Engine, open_engine
+from quietpixel.inference.level import Sigma, check_sigma, estimate_level, level_map
+from quietpixel.inference.limits import check_batch, parse_memory
+from quietpixel.inference.run import Run, choose_grid
+from quietpixel.inference.store import default_model, find_model
+
+Array = NDArray[Any]
+
+BYTES_PER_PIXEL = 2048
+"""What an engine takes for one pixel of a tile, by measurement on U-Nets of 32 filters."""
+
+
+class Denoiser:
+    """A model kept open, called on one image after the other.
+
+    Parameters
+    ----------
+    model
+        A name, a run folder or an .onnx file; None takes the bundled ``photo`` model, or
+        ``photo-gray`` for gray images.
+    engine
+        ``"openvino"`` or ``"onnxruntime"``.
+    precision
+        ``"auto"``, ``"f32"`` or ``"bf16"``; what ``auto`` chose is in `precision`.
+    threads
+        Number of threads, None for all cores.
+    memory
+        What a tile may take while it is computed, beside the image and its result: bytes, or
+        text such as ``"512MB"``.
+
+    Examples
+    --------
+    >>> denoiser = Denoiser("mnist-unet")  # doctest: +SKIP
+    >>> denoised = denoiser(noisy, strength=0.8)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        engine: str = "openvino",
+        precision: str = "auto",
+        threads: int | None = None,
+        memory: int | str = "512MB",
+    ) -> None:
+        self._open = partial(open_engine, name=engine, precision=precision, threads=threads)
+        self._engines: dict[Path, Engine] = {}
+        self._lock = threading.Lock()
+        self._pixels = max(parse_memory(memory) // BYTES_PER_PIXEL, 1)
+        self._model = None if model is None else find_model(model)
+        if model is not None:
+            self._engine(3)  # a wrong model or option is told here, not at the first image
+
+    @property
+    def card(self) -> Card:
+        """The card of the model; of the one for RGB images where the choice is left open."""
+        return self._engine(3).card
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic in use: ``"f32"`` or ``"bf16"``."""
+        return self._engine(3).precision
+
+    def __call__(
+        self,
+        image: Array,
+        *,
+        sigma: Sigma = "auto",
+        strength: float = 1.0,
+        range: Range | None = None,
+    ) -> Array:
+        """Return `image` without its noise, in the same type and shape; `image` is left alone.
+
+        Parameters
+        ----------
+        image
+            uint8, uint16 or float, (H, W), (H, W, 1) or (H, W, 3); with alpha (H, W, 2) or
+            (H, W, 4).
+        sigma
+            Noise level on the [0, 1] scale, for models that take it: a number, an array (H, W),
+            or ``"auto"`` to estimate it.
+        strength
+            1 denoises fully, less gives luminance texture back, 0 returns the input's values.
+        range
+            The values that stand for black and white; None finds them (`find_range`).
+
+        Raises
+        ------
+        ImageError
+            If the image cannot be used, or has another size than the model's only one.
+        ArgumentError
+            If another argument breaks its rule.
+        """
+        layout = read_layout(image, range)
+        stack = _with_channels(image)[:, :, np.newaxis]
+        return self._denoise(stack, layout, sigma, strength).reshape(image.shape)
+
+    def batch(
+        self,
+        images: Array,
+        *,
+        sigma: Sigma = "auto",
+        strength: float = 1.0,
+        range: Range | None = None,
+    ) -> Array:
+        """Return a stack of images of one size without their noise, in the same type and shape.
+
+        Parameters
+        ----------
+        images
+            uint8, uint16 or float, (N, H, W, 1) or (N, H, W, 3).
+        sigma, strength
+            As for one image; ``"auto"`` estimates each image.
+        range
+            As for one image; left out, floats are taken as [0, 1] and integers as the full scale
+            of their type, whatever the values are.
+        """
+        check_batch(images)
+        white = type_ceiling(images.dtype) if images.dtype.kind == "u" else 1.0
+        layout = read_layout(images[0], range or (0.0, white))
+        result = np.empty_like(images)
+        step = max(self._pixels // (images.shape[1] * images.shape[2]), 1)
+        for start in np.arange(0, len(images), step):
+            part = np.moveaxis(images[start : start + step], 0, 2)
+            done = self._denoise(part, layout, sigma, strength)
+            result[start : start + step] = np.moveaxis(done, 2, 0)
+        return result
+
+    def estimate_sigma(self, image: Array, *, range: Range | None = None) -> float:
+        """Return the noise level of `image` on the [0, 1] scale, as ``sigma="auto"`` finds it."""
+        layout = read_layout(image, range)
+        return estimate_level(layout, _with_channels(image))
+
+    def _denoise(self, stack: Array, layout: Layout, sigma: Sigma, strength: float) -> Array:
+        """Denoise images of one size, (H, W, N, channels)."""
+        check_strength(strength)
+        engine = self._engine(layout.colours)
+        check_sigma(sigma, engine.card, stack.shape[:2])
+        grid = choose_grid(engine.card, stack.shape[:2], self._pixels // stack.shape[2])
+        if strength == 0:
+            return stack.copy()
+        level = level_map(sigma, layout, stack) if engine.card.sigma_input else None
+        return Run(engine, layout, level, strength).over(stack, grid)
+
+    def _engine(self, channels: int) -> Engine:
+        path = self._model or default_model(channels)
+        with self._lock:
+            if path not in self._engines:
+                self._engines[path] = self._open(path)
+            return self._engines[path]
+
+
+def _with_channels(image: Array) -> Array:
+    return image if image.ndim == 3 else image[..., np.newaxis]

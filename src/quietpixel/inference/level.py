@@ -1,0 +1,65 @@
+"""The noise level that a model is told: given, or estimated from the image."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.card import Card
+from quietpixel.errors import ArgumentError
+from quietpixel.imaging.estimate import estimate_sigma
+from quietpixel.inference.arrays import Layout
+
+Array = NDArray[Any]
+FloatArray = NDArray[np.float32]
+Sigma = float | str | Array
+
+_CELL, _CELLS = 256, 4
+"""The estimate looks at no more than 4x4 squares of 256 pixels, spread over the image."""
+
+
+def check_sigma(sigma: Sigma, card: Card, shape: tuple[int, int]) -> None:
+    """Raise ArgumentError unless `sigma` fits the model and the image."""
+    if isinstance(sigma, str) and sigma == "auto":
+        return
+    if not card.sigma_input:
+        raise ArgumentError(
+            f"`sigma` cannot be given because the model '{card.name}' does not take a noise level; "
+            "leave it out, or use a model whose card says sigma_input."
+        )
+    try:
+        level = np.asarray(sigma, np.float32)
+    except (TypeError, ValueError):
+        level = np.array(np.nan, np.float32)
+    if level.shape not in ((), shape) or not (np.isfinite(level) & (level >= 0)).all():
+        got = f"an array of shape {level.shape}" if level.ndim else repr(sigma)
+        raise ArgumentError(
+            "`sigma` must be 'auto', a number of 0 or more on the [0, 1] scale, or an array of "
+            f"such numbers of shape {shape}, because it is the noise of the image; got {got}. "
+            "Try 25/255."
+        )
+
+
+def level_map(sigma: Sigma, layout: Layout, stack: Array) -> FloatArray:
+    """Return the noise level of each pixel, (H, W, N), for images (H, W, N, channels)."""
+    if isinstance(sigma, str):
+        level = np.array([estimate_level(layout, stack[:, :, i]) for i in range(stack.shape[2])])
+    else:
+        level = np.asarray(sigma)
+        level = level[..., np.newaxis] if level.ndim else level
+    return np.broadcast_to(level.astype(np.float32), stack.shape[:3])
+
+
+def estimate_level(layout: Layout, pixels: Array) -> float:
+    """Return the estimated noise level of an array (H, W, channels), on the [0, 1] scale."""
+    rows, columns = (_sample(length) for length in pixels.shape[:2])
+    image = layout.to_model(pixels[rows][:, columns])
+    return estimate_sigma(image)
+
+
+def _sample(length: int) -> NDArray[np.intp]:
+    """Return the places looked at along one side: all, or runs of neighbours."""
+    if length <= _CELL * _CELLS:
+        return np.arange(length)
+    starts = np.linspace(0, length - _CELL, _CELLS).astype(np.intp)
+    return (starts[:, np.newaxis] + np.arange(_CELL)).ravel()

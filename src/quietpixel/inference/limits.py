@@ -1,0 +1,46 @@
+"""Checks at the door of the denoiser: the memory it may take, the stacks it is given."""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from quietpixel.errors import ArgumentError, ImageError
+from quietpixel.inference.arrays import check_array
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+def parse_memory(memory: int | str) -> int:
+    """Return a size of memory in bytes.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no positive size.
+
+    Examples
+    --------
+    >>> parse_memory("1GB"), parse_memory("512 MB"), parse_memory(1000)
+    (1073741824, 536870912, 1000)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMG]?)(?:i?B)?\s*", str(memory), re.IGNORECASE)
+    size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if size < 1:
+        raise ArgumentError(
+            f"`memory` must be a size above 0 because tiles need room; got {memory!r}. Try '1GB'."
+        )
+    return size
+
+
+def check_batch(images: Any) -> None:
+    """Raise ImageError unless `images` is a stack (N, H, W, 1 or 3) of usable images."""
+    shape = getattr(images, "shape", type(images).__name__)
+    if not isinstance(images, np.ndarray) or images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise ImageError(
+            f"`images` must be an array (N, H, W, 1) or (N, H, W, 3); got {shape}. Pass "
+            "images[..., None] for gray images, or one image to the denoiser itself."
+        )
+    if images.size == 0:
+        raise ImageError(f"`images` must hold at least one pixel; got shape {shape}.")
+    check_array(images.reshape(-1, *images.shape[2:]))

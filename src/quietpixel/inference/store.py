@@ -1,0 +1,100 @@
+"""Finds models: bundled ones, the user's own folder, run folders and files."""
+
+from pathlib import Path
+
+from platformdirs import user_cache_path, user_data_path
+
+from quietpixel.errors import ModelError, UnknownNameError, unknown_name
+
+BUNDLED = Path(__file__).parent.parent / "weights"
+MODEL_FILE = "model.onnx"
+
+
+def user_models_folder() -> Path:
+    """Return the folder in which a user's own models have names (``NAME.onnx``)."""
+    return user_data_path("quietpixel", appauthor=False) / "models"
+
+
+def compiled_models_folder() -> Path:
+    """Return the folder in which engines keep compiled models between runs."""
+    return user_cache_path("quietpixel", appauthor=False) / "compiled"
+
+
+def bundled_models() -> dict[str, Path]:
+    """Return the models that come with quietpixel, by name."""
+    return _models_in(BUNDLED)
+
+
+def known_models() -> dict[str, Path]:
+    """Return the bundled models and the user's own, by name; the user's own come first."""
+    return bundled_models() | _models_in(user_models_folder())
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """Return the ONNX file that a name, a run folder or a path stands for.
+
+    Parameters
+    ----------
+    name_or_path
+        A bundled name, a name in the user's models folder, a run folder that holds
+        ``model.onnx``, or an ``.onnx`` file.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is neither a known name nor an existing path.
+    ModelError
+        If it is a folder without a model, or a path that does not exist.
+    """
+    known = known_models()
+    if str(name_or_path) in known:
+        return known[str(name_or_path)]
+    path = Path(name_or_path)
+    if path.is_dir():
+        return _model_of_run(path)
+    if path.exists():
+        return path
+    raise _not_found(name_or_path, known)
+
+
+def default_model(channels: int) -> Path:
+    """Return the bundled model for images of this many channels: ``photo`` or ``photo-gray``.
+
+    Raises
+    ------
+    ModelError
+        If this installation carries neither.
+    """
+    known = known_models()
+    wanted = ("photo-gray", "photo") if channels == 1 else ("photo", "photo-gray")
+    for name in wanted:
+        if name in known:
+            return known[name]
+    raise ModelError(
+        f"No `model` was given and this installation carries none of the default models "
+        f"({' and '.join(wanted)}); pass `model=`, one of: {', '.join(sorted(known)) or 'a file'}."
+    )
+
+
+def _models_in(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+
+
+def _model_of_run(folder: Path) -> Path:
+    path = folder / MODEL_FILE
+    if not path.exists():
+        raise ModelError(
+            f"The folder '{folder}' holds no {MODEL_FILE}; pass the run folder of a training that "
+            "reached its end, or an .onnx file."
+        )
+    return path
+
+
+def _not_found(name_or_path: str | Path, known: dict[str, Path]) -> UnknownNameError | ModelError:
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or "/" in text or "\\" in text or text.endswith(".onnx"):
+        return ModelError(
+            f"The model file '{text}' does not exist; pass an .onnx file, a run folder or a name: "
+            f"{', '.join(sorted(known)) or '(none is bundled)'}."
+        )
+    return unknown_name("model", text, known)
