@@ -1,0 +1,69 @@
+"""quietpixel takes the noise out of images with denoising autoencoders.
+
+Every public name is loaded when it is first used, so that ``import quietpixel`` stays cheap and
+denoising never loads what only training needs.
+
+Examples
+--------
+>>> import quietpixel
+>>> str(quietpixel.parse_noise("gaussian:0.5"))
+'gaussian:0.5'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quietpixel.api import evaluate as evaluate
+    from quietpixel.api import train as train
+    from quietpixel.card import Card as Card
+    from quietpixel.errors import QuietpixelError as QuietpixelError
+    from quietpixel.imaging.noise import parse_noise as parse_noise
+    from quietpixel.inference.denoiser import Denoiser as Denoiser
+    from quietpixel.inference.denoiser import denoise as denoise
+    from quietpixel.inference.engine import read_card as read_card
+    from quietpixel.training.recipe import Recipe as Recipe
+
+    __version__: str
+
+__all__ = [
+    "Card",
+    "Denoiser",
+    "QuietpixelError",
+    "Recipe",
+    "__version__",
+    "denoise",
+    "evaluate",
+    "parse_noise",
+    "read_card",
+    "train",
+]
+
+_HOME = {
+    "Card": "quietpixel.card",
+    "Denoiser": "quietpixel.inference.denoiser",
+    "QuietpixelError": "quietpixel.errors",
+    "Recipe": "quietpixel.training.recipe",
+    "denoise": "quietpixel.inference.denoiser",
+    "evaluate": "quietpixel.api",
+    "parse_noise": "quietpixel.imaging.noise",
+    "read_card": "quietpixel.inference.engine",
+    "train": "quietpixel.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module, once."""
+    if name == "__version__":
+        value: Any = import_module("importlib.metadata").version("quietpixel")
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module 'quietpixel' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,156 @@
+"""The walls of the house: which part may import which, and what importing costs.
+
+ARCHITECTURE.md says why each wall stands.
+"""
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import quietpixel
+
+SOURCE = Path(quietpixel.__file__).parent
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+LEVELS = [
+    {"errors"},
+    {"imaging", "card"},
+    {"data", "models", "files"},
+    {"training", "inference", "evaluation"},
+    {"api"},
+    {"quietpixel"},
+    {"cluster"},
+    {"cli", "web"},
+]
+"""From the ground up; ``quietpixel`` stands for the package's own list of public names."""
+
+LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
+TRAINING_LIBRARIES = {"keras", "tensorflow", "tf2onnx", "jax", "torch"}
+MAY_TRAIN = ("models/", "training/", "data/batches.py")
+NEVER_ON_IMPORT = ["keras", "tensorflow", "openvino", "dask", "pyvips", "numpy", "rich", "click"]
+PUBLIC = [
+    "Card",
+    "Denoiser",
+    "QuietpixelError",
+    "Recipe",
+    "__version__",
+    "denoise",
+    "evaluate",
+    "parse_noise",
+    "read_card",
+    "train",
+]
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
+
+
+def part_of(path: Path) -> str:
+    top = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    return "quietpixel" if top == "__init__" else top
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Yield the absolute dotted name of everything that the file imports, wherever in it."""
+    package = ["quietpixel", *path.relative_to(SOURCE).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def imported_parts(path: Path) -> Iterator[str]:
+    for name in imported_names(path):
+        top, _, rest = name.partition(".")
+        if top == "quietpixel":
+            first = rest.partition(".")[0]
+            yield first if first in LEVEL else "quietpixel"
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
+    return {name.partition(".")[0] for name in json.loads(run_python(code).splitlines()[-1])}
+
+
+def fastest(code: str) -> float:
+    def once() -> float:
+        start = time.perf_counter()
+        run_python(code)
+        return time.perf_counter() - start
+
+    return min(once() for _ in range(5))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_every_part_stands_on_a_level(path: Path) -> None:
+    assert part_of(path) in LEVEL, f"Say in LEVELS on which level '{part_of(path)}' stands."
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_imports_go_down_only(path: Path) -> None:
+    part = part_of(path)
+    wrong = [to for to in imported_parts(path) if to != part and LEVEL[to] >= LEVEL[part]]
+    assert not wrong, f"{relative(path)} is in '{part}' and may not import {wrong}."
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_keras_stays_where_models_are_made_and_trained(path: Path) -> None:
+    tops = {name.partition(".")[0] for name in imported_names(path)}
+    allowed = relative(path).startswith(MAY_TRAIN)
+    assert allowed or not tops & TRAINING_LIBRARIES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_files_stay_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 300
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    assert not loaded_after("import quietpixel") & set(NEVER_ON_IMPORT)
+
+
+def test_importing_is_cheap() -> None:
+    assert fastest("import quietpixel") - fastest("pass") < 0.2
+
+
+def test_denoising_loads_no_training_library() -> None:
+    loaded = loaded_after("import quietpixel; quietpixel.denoise, quietpixel.Denoiser")
+    assert not loaded & {*TRAINING_LIBRARIES, "skimage", "sklearn", "matplotlib", "onnx", "dask"}
+
+
+def test_the_public_names_are_the_written_ones() -> None:
+    assert quietpixel.__all__ == PUBLIC
+    assert set(PUBLIC) <= set(dir(quietpixel))
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "__version__"])
+def test_every_public_name_says_what_it_is(name: str) -> None:
+    documentation = inspect.getdoc(getattr(quietpixel, name))
+    assert documentation is not None
+    assert len(documentation) > 20
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert quietpixel.__version__.count(".") == 2
+
+
+def test_an_unknown_attribute_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'denoize'"):
+        _ = quietpixel.denoize
