@@ -1,0 +1,91 @@
+"""The denoising autoencoder with a dense code: everything it keeps of an image is 16 numbers."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from quietpixel.errors import ArgumentError
+
+CODE = "code"
+"""The name of the layer whose output is the code."""
+
+
+def build_bottleneck(
+    *,
+    channels: int = 1,
+    size: int = 28,
+    filters: Sequence[int] = (32, 64),
+    code: int = 16,
+    dropout: float = 0.1,
+) -> keras.Model:
+    """Return the convolutional autoencoder with a dense code.
+
+    The encoder has two convolutions with ReLU and stride 2, dropout, and a dense code; the decoder
+    a dense layer, two transposed convolutions with ReLU and stride 2, and a sigmoid output.
+    `encoder` and `decoder` give its two halves.
+
+    Parameters
+    ----------
+    channels
+        1 (gray) or 3 (RGB).
+    size
+        Height and width of the images in pixels, a multiple of 4.
+    filters
+        Filters of the two convolutions.
+    code
+        Length of the code.
+    dropout
+        Share of the features hidden from the code in training, in [0, 1).
+
+    Raises
+    ------
+    ArgumentError
+        If a parameter breaks its rule.
+
+    References
+    ----------
+    P. Vincent et al., "Extracting and composing robust features with denoising autoencoders",
+    ICML 2008.
+    """
+    _check(size, filters, code, dropout)
+    inner = (size // 4, size // 4, filters[1])
+    image = keras.Input((size, size, channels), name="image")
+    x = layers.Conv2D(filters[0], 3, strides=2, padding="same", activation="relu")(image)
+    x = layers.Conv2D(filters[1], 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Flatten()(layers.Dropout(dropout)(x))
+    x = layers.Dense(code, name=CODE)(x)
+    x = layers.Reshape(inner)(layers.Dense(math.prod(inner))(x))
+    x = layers.Conv2DTranspose(filters[1], 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2DTranspose(filters[0], 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(channels, 3, padding="same", activation="sigmoid", dtype="float32")(x)
+    return keras.Model(image, x, name="bottleneck")
+
+
+def encoder(model: keras.Model) -> keras.Model:
+    """Return the half of a bottleneck `model` that maps images to codes, (N, code) float32."""
+    return keras.Model(model.input, model.get_layer(CODE).output, name="encoder")
+
+
+def decoder(model: keras.Model) -> keras.Model:
+    """Return the half of a bottleneck `model` that maps codes to images in [0, 1]."""
+    return keras.Model(model.get_layer(CODE).output, model.output, name="decoder")
+
+
+def _check(size: int, filters: Sequence[int], code: int, dropout: float) -> None:
+    if size < 4 or size % 4:
+        raise ArgumentError(
+            "`size` must be a multiple of 4 because the bottleneck halves the image twice; "
+            f"got {size}. Try {max(4, round(size / 4) * 4)}."
+        )
+    if len(filters) != 2 or min(filters) < 1:
+        raise ArgumentError(
+            f"`filters` must be two numbers of at least 1, one a convolution; got {tuple(filters)}."
+        )
+    if code < 1:
+        raise ArgumentError(f"`code` must be at least 1 because it is a length; got {code}.")
+    if not 0 <= dropout < 1:
+        raise ArgumentError(
+            f"`dropout` must lie in [0, 1) because it is a share of the features; got {dropout}."
+        )

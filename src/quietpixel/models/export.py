@@ -1,0 +1,66 @@
+"""Keras model -> ONNX file with its card inside, checked against Keras."""
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+
+from quietpixel.card import METADATA_KEY, Card
+from quietpixel.errors import ModelError
+
+TOLERANCE = 1e-4
+
+
+def export_onnx(model: keras.Model, path: Path, card: Card) -> None:
+    """Write `model` to `path` as ONNX with `card` in its metadata.
+
+    The file appears under its name only when it is whole. Weights are float32, whatever precision
+    the model was trained in.
+    """
+    portable = _as_float32(model)
+    partial = path.with_name(f".{path.name}.partial.onnx")
+    try:
+        portable.export(partial, format="onnx", verbose=False)
+        graph = onnx.load(partial)
+        onnx.helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
+        graph.producer_name = "quietpixel"
+        onnx.save(graph, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_parity(model: keras.Model, denoised: np.ndarray, noisy: np.ndarray) -> float:
+    """Return the largest difference between what Keras and the exported file make of `noisy`.
+
+    Raises
+    ------
+    ModelError
+        If it exceeds 1e-4 in float32.
+    """
+    expected = keras.ops.convert_to_numpy(_as_float32(model)(noisy, training=False))
+    difference = float(np.abs(expected - denoised).max())
+    if not difference <= TOLERANCE:
+        raise ModelError(
+            f"The exported model differs from Keras by up to {difference:.2g}, more than "
+            f"{TOLERANCE:g}; please report this with the versions in environment.json."
+        )
+    return difference
+
+
+def _as_float32(model: keras.Model) -> keras.Model:
+    if model.dtype_policy.name == "float32" and all(
+        layer.dtype_policy.name == "float32" for layer in model.layers
+    ):
+        return model
+
+    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        config["dtype"] = "float32"
+        return type(layer).from_config(config)
+
+    portable = keras.models.clone_model(model, clone_function=copy)
+    portable.set_weights(model.get_weights())
+    return portable

@@ -1,0 +1,180 @@
+"""What happens between the steps of a run: progress, checkpoints, the check for NaN."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from quietpixel.errors import TrainingError
+from quietpixel.training.run_folder import RunFolder
+
+PLATEAU_STATE = ("best", "wait", "cooldown_counter")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    Parameters
+    ----------
+    epoch, epochs, step, steps
+        Counted from 1.
+    images_per_second, seconds_left
+        Rate so far in this session and what is left of the whole run at that rate.
+    loss, validation_loss
+        Of the epoch so far, and of the last whole epoch (``None`` in the first).
+    message
+        A sentence to show once, else empty.
+    """
+
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int = 0
+    images_per_second: float = 0.0
+    seconds_left: float = 0.0
+    loss: float = math.nan
+    validation_loss: float | None = None
+    message: str = ""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
+    """Calls `on_progress` after each step."""
+
+    def __init__(self, on_progress: OnProgress, *, epochs: int, batch: int, first: int) -> None:
+        super().__init__()
+        self.on_progress, self.epochs, self.batch, self.epoch = on_progress, epochs, batch, first
+        self.done, self.started, self.validation_loss = 0, 0.0, None
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Note the epoch."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Report the step."""
+        self.done += 1
+        steps = self.params["steps"]
+        rate = self.done / (time.perf_counter() - self.started)
+        left = (self.epochs - self.epoch) * steps - (batch + 1)
+        self.on_progress(
+            Progress(
+                epoch=self.epoch + 1,
+                epochs=self.epochs,
+                step=batch + 1,
+                steps=steps,
+                images_per_second=rate * self.batch,
+                seconds_left=left / rate,
+                loss=float((logs or {}).get("loss", math.nan)),
+                validation_loss=self.validation_loss,
+            )
+        )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Keep the validation error for the next reports."""
+        self.validation_loss = (logs or {}).get("val_loss")
+
+
+class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
+    """Raises a `TrainingError` when the loss is no finite number."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Check the loss."""
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The loss became {loss} at step {batch + 1}; the last good model was kept. "
+                "Lower the learning rate, or look for images with NaN."
+            )
+
+
+class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the whole state of the run after each epoch, and the best weights so far.
+
+    It must stand before `SwapEMAWeights` in the list of callbacks, so that it sees the averaged
+    weights when validation ends.
+    """
+
+    def __init__(self, folder: RunFolder, plateau: keras.callbacks.Callback | None) -> None:
+        super().__init__()
+        self.folder, self.plateau = folder, plateau
+        self.rows: list[dict[str, Any]] = []
+        self.best, self.best_loss = None, math.inf
+        self.judged: list[np.ndarray] = []
+        self.started = 0.0
+
+    @property
+    def next_epoch(self) -> int:
+        """The epoch the run goes on with."""
+        return len(self.rows)
+
+    def restore(self, model: keras.Model) -> None:
+        """Put the state of the folder's checkpoint, if there is one, into the compiled `model`."""
+        arrays = self.folder.read_checkpoint()
+        if not arrays:
+            return
+        model.optimizer.build(model.trainable_variables)
+        for kind, variables in _state(model).items():
+            for i, variable in enumerate(variables):
+                variable.assign(arrays[f"{kind}-{i}"])
+        self.best = [arrays[f"best-{i}"] for i in range(len(model.weights))]
+        notes = json.loads(str(arrays["notes"]))
+        self.rows, self.best_loss = notes["rows"], notes["best_loss"]
+        self._plateau_state = notes["plateau"]
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Give ReduceLROnPlateau back what it knew."""
+        for name, value in getattr(self, "_plateau_state", {}).items():
+            setattr(self.plateau, name, value)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start the clock of the epoch."""
+        self.started = time.perf_counter()
+
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
+        """Take the weights that were judged, averaged or not."""
+        self.judged = self.model.get_weights()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Write history and checkpoint."""
+        logs = logs or {}
+        if logs["val_loss"] < self.best_loss:
+            self.best, self.best_loss = self.judged, float(logs["val_loss"])
+        self.rows.append(self._row(epoch, logs))
+        self.folder.write_history(self.rows)
+        self.folder.write_checkpoint(self._arrays())
+
+    def _row(self, epoch: int, logs: dict[str, float]) -> dict[str, Any]:
+        return {
+            "epoch": epoch + 1,
+            "loss": float(logs["loss"]),
+            "validation_loss": float(logs["val_loss"]),
+            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "seconds": round(time.perf_counter() - self.started, 3),
+        }
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        arrays = {
+            f"{kind}-{i}": keras.ops.convert_to_numpy(variable)
+            for kind, variables in _state(self.model).items()
+            for i, variable in enumerate(variables)
+        }
+        arrays |= {f"best-{i}": weight for i, weight in enumerate(self.best or [])}
+        plateau = {n: float(getattr(self.plateau, n)) for n in PLATEAU_STATE if self.plateau}
+        notes = {"rows": self.rows, "best_loss": self.best_loss, "plateau": plateau}
+        return arrays | {"notes": np.array(json.dumps(notes))}
+
+
+def _state(model: keras.Model) -> dict[str, list[keras.Variable]]:
+    return {"model": model.variables, "optimizer": model.optimizer.variables}

@@ -1,0 +1,139 @@
+"""The recipe: everything that decides how a training run goes, frozen."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from quietpixel.errors import ArgumentError, TrainingError, unknown_name
+from quietpixel.imaging.noise import parse_noise
+
+CHOICES = {
+    "optimizer": ("adam", "muon"),
+    "loss": ("mean_squared_error", "mean_absolute_error"),
+    "schedule": ("plateau", "cosine", "constant"),
+    "precision": ("auto", "float32", "mixed_bfloat16"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one run goes; the same recipe on the same machine gives the same weights.
+
+    Parameters
+    ----------
+    data
+        A named set, such as ``"mnist"``.
+    noise
+        The noise law as text.
+    model, options
+        The registered model and what its builder takes.
+    optimizer
+        ``"adam"`` or ``"muon"``.
+    learning_rate
+        The highest learning rate.
+    loss
+        ``"mean_squared_error"`` or ``"mean_absolute_error"``.
+    schedule
+        ``"plateau"`` (ReduceLROnPlateau on the validation error), ``"cosine"`` (warm-up, then a
+        cosine to zero) or ``"constant"``.
+    warmup
+        Epochs of warm-up of the cosine schedule.
+    averaging
+        Momentum of the averaged weights, 0 for none.
+    fresh_noise
+        Whether the noise is drawn anew in each epoch.
+    epochs, batch, seed
+        Passes over the data, images in a step, and the number that decides all randomness.
+    precision
+        ``"auto"`` (bfloat16 where the processor computes in it, else float32), or one of the two.
+
+    Examples
+    --------
+    >>> recipe = named_recipe("classic", data="digits", epochs=3)
+    >>> recipe.schedule, recipe.fresh_noise, recipe.epochs
+    ('plateau', False, 3)
+    """
+
+    name: str = "tuned"
+    data: str = "digits"
+    noise: str = "gaussian:0.5"
+    model: str = "bottleneck"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    optimizer: str = "adam"
+    learning_rate: float = 2e-3
+    loss: str = "mean_squared_error"
+    schedule: str = "cosine"
+    warmup: float = 0.5
+    averaging: float = 0.0
+    fresh_noise: bool = True
+    epochs: int = 20
+    batch: int = 128
+    seed: int = 0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        parse_noise(self.noise)
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
+        self._require("epochs", self.epochs >= 1, "be at least 1")
+        self._require("batch", self.batch >= 1, "be at least 1")
+        self._require("seed", self.seed >= 0, "be at least 0")
+        self._require("learning_rate", self.learning_rate > 0, "be more than 0")
+        self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
+
+    def _require(self, name: str, holds: bool, rule: str) -> None:
+        if not holds:
+            raise ArgumentError(f"`{name}` must {rule}; got {getattr(self, name)}.")
+
+    def to_json(self) -> str:
+        """Return the recipe as JSON."""
+        return json.dumps({**asdict(self), "options": dict(self.options)}, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        """Return the recipe that `text` describes.
+
+        Raises
+        ------
+        TrainingError
+            If it is none.
+        """
+        try:
+            values = json.loads(text)
+            known = {f.name for f in fields(cls)}
+            return cls(**{name: value for name, value in values.items() if name in known})
+        except (AttributeError, TypeError, ValueError) as error:
+            raise TrainingError(f"The recipe of this run cannot be read: {error}.") from error
+
+
+RECIPES: dict[str, Recipe] = {
+    "classic": Recipe(
+        name="classic",
+        learning_rate=1e-3,
+        schedule="plateau",
+        fresh_noise=False,
+        epochs=40,
+        precision="float32",
+    ),
+    "tuned": Recipe(name="tuned"),
+}
+"""The recipes by name."""
+
+
+def named_recipe(name: str, **changes: Any) -> Recipe:
+    """Return the recipe `name` with some of its fields changed; ``None`` changes nothing.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no recipe or no field of that name.
+    """
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    known = [f.name for f in fields(Recipe)]
+    for change in changes:
+        if change not in known:
+            raise unknown_name("recipe field", change, known)
+    return replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})
