@@ -44,7 +44,7 @@ def test_the_argument_comes_before_the_environment(make_set, fill_folder, tmp_pa
     monkeypatch.setenv("QUIETPIXEL_DATA", str(tmp_path / "bad"))
     assert len(make_set()("test", good, None)) == 4
     monkeypatch.setenv("QUIETPIXEL_DATA", str(good))
-    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte' is empty"):
+    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte', wanted for 'tiny', is empty"):
         make_set()("test", tmp_path / "bad", None)
 
 

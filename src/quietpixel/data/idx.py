@@ -33,7 +33,7 @@ class IdxError(ValueError):
     """What is wrong with one IDX file, as words that follow its name."""
 
 
-def read_idx(path: Path, *, md5: str | None = None) -> NDArray[np.uint8]:
+def read_idx(path: Path, *, md5: str | None = None, name: str = "") -> NDArray[np.uint8]:
     """Return the array that an IDX file holds.
 
     Parameters
@@ -42,6 +42,8 @@ def read_idx(path: Path, *, md5: str | None = None) -> NDArray[np.uint8]:
         The file, plain or packed with gzip.
     md5
         The MD5 sum that its uncompressed content must have; ``None`` to take any.
+    name
+        The data set that it should belong to, for the message.
 
     Returns
     -------
@@ -56,7 +58,8 @@ def read_idx(path: Path, *, md5: str | None = None) -> NDArray[np.uint8]:
     try:
         return decode_idx(path, md5=md5)
     except IdxError as fault:
-        raise DataError(f"'{path}' {fault}. {THREE_WAYS}") from fault
+        wanted = f", wanted for '{name}'," if name else ""
+        raise DataError(f"'{path}'{wanted} {fault}. {THREE_WAYS}") from fault
 
 
 def decode_idx(path: Path, *, md5: str | None = None) -> NDArray[np.uint8]:

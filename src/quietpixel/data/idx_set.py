@@ -67,7 +67,7 @@ class IdxSet:
         for folder in named_folders(data_dir):
             path = self._find(file, folder)
             if path is not None:
-                return read_idx(path, md5=self.sums[file])
+                return read_idx(path, md5=self.sums[file], name=self.name)
         return self._read_cached(file, on_progress)
 
     def _find(self, file: str, folder: Path) -> Path | None:
@@ -83,7 +83,7 @@ class IdxSet:
         except IdxError:  # absent or damaged: a fresh copy takes its place
             urls = [f"{mirror}{file}.gz" for mirror in self.mirrors]
             download(urls, path, check=check, on_progress=on_progress, timeout=self.timeout)
-        return read_idx(path, md5=self.sums[file])
+        return read_idx(path, md5=self.sums[file], name=self.name)
 
 
 def named_folders(data_dir: Path | None) -> Iterator[Path]:
