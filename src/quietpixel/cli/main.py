@@ -1,0 +1,121 @@
+"""The command `quietpixel`: finds the subcommand, and turns errors into one line and a code."""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from quietpixel.errors import QuietpixelError, unknown_name
+
+COMMANDS = ("train", "evaluate", "denoise", "models", "demo")
+FAILED = 2
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is asked for, so that ``--help`` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command from the module of its name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"quietpixel.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant, or say which one may have been."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise unknown_name("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
+
+def _show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from quietpixel import __version__
+
+        click.echo(f"quietpixel {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+def group() -> None:
+    """Take the noise out of images with denoising autoencoders."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments
+        The words after ``quietpixel``; None takes those of the process.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 if some of many images failed, 2 if the command could not do its
+        work, 130 if it was interrupted.
+    """
+    _quieten_libraries()
+    try:
+        return _run(arguments)
+    except click.exceptions.Abort:
+        return _tell("interrupted", INTERRUPTED)
+    except click.ClickException as error:
+        return _tell(_describe_usage(error), FAILED)
+    except QuietpixelError as error:
+        return _tell(str(error), FAILED)
+    except OSError as error:
+        return _tell(_describe_system(error), FAILED)
+    except MemoryError:
+        return _tell("There is not enough memory for this.", FAILED)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    words = None if arguments is None else list(arguments)
+    result: Any = group.main(words, "quietpixel", standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+def _quieten_libraries() -> None:
+    """Keep what TensorFlow and others say to developers away from people, unless they ask."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
+def _tell(sentence: str, code: int) -> int:
+    click.echo(f"quietpixel: {' '.join(sentence.split())}", err=True)
+    return code
+
+
+def _describe_usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "quietpixel"
+    return f"{error.format_message()} Try '{path} --help'."
+
+
+def _describe_system(error: OSError) -> str:
+    where = f"'{error.filename}': " if error.filename else ""
+    return f"{where}{error.strerror or error}."

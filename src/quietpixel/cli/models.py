@@ -1,0 +1,64 @@
+"""`quietpixel models`: the bundled models and what their cards say."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from quietpixel.card import Card
+
+
+@click.command()
+def command() -> None:
+    """List the bundled models and their cards."""
+    from quietpixel.inference.engine import read_card
+    from quietpixel.inference.store import bundled_models
+
+    models = bundled_models()
+    if not models:
+        click.echo("This installation carries no models; make one with 'quietpixel train'.")
+    for name, path in models.items():
+        click.echo(describe_card(name, read_card(path)))
+
+
+def describe_card(name: str, card: "Card") -> str:
+    """Return the name of a model and, below it, one line for each thing that its card says."""
+    lines = [f"  {word:<11} {text}" for word, text in _facts(card) if text]
+    return "\n".join([name, *lines, ""])
+
+
+def _facts(card: "Card") -> Iterator[tuple[str, str]]:
+    yield "layers", card.architecture
+    yield "images", _images(card)
+    yield "noise", card.noise + (" (takes sigma)" if card.sigma_input else "")
+    yield "weights", f"{card.parameters:,}" if card.parameters else ""
+    yield "cost", f"{card.operations:,} multiply-adds per pixel" if card.operations else ""
+    yield "scores", _flat(card.scores)
+    yield "trained on", card.data
+    yield "licence", card.licence
+    yield "not for", card.not_for
+
+
+def _images(card: "Card") -> str:
+    colours = "gray" if card.channels == 1 else "RGB"
+    if card.size is None:
+        return f"{colours}, any size"
+    return f"{colours}, {card.size[1]} x {card.size[0]} pixels only"
+
+
+def _flat(values: Mapping[str, Any]) -> str:
+    """Return nested values as one line of words.
+
+    Examples
+    --------
+    >>> _flat({"mnist": {"mse": 0.0124, "count": 10000}, "note": "seed 0"})
+    'mnist: mse 0.0124, count 10000; note seed 0'
+    """
+    parts = [
+        f"{name}: " + ", ".join(f"{key} {value}" for key, value in inner.items())
+        if isinstance(inner, Mapping)
+        else f"{name} {inner}"
+        for name, inner in values.items()
+    ]
+    return "; ".join(parts)

@@ -1,0 +1,132 @@
+"""Shows how a training run goes: a bar in a terminal, a line for each epoch elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+
+class Progress(Protocol):
+    """What is shown of the library's progress (`quietpixel.training.callbacks.Progress`)."""
+
+    @property
+    def epoch(self) -> int:
+        """Counted from 1."""
+
+    @property
+    def epochs(self) -> int:
+        """Of the whole run."""
+
+    @property
+    def step(self) -> int:
+        """Counted from 1."""
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+
+    @property
+    def images_per_second(self) -> float:
+        """So far."""
+
+    @property
+    def seconds_left(self) -> float:
+        """Of the whole run."""
+
+    @property
+    def loss(self) -> float:
+        """Of the epoch so far."""
+
+    @property
+    def validation_loss(self) -> float | None:
+        """Of the last whole epoch."""
+
+    @property
+    def message(self) -> str:
+        """A sentence to show once."""
+
+
+class ProgressView:
+    """Shows each progress that it is called with, on standard error."""
+
+    def __call__(self, progress: Progress) -> None:
+        """Show a message, or where the run stands."""
+        if progress.message:
+            self.show_message(progress.message)
+        if progress.steps:
+            self.show_step(progress)
+
+    def show_message(self, message: str) -> None:
+        """Write a line."""
+        click.echo(message, err=True)
+
+    def show_step(self, progress: Progress) -> None:
+        """Write a line at the end of each epoch."""
+        if progress.step == progress.steps:
+            click.echo(describe_progress(progress), err=True)
+
+
+class BarView(ProgressView):
+    """Shows a bar that moves with each step."""
+
+    def __init__(self, bar: "Bar") -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+
+    def show_message(self, message: str) -> None:
+        """Write a line above the bar."""
+        self._bar.console.print(message, highlight=False, markup=False)
+
+    def show_step(self, progress: Progress) -> None:
+        """Move the bar."""
+        if self._task is None:
+            self._task = self._bar.add_task("", total=progress.epochs * progress.steps)
+        done = (progress.epoch - 1) * progress.steps + progress.step
+        self._bar.update(self._task, completed=done, description=describe_progress(progress))
+
+
+def describe_progress(progress: Progress) -> str:
+    """Return one line on where a run stands."""
+    parts = [f"epoch {progress.epoch}/{progress.epochs}", f"loss {progress.loss:.5f}"]
+    if progress.validation_loss is not None:
+        parts.append(f"validation {progress.validation_loss:.5f}")
+    parts.append(f"{progress.images_per_second:,.0f} images/s")
+    parts.append(f"{describe_seconds(progress.seconds_left)} left")
+    return "  ".join(parts)
+
+
+def describe_seconds(seconds: float) -> str:
+    """Return a duration as people say it.
+
+    Examples
+    --------
+    >>> describe_seconds(5.4), describe_seconds(123), describe_seconds(7260)
+    ('5 s', '2 min 03 s', '2 h 01 min')
+    """
+    whole = round(max(seconds, 0))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@contextmanager
+def show_progress() -> Iterator[ProgressView]:
+    """Give a view of a run that suits where standard error goes."""
+    if not sys.stderr.isatty():
+        yield ProgressView()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield BarView(bar)

@@ -1,0 +1,41 @@
+"""`quietpixel train`: trains a model and leaves it, with its report, in a run folder."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from quietpixel.cli.options import read_noise
+
+
+@click.command()
+@click.argument("data", default="digits")
+@click.option("--model", default="bottleneck", show_default=True, help="bottleneck or unet.")
+@click.option("--recipe", default="tuned", show_default=True, help="classic or tuned.")
+@click.option("--noise", metavar="LAW", callback=read_noise, help="Such as gaussian:0.5.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.")
+@click.option(
+    "--code",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Numbers in the code of the bottleneck.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For all randomness."
+)
+@click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --run.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
+def command(data: str, **options: Any) -> None:
+    """Train a model.
+
+    DATA is digits (built in, needs no network), mnist or fashion-mnist.
+    """
+    from quietpixel import api
+    from quietpixel.cli.progress import show_progress
+
+    with show_progress() as view:
+        run = api.train(data, on_progress=view, **options)
+    click.echo(f"Model   {run / 'model.onnx'}")
+    click.echo(f"Report  {run / 'report.html'}")
