@@ -1,0 +1,205 @@
+"""Files that appear whole or not at all.
+
+A file is written under a hidden temporary name in its own folder, flushed to the disk and renamed.
+The writer holds a lock on the temporary file, so what a killed process left behind can be told
+from what another process is writing at this moment.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from quietpixel.errors import FileError
+
+try:
+    import fcntl
+except ImportError:  # Windows: a file that is open cannot be removed there, which serves as well
+    fcntl = None  # type: ignore[assignment]
+
+PREFIX = ".quietpixel-"
+SUFFIX = ".part"
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than is allowed here",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "writing is not allowed there",
+    errno.EPERM: "writing is not allowed there",
+    errno.ENOENT: "the folder does not exist",
+    errno.ENOTDIR: "a part of the path is not a folder",
+    errno.EISDIR: "there is a folder of that name",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EIO: "the disk reports an error",
+}
+
+
+def write_error(target: Path, error: OSError) -> FileError:
+    """Return the error that says in one sentence why `target` was not written."""
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error) or "the disk refused")
+    return FileError(f"'{target}' was not written because {reason}; nothing was left behind.")
+
+
+@contextlib.contextmanager
+def atomic_file(
+    target: Path, *, overwrite: bool = False, like: Path | None = None
+) -> Iterator[BinaryIO]:
+    """Open a temporary file that becomes `target` when the block ends without an error.
+
+    Parameters
+    ----------
+    target
+        Where the file shall be.
+    overwrite
+        Whether a file that is already there is replaced.
+    like
+        A file whose permissions and modification time the new one gets.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written, or is there and `overwrite` is false. Nothing is left then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_file(Path(folder) / "a.txt") as file:
+    ...         count = file.write(b"whole")
+    ...     (Path(folder) / "a.txt").read_bytes()
+    b'whole'
+    """
+    refuse_existing(target, overwrite=overwrite)
+    try:
+        temporary, file = _create(target.parent)
+    except OSError as error:
+        raise write_error(target, error) from error
+    try:
+        with file:
+            yield file
+            _finish(file, like)
+        _publish(temporary, target, overwrite=overwrite)
+    except OSError as error:
+        raise error if isinstance(error, FileError) else write_error(target, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def refuse_existing(target: Path, *, overwrite: bool) -> None:
+    """Raise `FileError` if `target` cannot be put in place.
+
+    A folder is never replaced, another file only with `overwrite`.
+    """
+    if target.is_dir():
+        raise FileError(f"'{target}' is a folder; give the name of a file.")
+    if not overwrite and os.path.lexists(target):
+        raise _exists(target)
+
+
+def _exists(target: Path) -> FileError:
+    return FileError(
+        f"'{target}' already exists and nothing is overwritten unless asked; "
+        "choose another name or allow overwriting."
+    )
+
+
+def _create(folder: Path) -> tuple[Path, BinaryIO]:
+    """Make a locked temporary file; again if a cleaner took it before it was locked."""
+    while True:
+        path = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        file = os.fdopen(os.open(path, flags, 0o666), "w+b")
+        if fcntl is None:
+            return path, file
+        with contextlib.suppress(OSError):  # a disk without locks: cleaning is then up to the user
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.exists():
+            return path, file
+        file.close()
+
+
+def _finish(file: BinaryIO, like: Path | None) -> None:
+    file.flush()
+    if like is not None:
+        _copy_status(file, like)
+    os.fsync(file.fileno())
+
+
+def _copy_status(file: BinaryIO, like: Path) -> None:
+    """Give the file the permissions and times of another, as far as the disk allows."""
+    status = like.stat()
+    with contextlib.suppress(OSError):
+        if hasattr(os, "fchmod"):
+            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode) & 0o777)
+    with contextlib.suppress(OSError):
+        name: int | str = file.fileno() if os.utime in os.supports_fd else file.name
+        os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    if overwrite:
+        os.replace(temporary, target)
+    else:
+        _rename_if_free(temporary, target)
+    _sync_folder(target.parent)
+
+
+def _rename_if_free(temporary: Path, target: Path) -> None:
+    """Rename without replacing: a hard link fails where a file is, even in a race."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise _exists(target) from None
+    except OSError:  # a disk without hard links
+        refuse_existing(target, overwrite=False)
+        os.replace(temporary, target)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself last through a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def is_temporary(path: Path) -> bool:
+    """Say whether a path is one of quietpixel's temporary files.
+
+    Examples
+    --------
+    >>> is_temporary(Path("photos/.quietpixel-0123456789abcdef.part"))
+    True
+    """
+    return path.name.startswith(PREFIX) and path.name.endswith(SUFFIX)
+
+
+def remove_leftovers(folder: Path, *, recursive: bool = False) -> tuple[Path, ...]:
+    """Remove the temporary files that killed processes left; return their paths.
+
+    Files that a running process is writing are locked and stay.
+    """
+    pattern = f"{PREFIX}*{SUFFIX}"
+    found = folder.rglob(pattern) if recursive else folder.glob(pattern)
+    return tuple(path for path in sorted(found) if _remove_unlocked(path))
+
+
+def _remove_unlocked(path: Path) -> bool:
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with path.open("rb") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    except OSError:
+        return False
+    return True

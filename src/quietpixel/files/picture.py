@@ -1,0 +1,210 @@
+"""A picture: its pixels, and everything else that its file carried."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.errors import ImageError
+
+Pixels = NDArray[Any]
+Block = tuple[str, bytes]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says about its picture, as raw bytes wherever it is not a number.
+
+    Parameters
+    ----------
+    icc, exif, xmp, iptc
+        The blocks as the standards define them (EXIF begins with its TIFF header).
+    resolution
+        Pixels per millimetre, horizontally and vertically.
+    orientation
+        EXIF orientation, 1 to 8. Pixels are held as stored, so it comes out as it went in.
+    blocks
+        Everything the file's own format carried, in order, to be written back byte for byte.
+    directories
+        The tags of each page of a TIFF (`quietpixel.files.tiff.Directory`).
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    resolution: tuple[float, float] | None = None
+    orientation: int = 1
+    blocks: tuple[Block, ...] = field(default=(), repr=False)
+    directories: tuple[Any, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the file stored its pixels, so that it can be written the same way.
+
+    Parameters
+    ----------
+    bits
+        Bits per sample in the file.
+    quality
+        JPEG or WebP quality, 1 to 100, estimated from the file; None where unknown or lossless.
+    subsampling
+        JPEG chroma subsampling, such as ``"4:2:0"``.
+    progressive
+        Whether the file is a progressive JPEG or an interlaced PNG.
+    lossless
+        Whether a WebP stored its pixels without loss.
+    compression
+        TIFF compression, as libvips calls it.
+    predictor
+        TIFF predictor: 1 none, 2 horizontal, 3 floating point.
+    tile
+        (width, height) of a TIFF's tiles, None for strips.
+    bigtiff
+        Whether a TIFF has 64-bit offsets.
+    palette
+        Whether the pixels were indices into a palette.
+    cmyk
+        CMYK pixels as stored, for each page; the pages of the picture are RGB.
+    """
+
+    bits: int | None = None
+    quality: int | None = None
+    subsampling: str | None = None
+    progressive: bool = False
+    lossless: bool = False
+    compression: str | None = None
+    predictor: int = 1
+    tile: tuple[int, int] | None = None
+    bigtiff: bool = False
+    palette: bool = False
+    cmyk: tuple[Pixels, ...] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pages of pixels with everything else that their file carried.
+
+    Parameters
+    ----------
+    pages
+        One array (H, W, C) for each page, in the dtype of the file. C is 1 (gray), 2 (gray and
+        alpha), 3 (RGB) or 4 (RGB and alpha). Rows are as stored: orientation is not applied.
+    format
+        Name of the format it was read from.
+    colour
+        ``"gray"`` or ``"rgb"``.
+    alpha
+        Whether the last channel is transparency.
+    maximum
+        The value that stands for white: 255, 65535, 1.0, or what the file declares.
+    metadata, encoding
+        What the file said and how it stored its pixels.
+    notes
+        Sentences on what a person should know, such as that only the first frame was read.
+    suffix
+        The ending of the name of the file it came from, such as ``".jpg"``; empty if none.
+
+    Examples
+    --------
+    >>> picture = Picture.from_pixels(np.zeros((4, 6, 3), np.uint8))
+    >>> picture.size, picture.colour, picture.dtype.name
+    ((6, 4), 'rgb', 'uint8')
+    """
+
+    pages: tuple[Pixels, ...]
+    format: str = "png"
+    colour: Literal["gray", "rgb"] = "rgb"
+    alpha: bool = False
+    maximum: float = 255.0
+    metadata: Metadata = Metadata()
+    encoding: Encoding = Encoding()
+    notes: tuple[str, ...] = ()
+    suffix: str = ""
+
+    @classmethod
+    def from_pixels(cls, pixels: Pixels, *, format: str = "png") -> "Picture":
+        """Return a picture of one page from an array (H, W) or (H, W, C) with 1 to 4 channels.
+
+        Raises
+        ------
+        ImageError
+            If the shape is none of these.
+        """
+        page = pixels[:, :, None] if pixels.ndim == 2 else pixels
+        if page.ndim != 3 or not 1 <= page.shape[2] <= 4 or page.size == 0:
+            raise ImageError(
+                "`pixels` must have shape (H, W) or (H, W, C) with 1 to 4 channels and no empty "
+                f"axis, because that is what a picture file holds; got {pixels.shape}."
+            )
+        return cls(
+            pages=(page,),
+            format=format,
+            colour="gray" if page.shape[2] < 3 else "rgb",
+            alpha=page.shape[2] in (2, 4),
+            maximum=white_of(page.dtype),
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first page, in pixels."""
+        return self.pages[0].shape[1], self.pages[0].shape[0]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        return self.pages[0].dtype
+
+    def with_pixels(self, pages: Sequence[Pixels]) -> "Picture":
+        """Return the same picture with other pixels.
+
+        Parameters
+        ----------
+        pages
+            One array for each page, of the same shape and dtype as the page it replaces.
+
+        Raises
+        ------
+        ImageError
+            If the number of pages, a shape or a dtype differs.
+
+        Examples
+        --------
+        >>> picture = Picture.from_pixels(np.zeros((4, 6, 3), np.uint8))
+        >>> int(picture.with_pixels([page + 1 for page in picture.pages]).pages[0].max())
+        1
+        """
+        if len(pages) != len(self.pages):
+            raise ImageError(
+                f"`pages` must hold one array for each page of the picture, which has "
+                f"{len(self.pages)}; got {len(pages)}."
+            )
+        for old, new in zip(self.pages, pages, strict=True):
+            _check_alike(old, new)
+        return replace(self, pages=tuple(pages))
+
+    def with_notes(self, *notes: str) -> "Picture":
+        """Return the same picture with more notes."""
+        return replace(self, notes=self.notes + notes)
+
+
+def _check_alike(old: Pixels, new: Pixels) -> None:
+    if old.shape != new.shape or old.dtype != new.dtype:
+        raise ImageError(
+            "`pages` must have the shape and dtype of the pages they replace, because the file "
+            f"keeps both; expected {old.dtype} {old.shape}, got {new.dtype} {new.shape}."
+        )
+
+
+def white_of(dtype: np.dtype[Any]) -> float:
+    """Return the value that stands for white in pixels of a type.
+
+    Examples
+    --------
+    >>> white_of(np.dtype("uint16")), white_of(np.dtype("float32"))
+    (65535.0, 1.0)
+    """
+    return float(np.iinfo(dtype).max) if dtype.kind in "iu" else 1.0

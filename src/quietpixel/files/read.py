@@ -1,0 +1,323 @@
+"""Reading a picture: the pixels as the file stores them, and everything else it carries."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+
+from quietpixel.errors import FileError, ImageError
+from quietpixel.files import bmp, cmyk, jpeg, png, pnm, tiff, vips, webp
+from quietpixel.files.formats import FORMATS, format_of_name, sniff
+from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels, white_of
+
+Source = str | Path | bytes | BinaryIO
+_Facts = tuple[Metadata, Encoding, tuple[str, ...]]
+
+_LOADERS = {"jpeg": "jpegload", "png": "pngload", "tiff": "tiffload", "webp": "webpload",
+            "avif": "heifload", "gif": "gifload"}  # fmt: skip
+_GRAY = {"b-w", "grey16"}
+_RGB = {"srgb", "rgb16", "rgb", "scrgb"}
+
+
+def read_picture(source: Source, *, max_pixels: int = 500_000_000) -> Picture:
+    """Read a picture with everything that its file carries.
+
+    The content decides the format, not the name. Rows are returned as stored: the orientation is
+    kept beside them and not applied.
+
+    Parameters
+    ----------
+    source
+        A path, the bytes of a file, or a binary file object.
+    max_pixels
+        The most pixels, over all pages, that are read; checked before memory is taken.
+
+    Raises
+    ------
+    FileError
+        If there is no file, it cannot be read, is damaged, or is of a format not known here.
+    ImageError
+        If it is a picture that cannot be used: too large, or with an unusual pixel layout.
+
+    Examples
+    --------
+    >>> read_picture(b"P5 2 1 255 \\x00\\xff").pages[0].ravel().tolist()
+    [0, 255]
+    """
+    name = _name_of(source)
+    try:
+        return _read(_open(source), max_pixels)
+    except (FileError, ImageError) as error:
+        raise type(error)(f"{name} cannot be read: {error}") from error.__cause__
+    except OSError as error:
+        raise FileError(f"{name} cannot be read: {error.strerror or error}.") from error
+    except MemoryError as error:
+        raise ImageError(f"{name} cannot be read: there is not enough memory for it.") from error
+
+
+def _name_of(source: Source) -> str:
+    if isinstance(source, str | Path):
+        return f"'{source}'"
+    return "The data" if isinstance(source, bytes) else f"'{getattr(source, 'name', 'the stream')}'"
+
+
+def _open(source: Source) -> Path | bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if not isinstance(source, str | Path):
+        return source.read()
+    path = Path(source)
+    if path.is_dir():
+        raise FileError("it is a folder; give the name of a file in it.")
+    if path.exists() and not path.is_file():
+        raise FileError("it is not an ordinary file; give a picture file, or its bytes.")
+    return path
+
+
+def _read(source: Path | bytes, max_pixels: int) -> Picture:
+    name = sniff(vips.read_bytes(source, 0, 64))
+    suffix = source.suffix.lower() if isinstance(source, Path) else ""
+    if name in ("bmp", "pnm"):
+        picture = _read_plain(name, source, max_pixels)
+    else:
+        picture = _read_by_vips(name, source, max_pixels)
+    return replace(picture, suffix=suffix).with_notes(*_name_notes(source, name))
+
+
+def _name_notes(source: Path | bytes, name: str) -> tuple[str, ...]:
+    promised = format_of_name(source) if isinstance(source, Path) else None
+    if promised in (None, name):
+        return ()
+    return (f"The name promises {promised}, but the file is {name}.",)
+
+
+def _read_plain(name: str, source: Path | bytes, max_pixels: int) -> Picture:
+    def check(width: int, height: int) -> None:
+        _check_size(width, height, 1, max_pixels)
+
+    with vips.open_binary(source) as file:
+        return (bmp if name == "bmp" else pnm).read(file, check)
+
+
+def _check_size(width: int, height: int, pages: int, max_pixels: int) -> None:
+    total = width * height * pages
+    if total > max_pixels:
+        stack = f" on each of {pages} pages" if pages > 1 else ""
+        raise ImageError(
+            f"it declares {width} x {height} pixels{stack}, {total:,} in all, and `max_pixels` is "
+            f"{max_pixels:,} to protect the memory; raise `max_pixels` if the file can be trusted."
+        )
+
+
+def _read_by_vips(name: str, source: Path | bytes, max_pixels: int) -> Picture:
+    _check_canvas(name, source, max_pixels)
+    metadata, encoding, notes = _FACTS[name](source)
+    with vips.collect_warnings() as warnings:
+        try:
+            pages = _decode(name, source, metadata, max_pixels)
+        except vips.VipsError as error:
+            raise _explain(error, max_pixels) from error
+    picture = _assemble(name, pages, metadata, encoding)
+    return picture.with_notes(*notes, *_warning_notes(warnings))
+
+
+def _explain(error: Exception, max_pixels: int) -> Exception:
+    text = str(error).lower()
+    if any(word in text for word in ("too large", "too big", "exceed", "dimensions out of range")):
+        return ImageError(
+            f"its declared size is beyond what can be decoded ({vips.reason_of(error)}); "
+            "cut the picture into smaller ones."
+        )
+    return vips.damaged(error)
+
+
+def _warning_notes(warnings: list[str]) -> tuple[str, ...]:
+    plain = (re.sub(r"^VIPS: ", "", text).rstrip(".") for text in warnings)
+    return tuple(f"The decoder warned: {text}." for text in dict.fromkeys(plain))[:5]
+
+
+def _decode(name: str, source: Path | bytes, metadata: Metadata, max_pixels: int) -> list[Any]:
+    """Open every page, check the size that all declare together, and only then decode."""
+    numbers = [page.number for page in metadata.directories] or [0]
+    count = len(numbers)
+    images = [_open_page(name, source, number) for number in numbers]
+    first = images[0]
+    _check_size(first.width, first.height, count, max_pixels)
+    for number, image in enumerate(images[1:], start=2):
+        _check_same(first, image, number)
+    return images
+
+
+def _open_page(name: str, source: Path | bytes, number: int) -> Any:
+    import pyvips
+
+    options: dict[str, Any] = {"fail_on": "error"}
+    if name == "tiff":
+        options["page"] = number
+    if name == "avif":
+        options["page"] = 0
+    loader = getattr(pyvips.Image, f"{_LOADERS[name]}_source")
+    return loader(vips.open_source(source), access="sequential", **options)
+
+
+def _check_canvas(name: str, source: Path | bytes, max_pixels: int) -> None:
+    """GIF takes memory for its canvas as soon as it is opened."""
+    if name == "gif":
+        head = vips.read_bytes(source, 6, 4)
+        sides = int.from_bytes(head[:2], "little"), int.from_bytes(head[2:], "little")
+        _check_size(*sides, 1, max_pixels)
+
+
+def _check_same(first: Any, image: Any, number: int) -> None:
+    def layout(page: Any) -> tuple[Any, ...]:
+        return page.width, page.height, page.bands, page.format, page.interpretation
+
+    if layout(first) != layout(image):
+        raise ImageError(
+            f"its page {number} is {image.width} x {image.height} with {image.bands} channels of "
+            f"{image.format}, unlike its first page ({first.width} x {first.height}, "
+            f"{first.bands}, {first.format}); split the file into one file for each kind of page."
+        )
+
+
+def _assemble(name: str, images: list[Any], metadata: Metadata, encoding: Encoding) -> Picture:
+    """Decode the pages and say what their channels mean."""
+    interpretation, bands = images[0].interpretation, images[0].bands
+    notes: tuple[str, ...] = ()
+    if interpretation == "cmyk":
+        pages, stored, notes = _decode_cmyk(images, metadata.icc)
+        encoding, bands = replace(encoding, cmyk=stored), bands - 1
+    else:
+        pages = tuple(_to_pixels(image) for image in images)
+    colour, alpha = _channels(interpretation, bands, has_alpha=images[0].hasalpha())
+    pages = tuple(_as_stored(page, metadata) for page in pages)
+    return Picture(
+        pages=pages, format=name, colour=colour, alpha=alpha, maximum=white_of(pages[0].dtype),
+        metadata=metadata, encoding=encoding, notes=notes,
+    )  # fmt: skip
+
+
+def _decode_cmyk(
+    images: list[Any], profile: bytes | None
+) -> tuple[tuple[Pixels, ...], tuple[Pixels, ...], tuple[str, ...]]:
+    stored = tuple(_to_pixels(image) for image in images)
+    pages, notes = cmyk.to_rgb(stored, profile)
+    return pages, stored, notes
+
+
+def _to_pixels(image: Any) -> Pixels:
+    try:
+        return vips.to_array(image)
+    except vips.VipsError as error:
+        raise vips.damaged(error) from error
+
+
+def _as_stored(page: Pixels, metadata: Metadata) -> Pixels:
+    """Half floats come from libvips as float32; give them back as the file has them."""
+    if metadata.directories and metadata.directories[0].is_half_float:
+        return page.astype(np.float16)
+    return page
+
+
+def _channels(
+    interpretation: str, bands: int, *, has_alpha: bool
+) -> tuple[Literal["gray", "rgb"], bool]:
+    if interpretation in _GRAY | {"multiband"} and bands in (1, 2):
+        return "gray", bands == 2
+    if interpretation in _RGB | {"cmyk", "multiband"} and bands in (3, 4):
+        return "rgb", bands == 4
+    raise ImageError(
+        f"it has {bands} channels of kind '{interpretation}'; only gray or RGB, with or without "
+        "one alpha channel, and CMYK can be used. Convert it or split its channels first."
+    )
+
+
+def _jpeg_facts(source: Path | bytes) -> _Facts:
+    with vips.open_binary(source) as file:
+        segments = jpeg.read_segments(file)
+    _refuse_deep(jpeg.frame_bits(segments))
+    metadata = jpeg.parse_metadata(segments)
+    encoding = Encoding(
+        bits=8,
+        quality=jpeg.estimate_quality(segments),
+        subsampling=jpeg.subsampling(segments),
+        progressive=any(name in ("c2", "c6", "ca", "ce") for name, _ in segments),
+    )
+    return replace(metadata, orientation=tiff.exif_orientation(metadata.exif)), encoding, ()
+
+
+def _refuse_deep(bits: int) -> None:
+    if bits != 8:
+        raise ImageError(
+            f"it is a JPEG with {bits} bits per sample, and only 8 can be read; "
+            "convert it to a 16-bit TIFF or PNG."
+        )
+
+
+def _png_facts(source: Path | bytes) -> _Facts:
+    with vips.open_binary(source) as file:
+        chunks = png.read_chunks(file)
+    metadata = png.parse_metadata(chunks)
+    bits, kind, interlaced = png.header(chunks)
+    notes = ("Animated PNG: only the still picture was read.",) if png.is_animated(chunks) else ()
+    encoding = Encoding(bits=bits, palette=kind == 3, progressive=interlaced)
+    return replace(metadata, orientation=tiff.exif_orientation(metadata.exif)), encoding, notes
+
+
+def _webp_facts(source: Path | bytes) -> _Facts:
+    with vips.open_binary(source) as file:
+        chunks = webp.read_chunks(file)
+    metadata = webp.parse_metadata(chunks)
+    animated = webp.is_animated(chunks)
+    notes = ("Animated WebP: only the first frame was read.",) if animated else ()
+    encoding = Encoding(bits=8, lossless=webp.is_lossless(chunks))
+    return replace(metadata, orientation=tiff.exif_orientation(metadata.exif)), encoding, notes
+
+
+def _tiff_facts(source: Path | bytes) -> _Facts:
+    with vips.open_binary(source) as file:
+        directories = tiff.read_directories(file)
+    return tiff.parse_metadata(directories), tiff.parse_encoding(directories), ()
+
+
+def _opened_facts(name: str) -> Callable[[Path | bytes], _Facts]:
+    """Facts of formats whose container is read by libvips alone."""
+
+    def facts(source: Path | bytes) -> _Facts:
+        try:
+            image = _open_page(name, source, 0)
+        except vips.VipsError as error:
+            raise _explain(error, 0) from error
+        return _fields_of(name, image)
+
+    return facts
+
+
+def _fields_of(name: str, image: Any) -> _Facts:
+    def field(key: str) -> bytes | None:
+        return bytes(image.get(key)) if key in image.get_fields() else None
+
+    exif = field("exif-data")
+    metadata = Metadata(
+        icc=field("icc-profile-data"),
+        exif=exif.removeprefix(b"Exif\0\0") if exif else None,
+        xmp=field("xmp-data"),
+    )
+    frames = image.get("n-pages") if "n-pages" in image.get_fields() else 1
+    notes = (f"{name.upper()}: only the first of {frames} frames was read.",) if frames > 1 else ()
+    bits = image.get("bits-per-sample") if "bits-per-sample" in image.get_fields() else 8
+    return metadata, Encoding(bits=bits, palette=name == "gif"), notes
+
+
+_FACTS: dict[str, Callable[[Path | bytes], _Facts]] = {
+    "jpeg": _jpeg_facts,
+    "png": _png_facts,
+    "webp": _webp_facts,
+    "tiff": _tiff_facts,
+    "avif": _opened_facts("avif"),
+    "gif": _opened_facts("gif"),
+}
+assert set(_FACTS) | {"bmp", "pnm"} == set(FORMATS)
