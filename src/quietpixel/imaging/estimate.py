@@ -3,16 +3,55 @@
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+_SIDE, _STEP = 8, 3
+"""Side of the patches and the distance between them, in pixels."""
+
 
 def estimate_sigma(image: Array) -> float:
-    """Return the standard deviation of the noise of `image`, on the image's own scale."""
-    height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
-    if min(height, width) < 2:
+    """Return the standard deviation of the white noise of an image.
+
+    The image's content fills only some directions in the space of its patches; in all others
+    the variance is that of the noise. The directions of largest variance are dropped until the mean
+    of the others is no longer above their median.
+
+    Parameters
+    ----------
+    image
+        Floats (H, W, C); with a side under 8 pixels the answer is 0.
+
+    Returns
+    -------
+    sigma
+        On the image's own scale, the same for all channels.
+
+    References
+    ----------
+    G. Chen, F. Zhu, P. A. Heng, "An efficient statistical method for image noise level
+    estimation", ICCV 2015.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> round(estimate_sigma(0.5 + 0.1 * rng.standard_normal((64, 64, 1))), 2)
+    0.1
+    """
+    if min(image.shape[:2]) < _SIDE:
         return 0.0
-    even = image[:height, :width]
-    diagonal = even[::2, ::2] - even[1::2, ::2] - even[::2, 1::2] + even[1::2, 1::2]
-    return float(np.median(np.abs(diagonal)) / 0.6745 / 2)
+    variances = np.linalg.eigvalsh(_patch_covariance(image))
+    for count in range(len(variances), 0, -1):
+        mean = float(variances[:count].mean())
+        if mean <= np.median(variances[:count]):
+            break
+    return max(mean, 0.0) ** 0.5
+
+
+def _patch_covariance(image: Array) -> NDArray[np.float64]:
+    windows = sliding_window_view(image, (_SIDE, _SIDE), axis=(0, 1))[::_STEP, ::_STEP]
+    patches = windows.reshape(-1, _SIDE * _SIDE * image.shape[2])
+    patches = patches - patches.mean(axis=0)
+    return np.asarray(patches.T @ patches, np.float64) / len(patches)

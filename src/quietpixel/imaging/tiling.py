@@ -134,20 +134,18 @@ def plan_grid(shape: tuple[int, int], *, pixels: int, halo: int, divisor: int = 
     """
     margin = round_up(halo, divisor)
     least = 2 * margin + divisor
-    best: tuple[int, Grid] | None = None
+    pixels = max(pixels, least**2)
+    best, least_work = Grid(shape, (least, least), halo, divisor), float("inf")
     for count in range(1, _count(shape[1], least, margin) + 1):
         width = _side(shape[1], count, margin, divisor)
-        room = max(pixels // width // divisor * divisor, least)
-        rows = _count(shape[0], room, margin)
+        rows = _count(shape[0], max(pixels // width // divisor * divisor, least), margin)
         height = _side(shape[0], rows, margin, divisor)
-        too_large = height * width > pixels
-        cost = (too_large * 2**62) + rows * height * count * width
-        if best is None or cost < best[0]:
-            best = cost, Grid(shape, (height, width), halo, divisor)
-        if not too_large and width <= height:
-            break  # narrower tiles only add margins from here on
-    assert best is not None
-    return best[1]
+        work = rows * height * count * width
+        if height * width <= pixels and work < least_work:
+            best, least_work = Grid(shape, (height, width), halo, divisor), work
+        if height * width <= pixels and (rows == 1 or width <= height):
+            break  # more columns would only add margins from here on
+    return best
 
 
 def apply_tiled(

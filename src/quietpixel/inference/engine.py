@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from quietpixel.card import METADATA_KEY, Card
 from quietpixel.errors import ArgumentError, MissingDependencyError, ModelError, unknown_name
-from quietpixel.inference.store import compiled_models_folder
 
 FloatArray = NDArray[np.float32]
 
@@ -98,7 +97,6 @@ class OpenVINOEngine:
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
-            "CACHE_DIR": str(compiled_models_folder()),
         }
         return settings if threads is None else settings | {"INFERENCE_NUM_THREADS": threads}
 

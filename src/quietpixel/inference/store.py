@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from platformdirs import user_cache_path, user_data_path
+from platformdirs import user_data_path
 
 from quietpixel.errors import ModelError, UnknownNameError, unknown_name
 
@@ -13,11 +13,6 @@ MODEL_FILE = "model.onnx"
 def user_models_folder() -> Path:
     """Return the folder in which a user's own models have names (``NAME.onnx``)."""
     return user_data_path("quietpixel", appauthor=False) / "models"
-
-
-def compiled_models_folder() -> Path:
-    """Return the folder in which engines keep compiled models between runs."""
-    return user_cache_path("quietpixel", appauthor=False) / "compiled"
 
 
 def bundled_models() -> dict[str, Path]:

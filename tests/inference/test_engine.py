@@ -1,0 +1,126 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from quietpixel.errors import ArgumentError, MissingDependencyError, ModelError, UnknownNameError
+from quietpixel.inference import engine as module
+from quietpixel.inference.engine import ENGINES, open_engine, read_card
+
+
+@pytest.mark.parametrize("name", ["blur", "colour", "pyramid", "dense", "told"])
+def test_engines_agree(models, name):
+    card = read_card(models[name])
+    height, width = card.size or (18, 22)
+    rng = np.random.default_rng(1)
+    batch = rng.random((3, height, width, card.channels), np.float32)
+    sigma = rng.random((3, height, width, 1), np.float32) if card.sigma_input else None
+    first, second = (open_engine(models[name], name=engine) for engine in ENGINES)
+    expected = first(batch, sigma)
+    assert expected.dtype == np.float32
+    assert expected.shape == batch.shape
+    np.testing.assert_allclose(second(batch, sigma), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_results_are_the_same_bytes_and_stay(models, name):
+    engine = open_engine(models["blur"], name=name, threads=2)
+    batch = np.random.default_rng(1).random((2, 30, 20, 1), np.float32)
+    first = engine(batch)
+    kept = first.copy()
+    engine(1 - batch)
+    assert np.array_equal(first, kept)
+    assert np.array_equal(engine(batch), kept)
+
+
+def test_card_is_read_without_an_engine(models):
+    code = (
+        "import sys; from quietpixel.inference.engine import read_card;"
+        f"print(read_card({str(models['blur'])!r}).halo);"
+        "assert not {'openvino', 'onnx', 'onnxruntime'} & set(sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "2"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "it is empty"),
+        (b"hello, this is text", "it is not an ONNX file, or is cut short"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "it is a picture"),
+        (b"PK\x03\x04" + bytes(20), "it is a zip archive"),
+        (bytes(100), "it is not an ONNX file"),
+    ],
+)
+def test_files_that_are_no_models(tmp_path, content, what):
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=rf"odd.onnx' is not a model .*: {what}.*; pass an .onnx"):
+        open_engine(path)
+
+
+def test_a_model_cut_anywhere_is_refused(models, tmp_path):
+    content = models["blur"].read_bytes()
+    path = tmp_path / "cut.onnx"
+    for length in range(1, len(content), 7):
+        path.write_bytes(content[:length])
+        with pytest.raises(ModelError, match=r"cut.onnx' is"):
+            read_card(path)
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_a_card_around_nonsense_is_refused(models, tmp_path, name):
+    content = models["blur"].read_bytes()
+    path = tmp_path / "nonsense.onnx"
+    path.write_bytes(content.replace(b"Conv", b"Cxnv"))
+    with pytest.raises(
+        ModelError, match=r"nonsense.onnx' is not a model .* cannot read its layers"
+    ):
+        open_engine(path, name=name)
+
+
+def test_missing_file_is_named():
+    with pytest.raises(ModelError, match=r"'gone.onnx' cannot be read \(No such file"):
+        read_card("gone.onnx")
+
+
+def test_model_without_a_card_is_refused(models):
+    with pytest.raises(ModelError, match=r"bare.onnx' is an ONNX file without a quietpixel card"):
+        open_engine(models["bare"])
+
+
+def test_names_are_checked(models):
+    with pytest.raises(UnknownNameError, match=r"engine 'openvno': did you mean 'openvino'\?"):
+        open_engine(models["blur"], name="openvno")
+    with pytest.raises(UnknownNameError, match=r"precision 'f31': did you mean 'f32'\?"):
+        open_engine(models["blur"], precision="f31")
+    with pytest.raises(ArgumentError, match=r"`threads` must be 1 or more .* got 0. Leave it out"):
+        open_engine(models["blur"], threads=0)
+
+
+def test_precision_is_told(models):
+    assert open_engine(models["blur"], precision="f32").precision == "f32"
+    assert open_engine(models["blur"], name="onnxruntime").precision == "f32"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "native", "expected"),
+    [("auto", True, "bf16"), ("auto", False, "f32"), ("bf16", True, "bf16"), ("f32", True, "f32")],
+)
+def test_precision_follows_the_processor(wanted, native, expected):
+    assert module._choose_precision(wanted, native=native) == expected
+
+
+def test_bf16_is_refused_where_it_would_not_be_computed(models):
+    with pytest.raises(ArgumentError, match=r"auto or f32 on this processor because"):
+        module._choose_precision("bf16", native=False)
+    with pytest.raises(ArgumentError, match=r"auto or f32 with ONNX Runtime because"):
+        open_engine(models["blur"], name="onnxruntime", precision="bf16")
+
+
+def test_missing_onnxruntime_says_how_to_install(models, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'quietpixel\[onnxruntime\]'"):
+        open_engine(models["blur"], name="onnxruntime")
