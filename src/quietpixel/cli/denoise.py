@@ -62,7 +62,7 @@ def command(
             if len(pairs) == 1:
                 raise
             failures += 1
-            click.echo(f"quietpixel: {source}: {error}", err=True)
+            click.echo(f"quietpixel: {_with_name(source, error)}", err=True)
     if failures:
         click.echo(f"{len(pairs) - failures} of {len(pairs)} images are done.", err=True)
         ctx.exit(1)
@@ -121,16 +121,15 @@ def denoise_file(
     denoiser: "Denoiser", source: Path, target: Path, *, overwrite: bool, **settings: Any
 ) -> None:
     """Denoise one file into another, and say what was done."""
-    from quietpixel.files import read_picture, write_picture
-    from quietpixel.files.atomic import refuse_existing
+    from quietpixel.files import check_writable, read_picture, write_picture
 
-    refuse_existing(target, overwrite=overwrite)
     start = time.perf_counter()
     picture = read_picture(source)
+    check_writable(picture, target, overwrite=overwrite)
     clean = picture.with_pixels([denoiser(page, **settings) for page in picture.pages])
     _make_folder(target.parent)
-    write_picture(clean, target, overwrite=overwrite)
-    for note in clean.notes:
+    notes = write_picture(clean, target, overwrite=overwrite, like=source)
+    for note in (*clean.notes, *notes):
         click.echo(f"{source}: {note}", err=True)
     click.echo(f"{source} -> {target}  ({time.perf_counter() - start:.1f} s)")
 
@@ -140,3 +139,8 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"The folder '{folder}' cannot be made: {error.strerror}.") from error
+
+
+def _with_name(source: Path, error: QuietpixelError) -> str:
+    """Return the error's sentence, with the file's name where it does not hold it."""
+    return str(error) if str(source) in str(error) else f"{source}: {error}"

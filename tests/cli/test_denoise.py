@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from quietpixel.cli.denoise import plan_outputs
+from quietpixel.errors import ArgumentError
+
+
+def value_of(path: Path) -> int:
+    pixels = np.asarray(Image.open(path))
+    assert np.ptp(pixels) == 0
+    return int(pixels.flat[0])
+
+
+def test_one_file_gives_a_clean_one_beside_it(quietpixel, gray, halver) -> None:
+    outcome = quietpixel("denoise", gray, "--model", halver)
+    assert outcome.code == 0, outcome.err
+    assert value_of(gray.with_name("gray-clean.png")) == 100
+    assert value_of(gray) == 200
+    assert outcome.out.startswith(f"{gray} -> {gray.with_name('gray-clean.png')}")
+
+
+def test_strength_0_changes_nothing(quietpixel, gray, halver) -> None:
+    assert quietpixel("denoise", gray, "--model", halver, "--strength", 0).code == 0
+    assert value_of(gray.with_name("gray-clean.png")) == 200
+
+
+def test_output_may_be_a_file_or_a_new_folder(quietpixel, gray, halver, tmp_path) -> None:
+    assert quietpixel("denoise", gray, "--model", halver, "-o", tmp_path / "new.png").code == 0
+    assert quietpixel("denoise", gray, "--model", halver, "-o", f"{tmp_path}/a/b/").code == 0
+    assert value_of(tmp_path / "new.png") == value_of(tmp_path / "a" / "b" / "gray.png") == 100
+
+
+def test_nothing_is_overwritten_unless_asked(quietpixel, gray, halver, tmp_path) -> None:
+    target = tmp_path / "there.png"
+    target.write_bytes(b"precious")
+    words = ["denoise", gray, "--model", halver, "-o", target]
+    outcome = quietpixel(*words)
+    assert outcome.code == 2
+    assert "already exists" in outcome.err
+    assert target.read_bytes() == b"precious"
+    assert quietpixel(*words, "--overwrite").code == 0
+    assert value_of(target) == 100
+
+
+@pytest.mark.parametrize("content", [b"", b"only words", None])
+def test_one_bad_file_does_not_stop_the_others(quietpixel, gray, halver, content) -> None:
+    bad = gray.with_name("bad.png")
+    if content is not None:
+        bad.write_bytes(content)
+    outcome = quietpixel("denoise", bad, gray, "--model", halver)
+    assert outcome.code == 1
+    assert value_of(gray.with_name("gray-clean.png")) == 100
+    first, last = outcome.err.splitlines()
+    assert first.startswith("quietpixel: ")
+    assert first.count("bad.png") == 1
+    assert last == "1 of 2 images are done."
+    assert not bad.with_name("bad-clean.png").exists()
+
+
+def test_a_file_alone_that_is_none_is_one_line(quietpixel, tmp_path, halver) -> None:
+    outcome = quietpixel("denoise", tmp_path / "none.png", "--model", halver)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert "none.png" in outcome.err
+
+
+def test_a_wrong_model_is_told_before_any_work(quietpixel, gray) -> None:
+    outcome = quietpixel("denoise", gray, gray.with_name("b.png"), "--model", gray)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+
+
+def test_two_inputs_for_one_output_are_refused(tmp_path) -> None:
+    with pytest.raises(ArgumentError, match=r"Two inputs would both become .*a\.png"):
+        plan_outputs([Path("x/a.png"), Path("y/a.png")], str(tmp_path), "-clean")
+
+
+def test_many_inputs_need_a_folder(tmp_path) -> None:
+    file = tmp_path / "one.png"
+    file.touch()
+    with pytest.raises(ArgumentError, match="--output must be a folder because"):
+        plan_outputs([Path("a.png"), Path("b.png")], str(file), "-clean")
+
+
+def test_many_inputs_go_into_a_new_folder() -> None:
+    pairs = plan_outputs([Path("a.png"), Path("b.png")], "new", "-clean")
+    assert [target for _, target in pairs] == [Path("new/a.png"), Path("new/b.png")]
+
+
+def test_a_folder_that_cannot_be_made_is_said(quietpixel, gray, halver) -> None:
+    outcome = quietpixel("denoise", gray, "--model", halver, "-o", f"{gray}/below/")
+    assert outcome.code == 2
+    assert "cannot be made" in outcome.err

@@ -1,0 +1,121 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import quietpixel as package
+from quietpixel.cli import models
+from quietpixel.cli.main import COMMANDS
+
+RUN = [sys.executable, "-c", "import sys; from quietpixel.cli.main import main; sys.exit(main())"]
+
+
+def raising(error: BaseException):
+    def call(*_: object) -> None:
+        raise error
+
+    return call
+
+
+def test_version(quietpixel) -> None:
+    outcome = quietpixel("--version")
+    assert (outcome.code, outcome.out) == (0, f"quietpixel {package.__version__}\n")
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_names_every_command(quietpixel, flag) -> None:
+    outcome = quietpixel(flag)
+    assert outcome.code == 0
+    assert all(name in outcome.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(quietpixel, name) -> None:
+    outcome = quietpixel(name, "--help")
+    assert outcome.code == 0
+    assert outcome.out.startswith(f"Usage: quietpixel {name} ")
+
+
+def test_help_is_quick() -> None:
+    def seconds() -> float:
+        before = os.times()
+        subprocess.run([*RUN, "--help"], check=True, capture_output=True)
+        after = os.times()
+        # the processor's time: by the clock, a busy machine would be measured
+        return sum(after[2:4]) - sum(before[2:4])
+
+    assert min(seconds() for _ in range(4)) < 0.4
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys; from quietpixel.cli.main import main; main(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not {"numpy", "rich", "keras", "openvino", "pyvips"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["trian"], "Unknown command 'trian': did you mean 'train'? Known: demo, denoise, "),
+        (["train", "--epoks", "3"], "No such option '--epoks'."),
+        (["train", "--epochs", "0"], "Invalid value for '--epochs': 0 is not in the range x>=1."),
+        (["train", "--noise", "gausian:0.5"], "Unknown noise law 'gausian': did you mean 'gauss"),
+        (["train", "--noise", "gaussian:-1"], "must not be negative"),
+        (["denoise"], "Missing argument 'INPUT...'. Try 'quietpixel denoise --help'."),
+        (["evaluate", "x"], "Missing argument 'DATA'. Try 'quietpixel evaluate --help'."),
+        (["denoise", "a.png", "--sigma", "much"], "but 'much' is none"),
+    ],
+)
+def test_a_wrong_word_is_one_line_and_code_2(quietpixel, words, sentence) -> None:
+    outcome = quietpixel(*words)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.startswith("quietpixel: ")
+    assert sentence in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (KeyboardInterrupt(), 130, "quietpixel: interrupted\n"),
+        (OSError(28, "No space left on device", "a.png"), 2, "'a.png': No space left on device."),
+        (MemoryError(), 2, "There is not enough memory for this."),
+        (package.QuietpixelError("Two\nlines."), 2, "quietpixel: Two lines.\n"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_a_line(quietpixel, monkeypatch, error, code, sentence) -> None:
+    monkeypatch.setattr(models.command, "callback", raising(error))
+    outcome = quietpixel("models")
+    assert outcome.code == code
+    assert sentence in outcome.err
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    pipe = subprocess.Popen([*RUN, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert pipe.stdout is not None
+    assert pipe.stderr is not None
+    pipe.stdout.close()
+    assert pipe.stderr.read() == b""
+    pipe.stderr.close()
+    assert pipe.wait() in {0, 1}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of another kind there")
+def test_control_c_ends_with_130(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from quietpixel.cli import main, models\n"
+        "models.command.callback = lambda: (print('ready', flush=True), time.sleep(30))\n"
+        "sys.exit(main.main(['models']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert err.strip() == "quietpixel: interrupted"

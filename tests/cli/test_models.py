@@ -1,0 +1,48 @@
+from dataclasses import replace
+
+import pytest
+
+from quietpixel.card import Card
+from quietpixel.cli.models import describe_card
+from quietpixel.inference import store
+
+
+@pytest.fixture
+def card() -> Card:
+    return Card(name="small", architecture="bottleneck", channels=1, size=(28, 26))
+
+
+def test_the_bundled_models_are_listed(quietpixel, halver, monkeypatch) -> None:
+    monkeypatch.setattr(store, "BUNDLED", halver.parent)
+    outcome = quietpixel("models")
+    assert outcome.code == 0
+    assert outcome.out.splitlines() == [
+        "halver",
+        "  layers      halver",
+        "  images      gray, any size",
+        "  noise       gaussian:0.1",
+        "  weights     1",
+        "  cost        1 multiply-adds per pixel",
+        "  scores      mnist: mse 0.0124",
+        "  trained on  nothing",
+        "  licence     MIT",
+        "  not for     anything but tests",
+        "",
+    ]
+
+
+def test_without_models_the_way_to_one_is_said(quietpixel, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(store, "BUNDLED", tmp_path / "empty")
+    assert "quietpixel train" in quietpixel("models").out
+
+
+def test_what_a_card_does_not_say_is_left_out(card) -> None:
+    assert describe_card("small", card).splitlines() == [
+        "small",
+        "  layers      bottleneck",
+        "  images      gray, 26 x 28 pixels only",
+    ]
+
+
+def test_a_model_for_any_colour_image(card) -> None:
+    assert "RGB, any size" in describe_card("small", replace(card, size=None, channels=3))

@@ -1,0 +1,46 @@
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from quietpixel.cli.progress import BarView, describe_progress, show_progress
+
+
+@dataclass(frozen=True)
+class Step:
+    epoch: int = 2
+    epochs: int = 5
+    step: int = 10
+    steps: int = 10
+    images_per_second: float = 2345.6
+    seconds_left: float = 61.0
+    loss: float = 0.0312345
+    validation_loss: float | None = None
+    message: str = ""
+
+
+LINE = "epoch 2/5  loss 0.03123  2,346 images/s  1 min 01 s left"
+
+
+def test_a_line_says_epoch_loss_speed_and_time() -> None:
+    assert describe_progress(Step()) == LINE
+    assert "validation 0.02000" in describe_progress(Step(validation_loss=0.02))
+
+
+def test_without_a_terminal_each_epoch_is_a_line(capsys) -> None:
+    with show_progress() as view:
+        view(Step(step=9))
+        view(Step())
+        view(Step(steps=0, message="Judging"))
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [LINE, "Judging"]
+    assert captured.out == ""
+
+
+def test_in_a_terminal_a_bar_moves() -> None:
+    bar = Bar(console=Console(file=None, quiet=True))
+    view = BarView(bar)
+    view(Step(message="Training"))
+    assert (bar.tasks[0].completed, bar.tasks[0].total) == (20, 50)
+    view(Step(epoch=5))
+    assert bar.finished
