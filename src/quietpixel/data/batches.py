@@ -5,9 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from quietpixel.imaging.noise import Array, NoiseLaw, image_rng
+from quietpixel.imaging.noise import FROZEN_EPOCH, Array, NoiseLaw, image_rng
 
-FROZEN_EPOCH = 0
 SHUFFLE_INDEX = 2**31
 
 
@@ -16,11 +15,6 @@ def to_float(images: np.ndarray[Any, Any]) -> Array:
     if images.dtype == np.uint8:
         return images.astype(np.float32) / np.float32(255)
     return images.astype(np.float32, copy=False)
-
-
-def add_noise(clean: Array, law: NoiseLaw, *, seed: int, epoch: int = FROZEN_EPOCH) -> Array:
-    """Return `clean`, float32 (N, H, W, C), with the noise of each image drawn by its place."""
-    return np.stack([law(image, image_rng(seed, epoch, i)) for i, image in enumerate(clean)])
 
 
 class NoisyBatches(keras.utils.PyDataset):  # type: ignore[misc]

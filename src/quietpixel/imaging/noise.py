@@ -16,6 +16,9 @@ from quietpixel.errors import ArgumentError, unknown_name
 
 Array = npt.NDArray[np.float32]
 
+FROZEN_EPOCH = 0
+"""The epoch that noise belongs to which is drawn once."""
+
 
 def image_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
     """Return the random generator of one image in one epoch, so that it can be made again alone.
@@ -26,6 +29,23 @@ def image_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
     True
     """
     return np.random.default_rng((seed, epoch, index))
+
+
+def add_noise(clean: Array, law: "NoiseLaw", *, seed: int) -> Array:
+    """Return images (N, H, W, C) with noise drawn once, each image's own by its place.
+
+    Parameters
+    ----------
+    clean
+        float32 in [0, 1], shape (N, H, W, C).
+    law
+        The noise.
+    seed
+        Decides the noise; the first images of a set get the same noise as in the whole set.
+    """
+    rngs = (image_rng(seed, FROZEN_EPOCH, index) for index in range(len(clean)))
+    noisy = [law(image, rng) for image, rng in zip(clean, rngs, strict=True)]
+    return np.stack(noisy) if noisy else clean.copy()
 
 
 @dataclass(frozen=True)

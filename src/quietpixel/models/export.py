@@ -1,6 +1,7 @@
 """Keras model -> ONNX file with its card inside, checked against Keras."""
 
 import os
+import warnings
 from pathlib import Path
 
 import keras
@@ -20,9 +21,12 @@ def export_onnx(model: keras.Model, path: Path, card: Card) -> None:
     the model was trained in.
     """
     portable = _as_float32(model)
+    portable(np.zeros([1, *(length or card.divisor for length in model.input_shape[1:])]))
     partial = path.with_name(f".{path.name}.partial.onnx")
     try:
-        portable.export(partial, format="onnx", verbose=False)
+        with warnings.catch_warnings():  # tf2onnx still asks NumPy for names it has given up
+            warnings.simplefilter("ignore")
+            portable.export(partial, format="onnx", verbose=False)
         graph = onnx.load(partial)
         onnx.helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
         graph.producer_name = "quietpixel"

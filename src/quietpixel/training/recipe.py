@@ -117,9 +117,15 @@ RECIPES: dict[str, Recipe] = {
         epochs=40,
         precision="float32",
     ),
-    "tuned": Recipe(name="tuned"),
+    "tuned": Recipe(name="tuned", optimizer="muon", learning_rate=1e-2),
 }
 """The recipes by name."""
+
+MODEL_OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
+    # With noise drawn anew, dropout before the code only hides what the code has to say.
+    ("tuned", "bottleneck"): {"dropout": 0.0},
+}
+"""What a recipe sets differently for a model, by the names of both."""
 
 
 def named_recipe(name: str, **changes: Any) -> Recipe:
@@ -136,4 +142,6 @@ def named_recipe(name: str, **changes: Any) -> Recipe:
     for change in changes:
         if change not in known:
             raise unknown_name("recipe field", change, known)
-    return replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})
+    recipe = replace(RECIPES[name], **{k: v for k, v in changes.items() if v is not None})
+    preset = MODEL_OPTIONS.get((name, recipe.model), {})
+    return replace(recipe, options={**preset, **recipe.options})

@@ -9,9 +9,9 @@ import numpy as np
 
 from quietpixel.card import Card
 from quietpixel.data import Split, load_split
-from quietpixel.data.batches import NoisyBatches, add_noise
+from quietpixel.data.batches import NoisyBatches
 from quietpixel.errors import TrainingError
-from quietpixel.imaging.noise import parse_noise
+from quietpixel.imaging.noise import add_noise, parse_noise
 from quietpixel.models import build
 from quietpixel.models.arithmetic import measure_model
 from quietpixel.models.export import export_onnx

@@ -1,0 +1,128 @@
+"""One contract for every registered model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from quietpixel.card import Card
+from quietpixel.errors import ArgumentError, ModelError, UnknownNameError
+from quietpixel.models import MODELS, build
+from quietpixel.models.arithmetic import measure_model
+from quietpixel.models.bottleneck import decoder, encoder
+from quietpixel.models.export import check_parity, export_onnx
+
+SMALL = {"bottleneck": {"filters": (4, 8)}, "unet": {"filters": (4, 6, 8)}}
+
+
+@pytest.fixture(params=sorted(MODELS))
+def model(request: pytest.FixtureRequest) -> Iterator[keras.Model]:
+    keras.utils.set_random_seed(1)
+    yield build(request.param, **SMALL[request.param])
+
+
+def test_each_model_is_in_the_contract() -> None:
+    assert set(SMALL) == set(MODELS)
+
+
+def test_output_has_the_shape_of_the_input_and_lies_in_the_range(model: keras.Model) -> None:
+    images = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
+    denoised = np.asarray(model(images))
+    assert denoised.shape == images.shape
+    assert denoised.dtype == np.float32
+    assert denoised.min() >= 0
+    assert denoised.max() <= 1
+
+
+def test_it_takes_colour(model: keras.Model) -> None:
+    colour = build(model.name, channels=3, **SMALL[model.name])
+    assert colour.output_shape[-1] == 3
+
+
+def test_declared_halo_covers_the_measured_one(model: keras.Model) -> None:
+    facts = measure_model(model)
+    if facts.halo is None:
+        assert model.input_shape[1] is not None
+        return
+    size = 8 * (facts.halo // 8 + 1) * 2 + 8
+    image = np.zeros((1, size, size, 1), np.float32)
+    rows = []
+    for y in range(size // 2, size // 2 + facts.divisor):
+        poked = image.copy()
+        poked[0, y, size // 2] = 100.0
+        changed = np.abs(np.asarray(model(poked)) - np.asarray(model(image)))[0, :, :, 0]
+        touched = np.nonzero(changed.max(axis=1) > 0)[0]
+        rows += [y - touched.min(), touched.max() - y]
+    assert max(rows) <= facts.halo
+    assert max(rows) >= facts.halo - facts.divisor
+
+
+def test_the_onnx_file_says_the_same_as_keras(model: keras.Model, tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    path = tmp_path / "model.onnx"
+    export_onnx(model, path, Card(name="tiny", architecture=model.name, channels=1))
+    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
+    compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    denoised = compiled(images)[0]
+    assert check_parity(model, denoised, images) < 1e-4
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(ModelError, match="differs from Keras by up to 1"):
+        check_parity(model, denoised + 1, images)
+
+
+def test_encode_and_decode_make_the_whole() -> None:
+    model = build("bottleneck", filters=(4, 8), code=5)
+    images = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
+    code = encoder(model)(images)
+    assert code.shape == (2, 5)
+    np.testing.assert_allclose(decoder(model)(code), model(images), atol=1e-6)
+
+
+def test_the_default_bottleneck_is_the_one_of_the_mission() -> None:
+    kinds = [type(layer).__name__ for layer in build("bottleneck").layers]
+    assert kinds == [
+        "InputLayer", "Conv2D", "Conv2D", "Dropout", "Flatten", "Dense",
+        "Dense", "Reshape", "Conv2DTranspose", "Conv2DTranspose", "Conv2D",
+    ]  # fmt: skip
+
+
+def test_the_default_unet_costs_under_20_million_multiply_adds_a_digit() -> None:
+    assert measure_model(build("unet")).operations * 28 * 28 < 20e6
+
+
+def test_operations_are_counted_as_by_hand() -> None:
+    model = build("unet", filters=(2, 3), blocks=(0, 0))
+    by_hand = 9 * 1 * 2 + 4 * 2 * 3 / 4 + 4 * 3 * 2 / 4 + 9 * 2 * 1
+    assert measure_model(model).operations == round(by_hand)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("bottleneck", {"size": 27}, "multiple of 4 because.*got 27. Try 28"),
+        ("bottleneck", {"filters": (4,)}, "`filters` must be two numbers"),
+        ("bottleneck", {"code": 0}, "`code` must be at least 1"),
+        ("bottleneck", {"dropout": 1.0}, r"`dropout` must lie in \[0, 1\)"),
+        ("bottleneck", {"colour": 1}, "model 'bottleneck' cannot be built"),
+        ("unet", {"filters": (4,)}, "`filters` must be at least two numbers"),
+        ("unet", {"blocks": (1,)}, "`blocks` must give one number"),
+    ],
+)
+def test_wrong_options_are_refused(name: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        build(name, **options)
+
+
+def test_wrong_names_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'unet'"):
+        build("u-net")
+    with pytest.raises(UnknownNameError, match="Unknown output 'linear'"):
+        build("unet", output="linear")
+
+
+def test_a_layer_of_unknown_reach_is_refused() -> None:
+    image = keras.Input((None, None, 1))
+    with pytest.raises(ModelError, match="GaussianNoise"):
+        measure_model(keras.Model(image, keras.layers.GaussianNoise(0.1)(image)))

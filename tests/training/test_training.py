@@ -1,0 +1,250 @@
+"""A run ends with the same weights however often it was cut off."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from quietpixel.data import Split
+from quietpixel.data.batches import NoisyBatches
+from quietpixel.errors import ArgumentError, TrainingError, UnknownNameError
+from quietpixel.imaging.noise import Gaussian
+from quietpixel.training import trainer
+from quietpixel.training.callbacks import Progress
+from quietpixel.training.precision import choose_precision, processor_flags
+from quietpixel.training.recipe import Recipe, named_recipe
+from quietpixel.training.run_folder import RunFolder
+from quietpixel.training.trainer import run_recipe
+
+QUICK = {"options": {"filters": [4, 8]}, "epochs": 3, "batch": 256}
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from quietpixel.training.run_folder import RunFolder
+from quietpixel.training.trainer import run_recipe
+folder = RunFolder(Path(sys.argv[1]))
+run_recipe(folder.read_recipe(), folder, on_progress=lambda p: print(p.epoch, p.step, flush=True))
+"""
+
+
+def run(folder: Path, name: str = "tuned", **changes: object) -> RunFolder:
+    recipe = named_recipe(name, **{**QUICK, **changes})
+    where = RunFolder(folder)
+    where.start(recipe)
+    run_recipe(recipe, where)
+    return where
+
+
+def weights_of(folder: RunFolder) -> list[np.ndarray]:
+    return keras.models.load_model(folder.keras_model).get_weights()
+
+
+def assert_same(one: RunFolder, other: RunFolder) -> None:
+    for a, b in zip(weights_of(one), weights_of(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_folder_holds_all_of_the_run(tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", epochs=1)
+    assert {path.name for path in folder.path.iterdir()} == {
+        "recipe.json", "environment.json", "history.csv", "model.keras", "model.onnx",
+    }  # fmt: skip
+    assert folder.read_recipe().epochs == 1
+    (row,) = folder.read_history()
+    assert row["epoch"] == 1
+    assert 0 < row["validation_loss"] < 1
+
+
+@pytest.mark.parametrize("name", ["classic", "tuned"])
+def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -> None:
+    changes = {"averaging": 0.9} if name == "tuned" else {}
+    whole = run(tmp_path / "whole", name, **changes)
+    cut = RunFolder(tmp_path / "cut")
+    cut.start(whole.read_recipe())
+    interrupt_in_second_epoch = iter([False] * 7 + [True])
+
+    def stop(progress: Progress) -> None:
+        if progress.step and next(interrupt_in_second_epoch, False):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(cut.read_recipe(), cut, on_progress=stop)
+    assert cut.onnx_model.exists()
+    run_recipe(cut.read_recipe(), cut)
+    assert_same(whole, cut)
+    assert [r["validation_loss"] for r in whole.read_history()] == [
+        r["validation_loss"] for r in cut.read_history()
+    ]
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    cut = RunFolder(tmp_path / "cut")
+    cut.start(whole.read_recipe())
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, cut.path], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.split() == ["2", "2"]:
+            os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not cut.keras_model.exists()
+    assert len(cut.read_history()) == 1
+    run_recipe(cut.read_recipe(), cut)
+    assert_same(whole, cut)
+
+
+def test_fresh_noise_differs_between_epochs_and_frozen_noise_does_not() -> None:
+    images = np.zeros((4, 8, 8, 1), np.uint8)
+    fresh = NoisyBatches(images, Gaussian(0.5), batch=4, seed=0)
+    frozen = NoisyBatches(images, Gaussian(0.5), batch=4, seed=0, fresh=False)
+
+    def sums(batches: NoisyBatches, epoch: int) -> np.ndarray:
+        return np.sort(batches.make(epoch, 0)[0].sum(axis=(1, 2, 3)))
+
+    assert np.array_equal(sums(fresh, 1), sums(fresh, 1))
+    assert not np.array_equal(sums(fresh, 0), sums(fresh, 1))
+    assert np.array_equal(sums(frozen, 0), sums(frozen, 1))
+
+
+def test_each_epoch_of_fit_sees_its_own_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(
+        NoisyBatches,
+        "__getitem__",
+        lambda self, index: (seen.append(self.epoch), self.make(self.epoch, index))[1],
+    )
+    batches = NoisyBatches(
+        np.zeros((8, 4, 4, 1), np.uint8), Gaussian(0.5), batch=4, seed=0, first_epoch=5
+    )
+    model = keras.Sequential([keras.layers.Conv2D(1, 1)])
+    model.compile("adam", "mse")
+    model.fit(batches, epochs=7, initial_epoch=5, shuffle=False, verbose=0)
+    assert [epoch for epoch in seen if epoch == 6] == [6, 6]
+    assert set(seen) == {5, 6}
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = NoisyBatches.make
+
+    def poisoned(self: NoisyBatches, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+        noisy, clean = good(self, epoch, index)
+        return (noisy * math.nan if epoch == 1 else noisy), clean
+
+    monkeypatch.setattr(NoisyBatches, "make", poisoned)
+    with pytest.raises(TrainingError, match=r"loss became nan at step 1; the last good model"):
+        run(tmp_path / "run")
+    assert all(np.isfinite(w).all() for w in weights_of(RunFolder(tmp_path / "run")))
+
+
+def test_training_never_opens_the_test_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def load(name: str, split: str, **options: object) -> Split:
+        opened.append(split)
+        return Split(np.zeros((32, 28, 28, 1), np.uint8), None, name, split)
+
+    monkeypatch.setattr(trainer, "load_split", load)
+    run(tmp_path / "run", epochs=1, batch=32)
+    assert set(opened) == {"train", "validation"}
+
+
+def test_progress_tells_rate_and_time_left(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    folder = RunFolder(tmp_path / "run")
+    recipe = named_recipe("tuned", **{**QUICK, "epochs": 2})
+    folder.start(recipe)
+    run_recipe(recipe, folder, on_progress=told.append)
+    assert "float32" in told[0].message or "bfloat16" in told[0].message
+    steps = [p for p in told if p.steps]
+    assert steps[-1].epoch == steps[-1].epochs == 2
+    assert steps[-1].step == steps[-1].steps
+    assert steps[-1].seconds_left == 0
+    assert steps[-1].images_per_second > 0
+    assert steps[0].validation_loss is None
+    assert steps[-1].validation_loss is not None
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.start(Recipe())
+    with pytest.raises(TrainingError, match="already holds a run; go on with it by --resume"):
+        folder.start(Recipe())
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="cannot be written"):
+        RunFolder(tmp_path / "file" / "run").start(Recipe())
+
+
+def test_resuming_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="holds no run to resume"):
+        RunFolder(tmp_path).read_recipe()
+    (tmp_path / "recipe.json").write_text("[")
+    with pytest.raises(TrainingError, match="recipe of this run cannot be read"):
+        RunFolder(tmp_path).read_recipe()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"epochs": 0}, ArgumentError, "`epochs` must be at least 1; got 0"),
+        ({"batch": 0}, ArgumentError, "`batch` must be at least 1; got 0"),
+        ({"seed": -1}, ArgumentError, "`seed` must be at least 0; got -1"),
+        ({"learning_rate": 0}, ArgumentError, "`learning_rate` must be more than 0; got 0"),
+        ({"averaging": 1.0}, ArgumentError, r"`averaging` must lie in \[0, 1\); got 1.0"),
+        ({"schedule": "cosin"}, UnknownNameError, "did you mean 'cosine'"),
+        ({"epoch": 3}, UnknownNameError, "Unknown recipe field 'epoch': did you mean 'epochs'"),
+    ],
+)
+def test_wrong_recipes_are_refused(
+    changes: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        named_recipe("tuned", **changes)
+    with pytest.raises(UnknownNameError, match="did you mean 'classic'"):
+        named_recipe("clasic")
+
+
+def test_recipes_go_to_json_and_back() -> None:
+    recipe = named_recipe("classic", options={"code": 8})
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_the_tuned_bottleneck_has_no_dropout_unless_it_is_asked_for() -> None:
+    assert named_recipe("tuned").options == {"dropout": 0.0}
+    assert named_recipe("tuned", options={"dropout": 0.2}).options == {"dropout": 0.2}
+    assert named_recipe("tuned", model="unet").options == {}
+
+
+def test_bfloat16_is_chosen_only_where_the_processor_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("flags\t\t: fpu avx512f avx512_bf16\n")
+    assert "avx512_bf16" in processor_flags(info)
+    module = "quietpixel.training.precision.processor_flags"
+    monkeypatch.setattr(module, lambda: {"avx2"})
+    assert choose_precision("auto") == "float32"
+    monkeypatch.setattr(module, lambda: {"amx_bf16"})
+    assert choose_precision("auto") == "mixed_bfloat16"
+    assert choose_precision("float32") == "float32"
+
+
+def test_mixed_precision_trains_and_exports_in_float32(tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", epochs=1, precision="mixed_bfloat16")
+    assert folder.onnx_model.exists()
