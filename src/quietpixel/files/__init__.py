@@ -2,14 +2,17 @@
 
 from quietpixel.files.atomic import atomic_file, is_temporary, remove_leftovers
 from quietpixel.files.formats import FORMATS, Format, find_format, format_of_name, sniff
+from quietpixel.files.listing import Job, Listing, list_images, plan_jobs
 from quietpixel.files.picture import Encoding, Metadata, Picture
 from quietpixel.files.read import read_picture
-from quietpixel.files.write import check_writable, choose_format, write_picture
+from quietpixel.files.write import check_writable, choose_format, turn_upright, write_picture
 
 __all__ = [
     "FORMATS",
     "Encoding",
     "Format",
+    "Job",
+    "Listing",
     "Metadata",
     "Picture",
     "atomic_file",
@@ -18,8 +21,11 @@ __all__ = [
     "find_format",
     "format_of_name",
     "is_temporary",
+    "list_images",
+    "plan_jobs",
     "read_picture",
     "remove_leftovers",
     "sniff",
+    "turn_upright",
     "write_picture",
 ]

@@ -96,7 +96,7 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
 
     A folder is never replaced, another file only with `overwrite`.
     """
-    if target.is_dir():
+    if os.path.isdir(target):  # unlike Path.is_dir, quiet about names that are too long
         raise FileError(f"'{target}' is a folder; give the name of a file.")
     if not overwrite and os.path.lexists(target):
         raise _exists(target)

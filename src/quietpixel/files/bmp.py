@@ -128,7 +128,8 @@ def _decode(file: BinaryIO, header: _Header) -> Pixels:
     if header.bits <= 8:
         return _indexed(rows, header, _palette(file, header))
     if header.bits == 24:
-        return rows[:, : 3 * header.width].reshape(header.height, header.width, 3)[..., ::-1].copy()
+        pixels = rows[:, : 3 * header.width].reshape(header.height, header.width, 3)
+        return np.ascontiguousarray(pixels[..., ::-1])
     return _fields(np.ascontiguousarray(rows), header)
 
 
@@ -150,7 +151,7 @@ def _indexed(rows: Pixels, header: _Header, palette: Pixels) -> Pixels:
     spread = (rows[:, :, None] >> shifts) & ((1 << header.bits) - 1)
     pixels = palette[spread.reshape(header.height, -1)[:, : header.width]]
     gray = bool((palette == palette[:, :1]).all())
-    return pixels[:, :, :1].copy() if gray else pixels
+    return np.ascontiguousarray(pixels[:, :, :1] if gray else pixels)
 
 
 def _fields(rows: Pixels, header: _Header) -> Pixels:

@@ -169,13 +169,20 @@ def _pnm(picture: Picture, file: BinaryIO, quality: _Quality) -> None:
 
 def _tiff(picture: Picture, file: BinaryIO, quality: _Quality) -> None:
     """TIFF is written with seeking, so a pipe gets it by way of a temporary file."""
-    if hasattr(file, "fileno") and file.seekable() and file.readable():
+    if _is_seekable_file(file):
         _tiff_file(picture, file, quality)
         return
     with tempfile.TemporaryFile() as between:
         _tiff_file(picture, between, quality)
         between.seek(0)
         shutil.copyfileobj(between, file, 1 << 20)
+
+
+def _is_seekable_file(file: BinaryIO) -> bool:
+    try:
+        return file.fileno() >= 0 and file.seekable() and file.readable()
+    except (AttributeError, OSError):
+        return False
 
 
 def _tiff_file(picture: Picture, file: BinaryIO, quality: _Quality) -> None:

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from quietpixel.files.picture import Block, Metadata
+from quietpixel.files.picture import Block, Metadata, Pixels
 
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -101,12 +101,13 @@ def estimate_quality(segments: tuple[Block, ...]) -> int | None:
     return 1 + int(np.argmin(distances))
 
 
-def _scaled(quality: int) -> np.ndarray:
+def _scaled(quality: int) -> Pixels:
     factor = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.clip((_LUMA * factor + 50) // 100, 1, 255)
+    table: Pixels = np.clip((_LUMA * factor + 50) // 100, 1, 255)
+    return table
 
 
-def _luma_table(segments: tuple[Block, ...]) -> np.ndarray | None:
+def _luma_table(segments: tuple[Block, ...]) -> Pixels | None:
     """Quantisation table 0, of 8-bit or 16-bit entries."""
     for data in (data for name, data in segments if name == "db"):
         at = 0

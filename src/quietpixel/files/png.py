@@ -174,7 +174,7 @@ def find_palette(pixels: Pixels) -> tuple[Pixels, Pixels] | None:
     ((2, 2, 1), [[0, 0, 0]])
     """
     height, width, channels = pixels.shape
-    packed = np.zeros((height, width), np.uint32)
+    packed: Pixels = np.zeros((height, width), np.uint32)
     for channel in range(channels):
         packed = (packed << 8) | pixels[:, :, channel]
     colours, indices = np.unique(packed, return_inverse=True)

@@ -98,8 +98,9 @@ def _read_plain(name: str, source: Path | bytes, max_pixels: int) -> Picture:
     def check(width: int, height: int) -> None:
         _check_size(width, height, 1, max_pixels)
 
+    read = bmp.read if name == "bmp" else pnm.read
     with vips.open_binary(source) as file:
-        return (bmp if name == "bmp" else pnm).read(file, check)
+        return read(file, check)
 
 
 def _check_size(width: int, height: int, pages: int, max_pixels: int) -> None:
@@ -116,15 +117,23 @@ def _read_by_vips(name: str, source: Path | bytes, max_pixels: int) -> Picture:
     _check_canvas(name, source, max_pixels)
     metadata, encoding, notes = _FACTS[name](source)
     with vips.collect_warnings() as warnings:
-        try:
-            pages = _decode(name, source, metadata, max_pixels)
-        except vips.VipsError as error:
-            raise _explain(error, max_pixels) from error
-    picture = _assemble(name, pages, metadata, encoding)
+        picture = _decode(name, source, (metadata, encoding), max_pixels)
+    if name == "jpeg" and any("premature end" in text for text in warnings):
+        _refuse_filled(source)
     return picture.with_notes(*notes, *_warning_notes(warnings))
 
 
-def _explain(error: Exception, max_pixels: int) -> Exception:
+def _decode(
+    name: str, source: Path | bytes, facts: tuple[Metadata, Encoding], max_pixels: int
+) -> Picture:
+    """Open and decode; on return libvips has closed the file and said all its warnings."""
+    try:
+        return _assemble(name, _open_pages(name, source, facts[0], max_pixels), *facts)
+    except vips.VipsError as error:
+        raise _explain(error) from error
+
+
+def _explain(error: Exception) -> Exception:
     text = str(error).lower()
     if any(word in text for word in ("too large", "too big", "exceed", "dimensions out of range")):
         return ImageError(
@@ -134,13 +143,23 @@ def _explain(error: Exception, max_pixels: int) -> Exception:
     return vips.damaged(error)
 
 
-def _warning_notes(warnings: list[str]) -> tuple[str, ...]:
+def _refuse_filled(source: Path | bytes) -> None:
+    """Decode a JPEG once more, strictly: where data was missing, gray would have been put in."""
+    try:
+        vips.to_array(_open_page("jpeg", source, 0, fail_on="warning"))
+    except vips.VipsError as error:
+        raise vips.damaged(error) from error
+
+
+def _warning_notes(warnings: vips.Warnings) -> tuple[str, ...]:
+    if warnings.shared:
+        return ()
     plain = (re.sub(r"^VIPS: ", "", text).rstrip(".") for text in warnings)
     return tuple(f"The decoder warned: {text}." for text in dict.fromkeys(plain))[:5]
 
 
-def _decode(name: str, source: Path | bytes, metadata: Metadata, max_pixels: int) -> list[Any]:
-    """Open every page, check the size that all declare together, and only then decode."""
+def _open_pages(name: str, source: Path | bytes, metadata: Metadata, max_pixels: int) -> list[Any]:
+    """Open every page without decoding it, and check the size that all declare together."""
     numbers = [page.number for page in metadata.directories] or [0]
     count = len(numbers)
     images = [_open_page(name, source, number) for number in numbers]
@@ -151,10 +170,10 @@ def _decode(name: str, source: Path | bytes, metadata: Metadata, max_pixels: int
     return images
 
 
-def _open_page(name: str, source: Path | bytes, number: int) -> Any:
+def _open_page(name: str, source: Path | bytes, number: int, *, fail_on: str = "error") -> Any:
     import pyvips
 
-    options: dict[str, Any] = {"fail_on": "error"}
+    options: dict[str, Any] = {"fail_on": fail_on}
     if name == "tiff":
         options["page"] = number
     if name == "avif":
@@ -191,8 +210,11 @@ def _assemble(name: str, images: list[Any], metadata: Metadata, encoding: Encodi
         pages, stored, notes = _decode_cmyk(images, metadata.icc)
         encoding, bands = replace(encoding, cmyk=stored), bands - 1
     else:
-        pages = tuple(_to_pixels(image) for image in images)
-    colour, alpha = _channels(interpretation, bands, has_alpha=images[0].hasalpha())
+        pages = tuple(vips.to_array(image) for image in images)
+    if name == "gif":
+        pages = tuple(_without_full_alpha(page) for page in pages)
+        bands = pages[0].shape[2]
+    colour, alpha = _channels(interpretation, bands)
     pages = tuple(_as_stored(page, metadata) for page in pages)
     return Picture(
         pages=pages, format=name, colour=colour, alpha=alpha, maximum=white_of(pages[0].dtype),
@@ -203,16 +225,9 @@ def _assemble(name: str, images: list[Any], metadata: Metadata, encoding: Encodi
 def _decode_cmyk(
     images: list[Any], profile: bytes | None
 ) -> tuple[tuple[Pixels, ...], tuple[Pixels, ...], tuple[str, ...]]:
-    stored = tuple(_to_pixels(image) for image in images)
+    stored = tuple(vips.to_array(image) for image in images)
     pages, notes = cmyk.to_rgb(stored, profile)
     return pages, stored, notes
-
-
-def _to_pixels(image: Any) -> Pixels:
-    try:
-        return vips.to_array(image)
-    except vips.VipsError as error:
-        raise vips.damaged(error) from error
 
 
 def _as_stored(page: Pixels, metadata: Metadata) -> Pixels:
@@ -222,9 +237,13 @@ def _as_stored(page: Pixels, metadata: Metadata) -> Pixels:
     return page
 
 
-def _channels(
-    interpretation: str, bands: int, *, has_alpha: bool
-) -> tuple[Literal["gray", "rgb"], bool]:
+def _without_full_alpha(page: Pixels) -> Pixels:
+    """Drop the transparency that GIF decoding adds where nothing is transparent."""
+    opaque = page.shape[2] in (2, 4) and bool((page[:, :, -1] == 255).all())
+    return page[:, :, :-1] if opaque else page
+
+
+def _channels(interpretation: str, bands: int) -> tuple[Literal["gray", "rgb"], bool]:
     if interpretation in _GRAY | {"multiband"} and bands in (1, 2):
         return "gray", bands == 2
     if interpretation in _RGB | {"cmyk", "multiband"} and bands in (3, 4):
@@ -280,7 +299,19 @@ def _webp_facts(source: Path | bytes) -> _Facts:
 def _tiff_facts(source: Path | bytes) -> _Facts:
     with vips.open_binary(source) as file:
         directories = tiff.read_directories(file)
+    _refuse_samples(directories[0])
     return tiff.parse_metadata(directories), tiff.parse_encoding(directories), ()
+
+
+def _refuse_samples(first: tiff.Directory) -> None:
+    bits, form = int(first.first(258, 1)), int(first.first(tiff.SAMPLE_FORMAT, 1))
+    allowed = {3: (16, 32), 2: (8, 16, 32)}.get(form, (1, 2, 4, 8, 16, 32))
+    if bits not in allowed or form > 4:
+        kind = {2: "signed integers", 3: "floats"}.get(form, "integers" if form < 5 else "complex")
+        raise ImageError(
+            f"its samples are {kind} of {bits} bits, which cannot be read; "
+            "convert it to integers of 8 or 16 bits, or floats of 16 or 32."
+        )
 
 
 def _opened_facts(name: str) -> Callable[[Path | bytes], _Facts]:
@@ -290,7 +321,7 @@ def _opened_facts(name: str) -> Callable[[Path | bytes], _Facts]:
         try:
             image = _open_page(name, source, 0)
         except vips.VipsError as error:
-            raise _explain(error, 0) from error
+            raise _explain(error) from error
         return _fields_of(name, image)
 
     return facts
@@ -303,7 +334,7 @@ def _fields_of(name: str, image: Any) -> _Facts:
     exif = field("exif-data")
     metadata = Metadata(
         icc=field("icc-profile-data"),
-        exif=exif.removeprefix(b"Exif\0\0") if exif else None,
+        exif=tiff.turn_upright(exif.removeprefix(b"Exif\0\0")) if exif else None,
         xmp=field("xmp-data"),
     )
     frames = image.get("n-pages") if "n-pages" in image.get_fields() else 1

@@ -57,6 +57,7 @@ class Directory:
     branches: dict[int, "Directory"] = field(default_factory=dict)
     number: int = 0
     big: bool = False
+    repeated: tuple[tuple[int, Tag], ...] = ()
 
     def first(self, tag: int, default: float) -> float:
         """Return the first number of a tag."""
@@ -105,7 +106,7 @@ class _Reader:
         except struct.error:
             raise _broken() from None
 
-    def directory(self, at: int) -> tuple[dict[int, Tag], int]:
+    def directory(self, at: int) -> tuple[list[tuple[int, Tag]], int]:
         """Return the tags of the directory at an offset, and the offset of the next one."""
         head, entry, tail = (8, 20, 8) if self.big else (2, 12, 4)
         count = self.unpack("Q" if self.big else "H", self.read(at, head))
@@ -115,10 +116,10 @@ class _Reader:
         if len(body) < count * entry:
             raise _broken()
         entries = (body[start : start + entry] for start in range(0, count * entry, entry))
-        tags = {self.unpack("H", each[:2]): self.tag(each) for each in entries}
+        found = ((self.unpack("H", each[:2]), self.tag(each)) for each in entries)
         last = body[count * entry :]
         following = self.unpack("Q" if self.big else "I", last) if len(last) == tail else 0
-        return {key: tag for key, tag in tags.items() if tag is not None}, following
+        return [(key, tag) for key, tag in found if tag is not None], following
 
     def tag(self, entry: bytes) -> Tag | None:
         """Return one value; None if it is of an unknown kind or points out of the file."""
@@ -170,8 +171,19 @@ def _walk(reader: _Reader) -> Iterator[Directory]:
             raise FileError("its directories of tags form a loop; the file is damaged.")
         seen.add(at)
         tags, following = reader.directory(at)
-        yield Directory(tags, _branches(reader, tags, 0), len(seen) - 1, reader.big)
+        yield replace(_build(reader, tags, 0), number=len(seen) - 1, big=reader.big)
         at = following
+
+
+def _build(reader: _Reader, found: list[tuple[int, Tag]], depth: int) -> Directory:
+    """Sort tags into first ones and repeated ones, and read the branches below."""
+    tags: dict[int, Tag] = {}
+    repeated = []
+    for key, tag in found:
+        if key in tags:
+            repeated.append((key, tag))
+        tags.setdefault(key, tag)
+    return Directory(tags, _branches(reader, tags, depth), repeated=tuple(repeated))
 
 
 def _branches(reader: _Reader, tags: dict[int, Tag], depth: int) -> dict[int, Directory]:
@@ -182,7 +194,7 @@ def _branches(reader: _Reader, tags: dict[int, Tag], depth: int) -> dict[int, Di
             continue
         try:
             below, _ = reader.directory(int(tags[key].numbers()[0]))
-            found[key] = Directory(below, _branches(reader, below, depth + 1))
+            found[key] = _build(reader, below, depth + 1)
         except (FileError, IndexError):
             continue
     return found
@@ -203,12 +215,26 @@ def exif_orientation(exif: bytes | None) -> int:
         tags, _ = reader.directory(reader.first)
     except FileError:
         return 1
-    return _orientation(Directory(tags))
+    return _orientation(Directory(dict(reversed(tags))))
 
 
 def _orientation(directory: Directory) -> int:
     value = int(directory.first(ORIENTATION, 1))
     return value if 1 <= value <= 8 else 1
+
+
+def turn_upright(exif: bytes) -> bytes:
+    """Return an EXIF block that tells orientation 1, for pixels that were turned."""
+    try:
+        reader = _Reader(io.BytesIO(exif))
+        count = reader.unpack("H", exif[reader.first : reader.first + 2])
+    except FileError:
+        return exif
+    changed = bytearray(exif)
+    for at in range(reader.first + 2, reader.first + 2 + 12 * count, 12):
+        if exif[at : at + 2] == struct.pack(reader.order + "H", ORIENTATION):
+            changed[at + 8 : at + 10] = struct.pack(reader.order + "H", 1)
+    return bytes(changed)
 
 
 def parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
@@ -267,7 +293,7 @@ def from_exif(exif: bytes | None) -> Directory:
     try:
         reader = _Reader(io.BytesIO(exif or b""))
         tags, _ = reader.directory(reader.first)
-        return Directory(tags, _branches(reader, tags, 0))
+        return _build(reader, tags, 0)
     except FileError:
         return Directory({})
 
@@ -314,7 +340,8 @@ def _merge(written: Directory, carried: Directory) -> Directory:
     if not {282, 283} & set(extra):
         extra.pop(RESOLUTION_UNIT, None)
     coding = {key: tag for key, tag in written.tags.items() if key not in _BRANCHES}
-    return Directory({**coding, **extra}, carried.branches)
+    repeated = tuple(pair for pair in carried.repeated if pair[0] not in _CODING)
+    return Directory({**coding, **extra}, carried.branches, repeated=repeated)
 
 
 def _declare_float(page: Directory) -> Directory:
@@ -346,10 +373,11 @@ def encode(directory: Directory, at: int, *, big: bool = False, last: bool = Tru
     tags = dict(directory.tags)
     for key in directory.branches:
         tags[key] = Tag(16 if big else 4, 1, b"\0" * width)
-    head = struct.pack("<Q" if big else "<H", len(tags))
-    free = at + len(head) + len(tags) * (20 if big else 12) + width
+    head = struct.pack("<Q" if big else "<H", len(tags) + len(directory.repeated))
+    count = len(tags) + len(directory.repeated)
+    free = at + len(head) + count * (20 if big else 12) + width
     entries, values = [], bytearray()
-    for key, tag in sorted(tags.items()):
+    for key, tag in sorted([*tags.items(), *directory.repeated], key=lambda pair: pair[0]):
         data = tag.data
         if key in directory.branches:
             data = struct.pack("<" + letter, free + len(values))

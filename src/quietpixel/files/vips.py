@@ -25,10 +25,19 @@ pyvips.cache_set_max(0)
 
 VipsError = pyvips.Error
 
+_PREFIX = re.compile(r"^(?:[\w ]*(?:vips|load|save)\w*:\s*)+", re.IGNORECASE)
+"""The name of the function of libvips that speaks."""
+
 _DTYPES = {
     "uchar": "uint8", "char": "int8", "ushort": "uint16", "short": "int16", "uint": "uint32",
-    "int": "int32", "float": "float32", "double": "float64",
+    "int": "int32", "float": "float32",
 }  # fmt: skip
+
+
+class Warnings(list[str]):
+    """What libvips warned of; `shared` if another thread's picture may be meant."""
+
+    shared = False
 
 
 class _Collector(logging.Handler):
@@ -36,12 +45,14 @@ class _Collector(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.lists: dict[int, list[str]] = {}
+        self.lists: dict[int, Warnings] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         # libvips decodes on threads of its own: a warning may concern any reader now at work.
         text = record.getMessage().strip().splitlines()
-        for found in list(self.lists.values()):
+        lists = list(self.lists.values())
+        for found in lists:
+            found.shared = found.shared or len(lists) > 1
             found.extend(line for line in text if line)
 
 
@@ -51,10 +62,11 @@ logging.getLogger("pyvips").propagate = False
 
 
 @contextlib.contextmanager
-def collect_warnings() -> Iterator[list[str]]:
+def collect_warnings() -> Iterator[Warnings]:
     """Give a list that fills with what libvips warns of while the block runs."""
     key = threading.get_ident()
-    _collector.lists[key] = found = []
+    found = Warnings()
+    _collector.lists[key] = found
     try:
         yield found
     finally:
@@ -169,8 +181,7 @@ def unwritten(error: Exception) -> OSError:
 
 def reason_of(error: Exception) -> str:
     """Return the most telling line of what libvips said, without its own function names."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    lines = [re.sub(r"^[\w: ]*?(load|save|2vips|vips2\w+)[\w]*:\s*", "", line) for line in lines]
+    lines = [_PREFIX.sub("", line.strip()) for line in str(error).splitlines()]
     telling = [line for line in lines[1:] if line and "unable to call" not in line]
     return (telling or lines or ["unknown reason"])[0].rstrip(".")
 

@@ -8,10 +8,14 @@ from typing import BinaryIO
 import numpy as np
 
 from quietpixel.errors import ArgumentError, FileError, ImageError
+from quietpixel.files import tiff
 from quietpixel.files.atomic import atomic_file, refuse_existing
 from quietpixel.files.encode import ENCODERS
 from quietpixel.files.formats import FORMATS, Format, find_format, format_of_name
 from quietpixel.files.picture import Picture, Pixels, white_of
+
+_UPRIGHT_ONLY = ("avif", "bmp", "gif", "pnm")
+"""Formats without an orientation tag that readers go by: pixels are turned on the way there."""
 
 
 def write_picture(
@@ -151,8 +155,35 @@ def _cannot(kind: Format, what: str, instead: str) -> ImageError:
     return ImageError(f"The format {kind.name} cannot hold {what}; choose {instead} instead.")
 
 
+def turn_upright(picture: Picture) -> Picture:
+    """Return the picture with its orientation carried out on the pixels.
+
+    Examples
+    --------
+    >>> lying = Picture.from_pixels(np.zeros((2, 3), np.uint8))
+    >>> lying = replace(lying, metadata=replace(lying.metadata, orientation=6))
+    >>> turn_upright(lying).size
+    (2, 3)
+    """
+    metadata = picture.metadata
+    pages = tuple(_turned(page, metadata.orientation) for page in picture.pages)
+    exif = tiff.turn_upright(metadata.exif) if metadata.exif else None
+    upright = replace(metadata, orientation=1, exif=exif)
+    return replace(_retyped(picture, pages), maximum=picture.maximum, metadata=upright)
+
+
+def _turned(page: Pixels, orientation: int) -> Pixels:
+    """EXIF: 2 mirrored, 3 upside down, 4 flipped, 5 to 8 lying on a side."""
+    if orientation in (2, 4, 5, 7):
+        page = page[:, ::-1]
+    quarters = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
+    return np.ascontiguousarray(np.rot90(page, quarters))
+
+
 def _fit(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
     """Turn the pixels into a type that the format holds, and say what was given up."""
+    if kind.name in _UPRIGHT_ONLY and picture.metadata.orientation != 1:
+        picture = turn_upright(picture)
     if picture.dtype.name in kind.dtypes:
         return picture, ()
     if picture.dtype == np.float16:
