@@ -1,0 +1,1 @@
+"""Judging and showing: scores for any image -> image function, the classical rivals, the report."""
