@@ -16,8 +16,8 @@ from quietpixel.data.batches import NoisyBatches
 from quietpixel.errors import ArgumentError, TrainingError, UnknownNameError
 from quietpixel.imaging.noise import Gaussian
 from quietpixel.training import trainer
-from quietpixel.training.callbacks import Progress
 from quietpixel.training.precision import choose_precision, processor_flags
+from quietpixel.training.progress import Progress
 from quietpixel.training.recipe import Recipe, named_recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import run_recipe

@@ -21,17 +21,27 @@ def export_onnx(model: keras.Model, path: Path, card: Card) -> None:
     the model was trained in.
     """
     portable = _as_float32(model)
+    # Keras exports only what was called once.
     portable(np.zeros([1, *(length or card.divisor for length in model.input_shape[1:])]))
     partial = path.with_name(f".{path.name}.partial.onnx")
     try:
         with warnings.catch_warnings():  # tf2onnx still asks NumPy for names it has given up
             warnings.simplefilter("ignore")
             portable.export(partial, format="onnx", verbose=False)
-        graph = onnx.load(partial)
-        onnx.helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
-        graph.producer_name = "quietpixel"
+        replace_card(partial, path, card)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def replace_card(source: Path, target: Path, card: Card) -> None:
+    """Write the ONNX file `source` to `target` with `card` as its card."""
+    graph = onnx.load(source)
+    onnx.helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
+    graph.producer_name = "quietpixel"
+    partial = target.with_name(f".{target.name}.card.onnx")
+    try:
         onnx.save(graph, partial)
-        os.replace(partial, path)
+        os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -3,47 +3,16 @@
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from quietpixel.errors import TrainingError
+from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.run_folder import RunFolder
 
 PLATEAU_STATE = ("best", "wait", "cooldown_counter")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands.
-
-    Parameters
-    ----------
-    epoch, epochs, step, steps
-        Counted from 1.
-    images_per_second, seconds_left
-        Rate so far in this session and what is left of the whole run at that rate.
-    loss, validation_loss
-        Of the epoch so far, and of the last whole epoch (``None`` in the first).
-    message
-        A sentence to show once, else empty.
-    """
-
-    epoch: int = 0
-    epochs: int = 0
-    step: int = 0
-    steps: int = 0
-    images_per_second: float = 0.0
-    seconds_left: float = 0.0
-    loss: float = math.nan
-    validation_loss: float | None = None
-    message: str = ""
-
-
-OnProgress = Callable[[Progress], None]
 
 
 class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]

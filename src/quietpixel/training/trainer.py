@@ -15,14 +15,9 @@ from quietpixel.imaging.noise import add_noise, parse_noise
 from quietpixel.models import build
 from quietpixel.models.arithmetic import measure_model
 from quietpixel.models.export import export_onnx
-from quietpixel.training.callbacks import (
-    Checkpoint,
-    OnProgress,
-    Progress,
-    ReportProgress,
-    StopOnNaN,
-)
+from quietpixel.training.callbacks import Checkpoint, ReportProgress, StopOnNaN
 from quietpixel.training.precision import choose_precision
+from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 

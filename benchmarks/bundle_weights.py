@@ -1,0 +1,47 @@
+"""Judge a finished run on its test split and put its model, with the scores, among the weights.
+
+    python benchmarks/bundle_weights.py RUN NAME DATA [--data-dir DIR]
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import quietpixel
+from quietpixel.models.export import replace_card
+
+WEIGHTS = Path(quietpixel.__file__).parent / "weights"
+LICENCES = {"mnist": "MNIST (Y. LeCun, C. Cortes, C. J. C. Burges; no licence stated)"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("data")
+    parser.add_argument("--data-dir", type=Path)
+    given = parser.parse_args()
+    judged = quietpixel.evaluate(given.run, given.data, data_dir=given.data_dir)
+    model = judged.methods[0]
+    card = quietpixel.read_card(given.run / "model.onnx")
+    test = {
+        "mse": model.mse,
+        "mse_interval": model.mse_interval,
+        "psnr": model.psnr,
+        "ssim": model.ssim,
+        "noise": judged.noise,
+        "seed": judged.seed,
+        "images": judged.count,
+    }
+    card = replace(
+        card,
+        name=given.name,
+        scores={**card.scores, f"{given.data} test": test},
+        data=LICENCES.get(given.data, given.data),
+    )
+    replace_card(given.run / "model.onnx", WEIGHTS / f"{given.name}.onnx", card)
+    print(f"{given.name}: test error {model.mse:.5f}, {model.psnr:.2f} dB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Time to a test error of 0.0137 on MNIST: the recipe `tuned` against a plain Keras script.
+
+    python benchmarks/time_to_quality.py FOLDER_WITH_MNIST [--epochs 8] [--plain-epochs 40]
+
+Both learn the same layers on the same machine, one after the other. The plain script's time is
+that of its first epoch at the target; `tuned`, whose learning rate falls to zero at its end, is
+given a number of epochs and counts with all of them. Loading data and judging are not counted.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import quietpixel
+
+TARGET = 0.0137
+PLAIN = Path(__file__).with_name("plain_keras.py")
+
+
+def run_plain(folder: Path, epochs: int) -> dict[str, float]:
+    process = subprocess.Popen(
+        [sys.executable, PLAIN, folder, str(epochs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    row: dict[str, float] = {}
+    for line in process.stdout:
+        row = json.loads(line)
+        print(f"plain  epoch {row['epoch']:3.0f}  {row['seconds']:7.1f} s  {row['test_error']:.5f}")
+        if row["test_error"] <= TARGET:
+            process.terminate()
+            break
+    process.wait()
+    return row
+
+
+def run_tuned(folder: Path, epochs: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as place:
+        run = quietpixel.train("mnist", epochs=epochs, data_dir=folder, run=Path(place) / "run")
+        lines = (run / "history.csv").read_text().splitlines()
+        place_of = lines[0].split(",").index("seconds")
+        seconds = sum(float(line.split(",")[place_of]) for line in lines[1:])
+        error = quietpixel.evaluate(run, "mnist", data_dir=folder).methods[0].mse
+    print(f"tuned  epoch {epochs:3d}  {seconds:7.1f} s  {error:.5f}")
+    return {"epoch": epochs, "seconds": seconds, "test_error": error}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--plain-epochs", type=int, default=40)
+    given = parser.parse_args()
+    tuned = run_tuned(given.folder, given.epochs)
+    plain = run_plain(given.folder, given.plain_epochs)
+    ratio = tuned["seconds"] / plain["seconds"]
+    print(json.dumps({"target": TARGET, "tuned": tuned, "plain": plain, "ratio": ratio}))
+
+
+if __name__ == "__main__":
+    main()

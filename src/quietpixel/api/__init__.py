@@ -1,0 +1,192 @@
+"""The two words that need training, use and judging together: `train` and `evaluate`."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quietpixel.errors import ArgumentError, MissingDependencyError
+from quietpixel.imaging.noise import add_noise, parse_noise
+
+if TYPE_CHECKING:
+    from quietpixel.evaluation.benchmark import Evaluation
+    from quietpixel.training.progress import Progress
+
+OnProgress = Callable[["Progress"], None]
+TUNING_IMAGES = 40
+"""Validation images by which the classical methods choose their parameters."""
+TUNING_SEED_OFFSET = 7_000_003
+"""Added to the seed, so that the rivals are not tuned on the noise they are judged on."""
+
+
+def _ignore(progress: "Progress") -> None:
+    pass
+
+
+def train(
+    data: str = "digits",
+    *,
+    model: str = "bottleneck",
+    recipe: str = "tuned",
+    noise: str | None = None,
+    epochs: int | None = None,
+    code: int = 16,
+    seed: int = 0,
+    run: str | Path | None = None,
+    resume: bool = False,
+    data_dir: str | Path | None = None,
+    on_progress: OnProgress = _ignore,
+    **overrides: Any,
+) -> Path:
+    """Train a denoising autoencoder and return the folder of the run.
+
+    Parameters
+    ----------
+    data
+        ``"digits"`` (built in), ``"mnist"`` or ``"fashion-mnist"``.
+    model
+        ``"bottleneck"`` (a dense code) or ``"unet"`` (skip connections, any size).
+    recipe
+        ``"tuned"`` or ``"classic"``.
+    noise
+        Noise law as text; None takes the recipe's.
+    epochs
+        Passes over the data; None takes the recipe's.
+    code
+        Length of the code of the bottleneck.
+    seed
+        Decides all randomness.
+    run
+        Folder of the run; None makes one below ``runs/``, named by data, model and time.
+    resume
+        Go on with the run in `run`, as its recipe says; the other arguments do not count.
+    data_dir
+        Where the data's files are looked for first.
+    on_progress
+        Called with a `Progress` after each step.
+    overrides
+        Other fields of `quietpixel.Recipe`.
+
+    Returns
+    -------
+    Path
+        The run folder: ``model.onnx``, ``model.keras``, ``recipe.json``, ``history.csv``,
+        ``environment.json``, ``samples.png``, ``report.html``.
+
+    Raises
+    ------
+    QuietpixelError
+        If an argument breaks its rule, data are missing, or the loss stops to be finite.
+    """
+    _require_training()
+    from quietpixel.api.showing import show_run
+    from quietpixel.training.recipe import named_recipe
+    from quietpixel.training.run_folder import RunFolder
+    from quietpixel.training.trainer import run_recipe
+
+    if resume and run is None:
+        raise ArgumentError("`resume` needs `run`, the folder of the run to go on with.")
+    if model == "bottleneck":
+        overrides["options"] = {"code": code, **overrides.get("options", {})}
+    folder = RunFolder(Path(run) if run else _new_run(data, model))
+    if resume:
+        chosen = folder.read_recipe()
+    else:
+        changes = {"noise": noise, "epochs": epochs, "seed": seed, **overrides}
+        chosen = named_recipe(recipe, data=data, model=model, **changes)
+        folder.start(chosen)
+    run_recipe(chosen, folder, data_dir=_path(data_dir), on_progress=on_progress)
+    show_run(folder, chosen, data_dir=_path(data_dir))
+    return folder.path
+
+
+def evaluate(
+    model: str | Path,
+    data: str,
+    *,
+    noise: str | None = None,
+    seed: int = 0,
+    classical: bool = False,
+    data_dir: str | Path | None = None,
+    report: str | Path | None = None,
+    on_progress: OnProgress = _ignore,
+) -> "Evaluation":
+    """Judge a model on the test split of a data set, beside the noisy images.
+
+    Parameters
+    ----------
+    model
+        A bundled name, a run folder or an ``.onnx`` file.
+    data
+        ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``.
+    noise
+        Noise law as text; None takes the one that the model was trained for.
+    seed
+        Decides the noise.
+    classical
+        Whether the classical methods are judged too, tuned on noisy validation images.
+    data_dir
+        Where the data's files are looked for first.
+    report
+        Where a report is written as HTML, if at all.
+    on_progress
+        Called with a `Progress` whose message says what is being done.
+
+    Raises
+    ------
+    QuietpixelError
+        If the model, the data or the noise law cannot be had.
+    """
+    from quietpixel.data import load_split
+    from quietpixel.evaluation.benchmark import judge
+    from quietpixel.inference.denoiser import Denoiser
+
+    denoiser = Denoiser(model)
+    law = parse_noise(noise or denoiser.card.noise)
+    split = load_split(data, "test", data_dir=_path(data_dir))
+    clean = split.as_float()
+    noisy = add_noise(clean, law, seed=seed)
+    rivals = None
+    if classical:
+        rivals = _tune_rivals(data, law, seed, _path(data_dir), on_progress)
+    about = {"model": str(model), "data": data, "split": "test", "noise": str(law), "seed": seed}
+    evaluation = judge(denoiser.batch, clean, noisy, about=about, rivals=rivals)
+    if report is not None:
+        from quietpixel.api.showing import show_evaluation
+
+        show_evaluation(Path(report), evaluation, denoiser, split, noisy)
+    return evaluation
+
+
+def _tune_rivals(
+    data: str, law: Any, seed: int, data_dir: Path | None, on_progress: OnProgress
+) -> dict[str, Any]:
+    from quietpixel.data import load_split
+    from quietpixel.evaluation.classical import tune_all
+    from quietpixel.training.progress import Progress
+
+    clean = load_split(data, "validation", data_dir=data_dir).as_float()[:TUNING_IMAGES]
+    noisy = add_noise(clean, law, seed=seed + TUNING_SEED_OFFSET)
+    return tune_all(
+        clean,
+        noisy,
+        progress=lambda name: on_progress(Progress(message=f"Tuning and judging {name}")),
+    )
+
+
+def _new_run(data: str, model: str) -> Path:
+    return Path("runs") / f"{data}-{model}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _require_training() -> None:
+    try:
+        import keras  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"Training needs {error.name}, which is not installed; install it with: "
+            "pip install 'quietpixel[train]'."
+        ) from error

@@ -1,0 +1,77 @@
+"""`train` and `evaluate` as people call them from Python, on the digits, small and quick."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import quietpixel
+from quietpixel.errors import ArgumentError, ModelError, UnknownNameError
+
+SMALL = {"options": {"filters": [4, 8]}, "batch": 256}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("api") / "run"
+    return quietpixel.train("digits", epochs=1, code=5, run=folder, **SMALL)
+
+
+def test_a_run_shows_itself(run: Path) -> None:
+    files = {path.name for path in run.iterdir()}
+    assert {"model.onnx", "model.keras", "report.html", "samples.png", "history.csv"} <= files
+    page = (run / "report.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "src=" not in page.replace('src="data:image/png', "")
+    assert quietpixel.read_card(run / "model.onnx").training["options"]["code"] == 5
+
+
+def test_the_code_is_remembered_by_the_recipe(run: Path) -> None:
+    assert json.loads((run / "recipe.json").read_text())["options"]["code"] == 5
+
+
+def test_evaluation_is_seeded_and_the_model_comes_first(run: Path, tmp_path: Path) -> None:
+    first = quietpixel.evaluate(run, "digits", report=tmp_path / "report.html")
+    again = quietpixel.evaluate(run, "digits")
+    other = quietpixel.evaluate(run, "digits", seed=1)
+    assert first.methods[0].mse == again.methods[0].mse != other.methods[0].mse
+    assert [row.name for row in first.methods] == [str(run), "noisy"]
+    facts = json.loads(first.to_json())
+    assert (facts["split"], facts["noise"], facts["count"]) == ("test", "gaussian:0.5", 299)
+    assert set(facts["methods"][0]) >= {
+        "name", "mse", "psnr", "ssim", "mse_interval", "images_per_second",
+    }  # fmt: skip
+    low, high = facts["methods"][0]["mse_interval"]
+    assert low < facts["methods"][0]["mse"] < high
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_the_noisy_row_is_the_error_of_the_noise_itself(run: Path) -> None:
+    evaluation = quietpixel.evaluate(run, "digits", noise="gaussian:0.1,clip=no")
+    assert evaluation.methods[1].mse < 0.1**2
+    unclipped = quietpixel.evaluate(run, "digits", noise="uniform:0")
+    assert unclipped.methods[1].mse == 0
+
+
+def test_a_trained_model_denoises_arrays(run: Path) -> None:
+    image = np.zeros((28, 28), np.uint8)
+    denoised = quietpixel.Denoiser(run)(image)
+    assert denoised.shape == image.shape
+    assert denoised.dtype == np.uint8
+
+
+def test_resume_needs_a_run() -> None:
+    with pytest.raises(ArgumentError, match="`resume` needs `run`"):
+        quietpixel.train("digits", resume=True)
+
+
+def test_unknown_words_are_told(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
+        quietpixel.train("digit", run=tmp_path / "a")
+    with pytest.raises(UnknownNameError, match="did you mean 'unet'"):
+        quietpixel.train("digits", model="unett", run=tmp_path / "b")
+    with pytest.raises(UnknownNameError, match="did you mean 'gaussian'"):
+        quietpixel.evaluate(run, "digits", noise="gausian:0.5")
+    with pytest.raises((ModelError, UnknownNameError)):
+        quietpixel.evaluate(tmp_path, "digits")
