@@ -10,6 +10,7 @@ import numpy as np
 
 from quietpixel.files import bmp, cmyk, jpeg, png, pnm, tiff, vips, webp
 from quietpixel.files.picture import Metadata, Picture, Pixels
+from quietpixel.files.tags import Directory
 
 DEFAULT_QUALITY = 92
 """For lossy files whose source tells none: above what cameras and phones use."""
@@ -188,6 +189,10 @@ def _is_seekable_file(file: BinaryIO) -> bool:
 def _tiff_file(picture: Picture, file: BinaryIO, quality: _Quality) -> None:
     own = _writes_back(picture, "tiff")
     pages, stored = picture.pages, picture.encoding.cmyk
+    directories = picture.metadata.directories
+    if own and tiff.wants_contiguous(directories, picture.encoding):
+        tiff.write_contiguous(file, pages, directories)
+        return
     if own and stored is not None:
         pages = cmyk.to_cmyk(pages, stored, picture.metadata.icc)
     half = pages[0].dtype == np.float16
@@ -205,7 +210,7 @@ def _half_as_words(page: Pixels) -> Pixels:
     return np.ascontiguousarray(page).view(np.uint16) if page.dtype == np.float16 else page
 
 
-def _carried(picture: Picture, *, own: bool) -> tuple[tiff.Directory, ...]:
+def _carried(picture: Picture, *, own: bool) -> tuple[Directory, ...]:
     if own and picture.metadata.directories:
         return picture.metadata.directories
     return (tiff.directory_of(_screen_metadata(picture)),) * len(picture.pages)

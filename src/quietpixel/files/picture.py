@@ -28,7 +28,7 @@ class Metadata:
     blocks
         Everything the file's own format carried, in order, to be written back byte for byte.
     directories
-        The tags of each page of a TIFF (`quietpixel.files.tiff.Directory`).
+        The tags of each page of a TIFF (`quietpixel.files.tags.Directory`).
     """
 
     icc: bytes | None = None

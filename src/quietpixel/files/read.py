@@ -1,7 +1,6 @@
 """Reading a picture: the pixels as the file stores them, and everything else it carries."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -9,15 +8,14 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from quietpixel.errors import FileError, ImageError
-from quietpixel.files import bmp, cmyk, jpeg, png, pnm, tiff, vips, webp
-from quietpixel.files.formats import FORMATS, format_of_name, sniff
+from quietpixel.files import bmp, cmyk, pnm, vips
+from quietpixel.files.facts import FACTS, explain, open_page
+from quietpixel.files.formats import format_of_name, sniff
 from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels, white_of
 
 Source = str | Path | bytes | BinaryIO
-_Facts = tuple[Metadata, Encoding, tuple[str, ...]]
 
-_LOADERS = {"jpeg": "jpegload", "png": "pngload", "tiff": "tiffload", "webp": "webpload",
-            "avif": "heifload", "gif": "gifload"}  # fmt: skip
+_HARMLESS = re.compile("not sorted in ascending order|Unknown field with tag|read gave")
 _GRAY = {"b-w", "grey16"}
 _RGB = {"srgb", "rgb16", "rgb", "scrgb"}
 
@@ -115,7 +113,7 @@ def _check_size(width: int, height: int, pages: int, max_pixels: int) -> None:
 
 def _read_by_vips(name: str, source: Path | bytes, max_pixels: int) -> Picture:
     _check_canvas(name, source, max_pixels)
-    metadata, encoding, notes = _FACTS[name](source)
+    metadata, encoding, notes = FACTS[name](source)
     with vips.collect_warnings() as warnings:
         picture = _decode(name, source, (metadata, encoding), max_pixels)
     if name == "jpeg" and any("premature end" in text for text in warnings):
@@ -130,23 +128,13 @@ def _decode(
     try:
         return _assemble(name, _open_pages(name, source, facts[0], max_pixels), *facts)
     except vips.VipsError as error:
-        raise _explain(error) from error
-
-
-def _explain(error: Exception) -> Exception:
-    text = str(error).lower()
-    if any(word in text for word in ("too large", "too big", "exceed", "dimensions out of range")):
-        return ImageError(
-            f"its declared size is beyond what can be decoded ({vips.reason_of(error)}); "
-            "cut the picture into smaller ones."
-        )
-    return vips.damaged(error)
+        raise explain(error) from error
 
 
 def _refuse_filled(source: Path | bytes) -> None:
     """Decode a JPEG once more, strictly: where data was missing, gray would have been put in."""
     try:
-        vips.to_array(_open_page("jpeg", source, 0, fail_on="warning"))
+        vips.to_array(open_page("jpeg", source, 0, fail_on="warning"))
     except vips.VipsError as error:
         raise vips.damaged(error) from error
 
@@ -155,31 +143,20 @@ def _warning_notes(warnings: vips.Warnings) -> tuple[str, ...]:
     if warnings.shared:
         return ()
     plain = (re.sub(r"^VIPS: ", "", text).rstrip(".") for text in warnings)
-    return tuple(f"The decoder warned: {text}." for text in dict.fromkeys(plain))[:5]
+    telling = (text for text in dict.fromkeys(plain) if not _HARMLESS.search(text))
+    return tuple(f"The decoder warned: {text}." for text in telling)[:5]
 
 
 def _open_pages(name: str, source: Path | bytes, metadata: Metadata, max_pixels: int) -> list[Any]:
     """Open every page without decoding it, and check the size that all declare together."""
     numbers = [page.number for page in metadata.directories] or [0]
     count = len(numbers)
-    images = [_open_page(name, source, number) for number in numbers]
+    images = [open_page(name, source, number) for number in numbers]
     first = images[0]
     _check_size(first.width, first.height, count, max_pixels)
     for number, image in enumerate(images[1:], start=2):
         _check_same(first, image, number)
     return images
-
-
-def _open_page(name: str, source: Path | bytes, number: int, *, fail_on: str = "error") -> Any:
-    import pyvips
-
-    options: dict[str, Any] = {"fail_on": fail_on}
-    if name == "tiff":
-        options["page"] = number
-    if name == "avif":
-        options["page"] = 0
-    loader = getattr(pyvips.Image, f"{_LOADERS[name]}_source")
-    return loader(vips.open_source(source), access="sequential", **options)
 
 
 def _check_canvas(name: str, source: Path | bytes, max_pixels: int) -> None:
@@ -252,103 +229,3 @@ def _channels(interpretation: str, bands: int) -> tuple[Literal["gray", "rgb"], 
         f"it has {bands} channels of kind '{interpretation}'; only gray or RGB, with or without "
         "one alpha channel, and CMYK can be used. Convert it or split its channels first."
     )
-
-
-def _jpeg_facts(source: Path | bytes) -> _Facts:
-    with vips.open_binary(source) as file:
-        segments = jpeg.read_segments(file)
-    _refuse_deep(jpeg.frame_bits(segments))
-    metadata = jpeg.parse_metadata(segments)
-    encoding = Encoding(
-        bits=8,
-        quality=jpeg.estimate_quality(segments),
-        subsampling=jpeg.subsampling(segments),
-        progressive=any(name in ("c2", "c6", "ca", "ce") for name, _ in segments),
-    )
-    return replace(metadata, orientation=tiff.exif_orientation(metadata.exif)), encoding, ()
-
-
-def _refuse_deep(bits: int) -> None:
-    if bits != 8:
-        raise ImageError(
-            f"it is a JPEG with {bits} bits per sample, and only 8 can be read; "
-            "convert it to a 16-bit TIFF or PNG."
-        )
-
-
-def _png_facts(source: Path | bytes) -> _Facts:
-    with vips.open_binary(source) as file:
-        chunks = png.read_chunks(file)
-    metadata = png.parse_metadata(chunks)
-    bits, kind, interlaced = png.header(chunks)
-    notes = ("Animated PNG: only the still picture was read.",) if png.is_animated(chunks) else ()
-    encoding = Encoding(bits=bits, palette=kind == 3, progressive=interlaced)
-    return replace(metadata, orientation=tiff.exif_orientation(metadata.exif)), encoding, notes
-
-
-def _webp_facts(source: Path | bytes) -> _Facts:
-    with vips.open_binary(source) as file:
-        chunks = webp.read_chunks(file)
-    metadata = webp.parse_metadata(chunks)
-    animated = webp.is_animated(chunks)
-    notes = ("Animated WebP: only the first frame was read.",) if animated else ()
-    encoding = Encoding(bits=8, lossless=webp.is_lossless(chunks))
-    return replace(metadata, orientation=tiff.exif_orientation(metadata.exif)), encoding, notes
-
-
-def _tiff_facts(source: Path | bytes) -> _Facts:
-    with vips.open_binary(source) as file:
-        directories = tiff.read_directories(file)
-    _refuse_samples(directories[0])
-    return tiff.parse_metadata(directories), tiff.parse_encoding(directories), ()
-
-
-def _refuse_samples(first: tiff.Directory) -> None:
-    bits, form = int(first.first(258, 1)), int(first.first(tiff.SAMPLE_FORMAT, 1))
-    allowed = {3: (16, 32), 2: (8, 16, 32)}.get(form, (1, 2, 4, 8, 16, 32))
-    if bits not in allowed or form > 4:
-        kind = {2: "signed integers", 3: "floats"}.get(form, "integers" if form < 5 else "complex")
-        raise ImageError(
-            f"its samples are {kind} of {bits} bits, which cannot be read; "
-            "convert it to integers of 8 or 16 bits, or floats of 16 or 32."
-        )
-
-
-def _opened_facts(name: str) -> Callable[[Path | bytes], _Facts]:
-    """Facts of formats whose container is read by libvips alone."""
-
-    def facts(source: Path | bytes) -> _Facts:
-        try:
-            image = _open_page(name, source, 0)
-        except vips.VipsError as error:
-            raise _explain(error) from error
-        return _fields_of(name, image)
-
-    return facts
-
-
-def _fields_of(name: str, image: Any) -> _Facts:
-    def field(key: str) -> bytes | None:
-        return bytes(image.get(key)) if key in image.get_fields() else None
-
-    exif = field("exif-data")
-    metadata = Metadata(
-        icc=field("icc-profile-data"),
-        exif=tiff.turn_upright(exif.removeprefix(b"Exif\0\0")) if exif else None,
-        xmp=field("xmp-data"),
-    )
-    frames = image.get("n-pages") if "n-pages" in image.get_fields() else 1
-    notes = (f"{name.upper()}: only the first of {frames} frames was read.",) if frames > 1 else ()
-    bits = image.get("bits-per-sample") if "bits-per-sample" in image.get_fields() else 8
-    return metadata, Encoding(bits=bits, palette=name == "gif"), notes
-
-
-_FACTS: dict[str, Callable[[Path | bytes], _Facts]] = {
-    "jpeg": _jpeg_facts,
-    "png": _png_facts,
-    "webp": _webp_facts,
-    "tiff": _tiff_facts,
-    "avif": _opened_facts("avif"),
-    "gif": _opened_facts("gif"),
-}
-assert set(_FACTS) | {"bmp", "pnm"} == set(FORMATS)

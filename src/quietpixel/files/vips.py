@@ -73,6 +73,11 @@ def collect_warnings() -> Iterator[Warnings]:
         _collector.lists.pop(key, None)
 
 
+def find_loader(name: str) -> Any:
+    """Return libvips' function that opens a source with the loader of a name."""
+    return getattr(pyvips.Image, f"{name}_source")
+
+
 def open_source(source: Path | bytes) -> Any:
     """Return a libvips source for a file or bytes; any file name works, as it is opened here."""
     if isinstance(source, bytes):

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from quietpixel.errors import ArgumentError, FileError, ImageError
-from quietpixel.files import tiff
+from quietpixel.files import tags
 from quietpixel.files.atomic import atomic_file, refuse_existing
 from quietpixel.files.encode import ENCODERS
 from quietpixel.files.formats import FORMATS, Format, find_format, format_of_name
@@ -167,7 +167,7 @@ def turn_upright(picture: Picture) -> Picture:
     """
     metadata = picture.metadata
     pages = tuple(_turned(page, metadata.orientation) for page in picture.pages)
-    exif = tiff.turn_upright(metadata.exif) if metadata.exif else None
+    exif = tags.turn_upright(metadata.exif) if metadata.exif else None
     upright = replace(metadata, orientation=1, exif=exif)
     return replace(_retyped(picture, pages), maximum=picture.maximum, metadata=upright)
 
