@@ -196,15 +196,14 @@ def score_images(
         "psnr": np.array([psnr_of_error(error) for error in errors]),
         "ssim": np.array([ssim(a, b) for a, b in zip(clean, clipped, strict=True)]),
     }
-    means = {key: float(value.mean()) for key, value in values.items()}
-    intervals = {f"{key}_interval": _interval(value, seed) for key, value in values.items()}
+    facts: dict[str, Any] = {key: float(value.mean()) for key, value in values.items()}
+    facts |= {f"{key}_interval": _interval(value, seed) for key, value in values.items()}
     return Score(
         name=name,
-        **means,
-        **intervals,  # type: ignore[arg-type]
         images_per_second=images_per_second,
         count=len(clean),
         parameters=parameters,
+        **facts,
     )
 
 
