@@ -216,7 +216,7 @@ def test_tiff_tags_survive_in_every_page():
     for before, after in zip(old.pages, new.pages, strict=True):
         for tag in before.tags:
             assert tag.name in coded or tag.value == after.tags[tag.code].value
-        texts = [[tag.value for tag in page.tags.getall(270)] for page in (before, after)]
+        texts = [[tag.value for tag in page.tags.getall(270, [])] for page in (before, after)]
         assert texts[0] == texts[1]
     np.testing.assert_array_equal(new.asarray(), stack)
 

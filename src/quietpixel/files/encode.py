@@ -13,9 +13,12 @@ from quietpixel.files.picture import Metadata, Picture, Pixels
 from quietpixel.files.tags import Directory
 
 DEFAULT_QUALITY = 92
-"""For lossy files whose source tells none: above what cameras and phones use."""
+"""For lossy files whose source tells none."""
 
 _Quality = int | None
+_MOST_IN_MEMORY = 32_000_000
+"""Pixels of a JPEG up to which it is progressive, or its codes are fitted to it: both take some
+12 bytes of memory for each pixel."""
 
 
 def _interpretation(pixels: Pixels) -> str:
@@ -65,14 +68,15 @@ def _jpeg(picture: Picture, file: BinaryIO, quality: _Quality) -> None:
         metadata,
     )
     sink = vips.Sink(file, lambda head: jpeg.graft(head, blocks))
+    small = pixels.shape[0] * pixels.shape[1] <= _MOST_IN_MEMORY
     _save(
         image,
         "jpegsave",
         sink,
         Q=quality or picture.encoding.quality or DEFAULT_QUALITY,
         subsample_mode="on" if picture.encoding.subsampling == "4:2:0" else "off",
-        interlace=picture.encoding.progressive,
-        optimize_coding=True,
+        interlace=picture.encoding.progressive and small,
+        optimize_coding=small,
     )
     sink.finish()
 

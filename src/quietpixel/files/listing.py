@@ -168,9 +168,7 @@ def _place(path: Path) -> str:
 def _without_results(jobs: list[Job]) -> list[Job]:
     """Leave out pictures that are the results of others, from an earlier run."""
     results = {_place(job.target): job for job in jobs}
-    return [
-        job for job in jobs if results.get(_place(job.source), job).source in (job.source, None)
-    ]
+    return [job for job in jobs if results.get(_place(job.source), job).source == job.source]
 
 
 def _refuse_collisions(jobs: list[Job]) -> None:
