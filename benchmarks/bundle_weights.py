@@ -1,6 +1,6 @@
 """Judge a finished run on its test split and put its model, with the scores, among the weights.
 
-    python benchmarks/bundle_weights.py RUN NAME DATA [--data-dir DIR]
+python benchmarks/bundle_weights.py RUN NAME DATA [--data-dir DIR]
 """
 
 import argparse

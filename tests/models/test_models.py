@@ -1,6 +1,5 @@
 """One contract for every registered model."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -18,9 +17,9 @@ SMALL = {"bottleneck": {"filters": (4, 8)}, "unet": {"filters": (4, 6, 8)}}
 
 
 @pytest.fixture(params=sorted(MODELS))
-def model(request: pytest.FixtureRequest) -> Iterator[keras.Model]:
+def model(request: pytest.FixtureRequest) -> keras.Model:
     keras.utils.set_random_seed(1)
-    yield build(request.param, **SMALL[request.param])
+    return build(request.param, **SMALL[request.param])
 
 
 def test_each_model_is_in_the_contract() -> None:

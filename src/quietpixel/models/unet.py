@@ -71,9 +71,9 @@ def _finish(x: keras.KerasTensor, image: keras.KerasTensor, output: str) -> kera
     if output == "sigmoid":
         x = layers.Activation("relu")(x)
         return layers.Conv2D(channels, 3, padding="same", activation="sigmoid", dtype="float32")(x)
-    noise = layers.Conv2D(
-        channels, 3, padding="same", kernel_initializer="zeros", dtype="float32"
-    )(x)
+    noise = layers.Conv2D(channels, 3, padding="same", kernel_initializer="zeros", dtype="float32")(
+        x
+    )
     return layers.Subtract(dtype="float32")([image, noise])
 
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from quietpixel.errors import TrainingError
 from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.run_folder import RunFolder
+
+Weights = list[NDArray[Any]]
 
 PLATEAU_STATE = ("best", "wait", "cooldown_counter")
 
@@ -21,7 +24,8 @@ class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, on_progress: OnProgress, *, epochs: int, batch: int, first: int) -> None:
         super().__init__()
         self.on_progress, self.epochs, self.batch, self.epoch = on_progress, epochs, batch, first
-        self.done, self.started, self.validation_loss = 0, 0.0, None
+        self.done, self.started = 0, 0.0
+        self.validation_loss: float | None = None
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Start the clock."""
@@ -79,8 +83,10 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.folder, self.plateau = folder, plateau
         self.rows: list[dict[str, Any]] = []
-        self.best, self.best_loss = None, math.inf
-        self.judged: list[np.ndarray] = []
+        self.best: Weights | None = None
+        self.best_loss = math.inf
+        self.judged: Weights = []
+        self.plateau_state: dict[str, float] = {}
         self.started = 0.0
 
     @property
@@ -100,11 +106,11 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.best = [arrays[f"best-{i}"] for i in range(len(model.weights))]
         notes = json.loads(str(arrays["notes"]))
         self.rows, self.best_loss = notes["rows"], notes["best_loss"]
-        self._plateau_state = notes["plateau"]
+        self.plateau_state = notes["plateau"]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Give ReduceLROnPlateau back what it knew."""
-        for name, value in getattr(self, "_plateau_state", {}).items():
+        for name, value in self.plateau_state.items():
             setattr(self.plateau, name, value)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -133,7 +139,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             "seconds": round(time.perf_counter() - self.started, 3),
         }
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def _arrays(self) -> dict[str, NDArray[Any]]:
         arrays = {
             f"{kind}-{i}": keras.ops.convert_to_numpy(variable)
             for kind, variables in _state(self.model).items()
