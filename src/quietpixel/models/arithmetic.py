@@ -109,8 +109,8 @@ def _extend_convolution(reach: Reach, layer: keras.layers.Conv2D) -> Reach:
 def _cost(layer: keras.layers.Layer, incoming: Reach, outgoing: Reach, model: keras.Model) -> float:
     if not hasattr(layer, "kernel"):
         return 0.0
-    weights: float = math.prod(layer.kernel.shape)
+    weights = math.prod(layer.kernel.shape)
     if isinstance(layer, layers.Dense):
         return weights / math.prod(model.input_shape[1:3])
     scale = incoming.scale if isinstance(layer, layers.Conv2DTranspose) else outgoing.scale
-    return weights / scale**2
+    return float(weights / scale**2)
