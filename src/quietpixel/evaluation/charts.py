@@ -1,6 +1,7 @@
 """The charts of a report: curves, bars and the map of codes, each as the bytes of a PNG."""
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -168,8 +169,9 @@ def _describe_best(epochs: NDArray[np.float64], errors: NDArray[np.float64]) -> 
 def _finish_curves(axes: Any, epochs: NDArray[np.float64]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+    axes.margins(y=0.1)
     axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
@@ -216,4 +218,6 @@ def _flatten(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
         return np.asarray(centred @ np.linalg.svd(centred, full_matrices=True)[2][:2].T)
     perplexity = min(30.0, (len(padded) - 1) / 3)
     tsne = TSNE(init="pca", random_state=seed, perplexity=perplexity, max_iter=500)
-    return np.asarray(tsne.fit_transform(padded), np.float64)
+    # Its threads wait for one another: 3 s with one, 22 s with two on a machine that is busy.
+    with import_module("threadpoolctl").threadpool_limits(1):
+        return np.asarray(tsne.fit_transform(padded), np.float64)

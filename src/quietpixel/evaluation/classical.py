@@ -7,7 +7,7 @@ a noise law brings by its mean or its clipping; a rival is never judged on that 
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import Any, ClassVar
@@ -83,7 +83,7 @@ class Wavelet(Classical):
     def filter(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return one image (H, W, C) denoised."""
         denoise = _skimage("restoration").denoise_wavelet
-        options = {"sigma": self.sigma, "wavelet": "sym4", "wavelet_levels": 2, "channel_axis": -1}
+        options = {"sigma": self.sigma, "channel_axis": -1} | _wavelet_for(min(image.shape[:2]))
         moves = itertools.product(range(self.shifts + 1), repeat=2)
         return _mean(_moved(lambda part: denoise(part, **options), image, *move) for move in moves)
 
@@ -227,13 +227,36 @@ class _Search:
 
 
 def _fit(candidate: Classical, clean: Images, noisy: Images) -> tuple[float, Classical]:
-    """Return the error of the candidate with its best gain and offset, and that candidate."""
+    """Return the error of the candidate with the best of some lines, and that candidate."""
     plain = candidate(noisy).astype(np.float64)
-    variance = plain.var()
-    gain = float(np.mean((plain - plain.mean()) * clean) / variance) if variance > 0 else 1.0
-    offset = float(clean.mean(dtype=np.float64) - gain * plain.mean())
-    error = float(np.mean(np.square(np.clip(gain * plain + offset, 0, 1) - clean)))
-    return error, replace(candidate, gain=gain, offset=offset)
+    lines = list(_lines(plain, clean.astype(np.float64)))
+    errors = [np.mean(np.square(np.clip(g * plain + o, 0, 1) - clean)) for g, o in lines]
+    error, (gain, offset) = min(zip(errors, lines, strict=True))
+    return float(error), replace(candidate, gain=gain, offset=offset)
+
+
+def _lines(plain: NDArray[np.float64], clean: NDArray[np.float64]) -> Iterator[tuple[float, float]]:
+    """Yield no change, the least-squares line, and that line fitted anew to what it leaves inside.
+
+    Pixels that a line takes out of [0, 1] are clipped, so they should not bend it.
+    """
+    yield 1.0, 0.0
+    inside = np.ones(plain.shape, bool)
+    for _ in range(4):
+        x, y = plain[inside], clean[inside]
+        if x.size < 2 or x.var() == 0:
+            return
+        gain = float(np.mean((x - x.mean()) * y) / x.var())
+        yield gain, float(y.mean() - gain * x.mean())
+        fitted = gain * plain + y.mean() - gain * x.mean()
+        inside = (fitted > 0) & (fitted < 1)
+
+
+def _wavelet_for(side: int) -> dict[str, Any]:
+    """Return the wavelet and its levels; `sym4` reaches over 7 pixels and needs twice as many."""
+    if side < 14:
+        return {"wavelet": "db1", "wavelet_levels": 1}
+    return {"wavelet": "sym4", "wavelet_levels": min(3, int(np.log2(side / 7)))}
 
 
 def _moved(

@@ -77,7 +77,7 @@ def build_report(
     Examples
     --------
     >>> page = build_report(title="A & B", facts={"seed": 0})
-    >>> "<h1>A &amp; B</h1>" in page, "http" in page
+    >>> "<h1>A &amp; B</h1>" in page, "http:" in page
     (True, False)
     """
     parts = [f"<h1>{_escape(title)}</h1>", _facts(facts)]
@@ -85,7 +85,7 @@ def build_report(
         parts.append(_evaluation(evaluation))
     shown = list(pictures)
     if history:
-        caption = "Training noise and dropout are on for the training curve, off for validation."
+        caption = "Dropout acts in training only, so the validation error may lie below."
         shown.append(("Learning", caption, learning_curves(history)))
     parts += [_picture(*picture) for picture in shown]
     return PAGE.format(title=_escape(title), style=STYLE, body="\n".join(parts))
@@ -152,11 +152,15 @@ def _table(rows: Sequence[Score]) -> str:
 
 def _line(row: Score, at: int, best: Sequence[float | None]) -> str:
     cells = (
-        f"<td{' class=best' if value(row) is not None and value(row) == top else ''}>{show(row)}</td>"
+        f"<td{_mark(value(row), top)}>{show(row)}</td>"
         for (_, value, _, show), top in zip(COLUMNS, best, strict=True)
     )
     kind = ' class="model"' if at == 0 else ""
     return f'<tr{kind}><th scope="row">{_escape(row.name)}</th>{"".join(cells)}</tr>'
+
+
+def _mark(value: float | None, top: float | None) -> str:
+    return ' class="best"' if value is not None and value == top else ""
 
 
 def _best(rows: Sequence[Score], value: Callable[[Score], float | None], sign: int) -> float | None:
@@ -178,7 +182,7 @@ def _number(value: float, digits: int) -> str:
 
 
 def _speed(row: Score) -> str:
-    return f"{row.images_per_second:,.0f}" if row.images_per_second is not None else "–"
+    return f"{row.images_per_second:,.0f}" if row.images_per_second is not None else ""
 
 
 COLUMNS: tuple[tuple[str, Callable[[Score], float | None], int, Callable[[Score], str]], ...] = (
@@ -194,7 +198,7 @@ def _picture(title: str, caption: str, png: bytes) -> str:
     data = base64.b64encode(png).decode("ascii")
     return (
         f"<section><h2>{_escape(title)}</h2><figure>"
-        f'<img alt="{_escape(title)}" src="data:image/png;base64,{data}">'
+        f'<div class="scroll"><img alt="{_escape(title)}" src="data:image/png;base64,{data}"></div>'
         f"<figcaption>{_escape(caption)}</figcaption></figure></section>"
     )
 
