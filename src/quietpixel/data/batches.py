@@ -17,8 +17,41 @@ def to_float(images: np.ndarray[Any, Any]) -> Array:
     return images.astype(np.float32, copy=False)
 
 
-class NoisyBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of (noisy, clean), shuffled anew in each epoch; any of them can be made again.
+class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of (noisy, clean) that know which epoch it is; any of them can be made again.
+
+    Parameters
+    ----------
+    law
+        The noise.
+    batch
+        Images in a batch.
+    seed
+        Decides all that is drawn.
+    first_epoch
+        The epoch that the first pass is.
+    """
+
+    def __init__(self, law: NoiseLaw, *, batch: int, seed: int, first_epoch: int = 0) -> None:
+        super().__init__()
+        self.law, self.batch, self.seed = law, batch, seed
+        self.epoch, self.begun = first_epoch, False
+
+    def on_epoch_begin(self) -> None:
+        """Go on to the next epoch; Keras looks at a batch before it begins the first."""
+        self.epoch, self.begun = self.epoch + self.begun, True
+
+    def __getitem__(self, index: int) -> tuple[Array, Array]:
+        """Return batch number `index` of the present epoch."""
+        return self.make(self.epoch, index)
+
+    def make(self, epoch: int, index: int) -> tuple[Array, Array]:
+        """Return batch number `index` of `epoch` as (noisy, clean)."""
+        raise NotImplementedError
+
+
+class NoisyBatches(EpochBatches):
+    """Batches of (noisy, clean) from images of one size, shuffled anew in each epoch.
 
     Parameters
     ----------
@@ -46,22 +79,13 @@ class NoisyBatches(keras.utils.PyDataset):  # type: ignore[misc]
         fresh: bool = True,
         first_epoch: int = 0,
     ) -> None:
-        super().__init__()
-        self.images, self.law, self.batch, self.seed, self.fresh = images, law, batch, seed, fresh
-        self.epoch, self.begun = first_epoch, False
+        super().__init__(law, batch=batch, seed=seed, first_epoch=first_epoch)
+        self.images, self.fresh = images, fresh
         self._kept: tuple[int, np.ndarray[Any, Any]] = -1, np.empty(0, int)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return max(1, len(self.images) // self.batch)
-
-    def on_epoch_begin(self) -> None:
-        """Go on to the next epoch; Keras looks at a batch before it begins the first."""
-        self.epoch, self.begun = self.epoch + self.begun, True
-
-    def __getitem__(self, index: int) -> tuple[Array, Array]:
-        """Return batch number `index` of the present epoch."""
-        return self.make(self.epoch, index)
 
     def make(self, epoch: int, index: int) -> tuple[Array, Array]:
         """Return batch number `index` of `epoch` as (noisy, clean)."""

@@ -7,14 +7,38 @@ A law is called on a clean image and gives the noisy one. Clipping to [0, 1] is 
 import math
 import re
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.imaging.noise_laws import (
+    Array,
+    Gaussian,
+    NoiseLaw,
+    Poisson,
+    SaltPepper,
+    Speckle,
+    Uniform,
+    print_value,
+)
 
-Array = npt.NDArray[np.float32]
+__all__ = [
+    "FROZEN_EPOCH",
+    "NOISE_LAWS",
+    "Array",
+    "Gaussian",
+    "NoiseLaw",
+    "Poisson",
+    "Ranged",
+    "SaltPepper",
+    "Sequence",
+    "Speckle",
+    "Uniform",
+    "add_noise",
+    "image_rng",
+    "parse_noise",
+    "parse_number",
+]
 
 FROZEN_EPOCH = 0
 """The epoch that noise belongs to which is drawn once."""
@@ -31,7 +55,7 @@ def image_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
     return np.random.default_rng((seed, epoch, index))
 
 
-def add_noise(clean: Array, law: "NoiseLaw", *, seed: int) -> Array:
+def add_noise(clean: Array, law: NoiseLaw, *, seed: int) -> Array:
     """Return images (N, H, W, C) with noise drawn once, each image's own by its place.
 
     Parameters
@@ -49,190 +73,62 @@ def add_noise(clean: Array, law: "NoiseLaw", *, seed: int) -> Array:
 
 
 @dataclass(frozen=True)
-class NoiseLaw:
-    """A way in which a clean image becomes noisy; called as ``law(clean, rng)``."""
-
-    word: ClassVar[str] = ""
-    main: ClassVar[str] = ""
-
-    def __call__(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean` (float32, [0, 1], any shape) with this noise, the same shape."""
-        noisy = self.corrupt(clean, rng).astype(np.float32, copy=False)
-        return np.clip(noisy, 0.0, 1.0, out=noisy) if self._clips else noisy
-
-    @property
-    def _clips(self) -> bool:
-        return bool(getattr(self, "clip", True))
-
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean` with this noise, not clipped."""
-        raise NotImplementedError
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Return mean and variance of the unclipped output, given those of the input."""
-        raise NotImplementedError
-
-    def __str__(self) -> str:
-        """Return the law as text that `parse_noise` reads back."""
-        options = "".join(
-            f",{f.name}={_print_value(getattr(self, f.name))}"
-            for f in fields(self)
-            if f.name != self.main and getattr(self, f.name) != f.default
-        )
-        return f"{self.word}:{_print_value(getattr(self, self.main))}{options}"
-
-
-@dataclass(frozen=True)
-class Gaussian(NoiseLaw):
-    """Additive noise from a normal distribution.
+class Ranged(NoiseLaw):
+    """A law whose main number is drawn evenly from a range for each image.
 
     Parameters
     ----------
-    sigma
-        Standard deviation on the [0, 1] scale, not negative.
-    mean
-        Mean of the noise.
-    clip
-        Whether the result is clipped to [0, 1].
+    lowest, highest
+        The same law, with the least and the greatest main number.
 
     Examples
     --------
-    >>> str(Gaussian(sigma=0.5, mean=0.5))
-    'gaussian:0.5,mean=0.5'
+    >>> str(Ranged(Gaussian(0.0), Gaussian(0.2)))
+    'gaussian:0..0.2'
     """
 
-    sigma: float
-    mean: float = 0.0
-    clip: bool = True
-    word: ClassVar[str] = "gaussian"
-    main: ClassVar[str] = "sigma"
+    lowest: NoiseLaw
+    highest: NoiseLaw
 
     def __post_init__(self) -> None:
-        _require(self.sigma >= 0, self, "not be negative", "a standard deviation has no sign")
+        if self._ends[0] > self._ends[1]:
+            raise ArgumentError(
+                f"The range of the noise law '{self.lowest.word}' must begin with its least "
+                f"number; got '{self}'. Exchange the two."
+            )
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        main = self.lowest.main
+        return getattr(self.lowest, main), getattr(self.highest, main)
+
+    @property
+    def _clips(self) -> bool:
+        return self.lowest._clips
 
     def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean` with this noise, not clipped."""
-        noise = rng.standard_normal(clean.shape, np.float32)
-        return clean + np.float32(self.sigma) * noise + np.float32(self.mean)
+        """Return `clean` with noise of a strength drawn from `rng`, not clipped."""
+        number = float(rng.uniform(*self._ends))
+        law = replace(self.lowest, **{self.lowest.main: number})  # type: ignore[arg-type]
+        return law.corrupt(clean, rng)
 
     def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Return mean and variance of the unclipped output, given those of the input."""
-        return mean + self.mean, variance + self.sigma**2
+        """Refuse: a range of noise has no one variance.
 
+        Raises
+        ------
+        ArgumentError
+            Always.
+        """
+        raise ArgumentError(
+            f"The noise law '{self}' has no one mean and variance because its strength is drawn "
+            f"for each image; give one number, such as '{self.highest}'."
+        )
 
-@dataclass(frozen=True)
-class Poisson(NoiseLaw):
-    """Photon noise: a pixel of value 1 stands for `peak` photons on average.
-
-    Parameters
-    ----------
-    peak
-        Photons at value 1, more than 0.
-    clip
-        Whether the result is clipped to [0, 1].
-    """
-
-    peak: float
-    clip: bool = True
-    word: ClassVar[str] = "poisson"
-    main: ClassVar[str] = "peak"
-
-    def __post_init__(self) -> None:
-        _require(self.peak > 0, self, "be more than 0", "it is the number of photons at value 1")
-
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean` with this noise, not clipped; negative light counts as none."""
-        photons = rng.poisson(np.maximum(clean, 0.0) * self.peak)
-        return (photons / self.peak).astype(np.float32)
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Return mean and variance of the unclipped output, given those of the input."""
-        return mean, variance + mean / np.float32(self.peak)
-
-
-@dataclass(frozen=True)
-class SaltPepper(NoiseLaw):
-    """A share of the pixels becomes black or white, half each.
-
-    Parameters
-    ----------
-    amount
-        Share of pixels hit, in [0, 1].
-    """
-
-    amount: float
-    clip: bool = True
-    word: ClassVar[str] = "salt-pepper"
-    main: ClassVar[str] = "amount"
-
-    def __post_init__(self) -> None:
-        _require(0 <= self.amount <= 1, self, "lie in [0, 1]", "it is a share of the pixels")
-
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean` with this noise, not clipped."""
-        draw = rng.random(clean.shape, np.float32)
-        noisy = np.where(draw < self.amount / 2, np.float32(0), clean)
-        return np.where(draw >= 1 - self.amount / 2, np.float32(1), noisy)
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Return mean and variance of the unclipped output, given those of the input."""
-        kept = 1 - self.amount
-        new_mean = kept * mean + self.amount / 2
-        return new_mean, kept * (variance + mean**2) + self.amount / 2 - new_mean**2
-
-
-@dataclass(frozen=True)
-class Speckle(NoiseLaw):
-    """Multiplicative noise: each pixel times a normal number of mean 1.
-
-    Parameters
-    ----------
-    sigma
-        Standard deviation of the factor, not negative.
-    """
-
-    sigma: float
-    clip: bool = True
-    word: ClassVar[str] = "speckle"
-    main: ClassVar[str] = "sigma"
-
-    def __post_init__(self) -> None:
-        _require(self.sigma >= 0, self, "not be negative", "a standard deviation has no sign")
-
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean` with this noise, not clipped."""
-        return clean * (1 + np.float32(self.sigma) * rng.standard_normal(clean.shape, np.float32))
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Return mean and variance of the unclipped output, given those of the input."""
-        return mean, variance * (1 + self.sigma**2) + mean**2 * self.sigma**2
-
-
-@dataclass(frozen=True)
-class Uniform(NoiseLaw):
-    """Additive noise, evenly spread between -`width` and `width`.
-
-    Parameters
-    ----------
-    width
-        Largest deviation on the [0, 1] scale, not negative.
-    """
-
-    width: float
-    clip: bool = True
-    word: ClassVar[str] = "uniform"
-    main: ClassVar[str] = "width"
-
-    def __post_init__(self) -> None:
-        _require(self.width >= 0, self, "not be negative", "it is the largest deviation")
-
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean` with this noise, not clipped."""
-        return clean + np.float32(self.width) * (2 * rng.random(clean.shape, np.float32) - 1)
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Return mean and variance of the unclipped output, given those of the input."""
-        return mean, variance + self.width**2 / 3
+    def __str__(self) -> str:
+        """Return the law as text that `parse_noise` reads back."""
+        word, _, rest = str(self.highest).partition(":")
+        return f"{word}:{print_value(self._ends[0])}..{rest}"
 
 
 @dataclass(frozen=True)
@@ -281,7 +177,8 @@ def parse_noise(text: str) -> NoiseLaw:
     ----------
     text
         ``word:number`` with options after commas, steps of a sequence joined by ``+``; numbers may
-        be fractions such as ``25/255``.
+        be fractions such as ``25/255``, and two of them a range that each image draws from, such as
+        ``gaussian:0..55/255``.
 
     Raises
     ------
@@ -300,7 +197,7 @@ def parse_noise(text: str) -> NoiseLaw:
     laws = tuple(_parse_law(part.strip()) for part in re.split(r"\+(?=\s*[a-zA-Z])", text))
     if len(laws) == 1:
         return laws[0]
-    return Sequence((*(replace(law, clip=True) for law in laws[:-1]), laws[-1]))  # type: ignore[call-arg]
+    return Sequence((*(_with_clip(law) for law in laws[:-1]), laws[-1]))
 
 
 def parse_number(text: str) -> float:
@@ -339,7 +236,16 @@ def _parse_law(text: str) -> NoiseLaw:
             f"The noise law '{word}' needs a number for its {law.main}, for example "
             f"'{word}:0.1', but '{text}' gives none."
         )
-    return law(**{law.main: parse_number(number)}, **dict(_parse_option(law, o) for o in options))
+    settings = dict(_parse_option(law, option) for option in options)
+    ends = [law(**{law.main: parse_number(end)}, **settings) for end in number.split("..", 1)]
+    return ends[0] if len(ends) == 1 else Ranged(*ends)
+
+
+def _with_clip(law: NoiseLaw) -> NoiseLaw:
+    """Return `law` as it stands inside a sequence, where its own `clip` does not count."""
+    if isinstance(law, Ranged):
+        return Ranged(_with_clip(law.lowest), _with_clip(law.highest))
+    return replace(law, clip=True)  # type: ignore[call-arg]
 
 
 def _parse_option(law: type[NoiseLaw], text: str) -> tuple[str, float | bool]:
@@ -354,17 +260,3 @@ def _parse_switch(text: str) -> bool:
     if text not in {"yes", "no"}:
         raise ArgumentError(f"`clip` must be yes or no; got '{text}'.")
     return text == "yes"
-
-
-def _print_value(value: float | bool) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return format(value, "g") if float(format(value, "g")) == value else repr(value)
-
-
-def _require(holds: bool, law: NoiseLaw, rule: str, reason: str) -> None:
-    if not holds:
-        raise ArgumentError(
-            f"`{law.main}` of the noise law '{law.word}' must {rule} because {reason}; "
-            f"got {getattr(law, law.main):g}."
-        )

@@ -1,0 +1,213 @@
+"""The single noise laws: frozen, written as text such as ``gaussian:0.5,mean=0.5``."""
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from quietpixel.errors import ArgumentError
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class NoiseLaw:
+    """A way in which a clean image becomes noisy; called as ``law(clean, rng)``."""
+
+    word: ClassVar[str] = ""
+    main: ClassVar[str] = ""
+
+    def __call__(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean` (float32, [0, 1], any shape) with this noise, the same shape."""
+        noisy = self.corrupt(clean, rng).astype(np.float32, copy=False)
+        return np.clip(noisy, 0.0, 1.0, out=noisy) if self._clips else noisy
+
+    @property
+    def _clips(self) -> bool:
+        return bool(getattr(self, "clip", True))
+
+    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean` with this noise, not clipped."""
+        raise NotImplementedError
+
+    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Return mean and variance of the unclipped output, given those of the input."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """Return the law as text that `parse_noise` reads back."""
+        options = "".join(
+            f",{f.name}={print_value(getattr(self, f.name))}"
+            for f in fields(self)
+            if f.name != self.main and getattr(self, f.name) != f.default
+        )
+        return f"{self.word}:{print_value(getattr(self, self.main))}{options}"
+
+
+@dataclass(frozen=True)
+class Gaussian(NoiseLaw):
+    """Additive noise from a normal distribution.
+
+    Parameters
+    ----------
+    sigma
+        Standard deviation on the [0, 1] scale, not negative.
+    mean
+        Mean of the noise.
+    clip
+        Whether the result is clipped to [0, 1].
+
+    Examples
+    --------
+    >>> str(Gaussian(sigma=0.5, mean=0.5))
+    'gaussian:0.5,mean=0.5'
+    """
+
+    sigma: float
+    mean: float = 0.0
+    clip: bool = True
+    word: ClassVar[str] = "gaussian"
+    main: ClassVar[str] = "sigma"
+
+    def __post_init__(self) -> None:
+        _require(self.sigma >= 0, self, "not be negative", "a standard deviation has no sign")
+
+    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean` with this noise, not clipped."""
+        noise = rng.standard_normal(clean.shape, np.float32)
+        return clean + np.float32(self.sigma) * noise + np.float32(self.mean)
+
+    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Return mean and variance of the unclipped output, given those of the input."""
+        return mean + self.mean, variance + self.sigma**2
+
+
+@dataclass(frozen=True)
+class Poisson(NoiseLaw):
+    """Photon noise: a pixel of value 1 stands for `peak` photons on average.
+
+    Parameters
+    ----------
+    peak
+        Photons at value 1, more than 0.
+    clip
+        Whether the result is clipped to [0, 1].
+    """
+
+    peak: float
+    clip: bool = True
+    word: ClassVar[str] = "poisson"
+    main: ClassVar[str] = "peak"
+
+    def __post_init__(self) -> None:
+        _require(self.peak > 0, self, "be more than 0", "it is the number of photons at value 1")
+
+    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean` with this noise, not clipped; negative light counts as none."""
+        photons = rng.poisson(np.maximum(clean, 0.0) * self.peak)
+        return (photons / self.peak).astype(np.float32)
+
+    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Return mean and variance of the unclipped output, given those of the input."""
+        return mean, variance + mean / np.float32(self.peak)
+
+
+@dataclass(frozen=True)
+class SaltPepper(NoiseLaw):
+    """A share of the pixels becomes black or white, half each.
+
+    Parameters
+    ----------
+    amount
+        Share of pixels hit, in [0, 1].
+    """
+
+    amount: float
+    clip: bool = True
+    word: ClassVar[str] = "salt-pepper"
+    main: ClassVar[str] = "amount"
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.amount <= 1, self, "lie in [0, 1]", "it is a share of the pixels")
+
+    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean` with this noise, not clipped."""
+        draw = rng.random(clean.shape, np.float32)
+        noisy = np.where(draw < self.amount / 2, np.float32(0), clean)
+        return np.where(draw >= 1 - self.amount / 2, np.float32(1), noisy)
+
+    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Return mean and variance of the unclipped output, given those of the input."""
+        kept = 1 - self.amount
+        new_mean = kept * mean + self.amount / 2
+        return new_mean, kept * (variance + mean**2) + self.amount / 2 - new_mean**2
+
+
+@dataclass(frozen=True)
+class Speckle(NoiseLaw):
+    """Multiplicative noise: each pixel times a normal number of mean 1.
+
+    Parameters
+    ----------
+    sigma
+        Standard deviation of the factor, not negative.
+    """
+
+    sigma: float
+    clip: bool = True
+    word: ClassVar[str] = "speckle"
+    main: ClassVar[str] = "sigma"
+
+    def __post_init__(self) -> None:
+        _require(self.sigma >= 0, self, "not be negative", "a standard deviation has no sign")
+
+    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean` with this noise, not clipped."""
+        return clean * (1 + np.float32(self.sigma) * rng.standard_normal(clean.shape, np.float32))
+
+    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Return mean and variance of the unclipped output, given those of the input."""
+        return mean, variance * (1 + self.sigma**2) + mean**2 * self.sigma**2
+
+
+@dataclass(frozen=True)
+class Uniform(NoiseLaw):
+    """Additive noise, evenly spread between -`width` and `width`.
+
+    Parameters
+    ----------
+    width
+        Largest deviation on the [0, 1] scale, not negative.
+    """
+
+    width: float
+    clip: bool = True
+    word: ClassVar[str] = "uniform"
+    main: ClassVar[str] = "width"
+
+    def __post_init__(self) -> None:
+        _require(self.width >= 0, self, "not be negative", "it is the largest deviation")
+
+    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean` with this noise, not clipped."""
+        return clean + np.float32(self.width) * (2 * rng.random(clean.shape, np.float32) - 1)
+
+    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Return mean and variance of the unclipped output, given those of the input."""
+        return mean, variance + self.width**2 / 3
+
+
+def print_value(value: float | bool) -> str:
+    """Return a number or a switch as the text of a law writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return format(value, "g") if float(format(value, "g")) == value else repr(value)
+
+
+def _require(holds: bool, law: NoiseLaw, rule: str, reason: str) -> None:
+    if not holds:
+        raise ArgumentError(
+            f"`{law.main}` of the noise law '{law.word}' must {rule} because {reason}; "
+            f"got {getattr(law, law.main):g}."
+        )
