@@ -15,14 +15,25 @@ from quietpixel.training.run_folder import RunFolder
 
 Weights = list[NDArray[Any]]
 
+WARMUP = 0.02
+"""The share of a run by the clock in which the learning rate rises."""
 PLATEAU_STATE = ("best", "wait", "cooldown_counter")
 
 
 class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
     """Calls `on_progress` after each step."""
 
-    def __init__(self, on_progress: OnProgress, *, epochs: int, batch: int, first: int) -> None:
+    def __init__(
+        self,
+        on_progress: OnProgress,
+        *,
+        epochs: int,
+        batch: int,
+        first: int,
+        clock: "Clock | None" = None,
+    ) -> None:
         super().__init__()
+        self.clock = clock
         self.on_progress, self.epochs, self.batch, self.epoch = on_progress, epochs, batch, first
         self.done, self.started = 0, 0.0
         self.validation_loss: float | None = None
@@ -48,7 +59,7 @@ class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
                 step=batch + 1,
                 steps=steps,
                 images_per_second=rate * self.batch,
-                seconds_left=left / rate,
+                seconds_left=self.clock.left if self.clock else left / rate,
                 loss=float((logs or {}).get("loss", math.nan)),
                 validation_loss=self.validation_loss,
             )
@@ -57,6 +68,57 @@ class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Keep the validation error for the next reports."""
         self.validation_loss = (logs or {}).get("val_loss")
+
+
+class Clock(keras.callbacks.Callback):  # type: ignore[misc]
+    """Lets a run last for a time: warm-up, a cosine to zero, and the end go by the clock.
+
+    Parameters
+    ----------
+    seconds
+        How long to train, earlier sessions included.
+    learning_rate
+        The highest learning rate.
+    spent
+        Seconds that earlier sessions trained for.
+    """
+
+    def __init__(self, seconds: float, learning_rate: float, spent: float) -> None:
+        super().__init__()
+        self.seconds, self.learning_rate, self.spent = seconds, learning_rate, spent
+        self.started = time.perf_counter()
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end of the run."""
+        return max(0.0, self.seconds - self.spent - (time.perf_counter() - self.started))
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Set the learning rate of the step."""
+        share = 1 - self.left / self.seconds
+        self.model.optimizer.learning_rate = self.learning_rate * rate_at(share)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Stop when the time is over."""
+        if not self.left:
+            self.model.stop_training = True
+
+
+def rate_at(share: float) -> float:
+    """Return the part of the highest learning rate after a `share` of the run, in [0, 1].
+
+    Examples
+    --------
+    >>> [round(rate_at(share), 2) for share in (0, 0.01, 0.02, 0.51, 1)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if share < WARMUP:
+        return share / WARMUP
+    return 0.5 * (1 + math.cos(math.pi * (share - WARMUP) / (1 - WARMUP)))
 
 
 class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]

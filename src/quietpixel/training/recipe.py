@@ -9,7 +9,7 @@ from quietpixel.errors import ArgumentError, TrainingError, unknown_name
 from quietpixel.imaging.noise import parse_noise
 
 CHOICES = {
-    "optimizer": ("adam", "muon"),
+    "optimizer": ("adam", "muon", "convolution-muon"),
     "loss": ("mean_squared_error", "mean_absolute_error"),
     "schedule": ("plateau", "cosine", "constant"),
     "precision": ("auto", "float32", "mixed_bfloat16"),
@@ -23,13 +23,13 @@ class Recipe:
     Parameters
     ----------
     data
-        A named set, such as ``"mnist"``.
+        A named set, such as ``"mnist"``, or a folder of clean photographs.
     noise
         The noise law as text.
     model, options
         The registered model and what its builder takes.
     optimizer
-        ``"adam"`` or ``"muon"``.
+        ``"adam"``, ``"muon"`` (dense layers; Adam for the rest) or ``"convolution-muon"``.
     learning_rate
         The highest learning rate.
     loss
@@ -45,6 +45,14 @@ class Recipe:
         Whether the noise is drawn anew in each epoch.
     epochs, batch, seed
         Passes over the data, images in a step, and the number that decides all randomness.
+    minutes
+        How long to train instead of `epochs`, earlier sessions of the run included; the schedule
+        follows the clock, so that such a run is not exactly repeatable. ``None`` goes by epochs.
+    clip_norm
+        Greatest norm of all gradients together, 0 for no limit.
+    patch, steps, channels
+        For a folder: height and width of the patches, steps that count as an epoch, and 1 (gray)
+        or 3 (RGB).
     precision
         ``"auto"`` (bfloat16 where the processor computes in it, else float32), or one of the two.
 
@@ -71,6 +79,11 @@ class Recipe:
     batch: int = 128
     seed: int = 0
     precision: str = "auto"
+    minutes: float | None = None
+    clip_norm: float = 0.0
+    patch: int = 64
+    steps: int = 400
+    channels: int = 3
 
     def __post_init__(self) -> None:
         parse_noise(self.noise)
@@ -79,6 +92,11 @@ class Recipe:
                 raise unknown_name(name, getattr(self, name), known)
         self._require("epochs", self.epochs >= 1, "be at least 1")
         self._require("batch", self.batch >= 1, "be at least 1")
+        self._require("patch", self.patch >= 8, "be at least 8")
+        self._require("steps", self.steps >= 1, "be at least 1")
+        self._require("channels", self.channels in (1, 3), "be 1 or 3")
+        self._require("clip_norm", self.clip_norm >= 0, "not be negative")
+        self._require("minutes", self.minutes is None or self.minutes > 0, "be more than 0")
         self._require("seed", self.seed >= 0, "be at least 0")
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
@@ -118,6 +136,17 @@ RECIPES: dict[str, Recipe] = {
         precision="float32",
     ),
     "tuned": Recipe(name="tuned", optimizer="muon", learning_rate=1e-2),
+    "photo": Recipe(
+        name="photo",
+        noise="gaussian:0..55/255,clip=no",
+        model="unet",
+        options={"filters": (16, 48, 96), "blocks": (0, 1, 2), "output": "residual"},
+        learning_rate=2e-3,
+        loss="mean_absolute_error",
+        clip_norm=1.0,
+        epochs=200,
+        batch=8,
+    ),
 }
 """The recipes by name."""
 

@@ -8,20 +8,22 @@ import keras
 import numpy as np
 
 from quietpixel.card import Card
-from quietpixel.data import Split, load_split
-from quietpixel.data.batches import NoisyBatches
+from quietpixel.data import load_split
 from quietpixel.errors import TrainingError
-from quietpixel.imaging.noise import add_noise, parse_noise
 from quietpixel.models import build
 from quietpixel.models.arithmetic import measure_model
 from quietpixel.models.export import export_onnx
-from quietpixel.training.callbacks import Checkpoint, ReportProgress, StopOnNaN
+from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
+from quietpixel.training.images import load_photos
+from quietpixel.training.material import Material, from_photos, from_splits, is_folder, least_side
+from quietpixel.training.muon import ConvolutionMuon
 from quietpixel.training.precision import choose_precision
 from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 
-VALIDATION_SEED_OFFSET = 1_000_003
+UNLIMITED = 10**6
+"""The epochs of a run that ends by the clock."""
 
 
 def run_recipe(
@@ -58,19 +60,27 @@ def run_recipe(
         If the loss is not finite. What was learnt up to the last whole epoch is kept.
     """
     precision = choose_precision(recipe.precision)
-    on_progress(Progress(message=f"Training in {precision} on Keras with {keras.backend.backend()}"))
-    train = load_split(recipe.data, "train", data_dir=data_dir)
-    validation = load_split(recipe.data, "validation", data_dir=data_dir)
+    on_progress(
+        Progress(message=f"Training in {precision} on Keras with {keras.backend.backend()}")
+    )
+    material = load_material(recipe, data_dir, on_progress)
     keras.utils.set_random_seed(recipe.seed)
-    model = build_for(recipe, train, precision)
-    checkpoint, callbacks = _prepare(model, recipe, folder, len(train.images))
+    model = build_for(recipe, material, precision)
+    checkpoint, callbacks = _prepare(model, recipe, folder, len(material.batches))
+    material.batches.epoch = checkpoint.next_epoch
+    clock = _make_clock(recipe, checkpoint)
     if tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(folder.path / "logs")))
     report = ReportProgress(
-        on_progress, epochs=recipe.epochs, batch=recipe.batch, first=checkpoint.next_epoch
+        on_progress,
+        epochs=recipe.epochs,
+        batch=recipe.batch,
+        first=checkpoint.next_epoch,
+        clock=clock,
     )
+    callbacks += [*([clock] if clock else []), report, StopOnNaN()]
     try:
-        _fit(model, recipe, train, validation, [*callbacks, report, StopOnNaN()], checkpoint)
+        _fit(model, recipe, material, callbacks, checkpoint.next_epoch)
     except (KeyboardInterrupt, TrainingError):
         if checkpoint.best is not None:
             _finish(model, recipe, folder, checkpoint, precision)
@@ -80,11 +90,25 @@ def run_recipe(
     return card
 
 
-def build_for(recipe: Recipe, split: Split, precision: str) -> keras.Model:
-    """Return the untrained model of `recipe` for the images of `split`."""
-    options: dict[str, Any] = {"channels": split.images.shape[-1], **recipe.options}
-    if recipe.model == "bottleneck":
-        options.setdefault("size", split.images.shape[1])
+def load_material(recipe: Recipe, data_dir: Path | None, on_progress: OnProgress) -> Material:
+    """Return what `recipe` trains on: the photographs of a folder, or a named set."""
+    if is_folder(recipe.data):
+        photos = load_photos(
+            recipe.data,
+            channels=recipe.channels,
+            least=least_side(recipe),
+            tell=lambda text: on_progress(Progress(message=text)),
+        )
+        return from_photos(recipe, photos)
+    train = load_split(recipe.data, "train", data_dir=data_dir)
+    return from_splits(recipe, train, load_split(recipe.data, "validation", data_dir=data_dir))
+
+
+def build_for(recipe: Recipe, material: Material, precision: str) -> keras.Model:
+    """Return the untrained model of `recipe` for the images of `material`."""
+    options: dict[str, Any] = {"channels": material.channels, **recipe.options}
+    if recipe.model == "bottleneck" and material.size:
+        options.setdefault("size", material.size)
     keras.config.set_dtype_policy(precision)
     try:
         return build(recipe.model, **options)
@@ -93,14 +117,12 @@ def build_for(recipe: Recipe, split: Split, precision: str) -> keras.Model:
 
 
 def _prepare(
-    model: keras.Model, recipe: Recipe, folder: RunFolder, images: int
+    model: keras.Model, recipe: Recipe, folder: RunFolder, steps: int
 ) -> tuple[Checkpoint, list[keras.callbacks.Callback]]:
-    model.compile(optimizer=_make_optimizer(recipe, images), loss=recipe.loss, jit_compile=False)
+    model.compile(optimizer=_make_optimizer(recipe, steps), loss=recipe.loss, jit_compile=False)
     plateau = None
     if recipe.schedule == "plateau":
-        plateau = keras.callbacks.ReduceLROnPlateau(
-            "val_loss", factor=0.5, patience=2, min_lr=1e-5
-        )
+        plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=2, min_lr=1e-5)
     checkpoint = Checkpoint(folder, plateau)
     checkpoint.restore(model)
     callbacks = [*([plateau] if plateau else []), checkpoint]
@@ -109,21 +131,24 @@ def _prepare(
     return checkpoint, callbacks
 
 
-def _make_optimizer(recipe: Recipe, images: int) -> keras.optimizers.Optimizer:
-    options: dict[str, Any] = {"learning_rate": _make_schedule(recipe, images)}
+def _make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    options: dict[str, Any] = {"learning_rate": _make_schedule(recipe, steps)}
     if recipe.averaging:
         options |= {"use_ema": True, "ema_momentum": recipe.averaging}
+    if recipe.clip_norm:
+        options["global_clipnorm"] = recipe.clip_norm
     if recipe.optimizer == "muon":
         return keras.optimizers.Muon(**options)
+    if recipe.optimizer == "convolution-muon":
+        return ConvolutionMuon(adam_lr_ratio=0.2, **options)
     return keras.optimizers.Adam(**options)
 
 
 def _make_schedule(
-    recipe: Recipe, images: int
+    recipe: Recipe, steps: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    if recipe.schedule != "cosine":
+    if recipe.schedule != "cosine" or recipe.minutes:
         return recipe.learning_rate
-    steps = max(1, images // recipe.batch)
     warmup = min(int(recipe.warmup * steps), recipe.epochs * steps // 4)
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup else recipe.learning_rate,
@@ -133,31 +158,26 @@ def _make_schedule(
     )
 
 
+def _make_clock(recipe: Recipe, checkpoint: Checkpoint) -> Clock | None:
+    if recipe.minutes is None:
+        return None
+    spent = sum(float(row["seconds"]) for row in checkpoint.rows)
+    return Clock(60 * recipe.minutes, recipe.learning_rate, spent)
+
+
 def _fit(
     model: keras.Model,
     recipe: Recipe,
-    train: Split,
-    validation: Split,
+    material: Material,
     callbacks: list[keras.callbacks.Callback],
-    checkpoint: Checkpoint,
+    first: int,
 ) -> None:
-    law = parse_noise(recipe.noise)
-    clean = validation.as_float()
-    noisy = add_noise(clean, law, seed=recipe.seed + VALIDATION_SEED_OFFSET)
-    batches = NoisyBatches(
-        train.images,
-        law,
-        batch=recipe.batch,
-        seed=recipe.seed,
-        fresh=recipe.fresh_noise,
-        first_epoch=checkpoint.next_epoch,
-    )
     model.fit(
-        batches,
-        epochs=recipe.epochs,
-        initial_epoch=checkpoint.next_epoch,
-        validation_data=(noisy, clean),
-        validation_batch_size=500,
+        material.batches,
+        epochs=UNLIMITED if recipe.minutes else recipe.epochs,
+        initial_epoch=first,
+        validation_data=material.validation,
+        validation_batch_size=500 if material.size else 20,
         callbacks=callbacks,
         shuffle=False,
         verbose=0,
@@ -174,14 +194,12 @@ def _finish(
     return card
 
 
-def describe(
-    model: keras.Model, recipe: Recipe, checkpoint: Checkpoint, precision: str
-) -> Card:
+def describe(model: keras.Model, recipe: Recipe, checkpoint: Checkpoint, precision: str) -> Card:
     """Return the card of a trained `model`."""
     facts = measure_model(model)
     height, width, channels = model.input_shape[1:]
     return Card(
-        name=f"{recipe.data}-{recipe.model}",
+        name=f"{Path(recipe.data).name}-{recipe.model}",
         architecture=recipe.model,
         channels=channels,
         divisor=facts.divisor,
@@ -196,7 +214,7 @@ def describe(
             "epochs_done": len(checkpoint.rows),
         },
         scores={"validation": {recipe.loss: checkpoint.best_loss}},
-        data=recipe.data,
+        data=f"photographs in {Path(recipe.data).name}" if is_folder(recipe.data) else recipe.data,
         licence="MIT",
         not_for="medical, legal or other images on whose detail a decision rests",
     )

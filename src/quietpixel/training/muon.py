@@ -1,0 +1,32 @@
+"""Muon for convolutions: their kernels are taken as the matrices that they multiply by."""
+
+import math
+from typing import Any
+
+import keras
+
+NARROW = 8
+"""A kernel with fewer outputs is left to Adam: it is no matrix worth straightening."""
+
+
+@keras.saving.register_keras_serializable("quietpixel")
+class ConvolutionMuon(keras.optimizers.Muon):  # type: ignore[misc]
+    """Keras' Muon, which knows only matrices, with kernels (H, W, in, out) as (H W in, out).
+
+    References
+    ----------
+    K. Jordan, "Muon: An optimizer for hidden layers in neural networks", 2024.
+    """
+
+    def _should_use_adamw(self, variable: keras.Variable) -> bool:
+        return len(variable.shape) not in (2, 4) or min(variable.shape[-2:]) < NARROW
+
+    def _muon_update_step(
+        self, gradient: Any, variable: keras.Variable, lr: Any, m: keras.Variable
+    ) -> None:
+        self.assign_add(m, gradient + m * (self.momentum - 1))
+        moved = gradient + self.momentum * m if self.nesterov else m
+        rows = math.prod(variable.shape[:-1])
+        matrix = keras.ops.reshape(moved, (rows, variable.shape[-1]))
+        update = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
+        self.assign_sub(variable, keras.ops.reshape(update, variable.shape))
