@@ -1,0 +1,143 @@
+"""What a run and an evaluation show: pictures, and the page that holds them all."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.data import Split, load_split
+from quietpixel.evaluation import pictures
+from quietpixel.evaluation.benchmark import Evaluation, image_errors, judge
+from quietpixel.evaluation.report import write_report
+from quietpixel.imaging.noise import add_noise, parse_noise
+from quietpixel.inference.denoiser import Denoiser
+
+if TYPE_CHECKING:
+    from quietpixel.training.recipe import Recipe
+    from quietpixel.training.run_folder import RunFolder
+
+Images = NDArray[np.float32]
+Picture = tuple[str, str, bytes]
+"""Title, caption and PNG."""
+
+SHOWN = 1000
+"""Validation images that a run's report is made from."""
+
+
+def show_run(folder: "RunFolder", recipe: "Recipe", *, data_dir: Path | None = None) -> None:
+    """Write ``samples.png`` and ``report.html`` of a finished run, from validation images."""
+    split = load_split(recipe.data, "validation", data_dir=data_dir)
+    clean = split.as_float()[:SHOWN]
+    law = parse_noise(recipe.noise)
+    noisy = add_noise(clean, law, seed=recipe.seed)
+    denoiser = Denoiser(folder.onnx_model, precision="f32")
+    about = {
+        "model": denoiser.card.name,
+        "data": recipe.data,
+        "split": "validation",
+        "noise": str(law),
+        "seed": recipe.seed,
+    }
+    evaluation = judge(denoiser.batch, clean, noisy, about=about)
+    history = folder.read_history()
+    shown = show_images(split, clean, noisy, denoiser.batch(noisy))
+    folder.write("samples.png", shown[0][2])
+    if recipe.model == "bottleneck":
+        shown += _show_codes(folder, split, noisy)
+    write_report(
+        folder.path / "report.html",
+        title=f"{recipe.model} on {recipe.data}",
+        facts=_describe_run(recipe, denoiser, len(history)),
+        evaluation=evaluation,
+        history=history,
+        pictures=shown,
+    )
+
+
+def show_evaluation(
+    path: Path, evaluation: Evaluation, denoiser: Denoiser, split: Split, noisy: Images
+) -> None:
+    """Write the report of an evaluation to `path`."""
+    shown = show_images(split, split.as_float(), noisy, denoiser.batch(noisy))
+    write_report(
+        path,
+        title=f"{evaluation.model} on {evaluation.data}",
+        facts=_describe_model(denoiser),
+        evaluation=evaluation,
+        history=[],
+        pictures=shown,
+    )
+
+
+def show_images(split: Split, clean: Images, noisy: Images, denoised: Images) -> list[Picture]:
+    """Return the pictures that any model has: samples, the best and worst, error by label."""
+    denoised = np.clip(denoised, 0, 1)
+    errors = image_errors(clean, denoised)
+    labels = None if split.labels is None else split.labels[: len(clean)]
+    first = np.arange(10) if labels is None else pictures.first_of_each(labels)
+    rows = (clean[first], noisy[first], denoised[first])
+    sample = pictures.samples(*rows, labels=None if labels is None else labels[first])
+    extremes = pictures.extremes(clean, noisy, denoised, errors)
+    shown = [
+        ("Samples", "The first image of each label, never chosen by hand.", sample),
+        ("Best and worst", "The images with the least and the most error left.", extremes),
+    ]
+    if labels is not None:
+        by_digit = pictures.error_by_digit(errors, labels)
+        shown.append(("Error by label", "Mean squared error, with 95 % intervals.", by_digit))
+    return shown
+
+
+def _show_codes(folder: "RunFolder", split: Split, noisy: Images) -> list[Picture]:
+    import keras
+
+    from quietpixel.models.bottleneck import decoder, encoder
+
+    model = keras.models.load_model(folder.keras_model)
+    codes = np.asarray(encoder(model).predict(noisy, verbose=0))
+    labels = np.zeros(len(noisy), int) if split.labels is None else split.labels[: len(noisy)]
+    first = pictures.first_of_each(labels)
+    pairs = list(zip(first[:-1:2], first[1::2], strict=False))
+    walks = np.stack([pictures.walk_codes(codes[a], codes[b]) for a, b in pairs])
+    flat = walks.reshape(-1, codes.shape[1])
+    frames = np.asarray(decoder(model).predict(flat, verbose=0))
+    frames = frames.reshape(*walks.shape[:2], *frames.shape[1:])
+    names = [f"{labels[a]} to {labels[b]}" for a, b in pairs]
+    size = codes.shape[1]
+    return [
+        (
+            "Map of the codes",
+            f"The {size} numbers of each noisy image, brought into the plane by t-SNE.",
+            pictures.code_map(codes, labels),
+        ),
+        (
+            "Walks between codes",
+            "Codes on the straight line between those of two images, decoded.",
+            pictures.code_walk(frames, names=names),
+        ),
+    ]
+
+
+def _describe_run(recipe: "Recipe", denoiser: Denoiser, epochs: int) -> Mapping[str, Any]:
+    return {
+        **_describe_model(denoiser),
+        "Recipe": recipe.name,
+        "Epochs": epochs,
+        "Optimiser": f"{recipe.optimizer}, learning rate {recipe.learning_rate:g}",
+        "Seed": recipe.seed,
+        "Judged on": "validation images, which training chose its best epoch by",
+    }
+
+
+def _describe_model(denoiser: Denoiser) -> dict[str, Any]:
+    card = denoiser.card
+    return {
+        "Architecture": card.architecture,
+        "Trained on": card.data,
+        "Trained for": card.noise,
+        "Weights": f"{card.parameters:,}" if card.parameters else "not said",
+        "Multiply-adds per pixel": f"{card.operations:,}" if card.operations else "not said",
+        "Trained in": card.training.get("precision", "not said"),
+    }
