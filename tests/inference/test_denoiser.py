@@ -1,8 +1,13 @@
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
-from quietpixel.errors import ImageError
-from quietpixel.inference.denoiser import Denoiser
+from quietpixel.card import Card
+from quietpixel.errors import ArgumentError, ImageError, ModelError
+from quietpixel.inference.denoiser import BYTES_PER_PIXEL, Denoiser
+from quietpixel.inference.run import choose_grid
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +48,144 @@ def test_fixed_size_runs_alone_and_in_batches(models):
     expected = np.broadcast_to(images.mean(axis=(1, 2), keepdims=True), images.shape)
     np.testing.assert_allclose(denoiser.batch(images), expected, atol=1e-5)
     np.testing.assert_allclose(denoiser(images[2]), expected[2], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["blur", "colour", "pyramid"])
+@pytest.mark.parametrize("shape", [(50, 61), (33, 40, 3), (30, 41, 4), (1, 90), (90, 1)])
+def test_tiled_equals_whole(models, name, shape):
+    image = noisy(*shape)
+    if shape[-1] == 4:
+        image[..., 3] = image[..., 3] > 0.5
+    tiled = Denoiser(models[name], memory=200 * BYTES_PER_PIXEL)(image)
+    np.testing.assert_allclose(tiled, Denoiser(models[name])(image), atol=1e-6)
+
+
+def test_strength_nothing_gives_the_same_bits(blur):
+    image = noisy(9, 9, 3, dtype=np.float64)
+    result = blur(image, strength=0)
+    assert np.array_equal(result, image)
+    assert not np.shares_memory(result, image)
+
+
+def test_strength_lies_between(blur):
+    image = noisy(9, 9)
+    expected = (blur(image) + image) / 2
+    np.testing.assert_allclose(blur(image, strength=0.5), expected, atol=1e-6)
+    with pytest.raises(ArgumentError, match="`strength` must lie between"):
+        blur(image, strength=2)
+
+
+def test_values_beyond_are_kept(models):
+    image = noisy(9, 9) * 1.5 - 0.2
+    image[4, 4] = 40.5
+    told = Denoiser(models["told"])
+    np.testing.assert_allclose(told(image, sigma=0.0), image, atol=1e-6)
+
+
+def test_counts_are_scaled_and_back(blur):
+    image = noisy(9, 9)
+    expected = blur(image) * 4095
+    np.testing.assert_allclose(blur(image * 4095, range=(0, 4095)), expected, rtol=1e-4)
+    np.testing.assert_allclose(blur(image * 4095), expected, rtol=1e-4)
+
+
+def test_alpha_stays_and_hidden_colour_leaves_no_fringe(models):
+    image = np.zeros((20, 20, 4), np.uint8)
+    image[:, :10] = [200, 100, 50, 255]
+    image[:, 10:] = [0, 255, 0, 0]
+    image[:, 9, 3] = 128
+    denoised = Denoiser(models["blur"])(image)
+    assert np.array_equal(denoised[..., 3], image[..., 3])
+    assert np.array_equal(denoised[:, 10:], image[:, 10:])
+    assert np.array_equal(denoised[4:-4, 4:10, :3], image[4:-4, 4:10, :3])
+
+
+def test_gray_model_denoises_each_channel(blur):
+    image = noisy(9, 9, 3)
+    expected = np.dstack([blur(image[..., i]) for i in range(3)])
+    np.testing.assert_allclose(blur(image), expected, atol=1e-6)
+
+
+def test_colour_model_takes_gray(models):
+    colour, image = Denoiser(models["colour"]), noisy(9, 9, 1)
+    expected = colour(image.repeat(3, axis=2)).mean(axis=2, keepdims=True)
+    np.testing.assert_allclose(colour(image), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("memory", ["512MB", 100 * BYTES_PER_PIXEL])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_batch_equals_one_by_one(models, dtype, memory):
+    denoiser = Denoiser(models["pyramid"], memory=memory)
+    images = noisy(7, 15, 9, 3, dtype=dtype)
+    expected = np.stack([denoiser(image) for image in images])
+    np.testing.assert_allclose(denoiser.batch(images).astype(float), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("images", [np.zeros((4, 4)), np.zeros((2, 4, 4, 4)), [1]])
+def test_batch_shapes_are_refused(blur, images):
+    with pytest.raises(ImageError, match=r"`images` must be an array \(N, H, W, 1\)"):
+        blur.batch(images)
+
+
+def test_batch_values_are_checked(blur):
+    with pytest.raises(ImageError, match="at least one pixel"):
+        blur.batch(np.zeros((0, 4, 4, 1)))
+    with pytest.raises(ImageError, match="finite"):
+        blur.batch(np.full((2, 4, 4, 1), np.nan))
+
+
+def test_sigma_reaches_the_model(models):
+    told, image = Denoiser(models["told"]), noisy(30, 30)
+    np.testing.assert_allclose(told(image, sigma=0.1) - image, 0.1, atol=1e-6)
+    level = noisy(30, 30, seed=2)
+    np.testing.assert_allclose(told(image, sigma=level) - image, level, atol=1e-6)
+    estimate = told.estimate_sigma(image)
+    np.testing.assert_allclose(told(image) - image, estimate, atol=1e-6)
+    np.testing.assert_allclose(told.batch(image[None, ..., None])[0, ..., 0], told(image))
+
+
+def test_sigma_is_refused_by_models_that_do_not_take_it(blur):
+    with pytest.raises(ArgumentError, match=r"`sigma` cannot be given because the model 'blur'"):
+        blur(noisy(9, 9), sigma=0.1)
+
+
+@pytest.mark.parametrize("sigma", [-1, np.nan, "much", np.zeros((3, 3))])
+def test_sigma_is_checked(models, sigma):
+    with pytest.raises(ArgumentError, match=r"`sigma` must be 'auto', a number of 0 or more"):
+        Denoiser(models["told"])(noisy(9, 9), sigma=sigma)
+
+
+@pytest.mark.parametrize("memory", [0, -5, "much", "0GB", "1TB"])
+def test_memory_is_refused(models, memory):
+    with pytest.raises(ArgumentError, match=r"`memory` must be a size above 0 .* Try '1GB'"):
+        Denoiser(models["blur"], memory=memory)
+
+
+def test_whole_image_model_of_any_size_is_refused_when_too_large(models):
+    card = Card(name="eye", architecture="eye", channels=1)
+    assert choose_grid(card, (20, 20), 400).tile == (20, 20)
+    with pytest.raises(ModelError, match=r"'eye' cannot take an image of 20x21 .* raise `memory`"):
+        choose_grid(card, (20, 21), 400)
+
+
+def test_nothing_bundled_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path)
+    with pytest.raises(ModelError, match="none of the default models"):
+        Denoiser()(noisy(5, 5))
+
+
+def test_default_model_follows_the_image(models, monkeypatch, tmp_path):
+    shutil.copy(models["blur"], tmp_path / "photo-gray.onnx")
+    shutil.copy(models["colour"], tmp_path / "photo.onnx")
+    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path)
+    denoiser, image = Denoiser(), noisy(9, 9)
+    assert np.array_equal(denoiser(image), Denoiser(models["blur"])(image))
+    assert denoiser.card.channels == 3
+
+
+def test_threads_may_share_a_denoiser(blur):
+    images = [noisy(20, 20, seed=seed) for seed in range(8)]
+    expected = [blur(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(blur, images))
+    assert all(np.array_equal(a, b) for a, b in zip(results, expected, strict=True))

@@ -37,7 +37,7 @@ def estimate_sigma(image: Array) -> float:
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> round(estimate_sigma(0.5 + 0.1 * rng.standard_normal((64, 64, 1))), 2)
+    >>> round(estimate_sigma(0.5 + 0.1 * rng.standard_normal((256, 256, 1))), 2)
     0.1
     """
     if min(image.shape[:2]) < _SIDE:
@@ -47,7 +47,7 @@ def estimate_sigma(image: Array) -> float:
         mean = float(variances[:count].mean())
         if mean <= np.median(variances[:count]):
             break
-    return max(mean, 0.0) ** 0.5
+    return float(np.sqrt(max(mean, 0.0)))
 
 
 def _patch_covariance(image: Array) -> NDArray[np.float64]:

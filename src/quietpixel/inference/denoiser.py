@@ -19,8 +19,9 @@ from quietpixel.inference.store import default_model, find_model
 
 Array = NDArray[Any]
 
-BYTES_PER_PIXEL = 2048
-"""What an engine takes for one pixel of a tile, by measurement on U-Nets of 32 filters."""
+BYTES_PER_PIXEL = 1024
+"""What an engine takes for one pixel of a tile: 550 to 600 were measured with OpenVINO on U-Nets
+of 32 filters at full resolution, whatever their depth."""
 
 
 class Denoiser:
