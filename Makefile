@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+DATA ?= $(QUIETPIXEL_DATA)
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -47,8 +48,9 @@ format: setup ## put the code into its one format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: setup ## the benchmark tables, one script after the other (long)
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+bench: setup ## the speed tables of benchmarks/ (long); DATA=FOLDER holds the files of MNIST
+	@test -n "$(DATA)" || { echo "Say where the files of MNIST are: make bench DATA=FOLDER." >&2; exit 1; }
+	@set -e; for script in benchmarks/time_*.py; do echo "== $$script"; $(BIN)/python $$script "$(DATA)"; done
 
 lock: ## write requirements.lock again, with the newest versions (needs uv)
 	@uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
