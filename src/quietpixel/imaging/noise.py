@@ -109,7 +109,7 @@ class Ranged(NoiseLaw):
     def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
         """Return `clean` with noise of a strength drawn from `rng`, not clipped."""
         number = float(rng.uniform(*self._ends))
-        law = replace(self.lowest, **{self.lowest.main: number})  # type: ignore[arg-type]
+        law = replace(self.lowest, **{self.lowest.main: number})
         return law.corrupt(clean, rng)
 
     def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
