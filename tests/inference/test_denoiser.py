@@ -6,7 +6,8 @@ import pytest
 
 from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, ImageError, ModelError
-from quietpixel.inference.denoiser import BYTES_PER_PIXEL, Denoiser
+from quietpixel.files import Picture, write_picture
+from quietpixel.inference.denoiser import BYTES_PER_PIXEL, Denoiser, denoise
 from quietpixel.inference.run import choose_grid
 
 
@@ -189,3 +190,30 @@ def test_threads_may_share_a_denoiser(blur):
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(blur, images))
     assert all(np.array_equal(a, b) for a, b in zip(results, expected, strict=True))
+
+
+def test_denoise_takes_arrays_and_files(models, blur, tmp_path):
+    image = noisy(8, 9, 3, dtype=np.uint8)
+    expected = blur(image)
+    path = tmp_path / "image.png"
+    write_picture(Picture.from_pixels(image), path)
+    assert np.array_equal(denoise(image, models["blur"]), expected)
+    assert np.array_equal(denoise(path, models["blur"]), expected)
+    assert np.array_equal(denoise(str(path), models["blur"]), expected)
+    assert np.array_equal(denoise(path.read_bytes(), models["blur"]), expected)
+    with path.open("rb") as file:
+        assert np.array_equal(denoise(file, models["blur"], engine="openvino"), expected)
+
+
+def test_denoise_uses_the_range_that_a_file_declares(models, blur):
+    image = np.array([[0, 100, 50]], np.uint8)
+    content = b"P5 3 1 100 " + image.tobytes()
+    expected = blur(image, range=(0, 100))
+    assert np.array_equal(denoise(content, models["blur"])[..., 0], expected)
+
+
+def test_denoise_refuses_stacks_in_files(models, tmp_path):
+    page = noisy(8, 9, 1, dtype=np.uint8)
+    write_picture(Picture(pages=(page, page), colour="gray"), tmp_path / "stack.tif")
+    with pytest.raises(ImageError, match=r"must have one page .* got 2. Pass the pages"):
+        denoise(tmp_path / "stack.tif", models["blur"])

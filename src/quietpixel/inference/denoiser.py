@@ -3,12 +3,13 @@
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
+from quietpixel.errors import ImageError
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import Layout, Range, read_layout, type_ceiling
 from quietpixel.inference.engine import Engine, open_engine
@@ -18,6 +19,7 @@ from quietpixel.inference.run import Run, choose_grid
 from quietpixel.inference.store import default_model, find_model
 
 Array = NDArray[Any]
+Source = str | Path | bytes | BinaryIO
 
 BYTES_PER_PIXEL = 1024
 """What an engine takes for one pixel of a tile: 550 to 600 were measured with OpenVINO on U-Nets
@@ -162,6 +164,54 @@ class Denoiser:
             if path not in self._engines:
                 self._engines[path] = self._open(path)
             return self._engines[path]
+
+
+def denoise(
+    image: Array | Source,
+    model: str | Path | None = None,
+    *,
+    sigma: Sigma = "auto",
+    strength: float = 1.0,
+    range: Range | None = None,
+    **options: Any,
+) -> Array:
+    """Return an image without its noise; for many images, keep a `Denoiser` instead.
+
+    Parameters
+    ----------
+    image
+        An array as `Denoiser` takes it, which comes back in the same type and shape; or an image
+        file with one page (a path, its bytes or an open binary file), whose pixels come back
+        upright, (H, W, C), in the file's type.
+    model, **options
+        As for `Denoiser`.
+    sigma, strength, range
+        As for calling a `Denoiser`.
+
+    Examples
+    --------
+    >>> clean = denoise(noisy, model="mnist-unet")  # doctest: +SKIP
+    """
+    denoiser = Denoiser(model, **options)
+    if not isinstance(image, np.ndarray):
+        image, white = _read_pixels(image)
+        range = range or white
+    return denoiser(image, sigma=sigma, strength=strength, range=range)
+
+
+def _read_pixels(source: Source) -> tuple[Array, Range | None]:
+    """Return the upright pixels of an image file, and its range where the file declares one."""
+    from quietpixel.files import read_picture, turn_upright  # arrays need no image library
+
+    picture = turn_upright(read_picture(source))
+    if len(picture.pages) != 1:
+        raise ImageError(
+            f"`image` must have one page because one array comes back; got {len(picture.pages)}. "
+            "Pass the pages of quietpixel.files.read_picture(image) one by one to a Denoiser."
+        )
+    page = picture.pages[0]
+    full = type_ceiling(page.dtype) if page.dtype.kind == "u" else 1.0
+    return page, None if picture.maximum == full else (0.0, float(picture.maximum))
 
 
 def _with_channels(image: Array) -> Array:
