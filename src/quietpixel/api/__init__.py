@@ -23,7 +23,7 @@ def _ignore(progress: "Progress") -> None:
     pass
 
 
-def train(
+def train(  # noqa: PLR0913  (the words of the command line)
     data: str = "digits",
     *,
     model: str = "bottleneck",
@@ -78,11 +78,16 @@ def train(
     QuietpixelError
         If an argument breaks its rule, data are missing, or the loss stops to be finite.
     """
-    _require_training()
-    from quietpixel.api.showing import show_run
-    from quietpixel.training.recipe import named_recipe
-    from quietpixel.training.run_folder import RunFolder
-    from quietpixel.training.trainer import run_recipe
+    try:
+        from quietpixel.api.showing import show_run
+        from quietpixel.training.recipe import named_recipe
+        from quietpixel.training.run_folder import RunFolder
+        from quietpixel.training.trainer import run_recipe
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"Training needs {error.name}, which is not installed; install it with: "
+            "pip install 'quietpixel[train]'."
+        ) from error
 
     if resume and run is None:
         raise ArgumentError("`resume` needs `run`, the folder of the run to go on with.")
@@ -180,13 +185,3 @@ def _new_run(data: str, model: str) -> Path:
 
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
-
-
-def _require_training() -> None:
-    try:
-        import keras  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"Training needs {error.name}, which is not installed; install it with: "
-            "pip install 'quietpixel[train]'."
-        ) from error

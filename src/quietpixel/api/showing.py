@@ -91,19 +91,16 @@ def show_images(split: Split, clean: Images, noisy: Images, denoised: Images) ->
 
 
 def _show_codes(folder: "RunFolder", split: Split, noisy: Images) -> list[Picture]:
-    import keras
+    from quietpixel.models.bottleneck import open_halves
 
-    from quietpixel.models.bottleneck import decoder, encoder
-
-    model = keras.models.load_model(folder.keras_model)
-    codes = np.asarray(encoder(model).predict(noisy, verbose=0))
+    encode, decode = open_halves(folder.keras_model)
+    codes = encode(noisy)
     labels = np.zeros(len(noisy), int) if split.labels is None else split.labels[: len(noisy)]
     first = pictures.first_of_each(labels)
     pairs = list(zip(first[:-1:2], first[1::2], strict=False))
     walks = np.stack([pictures.walk_codes(codes[a], codes[b]) for a, b in pairs])
     flat = walks.reshape(-1, codes.shape[1])
-    frames = np.asarray(decoder(model).predict(flat, verbose=0))
-    frames = frames.reshape(*walks.shape[:2], *frames.shape[1:])
+    frames = decode(flat).reshape(*walks.shape[:2], *noisy.shape[1:])
     names = [f"{labels[a]} to {labels[b]}" for a, b in pairs]
     size = codes.shape[1]
     return [

@@ -1,12 +1,18 @@
 """The denoising autoencoder with a dense code: everything it keeps of an image is 16 numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers
+from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError
+
+Half = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 CODE = "code"
 """The name of the layer whose output is the code."""
@@ -89,3 +95,16 @@ def _check(size: int, filters: Sequence[int], code: int, dropout: float) -> None
         raise ArgumentError(
             f"`dropout` must lie in [0, 1) because it is a share of the features; got {dropout}."
         )
+
+
+def open_halves(path: Path) -> tuple[Half, Half]:
+    """Return `encode` and `decode` of the bottleneck saved as a ``.keras`` file.
+
+    Both take and return float32 arrays: images (N, H, W, C) in [0, 1] become codes (N, code), and
+    the other way round.
+    """
+    model = keras.models.load_model(path)
+    halves = [
+        partial(half(model).predict, batch_size=250, verbose=0) for half in (encoder, decoder)
+    ]
+    return halves[0], halves[1]
