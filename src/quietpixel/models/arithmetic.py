@@ -111,6 +111,6 @@ def _cost(layer: keras.layers.Layer, incoming: Reach, outgoing: Reach, model: ke
         return 0.0
     weights = math.prod(layer.kernel.shape)
     if isinstance(layer, layers.Dense):
-        return float(weights) / math.prod(model.input_shape[1:3])
+        return float(weights / math.prod(model.input_shape[1:3]))
     scale = incoming.scale if isinstance(layer, layers.Conv2DTranspose) else outgoing.scale
     return float(weights / scale**2)
