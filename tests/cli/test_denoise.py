@@ -94,3 +94,10 @@ def test_a_folder_that_cannot_be_made_is_said(quietpixel, gray, halver) -> None:
     outcome = quietpixel("denoise", gray, "--model", halver, "-o", f"{gray}/below/")
     assert outcome.code == 2
     assert "cannot be made" in outcome.err
+
+
+@pytest.mark.parametrize("name", [".", "", "/"])
+def test_a_folder_is_refused_in_a_line(quietpixel, halver, name) -> None:
+    outcome = quietpixel("denoise", name, "--model", halver)
+    assert outcome.code == 2
+    assert "is a folder; name its files." in outcome.err

@@ -76,7 +76,7 @@ def plan_outputs(
     Raises
     ------
     ArgumentError
-        If many inputs would go into one file, or two into the same.
+        If an input is a folder, many would go into one file, or two into the same.
 
     Examples
     --------
@@ -93,6 +93,8 @@ def plan_outputs(
 
 
 def _target(source: Path, output: str | None, suffix: str, *, alone: bool) -> Path:
+    if source.is_dir():
+        raise ArgumentError(f"INPUT must be files, and '{source}' is a folder; name its files.")
     if output is None:
         return source.with_name(f"{source.stem}{suffix}{source.suffix}")
     path = Path(output)

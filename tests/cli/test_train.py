@@ -1,0 +1,125 @@
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quietpixel import api
+
+FACTS = {
+    "model": "m",
+    "data": "digits",
+    "split": "test",
+    "noise": "gaussian:0.5",
+    "seed": 0,
+    "count": 1299,
+    "methods": [
+        {
+            "name": "m",
+            "mse": 0.0123456,
+            "psnr": 19.1,
+            "ssim": 0.85,
+            "mse_interval": [0.012, 0.013],
+            "images_per_second": 1234.5,
+        },
+    ],
+}
+
+
+@dataclass
+class Evaluation:
+    def to_json(self) -> str:
+        return json.dumps(FACTS)
+
+
+@dataclass
+class Calls:
+    """Stands in for the library, and keeps what it was asked."""
+
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    def train(self, data: str, *, on_progress: Any, **options: Any) -> Path:
+        self.seen = {"data": data, **options}
+        return Path("runs/x")
+
+    def evaluate(self, model: str, data: str, *, on_progress: Any, **options: Any) -> Evaluation:
+        self.seen = {"model": model, "data": data, **options}
+        return Evaluation()
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    calls = Calls()
+    monkeypatch.setattr(api, "train", calls.train)
+    monkeypatch.setattr(api, "evaluate", calls.evaluate)
+    return calls
+
+
+def test_train_passes_every_word_on(quietpixel, calls) -> None:
+    words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
+    more = "--seed 4 --run r --resume --data-dir d"
+    outcome = quietpixel("train", *words.split(), *more.split())
+    assert outcome.code == 0
+    assert outcome.out.split() == ["Model", "runs/x/model.onnx", "Report", "runs/x/report.html"]
+    assert calls.seen.pop("noise").startswith("gaussian:0.098")
+    assert calls.seen == {
+        "data": "mnist",
+        "model": "unet",
+        "recipe": "classic",
+        "epochs": 3,
+        "code": 8,
+        "seed": 4,
+        "run": Path("r"),
+        "resume": True,
+        "data_dir": Path("d"),
+    }
+
+
+def test_train_takes_the_digits_where_nothing_is_said(quietpixel, calls) -> None:
+    assert quietpixel("train").code == 0
+    assert calls.seen["data"] == "digits"
+    assert calls.seen["noise"] is None
+
+
+def test_evaluate_shows_a_table(quietpixel, calls) -> None:
+    outcome = quietpixel("evaluate", "m", "digits", "--classical", "--report", "r.html")
+    assert outcome.out.splitlines() == [
+        "1,299 images of digits (test), gaussian:0.5, seed 0",
+        "method      MSE      95 % interval   PSNR   SSIM  images/s",
+        "m       0.01235  0.01200 - 0.01300  19.10  0.850     1,234",
+    ]
+    assert calls.seen["classical"]
+    assert calls.seen["report"] == Path("r.html")
+
+
+def test_evaluate_writes_json(quietpixel, calls, tmp_path) -> None:
+    file = tmp_path / "numbers.json"
+    assert quietpixel("evaluate", "m", "digits", "--json", file).code == 0
+    assert json.loads(file.read_text()) == FACTS
+
+
+def test_evaluate_writes_json_alone_to_a_pipe(quietpixel, calls) -> None:
+    assert json.loads(quietpixel("evaluate", "m", "digits", "--json", "-").out) == FACTS
+
+
+def test_a_place_that_cannot_be_written_is_one_line(quietpixel, calls, tmp_path) -> None:
+    outcome = quietpixel("evaluate", "m", "digits", "--json", tmp_path / "none" / "a.json")
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_model_that_is_none_is_one_line(quietpixel, tmp_path, gray) -> None:
+    for model in (tmp_path, gray, "mnist-botleneck", tmp_path / "none.onnx"):
+        outcome = quietpixel("evaluate", model, "digits")
+        assert outcome.code == 2
+        assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_demo_shows_a_table_and_says_where_the_report_lies(quietpixel, tmp_path) -> None:
+    outcome = quietpixel("demo", "--epochs", 1, "--run", tmp_path / "run")
+    assert outcome.code == 0, outcome.err
+    assert "median" in outcome.out
+    assert outcome.out.splitlines()[-1].endswith(str(tmp_path / "run" / "report.html"))
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
