@@ -22,7 +22,7 @@ def export_onnx(model: keras.Model, path: Path, card: Card) -> None:
     """
     portable = _as_float32(model)
     # Keras exports only what was called once.
-    portable(np.zeros([1, *(length or card.divisor for length in model.input_shape[1:])]))
+    portable(np.zeros([1, *(length or 64 for length in model.input_shape[1:])]))
     partial = path.with_name(f".{path.name}.partial.onnx")
     try:
         with warnings.catch_warnings():  # tf2onnx still asks NumPy for names it has given up
