@@ -71,6 +71,7 @@ def test_the_rate_by_the_clock_begins_and_ends_at_zero() -> None:
     assert max(rate_at(i / 100) for i in range(101)) == 1
 
 
+@pytest.mark.slow
 def test_a_folder_run_resumes_and_says_what_it_was_made_of(tmp_path: Path) -> None:
     data = make_photos(tmp_path / "photos", 2)
     recipe = named_recipe("photo", data=str(data), epochs=2, **TINY)
