@@ -1,11 +1,12 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from quietpixel.cli.denoise import plan_outputs
 from quietpixel.errors import ArgumentError
+from quietpixel.inference.folders import make_plan
 
 
 def value_of(path: Path) -> int:
@@ -75,19 +76,19 @@ def test_a_wrong_model_is_told_before_any_work(quietpixel, gray) -> None:
 
 def test_two_inputs_for_one_output_are_refused(tmp_path) -> None:
     with pytest.raises(ArgumentError, match=r"Two inputs would both become .*a\.png"):
-        plan_outputs([Path("x/a.png"), Path("y/a.png")], str(tmp_path), "-clean")
+        make_plan([Path("x/a.png"), Path("y/a.png")], str(tmp_path))
 
 
 def test_many_inputs_need_a_folder(tmp_path) -> None:
     file = tmp_path / "one.png"
     file.touch()
     with pytest.raises(ArgumentError, match="--output must be a folder because"):
-        plan_outputs([Path("a.png"), Path("b.png")], str(file), "-clean")
+        make_plan([Path("a.png"), Path("b.png")], str(file))
 
 
 def test_many_inputs_go_into_a_new_folder() -> None:
-    pairs = plan_outputs([Path("a.png"), Path("b.png")], "new", "-clean")
-    assert [target for _, target in pairs] == [Path("new/a.png"), Path("new/b.png")]
+    jobs = make_plan([Path("a.png"), Path("b.png")], "new").jobs
+    assert [job.target for job in jobs] == [Path("new/a.png"), Path("new/b.png")]
 
 
 def test_a_folder_that_cannot_be_made_is_said(quietpixel, gray, halver) -> None:
@@ -96,8 +97,36 @@ def test_a_folder_that_cannot_be_made_is_said(quietpixel, gray, halver) -> None:
     assert "cannot be made" in outcome.err
 
 
-@pytest.mark.parametrize("name", [".", "", "/"])
-def test_a_folder_is_refused_in_a_line(quietpixel, halver, name) -> None:
-    outcome = quietpixel("denoise", name, "--model", halver)
-    assert outcome.code == 2
-    assert "is a folder; name its files." in outcome.err
+def test_compare_shows_three_pictures(quietpixel, gray, halver, tmp_path) -> None:
+    shown = tmp_path / "shown.png"
+    outcome = quietpixel("denoise", gray, "--model", halver, "--compare", shown)
+    assert outcome.code == 0, outcome.err
+    assert "times as strong" in outcome.err
+    pixels = np.asarray(Image.open(shown))
+    assert pixels.shape == (9, 7 * 3 + 16)
+    assert pixels[0, 0] == 200
+    assert pixels[0, 15] == 100
+
+
+def test_a_dry_run_changes_nothing(quietpixel, gray) -> None:
+    outcome = quietpixel("denoise", gray.parent, "--dry-run")
+    assert outcome.out == f"{gray} -> {gray.with_name('gray-clean.png')}\n"
+    assert [path.name for path in gray.parent.iterdir()] == ["gray.png"]
+
+
+def test_json_says_what_became_of_each(quietpixel, gray, halver, tmp_path) -> None:
+    (gray.parent / "bad.png").write_bytes(b"words")
+    told = tmp_path / "told.json"
+    outcome = quietpixel("denoise", gray.parent, "--model", halver, "--json", told)
+    assert outcome.code == 1
+    files = json.loads(told.read_text())["files"]
+    assert [each["status"] for each in files] == ["failed", "done"]
+
+
+def test_in_place_is_done_once(quietpixel, gray, halver) -> None:
+    words = ["denoise", gray.parent, "--model", halver, "--in-place"]
+    assert quietpixel(*words).code == 0
+    assert value_of(gray) == 100
+    outcome = quietpixel(*words)
+    assert "1 of 1 images were done before." in outcome.err
+    assert value_of(gray) == 100

@@ -1,7 +1,6 @@
 """`quietpixel denoise`: image files in, the same files out, clean."""
 
-import time
-from collections import Counter
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,15 +8,31 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quietpixel.cli.options import read_sigma
-from quietpixel.errors import ArgumentError, FileError, QuietpixelError
+from quietpixel.errors import ArgumentError
 
 if TYPE_CHECKING:
     from quietpixel.inference.denoiser import Denoiser
+    from quietpixel.inference.folders import Plan
+
+
+def read_range(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float, float] | None:
+    """Return the two numbers of ``LOW,HIGH``."""
+    if value is None:
+        return None
+    try:
+        low, high = (float(part) for part in value.split(","))
+    except ValueError:
+        raise ArgumentError(
+            f"--range must be two numbers, black and white; got '{value}'. Try 0,4095."
+        ) from None
+    return low, high
 
 
 @click.command()
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="FILE|FOLDER", help="Left out: name-clean.ext beside it.")
+@click.option("-o", "--output", metavar="FILE|FOLDER|-", help="Left out: name-clean.ext beside it.")
 @click.option("--model", help="A name, a run folder or a file; see 'quietpixel models'.")
 @click.option("--sigma", callback=read_sigma, default="auto", help="Noise level, such as 25/255.")
 @click.option(
@@ -27,122 +42,132 @@ if TYPE_CHECKING:
     show_default=True,
     help="Less gives texture back; 0 changes nothing.",
 )
+@click.option("--recursive", is_flag=True, help="Search folders to the bottom.")
 @click.option("--suffix", default="-clean", show_default=True, help="Added to the name.")
+@click.option("--in-place", is_flag=True, help="Put each result in the place of its source.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--format", help="Write another format, such as png.")
 @click.option("--engine", default="openvino", show_default=True, help="openvino or onnxruntime.")
 @click.option("--precision", default="auto", show_default=True, help="auto, f32 or bf16.")
 @click.option("--threads", type=click.IntRange(min=1), help="Left out: all cores.")
 @click.option("--memory", default="512MB", show_default=True, help="What one tile may take.")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=500_000_000,
+    show_default=True,
+    help="Refuse larger images.",
+)
+@click.option("--range", metavar="LOW,HIGH", callback=read_range, help="Values of black and white.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--json", metavar="FILE", help="Write what became of each file.")
+@click.option("--compare", metavar="FILE", help="Write before, after and the difference.")
 @click.pass_context
-def command(
-    ctx: click.Context,
-    /,
-    *,
-    inputs: Sequence[str],
-    output: str | None,
-    suffix: str,
-    overwrite: bool,
-    sigma: float | str,
-    strength: float,
-    **options: Any,
-) -> None:
+def command(ctx: click.Context, /, *, inputs: Sequence[str], **options: Any) -> None:
     """Take the noise out of image files.
 
-    Size, depth, alpha, colour profile and metadata stay as they are.
+    Size, depth, alpha, colour profile and metadata stay as they are. A folder keeps its tree; '-'
+    stands for standard input and output.
     """
-    pairs = plan_outputs([Path(name) for name in inputs], output, suffix)
-    denoiser = open_denoiser(**options)
-    failures = 0
-    for source, target in pairs:
-        try:
-            denoise_file(
-                denoiser, source, target, overwrite=overwrite, sigma=sigma, strength=strength
-            )
-        except QuietpixelError as error:
-            if len(pairs) == 1:
-                raise
-            failures += 1
-            click.echo(f"quietpixel: {_with_name(source, error)}", err=True)
-    if failures:
-        click.echo(f"{len(pairs) - failures} of {len(pairs)} images are done.", err=True)
-        ctx.exit(1)
+    if "-" in inputs or options["output"] == "-":
+        _run_stream(inputs, options)
+        return
+    words = ("recursive", "suffix", "in_place", "format")
+    from quietpixel.inference.folders import make_plan
+
+    paths = [Path(name) for name in inputs]
+    plan = make_plan(paths, options["output"], **{word: options[word] for word in words})
+    if options["compare"] and len(plan.jobs) != 1:
+        raise ArgumentError(f"--compare needs one image; got {len(plan.jobs)}.")
+    for path, reason in plan.skipped:
+        click.echo(f"{path} is left out: {reason}.", err=True)
+    if options["dry_run"]:
+        for job in plan.jobs:
+            click.echo(f"{job.source} -> {job.target}")
+        return
+    ctx.exit(_run_plan(plan, options))
 
 
-def plan_outputs(
-    sources: Sequence[Path], output: str | None, suffix: str
-) -> list[tuple[Path, Path]]:
-    """Return each input with the file that it becomes; collisions are found before any work.
-
-    Raises
-    ------
-    ArgumentError
-        If an input is a folder, many would go into one file, or two into the same.
-
-    Examples
-    --------
-    >>> plan_outputs([Path("a/b.png")], None, "-clean")[0][1].as_posix()
-    'a/b-clean.png'
-    """
-    targets = [_target(source, output, suffix, alone=len(sources) == 1) for source in sources]
-    twice = [target for target, count in Counter(targets).items() if count > 1]
-    if twice:
-        raise ArgumentError(
-            f"Two inputs would both become '{twice[0]}'; give them to two runs with other folders."
-        )
-    return list(zip(sources, targets, strict=True))
-
-
-def _target(source: Path, output: str | None, suffix: str, *, alone: bool) -> Path:
-    if source.is_dir():
-        raise ArgumentError(f"INPUT must be files, and '{source}' is a folder; name its files.")
-    if output is None:
-        return source.with_name(f"{source.stem}{suffix}{source.suffix}")
-    path = Path(output)
-    if path.is_dir() or output.endswith(("/", "\\")):
-        return path / source.name
-    if alone:
-        return path
-    if path.exists():
-        raise ArgumentError(
-            f"--output must be a folder because there are many inputs; '{output}' is a file."
-        )
-    return path / source.name
-
-
-def open_denoiser(*, model: str | None, **options: Any) -> "Denoiser":
+def open_denoiser(options: dict[str, Any]) -> "Denoiser":
     """Return the denoiser; a model that is not there is told before the first image is read."""
     from quietpixel.inference.denoiser import Denoiser
     from quietpixel.inference.store import default_model
 
-    if model is None:
+    if options["model"] is None:
         default_model(3)
-    return Denoiser(model, **options)
+    words = ("engine", "precision", "threads", "memory")
+    return Denoiser(options["model"], **{word: options[word] for word in words})
 
 
-def denoise_file(
-    denoiser: "Denoiser", source: Path, target: Path, *, overwrite: bool, **settings: Any
-) -> None:
-    """Denoise one file into another, and say what was done."""
-    from quietpixel.files import check_writable, read_picture, write_picture
+def make_settings(options: dict[str, Any]) -> Any:
+    """Return the settings that the options ask for."""
+    from quietpixel.inference.folders import Settings
 
-    start = time.perf_counter()
-    picture = read_picture(source)
-    check_writable(picture, target, overwrite=overwrite)
-    clean = picture.with_pixels([denoiser(page, **settings) for page in picture.pages])
-    _make_folder(target.parent)
-    notes = write_picture(clean, target, overwrite=overwrite, like=source)
-    for note in (*clean.notes, *notes):
-        click.echo(f"{source}: {note}", err=True)
-    click.echo(f"{source} -> {target}  ({time.perf_counter() - start:.1f} s)")
+    words = ("sigma", "strength", "range", "format", "max_pixels")
+    overwrite = options["overwrite"] or options["in_place"]
+    return Settings(overwrite=overwrite, **{word: options[word] for word in words})
 
 
-def _make_folder(folder: Path) -> None:
+def _run_plan(plan: "Plan", options: dict[str, Any]) -> int:
+    """Do the work, show it, and return the exit code."""
+    from quietpixel.cli.denoise_show import FolderView, write_json
+    from quietpixel.files import remove_leftovers
+    from quietpixel.inference.folders import run_jobs
+
+    denoiser, settings = open_denoiser(options), make_settings(options)
+    if options["compare"]:
+        return _compare(plan, denoiser, settings, options)
+    for folder in {job.target.parent for job in plan.jobs}:
+        remove_leftovers(folder)
+    ledger = _open_ledger(plan, options)
+    view = FolderView(len(plan.jobs))
+    with view:
+        for outcome in run_jobs(denoiser, plan.jobs, settings, ledger=ledger):
+            view.show(outcome)
+    if options["json"]:
+        write_json(Path(options["json"]), view.outcomes)
+    return view.summarize(alone=plan.root is None and len(plan.jobs) == 1)
+
+
+def _open_ledger(plan: "Plan", options: dict[str, Any]) -> Any:
+    """Return the ledger of a folder run; one file alone needs none."""
+    if plan.root is None:
+        return None
+    from quietpixel.errors import FileError
+    from quietpixel.inference.folders import Ledger
+    from quietpixel.inference.folders.fingerprint import fingerprint
+
+    words = ("sigma", "strength", "range", "format", "precision", "engine")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        plan.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"The folder '{folder}' cannot be made: {error.strerror}.") from error
+        raise FileError(f"The folder '{plan.root}' cannot be made: {error.strerror}.") from error
+    return Ledger(plan.root, fingerprint(options["model"], [options[word] for word in words]))
 
 
-def _with_name(source: Path, error: QuietpixelError) -> str:
-    """Return the error's sentence, with the file's name where it does not hold it."""
-    return str(error) if str(source) in str(error) else f"{source}: {error}"
+def _compare(plan: "Plan", denoiser: "Denoiser", settings: Any, options: dict[str, Any]) -> int:
+    from quietpixel.inference.folders.single import denoise_one
+
+    sentences = denoise_one(
+        denoiser, plan.jobs[0].source, plan.jobs[0].target, settings, compare=options["compare"]
+    )
+    for sentence in sentences:
+        click.echo(sentence, err=True)
+    return 0
+
+
+def _run_stream(inputs: Sequence[str], options: dict[str, Any]) -> None:
+    """Denoise one image where its source, its target or both are a stream."""
+    from quietpixel.inference.folders.single import denoise_one
+
+    if len(inputs) > 1 or Path(inputs[0]).is_dir() or options["in_place"]:
+        raise ArgumentError("'-' stands for one image; give one INPUT, and no --in-place.")
+    name, output = inputs[0], options["output"] or "-"
+    if options["dry_run"]:
+        click.echo(f"{name} -> {output}", err=True)
+        return
+    denoiser, settings = open_denoiser(options), make_settings(options)
+    source = sys.stdin.buffer.read() if name == "-" else Path(name)
+    target = sys.stdout.buffer if output == "-" else Path(output)
+    for sentence in denoise_one(denoiser, source, target, settings, compare=options["compare"]):
+        click.echo(sentence, err=True)

@@ -1,0 +1,125 @@
+"""What becomes of each input, found out before any work starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from quietpixel.errors import ArgumentError
+from quietpixel.files import Job, list_images, plan_jobs
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is read and where it goes.
+
+    Parameters
+    ----------
+    jobs
+        One for each picture.
+    skipped
+        Pairs of a path and the reason why it was not followed.
+    root
+        The folder of the results in a folder run, which holds the ledger; None without a folder.
+    """
+
+    jobs: tuple[Job, ...]
+    skipped: tuple[tuple[Path, str], ...] = ()
+    root: Path | None = None
+
+
+def make_plan(
+    inputs: Sequence[Path],
+    output: str | None = None,
+    *,
+    recursive: bool = False,
+    suffix: str = "-clean",
+    in_place: bool = False,
+    format: str | None = None,
+) -> Plan:
+    """Return the plan of a run; collisions are found here.
+
+    Parameters
+    ----------
+    inputs
+        Files and folders.
+    output
+        A file for one input file, a folder otherwise; None puts each result beside its source.
+    recursive
+        Whether folders are searched to the bottom.
+    suffix
+        Added to the names of results that lie beside their sources.
+    in_place
+        Whether results take the place of their sources.
+    format
+        Name of another format for the results.
+
+    Raises
+    ------
+    ArgumentError
+        If options contradict each other, or two inputs would become one file.
+    FileError
+        If a folder cannot be read, or two of its pictures would become one file.
+
+    Examples
+    --------
+    >>> make_plan([Path("a/b.png")]).jobs[0].target.as_posix()
+    'a/b-clean.png'
+    """
+    if in_place and (output is not None or format is not None):
+        raise ArgumentError("--in-place writes to the sources; leave out --output and --format.")
+    folders = [path for path in inputs if path.is_dir()]
+    if output is not None and len(inputs) == 1 and not folders and not _is_folder(output):
+        return Plan((Job(inputs[0], Path(output)),))
+    target = _folder(output)
+    name = "" if in_place or target else suffix
+    jobs: list[Job] = []
+    skipped: list[tuple[Path, str]] = []
+    for path in inputs:
+        found, left_out = _pictures(path, target, recursive=recursive)
+        skipped += left_out
+        root = path if path.is_dir() else None
+        jobs += plan_jobs(found, root=root, output=target, suffix=name, format=format)
+    unique = tuple(dict.fromkeys(jobs))
+    _refuse_collisions(unique)
+    return Plan(unique, tuple(skipped), (target or folders[0]) if folders else None)
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith(("/", "\\")) or Path(output).is_dir()
+
+
+def _folder(output: str | None) -> Path | None:
+    if output is None:
+        return None
+    path = Path(output)
+    if path.exists() and not path.is_dir():
+        raise ArgumentError(
+            f"--output must be a folder because there are many inputs; '{output}' is a file."
+        )
+    return path
+
+
+def _pictures(
+    path: Path, target: Path | None, *, recursive: bool
+) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Return the pictures of an input; the results of an earlier run below it are none."""
+    if not path.is_dir():
+        return [path], []
+    listing = list_images(path, recursive=recursive)
+    results = target.resolve() if target else None
+    if results is None or results == path.resolve():
+        return list(listing.images), list(listing.skipped)
+    found = [image for image in listing.images if results not in image.resolve().parents]
+    return found, list(listing.skipped)
+
+
+def _refuse_collisions(jobs: tuple[Job, ...]) -> None:
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        place = job.target.parent.resolve() / job.target.name
+        other = taken.setdefault(place, job.source)
+        if other != job.source:
+            raise ArgumentError(
+                f"Two inputs would both become '{job.target}': '{other}' and '{job.source}'; "
+                "give them to two runs with other folders."
+            )

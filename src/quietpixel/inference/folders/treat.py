@@ -1,0 +1,64 @@
+"""Takes the noise out of a picture as a file holds it: all pages, any range."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from quietpixel.files import Picture
+from quietpixel.files.picture import Pixels, white_of
+from quietpixel.inference.arrays import Range, read_layout
+from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.level import Sigma
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How pictures are read, treated and written.
+
+    Parameters
+    ----------
+    sigma, strength, range
+        As for calling a `Denoiser`.
+    format
+        Name of the format to write; None keeps that of the name or the source.
+    overwrite
+        Whether files that are there are replaced.
+    max_pixels
+        The most pixels that a file may declare.
+    """
+
+    sigma: Sigma = "auto"
+    strength: float = 1.0
+    range: Range | None = field(default=None)
+    format: str | None = None
+    overwrite: bool = False
+    max_pixels: int = 500_000_000
+
+
+def denoise_picture(
+    denoiser: Denoiser, picture: Picture, settings: Settings
+) -> tuple[Picture, tuple[str, ...]]:
+    """Return the picture without its noise, and notes on the range and the noise level used."""
+    notes: list[str] = []
+    pages = [_page(denoiser, page, picture, settings, notes) for page in picture.pages]
+    return picture.with_pixels(pages), tuple(dict.fromkeys(notes))
+
+
+def _page(
+    denoiser: Denoiser, page: Pixels, picture: Picture, settings: Settings, notes: list[str]
+) -> Pixels:
+    wanted = settings.range or _declared(picture)
+    low, high = read_layout(page, wanted).range
+    if (low, high) != (0, white_of(page.dtype)):
+        notes.append(f"Black is {low:g} and white is {high:g}.")
+    sigma = settings.sigma
+    if denoiser.card.sigma_input and isinstance(sigma, str) and settings.strength > 0:
+        sigma = denoiser.estimate_sigma(page, range=(low, high))
+        notes.append(f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).")
+    return np.asarray(denoiser(page, sigma=sigma, strength=settings.strength, range=wanted))
+
+
+def _declared(picture: Picture) -> Range | None:
+    """Return the range that the file declares, where it is not its type's own."""
+    white = float(picture.maximum)
+    return None if white == white_of(picture.dtype) else (0.0, white)
