@@ -1,0 +1,67 @@
+"""The real command in a process of its own, with a tiny model."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, save_model
+from PIL import Image
+
+from quietpixel.card import METADATA_KEY, Card
+
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from quietpixel.cli.main import main; sys.exit(main())",
+]
+
+
+@pytest.fixture(scope="session")
+def halver(tmp_path_factory) -> Path:
+    """Give a model that halves every value."""
+    path = tmp_path_factory.mktemp("models") / "halver.onnx"
+    shape = ["n", "h", "w", 1]
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["image", "half"], ["denoised"])],
+        "halver",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("denoised", TensorProto.FLOAT, shape)],
+        [helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    entry = model.metadata_props.add()
+    entry.key = METADATA_KEY
+    entry.value = Card(name="halver", architecture="halver", channels=1, halo=0).to_json()
+    save_model(model, str(path))
+    return path
+
+
+@pytest.fixture
+def start(tmp_path, halver):
+    """Start `quietpixel denoise` with words."""
+    home = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_DATA_HOME": str(tmp_path / "data")}
+
+    def begin(*words, **options):
+        line = [*COMMAND, "denoise", "--model", str(halver), *map(str, words)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(line, env=os.environ | home, **(pipes | options))
+
+    return begin
+
+
+@pytest.fixture
+def fill():
+    """Fill a folder and one below it with pictures of noise."""
+
+    def write(folder: Path, count: int, side: int = 60) -> None:
+        (folder / "below").mkdir(parents=True)
+        rng = np.random.default_rng(0)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (side, side + number), np.uint8)
+            place = folder / "below" if number % 2 else folder
+            Image.fromarray(pixels).save(place / f"picture-{number}.png")
+
+    return write

@@ -1,0 +1,107 @@
+"""A folder run: killed, interrupted, on a full disk, with bad files; and pipes."""
+
+import io
+import resource
+import signal
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+COUNT = 30
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def finish(process, code=0):
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err.decode()
+    assert b"Traceback" not in err
+    return out, err.decode()
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("kills", [pytest.param(3), pytest.param(25, marks=pytest.mark.slow)])
+def test_a_killed_run_is_finished_by_the_next(start, fill, tmp_path, kills, in_place) -> None:
+    def words(folder):
+        made = [folder / "in", "--recursive"]
+        return [*made, "--in-place"] if in_place else [*made, "-o", folder / "out"]
+
+    for name in ("calm", "killed"):
+        fill(tmp_path / name / "in", COUNT)
+    begin = time.monotonic()
+    finish(start(*words(tmp_path / "calm")))
+    whole = time.monotonic() - begin
+    where = "in" if in_place else "out"
+    wanted = contents(tmp_path / "calm" / where)
+    before = contents(tmp_path / "killed" / "in")
+    rng = np.random.default_rng(kills)
+    for moment in rng.uniform(0.3, 1.0, kills) * whole:
+        process = start(*words(tmp_path / "killed"))
+        time.sleep(moment)
+        process.kill()
+        process.communicate()
+        for path, data in contents(tmp_path / "killed" / where).items():
+            assert data == wanted[path] or (in_place and data == before[path])
+    finish(start(*words(tmp_path / "killed")))
+    assert contents(tmp_path / "killed" / where) == wanted
+    assert not list((tmp_path / "killed").rglob("*.part"))
+    if not in_place:
+        assert contents(tmp_path / "killed" / "in") == before
+
+
+def test_the_second_run_has_nothing_to_do(start, fill, tmp_path) -> None:
+    fill(tmp_path / "in", 4)
+    words = [tmp_path / "in", "--recursive", "-o", tmp_path / "out"]
+    finish(start(*words))
+    assert "4 of 4 images were done before." in finish(start(*words))[1]
+    _, err = finish(start(*words, "--strength", 0.5), code=1)
+    assert err.count("already exists") == 4
+
+
+def test_ctrl_c_stops_within_a_second(start, fill, tmp_path) -> None:
+    fill(tmp_path / "in", 40, side=700)
+    process = start(tmp_path / "in", "--recursive", "-o", tmp_path / "out")
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    _, err = finish(process, code=130)
+    assert time.monotonic() - begin < 1.5
+    assert "interrupted" in err
+
+
+def test_a_full_disk_is_a_sentence(start, fill, tmp_path) -> None:
+    fill(tmp_path / "in", 2, side=300)
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+
+    process = start(tmp_path / "in", "--recursive", "-o", tmp_path / "out", preexec_fn=limit)
+    _, err = finish(process, code=1)
+    assert "0 of 2 images are done." in err
+    assert contents(tmp_path / "out") == {}
+
+
+def test_bytes_in_bytes_out(start) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(np.full((5, 6), 200, np.uint8)).save(stream, "png")
+    process = start("-")
+    out, err = process.communicate(stream.getvalue(), timeout=60)
+    assert process.returncode == 0, err.decode()
+    image = Image.open(io.BytesIO(out))
+    assert image.format == "PNG"
+    assert np.unique(image).tolist() == [100]
+
+
+def test_words_in_a_pipe_are_refused(start) -> None:
+    out, err = start("-").communicate(b"only words", timeout=60)
+    assert out == b""
+    assert err.count(b"\n") == 1
