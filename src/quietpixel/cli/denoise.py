@@ -120,13 +120,13 @@ def _run_plan(plan: "Plan", options: dict[str, Any]) -> int:
     for folder in {job.target.parent for job in plan.jobs}:
         remove_leftovers(folder)
     ledger = _open_ledger(plan, options)
-    view = FolderView(len(plan.jobs))
+    view = FolderView(len(plan.jobs), alone=plan.root is None and len(plan.jobs) == 1)
     with view:
         for outcome in run_jobs(denoiser, plan.jobs, settings, ledger=ledger):
             view.show(outcome)
     if options["json"]:
         write_json(Path(options["json"]), view.outcomes)
-    return view.summarize(alone=plan.root is None and len(plan.jobs) == 1)
+    return view.summarize()
 
 
 def _open_ledger(plan: "Plan", options: dict[str, Any]) -> Any:

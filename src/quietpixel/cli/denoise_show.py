@@ -21,8 +21,8 @@ RARELY = 10.0
 class FolderView:
     """Shows each outcome that it is given, and keeps it for the summary."""
 
-    def __init__(self, total: int) -> None:
-        self._total = total
+    def __init__(self, total: int, *, alone: bool = False) -> None:
+        self._total, self._alone = total, alone
         self._start = self._said = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
@@ -51,7 +51,7 @@ class FolderView:
         job = outcome.job
         for note in outcome.notes:
             self._say(f"{job.source}: {note}")
-        if outcome.error and self._total > 1:
+        if outcome.error and not self._alone:
             self._say(f"quietpixel: {outcome.error}")
         elif not outcome.error and not outcome.skipped and self._bar is None:
             click.echo(f"{job.source} -> {job.target}  ({outcome.seconds:.1f} s)")
@@ -79,10 +79,10 @@ class FolderView:
         count = f"{len(self.outcomes)}/{self._total}"
         return f"{count}  {speed:.1f} megapixels/s  {describe_seconds(left)} left"
 
-    def summarize(self, *, alone: bool) -> int:
+    def summarize(self) -> int:
         """Name the failures and return the exit code; a file alone that failed is an error."""
         failures = [outcome for outcome in self.outcomes if outcome.error]
-        if alone and failures:
+        if self._alone and failures:
             raise FileError(failures[0].error)
         skipped = sum(outcome.skipped for outcome in self.outcomes)
         if skipped:
