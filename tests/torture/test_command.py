@@ -11,7 +11,6 @@ from torture_factory import CASES
 
 from quietpixel.card import METADATA_KEY, Card
 
-
 REFUSED_LATER = {"float-with-nan"}
 """Files that are read, and whose values the denoiser refuses."""
 SLIPS_THROUGH = {"jpeg-that-declares-more-rows"}
