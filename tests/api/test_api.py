@@ -8,6 +8,7 @@ import pytest
 
 import quietpixel
 from quietpixel.errors import ArgumentError, ModelError, UnknownNameError
+from quietpixel.files import Picture, write_picture
 
 SMALL = {"options": {"filters": [4, 8]}, "batch": 256}
 
@@ -69,9 +70,32 @@ def test_resume_needs_a_run() -> None:
 def test_unknown_words_are_told(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
         quietpixel.train("digit", run=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
     with pytest.raises(UnknownNameError, match="did you mean 'unet'"):
         quietpixel.train("digits", model="unett", run=tmp_path / "b")
     with pytest.raises(UnknownNameError, match="did you mean 'gaussian'"):
         quietpixel.evaluate(run, "digits", noise="gausian:0.5")
     with pytest.raises((ModelError, UnknownNameError)):
         quietpixel.evaluate(tmp_path, "digits")
+
+
+def test_a_folder_of_pictures_trains_and_shows_itself(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        picture = Picture.from_pixels(rng.integers(0, 256, (100, 110, 3), np.uint8))
+        write_picture(picture, tmp_path / "photos" / f"{number}.png")
+    small = {"filters": (4, 6), "blocks": (0, 1), "output": "residual"}
+    run = quietpixel.train(
+        str(tmp_path / "photos"),
+        recipe="photo",
+        epochs=1,
+        run=tmp_path / "run",
+        options=small,
+        steps=2,
+        batch=2,
+        channels=3,
+    )
+    assert (run / "report.html").exists()
+    image = rng.random((37, 41, 3), np.float32)
+    assert quietpixel.Denoiser(run)(image).shape == image.shape

@@ -228,7 +228,9 @@ def test_recipes_go_to_json_and_back() -> None:
 def test_the_tuned_bottleneck_has_no_dropout_unless_it_is_asked_for() -> None:
     assert named_recipe("tuned").options == {"dropout": 0.0}
     assert named_recipe("tuned", options={"dropout": 0.2}).options == {"dropout": 0.2}
-    assert named_recipe("tuned", model="unet").options == {}
+    unet = named_recipe("tuned", model="unet")
+    assert (unet.options, unet.optimizer) == ({}, "adam")
+    assert named_recipe("tuned", model="unet", optimizer="muon").optimizer == "muon"
 
 
 def test_bfloat16_is_chosen_only_where_the_processor_has_it(

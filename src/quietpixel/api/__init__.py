@@ -1,6 +1,7 @@
 """The two words that need training, use and judging together: `train` and `evaluate`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ def _ignore(progress: "Progress") -> None:
 def train(  # noqa: PLR0913  (the words of the command line)
     data: str = "digits",
     *,
-    model: str = "bottleneck",
+    model: str | None = None,
     recipe: str = "tuned",
     noise: str | None = None,
     epochs: int | None = None,
@@ -43,11 +44,12 @@ def train(  # noqa: PLR0913  (the words of the command line)
     Parameters
     ----------
     data
-        ``"digits"`` (built in), ``"mnist"`` or ``"fashion-mnist"``.
+        ``"digits"`` (built in), ``"mnist"``, ``"fashion-mnist"``, or a folder of clean pictures.
     model
-        ``"bottleneck"`` (a dense code) or ``"unet"`` (skip connections, any size).
+        ``"bottleneck"`` (a dense code) or ``"unet"`` (skip connections, any size); None takes the
+        recipe's.
     recipe
-        ``"tuned"`` or ``"classic"``.
+        ``"tuned"``, ``"classic"``, or ``"photo"`` for folders.
     noise
         Noise law as text; None takes the recipe's.
     epochs
@@ -57,7 +59,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
     seed
         Decides all randomness.
     run
-        Folder of the run; None makes one below ``runs/``, named by data, model and time.
+        Folder of the run; None makes one below ``runs/``, named by data and time.
     resume
         Go on with the run in `run`, as its recipe says; the other arguments do not count.
     data_dir
@@ -91,16 +93,20 @@ def train(  # noqa: PLR0913  (the words of the command line)
 
     if resume and run is None:
         raise ArgumentError("`resume` needs `run`, the folder of the run to go on with.")
-    if model == "bottleneck":
-        overrides["options"] = {"code": code, **overrides.get("options", {})}
-    folder = RunFolder(Path(run) if run else _new_run(data, model))
+    folder = RunFolder(Path(run) if run else _new_run(data))
     if resume:
         chosen = folder.read_recipe()
     else:
         changes = {"noise": noise, "epochs": epochs, "seed": seed, **overrides}
         chosen = named_recipe(recipe, data=data, model=model, **changes)
+        if chosen.model == "bottleneck":
+            chosen = replace(chosen, options={"code": code, **chosen.options})
         folder.start(chosen)
-    run_recipe(chosen, folder, data_dir=_path(data_dir), on_progress=on_progress)
+    try:
+        run_recipe(chosen, folder, data_dir=_path(data_dir), on_progress=on_progress)
+    except BaseException:
+        folder.discard_unless_begun()
+        raise
     show_run(folder, chosen, data_dir=_path(data_dir))
     return folder.path
 
@@ -179,8 +185,8 @@ def _tune_rivals(
     )
 
 
-def _new_run(data: str, model: str) -> Path:
-    return Path("runs") / f"{data}-{model}-{datetime.now():%Y%m%d-%H%M%S}"
+def _new_run(data: str) -> Path:
+    return Path("runs") / f"{Path(data).name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def _path(path: str | Path | None) -> Path | None:

@@ -22,30 +22,29 @@ Images = NDArray[np.float32]
 Picture = tuple[str, str, bytes]
 """Title, caption and PNG."""
 
+Labels = NDArray[Any] | None
+
 SHOWN = 1000
 """Validation images that a run's report is made from."""
 
 
 def show_run(folder: "RunFolder", recipe: "Recipe", *, data_dir: Path | None = None) -> None:
     """Write ``samples.png`` and ``report.html`` of a finished run, from validation images."""
-    split = load_split(recipe.data, "validation", data_dir=data_dir)
-    clean = split.as_float()[:SHOWN]
-    law = parse_noise(recipe.noise)
-    noisy = add_noise(clean, law, seed=recipe.seed)
+    noisy, clean, labels = _load_validation(recipe, data_dir)
     denoiser = Denoiser(folder.onnx_model, precision="f32")
     about = {
         "model": denoiser.card.name,
         "data": recipe.data,
         "split": "validation",
-        "noise": str(law),
+        "noise": recipe.noise,
         "seed": recipe.seed,
     }
     evaluation = judge(denoiser.batch, clean, noisy, about=about)
     history = folder.read_history()
-    shown = show_images(split, clean, noisy, denoiser.batch(noisy))
+    shown = show_images(clean, noisy, denoiser.batch(noisy), labels=labels)
     folder.write("samples.png", shown[0][2])
     if recipe.model == "bottleneck":
-        shown += _show_codes(folder, split, noisy)
+        shown += _show_codes(folder, labels, noisy)
     write_report(
         folder.path / "report.html",
         title=f"{recipe.model} on {recipe.data}",
@@ -60,7 +59,8 @@ def show_evaluation(
     path: Path, evaluation: Evaluation, denoiser: Denoiser, split: Split, noisy: Images
 ) -> None:
     """Write the report of an evaluation to `path`."""
-    shown = show_images(split, split.as_float(), noisy, denoiser.batch(noisy))
+    clean = split.as_float()
+    shown = show_images(clean, noisy, denoiser.batch(noisy), labels=split.labels)
     write_report(
         path,
         title=f"{evaluation.model} on {evaluation.data}",
@@ -71,17 +71,16 @@ def show_evaluation(
     )
 
 
-def show_images(split: Split, clean: Images, noisy: Images, denoised: Images) -> list[Picture]:
+def show_images(clean: Images, noisy: Images, denoised: Images, *, labels: Labels) -> list[Picture]:
     """Return the pictures that any model has: samples, the best and worst, error by label."""
     denoised = np.clip(denoised, 0, 1)
     errors = image_errors(clean, denoised)
-    labels = None if split.labels is None else split.labels[: len(clean)]
-    first = np.arange(10) if labels is None else pictures.first_of_each(labels)
+    first = np.arange(len(clean))[:10] if labels is None else pictures.first_of_each(labels)
     rows = (clean[first], noisy[first], denoised[first])
     sample = pictures.samples(*rows, labels=None if labels is None else labels[first])
     extremes = pictures.extremes(clean, noisy, denoised, errors)
     shown = [
-        ("Samples", "The first image of each label, never chosen by hand.", sample),
+        ("Samples", "The first images, one of each label; never chosen by hand.", sample),
         ("Best and worst", "The images with the least and the most error left.", extremes),
     ]
     if labels is not None:
@@ -90,12 +89,26 @@ def show_images(split: Split, clean: Images, noisy: Images, denoised: Images) ->
     return shown
 
 
-def _show_codes(folder: "RunFolder", split: Split, noisy: Images) -> list[Picture]:
+def _load_validation(recipe: "Recipe", data_dir: Path | None) -> tuple[Images, Images, Labels]:
+    from quietpixel.training.material import is_folder
+    from quietpixel.training.trainer import load_material
+
+    if is_folder(recipe.data):
+        noisy, clean = load_material(recipe, data_dir, lambda progress: None).validation
+        return noisy, clean, None
+    split = load_split(recipe.data, "validation", data_dir=data_dir)
+    clean = split.as_float()[:SHOWN]
+    noisy = add_noise(clean, parse_noise(recipe.noise), seed=recipe.seed)
+    return noisy, clean, None if split.labels is None else split.labels[:SHOWN]
+
+
+def _show_codes(folder: "RunFolder", labels: Labels, noisy: Images) -> list[Picture]:
     from quietpixel.models.bottleneck import open_halves
 
     encode, decode = open_halves(folder.keras_model)
     codes = encode(noisy)
-    labels = np.zeros(len(noisy), int) if split.labels is None else split.labels[: len(noisy)]
+    if labels is None:
+        return []
     first = pictures.first_of_each(labels)
     pairs = list(zip(first[:-1:2], first[1::2], strict=False))
     walks = np.stack([pictures.walk_codes(codes[a], codes[b]) for a, b in pairs])

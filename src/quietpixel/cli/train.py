@@ -10,8 +10,8 @@ from quietpixel.cli.options import read_noise
 
 @click.command()
 @click.argument("data", default="digits")
-@click.option("--model", default="bottleneck", show_default=True, help="bottleneck or unet.")
-@click.option("--recipe", default="tuned", show_default=True, help="classic or tuned.")
+@click.option("--model", help="bottleneck or unet; left out: as the recipe says.")
+@click.option("--recipe", default="tuned", show_default=True, help="classic, tuned or photo.")
 @click.option("--noise", metavar="LAW", callback=read_noise, help="Such as gaussian:0.5.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.")
 @click.option(
@@ -30,7 +30,8 @@ from quietpixel.cli.options import read_noise
 def command(data: str, **options: Any) -> None:
     """Train a model.
 
-    DATA is digits (built in, needs no network), mnist or fashion-mnist.
+    DATA is digits (built in, needs no network), mnist, fashion-mnist, or with --recipe photo a
+    folder of clean pictures.
     """
     from quietpixel import api
     from quietpixel.cli.progress import show_progress

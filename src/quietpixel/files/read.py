@@ -116,7 +116,7 @@ def _read_by_vips(name: str, source: Path | bytes, max_pixels: int) -> Picture:
     metadata, encoding, notes = FACTS[name](source)
     with vips.collect_warnings() as warnings:
         picture = _decode(name, source, (metadata, encoding), max_pixels)
-    if name == "jpeg" and any("premature end" in text for text in warnings):
+    if name == "jpeg" and any(_may_be_cut(text) for text in warnings):
         _refuse_filled(source)
     return picture.with_notes(*notes, *_warning_notes(warnings))
 
@@ -131,6 +131,15 @@ def _decode(
         raise explain(error) from error
 
 
+def _may_be_cut(warning: str) -> bool:
+    """Tell whether a warning says that data ended early; threads can rob it of its words."""
+    return "premature end" in warning or not _plain(warning)
+
+
+def _plain(warning: str) -> str:
+    return re.sub(r"^VIPS:\s*", "", warning).rstrip(".")
+
+
 def _refuse_filled(source: Path | bytes) -> None:
     """Decode a JPEG once more, strictly: where data was missing, gray would have been put in."""
     try:
@@ -142,8 +151,8 @@ def _refuse_filled(source: Path | bytes) -> None:
 def _warning_notes(warnings: vips.Warnings) -> tuple[str, ...]:
     if warnings.shared:
         return ()
-    plain = (re.sub(r"^VIPS: ", "", text).rstrip(".") for text in warnings)
-    telling = (text for text in dict.fromkeys(plain) if not _HARMLESS.search(text))
+    plain = dict.fromkeys(_plain(text) for text in warnings)
+    telling = (text for text in plain if text and not _HARMLESS.search(text))
     return tuple(f"The decoder warned: {text}." for text in telling)[:5]
 
 

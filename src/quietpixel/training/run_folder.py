@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,15 @@ class RunFolder:
                 f"The run folder '{self.path}' cannot be written ({error.strerror or error}); "
                 "choose another with --run."
             ) from error
+
+    def discard_unless_begun(self) -> None:
+        """Take back what `start` wrote if no epoch was finished, so that the name is free again."""
+        if self.checkpoint.exists() or self.history.exists():
+            return
+        self.recipe.unlink(missing_ok=True)
+        (self.path / "environment.json").unlink(missing_ok=True)
+        with suppress(OSError):  # something else lies in the folder
+            self.path.rmdir()
 
     def read_recipe(self) -> Recipe:
         """Return the recipe of the run in this folder.
