@@ -154,8 +154,14 @@ RECIPES: dict[str, Recipe] = {
 MODEL_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     # With noise drawn anew, dropout before the code only hides what the code has to say.
     ("tuned", "bottleneck"): {"options": {"dropout": 0.0}},
-    # At the bottleneck's rate with Muon the U-Net stood still at a training error of 0.115.
-    ("tuned", "unet"): {"optimizer": "adam", "learning_rate": 1e-3},
+    # Behind a sigmoid the U-Net soon gave black for every digit and learned no more; starting as
+    # the noisy image itself, it learns from the first step.
+    ("tuned", "unet"): {
+        "options": {"output": "residual"},
+        "optimizer": "adam",
+        "learning_rate": 2e-3,
+        "clip_norm": 1.0,
+    },
 }
 """What a recipe sets differently for a model, by the names of both."""
 
