@@ -154,8 +154,8 @@ RECIPES: dict[str, Recipe] = {
 MODEL_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     # With noise drawn anew, dropout before the code only hides what the code has to say.
     ("tuned", "bottleneck"): {"options": {"dropout": 0.0}},
-    # Behind a sigmoid the U-Net soon gave black for every digit and learned no more; starting as
-    # the noisy image itself, it learns from the first step.
+    # With the sigmoid output its error stayed near 0.12 for an epoch (Muon 1e-2, Adam 1e-3); these
+    # three changes, made at once, learn. Which of them matters was not tested apart.
     ("tuned", "unet"): {
         "options": {"output": "residual"},
         "optimizer": "adam",
