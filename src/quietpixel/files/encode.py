@@ -118,7 +118,8 @@ def _webp(picture: Picture, file: BinaryIO, quality: _Quality) -> None:
 
 
 def _is_lossy(picture: Picture) -> bool:
-    return picture.format in ("jpeg", "webp", "avif")
+    """Whether the pixels come from a file that lost some; pixels alone tell no bits."""
+    return picture.encoding.bits is not None and picture.format in ("jpeg", "webp", "avif")
 
 
 def _as_rgb(pixels: Pixels) -> Pixels:
