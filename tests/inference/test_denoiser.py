@@ -224,3 +224,28 @@ def test_denoise_refuses_stacks_in_files(models, tmp_path):
     write_picture(Picture(pages=(page, page), colour="gray"), tmp_path / "stack.tif")
     with pytest.raises(ImageError, match=r"must have one page .* got 2. Pass the pages"):
         denoise(tmp_path / "stack.tif", models["blur"])
+
+
+def test_progress_is_told_and_may_end_the_work(models):
+    denoiser = Denoiser(models["blur"], memory=64 * BYTES_PER_PIXEL, precision="f32")
+    shares = []
+    denoiser(np.zeros((40, 30), np.float32), on_progress=shares.append)
+    assert shares[0] == 0
+    assert shares[-1] == 1
+    assert len(shares) > 5
+    assert shares == sorted(shares)
+
+    def stop(share):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        denoiser(np.zeros((40, 30), np.float32), on_progress=stop)
+
+
+def test_streams_compute_at_once_and_give_the_same(models, blur):
+    several = Denoiser(models["blur"], threads=2, streams=2, precision="f32")
+    images = [np.random.default_rng(n).random((30, 20)).astype(np.float32) for n in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(several, images))
+    for image, result in zip(images, results, strict=True):
+        np.testing.assert_allclose(result, blur(image), atol=1e-6)

@@ -98,6 +98,8 @@ def test_names_are_checked(models):
         open_engine(models["blur"], precision="f31")
     with pytest.raises(ArgumentError, match=r"`threads` must be 1 or more .* got 0. Leave it out"):
         open_engine(models["blur"], threads=0)
+    with pytest.raises(ArgumentError, match=r"`streams` must be 1 or more .* got 0. Try 1"):
+        open_engine(models["blur"], streams=0)
 
 
 def test_precision_is_told(models):

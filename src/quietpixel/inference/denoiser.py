@@ -15,7 +15,7 @@ from quietpixel.inference.arrays import Layout, Range, read_layout, type_ceiling
 from quietpixel.inference.engine import Engine, open_engine
 from quietpixel.inference.level import Sigma, check_sigma, estimate_level, level_map
 from quietpixel.inference.limits import check_batch, parse_memory
-from quietpixel.inference.run import Run, choose_grid
+from quietpixel.inference.run import OnProgress, Run, choose_grid
 from quietpixel.inference.store import default_model, find_model
 
 Array = NDArray[Any]
@@ -43,6 +43,9 @@ class Denoiser:
     memory
         What a tile may take while it is computed, beside the image and its result: bytes, or
         text such as ``"512MB"``.
+    streams
+        How many threads may call it at once without waiting for each other; they share the cores
+        and the weights.
 
     Examples
     --------
@@ -58,8 +61,11 @@ class Denoiser:
         precision: str = "auto",
         threads: int | None = None,
         memory: int | str = "512MB",
+        streams: int = 1,
     ) -> None:
-        self._open = partial(open_engine, name=engine, precision=precision, threads=threads)
+        self._open = partial(
+            open_engine, name=engine, precision=precision, threads=threads, streams=streams
+        )
         self._engines: dict[Path, Engine] = {}
         self._lock = threading.Lock()
         self._pixels = max(parse_memory(memory) // BYTES_PER_PIXEL, 1)
@@ -84,6 +90,7 @@ class Denoiser:
         sigma: Sigma = "auto",
         strength: float = 1.0,
         range: Range | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Array:
         """Return `image` without its noise, in the same type and shape; `image` is left alone.
 
@@ -99,6 +106,9 @@ class Denoiser:
             1 denoises fully, less gives luminance texture back, 0 returns the input's values.
         range
             The values that stand for black and white; None finds them (`find_range`).
+        on_progress
+            Called with the share done, in [0, 1], before the first tile and after each; what it
+            raises ends the work.
 
         Raises
         ------
@@ -109,7 +119,8 @@ class Denoiser:
         """
         layout = read_layout(image, range)
         stack = _with_channels(image)[:, :, np.newaxis]
-        return self._denoise(stack, layout, sigma, strength).reshape(image.shape)
+        result = self._denoise(stack, layout, sigma, strength, on_progress=on_progress)
+        return result.reshape(image.shape)
 
     def batch(
         self,
@@ -147,7 +158,15 @@ class Denoiser:
         layout = read_layout(image, range)
         return estimate_level(layout, _with_channels(image))
 
-    def _denoise(self, stack: Array, layout: Layout, sigma: Sigma, strength: float) -> Array:
+    def _denoise(
+        self,
+        stack: Array,
+        layout: Layout,
+        sigma: Sigma,
+        strength: float,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> Array:
         """Denoise images of one size, (H, W, N, channels)."""
         check_strength(strength)
         engine = self._engine(layout.colours)
@@ -156,7 +175,7 @@ class Denoiser:
         if strength == 0:
             return stack.copy()
         level = level_map(sigma, layout, stack) if engine.card.sigma_input else None
-        return Run(engine, layout, level, strength).over(stack, grid)
+        return Run(engine, layout, level, strength).over(stack, grid, on_progress)
 
     def _engine(self, channels: int) -> Engine:
         path = self._model or default_model(channels)

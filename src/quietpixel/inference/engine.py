@@ -1,8 +1,8 @@
 """Runs an ONNX model file: one seam, two engines."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
@@ -38,7 +38,12 @@ class Engine(Protocol):
 
 
 def open_engine(
-    path: str | Path, *, name: str = "openvino", precision: str = "auto", threads: int | None = None
+    path: str | Path,
+    *,
+    name: str = "openvino",
+    precision: str = "auto",
+    threads: int | None = None,
+    streams: int = 1,
 ) -> Engine:
     """Open a model file with the engine of that name.
 
@@ -52,6 +57,9 @@ def open_engine(
         ``"f32"``, ``"bf16"``, or ``"auto"``: bfloat16 only where the processor computes in it.
     threads
         Number of threads; ``None`` leaves it to the engine.
+    streams
+        How many batches may be computed at once, by callers in threads of their own; they share
+        `threads` and the weights.
 
     Raises
     ------
@@ -71,13 +79,19 @@ def open_engine(
             f"`threads` must be 1 or more because something must compute; got {threads}. "
             "Leave it out to use all cores."
         )
-    return ENGINES[name](Path(path), precision, threads)
+    if streams < 1:
+        raise ArgumentError(
+            f"`streams` must be 1 or more because something must compute; got {streams}. Try 1."
+        )
+    return ENGINES[name](Path(path), precision, threads, streams)
 
 
 class OpenVINOEngine:
     """Runs the model with OpenVINO on the processor."""
 
-    def __init__(self, path: Path, precision: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, precision: str = "auto", threads: int | None = None, streams: int = 1
+    ) -> None:
         self.card = read_card(path)
         import openvino
 
@@ -86,31 +100,42 @@ class OpenVINOEngine:
             precision, native="BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         )
         try:
-            compiled = core.compile_model(str(path), "CPU", self._settings(threads))
+            compiled = core.compile_model(str(path), "CPU", self._settings(threads, streams))
         except RuntimeError as error:
             raise _unreadable(path, "OpenVINO cannot read its layers") from error
-        self._request = compiled.create_infer_request()
         self._names = [value.get_any_name() for value in compiled.inputs]
-        self._lock = threading.Lock()
+        self._requests: SimpleQueue[Any] = SimpleQueue()  # one for each stream, taken in turn
+        for _ in range(streams):
+            self._requests.put(compiled.create_infer_request())
 
-    def _settings(self, threads: int | None) -> dict[str, Any]:
+    def _settings(self, threads: int | None, streams: int) -> dict[str, Any]:
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
         }
+        if streams > 1:
+            settings |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": streams}
         return settings if threads is None else settings | {"INFERENCE_NUM_THREADS": threads}
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
         """Denoise a batch; see `Engine`."""
-        with self._lock:
-            self._request.infer(_feeds(self._names, batch, sigma), share_inputs=True)
-            return np.array(self._request.get_output_tensor(0).data)
+        request = self._requests.get()
+        try:
+            request.infer(_feeds(self._names, batch, sigma), share_inputs=True)
+            return np.array(request.get_output_tensor(0).data)
+        finally:
+            self._requests.put(request)
 
 
 class OnnxRuntimeEngine:
-    """Runs the model with ONNX Runtime on the processor, its memory arena off."""
+    """Runs the model with ONNX Runtime on the processor, its memory arena off.
 
-    def __init__(self, path: Path, precision: str = "auto", threads: int | None = None) -> None:
+    It computes for any number of callers at once, whatever `streams` says.
+    """
+
+    def __init__(
+        self, path: Path, precision: str = "auto", threads: int | None = None, streams: int = 1
+    ) -> None:
         self.card = read_card(path)
         self.precision = "f32"
         if precision == "bf16":

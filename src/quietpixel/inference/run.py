@@ -1,5 +1,6 @@
 """One pass of a model over images of one size: what a tile goes through."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from quietpixel.inference.engine import Engine
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
+OnProgress = Callable[[float], None]
+"""Gets the share that is done, in [0, 1]; what it raises ends the work."""
 
 LOWEST, HIGHEST = -4.0, 5.0
 """Values a model is shown; what lies beyond is set apart and added again, so never lost."""
@@ -44,13 +47,20 @@ class Run:
     sigma: FloatArray | None
     strength: float
 
-    def over(self, images: Array, grid: Grid) -> Array:
-        """Return the images denoised, (H, W, N, channels) as given."""
+    def over(self, images: Array, grid: Grid, on_progress: OnProgress | None = None) -> Array:
+        """Return the images denoised, (H, W, N, channels) as given.
+
+        `on_progress` is called before the first tile and after each.
+        """
+        tell = on_progress or (lambda share: None)
         result = images.copy()
         colours, visible = self._split(images)
         target = result[..., : self.layout.colours]
-        for tile in grid.tiles():
+        tell(0.0)
+        tiles = list(grid.tiles())
+        for done, tile in enumerate(tiles, start=1):
             self._put(target, tile, self._denoise(tile, colours), visible)
+            tell(done / len(tiles))
         return result
 
     def _split(self, images: Array) -> tuple[Array, NDArray[np.bool_] | None]:

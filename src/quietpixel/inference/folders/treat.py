@@ -9,6 +9,7 @@ from quietpixel.files.picture import Pixels, white_of
 from quietpixel.inference.arrays import Range, read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.level import Sigma
+from quietpixel.inference.run import OnProgress
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,40 @@ class Settings:
 
 
 def denoise_picture(
-    denoiser: Denoiser, picture: Picture, settings: Settings
+    denoiser: Denoiser,
+    picture: Picture,
+    settings: Settings,
+    *,
+    on_progress: OnProgress | None = None,
 ) -> tuple[Picture, tuple[str, ...]]:
-    """Return the picture without its noise, and notes on the range and the noise level used."""
+    """Return the picture without its noise, and notes on the range and the noise level used.
+
+    `on_progress` is called with the share of all pages that is done; what it raises ends the work.
+    """
     notes: list[str] = []
-    pages = [_page(denoiser, page, picture, settings, notes) for page in picture.pages]
+    count = len(picture.pages)
+    pages = [
+        _page(denoiser, page, (picture, settings), notes, _part(on_progress, number, count))
+        for number, page in enumerate(picture.pages)
+    ]
     return picture.with_pixels(pages), tuple(dict.fromkeys(notes))
 
 
+def _part(on_progress: OnProgress | None, number: int, count: int) -> OnProgress | None:
+    """Return what a page tells its progress to, as a part of the whole."""
+    if on_progress is None:
+        return None
+    return lambda share: on_progress((number + share) / count)
+
+
 def _page(
-    denoiser: Denoiser, page: Pixels, picture: Picture, settings: Settings, notes: list[str]
+    denoiser: Denoiser,
+    page: Pixels,
+    given: tuple[Picture, Settings],
+    notes: list[str],
+    on_progress: OnProgress | None,
 ) -> Pixels:
+    picture, settings = given
     wanted = settings.range or _declared(picture)
     low, high = read_layout(page, wanted).range
     if (low, high) != (0, white_of(page.dtype)):
@@ -55,7 +79,11 @@ def _page(
     if denoiser.card.sigma_input and isinstance(sigma, str) and settings.strength > 0:
         sigma = denoiser.estimate_sigma(page, range=(low, high))
         notes.append(f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).")
-    return np.asarray(denoiser(page, sigma=sigma, strength=settings.strength, range=wanted))
+    return np.asarray(
+        denoiser(
+            page, sigma=sigma, strength=settings.strength, range=wanted, on_progress=on_progress
+        )
+    )
 
 
 def _declared(picture: Picture) -> Range | None:
