@@ -21,6 +21,10 @@ class ImageError(QuietpixelError, ValueError):
     """An image has a shape, a type or values that cannot be used."""
 
 
+class TooLargeError(ImageError):
+    """An image has more pixels than were allowed."""
+
+
 class UnknownNameError(QuietpixelError, LookupError):
     """A name is not among the known ones."""
 
