@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quietpixel.errors import ArgumentError
+from quietpixel.errors import ArgumentError, FileError
 from quietpixel.inference.folders import make_plan
 
 
@@ -54,10 +54,10 @@ def test_one_bad_file_does_not_stop_the_others(quietpixel, gray, halver, content
     outcome = quietpixel("denoise", bad, gray, "--model", halver)
     assert outcome.code == 1
     assert value_of(gray.with_name("gray-clean.png")) == 100
-    first, last = outcome.err.splitlines()
-    assert first.startswith("quietpixel: ")
-    assert first.count("bad.png") == 1
-    assert last == "1 of 2 images are done."
+    *_, failure, last = outcome.err.splitlines()
+    assert failure.startswith("quietpixel: ")
+    assert failure.count("bad.png") == 1
+    assert last.startswith("1 of 2 images are done, 0.0 megapixels in ")
     assert not bad.with_name("bad-clean.png").exists()
 
 
@@ -75,7 +75,7 @@ def test_a_wrong_model_is_told_before_any_work(quietpixel, gray) -> None:
 
 
 def test_two_inputs_for_one_output_are_refused(tmp_path) -> None:
-    with pytest.raises(ArgumentError, match=r"Two inputs would both become .*a\.png"):
+    with pytest.raises(FileError, match=r"'x/a.png' and 'y/a.png' would both be written to"):
         make_plan([Path("x/a.png"), Path("y/a.png")], str(tmp_path))
 
 
@@ -106,12 +106,6 @@ def test_compare_shows_three_pictures(quietpixel, gray, halver, tmp_path) -> Non
     assert pixels.shape == (9, 7 * 3 + 16)
     assert pixels[0, 0] == 200
     assert pixels[0, 15] == 100
-
-
-def test_a_dry_run_changes_nothing(quietpixel, gray) -> None:
-    outcome = quietpixel("denoise", gray.parent, "--dry-run")
-    assert outcome.out == f"{gray} -> {gray.with_name('gray-clean.png')}\n"
-    assert [path.name for path in gray.parent.iterdir()] == ["gray.png"]
 
 
 def test_json_says_what_became_of_each(quietpixel, gray, halver, tmp_path) -> None:

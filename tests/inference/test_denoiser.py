@@ -176,7 +176,7 @@ def test_whole_image_model_of_any_size_is_refused_when_too_large(models):
 
 def test_nothing_bundled_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path)
-    with pytest.raises(ModelError, match="none of the default models"):
+    with pytest.raises(ModelError, match="carries neither photo nor photo-gray"):
         Denoiser()(noisy(5, 5))
 
 

@@ -21,3 +21,14 @@ def read_sigma(ctx: click.Context, parameter: click.Parameter, value: Any) -> fl
     from quietpixel.imaging.noise import parse_number
 
     return float(parse_number(value))
+
+
+def read_level(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Return a noise level as `read_sigma` does, or a map of it where the value names a file."""
+    from pathlib import Path
+
+    if value != "auto" and Path(value).is_file():
+        from quietpixel.inference.level import read_map
+
+        return read_map(Path(value))
+    return read_sigma(ctx, parameter, value)

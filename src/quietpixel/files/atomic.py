@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,11 @@ except ImportError:  # Windows: a file that is open cannot be removed there, whi
 
 PREFIX = ".quietpixel-"
 SUFFIX = ".part"
+
+_unfinished: set[Path] = set()
+_last_writers: set[int] = set()
+"""The thread that may still write once all others were told to stop; empty until then."""
+_lock = threading.Lock()
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -76,7 +82,7 @@ def atomic_file(
     """
     refuse_existing(target, overwrite=overwrite)
     try:
-        temporary, file = _create(target.parent)
+        temporary, file = _begin(target.parent)
     except OSError as error:
         raise write_error(target, error) from error
     try:
@@ -87,8 +93,30 @@ def atomic_file(
     except OSError as error:
         raise error if isinstance(error, FileError) else write_error(target, error) from error
     finally:
+        _unfinished.discard(temporary)
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def abandon() -> None:
+    """Remove what this process is writing at this moment, for a process that ends right after.
+
+    A thread that writes meets an error, and only the calling thread can begin a file from now on.
+    """
+    with _lock:
+        _last_writers.add(threading.get_ident())
+        for path in tuple(_unfinished):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _begin(folder: Path) -> tuple[Path, BinaryIO]:
+    with _lock:
+        if _last_writers and threading.get_ident() not in _last_writers:
+            raise OSError(errno.ECANCELED, "the process is ending")
+        path, file = _create(folder)
+        _unfinished.add(path)
+        return path, file
 
 
 def refuse_existing(target: Path, *, overwrite: bool) -> None:

@@ -1,13 +1,15 @@
 """Reading a picture: the pixels as the file stores them, and everything else it carries."""
 
+import contextlib
 import re
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from quietpixel.errors import FileError, ImageError
+from quietpixel.errors import FileError, ImageError, TooLargeError
 from quietpixel.files import bmp, cmyk, pnm, vips
 from quietpixel.files.facts import FACTS, explain, open_page
 from quietpixel.files.formats import format_of_name, sniff
@@ -20,7 +22,34 @@ _GRAY = {"b-w", "grey16"}
 _RGB = {"srgb", "rgb16", "rgb", "scrgb"}
 
 
-def read_picture(source: Source, *, max_pixels: int = 500_000_000) -> Picture:
+@dataclass(frozen=True)
+class _Gate:
+    """What is asked when a file has declared its size, before memory is taken."""
+
+    max_pixels: int
+    reserve: Callable[[int], None] | None = None
+
+    def check(self, width: int, height: int, pages: int = 1) -> None:
+        total = width * height * pages
+        if total > self.max_pixels:
+            stack = f" on each of {pages} pages" if pages > 1 else ""
+            raise TooLargeError(
+                f"it declares {width} x {height} pixels{stack}, {total:,} in all, and `max_pixels` "
+                f"is {self.max_pixels:,} to protect the memory; raise `max_pixels` if the file can "
+                "be trusted."
+            )
+
+    def announce(self, size: int) -> None:
+        if self.reserve is not None:
+            self.reserve(size)
+
+
+def read_picture(
+    source: Source,
+    *,
+    max_pixels: int = 500_000_000,
+    reserve: Callable[[int], None] | None = None,
+) -> Picture:
     """Read a picture with everything that its file carries.
 
     The content decides the format, not the name. Rows are returned as stored: the orientation is
@@ -32,6 +61,8 @@ def read_picture(source: Source, *, max_pixels: int = 500_000_000) -> Picture:
         A path, the bytes of a file, or a binary file object.
     max_pixels
         The most pixels, over all pages, that are read; checked before memory is taken.
+    reserve
+        Called once with the bytes that the pixels take, before they are taken; it may wait.
 
     Raises
     ------
@@ -45,9 +76,28 @@ def read_picture(source: Source, *, max_pixels: int = 500_000_000) -> Picture:
     >>> read_picture(b"P5 2 1 255 \\x00\\xff").pages[0].ravel().tolist()
     [0, 255]
     """
+    with _naming(source):
+        return _read(_open(source), _Gate(max_pixels, reserve))
+
+
+def check_readable(source: str | Path) -> None:
+    """Raise unless a file is there and begins like a picture; only its first bytes are read.
+
+    Raises
+    ------
+    FileError
+        With the sentence that `read_picture` would say.
+    """
+    with _naming(source):
+        sniff(vips.read_bytes(_open(source), 0, 64))
+
+
+@contextlib.contextmanager
+def _naming(source: Source) -> Iterator[None]:
+    """Put the name of what is read into its errors."""
     name = _name_of(source)
     try:
-        return _read(_open(source), max_pixels)
+        yield
     except (FileError, ImageError) as error:
         raise type(error)(f"{name} cannot be read: {error}") from error.__cause__
     except OSError as error:
@@ -75,13 +125,13 @@ def _open(source: Source) -> Path | bytes:
     return path
 
 
-def _read(source: Path | bytes, max_pixels: int) -> Picture:
+def _read(source: Path | bytes, gate: _Gate) -> Picture:
     name = sniff(vips.read_bytes(source, 0, 64))
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     if name in ("bmp", "pnm"):
-        picture = _read_plain(name, source, max_pixels)
+        picture = _read_plain(name, source, gate)
     else:
-        picture = _read_by_vips(name, source, max_pixels)
+        picture = _read_by_vips(name, source, gate)
     return replace(picture, suffix=suffix).with_notes(*_name_notes(source, name))
 
 
@@ -92,41 +142,34 @@ def _name_notes(source: Path | bytes, name: str) -> tuple[str, ...]:
     return (f"The name promises {promised}, but the file is {name}.",)
 
 
-def _read_plain(name: str, source: Path | bytes, max_pixels: int) -> Picture:
+def _read_plain(name: str, source: Path | bytes, gate: _Gate) -> Picture:
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+
     def check(width: int, height: int) -> None:
-        _check_size(width, height, 1, max_pixels)
+        gate.check(width, height)
+        gate.announce(max(size, 4 * width * height))  # not compressed: the file tells the depth
 
     read = bmp.read if name == "bmp" else pnm.read
     with vips.open_binary(source) as file:
         return read(file, check)
 
 
-def _check_size(width: int, height: int, pages: int, max_pixels: int) -> None:
-    total = width * height * pages
-    if total > max_pixels:
-        stack = f" on each of {pages} pages" if pages > 1 else ""
-        raise ImageError(
-            f"it declares {width} x {height} pixels{stack}, {total:,} in all, and `max_pixels` is "
-            f"{max_pixels:,} to protect the memory; raise `max_pixels` if the file can be trusted."
-        )
-
-
-def _read_by_vips(name: str, source: Path | bytes, max_pixels: int) -> Picture:
-    _check_canvas(name, source, max_pixels)
+def _read_by_vips(name: str, source: Path | bytes, gate: _Gate) -> Picture:
+    _check_canvas(name, source, gate)
     metadata, encoding, notes = FACTS[name](source)
     with vips.collect_warnings() as warnings:
-        picture = _decode(name, source, (metadata, encoding), max_pixels)
+        picture = _decode(name, source, (metadata, encoding), gate)
     if name == "jpeg" and any(_may_be_cut(text) for text in warnings):
         _refuse_filled(source)
     return picture.with_notes(*notes, *_warning_notes(warnings))
 
 
 def _decode(
-    name: str, source: Path | bytes, facts: tuple[Metadata, Encoding], max_pixels: int
+    name: str, source: Path | bytes, facts: tuple[Metadata, Encoding], gate: _Gate
 ) -> Picture:
     """Open and decode; on return libvips has closed the file and said all its warnings."""
     try:
-        return _assemble(name, _open_pages(name, source, facts[0], max_pixels), *facts)
+        return _assemble(name, _open_pages(name, source, facts[0], gate), *facts)
     except vips.VipsError as error:
         raise explain(error) from error
 
@@ -156,24 +199,25 @@ def _warning_notes(warnings: vips.Warnings) -> tuple[str, ...]:
     return tuple(f"The decoder warned: {text}." for text in telling)[:5]
 
 
-def _open_pages(name: str, source: Path | bytes, metadata: Metadata, max_pixels: int) -> list[Any]:
+def _open_pages(name: str, source: Path | bytes, metadata: Metadata, gate: _Gate) -> list[Any]:
     """Open every page without decoding it, and check the size that all declare together."""
     numbers = [page.number for page in metadata.directories] or [0]
     count = len(numbers)
     images = [open_page(name, source, number) for number in numbers]
     first = images[0]
-    _check_size(first.width, first.height, count, max_pixels)
+    gate.check(first.width, first.height, count)
     for number, image in enumerate(images[1:], start=2):
         _check_same(first, image, number)
+    gate.announce(count * vips.bytes_of(first))
     return images
 
 
-def _check_canvas(name: str, source: Path | bytes, max_pixels: int) -> None:
+def _check_canvas(name: str, source: Path | bytes, gate: _Gate) -> None:
     """GIF takes memory for its canvas as soon as it is opened."""
     if name == "gif":
         head = vips.read_bytes(source, 6, 4)
         sides = int.from_bytes(head[:2], "little"), int.from_bytes(head[2:], "little")
-        _check_size(*sides, 1, max_pixels)
+        gate.check(*sides)
 
 
 def _check_same(first: Any, image: Any, number: int) -> None:

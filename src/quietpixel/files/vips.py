@@ -96,6 +96,12 @@ def to_array(image: Any) -> Pixels:
     return np.frombuffer(memory, dtype=_DTYPES[image.format]).reshape(shape)
 
 
+def bytes_of(image: Any) -> int:
+    """Return how many bytes the pixels of a libvips image take; CMYK is kept beside its RGB."""
+    bands = image.bands + (3 if image.interpretation == "cmyk" else 0)
+    return int(image.width * image.height * bands * np.dtype(_DTYPES[image.format]).itemsize)
+
+
 def from_array(pixels: Pixels, interpretation: str) -> Any:
     """Wrap an array (H, W, C) as a libvips image; contiguous memory is shared, not copied."""
     height, width, bands = pixels.shape

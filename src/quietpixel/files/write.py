@@ -166,14 +166,24 @@ def turn_upright(picture: Picture) -> Picture:
     (2, 3)
     """
     metadata = picture.metadata
-    pages = tuple(_turned(page, metadata.orientation) for page in picture.pages)
+    pages = tuple(turn_page(page, metadata.orientation) for page in picture.pages)
     exif = tags.turn_upright(metadata.exif) if metadata.exif else None
     upright = replace(metadata, orientation=1, exif=exif)
     return replace(_retyped(picture, pages), maximum=picture.maximum, metadata=upright)
 
 
-def _turned(page: Pixels, orientation: int) -> Pixels:
-    """EXIF: 2 mirrored, 3 upside down, 4 flipped, 5 to 8 lying on a side."""
+def turn_page(page: Pixels, orientation: int, *, back: bool = False) -> Pixels:
+    """Return pixels as stored turned upright, or with `back` the other way round.
+
+    Parameters
+    ----------
+    page
+        (H, W) or (H, W, C).
+    orientation
+        EXIF: 2 mirrored, 3 upside down, 4 flipped, 5 to 8 lying on a side.
+    """
+    if back and orientation in (6, 8):
+        orientation = 14 - orientation  # the others undo themselves
     if orientation in (2, 4, 5, 7):
         page = page[:, ::-1]
     quarters = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)

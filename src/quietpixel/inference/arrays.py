@@ -124,6 +124,21 @@ def find_range(array: Array) -> Range:
     return min(smallest, 0.0), white if largest > 2 else max(largest, 1.0)
 
 
+def is_neutral(array: Array, layout: Layout) -> bool:
+    """Say whether an RGB array holds gray: red, green and blue are the same everywhere.
+
+    Examples
+    --------
+    >>> gray = np.full((4, 4, 3), 7, np.uint8)
+    >>> is_neutral(gray, read_layout(gray))
+    True
+    """
+    if layout.colours != 3:
+        return False
+    steps = (array[top : top + 64] for top in range(0, len(array), 64))  # a coloured one ends soon
+    return all((part[..., :1] == part[..., 1:3]).all() for part in steps)
+
+
 def check_range(range: Range) -> Range:
     """Return `range` as two floats, or raise ArgumentError."""
     try:

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.errors import ImageError
+from quietpixel.errors import ImageError, unknown_name
 from quietpixel.imaging.strength import check_strength
-from quietpixel.inference.arrays import Layout, Range, read_layout, type_ceiling
-from quietpixel.inference.engine import Engine, open_engine
+from quietpixel.inference.arrays import Layout, Range, is_neutral, read_layout, type_ceiling
+from quietpixel.inference.engine import Engine, open_engine, read_card
 from quietpixel.inference.level import Sigma, check_sigma, estimate_level, level_map
 from quietpixel.inference.limits import check_batch, parse_memory
 from quietpixel.inference.run import OnProgress, Run, choose_grid
-from quietpixel.inference.store import default_model, find_model
+from quietpixel.inference.store import cache_of, default_model, find_model
 
 Array = NDArray[Any]
 Source = str | Path | bytes | BinaryIO
@@ -25,6 +25,9 @@ BYTES_PER_PIXEL = 1024
 """What an engine takes for one pixel of a tile: 550 to 600 were measured with OpenVINO on U-Nets
 of 32 filters at full resolution, whatever their depth."""
 
+QUALITIES = {"normal": 1, "best": 8}
+"""How many flips and turns of an image are denoised and averaged, by name."""
+
 
 class Denoiser:
     """A model kept open, called on one image after the other.
@@ -32,8 +35,8 @@ class Denoiser:
     Parameters
     ----------
     model
-        A name, a run folder or an .onnx file; None takes the bundled ``photo`` model, or
-        ``photo-gray`` for gray images.
+        A name, a run folder or an .onnx file; None takes the bundled ``photo`` model for colour
+        and ``photo-gray`` for gray images, those with three equal channels included.
     engine
         ``"openvino"`` or ``"onnxruntime"``.
     precision
@@ -46,6 +49,9 @@ class Denoiser:
     streams
         How many threads may call it at once without waiting for each other; they share the cores
         and the weights.
+    quality
+        ``"normal"``, or ``"best"`` for the mean over the eight flips and turns of the image, in
+        eight times the time.
 
     Examples
     --------
@@ -62,13 +68,18 @@ class Denoiser:
         threads: int | None = None,
         memory: int | str = "512MB",
         streams: int = 1,
+        quality: str = "normal",
     ) -> None:
+        if quality not in QUALITIES:
+            raise unknown_name("quality", quality, QUALITIES)
+        self._views = QUALITIES[quality]
         self._open = partial(
             open_engine, name=engine, precision=precision, threads=threads, streams=streams
         )
         self._engines: dict[Path, Engine] = {}
         self._lock = threading.Lock()
-        self._pixels = max(parse_memory(memory) // BYTES_PER_PIXEL, 1)
+        self.memory = parse_memory(memory)
+        self._pixels = max(self.memory // BYTES_PER_PIXEL, 1)
         self._model = None if model is None else find_model(model)
         if model is not None:
             self._engine(3)  # a wrong model or option is told here, not at the first image
@@ -76,12 +87,19 @@ class Denoiser:
     @property
     def card(self) -> Card:
         """The card of the model; of the one for RGB images where the choice is left open."""
-        return self._engine(3).card
+        return self.card_for(3)
+
+    def card_for(self, channels: int) -> Card:
+        """Return the card of the model that images of 1 or 3 colour channels get."""
+        path = self._path(channels)
+        engine = self._engines.get(path)
+        return engine.card if engine else read_card(path)
 
     @property
     def precision(self) -> str:
         """The arithmetic in use: ``"f32"`` or ``"bf16"``."""
-        return self._engine(3).precision
+        engine = next(iter(self._engines.values()), None) or self._engine(3)
+        return engine.precision
 
     def __call__(
         self,
@@ -100,7 +118,7 @@ class Denoiser:
             uint8, uint16 or float, (H, W), (H, W, 1) or (H, W, 3); with alpha (H, W, 2) or
             (H, W, 4).
         sigma
-            Noise level on the [0, 1] scale, for models that take it: a number, an array (H, W),
+            Noise level on the [0, 1] scale, for models that take it: a number, a map (H, W),
             or ``"auto"`` to estimate it.
         strength
             1 denoises fully, less gives luminance texture back, 0 returns the input's values.
@@ -118,6 +136,13 @@ class Denoiser:
             If another argument breaks its rule.
         """
         layout = read_layout(image, range)
+        if is_neutral(image, layout):
+            options: dict[str, Any] = {
+                "sigma": sigma,
+                "strength": strength,
+                "on_progress": on_progress,
+            }
+            return _all_channels(self(_one_channel(image), range=range, **options), image)
         stack = _with_channels(image)[:, :, np.newaxis]
         result = self._denoise(stack, layout, sigma, strength, on_progress=on_progress)
         return result.reshape(image.shape)
@@ -156,6 +181,8 @@ class Denoiser:
     def estimate_sigma(self, image: Array, *, range: Range | None = None) -> float:
         """Return the noise level of `image` on the [0, 1] scale, as ``sigma="auto"`` finds it."""
         layout = read_layout(image, range)
+        if is_neutral(image, layout):
+            return self.estimate_sigma(_one_channel(image), range=range)
         return estimate_level(layout, _with_channels(image))
 
     def _denoise(
@@ -175,13 +202,16 @@ class Denoiser:
         if strength == 0:
             return stack.copy()
         level = level_map(sigma, layout, stack) if engine.card.sigma_input else None
-        return Run(engine, layout, level, strength).over(stack, grid, on_progress)
+        return Run(engine, layout, level, strength, self._views).over(stack, grid, on_progress)
+
+    def _path(self, channels: int) -> Path:
+        return self._model or default_model(channels)
 
     def _engine(self, channels: int) -> Engine:
-        path = self._model or default_model(channels)
+        path = self._path(channels)
         with self._lock:
             if path not in self._engines:
-                self._engines[path] = self._open(path)
+                self._engines[path] = self._open(path, cache=cache_of(path))
             return self._engines[path]
 
 
@@ -235,3 +265,14 @@ def _read_pixels(source: Source) -> tuple[Array, Range | None]:
 
 def _with_channels(image: Array) -> Array:
     return image if image.ndim == 3 else image[..., np.newaxis]
+
+
+def _one_channel(image: Array) -> Array:
+    """Return (H, W, 1) of RGB, or (H, W, 2) of RGB with alpha, that holds one gray three times."""
+    return image[..., :1] if image.shape[2] == 3 else image[..., [0, 3]]
+
+
+def _all_channels(gray: Array, like: Array) -> Array:
+    result = like.copy()
+    result[..., :3] = gray[..., :1]
+    return result

@@ -1,5 +1,6 @@
 """The noise level that a model is told: given, or estimated from the image."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,41 @@ _CELL, _CELLS = 256, 4
 """The estimate looks at no more than 4x4 squares of 256 pixels, spread over the image."""
 
 
-def check_sigma(sigma: Sigma, card: Card, shape: tuple[int, int]) -> None:
-    """Raise ArgumentError unless `sigma` fits the model and the image."""
-    if isinstance(sigma, str) and sigma == "auto":
-        return
-    if not card.sigma_input:
+def read_map(path: Path) -> FloatArray:
+    """Return the map of noise levels that an image file holds, upright, (H, W), float32.
+
+    Floats are levels on the [0, 1] scale; in integers white is 1, so that 25 of 255 means 25/255.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not one page of gray.
+    """
+    from quietpixel.files import read_picture, turn_upright
+
+    picture = turn_upright(read_picture(path))
+    if len(picture.pages) != 1 or picture.pages[0].shape[2] != 1:
+        raise ArgumentError(
+            f"`sigma` must be one gray picture where it is a map; '{path}' has "
+            f"{len(picture.pages)} pages of {picture.pages[0].shape[2]} channels."
+        )
+    return picture.pages[0][..., 0].astype(np.float32) / np.float32(picture.maximum)
+
+
+def check_takes_sigma(sigma: Sigma, card: Card) -> None:
+    """Raise ArgumentError if a noise level is given to a model that takes none."""
+    if not card.sigma_input and not (isinstance(sigma, str) and sigma == "auto"):
         raise ArgumentError(
             f"`sigma` cannot be given because the model '{card.name}' does not take a noise level; "
             "leave it out, or use a model whose card says sigma_input."
         )
+
+
+def check_sigma(sigma: Sigma, card: Card, shape: tuple[int, int]) -> None:
+    """Raise ArgumentError unless `sigma` fits the model and the image."""
+    check_takes_sigma(sigma, card)
+    if isinstance(sigma, str) and sigma == "auto":
+        return
     try:
         level = np.asarray(sigma, np.float32)
     except (TypeError, ValueError):

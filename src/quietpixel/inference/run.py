@@ -40,12 +40,15 @@ class Run:
         Noise level, (H, W, N), or None for a model that does not take it.
     strength
         Above 0 to 1.
+    views
+        1, or 8 for the mean over the flips and turns of each tile.
     """
 
     engine: Engine
     layout: Layout
     sigma: FloatArray | None
     strength: float
+    views: int = 1
 
     def over(self, images: Array, grid: Grid, on_progress: OnProgress | None = None) -> Array:
         """Return the images denoised, (H, W, N, channels) as given.
@@ -74,8 +77,24 @@ class Run:
         noisy = self.layout.to_model(tile.read(colours))
         shown = np.clip(noisy, LOWEST, HIGHEST)
         sigma = None if self.sigma is None else tile.read(self.sigma)
-        denoised = run_model(self.engine, shown, sigma) + (noisy - shown)
+        denoised = self._answer(shown, sigma) + (noisy - shown)
         return self.layout.from_model(give_back_texture(noisy, denoised, self.strength))
+
+    def _answer(self, shown: FloatArray, sigma: FloatArray | None) -> FloatArray:
+        """Return what the model makes of a tile, or the mean over its flips and turns.
+
+        Tiles begin and end on multiples of the divisor, so that flipped tiles see what the whole
+        image, flipped, would show them.
+        """
+        if self.views == 1:
+            return run_model(self.engine, shown, sigma)
+        views = _views(self.engine.card)
+        total = np.zeros_like(shown)
+        for flip, turns in views:
+            level = None if sigma is None else _seen(sigma, flip, turns)
+            answer = run_model(self.engine, _seen(shown, flip, turns), level)
+            total += _unseen(answer, flip, turns)
+        return total / np.float32(len(views))
 
     def _put(
         self, target: Array, tile: Tile, result: Array, visible: NDArray[np.bool_] | None
@@ -86,6 +105,21 @@ class Run:
         place = tile.rows.outer, tile.columns.outer
         inner = result[tile.rows.inner, tile.columns.inner]
         np.copyto(target[place], inner, where=visible[place][..., np.newaxis, np.newaxis])
+
+
+def _views(card: Card) -> list[tuple[bool, int]]:
+    """Return the flips and quarter turns that a model can be shown."""
+    square = card.size is None or card.size[0] == card.size[1]
+    return [(flip, turns) for flip in (False, True) for turns in range(0, 4, 1 if square else 2)]
+
+
+def _seen(images: FloatArray, flip: bool, turns: int) -> FloatArray:
+    return np.rot90(images[:, ::-1] if flip else images, turns)
+
+
+def _unseen(images: FloatArray, flip: bool, turns: int) -> FloatArray:
+    back = np.rot90(images, -turns)
+    return back[:, ::-1] if flip else back
 
 
 def run_model(engine: Engine, images: FloatArray, sigma: FloatArray | None) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from platformdirs import user_data_path
+from platformdirs import user_cache_path, user_data_path
 
 from quietpixel.errors import ModelError, UnknownNameError, unknown_name
 
@@ -23,6 +23,13 @@ def bundled_models() -> dict[str, Path]:
 def known_models() -> dict[str, Path]:
     """Return the bundled models and the user's own, by name; the user's own come first."""
     return bundled_models() | _models_in(user_models_folder())
+
+
+def cache_of(path: Path) -> Path | None:
+    """Return the folder for compiled models, for a model with a name; runs come and go."""
+    if path.parent not in (BUNDLED, user_models_folder()):
+        return None
+    return user_cache_path("quietpixel", appauthor=False) / "compiled"
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -65,9 +72,11 @@ def default_model(channels: int) -> Path:
     for name in wanted:
         if name in known:
             return known[name]
+    names = ", ".join(sorted(known))
     raise ModelError(
-        f"No `model` was given and this installation carries none of the default models "
-        f"({' and '.join(wanted)}); pass `model=`, one of: {', '.join(sorted(known)) or 'a file'}."
+        f"No model was named and this installation carries neither photo nor photo-gray; "
+        f"name one with `model=` (--model): {f'{names}, ' if names else ''}a run folder or an "
+        ".onnx file."
     )
 
 

@@ -7,6 +7,7 @@ what is done, at whatever moment the process was killed. Without the file, work 
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,22 @@ NAME = ".quietpixel-done.jsonl"
 
 
 class Ledger:
-    """The lines about one folder of results.
+    """The lines about folders of results, one file in each.
 
     Parameters
     ----------
-    folder
-        The folder of the results.
+    folders
+        The folders of the results; a job belongs to the innermost that holds its result.
     settings
         A text that is the same for the same model and options.
     """
 
-    def __init__(self, folder: Path, settings: str) -> None:
-        self._path = folder / NAME
+    def __init__(self, folders: Sequence[Path], settings: str) -> None:
+        self._folders = {folder.resolve(): folder / NAME for folder in folders}
         self._settings = settings
-        self._lines = _read(self._path)
+        self._lines: dict[str, dict[str, Any]] = {}
+        for path in self._folders.values():
+            self._lines |= _read(path)
 
     def is_done(self, job: Job) -> bool:
         """Say whether the job's result is there, from the same input and settings."""
@@ -43,7 +46,10 @@ class Ledger:
         return replaced and source is not None and _same_input(job, line, source)
 
     def begin(self, job: Job) -> None:
-        """Note that the job's result is about to be put in place."""
+        """Note that the job's result is about to be put in place; outside the folders, nothing."""
+        place = self._place(job)
+        if place is None:
+            return
         source, before = _status(job.source), _status(job.target)
         line = {
             "target": _key(job),
@@ -53,18 +59,24 @@ class Ledger:
             "time": source and source["time"],
             "before": before and before["inode"],
         }
-        self._append(line)
+        _append(place, line)
         self._lines[_key(job)] = line
 
-    def _append(self, line: dict[str, Any]) -> None:
-        text = "\n" + json.dumps(line) + "\n"  # a line that was cut short stays alone
-        try:
-            with self._path.open("ab") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise FileError(f"'{self._path}' cannot be written: {error.strerror}.") from error
+    def _place(self, job: Job) -> Path | None:
+        """Return the file for the lines on a job."""
+        parents = job.target.parent.resolve(), *job.target.parent.resolve().parents
+        return next((self._folders[each] for each in parents if each in self._folders), None)
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    text = "\n" + json.dumps(line) + "\n"  # a line that was cut short stays alone
+    try:
+        with path.open("ab") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise FileError(f"'{path}' cannot be written: {error.strerror}.") from error
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

@@ -18,13 +18,13 @@ class Plan:
         One for each picture.
     skipped
         Pairs of a path and the reason why it was not followed.
-    root
-        The folder of the results in a folder run, which holds the ledger; None without a folder.
+    folders
+        The folders that keep a ledger in a folder run: that of the results, or each input folder.
     """
 
     jobs: tuple[Job, ...]
     skipped: tuple[tuple[Path, str], ...] = ()
-    root: Path | None = None
+    folders: tuple[Path, ...] = ()
 
 
 def make_plan(
@@ -69,19 +69,27 @@ def make_plan(
         raise ArgumentError("--in-place writes to the sources; leave out --output and --format.")
     folders = [path for path in inputs if path.is_dir()]
     if output is not None and len(inputs) == 1 and not folders and not _is_folder(output):
-        return Plan((Job(inputs[0], Path(output)),))
+        return _checked([Job(inputs[0], Path(output))], [])
     target = _folder(output)
-    name = "" if in_place or target else suffix
-    jobs: list[Job] = []
-    skipped: list[tuple[Path, str]] = []
-    for path in inputs:
-        found, left_out = _pictures(path, target, recursive=recursive)
-        skipped += left_out
-        root = path if path.is_dir() else None
-        jobs += plan_jobs(found, root=root, output=target, suffix=name, format=format)
+    options = {"output": target, "suffix": "" if in_place or target else suffix, "format": format}
+    files = [path for path in inputs if not path.is_dir()]
+    jobs = list(plan_jobs(files, **options))  # type: ignore[arg-type]
+    left_out = [path for path in files if path not in {job.source for job in jobs}]
+    skipped = [(path, "it is the result of another input") for path in left_out]
+    for path in folders:
+        found, left = _pictures(path, target, recursive=recursive)
+        jobs += plan_jobs(found, root=path, **options)  # type: ignore[arg-type]
+        skipped += left
+    ledgers = tuple(folders) if target is None else (target,)
+    return _checked(jobs, skipped, ledgers if folders else ())
+
+
+def _checked(
+    jobs: list[Job], skipped: list[tuple[Path, str]], folders: tuple[Path, ...] = ()
+) -> Plan:
     unique = tuple(dict.fromkeys(jobs))
     _refuse_collisions(unique)
-    return Plan(unique, tuple(skipped), (target or folders[0]) if folders else None)
+    return Plan(unique, tuple(skipped), folders)
 
 
 def _is_folder(output: str) -> bool:
@@ -102,9 +110,7 @@ def _folder(output: str | None) -> Path | None:
 def _pictures(
     path: Path, target: Path | None, *, recursive: bool
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """Return the pictures of an input; the results of an earlier run below it are none."""
-    if not path.is_dir():
-        return [path], []
+    """Return the pictures of a folder; the results of an earlier run below it are none."""
     listing = list_images(path, recursive=recursive)
     results = target.resolve() if target else None
     if results is None or results == path.resolve():
@@ -113,13 +119,24 @@ def _pictures(
     return found, list(listing.skipped)
 
 
+def _place(path: Path) -> Path:
+    """The same for all spellings of one place, without following a link in the last part."""
+    return path.parent.resolve() / path.name
+
+
 def _refuse_collisions(jobs: tuple[Job, ...]) -> None:
     taken: dict[Path, Path] = {}
+    sources = {_place(job.source): job.source for job in jobs}
     for job in jobs:
-        place = job.target.parent.resolve() / job.target.name
+        place = _place(job.target)
         other = taken.setdefault(place, job.source)
-        if other != job.source:
+        if _place(other) != _place(job.source):
             raise ArgumentError(
                 f"Two inputs would both become '{job.target}': '{other}' and '{job.source}'; "
                 "give them to two runs with other folders."
+            )
+        if place in sources and place != _place(job.source):
+            raise ArgumentError(
+                f"The result of '{job.source}' would take the place of another input, "
+                f"'{sources[place]}'; choose another --output or --suffix."
             )

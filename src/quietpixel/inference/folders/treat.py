@@ -1,12 +1,13 @@
 """Takes the noise out of a picture as a file holds it: all pages, any range."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from quietpixel.files import Picture
+from quietpixel.files import Picture, turn_page
 from quietpixel.files.picture import Pixels, white_of
-from quietpixel.inference.arrays import Range, read_layout
+from quietpixel.inference.arrays import Layout, Range, is_neutral, read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.level import Sigma
 from quietpixel.inference.run import OnProgress
@@ -19,21 +20,27 @@ class Settings:
     Parameters
     ----------
     sigma, strength, range
-        As for calling a `Denoiser`.
+        As for calling a `Denoiser`; a map lies upright, as the picture is shown.
     format
         Name of the format to write; None keeps that of the name or the source.
+    quality
+        JPEG, WebP or AVIF quality to write, 1 to 100; None keeps that of the source.
     overwrite
         Whether files that are there are replaced.
     max_pixels
         The most pixels that a file may declare.
+    compare
+        Where before, after and the difference are shown side by side; None for nowhere.
     """
 
     sigma: Sigma = "auto"
     strength: float = 1.0
     range: Range | None = field(default=None)
     format: str | None = None
+    quality: int | None = None
     overwrite: bool = False
     max_pixels: int = 500_000_000
+    compare: Path | None = None
 
 
 def denoise_picture(
@@ -72,11 +79,14 @@ def _page(
 ) -> Pixels:
     picture, settings = given
     wanted = settings.range or _declared(picture)
-    low, high = read_layout(page, wanted).range
+    layout = read_layout(page, wanted)
+    low, high = layout.range
     if (low, high) != (0, white_of(page.dtype)):
         notes.append(f"Black is {low:g} and white is {high:g}.")
     sigma = settings.sigma
-    if denoiser.card.sigma_input and isinstance(sigma, str) and settings.strength > 0:
+    if isinstance(sigma, np.ndarray):
+        sigma = turn_page(sigma, picture.metadata.orientation, back=True)
+    elif sigma == "auto" and settings.strength > 0 and _takes_level(denoiser, page, layout):
         sigma = denoiser.estimate_sigma(page, range=(low, high))
         notes.append(f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).")
     return np.asarray(
@@ -84,6 +94,11 @@ def _page(
             page, sigma=sigma, strength=settings.strength, range=wanted, on_progress=on_progress
         )
     )
+
+
+def _takes_level(denoiser: Denoiser, page: Pixels, layout: Layout) -> bool:
+    colours = 1 if is_neutral(page, layout) else layout.colours
+    return denoiser.card_for(colours).sigma_input
 
 
 def _declared(picture: Picture) -> Range | None:

@@ -1,0 +1,198 @@
+"""One call of `quietpixel denoise`: plan, look, work, report."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quietpixel.cli.denoise_show import FolderView, show_findings, write_json
+from quietpixel.errors import ArgumentError, FileError
+
+if TYPE_CHECKING:
+    from quietpixel.files import Job
+    from quietpixel.inference.denoiser import Denoiser
+    from quietpixel.inference.folders import Finding, Ledger, Plan, Settings
+
+DENOISER = ("engine", "precision", "threads", "memory", "quality")
+SETTINGS = ("sigma", "strength", "range", "format", "max_pixels")
+IDENTITY = (
+    "sigma", "strength", "range", "format", "jpeg_quality", "precision", "engine", "quality",
+)  # fmt: skip
+"""Options that change what comes out, so that an earlier run with others counts for nothing."""
+
+
+class DenoiseRun:
+    """The work of one call; `stop` may be called from another thread at any moment.
+
+    Parameters
+    ----------
+    inputs
+        Names of files and folders, or ``-``.
+    options
+        The command's options by their names.
+    """
+
+    def __init__(self, inputs: tuple[str, ...], options: dict[str, Any]) -> None:
+        self._inputs, self._options = inputs, options
+        self._view = FolderView()
+        self._jobs: tuple[Job, ...] = ()
+        self._ledger: Ledger | None = None
+
+    def __call__(self) -> int:
+        """Do the work, show it, and return the exit code."""
+        if "-" in self._inputs or self._options["output"] == "-":
+            return self._run_stream()
+        return self._run_plan(self._plan())
+
+    def stop(self) -> None:
+        """Remove unfinished files, take the bar away and write what was done so far."""
+        from quietpixel.files import abandon
+        from quietpixel.inference.folders import Outcome
+
+        abandon()
+        self._view.close()
+        for job in self._jobs[len(self._view.outcomes) :]:
+            if self._ledger is None or not self._ledger.is_done(job):
+                break
+            self._view.keep(Outcome(job))  # in place, and not shown any more
+        self._view.name_failures()
+        count, total = len(self._view.outcomes), len(self._jobs)
+        if count < total and total > 1:
+            click.echo(f"{total - count} of {total} images are left.", err=True)
+        self._write_json(interrupted=True)
+
+    def _plan(self) -> "Plan":
+        from quietpixel.inference.folders import make_plan
+
+        words = ("recursive", "suffix", "in_place", "format")
+        paths = [Path(name) for name in self._inputs]
+        options = {word: self._options[word] for word in words}
+        plan = make_plan(paths, self._options["output"], **options)
+        if self._options["compare"] and len(plan.jobs) != 1:
+            raise ArgumentError(f"--compare needs one image; got {len(plan.jobs)}.")
+        for path, reason in plan.skipped:
+            click.echo(f"{path} is left out: {reason}.", err=True)
+        return plan
+
+    def _run_plan(self, plan: "Plan") -> int:
+        from quietpixel.inference.folders import survey_jobs
+
+        denoiser, settings = self._open()
+        self._ledger = self._open_ledger(plan)
+        again = self._options["compare"] is not None  # a comparison needs the work itself
+        findings = survey_jobs(
+            plan.jobs, overwrite=settings.overwrite, ledger=None if again else self._ledger
+        )
+        alone = not plan.folders and len(plan.jobs) == 1
+        if self._options["dry_run"]:
+            return show_findings(findings, alone=alone)
+        return self._work(denoiser, settings, findings, alone=alone)
+
+    def _work(
+        self,
+        denoiser: "Denoiser",
+        settings: "Settings",
+        findings: "tuple[Finding, ...]",
+        *,
+        alone: bool,
+    ) -> int:
+        """Tell what will not be done, and do the rest."""
+        from quietpixel.files import remove_leftovers
+        from quietpixel.inference.folders import run_jobs
+
+        jobs = tuple(finding.job for finding in findings if finding.state == "write")
+        self._jobs = (*(each.job for each in findings if each.state != "write"), *jobs)
+        self._view.begin(findings, alone=alone)
+        for folder in {job.target.parent for job in jobs}:
+            remove_leftovers(folder)
+        with self._view:
+            outcomes = run_jobs(
+                denoiser, jobs, settings, ledger=self._ledger, on_progress=self._view.advance
+            )
+            for outcome in outcomes:
+                self._view.show(outcome)
+        self._write_json()
+        return self._view.summarize()
+
+    def _open(self) -> "tuple[Denoiser, Settings]":
+        """Return the denoiser and the settings; a wrong option is told before an image is read."""
+        from quietpixel.inference.denoiser import Denoiser
+        from quietpixel.inference.folders import Settings
+        from quietpixel.inference.level import check_takes_sigma
+
+        options = self._options
+        denoiser = Denoiser(options["model"], **{word: options[word] for word in DENOISER})
+        check_takes_sigma(options["sigma"], denoiser.card_for(3))
+        settings = Settings(
+            overwrite=options["overwrite"] or options["in_place"],
+            quality=options["jpeg_quality"],
+            compare=self._compare(),
+            **{word: options[word] for word in SETTINGS},
+        )
+        return denoiser, settings
+
+    def _compare(self) -> Path | None:
+        """Return where the comparison goes; what lies there is refused before any work."""
+        from quietpixel.files import refuse_existing
+
+        if self._options["compare"] is None:
+            return None
+        path = Path(self._options["compare"])
+        places = [Path(name).resolve() for name in (*self._inputs, self._options["output"] or "-")]
+        if path.resolve() in places:
+            raise ArgumentError(f"--compare must be a file of its own; '{path}' has another use.")
+        refuse_existing(path, overwrite=self._options["overwrite"])
+        return path
+
+    def _open_ledger(self, plan: "Plan") -> "Ledger | None":
+        """Return the ledger of a folder run; files alone need none."""
+        if not plan.folders:
+            return None
+        from quietpixel.inference.folders import Ledger
+        from quietpixel.inference.folders.fingerprint import fingerprint
+
+        for folder in plan.folders:
+            self._make_folder(folder)
+        options = [self._options[word] for word in IDENTITY]
+        return Ledger(plan.folders, fingerprint(self._options["model"], options))
+
+    def _make_folder(self, folder: Path) -> None:
+        if self._options["dry_run"]:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"The folder '{folder}' cannot be made: {error.strerror}.") from error
+
+    def _run_stream(self) -> int:
+        """Denoise one image where its source, its target or both are a stream."""
+        if len(self._inputs) > 1 or Path(self._inputs[0]).is_dir() or self._options["in_place"]:
+            raise ArgumentError("'-' stands for one image; give one INPUT, and no --in-place.")
+        from quietpixel.inference.folders.single import denoise_one
+
+        name, output = self._inputs[0], self._options["output"] or "-"
+        denoiser, settings = self._open()
+        self._check_stream(name, output)
+        if self._options["dry_run"]:
+            click.echo(f"{name} -> {output}", err=True)
+            return 0
+        source = sys.stdin.buffer.read() if name == "-" else Path(name)
+        target = sys.stdout.buffer if output == "-" else Path(output)
+        self._view.keep(denoise_one(denoiser, source, target, settings))
+        self._write_json()
+        return 0
+
+    def _check_stream(self, name: str, output: str) -> None:
+        from quietpixel.files import check_readable, refuse_existing
+
+        if name != "-":
+            check_readable(name)
+        if output != "-":
+            refuse_existing(Path(output), overwrite=self._options["overwrite"])
+
+    def _write_json(self, *, interrupted: bool = False) -> None:
+        if self._options["json"] and not self._options["dry_run"]:
+            left = self._jobs[len(self._view.outcomes) :]
+            path = Path(self._options["json"])
+            write_json(path, self._view.outcomes, left, interrupted=interrupted)
