@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import quietpixel
-from quietpixel.errors import ArgumentError, ModelError, UnknownNameError
+from quietpixel.errors import ArgumentError, ModelError, TrainingError, UnknownNameError
 from quietpixel.files import Picture, write_picture
 
 SMALL = {"options": {"filters": [4, 8]}, "batch": 256}
@@ -99,3 +99,27 @@ def test_a_folder_of_pictures_trains_and_shows_itself(tmp_path: Path) -> None:
     assert (run / "report.html").exists()
     image = rng.random((37, 41, 3), np.float32)
     assert quietpixel.Denoiser(run)(image).shape == image.shape
+
+
+def test_a_run_that_is_interrupted_in_its_first_epoch_keeps_what_it_has(tmp_path: Path) -> None:
+    def interrupt(progress: object) -> None:
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quietpixel.train("digits", epochs=2, run=tmp_path / "run", on_progress=interrupt, **SMALL)
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"model.onnx", "report.html", "checkpoint.npz"} <= names
+    run = quietpixel.train("digits", run=tmp_path / "run", resume=True)
+    assert quietpixel.read_card(run / "model.onnx").training["epochs_done"] == 2
+    with pytest.raises(TrainingError, match="is finished, so there is nothing to go on with"):
+        quietpixel.train("digits", run=tmp_path / "run", resume=True)
+
+
+def test_a_run_that_is_interrupted_before_its_first_step_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt(progress: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quietpixel.train("digits", run=tmp_path / "run", on_progress=interrupt, **SMALL)
+    assert not (tmp_path / "run").exists()

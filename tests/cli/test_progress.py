@@ -16,6 +16,7 @@ class Step:
     seconds_left: float = 61.0
     loss: float = 0.0312345
     validation_loss: float | None = None
+    share: float = 0.4
     message: str = ""
 
 
@@ -24,6 +25,7 @@ LINE = "epoch 2/5  loss 0.03123  2,346 images/s  1 min 01 s left"
 
 def test_a_line_says_epoch_loss_speed_and_time() -> None:
     assert describe_progress(Step()) == LINE
+    assert describe_progress(Step(epochs=0)).startswith("epoch 2  loss")
     assert "validation 0.02000" in describe_progress(Step(validation_loss=0.02))
 
 
@@ -41,6 +43,6 @@ def test_in_a_terminal_a_bar_moves() -> None:
     bar = Bar(console=Console(file=None, quiet=True))
     view = BarView(bar)
     view(Step(message="Training"))
-    assert (bar.tasks[0].completed, bar.tasks[0].total) == (20, 50)
-    view(Step(epoch=5))
+    assert (bar.tasks[0].completed, bar.tasks[0].total) == (0.4, 1)
+    view(Step(epoch=5, share=1.0))
     assert bar.finished

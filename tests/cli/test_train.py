@@ -58,8 +58,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 def test_train_passes_every_word_on(quietpixel, calls) -> None:
     words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
-    more = "--seed 4 --run r --resume --data-dir d"
-    outcome = quietpixel("train", *words.split(), *more.split())
+    more = "--from photo --minutes 20 --channels 1 --tensorboard"
+    last = "--seed 4 --run r --resume --data-dir d"
+    outcome = quietpixel("train", *words.split(), *more.split(), *last.split())
     assert outcome.code == 0
     assert outcome.out.split() == ["Model", "runs/x/model.onnx", "Report", "runs/x/report.html"]
     assert calls.seen.pop("noise").startswith("gaussian:0.098")
@@ -69,6 +70,10 @@ def test_train_passes_every_word_on(quietpixel, calls) -> None:
         "recipe": "classic",
         "epochs": 3,
         "code": 8,
+        "start": "photo",
+        "minutes": 20.0,
+        "channels": 1,
+        "tensorboard": True,
         "seed": 4,
         "run": Path("r"),
         "resume": True,

@@ -1,12 +1,11 @@
 """The two words that need training, use and judging together: `train` and `evaluate`."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quietpixel.errors import ArgumentError, MissingDependencyError
+from quietpixel.errors import ArgumentError, MissingDependencyError, TrainingError
 from quietpixel.imaging.noise import add_noise, parse_noise
 
 if TYPE_CHECKING:
@@ -31,11 +30,13 @@ def train(  # noqa: PLR0913  (the words of the command line)
     recipe: str = "tuned",
     noise: str | None = None,
     epochs: int | None = None,
-    code: int = 16,
+    code: int | None = None,
     seed: int = 0,
+    start: str | Path | None = None,
     run: str | Path | None = None,
     resume: bool = False,
     data_dir: str | Path | None = None,
+    tensorboard: bool = False,
     on_progress: OnProgress = _ignore,
     **overrides: Any,
 ) -> Path:
@@ -55,19 +56,26 @@ def train(  # noqa: PLR0913  (the words of the command line)
     epochs
         Passes over the data; None takes the recipe's.
     code
-        Length of the code of the bottleneck.
+        Length of the code of the bottleneck; None takes 16.
     seed
         Decides all randomness.
+    start
+        The model whose weights are the first ones: a name, an .onnx or .keras file, a run folder,
+        or ``"nothing"``. Its layers and channels become those of the run; if others are asked for,
+        it is refused. None begins the run of a folder with the bundled ``photo`` or ``photo-gray``
+        where that has the layers of the recipe, and others with nothing.
     run
         Folder of the run; None makes one below ``runs/``, named by data and time.
     resume
         Go on with the run in `run`, as its recipe says; the other arguments do not count.
     data_dir
         Where the data's files are looked for first.
+    tensorboard
+        Whether logs for TensorBoard are written to ``logs`` in the run folder.
     on_progress
         Called with a `Progress` after each step.
     overrides
-        Other fields of `quietpixel.Recipe`.
+        Other fields of `quietpixel.Recipe`, such as ``minutes`` and ``channels``.
 
     Returns
     -------
@@ -79,10 +87,12 @@ def train(  # noqa: PLR0913  (the words of the command line)
     ------
     QuietpixelError
         If an argument breaks its rule, data are missing, or the loss stops to be finite.
+    KeyboardInterrupt
+        If the run was interrupted; the best so far is in the run folder as after its end.
     """
     try:
+        from quietpixel.api.choosing import choose_recipe, reopen_start
         from quietpixel.api.showing import show_run
-        from quietpixel.training.recipe import named_recipe
         from quietpixel.training.run_folder import RunFolder
         from quietpixel.training.trainer import run_recipe
     except ModuleNotFoundError as error:
@@ -95,17 +105,29 @@ def train(  # noqa: PLR0913  (the words of the command line)
         raise ArgumentError("`resume` needs `run`, the folder of the run to go on with.")
     folder = RunFolder(Path(run) if run else _new_run(data))
     if resume:
+        folder.refuse_finished()
         chosen = folder.read_recipe()
+        begun = reopen_start(chosen)
     else:
         changes = {"noise": noise, "epochs": epochs, "seed": seed, **overrides}
-        chosen = named_recipe(recipe, data=data, model=model, **changes)
-        if chosen.model == "bottleneck":
-            chosen = replace(chosen, options={"code": code, **chosen.options})
+        chosen, begun = choose_recipe(
+            recipe, data=data, model=model, code=code, start=start, changes=changes
+        )
         folder.start(chosen)
     try:
-        run_recipe(chosen, folder, data_dir=_path(data_dir), on_progress=on_progress)
-    except BaseException:
+        run_recipe(
+            chosen,
+            folder,
+            start=begun,
+            data_dir=_path(data_dir),
+            on_progress=on_progress,
+            tensorboard=tensorboard,
+        )
+    except BaseException as error:
         folder.discard_unless_begun()
+        stopped = isinstance(error, KeyboardInterrupt | TrainingError)
+        if stopped and folder.onnx_model.exists():
+            show_run(folder, chosen, data_dir=_path(data_dir))
         raise
     show_run(folder, chosen, data_dir=_path(data_dir))
     return folder.path

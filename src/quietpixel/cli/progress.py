@@ -21,7 +21,7 @@ class Progress(Protocol):
 
     @property
     def epochs(self) -> int:
-        """Of the whole run."""
+        """Of the whole run; 0 where it ends by the clock."""
 
     @property
     def step(self) -> int:
@@ -46,6 +46,10 @@ class Progress(Protocol):
     @property
     def validation_loss(self) -> float | None:
         """Of the last whole epoch."""
+
+    @property
+    def share(self) -> float:
+        """The part of the whole run that is over."""
 
     @property
     def message(self) -> str:
@@ -86,14 +90,15 @@ class BarView(ProgressView):
     def show_step(self, progress: Progress) -> None:
         """Move the bar."""
         if self._task is None:
-            self._task = self._bar.add_task("", total=progress.epochs * progress.steps)
-        done = (progress.epoch - 1) * progress.steps + progress.step
-        self._bar.update(self._task, completed=done, description=describe_progress(progress))
+            self._task = self._bar.add_task("", total=1.0)
+        words = describe_progress(progress)
+        self._bar.update(self._task, completed=progress.share, description=words)
 
 
 def describe_progress(progress: Progress) -> str:
     """Return one line on where a run stands."""
-    parts = [f"epoch {progress.epoch}/{progress.epochs}", f"loss {progress.loss:.5f}"]
+    of = f"/{progress.epochs}" if progress.epochs else ""
+    parts = [f"epoch {progress.epoch}{of}", f"loss {progress.loss:.5f}"]
     if progress.validation_loss is not None:
         parts.append(f"validation {progress.validation_loss:.5f}")
     parts.append(f"{progress.images_per_second:,.0f} images/s")

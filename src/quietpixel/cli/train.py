@@ -1,6 +1,10 @@
 """`quietpixel train`: trains a model and leaves it, with its report, in a run folder."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -15,17 +19,33 @@ from quietpixel.cli.options import read_noise
 @click.option("--noise", metavar="LAW", callback=read_noise, help="Such as gaussian:0.5.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.")
 @click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Train for so long instead, schedule included.",
+)
+@click.option(
+    "--channels",
+    type=click.Choice(["1", "3"]),
+    callback=lambda ctx, parameter, value: value and int(value),
+    help="Of a folder's model: 1 (gray) or 3 (RGB).",
+)
+@click.option(
     "--code",
     type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="Numbers in the code of the bottleneck.",
+    help="Numbers in the code of the bottleneck.  [default: 16]",
+)
+@click.option(
+    "--from",
+    "start",
+    metavar="MODEL",
+    help="Begin with the weights of a name, a run, an .onnx or .keras file; or nothing.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For all randomness."
 )
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --run.")
+@click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard into the run.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
 def command(data: str, **options: Any) -> None:
     """Train a model.
@@ -36,7 +56,21 @@ def command(data: str, **options: Any) -> None:
     from quietpixel import api
     from quietpixel.cli.progress import show_progress
 
-    with show_progress() as view:
+    with show_progress() as view, interrupted_by(signal.SIGTERM):
         run = api.train(data, on_progress=view, **options)
     click.echo(f"Model   {run / 'model.onnx'}")
     click.echo(f"Report  {run / 'report.html'}")
+
+
+@contextmanager
+def interrupted_by(number: int) -> Iterator[None]:
+    """Let a signal do within the block what Ctrl-C does: keep the best so far, and end."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)

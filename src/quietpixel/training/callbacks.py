@@ -52,14 +52,16 @@ class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
         steps = self.params["steps"]
         rate = self.done / (time.perf_counter() - self.started)
         left = (self.epochs - self.epoch) * steps - (batch + 1)
+        share = self.clock.share if self.clock else 1 - left / (self.epochs * steps)
         self.on_progress(
             Progress(
                 epoch=self.epoch + 1,
-                epochs=self.epochs,
+                epochs=0 if self.clock else self.epochs,
                 step=batch + 1,
                 steps=steps,
                 images_per_second=rate * self.batch,
                 seconds_left=self.clock.left if self.clock else left / rate,
+                share=share,
                 loss=float((logs or {}).get("loss", math.nan)),
                 validation_loss=self.validation_loss,
             )
@@ -93,14 +95,18 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         """Seconds until the end of the run."""
         return max(0.0, self.seconds - self.spent - (time.perf_counter() - self.started))
 
+    @property
+    def share(self) -> float:
+        """The part of the run that is over, in [0, 1]."""
+        return 1 - self.left / self.seconds
+
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Start the clock."""
         self.started = time.perf_counter()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Set the learning rate of the step."""
-        share = 1 - self.left / self.seconds
-        self.model.optimizer.learning_rate = self.learning_rate * rate_at(share)
+        self.model.optimizer.learning_rate = self.learning_rate * rate_at(self.share)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Stop when the time is over."""
@@ -149,7 +155,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.best_loss = math.inf
         self.judged: Weights = []
         self.plateau_state: dict[str, float] = {}
-        self.started = 0.0
+        self.started, self.steps, self.loss = 0.0, 0, math.nan
 
     @property
     def next_epoch(self) -> int:
@@ -178,6 +184,21 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the clock of the epoch."""
         self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Count the steps, in case the run ends in its first epoch."""
+        self.steps, self.loss = self.steps + 1, float((logs or {}).get("loss", math.nan))
+
+    def keeps_something(self, *, interrupted: bool) -> bool:
+        """Tell whether there is a best so far; a run that was interrupted has its present one."""
+        return self.best is not None or (interrupted and self.steps > 0)
+
+    def judge_unless_done(self, validation: Any) -> None:
+        """Judge the present weights as if the first epoch ended here, if none has ended."""
+        if self.best is None:
+            loss = self.model.evaluate(*validation, batch_size=20, verbose=0)
+            self.judged = self.model.get_weights()
+            self.on_epoch_end(0, {"loss": self.loss, "val_loss": loss})
 
     def on_test_end(self, logs: dict[str, float] | None = None) -> None:
         """Take the weights that were judged, averaged or not."""

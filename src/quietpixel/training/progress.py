@@ -12,11 +12,13 @@ class Progress:
     Parameters
     ----------
     epoch, epochs, step, steps
-        Counted from 1.
+        Counted from 1; `epochs` is 0 for a run that ends by the clock.
     images_per_second, seconds_left
         Rate so far in this session and what is left of the whole run at that rate.
     loss, validation_loss
         Of the epoch so far, and of the last whole epoch (``None`` in the first).
+    share
+        The part of the whole run that is over, in [0, 1].
     message
         A sentence to show once, else empty.
     """
@@ -29,6 +31,7 @@ class Progress:
     seconds_left: float = 0.0
     loss: float = math.nan
     validation_loss: float | None = None
+    share: float = 0.0
     message: str = ""
 
 

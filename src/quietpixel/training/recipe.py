@@ -55,6 +55,8 @@ class Recipe:
         or 3 (RGB).
     precision
         ``"auto"`` (bfloat16 where the processor computes in it, else float32), or one of the two.
+    start
+        The model whose weights the run begins with, as it was called, or ``"nothing"``.
 
     Examples
     --------
@@ -84,6 +86,7 @@ class Recipe:
     patch: int = 64
     steps: int = 400
     channels: int = 3
+    start: str = "nothing"
 
     def __post_init__(self) -> None:
         parse_noise(self.noise)

@@ -68,6 +68,20 @@ class RunFolder:
         with suppress(OSError):  # something else lies in the folder
             self.path.rmdir()
 
+    def refuse_finished(self) -> None:
+        """Refuse to go on with a run that reached its end.
+
+        Raises
+        ------
+        TrainingError
+            If it did.
+        """
+        if self.onnx_model.exists() and not self.checkpoint.exists():
+            raise TrainingError(
+                f"The run in '{self.path}' is finished, so there is nothing to go on with; begin "
+                f"another with its weights: --from {self.path}."
+            )
+
     def read_recipe(self) -> Recipe:
         """Return the recipe of the run in this folder.
 

@@ -1,26 +1,22 @@
 """One run: data, noise, Keras ``fit``, and what is left in the run folder."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 
 from quietpixel.card import Card
 from quietpixel.data import load_split
 from quietpixel.errors import TrainingError
-from quietpixel.models import build
-from quietpixel.models.arithmetic import measure_model
-from quietpixel.models.export import export_onnx
 from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
+from quietpixel.training.compiling import build_for, make_optimizer
 from quietpixel.training.images import load_photos
 from quietpixel.training.material import Material, from_photos, from_splits, is_folder, least_side
-from quietpixel.training.muon import ConvolutionMuon
+from quietpixel.training.outcome import Outcome
 from quietpixel.training.precision import choose_precision
 from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
+from quietpixel.training.start import Start, begin_with
 
 UNLIMITED = 10**6
 """The epochs of a run that ends by the clock."""
@@ -30,6 +26,7 @@ def run_recipe(
     recipe: Recipe,
     folder: RunFolder,
     *,
+    start: Start | None = None,
     data_dir: Path | None = None,
     on_progress: OnProgress = lambda progress: None,
     tensorboard: bool = False,
@@ -42,6 +39,8 @@ def run_recipe(
         What to do.
     folder
         Where to do it; it must have been started, or hold a run to go on with.
+    start
+        The model whose weights are the first ones; does not count where a run goes on.
     data_dir
         Where named data sets are looked for first.
     on_progress
@@ -66,26 +65,24 @@ def run_recipe(
     material = load_material(recipe, data_dir, on_progress)
     keras.utils.set_random_seed(recipe.seed)
     model = build_for(recipe, material, precision)
+    if start is not None:
+        _begin(model, start, build_for(recipe, material, "float32"))
+        on_progress(Progress(message=f"Beginning with the weights of {start.name}"))
     checkpoint, callbacks = _prepare(model, recipe, folder, len(material.batches))
     material.batches.epoch = checkpoint.next_epoch
-    clock = _make_clock(recipe, checkpoint)
+    callbacks += _watch(recipe, checkpoint, on_progress)
     if tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(folder.path / "logs")))
-    report = ReportProgress(
-        on_progress,
-        epochs=recipe.epochs,
-        batch=recipe.batch,
-        first=checkpoint.next_epoch,
-        clock=clock,
-    )
-    callbacks += [*([clock] if clock else []), report, StopOnNaN()]
+    outcome = Outcome(recipe, precision, start, folder)
     try:
         _fit(model, recipe, material, callbacks, checkpoint.next_epoch)
-    except (KeyboardInterrupt, TrainingError):
-        if checkpoint.best is not None:
-            _finish(model, recipe, folder, checkpoint, precision)
+    except (KeyboardInterrupt, TrainingError) as error:
+        if checkpoint.keeps_something(interrupted=isinstance(error, KeyboardInterrupt)):
+            on_progress(Progress(message="Stopped: keeping the best so far takes a moment"))
+            checkpoint.judge_unless_done(material.validation)
+            outcome.keep(model, checkpoint)
         raise
-    card = _finish(model, recipe, folder, checkpoint, precision)
+    card = outcome.keep(model, checkpoint)
     folder.checkpoint.unlink(missing_ok=True)
     return card
 
@@ -104,22 +101,16 @@ def load_material(recipe: Recipe, data_dir: Path | None, on_progress: OnProgress
     return from_splits(recipe, train, load_split(recipe.data, "validation", data_dir=data_dir))
 
 
-def build_for(recipe: Recipe, material: Material, precision: str) -> keras.Model:
-    """Return the untrained model of `recipe` for the images of `material`."""
-    options: dict[str, Any] = {"channels": material.channels, **recipe.options}
-    if recipe.model == "bottleneck" and material.size:
-        options.setdefault("size", material.size)
-    keras.config.set_dtype_policy(precision)
-    try:
-        return build(recipe.model, **options)
-    finally:
-        keras.config.set_dtype_policy("float32")
+def _begin(model: keras.Model, start: Start, exact: keras.Model) -> None:
+    """Compare in float32, whatever precision `model` is to be trained in."""
+    begin_with(exact, start)
+    model.set_weights(exact.get_weights())
 
 
 def _prepare(
     model: keras.Model, recipe: Recipe, folder: RunFolder, steps: int
 ) -> tuple[Checkpoint, list[keras.callbacks.Callback]]:
-    model.compile(optimizer=_make_optimizer(recipe, steps), loss=recipe.loss, jit_compile=False)
+    model.compile(optimizer=make_optimizer(recipe, steps), loss=recipe.loss, jit_compile=False)
     plateau = None
     if recipe.schedule == "plateau":
         plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=2, min_lr=1e-5)
@@ -131,38 +122,19 @@ def _prepare(
     return checkpoint, callbacks
 
 
-def _make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    options: dict[str, Any] = {"learning_rate": _make_schedule(recipe, steps)}
-    if recipe.averaging:
-        options |= {"use_ema": True, "ema_momentum": recipe.averaging}
-    if recipe.clip_norm:
-        options["global_clipnorm"] = recipe.clip_norm
-    if recipe.optimizer == "muon":
-        return keras.optimizers.Muon(**options)
-    if recipe.optimizer == "convolution-muon":
-        return ConvolutionMuon(adam_lr_ratio=0.2, **options)
-    return keras.optimizers.Adam(**options)
-
-
-def _make_schedule(
-    recipe: Recipe, steps: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    if recipe.schedule != "cosine" or recipe.minutes:
-        return recipe.learning_rate
-    warmup = min(int(recipe.warmup * steps), recipe.epochs * steps // 4)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else recipe.learning_rate,
-        decay_steps=recipe.epochs * steps - warmup,
-        warmup_target=recipe.learning_rate if warmup else None,
-        warmup_steps=warmup,
+def _watch(
+    recipe: Recipe, checkpoint: Checkpoint, on_progress: OnProgress
+) -> list[keras.callbacks.Callback]:
+    """Return what keeps the time, tells the progress and looks for NaN."""
+    clock = None
+    if recipe.minutes is not None:
+        spent = sum(float(row["seconds"]) for row in checkpoint.rows)
+        clock = Clock(60 * recipe.minutes, recipe.learning_rate, spent)
+    first = checkpoint.next_epoch
+    report = ReportProgress(
+        on_progress, epochs=recipe.epochs, batch=recipe.batch, first=first, clock=clock
     )
-
-
-def _make_clock(recipe: Recipe, checkpoint: Checkpoint) -> Clock | None:
-    if recipe.minutes is None:
-        return None
-    spent = sum(float(row["seconds"]) for row in checkpoint.rows)
-    return Clock(60 * recipe.minutes, recipe.learning_rate, spent)
+    return [*([clock] if clock else []), report, StopOnNaN()]
 
 
 def _fit(
@@ -181,40 +153,4 @@ def _fit(
         callbacks=callbacks,
         shuffle=False,
         verbose=0,
-    )
-
-
-def _finish(
-    model: keras.Model, recipe: Recipe, folder: RunFolder, checkpoint: Checkpoint, precision: str
-) -> Card:
-    model.set_weights(checkpoint.best)
-    folder.replace("model.keras", model.save)
-    card = describe(model, recipe, checkpoint, precision)
-    export_onnx(model, folder.onnx_model, card)
-    return card
-
-
-def describe(model: keras.Model, recipe: Recipe, checkpoint: Checkpoint, precision: str) -> Card:
-    """Return the card of a trained `model`."""
-    facts = measure_model(model)
-    height, width, channels = model.input_shape[1:]
-    return Card(
-        name=f"{Path(recipe.data).name}-{recipe.model}",
-        architecture=recipe.model,
-        channels=channels,
-        divisor=facts.divisor,
-        halo=facts.halo,
-        size=None if height is None else (height, width),
-        noise=recipe.noise,
-        operations=facts.operations,
-        parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
-        training={
-            **replace(recipe, options=dict(recipe.options)).__dict__,
-            "precision": precision,
-            "epochs_done": len(checkpoint.rows),
-        },
-        scores={"validation": {recipe.loss: checkpoint.best_loss}},
-        data=f"photographs in {Path(recipe.data).name}" if is_folder(recipe.data) else recipe.data,
-        licence="MIT",
-        not_for="medical, legal or other images on whose detail a decision rests",
     )

@@ -1,0 +1,114 @@
+"""Reads the weights of an exported model back out of its ONNX file, laid out as in Keras."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.errors import ModelError
+
+Weights = NDArray[np.float32]
+Shape = tuple[int, ...]
+
+KINDS = {
+    "Conv": ("Conv2D", "DepthwiseConv2D"),
+    "ConvTranspose": ("Conv2DTranspose",),
+    "MatMul": ("Dense",),
+    "Gemm": ("Dense",),
+}
+"""The layers of Keras that each operator with weights can have been."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The weights of one operator of an ONNX file.
+
+    Parameters
+    ----------
+    operator
+        A key of `KINDS`.
+    kernel
+        As ONNX has it: (out, in, H, W), of a transposed convolution (in, out, H, W), of a matrix
+        (in, out).
+    bias
+        (out,), or ``None``.
+    """
+
+    operator: str
+    kernel: Weights
+    bias: Weights | None
+
+    def as_keras(self, kind: str, shapes: list[Shape]) -> list[Weights] | None:
+        """Return kernel and, where the layer has one, bias as Keras lays them out.
+
+        Parameters
+        ----------
+        kind
+            The class of the layer, such as ``"Conv2D"``.
+        shapes
+            Those of its weights.
+
+        Returns
+        -------
+        The weights, or ``None`` if these are not for such a layer.
+        """
+        if kind not in KINDS[self.operator] or len(shapes) not in (1, 2):
+            return None
+        kernel, bias = self._kernel(kind, shapes[0]), self.bias
+        if bias is None and len(shapes) == 2:  # an exporter may leave out a bias of zeros
+            bias = np.zeros(shapes[1], np.float32)
+        weights = [kernel] if bias is None else [kernel, bias]
+        return weights if [weight.shape for weight in weights] == shapes else None
+
+    def _kernel(self, kind: str, shape: Shape) -> Weights:
+        if self.kernel.ndim != 4:
+            return self.kernel
+        if kind != "DepthwiseConv2D":
+            return self.kernel.transpose(2, 3, 1, 0)
+        kernel = self.kernel.transpose(2, 3, 0, 1)
+        return kernel.reshape(shape) if kernel.size == math.prod(shape) else kernel
+
+
+def read_weights(path: Path) -> list[Taken]:
+    """Return the weights in the order in which the image flows through the operators.
+
+    Raises
+    ------
+    ModelError
+        If the file is no ONNX file.
+    """
+    import onnx
+
+    try:
+        graph = onnx.load(path).graph
+    except Exception as error:  # protobuf's own kinds have no public base
+        raise ModelError(
+            f"The file '{path}' is not an ONNX model; pass an .onnx file that quietpixel "
+            "exported, a run folder or a name."
+        ) from error
+    return list(_weights_of(graph))
+
+
+def _weights_of(graph: Any) -> Iterator[Taken]:
+    from onnx import numpy_helper
+
+    stored = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
+    for node in graph.node:
+        if node.op_type in KINDS and node.input[1] in stored:
+            kernel = stored[node.input[1]]
+            yield Taken(node.op_type, kernel, _bias_of(node, graph, stored))
+
+
+def _bias_of(node: Any, graph: Any, stored: dict[str, Any]) -> Weights | None:
+    """Return the third input of `node`, or what is added to its output right after."""
+    if len(node.input) > 2:
+        return np.ravel(stored[node.input[2]])
+    after = [other for other in graph.node if node.output[0] in other.input]
+    if len(after) == 1 and after[0].op_type == "Add":
+        added = [stored[name] for name in after[0].input if name in stored]
+        return np.ravel(added[0]) if added else None
+    return None

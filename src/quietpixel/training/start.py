@@ -1,0 +1,136 @@
+"""Beginning a run with the weights of a finished model instead of random ones."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.card import Card
+from quietpixel.errors import ModelError, TrainingError
+from quietpixel.models.arithmetic import measure_model
+from quietpixel.training.onnx_weights import Taken, read_weights
+
+Array = NDArray[np.float32]
+Compute = Callable[[list[Array]], Array]
+
+NOTHING = "nothing"
+"""The word for a run that begins with random weights."""
+TOLERANCE = 1e-3
+"""Greatest difference that is allowed between the model in its file and in Keras."""
+PROBE = 64
+"""Height and width of the random image on which both are compared, where the size is free."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A finished model whose weights a run begins with.
+
+    Parameters
+    ----------
+    name
+        How the user called it.
+    path
+        Its ``.onnx`` or ``.keras`` file.
+    card
+        What the model says of itself; ``None`` for a ``.keras`` file, which carries no card.
+    compute
+        Runs the ``.onnx`` file in float32 on one array for each input of the model; ``None`` for a
+        ``.keras`` file.
+    """
+
+    name: str
+    path: Path
+    card: Card | None = None
+    compute: Compute | None = None
+
+
+def begin_with(model: keras.Model, start: Start) -> None:
+    """Give `model`, built in float32, the weights of `start`; check that it then computes the same.
+
+    Raises
+    ------
+    TrainingError
+        If the layers of the two differ, or the outputs for a random image do.
+    """
+    if start.compute is None:
+        expected = _from_keras(model, start)
+    else:
+        _from_onnx(model, start)
+        expected = start.compute(_probe(model))
+    computed = keras.ops.convert_to_numpy(model(_as_inputs(_probe(model)), training=False))
+    difference = float(np.abs(np.asarray(computed, np.float32) - expected).max())
+    if not difference <= TOLERANCE:
+        raise TrainingError(
+            f"'{start.name}' cannot be the start because its output on a random image differs by "
+            f"{difference:.2g} from that of the same weights in this run's model; the options of "
+            "the two differ. Leave out --from, or train with the options of that model."
+        )
+
+
+def _from_keras(model: keras.Model, start: Start) -> Array:
+    try:
+        other = keras.models.load_model(start.path, compile=False)
+    except (ValueError, OSError) as error:
+        raise ModelError(
+            f"The file '{start.path}' is not a model that Keras can read; pass a .keras or .onnx "
+            "file that quietpixel wrote, a run folder or a name."
+        ) from error
+    shapes = [[tuple(w.shape) for w in which.weights] for which in (model, other)]
+    if shapes[0] != shapes[1]:
+        differs = next(
+            (f"{a} here, {b} there" for a, b in zip(*shapes, strict=False) if a != b),
+            f"{len(shapes[0])} weights here, {len(shapes[1])} there",
+        )
+        raise _unlike(start, differs)
+    model.set_weights(other.get_weights())
+    expected = keras.ops.convert_to_numpy(other(_as_inputs(_probe(model)), training=False))
+    return np.asarray(expected, np.float32)
+
+
+def _from_onnx(model: keras.Model, start: Start) -> None:
+    taken = read_weights(start.path)
+    for layer in (layer for layer in model.layers if layer.weights):
+        _give(layer, taken, start)
+    if taken:
+        raise _unlike(start, f"{len(taken)} of its layers have no place here")
+
+
+def _give(layer: keras.layers.Layer, taken: list[Taken], start: Start) -> None:
+    """Give `layer` the first of the weights that fit it, and take them off the list.
+
+    Both lists follow the flow of the image, so that the first that fits is the right one wherever
+    layers stand in one line; where they do not, the comparison of outputs has the last word.
+    """
+    shapes = [tuple(weight.shape) for weight in layer.weights]
+    kind = type(layer).__name__
+    for at, one in enumerate(taken):
+        weights = one.as_keras(kind, shapes)
+        if weights is not None:
+            layer.set_weights(weights)
+            del taken[at]
+            return
+    raise _unlike(start, f"none of its layers fits '{layer.name}' ({kind}, {shapes[0]})")
+
+
+def _unlike(start: Start, what: str) -> TrainingError:
+    return TrainingError(
+        f"'{start.name}' cannot be the start because its layers differ from those of this run: "
+        f"{what}. Leave out --model and the options of the model to take those of the start, or "
+        f"say --from {NOTHING}."
+    )
+
+
+def _probe(model: keras.Model) -> list[Array]:
+    """Return a random array for each input of `model`, the same at each call."""
+    rng = np.random.default_rng(0)
+    divisor = measure_model(model).divisor
+    side = -(-PROBE // divisor) * divisor
+    shapes = [[1, *(length or side for length in tensor.shape[1:])] for tensor in model.inputs]
+    return [rng.random(shape, np.float32) for shape in shapes]
+
+
+def _as_inputs(arrays: list[Array]) -> Array | list[Array]:
+    return arrays[0] if len(arrays) == 1 else arrays
