@@ -48,5 +48,5 @@ def test_missing_files_are_told(shelf):
 
 def test_no_default_is_told(shelf, monkeypatch):
     monkeypatch.setattr(store, "BUNDLED", shelf / "nothing")
-    with pytest.raises(ModelError, match=r"carries neither photo nor photo-gray; name one .* mine, a run"):
+    with pytest.raises(ModelError, match=r"neither photo nor photo-gray; name one .* mine, a run"):
         default_model(3)

@@ -85,6 +85,8 @@ class DenoiseRun:
             plan.jobs, overwrite=settings.overwrite, ledger=None if again else self._ledger
         )
         alone = not plan.folders and len(plan.jobs) == 1
+        if not findings:
+            click.echo("No picture is there to denoise; --recursive looks further down.", err=True)
         if self._options["dry_run"]:
             return show_findings(findings, alone=alone)
         return self._work(denoiser, settings, findings, alone=alone)

@@ -110,7 +110,7 @@ class FolderView:
         if self._bar is not None:
             count = len(self.outcomes) + self._share
             self._bar.update(self._task, completed=count, description=self.describe())
-        elif time.monotonic() - self._said > RARELY:
+        elif len(self.outcomes) < self._total and time.monotonic() - self._said > RARELY:
             self._said = time.monotonic()
             click.echo(self.describe(), err=True)
 

@@ -43,7 +43,7 @@ class Outcome:
     megapixels
         Size of all its pages.
     read_seconds, compute_seconds, write_seconds
-        How long each step took; of one job they follow each other, of several they overlap.
+        How long each step took; those of one job follow each other, of several they overlap.
     """
 
     job: Job
@@ -69,6 +69,7 @@ class _Item:
     error: Exception | None = None
     notes: tuple[str, ...] = ()
     size: int = 0
+    waited: float = 0.0
     megapixels: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -160,7 +161,9 @@ class _Run:
         job, settings = item.job, self._settings
 
         def reserve(size: int) -> None:
+            start = time.perf_counter()
             item.size = 2 * size if self._room.take(2 * size) else 0  # the picture and its result
+            item.waited = time.perf_counter() - start
 
         item.picture = read_picture(job.source, max_pixels=settings.max_pixels, reserve=reserve)
         check_writable(
@@ -226,7 +229,7 @@ def _outcome(item: _Item) -> Outcome:
         error=_sentence(item.job, error) if error is not None else "",
         notes=item.notes,
         megapixels=item.megapixels,
-        read_seconds=item.seconds.get("read", 0.0),
+        read_seconds=item.seconds.get("read", 0.0) - item.waited,
         compute_seconds=item.seconds.get("compute", 0.0),
         write_seconds=item.seconds.get("write", 0.0),
     )

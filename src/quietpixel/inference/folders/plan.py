@@ -80,6 +80,10 @@ def make_plan(
         found, left = _pictures(path, target, recursive=recursive)
         jobs += plan_jobs(found, root=path, **options)  # type: ignore[arg-type]
         skipped += left
+    if in_place:
+        links = [job for job in jobs if job.source.is_symlink()]
+        skipped += [(job.source, "it is a link, and its file stays in place") for job in links]
+        jobs = [job for job in jobs if job not in links]
     ledgers = tuple(folders) if target is None else (target,)
     return _checked(jobs, skipped, ledgers if folders else ())
 

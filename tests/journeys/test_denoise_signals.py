@@ -1,0 +1,110 @@
+"""Ctrl-C and SIGTERM end the command within a second, cleanly, whatever it is at."""
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="other signals")
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+SOON = 1.0
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Give a PNG of 23 megapixels, which takes seconds to read, compute and write."""
+    path = tmp_path_factory.mktemp("large") / "large.png"
+    block = np.random.default_rng(0).integers(0, 256, (600, 600), np.uint8)
+    Image.fromarray(np.tile(block, (8, 8))).save(path, compress_level=1)
+    return path
+
+
+def end(process, number):
+    """Send a signal; return what was said and the seconds until the end."""
+    begin = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    seconds = time.monotonic() - begin
+    assert process.returncode == CODES[number], err.decode()
+    assert b"Traceback" not in err
+    return err.decode(), seconds
+
+
+def wait_until(condition, process):
+    """Wait until something is seen; the process must still be at work then."""
+    deadline = time.monotonic() + 30
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+    assert process.poll() is None
+
+
+def unfinished(folder):
+    return list(folder.rglob("*.part"))
+
+
+@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize("moment", [0.0, 0.1, 0.5])
+def test_within_one_large_image(start, large, tmp_path, number, moment) -> None:
+    """Whatever it is at: the folder for the results appears before the first picture is read."""
+    out = tmp_path / "out"
+    process = start(large.parent, "-o", out)
+    wait_until(out.exists, process)
+    time.sleep(moment)
+    if process.poll() is not None:
+        pytest.skip("this machine was faster than the signal")
+    err, seconds = end(process, number)
+    assert seconds < SOON
+    assert err.splitlines()[-1] == "quietpixel: interrupted"
+    assert not (out / large.name).exists()
+    assert not unfinished(tmp_path)
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_while_a_large_image_is_written(start, large, tmp_path, number) -> None:
+    target = tmp_path / "out.png"
+    process = start(large, "-o", target, "--json", tmp_path / "told.json")
+    wait_until(lambda: unfinished(tmp_path) or target.exists(), process)
+    _, seconds = end(process, number)
+    assert seconds < SOON
+    assert not unfinished(tmp_path)
+    assert not target.exists()
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told["interrupted"]
+    assert [each["status"] for each in told["files"]] == ["left"]
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_in_a_folder_run_that_says_what_was_done(start, fill, tmp_path, number) -> None:
+    fill(tmp_path / "in", 60, side=500)
+    out = tmp_path / "out"
+    words = [tmp_path / "in", "--recursive", "-o", out, "--json", tmp_path / "told.json"]
+    process = start(*words)
+    wait_until(lambda: len(list(out.rglob("*.png"))) > 2, process)
+    err, seconds = end(process, number)
+    assert seconds < SOON
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told["interrupted"]
+    assert len(told["files"]) == 60
+    done = {each["target"] for each in told["files"] if each["status"] == "done"}
+    assert done == {str(path) for path in out.rglob("*.png")}
+    left = 60 - len(done)
+    assert f"{left} of 60 images are left." in err
+    assert not unfinished(tmp_path)
+    again = start(*words)
+    _, err = again.communicate(timeout=60)
+    assert f"{len(done)} of 60 images were done before." in err.decode()
+    assert again.returncode == 0
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_while_it_waits_for_a_pipe(start, number) -> None:
+    process = start("-")
+    time.sleep(1.0)
+    _, seconds = end(process, number)
+    assert seconds < SOON
