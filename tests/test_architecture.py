@@ -26,8 +26,8 @@ LEVELS = [
     {"training", "inference", "evaluation"},
     {"api"},
     {"quietpixel"},
-    {"cluster"},
-    {"cli", "web"},
+    {"cluster", "web"},
+    {"cli"},
 ]
 """From the ground up; ``quietpixel`` stands for the package's own list of public names."""
 

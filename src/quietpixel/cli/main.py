@@ -11,7 +11,7 @@ import click
 
 from quietpixel.errors import QuietpixelError, unknown_name
 
-COMMANDS = ("train", "evaluate", "denoise", "models", "demo")
+COMMANDS = ("train", "evaluate", "denoise", "noise", "serve", "models", "demo")
 FAILED = 2
 INTERRUPTED = 130
 

@@ -1,0 +1,129 @@
+"""What programs call: `/v1/denoise`, `/v1/estimate`, `/v1/models`."""
+
+import json
+from dataclasses import asdict
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from quietpixel.files import FORMATS
+from quietpixel.files.formats import format_of_name
+from quietpixel.web.asking import check_words, read_wish
+from quietpixel.web.describing import BODY, PARAMETERS, PICTURE, problems
+from quietpixel.web.pictures import MEDIA_TYPES, Result, denoise, estimate
+from quietpixel.web.sending import Parts
+from quietpixel.web.work import House, house_of
+
+router = APIRouter(prefix="/v1", tags=["pictures"])
+
+UPLOAD = problems(400, 408, 413, 422, 500, 503)
+
+
+class Estimate(BaseModel):
+    """The noise of a picture file, and what the file is."""
+
+    sigma: float
+    sigma_255: float
+    format: str
+    width: int
+    height: int
+    pages: int
+    colour: str
+    alpha: bool
+    type: str
+    profile: bool
+    notes: list[str]
+
+
+class ModelList(BaseModel):
+    """The models of the service with their cards, and which is taken for gray and for RGB."""
+
+    models: list[dict[str, Any]]
+    default: dict[str, str | None]
+
+
+@router.post(
+    "/denoise",
+    summary="Take the noise out of a picture",
+    response_class=Response,
+    responses={**PICTURE, **UPLOAD},
+    openapi_extra={**PARAMETERS, **BODY},
+)
+async def denoise_upload(request: Request) -> Response:
+    """Send a picture file; the same kind of file comes back, clean."""
+    house = house_of(request)
+    wish = read_wish(request.query_params, more=("job",))
+    if wish.model is not None:
+        house.models.choose(wish.model, 3)  # a wrong name is told before the upload
+    most = house.options.limits.pixels
+    async with house.upload(request) as upload:
+        result = await house.do(
+            request,
+            lambda watch: denoise(house.models, upload.content, wish, most, watch),
+            name=request.query_params.get("job"),
+        )
+    house.metrics.count("quietpixel_pixels_total", result.pixels, model=result.model)
+    return answer(house, result, upload.name)
+
+
+@router.post(
+    "/estimate",
+    summary="Estimate the noise of a picture",
+    responses=UPLOAD,
+    openapi_extra=BODY,
+)
+async def estimate_upload(request: Request) -> Estimate:
+    """Send a picture file; its noise level comes back, and what the file is."""
+    check_words(request.query_params, ())
+    house = house_of(request)
+    most = house.options.limits.pixels
+    async with house.upload(request) as upload:
+        found = await house.do(request, lambda watch: estimate(upload.content, most))
+    return Estimate(**found)
+
+
+@router.get("/models", summary="List the models", responses=problems())
+async def list_models(request: Request) -> ModelList:
+    """Return every model by name with what its card says."""
+    models = house_of(request).models
+    return ModelList(
+        models=[{**asdict(card), "name": name} for name, card in models.cards.items()],
+        default={"gray": models.default(1), "rgb": models.default(3)},
+    )
+
+
+def answer(house: House, result: Result, name: str) -> Response:
+    """Return a result as a file to download."""
+    headers = {
+        "Content-Disposition": disposition(name, result.format),
+        "Quietpixel-Model": quote(result.model, safe=" ()+,.-_"),
+        "Quietpixel-Notes": json.dumps(result.notes),
+        "Quietpixel-Picture": json.dumps(result.picture),
+        "Server-Timing": ", ".join(
+            f"{step};dur={seconds * 1000:.1f}" for step, seconds in result.seconds.items()
+        ),
+    }
+    if result.sigma is not None:
+        headers["Quietpixel-Sigma"] = f"{result.sigma:.6g}"
+    return Parts(result.content, house.held, MEDIA_TYPES[result.format], headers)
+
+
+def disposition(name: str, format: str) -> str:
+    """Return the header that gives a download its name: that of the upload with ``-clean``.
+
+    Examples
+    --------
+    >>> disposition("holiday.JPG", "jpeg")
+    "attachment; filename*=UTF-8''holiday-clean.JPG"
+    >>> disposition("../../etc/passwd", "png")
+    "attachment; filename*=UTF-8''passwd-clean.png"
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    same = format_of_name(path) == format  # type: ignore[arg-type]
+    ending = path.suffix if same else FORMATS[format].suffixes[0]
+    stem = "".join(letter for letter in path.stem if letter.isprintable())[:150] or "picture"
+    return f"attachment; filename*=UTF-8''{quote(f'{stem}-clean{ending}', safe='')}"

@@ -1,0 +1,77 @@
+"""The application: routes, the door, and what is shared, put together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from quietpixel import __version__
+from quietpixel.web import api, digits, pages, probes
+from quietpixel.web.guard import Guard
+from quietpixel.web.models import Models
+from quietpixel.web.options import Options
+from quietpixel.web.problems import add_handlers
+from quietpixel.web.work import House
+
+ABOUT = """Takes the noise out of pictures. A picture comes back as the kind of file that it was:
+same size, depth, colour profile and metadata. Errors are `application/problem+json`."""
+
+EXPOSED = [
+    "Content-Disposition",
+    "Quietpixel-Model",
+    "Quietpixel-Notes",
+    "Quietpixel-Picture",
+    "Quietpixel-Sigma",
+    "Retry-After",
+    "Server-Timing",
+]
+
+
+def make_app(options: Options, models: Models) -> FastAPI:
+    """Return the application.
+
+    Parameters
+    ----------
+    options
+        How the service runs.
+    models
+        The models that it knows.
+    """
+    house = House(options, models)
+    app = FastAPI(
+        title="quietpixel",
+        description=ABOUT,
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.house = house
+    app.state.digits = digits.Digits(models)
+    for part in (api, probes, pages, digits):
+        app.include_router(part.router)
+    app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+    add_handlers(app)
+    app.add_middleware(Guard, options=options, metrics=house.metrics)
+    if options.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(options.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=EXPOSED,
+        )
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open the default models before the first request, and let the threads go at the end."""
+    house: House = app.state.house
+    await asyncio.to_thread(house.models.warm)
+    house.ready = True
+    yield
+    house.close()

@@ -1,0 +1,75 @@
+// Starts the page: tabs, theme, token, then the two tabs.
+
+import { Problem, callJson, keepToken } from "./api.js";
+import { startDigits } from "./digits.js";
+import { Pictures } from "./pictures.js";
+import { Settings } from "./settings.js";
+import { startTheme } from "./theme.js";
+
+const find = (id) => document.getElementById(id);
+
+function say(text) {
+  find("live").textContent = text;
+}
+
+function startTabs() {
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  const show = (tab) => {
+    for (const each of tabs) {
+      const shown = each === tab;
+      each.setAttribute("aria-selected", String(shown));
+      each.tabIndex = shown ? 0 : -1;
+      find(each.getAttribute("aria-controls")).hidden = !shown;
+    }
+    history.replaceState(null, "", `#${tab.getAttribute("aria-controls")}`);
+    window.dispatchEvent(new Event("resize"));
+  };
+  tabs.forEach((tab, at) => {
+    tab.addEventListener("click", () => show(tab));
+    tab.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      const next = tabs[(at + step + tabs.length) % tabs.length];
+      show(next);
+      next.focus();
+    });
+  });
+  const wanted = tabs.find((tab) => `#${tab.getAttribute("aria-controls")}` === location.hash);
+  if (wanted) show(wanted);
+}
+
+async function askToken() {
+  const dialog = find("token");
+  dialog.showModal();
+  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  keepToken(find("token-text").value);
+}
+
+// Asks the service for what the page must know, and people for the token if one is wanted.
+async function ask() {
+  for (;;) {
+    try {
+      return await Promise.all([callJson("/page/setup"), callJson("/v1/models")]);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 401) throw error;
+      await askToken();
+    }
+  }
+}
+
+async function start() {
+  startTheme(find("theme"));
+  startTabs();
+  try {
+    const [setup, models] = await ask();
+    const settings = new Settings(models);
+    new Pictures(setup, settings, say);
+    startDigits(setup.digits, say);
+    document.body.dataset.ready = "yes";
+  } catch (error) {
+    find("notice").textContent = error.message;
+    find("notice").hidden = false;
+  }
+}
+
+start();

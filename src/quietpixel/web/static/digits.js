@@ -1,0 +1,142 @@
+// The tab of the sixteen numbers: drawing, noise, code, and what the decoder makes of it.
+
+import { postJson } from "./api.js";
+import { GLYPHS } from "./glyphs.js";
+import { Pad } from "./pad.js";
+
+const SIDE = 28;
+const MOST = 10; // codes of MNIST lie between -10 and 10
+
+const find = (id) => document.getElementById(id);
+
+export function startDigits(model, say) {
+  if (!model) {
+    find("tab-digits").hidden = true;
+    return;
+  }
+  new Digits(say);
+}
+
+class Digits {
+  constructor(say) {
+    this.say = say;
+    this.pad = new Pad(find("pad"));
+    this.seed = 1;
+    this.code = [];
+    GLYPHS.forEach((strokes, digit) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit });
+      button.setAttribute("aria-label", `Example: ${digit}`);
+      button.addEventListener("click", () => this.pad.draw(strokes));
+      find("examples").append(button);
+    });
+    this.pad.addEventListener("drawn", () => this.encode());
+    find("wipe").addEventListener("click", () => this.pad.wipe());
+    find("noise").addEventListener("input", () => this.encode());
+    find("again").addEventListener("click", () => {
+      this.seed++;
+      this.encode();
+    });
+    find("restore").addEventListener("click", () => this.encode());
+    this.pad.draw(GLYPHS[3]);
+  }
+
+  get image() {
+    const sigma = Number(find("noise").value);
+    find("noise-value").textContent = sigma.toFixed(2);
+    const normal = normals(this.seed);
+    return this.pad.read().map((value) => Math.min(1, Math.max(0, value + sigma * normal())));
+  }
+
+  encode() {
+    const image = this.image;
+    paint(find("noisy"), image);
+    this.ask({ image: [...image].map((value) => Number(value.toFixed(4))) }, (answer) => {
+      this.found = answer.code;
+      this.showCode(answer.code);
+      this.showDrawn(answer.image, "What the decoder draws from the encoder's numbers.");
+    });
+  }
+
+  decode() {
+    const changed = this.code.filter((value, at) => Math.abs(value - this.found[at]) > 0.05).length;
+    const words = changed === 1 ? "one number" : `${changed} numbers`;
+    this.ask({ code: this.code }, (answer) => {
+      this.showDrawn(answer.image, changed ? `With ${words} changed.` : "What the decoder draws from the encoder's numbers.");
+    });
+  }
+
+  // One question is under way at a time; while it is, only the last one asked is kept.
+  async ask(question, use) {
+    this.waiting = [question, use];
+    if (this.asking) return;
+    this.asking = true;
+    while (this.waiting) {
+      const [what, then] = this.waiting;
+      this.waiting = null;
+      try {
+        then(await postJson("/page/digit", what));
+      } catch (error) {
+        find("drawn-text").textContent = error.message;
+      }
+    }
+    this.asking = false;
+  }
+
+  showCode(code) {
+    if (!this.sliders) this.makeSliders(code.length);
+    this.code = [...code];
+    code.forEach((value, at) => this.showNumber(at, value));
+    find("restore").disabled = true;
+  }
+
+  makeSliders(length) {
+    this.sliders = Array.from({ length }, (_, at) => {
+      const slider = Object.assign(document.createElement("input"),
+        { type: "range", min: -MOST, max: MOST, step: 0.1, id: `code-${at}` });
+      slider.setAttribute("aria-label", `Number ${at + 1} of the code`);
+      slider.setAttribute("aria-orientation", "vertical");
+      const output = document.createElement("output");
+      output.setAttribute("for", slider.id);
+      const column = Object.assign(document.createElement("div"), { className: "number" });
+      column.append(slider, output);
+      find("code").append(column);
+      slider.addEventListener("input", () => {
+        this.code[at] = Number(slider.value);
+        this.showNumber(at, this.code[at]);
+        find("restore").disabled = false;
+        this.decode();
+      });
+      return { slider, output, column };
+    });
+  }
+
+  showNumber(at, value) {
+    const { slider, output, column } = this.sliders[at];
+    if (Number(slider.value) !== value) slider.value = value;
+    output.textContent = value.toFixed(1);
+    column.classList.toggle("changed", Math.abs(value - this.found[at]) > 0.05);
+  }
+
+  showDrawn(image, text) {
+    paint(find("drawn"), image);
+    if (find("drawn-text").textContent !== text) find("drawn-text").textContent = text;
+  }
+}
+
+function paint(canvas, image) {
+  const pixels = new ImageData(SIDE, SIDE);
+  image.forEach((value, at) => pixels.data.set([255 * value, 255 * value, 255 * value, 255], 4 * at));
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+}
+
+// The same normal numbers for the same seed, so that the slider makes one noise stronger or weaker.
+function normals(seed) {
+  let state = seed * 2654435761;
+  const uniform = () => { // mulberry32
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+}
