@@ -105,8 +105,9 @@ def models(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_models_of_the_user(tmp_path_factory):
-    """Keep the models of whoever runs the tests out of them."""
+    """Keep the models and the cache of whoever runs the tests out of them."""
     patch = pytest.MonkeyPatch()
+    patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
     yield
     patch.undo()

@@ -126,3 +126,28 @@ def test_missing_onnxruntime_says_how_to_install(models, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'quietpixel\[onnxruntime\]'"):
         open_engine(models["blur"], name="onnxruntime")
+
+
+def test_compiled_models_are_kept_and_give_the_same_bytes(models, tmp_path):
+    batch = np.random.default_rng(1).random((2, 30, 20, 1), np.float32)
+    expected = open_engine(models["blur"])(batch)
+    for _ in range(2):
+        assert np.array_equal(open_engine(models["blur"], cache=tmp_path / "new")(batch), expected)
+    (kept,) = (tmp_path / "new").iterdir()
+    for damage in (kept.read_bytes()[:500], b"", bytes(range(256)) * 20):
+        kept.write_bytes(damage)
+        assert np.array_equal(open_engine(models["blur"], cache=tmp_path / "new")(batch), expected)
+
+
+def test_a_place_that_keeps_nothing_is_no_obstacle(models, tmp_path):
+    (tmp_path / "file").touch()
+    batch = np.random.default_rng(1).random((2, 30, 20, 1), np.float32)
+    engine = open_engine(models["blur"], cache=tmp_path / "file" / "below")
+    assert np.array_equal(engine(batch), open_engine(models["blur"])(batch))
+
+
+def test_a_bad_model_is_refused_with_a_cache_too(models, tmp_path):
+    path = tmp_path / "nonsense.onnx"
+    path.write_bytes(models["blur"].read_bytes().replace(b"Conv", b"Cxnv"))
+    with pytest.raises(ModelError, match="cannot read its layers"):
+        open_engine(path, cache=tmp_path / "cache")

@@ -2,7 +2,7 @@ import pytest
 
 from quietpixel.errors import ModelError, UnknownNameError
 from quietpixel.inference import store
-from quietpixel.inference.store import default_model, find_model
+from quietpixel.inference.store import cache_of, default_model, find_model
 
 
 @pytest.fixture
@@ -50,3 +50,10 @@ def test_no_default_is_told(shelf, monkeypatch):
     monkeypatch.setattr(store, "BUNDLED", shelf / "nothing")
     with pytest.raises(ModelError, match=r"neither photo nor photo-gray; name one .* mine, a run"):
         default_model(3)
+
+
+def test_only_models_with_a_name_are_kept_compiled(shelf, monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "user_cache_path", lambda *words, **options: tmp_path / "cache")
+    assert cache_of(find_model("photo")) == tmp_path / "cache" / "compiled"
+    assert cache_of(find_model("mine")) == tmp_path / "cache" / "compiled"
+    assert cache_of(shelf / "run" / "model.onnx") is None

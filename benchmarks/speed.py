@@ -1,0 +1,227 @@
+"""Speed of the engine, of the real command, of a folder run and of a cold start.
+
+    python benchmarks/speed.py [MODEL] [--megapixels 12] [--small 200] [--repeats 5] [--json FILE]
+                               [--pictures FOLDER]
+
+MODEL is a bundled name, a run folder or an .onnx file. Pictures are made here: smooth waves with
+noise, as JPEG of quality 92. The command runs in a process of its own, with compiled models kept in
+a folder made for this run; its time is split into start (all that is no picture: interpreter,
+libraries, compiling), read, compute and write, and the engine's part of compute is measured inside
+that process. Times are medians of --repeats runs, of the large picture and the folder of the best
+third. --pictures names a folder of clean pictures on which the loss by bfloat16 is measured
+(noise of 25/255, seeded). Other work on the machine disturbs all of it: the load is told.
+Prints Markdown; --json also keeps the numbers.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quietpixel import Denoiser
+from quietpixel.files import Picture, list_images, read_picture, write_picture
+from quietpixel.imaging.metrics import psnr
+from quietpixel.inference.engine import open_engine, read_card
+from quietpixel.inference.store import find_model
+
+Numbers = dict[str, Any]
+
+COMMAND = """
+import sys, time
+from quietpixel.cli.main import main
+from quietpixel.inference import engine
+spent = []
+def timed(call):
+    def run(self, batch, sigma=None):
+        start = time.perf_counter()
+        try:
+            return call(self, batch, sigma)
+        finally:
+            spent.append(time.perf_counter() - start)
+    return run
+for kind in engine.ENGINES.values():
+    kind.__call__ = timed(kind.__call__)
+code = main()
+print(f"engine {sum(spent):.6f}", file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?", default="mnist-unet")
+    parser.add_argument("--megapixels", type=float, default=12)
+    parser.add_argument("--small", type=int, default=200, help="pictures of 640 x 480 in a folder")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--pictures", type=Path)
+    given = parser.parse_args()
+    path = find_model(given.model)
+    load = os.getloadavg()[0]
+    numbers: Numbers = {
+        "model": given.model, "cores": len(os.sched_getaffinity(0)), "load_before": load,
+    }  # fmt: skip
+    print(f"{numbers['cores']} cores, load {load:.2f} before the start, {given.model}\n")
+    print("| what | measured |\n|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
+        bench = Bench(path, Path(folder), given.repeats)
+        numbers["engine"] = bench.time_engine()
+        numbers["start"] = bench.time_start()
+        numbers["large"] = bench.time_large(given.megapixels)
+        numbers["folder"] = bench.time_folder(given.small)
+        if given.pictures:
+            numbers["bf16_loss_db"] = bench.measure_loss(given.pictures)
+    if given.json:
+        given.json.write_text(json.dumps(numbers, indent=2) + "\n")
+
+
+class Bench:
+    """One model, a folder to work in, and how often each thing is timed."""
+
+    def __init__(self, model: Path, folder: Path, repeats: int) -> None:
+        self.model, self.folder, self.repeats = model, folder, repeats
+        self.channels = read_card(model).channels
+
+    def time_engine(self) -> Numbers:
+        """Time the engine alone on tiles of 512 x 1024 in each precision that it has."""
+        batch = make_pixels(512, 1024, self.channels)[None].astype(np.float32) / np.float32(255)
+        speeds: Numbers = {}
+        for precision in sorted({open_engine(self.model).precision, "f32"}):
+            engine = open_engine(self.model, precision=precision)
+            engine(batch)
+            seconds = min(
+                clock(lambda engine=engine: engine(batch)) for _ in range(4 * self.repeats)
+            )
+            speeds[precision] = batch[..., 0].size / 1e6 / seconds
+            tell(f"engine alone, {precision}", f"{speeds[precision]:.2f} megapixels/s")
+        return speeds
+
+    def time_start(self) -> Numbers:
+        """Time the command on a picture of 64 x 64: model not compiled yet, then compiled."""
+        source = self.write("small.png", 64, 64)
+        first = self.run(source, "-o", self.folder / "small-first.png")["wall"]
+        later = [
+            self.run(source, "-o", self.folder / f"small-{number}.png")["wall"]
+            for number in range(self.repeats)
+        ]
+        tell("cold start, model not compiled before", f"{first:.2f} s")
+        tell("cold start, model compiled before", f"{statistics.median(later):.2f} s (must: 1.5)")
+        return {"first": first, "later": later}
+
+    def time_large(self, megapixels: float) -> Numbers:
+        """Time the command on one JPEG, and tell where the time goes."""
+        height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+        source = self.write("large.jpg", height, height * 4 // 3)
+        runs = [
+            self.run(source, "-o", self.folder / f"large-{number}.jpg")
+            for number in range(self.repeats)
+        ]
+        best = min(runs, key=lambda run: run["wall"])
+        speed = best["megapixels"] / best["wall"]
+        tell(f"command, JPEG of {best['megapixels']:.1f} megapixels", f"{best['wall']:.2f} s")
+        tell("the same", f"{speed:.2f} megapixels/s")
+        for part in ("start", "read", "compute", "write"):
+            tell(f"share of {part}", f"{best[part] / best['wall']:.1%} ({best[part]:.2f} s)")
+        tell("share of the engine", f"{best['engine'] / best['wall']:.1%} (must: 85 %)")
+        return {
+            **best,
+            "megapixels_per_second": speed,
+            "engine_share": best["engine"] / best["wall"],
+        }
+
+    def time_folder(self, count: int) -> Numbers:
+        """Time a folder run over small JPEGs."""
+        for number in range(count):
+            self.write(f"many/picture-{number}.jpg", 480, 640, seed=number)
+        runs = [
+            self.run(self.folder / "many", "-o", self.folder / f"many-{number}")
+            for number in range(max(self.repeats // 2, 1))
+        ]
+        best = min(runs, key=lambda run: run["wall"])
+        speed = best["megapixels"] / best["wall"]
+        text = (
+            f"{best['wall']:.2f} s, {speed:.2f} megapixels/s, {count / best['wall']:.1f} images/s"
+        )
+        tell(f"folder of {count} JPEGs of 640 x 480", text)
+        tell("share of the engine there", f"{best['engine'] / best['wall']:.1%}")
+        del best["start"]  # parts overlap here
+        return {**best, "megapixels_per_second": speed}
+
+    def measure_loss(self, pictures: Path) -> float:
+        """Return the mean PSNR in float32 less that in the automatic precision."""
+        exact, quick = Denoiser(self.model, precision="f32"), Denoiser(self.model)
+        losses = []
+        for index, path in enumerate(list_images(pictures).images):
+            picture = read_picture(path)
+            clean = picture.pages[0].astype(np.float32) / np.float32(picture.maximum)
+            rng = np.random.default_rng(index)
+            noisy = clean + rng.normal(0, 25 / 255, clean.shape).astype(np.float32)
+            scores = [psnr(clean, np.clip(each(noisy), 0, 1)) for each in (exact, quick)]
+            losses.append(scores[0] - scores[1])
+        loss = float(np.mean(losses))
+        tell(f"lost by {quick.precision} on {len(losses)} pictures", f"{loss:.4f} dB (must: 0.02)")
+        return loss
+
+    def write(self, name: str, height: int, width: int, seed: int = 0) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = make_pixels(height, width, self.channels, seed)
+        write_picture(Picture.from_pixels(pixels), path, quality=92)
+        return path
+
+    def run(self, source: Path, *words: object) -> Numbers:
+        """Run the command once; return the seconds of each part."""
+        told = self.folder / "told.json"
+        line = [sys.executable, "-c", COMMAND, "denoise", str(source), *map(str, words)]
+        start = time.perf_counter()
+        done = subprocess.run(
+            [*line, "--model", str(self.model), "--json", str(told)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        wall = time.perf_counter() - start
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        files = json.loads(told.read_text())["files"]
+        parts = {
+            name: sum(file[f"{name}_seconds"] for file in files)
+            for name in ("read", "compute", "write")
+        }
+        engine = next(line for line in done.stderr.splitlines() if line.startswith("engine "))
+        return {
+            "wall": wall, "start": wall - sum(parts.values()), **parts,
+            "engine": float(engine.split()[1]),
+            "megapixels": sum(file["megapixels"] for file in files),
+        }  # fmt: skip
+
+
+def make_pixels(height: int, width: int, channels: int, seed: int = 0) -> np.ndarray:
+    """Return waves with noise, uint8 (H, W, C)."""
+    rng = np.random.default_rng(seed)
+    waves = np.sin(np.arange(height)[:, None] / 97) * np.cos(np.arange(width) / 131)
+    tints = np.linspace(0.25, 0.4, channels)
+    noise = rng.standard_normal((height, width, channels), np.float32) * np.float32(0.06)
+    return (np.clip(0.5 + waves[..., None] * tints + noise, 0, 1) * 255).astype(np.uint8)
+
+
+def clock(work: Any) -> float:
+    """Return the seconds that a call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def tell(what: str, measured: str) -> None:
+    print(f"| {what} | {measured} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Averaging over flips and turns, and gray that is stored three times."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from quietpixel.card import Card
+from quietpixel.errors import UnknownNameError
+from quietpixel.inference.arrays import is_neutral, read_layout
+from quietpixel.inference.denoiser import BYTES_PER_PIXEL, Denoiser, denoise
+from quietpixel.inference.run import _views
+
+
+def exact(path, **options):
+    """Open a model in float32, where results are compared to the last digits."""
+    return Denoiser(path, precision="f32", **options)
+
+
+def noisy(*shape):
+    return np.random.default_rng(0).random(shape, np.float32)
+
+
+def turned_mean(denoiser, image):
+    """Return the mean over the eight flips and turns, each of the whole image."""
+    answers = []
+    for flipped in (image, image[:, ::-1]):
+        for turns in range(4):
+            back = np.rot90(denoiser(np.ascontiguousarray(np.rot90(flipped, turns))), -turns)
+            answers.append(back if flipped is image else back[:, ::-1])
+    return np.mean(answers, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("blur", (21, 17)), ("colour", (21, 17, 3)), ("pyramid", (20, 12)), ("dense", (28, 28))],
+)
+def test_best_is_the_mean_over_flips_and_turns(models, name, shape):
+    image = noisy(*shape)
+    best = exact(models[name], quality="best")(image)
+    np.testing.assert_allclose(best, turned_mean(exact(models[name]), image), atol=1e-5)
+    if name in ("blur", "colour"):
+        assert np.abs(best - exact(models[name])(image)).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["blur", "colour", "pyramid"])
+@pytest.mark.parametrize("shape", [(50, 61), (33, 40, 3), (1, 90), (90, 1), (1, 1)])
+def test_best_in_tiles_equals_whole(models, name, shape):
+    image = noisy(*shape)
+    tiled = exact(models[name], quality="best", memory=200 * BYTES_PER_PIXEL)(image)
+    whole = exact(models[name], quality="best")(image)
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+def test_best_turns_the_noise_level_too(models):
+    image, level = noisy(12, 9), np.random.default_rng(1).random((12, 9), np.float32)
+    best = exact(models["told"], quality="best")
+    np.testing.assert_allclose(best(image, sigma=level) - image, level, atol=1e-6)
+
+
+def test_best_of_a_batch_is_that_of_each(models):
+    best, images = exact(models["blur"], quality="best"), noisy(3, 9, 7, 1)
+    expected = np.stack([best(image) for image in images])
+    np.testing.assert_allclose(best.batch(images), expected, atol=1e-6)
+
+
+def test_a_size_that_is_not_square_is_not_laid_on_its_side():
+    card = Card(name="wide", architecture="x", channels=1, size=(20, 30))
+    assert _views(card) == [(False, 0), (False, 2), (True, 0), (True, 2)]
+
+
+def test_an_unknown_quality_is_refused(models):
+    with pytest.raises(UnknownNameError, match="Unknown quality 'bset': did you mean 'best'"):
+        Denoiser(models["blur"], quality="bset")
+
+
+def test_best_is_an_option_of_the_function_too(models):
+    image = noisy(9, 9)
+    best = denoise(image, models["blur"], quality="best", precision="f32")
+    assert np.array_equal(best, exact(models["blur"], quality="best")(image))
+
+
+# Gray stored as RGB.
+
+
+@pytest.mark.parametrize("name", ["blur", "colour"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_gray_stored_three_times_stays_gray(models, name, alpha):
+    gray = noisy(20, 15, 1)
+    image = np.concatenate([gray] * 3 + [np.ones_like(gray)] * alpha, axis=2)
+    denoised = exact(models[name])(image)
+    assert np.array_equal(denoised[..., 0], denoised[..., 1])
+    assert np.array_equal(denoised[..., 0], denoised[..., 2])
+    np.testing.assert_allclose(denoised[..., :1], exact(models[name])(gray), atol=1e-6)
+    assert np.array_equal(denoised[..., 3:], image[..., 3:])
+
+
+def test_gray_stored_three_times_has_the_noise_of_one(models):
+    gray = 0.5 + 0.1 * np.random.default_rng(0).standard_normal((64, 64, 1)).astype(np.float32)
+    told = exact(models["told"])
+    once = told.estimate_sigma(gray)
+    assert once == pytest.approx(0.1, rel=0.1)
+    assert told.estimate_sigma(gray.repeat(3, axis=2)) == once
+
+
+def test_one_coloured_pixel_is_colour():
+    image = noisy(200, 30, 1).repeat(3, axis=2)
+    assert is_neutral(image, read_layout(image))
+    image[199, 29, 2] += 0.01
+    assert not is_neutral(image, read_layout(image))
+
+
+def test_the_default_model_follows_what_the_image_shows(models, monkeypatch, tmp_path):
+    shutil.copy(models["told"], tmp_path / "photo-gray.onnx")
+    shutil.copy(models["colour"], tmp_path / "photo.onnx")
+    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path)
+    gray = noisy(9, 9, 1)
+    denoiser = Denoiser(precision="f32")
+    assert (denoiser.card_for(1).name, denoiser.card_for(3).name) == ("told", "blur")
+    for image in (gray, gray[..., 0], gray.repeat(3, axis=2)):
+        np.testing.assert_allclose(denoiser(image, sigma=0.25), image + 0.25, atol=1e-6)
+    colour = noisy(9, 9, 3)
+    assert np.array_equal(denoiser(colour), exact(models["colour"])(colour))
+    assert np.array_equal(denoise(colour, precision="f32"), exact(models["colour"])(colour))
+
+
+def test_the_one_default_that_is_there_serves_all(models, monkeypatch, tmp_path):
+    shutil.copy(models["colour"], tmp_path / "photo.onnx")
+    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path)
+    gray = noisy(9, 9)
+    assert np.array_equal(denoise(gray, precision="f32"), exact(models["colour"])(gray))
