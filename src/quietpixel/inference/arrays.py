@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, ImageError
-from quietpixel.imaging.range import Range as Range
+from quietpixel.imaging.range import Range as Range  # noqa: PLC0414  (used with Layout)
 from quietpixel.imaging.range import find_range
 
 Array = NDArray[Any]
