@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quietpixel.card import Card
-from quietpixel.errors import UnknownNameError
+from quietpixel.errors import ArgumentError, UnknownNameError
 from quietpixel.inference.arrays import is_neutral, read_layout
 from quietpixel.inference.denoiser import BYTES_PER_PIXEL, Denoiser, denoise
 from quietpixel.inference.run import _views
@@ -129,3 +129,56 @@ def test_the_one_default_that_is_there_serves_all(models, monkeypatch, tmp_path)
     monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path)
     gray = noisy(9, 9)
     assert np.array_equal(denoise(gray, precision="f32"), exact(models["colour"])(gray))
+
+
+# The place of the result.
+
+
+@pytest.mark.parametrize("name", ["blur", "colour", "pyramid"])
+@pytest.mark.parametrize("memory", ["512MB", 200 * BYTES_PER_PIXEL, 900 * BYTES_PER_PIXEL])
+@pytest.mark.parametrize(
+    "shape", [(50, 61), (33, 40, 3), (30, 41, 4), (61, 20, 2), (1, 90), (90, 1), (1, 1)]
+)
+def test_a_result_in_the_place_of_the_image_is_the_same(models, name, memory, shape):
+    image = noisy(*shape)
+    if shape[-1] in (2, 4):
+        image[..., -1] = image[..., -1] > 0.5
+    denoiser = exact(models[name], memory=memory)
+    expected = denoiser(image)
+    other = np.full_like(image, 7)
+    assert denoiser(image, out=other) is other
+    assert np.array_equal(other, expected)
+    assert denoiser(image, out=image) is image
+    assert np.array_equal(image, expected)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_gray_stored_three_times_has_a_place_too(models, strength):
+    image = noisy(20, 15, 1).repeat(3, axis=2)
+    expected = exact(models["blur"])(image, strength=strength)
+    assert exact(models["blur"])(image, strength=strength, out=image) is image
+    assert np.array_equal(image, expected)
+
+
+def test_a_place_that_does_not_lie_in_one_piece(models):
+    image = noisy(20, 15)
+    wide = np.zeros((20, 30), np.float32)
+    exact(models["blur"])(image, out=wide[:, ::2])
+    assert np.array_equal(wide[:, ::2], exact(models["blur"])(image))
+    assert (wide[:, 1::2] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda image: image[:5], "must have the type and shape of `image`, float32"),
+        (lambda image: image.astype(np.float64), "got float64"),
+        (lambda image: [1], "got list"),
+        (lambda image: image[::-1], "overlaps `image`"),
+        (lambda image: np.broadcast_to(np.float32(0), image.shape), "cannot be written to"),
+    ],
+)
+def test_a_place_that_cannot_take_the_result_is_refused(models, change, what):
+    image = noisy(9, 9)
+    with pytest.raises(ArgumentError, match=what):
+        exact(models["blur"])(image, out=change(image))

@@ -14,7 +14,7 @@ from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import Layout, Range, is_neutral, read_layout, type_ceiling
 from quietpixel.inference.engine import Engine, open_engine, read_card
 from quietpixel.inference.level import Sigma, check_sigma, estimate_level, level_map
-from quietpixel.inference.limits import check_batch, parse_memory
+from quietpixel.inference.limits import check_batch, check_out, parse_memory
 from quietpixel.inference.run import OnProgress, Run, choose_grid
 from quietpixel.inference.store import cache_of, default_model, find_model
 
@@ -109,6 +109,7 @@ class Denoiser:
         strength: float = 1.0,
         range: Range | None = None,
         on_progress: OnProgress | None = None,
+        out: Array | None = None,
     ) -> Array:
         """Return `image` without its noise, in the same type and shape; `image` is left alone.
 
@@ -127,6 +128,9 @@ class Denoiser:
         on_progress
             Called with the share done, in [0, 1], before the first tile and after each; what it
             raises ends the work.
+        out
+            Where the result is put, of the same type and shape; it may be `image` itself, which
+            halves the memory for large images. None makes a new array.
 
         Raises
         ------
@@ -136,16 +140,16 @@ class Denoiser:
             If another argument breaks its rule.
         """
         layout = read_layout(image, range)
+        check_out(out, image)
         if is_neutral(image, layout):
-            options: dict[str, Any] = {
-                "sigma": sigma,
-                "strength": strength,
-                "on_progress": on_progress,
-            }
-            return _all_channels(self(_one_channel(image), range=range, **options), image)
+            options: dict[str, Any] = {"strength": strength, "on_progress": on_progress}
+            gray = self(_one_channel(image), sigma=sigma, range=range, **options)
+            return _all_channels(gray, image, out)
         stack = _with_channels(image)[:, :, np.newaxis]
-        result = self._denoise(stack, layout, sigma, strength, on_progress=on_progress)
-        return result.reshape(image.shape)
+        place = stack if out is image else None if out is None else _with_channels(out)[:, :, None]
+        job = (sigma, strength, on_progress)
+        result = self._denoise(stack, layout, job, place)
+        return result.reshape(image.shape) if out is None else out
 
     def batch(
         self,
@@ -174,7 +178,7 @@ class Denoiser:
         step = max(self._pixels // (images.shape[1] * images.shape[2]), 1)
         for start in np.arange(0, len(images), step):
             part = np.moveaxis(images[start : start + step], 0, 2)
-            done = self._denoise(part, layout, sigma, strength)
+            done = self._denoise(part, layout, (sigma, strength, None))
             result[start : start + step] = np.moveaxis(done, 2, 0)
         return result
 
@@ -189,20 +193,20 @@ class Denoiser:
         self,
         stack: Array,
         layout: Layout,
-        sigma: Sigma,
-        strength: float,
-        *,
-        on_progress: OnProgress | None = None,
+        job: tuple[Sigma, float, OnProgress | None],
+        out: Array | None = None,
     ) -> Array:
         """Denoise images of one size, (H, W, N, channels)."""
+        sigma, strength, on_progress = job
         check_strength(strength)
         engine = self._engine(layout.colours)
         check_sigma(sigma, engine.card, stack.shape[:2])
         grid = choose_grid(engine.card, stack.shape[:2], self._pixels // stack.shape[2])
         if strength == 0:
-            return stack.copy()
+            return _copy_into(out, stack)
         level = level_map(sigma, layout, stack) if engine.card.sigma_input else None
-        return Run(engine, layout, level, strength, self._views).over(stack, grid, on_progress)
+        run = Run(engine, layout, level, strength, self._views)
+        return run.over(stack, grid, on_progress, out=out)
 
     def _path(self, channels: int) -> Path:
         return self._model or default_model(channels)
@@ -272,7 +276,15 @@ def _one_channel(image: Array) -> Array:
     return image[..., :1] if image.shape[2] == 3 else image[..., [0, 3]]
 
 
-def _all_channels(gray: Array, like: Array) -> Array:
-    result = like.copy()
+def _all_channels(gray: Array, image: Array, out: Array | None) -> Array:
+    result = _copy_into(out, image)
     result[..., :3] = gray[..., :1]
     return result
+
+
+def _copy_into(out: Array | None, image: Array) -> Array:
+    if out is None:
+        return image.copy()
+    if out is not image:
+        out[...] = image
+    return out

@@ -44,3 +44,19 @@ def check_batch(images: Any) -> None:
     if images.size == 0:
         raise ImageError(f"`images` must hold at least one pixel; got shape {shape}.")
     check_array(images.reshape(-1, *images.shape[2:]))
+
+
+def check_out(out: Any, image: Any) -> None:
+    """Raise ArgumentError unless `out` is None or can take the result for `image`."""
+    if out is None:
+        return
+    got = f"{getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}".strip()
+    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (image.shape, image.dtype):
+        raise ArgumentError(
+            f"`out` must have the type and shape of `image`, {image.dtype} {image.shape}, because "
+            f"the result is put there; got {got}. Leave it out for a new array."
+        )
+    if not out.flags.writeable:
+        raise ArgumentError("`out` cannot be written to; leave it out for a new array.")
+    if out is not image and np.may_share_memory(out, image):
+        raise ArgumentError("`out` overlaps `image`; pass `image` itself, or an array of its own.")

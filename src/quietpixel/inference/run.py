@@ -50,21 +50,37 @@ class Run:
     strength: float
     views: int = 1
 
-    def over(self, images: Array, grid: Grid, on_progress: OnProgress | None = None) -> Array:
+    def over(
+        self,
+        images: Array,
+        grid: Grid,
+        on_progress: OnProgress | None = None,
+        *,
+        out: Array | None = None,
+    ) -> Array:
         """Return the images denoised, (H, W, N, channels) as given.
 
-        `on_progress` is called before the first tile and after each.
+        `on_progress` is called before the first tile and after each. The result is put into `out`,
+        which may be `images` itself: what is done waits until no later tile looks at its place.
         """
         tell = on_progress or (lambda share: None)
-        result = images.copy()
         colours, visible = self._split(images)
-        target = result[..., : self.layout.colours]
+        if out is None:
+            out = images.copy()
+        elif out is not images:
+            out[...] = images
+        target = out[..., : self.layout.colours]
+        waiting: list[tuple[Tile, Array]] = []
         tell(0.0)
         tiles = list(grid.tiles())
         for done, tile in enumerate(tiles, start=1):
-            self._put(target, tile, self._denoise(tile, colours), visible)
+            result = self._denoise(tile, colours)
+            waiting.append((tile, result[tile.rows.inner, tile.columns.inner].copy()))
+            looked_at = tiles[done].rows.start if done < len(tiles) else images.shape[0]
+            while waiting and waiting[0][0].rows.keep_stop <= looked_at:
+                _put(target, *waiting.pop(0), visible)
             tell(done / len(tiles))
-        return result
+        return out
 
     def _split(self, images: Array) -> tuple[Array, NDArray[np.bool_] | None]:
         """Return the colours, sound under transparent pixels, and which are visible."""
@@ -96,15 +112,12 @@ class Run:
             total += _unseen(answer, flip, turns)
         return total / np.float32(len(views))
 
-    def _put(
-        self, target: Array, tile: Tile, result: Array, visible: NDArray[np.bool_] | None
-    ) -> None:
-        if visible is None:
-            tile.write(target, result)
-            return
-        place = tile.rows.outer, tile.columns.outer
-        inner = result[tile.rows.inner, tile.columns.inner]
-        np.copyto(target[place], inner, where=visible[place][..., np.newaxis, np.newaxis])
+
+def _put(target: Array, tile: Tile, kept: Array, visible: NDArray[np.bool_] | None) -> None:
+    """Put what is kept of a tile into its place; what is not visible stays."""
+    place = tile.rows.outer, tile.columns.outer
+    shown = True if visible is None else visible[place][..., np.newaxis, np.newaxis]
+    np.copyto(target[place], kept, where=shown)
 
 
 def _views(card: Card) -> list[tuple[bool, int]]:

@@ -102,7 +102,8 @@ def run_jobs(
     run = _Run(jobs, settings, ledger, denoiser.memory)
 
     def treat(picture: Picture) -> tuple[Picture, tuple[str, ...]]:
-        return denoise_picture(denoiser, picture, settings, on_progress=on_progress)
+        reuse = settings.compare is None
+        return denoise_picture(denoiser, picture, settings, on_progress=on_progress, reuse=reuse)
 
     try:
         yield from run.outcomes(treat)

@@ -22,7 +22,7 @@ def denoise_one(
     picture = read_picture(source, max_pixels=settings.max_pixels)
     check_writable(picture, target, format=settings.format, overwrite=settings.overwrite)
     ready = time.perf_counter()
-    clean, notes = denoise_picture(denoiser, picture, settings)
+    clean, notes = denoise_picture(denoiser, picture, settings, reuse=settings.compare is None)
     computed = time.perf_counter()
     notes = (*picture.notes, *notes)
     if settings.compare is not None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,15 +50,17 @@ def denoise_picture(
     settings: Settings,
     *,
     on_progress: OnProgress | None = None,
+    reuse: bool = False,
 ) -> tuple[Picture, tuple[str, ...]]:
     """Return the picture without its noise, and notes on the range and the noise level used.
 
     `on_progress` is called with the share of all pages that is done; what it raises ends the work.
+    With `reuse` the result takes the memory of the picture's pages, which are lost.
     """
     notes: list[str] = []
     count = len(picture.pages)
     pages = [
-        _page(denoiser, page, (picture, settings), notes, _part(on_progress, number, count))
+        _page(denoiser, page, (picture, settings, reuse), notes, _part(on_progress, number, count))
         for number, page in enumerate(picture.pages)
     ]
     return picture.with_pixels(pages), tuple(dict.fromkeys(notes))
@@ -73,11 +76,11 @@ def _part(on_progress: OnProgress | None, number: int, count: int) -> OnProgress
 def _page(
     denoiser: Denoiser,
     page: Pixels,
-    given: tuple[Picture, Settings],
+    given: tuple[Picture, Settings, bool],
     notes: list[str],
     on_progress: OnProgress | None,
 ) -> Pixels:
-    picture, settings = given
+    picture, settings, reuse = given
     wanted = settings.range or _declared(picture)
     layout = read_layout(page, wanted)
     low, high = layout.range
@@ -89,11 +92,9 @@ def _page(
     elif sigma == "auto" and settings.strength > 0 and _takes_level(denoiser, page, layout):
         sigma = denoiser.estimate_sigma(page, range=(low, high))
         notes.append(f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).")
-    return np.asarray(
-        denoiser(
-            page, sigma=sigma, strength=settings.strength, range=wanted, on_progress=on_progress
-        )
-    )
+    options: dict[str, Any] = {"strength": settings.strength, "on_progress": on_progress}
+    out = page if reuse and page.flags.writeable else None
+    return np.asarray(denoiser(page, sigma=sigma, range=wanted, out=out, **options))
 
 
 def _takes_level(denoiser: Denoiser, page: Pixels, layout: Layout) -> bool:
