@@ -63,7 +63,7 @@ async def denoise_upload(request: Request) -> Response:
     async with house.upload(request) as upload:
         result = await house.do(
             request,
-            lambda watch: denoise(house.models, upload.content, wish, most, watch),
+            lambda watch: denoise(house.models, upload.file, wish, most, watch),
             name=request.query_params.get("job"),
         )
     house.metrics.count("quietpixel_pixels_total", result.pixels, model=result.model)
@@ -82,7 +82,7 @@ async def estimate_upload(request: Request) -> Estimate:
     house = house_of(request)
     most = house.options.limits.pixels
     async with house.upload(request) as upload:
-        found = await house.do(request, lambda watch: estimate(upload.content, most))
+        found = await house.do(request, lambda watch: estimate(upload.file, most))
     return Estimate(**found)
 
 

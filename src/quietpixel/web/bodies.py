@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import Receive
 
 from quietpixel.web.options import Limits
+from quietpixel.web.pictures import NamedBytes
 from quietpixel.web.problems import ClientGoneError, RefusalError
 from quietpixel.web.turns import Held
 
@@ -26,6 +27,11 @@ class Upload:
 
     content: bytes
     name: str = ""
+
+    @property
+    def file(self) -> NamedBytes:
+        """The picture as a file in memory."""
+        return NamedBytes(self.content, self.name)
 
 
 class _MemoryParser(MultiPartParser):

@@ -56,7 +56,7 @@ async def denoise_preview(request: Request) -> Response:
     async with house.upload(request) as upload:
         result = await house.do(
             request,
-            lambda watch: denoise(house.models, upload.content, wish, PREVIEW_PIXELS, watch),
+            lambda watch: denoise(house.models, upload.file, wish, PREVIEW_PIXELS, watch),
             turns=house.quick,
         )
     timing = ", ".join(f"{step};dur={1000 * took:.1f}" for step, took in result.seconds.items())
@@ -72,7 +72,7 @@ async def estimate_part(request: Request) -> JSONResponse:
     house = house_of(request)
     async with house.upload(request) as upload:
         found = await house.do(
-            request, lambda watch: estimate(upload.content, PREVIEW_PIXELS), turns=house.quick
+            request, lambda watch: estimate(upload.file, PREVIEW_PIXELS), turns=house.quick
         )
     return JSONResponse(found)
 
@@ -85,7 +85,7 @@ async def make_view(request: Request) -> Response:
     wanted = _read_range(request.query_params.get("range"))
     most = house.options.limits.pixels
     async with house.upload(request) as upload:
-        shown = await house.do(request, lambda watch: view(upload.content, most, wanted))
+        shown = await house.do(request, lambda watch: view(upload.file, most, wanted))
     headers = {"Quietpixel-Range": "{:.9g},{:.9g}".format(*shown.range)}
     return Parts(shown.content, house.held, shown.media_type, headers)
 

@@ -71,7 +71,20 @@ class Result:
             self.seconds[name] = time.perf_counter() - start
 
 
-def denoise(models: Models, content: bytes, wish: Wish, max_pixels: int, tell: Tell) -> Result:
+class NamedBytes(io.BytesIO):
+    """The bytes of a file that a client has named; errors say the name."""
+
+    def __init__(self, content: bytes, name: str = "") -> None:
+        super().__init__(content)
+        self.name = "".join(letter for letter in name if letter.isprintable())[:200]
+
+
+def read(file: NamedBytes, max_pixels: int) -> Picture:
+    """Return the picture in an upload."""
+    return read_picture(file if file.name else file.getvalue(), max_pixels=max_pixels)
+
+
+def denoise(models: Models, file: NamedBytes, wish: Wish, max_pixels: int, tell: Tell) -> Result:
     """Return a picture file without its noise, with all that it carried.
 
     Raises
@@ -81,7 +94,7 @@ def denoise(models: Models, content: bytes, wish: Wish, max_pixels: int, tell: T
     """
     result = Result(b"", "")
     with result.step("read"):
-        picture = read_picture(content, max_pixels=max_pixels)
+        picture = read(file, max_pixels)
     result.format = check_writable(picture, io.BytesIO(), format=wish.format)
     result.model = models.choose(wish.model, 1 if picture.colour == "gray" else 3)
     denoiser = models.open(result.model)
@@ -122,9 +135,9 @@ def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]
         return file.read(), notes
 
 
-def estimate(content: bytes, max_pixels: int) -> dict[str, Any]:
+def estimate(file: NamedBytes, max_pixels: int) -> dict[str, Any]:
     """Return the estimated noise level of a picture file's first page, and what the file is."""
-    picture = read_picture(content, max_pixels=max_pixels)
+    picture = read(file, max_pixels)
     page, range = picture.pages[0], declared_range(picture)
     sigma = estimate_level(read_layout(page, range), page)
     return {"sigma": sigma, "sigma_255": sigma * 255, **describe(picture)}
@@ -161,19 +174,19 @@ class View:
     range: tuple[float, float]
 
 
-def view(content: bytes, max_pixels: int, range: tuple[float, float] | None = None) -> View:
+def view(file: NamedBytes, max_pixels: int, range: tuple[float, float] | None = None) -> View:
     """Return the first page of a picture file for a screen.
 
     Parameters
     ----------
-    content
-        The file.
+    file
+        The upload.
     max_pixels
         The most pixels that it may declare.
     range
         The values shown as black and white; None finds them.
     """
-    picture = turn_upright(read_picture(content, max_pixels=max_pixels))
+    picture = turn_upright(read(file, max_pixels))
     low, high = range or declared_range(picture)
     page = picture.pages[0]
     colours = page[..., :-1] if picture.alpha else page
@@ -183,8 +196,8 @@ def view(content: bytes, max_pixels: int, range: tuple[float, float] | None = No
     screen = Picture.from_pixels(shown)
     screen = replace(screen, metadata=Metadata(icc=picture.metadata.icc))
     large = shown.shape[0] * shown.shape[1] > LARGE and not picture.alpha
-    file, _ = encode(screen, "jpeg" if large else "png")
-    return View(file, MEDIA_TYPES["jpeg" if large else "png"], (low, high))
+    coded, _ = encode(screen, "jpeg" if large else "png")
+    return View(coded, MEDIA_TYPES["jpeg" if large else "png"], (low, high))
 
 
 def _to_bytes(values: Any, low: float, high: float) -> Any:

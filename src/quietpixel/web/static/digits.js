@@ -113,6 +113,7 @@ class Digits {
   showNumber(at, value) {
     const { slider, output, column } = this.sliders[at];
     if (Number(slider.value) !== value) slider.value = value;
+    slider.style.setProperty("--at", `${50 + (50 * value) / MOST}%`);
     output.textContent = value.toFixed(1);
     column.classList.toggle("changed", Math.abs(value - this.found[at]) > 0.05);
   }

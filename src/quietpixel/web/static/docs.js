@@ -85,7 +85,8 @@ async function start() {
     const answer = await fetch("/openapi.json", token ? { headers: { Authorization: `Bearer ${token}` } } : {});
     if (!answer.ok) throw new Error((await answer.json()).detail);
     const document_ = await answer.json();
-    find("about").textContent = document_.info.description;
+    const words = document_.info.description.split("`");
+    find("about").append(...words.map((word, at) => (at % 2 ? code(word) : word)));
     const groups = Map.groupBy(
       Object.entries(document_.paths).flatMap(([path, methods]) =>
         Object.entries(methods).map(([method, operation]) => ({ path, method, operation }))),

@@ -59,6 +59,7 @@ export class List {
     row.bar.hidden = item.state !== "working";
     row.bar.value = item.share;
     setText(row.state, describe(item));
+    row.state.title = item.error ?? "";
   }
 
   drawThumb(item, image) {

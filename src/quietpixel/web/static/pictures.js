@@ -219,21 +219,23 @@ export class Pictures {
     if (!item) return "";
     if (item.state === "failed") return item.image ? item.error : "";
     if (this.previewError) return this.previewError;
+    if (!item.image) return item.trouble ? "" : "Opening";
     const times = this.stage.mode === "taken" && this.stage.gain > 1 ? `, ${this.stage.gain} times as strong` : "";
-    if (this.stage.after) return `${describeFacts(item.facts)}${times}${item.notes?.length ? ` · ${item.notes.at(-1)}` : ""}`;
     if (this.stage.patch) return `Preview of the part in view${times}`;
+    if (this.stage.after) return [describeFacts(item.facts) + times, ...notesOf(item)].join(" · ");
     return this.busy || item.isOpen ? describe(item) : "";
   }
 
   async drawThumbs() {
     for (const item of this.runs.items) {
-      if (item.hasThumb || item.removed || item === this.chosen || item.file.size > 60e6) continue;
+      if (item.hasThumb || item.thumbTried || item.removed || item === this.chosen || item.file.size > 60e6) continue;
+      item.thumbTried = true;
       try {
         const small = await createImageBitmap(item.file, { resizeHeight: 176, resizeQuality: "medium" });
         this.list.drawThumb(item, small);
         small.close();
       } catch {
-        item.hasThumb = true; // not a kind that browsers show
+        // Not a kind that browsers show: it is drawn when it is looked at.
       }
     }
   }
@@ -248,6 +250,11 @@ export class Pictures {
       find("overall").hidden = false;
     }
   }
+}
+
+// The noise level has a place of its own.
+function notesOf(item) {
+  return (item.notes ?? []).filter((note) => !note.startsWith("The noise level is estimated"));
 }
 
 function showCard(card) {

@@ -73,7 +73,7 @@ export class Runs extends EventTarget {
       Object.assign(item, await this.send(item, words, stopper.signal), { state: "done", share: 1 });
     } catch (error) {
       if (stopper.signal.aborted) return;
-      Object.assign(item, { state: "failed", error: error.message });
+      Object.assign(item, { state: "failed", error: plain(error.message, item.name) });
     }
     if (this.since) this.bytesDone += item.file.size;
     this.changed(item);
@@ -146,6 +146,12 @@ export class Runs extends EventTarget {
 export function timeLeft(item) {
   if (item.state !== "working" || item.share < 2 * SENT) return null;
   return ((performance.now() - item.began) / item.share) * (1 - item.share);
+}
+
+// The row names the file already.
+function plain(sentence, name) {
+  const short = sentence.replace(`'${name}' cannot be read: `, "");
+  return short[0].toUpperCase() + short.slice(1);
 }
 
 const sum = (items, value) => items.reduce((total, item) => total + value(item), 0);

@@ -19,9 +19,8 @@ export class Settings extends EventTarget {
   fillModels() {
     const { model } = this.controls;
     const { gray, rgb } = this.usual;
-    if (rgb || gray) model.append(new Option(rgb === gray ? rgb : `${rgb ?? gray}, by itself`, ""));
+    if (rgb || gray) model.append(new Option(`Automatic: ${rgb ?? gray}`, ""));
     for (const { name, size } of this.models.values()) {
-      if (name === rgb && rgb === gray) continue;
       model.append(new Option(size ? `${name} (${size[1]} × ${size[0]} only)` : name, name));
     }
     if (!rgb && !gray) {
