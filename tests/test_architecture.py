@@ -43,6 +43,8 @@ PUBLIC = [
     "__version__",
     "denoise",
     "evaluate",
+    "fit_law",
+    "measure_noise",
     "parse_noise",
     "read_card",
     "train",

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from quietpixel.api import evaluate as evaluate
     from quietpixel.api import train as train
+    from quietpixel.api.noise import measure_noise as measure_noise
     from quietpixel.card import Card as Card
     from quietpixel.errors import QuietpixelError as QuietpixelError
     from quietpixel.imaging.noise import parse_noise as parse_noise
+    from quietpixel.imaging.noise_measure import fit_law as fit_law
     from quietpixel.inference.denoiser import Denoiser as Denoiser
     from quietpixel.inference.denoiser import denoise as denoise
     from quietpixel.inference.engine import read_card as read_card
@@ -34,6 +36,8 @@ __all__ = [
     "__version__",
     "denoise",
     "evaluate",
+    "fit_law",
+    "measure_noise",
     "parse_noise",
     "read_card",
     "train",
@@ -46,6 +50,8 @@ _HOME = {
     "Recipe": "quietpixel.training.recipe",
     "denoise": "quietpixel.inference.denoiser",
     "evaluate": "quietpixel.api",
+    "fit_law": "quietpixel.imaging.noise_measure",
+    "measure_noise": "quietpixel.api.noise",
     "parse_noise": "quietpixel.imaging.noise",
     "read_card": "quietpixel.inference.engine",
     "train": "quietpixel.api",
