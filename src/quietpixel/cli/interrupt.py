@@ -75,7 +75,14 @@ def _end(last_words: Callable[[], None], code: int) -> NoReturn:
     """Leave without the interpreter's own end, which would wait for threads inside libraries."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    speaker = threading.Thread(target=last_words, daemon=True)
+
+    def speak() -> None:
+        try:
+            last_words()
+        except OSError as error:  # such as a report that cannot be written
+            click.echo(f"quietpixel: {error}", err=True)
+
+    speaker = threading.Thread(target=speak, daemon=True)
     speaker.start()
     speaker.join(_PATIENCE)
     click.echo("quietpixel: interrupted", err=True)

@@ -1,0 +1,104 @@
+"""What reading asks and says before it takes memory."""
+
+import io
+import threading
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from quietpixel.errors import FileError, ImageError
+from quietpixel.files import atomic, check_readable, read_picture, turn_page
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "size"),
+    [
+        ("PNG", "L", 35), ("PNG", "RGBA", 140), ("JPEG", "RGB", 105), ("JPEG", "CMYK", 245),
+        ("BMP", "RGB", 140), ("PPM", "L", 140), ("GIF", "L", 105),
+    ],
+)  # fmt: skip
+def test_the_bytes_of_the_pixels_are_announced_once(kind, mode, size):
+    stream = io.BytesIO()
+    Image.new(mode, (7, 5)).save(stream, kind)
+    asked = []
+    picture = read_picture(stream.getvalue(), reserve=asked.append)
+    assert len(asked) == 1
+    assert asked[0] >= sum(page.nbytes for page in picture.pages)
+    if kind not in ("BMP", "PPM", "GIF"):  # these tell their depth later
+        assert asked == [size]
+
+
+def test_all_pages_are_announced_together():
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.zeros((4, 5, 7), np.uint16), photometric="minisblack")
+    asked = []
+    read_picture(stream.getvalue(), reserve=asked.append)
+    assert asked == [4 * 5 * 7 * 2]
+
+
+def test_what_is_refused_is_not_announced():
+    stream = io.BytesIO()
+    Image.new("L", (7, 5)).save(stream, "PNG")
+    asked = []
+    with pytest.raises(ImageError, match="declares 7 x 5 pixels"):
+        read_picture(stream.getvalue(), max_pixels=34, reserve=asked.append)
+    assert asked == []
+
+
+def test_first_bytes_tell_as_much_as_reading(tmp_path):
+    path = tmp_path / "a.png"
+    for content in (None, b"", b"words", b"%PDF-1.4"):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(FileError) as whole:
+            read_picture(path)
+        with pytest.raises(FileError) as first:
+            check_readable(path)
+        assert str(first.value) == str(whole.value)
+    Image.new("L", (7, 5)).save(path)
+    check_readable(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turning_back_undoes_turning(orientation):
+    page = np.arange(12).reshape(3, 4)
+    there = turn_page(page, orientation)
+    assert np.array_equal(turn_page(there, orientation, back=True), page)
+
+
+def test_after_giving_up_only_the_last_words_are_written(tmp_path, monkeypatch):
+    """One thread writes; another gives up, says its last words, and nothing else is left."""
+    monkeypatch.setattr(atomic, "_last_writers", set())
+    begun, given_up = threading.Event(), threading.Event()
+    errors = []
+
+    def write():
+        try:
+            with atomic.atomic_file(tmp_path / "half.txt") as file:
+                file.write(b"half")
+                begun.set()
+                given_up.wait(5)
+        except FileError as error:
+            errors.append(error)
+        try:
+            with atomic.atomic_file(tmp_path / "late.txt"):
+                pass
+        except FileError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert begun.wait(5)
+    atomic.abandon()
+    assert list(tmp_path.iterdir()) == []
+    given_up.set()
+    thread.join(5)
+    with atomic.atomic_file(tmp_path / "told.json") as file:
+        file.write(b"{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["told.json"]
+    assert len(errors) == 2
+    assert "'late.txt' was not written because the process is ending" in str(errors[1]).replace(
+        f"{tmp_path}/", ""
+    )
