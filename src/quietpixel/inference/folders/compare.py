@@ -31,7 +31,8 @@ def compare_pictures(before: Picture, after: Picture, path: Path) -> tuple[Pictu
         for place, part in enumerate((old, new, (old - new) * gain + 0.5)):
             left = place * (width + _GAP)
             shown[rows, left : left + width] = np.rint(np.clip(part, 0, 1) * 255)
-    note = f"'{path}' shows before, after, and what was taken away {gain} times as strong."
+    strength = f" {gain} times as strong" if gain > 1 else ""
+    note = f"'{path}' shows before, after, and what was taken away{strength}."
     return Picture.from_pixels(shown), note
 
 
