@@ -24,6 +24,8 @@ SMOOTHEST = 0.1
 """Share of the blocks kept twice over to measure correlated noise."""
 FAINTEST = (0.75 / 255) ** 2
 """Stripes with less variance are none: straight edges of a clean photograph make as much."""
+ALIKE = 0.15
+"""Least correlation of the steps of two bands; blurred noise reached 0.1 by chance."""
 LARGEST = 3 / 0.6745
 """A step between columns counts up to this many times the median of all (3 sigma if normal)."""
 
@@ -39,8 +41,8 @@ def colour_of(spectra: Spectra) -> float:
     return float(np.median(power[MIDDLE])) / fine if fine > 0 else 1.0
 
 
-def correlated_variance(spectra: Spectra) -> float:
-    """Return the variance of correlated noise, most of which lies in the low orders.
+def correlated_variance(spectra: Spectra) -> tuple[float, float]:
+    """Return a brightness and, there, the variance of noise most of which lies in low orders.
 
     Blocks are chosen by their fine orders, then by their slopes (order 1), and read in all others;
     mean and slopes are filled in from order 2. Over photographs with noise blurred by a Gaussian of
@@ -50,7 +52,7 @@ def correlated_variance(spectra: Spectra) -> float:
     even = spectra.least(FINE, SMOOTHEST).least(ORDER == 1, SMOOTHEST)
     power = even.power.mean(axis=0)
     filled = power[ORDER == 2].mean() * (ORDER < 2).sum()
-    return float(power[ORDER >= 2].sum() + filled) / len(ORDER)
+    return float(even.mean.mean()), float(power[ORDER >= 2].sum() + filled) / len(ORDER)
 
 
 def stripe_variance(image: Array) -> tuple[float, float]:
@@ -76,5 +78,7 @@ def _columns(image: Array) -> float:
     limit = LARGEST * np.median(np.abs(bands), axis=1, keepdims=True)
     bands = np.clip(bands, -limit, limit)
     pairs = [(i, j) for i in range(count) for j in range(i + 2, count)]
-    common = np.mean([np.mean(bands[i] * bands[j]) for i, j in pairs])
-    return max(float(common) / 2, 0.0)  # a step is the difference of two columns
+    common = float(np.mean([np.mean(bands[i] * bands[j]) for i, j in pairs]))
+    if common < ALIKE * np.mean(bands**2):
+        return 0.0
+    return common / 2  # a step is the difference of two columns

@@ -171,10 +171,9 @@ def _colour(spectra: Spectra, levels: Levels) -> tuple[str, Levels]:
     """Tell white from correlated noise, whose fine orders hold too little or too much of it."""
     if BLUEST <= colour_of(spectra) <= REDDEST:
         return "white", levels
-    fine = float(np.median(levels.variance))
-    if fine <= 0:
-        return "correlated", levels
-    return "correlated", levels.times(correlated_variance(spectra) / fine)
+    brightness, variance = correlated_variance(spectra)
+    fine = float(fit_levels(levels, clipped=False).sigma(brightness)) ** 2
+    return "correlated", levels.times(variance / fine) if fine > 0 else levels
 
 
 def _check(image: Any) -> None:
