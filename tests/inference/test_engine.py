@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -151,3 +152,18 @@ def test_a_bad_model_is_refused_with_a_cache_too(models, tmp_path):
     path.write_bytes(models["blur"].read_bytes().replace(b"Conv", b"Cxnv"))
     with pytest.raises(ModelError, match="cannot read its layers"):
         open_engine(path, cache=tmp_path / "cache")
+
+
+def test_nothing_is_told_to_anybody(models, tmp_path):
+    """OpenVINO's own telemetry leaves a file in the home folder and sends events from there."""
+    code = (
+        "import sys, numpy as np; from quietpixel.inference.engine import open_engine;"
+        f"open_engine({str(models['blur'])!r})(np.zeros((1, 8, 8, 1), np.float32));"
+        "assert 'openvino' in sys.modules;"
+        "assert not [name for name in sys.modules if name.startswith('openvino_telemetry')]"
+    )
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, env=os.environ | home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """Runs an ONNX model file: one seam, two engines."""
 
 import contextlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,7 +16,7 @@ from quietpixel.inference.model_file import read_card, unreadable
 
 FloatArray = NDArray[np.float32]
 
-__all__ = ["ENGINES", "Engine", "open_engine", "read_card"]
+__all__ = ["ENGINES", "Engine", "import_openvino", "open_engine", "read_card"]
 
 PRECISIONS = ("auto", "f32", "bf16")
 
@@ -107,9 +108,7 @@ class OpenVINOEngine:
 
     def __init__(self, path: Path, setup: _Setup) -> None:
         self.card = read_card(path)
-        import openvino
-
-        core = openvino.Core()
+        core = import_openvino().Core()
         self.precision = _choose_precision(
             setup.precision, native="BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         )
@@ -180,6 +179,25 @@ ENGINES: dict[str, type[OpenVINOEngine] | type[OnnxRuntimeEngine]] = {
     "openvino": OpenVINOEngine,
     "onnxruntime": OnnxRuntimeEngine,
 }
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO without its telemetry.
+
+    With the package openvino_telemetry at hand, each import tells a web service about itself from a
+    process of its own, and the end of the program waits for the answer. Where that package seems
+    missing, OpenVINO goes without.
+    """
+    telemetry = "openvino_telemetry"
+    hidden = telemetry not in sys.modules
+    if hidden:
+        sys.modules[telemetry] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    finally:
+        if hidden:
+            del sys.modules[telemetry]
+    return openvino
 
 
 def _compile(core: Any, path: Path, settings: dict[str, Any], cache: Path | None) -> Any:
