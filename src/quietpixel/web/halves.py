@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ImageError, ModelError
+from quietpixel.inference.engine import import_openvino
 
 FloatArray = NDArray[np.float32]
 
@@ -39,13 +40,12 @@ class Halves:
     """
 
     def __init__(self, path: Path) -> None:
-        import openvino
-
+        openvino = import_openvino()
         core = openvino.Core()
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
         whole, tail = core.read_model(str(path)), core.read_model(str(path))
-        self.size = tuple(whole.input(0).partial_shape[i].get_length() for i in (1, 2))
         self.length = _code_of(whole, path).get_partial_shape()[1].get_length()
+        self.size = tuple(whole.input(0).partial_shape[i].get_length() for i in (1, 2))
         head = openvino.Model([_code_of(whole, path)], whole.get_parameters(), "encoder")
         self._encoder = core.compile_model(head, "CPU", settings).create_infer_request()
         tail = _from_code(tail, path, self.length)
@@ -90,8 +90,7 @@ def _code_of(model: Any, path: Path) -> Any:
 
 def _from_code(model: Any, path: Path, length: int) -> Any:
     """Return the model that begins where the code is known."""
-    import openvino
-
+    openvino = import_openvino()
     code = _code_of(model, path)
     start = openvino.opset13.parameter([-1, length], np.float32, name="code")
     for target in list(code.get_target_inputs()):
