@@ -71,6 +71,7 @@ class DenoiseRun:
         plan = make_plan(paths, self._options["output"], **options)
         if self._options["compare"] and len(plan.jobs) != 1:
             raise ArgumentError(f"--compare needs one image; got {len(plan.jobs)}.")
+        self._check_reports(*(each for job in plan.jobs for each in (job.source, job.target)))
         for path, reason in plan.skipped:
             click.echo(f"{path} is left out: {reason}.", err=True)
         return plan
@@ -141,11 +142,24 @@ class DenoiseRun:
         if self._options["compare"] is None:
             return None
         path = Path(self._options["compare"])
-        places = [Path(name).resolve() for name in (*self._inputs, self._options["output"] or "-")]
-        if path.resolve() in places:
-            raise ArgumentError(f"--compare must be a file of its own; '{path}' has another use.")
         refuse_existing(path, overwrite=self._options["overwrite"])
         return path
+
+    def _check_reports(self, *pictures: Path) -> None:
+        """Raise ArgumentError if --compare or --json would take the place of a picture."""
+        places = {path.resolve() for path in pictures}
+        for word in ("compare", "json"):
+            path = Path(self._options[word] or "-").resolve()
+            if self._options[word] and path in places:
+                raise ArgumentError(
+                    f"--{word} must name a file of its own; '{self._options[word]}' is a picture "
+                    "that is read or written."
+                )
+            if word == "json" and not path.parent.is_dir():
+                raise ArgumentError(
+                    f"--json must lie in a folder that exists; got '{self._options[word]}'."
+                )
+            places.add(path)
 
     def _open_ledger(self, plan: "Plan") -> "Ledger | None":
         """Return the ledger of a folder run; files alone need none."""
@@ -174,6 +188,7 @@ class DenoiseRun:
         from quietpixel.inference.folders.single import denoise_one
 
         name, output = self._inputs[0], self._options["output"] or "-"
+        self._check_reports(*(Path(each) for each in (name, output) if each != "-"))
         denoiser, settings = self._open()
         self._check_stream(name, output)
         if self._options["dry_run"]:

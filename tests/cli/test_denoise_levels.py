@@ -1,0 +1,178 @@
+"""The noise level that a model is told, and the model that is not named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from onnx import TensorProto, helper, save_model
+from PIL import Image, ImageOps
+
+from quietpixel.card import METADATA_KEY, Card
+
+WORD = ["denoise", "--precision", "f32"]
+
+
+def write_model(path: Path, nodes, *, channels: int = 1, sigma: bool = False) -> Path:
+    """Write a model whose nodes take `image`, a `half`, and `sigma` where its card says so."""
+    shape = ["n", "h", "w", channels]
+    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)]
+    if sigma:
+        level = helper.make_tensor_value_info("sigma", TensorProto.FLOAT, ["n", "h", "w", 1])
+        inputs.append(level)
+    outputs = [helper.make_tensor_value_info("denoised", TensorProto.FLOAT, shape)]
+    half = helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, [half])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    card = Card(name=path.stem, architecture="x", channels=channels, halo=0, sigma_input=sigma)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, card.to_json()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_model(model, str(path))
+    return path
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Path:
+    """Give a model that adds the noise level it is told."""
+    nodes = [helper.make_node("Add", ["image", "sigma"], ["denoised"])]
+    return write_model(tmp_path / "models" / "told.onnx", nodes, sigma=True)
+
+
+def noisy(path: Path, *, sigma: float = 0.1, shape: tuple[int, ...] = (80, 90)) -> Path:
+    image = 0.5 + sigma * np.random.default_rng(0).standard_normal(shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def clean(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-clean{path.suffix}")
+
+
+# --sigma
+
+
+def test_the_level_is_estimated_and_said(quietpixel, told, tmp_path) -> None:
+    picture = noisy(tmp_path / "a.png")
+    outcome = quietpixel(*WORD, picture, "--model", told)
+    assert outcome.code == 0, outcome.err
+    said = outcome.err.split("The noise level is estimated as ")[1].split()[0]
+    assert float(said) == pytest.approx(0.1, rel=0.1)
+    added = pixels(clean(picture)).astype(float) - pixels(picture)
+    assert np.median(added) == round(float(said) * 255)
+
+
+@pytest.mark.parametrize("text", ["20/255", "0.0784314"])
+def test_a_number_is_honoured(quietpixel, told, tmp_path, text) -> None:
+    picture = noisy(tmp_path / "a.png", sigma=0.05)
+    outcome = quietpixel(*WORD, picture, "--model", told, "--sigma", text)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert (pixels(clean(picture)) == pixels(picture) + 20).all()
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_a_map_is_honoured(quietpixel, told, tmp_path, kind) -> None:
+    picture = noisy(tmp_path / "a.png", sigma=0.05)
+    level = np.zeros((80, 90), np.uint8)
+    level[:40], level[40:] = 10, 30
+    file = tmp_path / f"map.{kind}"
+    if kind == "png":
+        Image.fromarray(level).save(file)
+    else:
+        tifffile.imwrite(file, (level / 255).astype(np.float32))
+    outcome = quietpixel(*WORD, picture, "--model", told, "--sigma", file)
+    assert outcome.code == 0, outcome.err
+    assert (pixels(clean(picture)) == pixels(picture) + level).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_map_lies_as_the_picture_is_shown(quietpixel, told, tmp_path, orientation) -> None:
+    picture = tmp_path / "a.png"
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(np.full((6, 4), 100, np.uint8)).save(picture, exif=exif)
+    upright = (4, 6) if orientation > 4 else (6, 4)
+    level = np.arange(24, dtype=np.uint8).reshape(upright)
+    Image.fromarray(level).save(tmp_path / "map.png")
+    outcome = quietpixel(*WORD, picture, "--model", told, "--sigma", tmp_path / "map.png")
+    assert outcome.code == 0, outcome.err
+    shown = Image.open(clean(picture))
+    assert (np.asarray(ImageOps.exif_transpose(shown)) == 100 + level).all()
+
+
+def test_a_map_of_another_size_is_refused(quietpixel, told, tmp_path) -> None:
+    picture = noisy(tmp_path / "a.png")
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(tmp_path / "map.png")
+    outcome = quietpixel(*WORD, picture, "--model", told, "--sigma", tmp_path / "map.png")
+    assert outcome.code == 2
+    assert "of shape (80, 90)" in outcome.err
+    assert "got an array of shape (5, 5)" in outcome.err
+
+
+def test_a_coloured_map_is_refused(quietpixel, told, tmp_path) -> None:
+    Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(tmp_path / "map.png")
+    outcome = quietpixel(*WORD, "a.png", "--model", told, "--sigma", tmp_path / "map.png")
+    assert outcome.code == 2
+    assert "must be one gray picture where it is a map" in outcome.err
+
+
+def test_a_level_for_a_blind_model_is_refused_before_any_work(
+    quietpixel, halver, gray, tmp_path
+) -> None:
+    outcome = quietpixel("denoise", gray.parent, "--model", halver, "--sigma", "0.1")
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert "the model 'halver' does not take a noise level; leave it out" in outcome.err
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "nan", "1/0"])
+def test_a_level_that_is_none_is_refused(quietpixel, told, gray, text) -> None:
+    outcome = quietpixel("denoise", gray, "--model", told, f"--sigma={text}")
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+
+
+# The model that is not named.
+
+
+def test_without_a_bundled_photo_model_a_sentence_says_how_to_name_one(
+    quietpixel, gray, monkeypatch, tmp_path, halver
+) -> None:
+    (tmp_path / "shelf").mkdir()
+    (tmp_path / "shelf" / "other.onnx").write_bytes(halver.read_bytes())
+    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path / "shelf")
+    outcome = quietpixel("denoise", gray)
+    assert outcome.code == 2
+    assert outcome.err == (
+        "quietpixel: No model was named and this installation carries neither photo nor photo-gray;"
+        " name one with `model=` (--model): other, a run folder or an .onnx file.\n"
+    )
+
+
+def test_the_model_follows_the_channels_of_the_picture(quietpixel, monkeypatch, tmp_path) -> None:
+    """The gray model halves, the colour model leaves alone."""
+    shelf = tmp_path / "shelf"
+    halve = [helper.make_node("Mul", ["image", "half"], ["denoised"])]
+    write_model(shelf / "photo-gray.onnx", halve)
+    copy = [helper.make_node("Identity", ["image"], ["denoised"])]
+    write_model(shelf / "photo.onnx", copy, channels=3)
+    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", shelf)
+    colour = [200, 100, 50]
+    pictures = {
+        "gray": np.full((6, 6), 200), "colour": np.full((6, 6, 3), colour),
+        "neutral": np.full((6, 6, 3), 200), "alpha": np.full((6, 6, 4), [200, 200, 200, 90]),
+        "colour-alpha": np.full((6, 6, 4), [*colour, 90]),
+    }  # fmt: skip
+    for name, image in pictures.items():
+        Image.fromarray(image.astype(np.uint8)).save(tmp_path / f"{name}.png")
+        assert quietpixel(*WORD, tmp_path / f"{name}.png").code == 0
+    first = {name: pixels(tmp_path / f"{name}-clean.png")[0, 0].tolist() for name in pictures}
+    assert first == {
+        "gray": 100, "colour": colour, "neutral": [100, 100, 100], "alpha": [100, 100, 100, 90],
+        "colour-alpha": [*colour, 90],
+    }  # fmt: skip
