@@ -1,6 +1,5 @@
 """The application: routes, the door, and what is shared, put together."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -69,9 +68,8 @@ def make_app(options: Options, models: Models) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open the default models before the first request, and let the threads go at the end."""
+    """Take requests from now on, and let the threads go at the end."""
     house: House = app.state.house
-    await asyncio.to_thread(house.models.warm)
     house.ready = True
     yield
     house.close()

@@ -57,7 +57,7 @@ async def receive_upload(request: Request, limits: Limits, held: Held) -> AsyncI
             _check_declared(request, limits)
             upload = await _read_upload(request, body)
         except RefusalError as refusal:
-            await _drop_rest(request, body)
+            await _drop_rest(request, body, refusal.status)
             refusal.headers["Connection"] = "close"
             raise
         yield upload
@@ -110,10 +110,11 @@ def _check_declared(request: Request, limits: Limits) -> None:
         raise _too_long(limits)
 
 
-async def _drop_rest(request: Request, body: _Body) -> None:
+async def _drop_rest(request: Request, body: _Body, status: int) -> None:
     """Take in and drop what is still being sent, for a while."""
-    if request.headers.get("expect", "").lower() == "100-continue" and body.size == 0:
-        return  # the client waits for leave before it sends
+    waits = request.headers.get("expect", "").lower() == "100-continue" and body.size == 0
+    if waits or status == 408:
+        return  # the client waits for leave before it sends, or hardly sends
     with contextlib.suppress(ClientGoneError, RefusalError, TimeoutError):
         async with asyncio.timeout(LINGER):
             while not body.ended:

@@ -67,9 +67,10 @@ class Models:
             return self._denoisers[name]
 
     def warm(self) -> None:
-        """Open the default models, so that the first request does not wait for them."""
-        for name in {self.default(1), self.default(3)} - {None}:
-            self.open(str(name))
+        """Open the default models, or any: wrong options are told before the first request."""
+        usual = {name for name in (self.default(1), self.default(3)) if name is not None}
+        for name in usual or list(self.paths)[:1]:
+            self.open(name)
 
 
 def find_models(model: str | None, engine: dict[str, Any]) -> Models:

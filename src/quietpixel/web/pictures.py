@@ -194,7 +194,7 @@ def view(file: NamedBytes, max_pixels: int, range: tuple[float, float] | None = 
     if picture.alpha:
         shown = np.concatenate([shown, _to_bytes(page[..., -1:], 0, picture.maximum)], axis=2)
     screen = Picture.from_pixels(shown)
-    screen = replace(screen, metadata=Metadata(icc=picture.metadata.icc))
+    screen = replace(screen, format="", metadata=Metadata(icc=picture.metadata.icc))
     large = shown.shape[0] * shown.shape[1] > LARGE and not picture.alpha
     coded, _ = encode(screen, "jpeg" if large else "png")
     return View(coded, MEDIA_TYPES["jpeg" if large else "png"], (low, high))

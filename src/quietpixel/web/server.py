@@ -43,6 +43,7 @@ def serve(options: Options, *, log: bool = True, on_ready: Callable[[str], None]
     """
     check_options(options)
     models = find_models(options.model, {**options.engine, "streams": options.workers})
+    models.warm()
     app = make_app(options, models)
     with listen(options) as listener, _quiet_signals():
         server = _Server(_configure(app, options, log=log), _address(options, listener), on_ready)

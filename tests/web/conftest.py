@@ -1,0 +1,82 @@
+"""The application with tiny models, served in a thread of its own."""
+
+import contextlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from quietpixel.web.app import make_app
+from quietpixel.web.models import Models, find_models
+from quietpixel.web.options import Limits, Options
+
+_SPEC = importlib.util.spec_from_file_location("web_making", Path(__file__).with_name("making.py"))
+making = importlib.util.module_from_spec(_SPEC)
+sys.modules["web_making"] = making
+_SPEC.loader.exec_module(making)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Give the environment of a user whose own models are `photo` and `photo-gray`."""
+    data, cache = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("cache")
+    folder = data / "quietpixel" / "models"
+    folder.mkdir(parents=True)
+    making.write_photo(folder / "photo.onnx", 3)
+    making.write_photo(folder / "photo-gray.onnx", 1)
+    return {"XDG_DATA_HOME": str(data), "XDG_CACHE_HOME": str(cache)}
+
+
+@pytest.fixture(autouse=True)
+def own_home(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in home.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def models(home: dict[str, str]) -> Models:
+    """Give the models, opened once for all tests."""
+    before = {name: os.environ.get(name) for name in home}
+    os.environ.update(home)
+    try:
+        models = find_models(None, {"precision": "f32", "threads": 1})
+        models.warm()
+        return models
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture
+def start(models: Models):
+    """Serve in a thread with options; return the port and the application."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(limits: Limits | None = None, **options):
+            given = Options(port=0, limits=limits or Limits(), **options)
+            app = make_app(given, models)
+            return stack.enter_context(making.running(app, given)), app
+
+        yield begin
+
+
+@pytest.fixture
+def make_client(start):
+    """Serve with options, and return a client of it; limits may come first."""
+    with contextlib.ExitStack() as stack:
+
+        def make(limits: Limits | None = None, **options) -> httpx.Client:
+            port, app = start(limits, **options)
+            client = httpx.Client(base_url=f"http://localhost:{port}", trust_env=False, timeout=30)
+            client.app = app
+            return stack.enter_context(client)
+
+        yield make
+
+
+@pytest.fixture
+def client(make_client) -> httpx.Client:
+    return make_client()

@@ -1,0 +1,119 @@
+"""What tests of the service need: tiny models, pictures, a server in a thread of its own."""
+
+import contextlib
+import io
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import uvicorn
+from onnx import TensorProto, helper, save_model
+from PIL import Image
+
+from quietpixel.card import METADATA_KEY, Card
+from quietpixel.web.connections import PatientProtocol
+from quietpixel.web.options import Options
+from quietpixel.web.problems import MEDIA_TYPE
+from quietpixel.web.server import listen
+
+
+def write_photo(path: Path, channels: int) -> Path:
+    """Write a model that blurs the more, the more noise it is told: half of it at 0.1."""
+    values = {"five": [5.0], "one": [1.0]}
+    kernel = np.zeros((channels, channels, 3, 3), np.float32)
+    for channel in range(channels):
+        kernel[channel, channel] = 1 / 9
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["first"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["first", "kernel"], ["sum"], pads=[1] * 4),
+        helper.make_node("Transpose", ["sum"], ["blurred"], perm=[0, 2, 3, 1]),
+        helper.make_node("Mul", ["sigma", "five"], ["scaled"]),
+        helper.make_node("Min", ["scaled", "one"], ["weight"]),
+        helper.make_node("Sub", ["blurred", "image"], ["change"]),
+        helper.make_node("Mul", ["change", "weight"], ["weighted"]),
+        helper.make_node("Add", ["image", "weighted"], ["denoised"]),
+    ]
+    weights = [helper.make_tensor(name, TensorProto.FLOAT, [1], v) for name, v in values.items()]
+    weights.append(
+        helper.make_tensor("kernel", TensorProto.FLOAT, kernel.shape, kernel.ravel().tolist())
+    )
+    shape = ["n", "h", "w", channels]
+    graph = helper.make_graph(
+        nodes,
+        "photo",
+        [
+            helper.make_tensor_value_info("image", TensorProto.FLOAT, shape),
+            helper.make_tensor_value_info("sigma", TensorProto.FLOAT, ["n", "h", "w", 1]),
+        ],
+        [helper.make_tensor_value_info("denoised", TensorProto.FLOAT, shape)],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    entry = model.metadata_props.add()
+    entry.key = METADATA_KEY
+    card = Card(
+        name=path.stem,
+        architecture="blur",
+        channels=channels,
+        halo=1,
+        sigma_input=True,
+        noise="gaussian:0.1",
+        parameters=9,
+        operations=9,
+        scores={"nothing": {"psnr": 30.123456}},
+        data="nothing",
+        licence="MIT",
+        not_for="anything but tests",
+    )
+    entry.value = card.to_json()
+    save_model(model, str(path))
+    return path
+
+
+@contextlib.contextmanager
+def running(app, options: Options) -> Iterator[int]:
+    protocol = type("Protocol", (PatientProtocol,), {"limits": options.limits})
+    config = uvicorn.Config(app, http=protocol, ws="none", log_config=None, server_header=False)
+    listener = listen(replace(options, port=0))
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        while not server.started:
+            thread.join(0.01)
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def noisy(height: int = 40, width: int = 60, channels: int = 3, seed: int = 0) -> np.ndarray:
+    """Return gray of 0.5 with noise of 0.1, as uint8."""
+    rng = np.random.default_rng(seed)
+    values = 0.5 + 0.1 * rng.standard_normal((height, width, channels))
+    pixels = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
+    return pixels[:, :, 0] if channels == 1 else pixels
+
+
+def coded(pixels: np.ndarray, kind: str = "PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def decoded(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+def detail(answer, status: int) -> str:
+    """Return the sentence of a problem, checked for its form."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    problem = answer.json()
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"].endswith(".")
+    return problem["detail"]

@@ -1,0 +1,181 @@
+import io
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms
+from web_making import coded, decoded, detail, noisy
+
+from quietpixel.web.options import Limits
+
+
+def test_a_picture_comes_back_clean(client):
+    pixels = noisy()
+    answer = client.post("/v1/denoise", content=coded(pixels))
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/png"
+    clean = decoded(answer.content)
+    assert clean.shape == pixels.shape
+    assert clean.std() < 0.7 * pixels.std()
+    assert answer.headers["quietpixel-model"] == "photo"
+    assert float(answer.headers["quietpixel-sigma"]) == pytest.approx(0.1, abs=0.02)
+    assert [part.split(";")[0] for part in answer.headers["server-timing"].split(", ")] == [
+        "read", "denoise", "write",
+    ]  # fmt: skip
+    facts = json.loads(answer.headers["quietpixel-picture"])
+    assert (facts["width"], facts["height"], facts["type"]) == (60, 40, "uint8")
+
+
+def test_a_form_gives_the_same_and_a_name(client):
+    file = coded(noisy())
+    raw = client.post("/v1/denoise", content=file)
+    form = client.post("/v1/denoise", files={"file": ("holiday é.png", file, "image/png")})
+    assert form.content == raw.content
+    assert form.headers["content-disposition"] == (
+        "attachment; filename*=UTF-8''holiday%20%C3%A9-clean.png"
+    )
+
+
+def test_names_of_clients_stay_names(client):
+    file = coded(noisy())
+    answer = client.post("/v1/denoise", files={"file": ("../../etc/passwd", file)})
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''passwd-clean.png"
+
+
+def test_depth_profile_and_metadata_are_kept(client):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[271] = "Maker"
+    file = coded(noisy(), "JPEG", quality=95, icc_profile=profile, exif=exif)
+    clean = Image.open(io.BytesIO(client.post("/v1/denoise", content=file).content))
+    assert clean.format == "JPEG"
+    assert clean.info["icc_profile"] == profile
+    assert clean.getexif()[271] == "Maker"
+    deep = io.BytesIO()
+    tifffile.imwrite(deep, noisy().astype(np.uint16) * 257, photometric="rgb")
+    answer = client.post("/v1/denoise", content=deep.getvalue())
+    assert answer.headers["content-type"] == "image/tiff"
+    assert tifffile.imread(io.BytesIO(answer.content)).dtype == np.uint16
+
+
+def test_gray_pictures_get_the_gray_model(client):
+    answer = client.post("/v1/denoise", content=coded(noisy(channels=1)))
+    assert answer.headers["quietpixel-model"] == "photo-gray"
+
+
+def test_words_in_the_address_act(client):
+    pixels = noisy()
+    same = client.post("/v1/denoise?strength=0", content=coded(pixels))
+    assert np.array_equal(decoded(same.content), pixels)
+    untouched = client.post("/v1/denoise?sigma=0", content=coded(pixels))
+    assert np.array_equal(decoded(untouched.content), pixels)
+    full = client.post("/v1/denoise?sigma=51/255", content=coded(pixels))
+    assert decoded(full.content)[1:-1, 1:-1].std() < pixels.std() / 2
+    assert client.post("/v1/denoise?format=tif", content=coded(pixels)).content[:4] == b"II*\0"
+    gray = client.post("/v1/denoise?model=photo-gray&sigma=0.1", content=coded(pixels))
+    assert gray.headers["quietpixel-model"] == "photo-gray"
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("model=phto", "Unknown model 'phto': did you mean 'photo'?"),
+        ("model=../../x.onnx", "Unknown model '../../x.onnx'"),
+        (
+            "sigma=much",
+            "`sigma` must be 'auto', a number or a fraction such as 25/255",
+        ),
+        ("sigma=-1", "`sigma` must be 'auto', a number of 0 or more"),
+        ("strength=2", "`strength` must lie between 0 (leave the image alone) and 1"),
+        ("strength=nan", "`strength` must be a number or a fraction"),
+        ("strenght=1", "Unknown query parameter 'strenght': did you mean 'strength'?"),
+        ("strength=1&strength=0", "`strength` must be given once"),
+        ("format=gif2", "Unknown picture format 'gif2': did you mean 'gif'?"),
+        ("model=mnist-unet&sigma=0.1", "`sigma` cannot be given because the model 'mnist-unet'"),
+        ("model=mnist-bottleneck", "`image` must be 28x28 because the model 'mnist-bottleneck'"),
+    ],
+)
+def test_wrong_words_are_explained(client, query, sentence):
+    assert sentence in detail(client.post(f"/v1/denoise?{query}", content=coded(noisy())), 422)
+
+
+def test_bad_pictures_are_explained_by_name(client):
+    answer = client.post("/v1/denoise", files={"file": ("no picture.jpg", b"nothing like it")})
+    assert detail(answer, 422).startswith(
+        "'no picture.jpg' cannot be read: the file is no picture that quietpixel knows"
+    )
+    assert detail(client.post("/v1/denoise", content=b"nothing"), 422).startswith(
+        "The data cannot be read: "
+    )
+    alpha = coded(np.dstack([noisy(), noisy()[:, :, :1]]))
+    assert "cannot hold transparency" in detail(
+        client.post("/v1/denoise?format=jpeg", content=alpha), 422
+    )
+
+
+def test_bodies_without_one_picture_are_explained(client):
+    assert "has no body" in detail(client.post("/v1/denoise"), 422)
+    file = coded(noisy())
+    fields = client.post("/v1/denoise", files={"file": file}, data={"strength": "0.5"})
+    assert "has the field 'strength'" in detail(fields, 422)
+    two = client.post("/v1/denoise", files=[("a", ("a.png", file)), ("b", ("b.png", file))])
+    assert "got several" in detail(two, 422)
+    head = {"content-type": "multipart/form-data; boundary=x"}
+    none = client.post("/v1/denoise", content=b"--x--\r\n", headers=head)
+    assert "got none" in detail(none, 422)
+    broken = client.post("/v1/denoise", content=b"nothing", headers=head)
+    assert "multipart body cannot be read" in detail(broken, 400)
+    bare = client.post("/v1/denoise", content=b"x", headers={"content-type": "multipart/form-data"})
+    assert "Missing boundary" in detail(bare, 400)
+
+
+def test_pixels_beyond_the_limit_are_413(make_client):
+    client = make_client(Limits(pixels=1000))
+    answer = client.post("/v1/denoise", content=coded(noisy()))
+    assert "2,400 in all, and `max_pixels` is 1,000" in detail(answer, 413)
+
+
+def test_without_a_default_model_the_names_are_told(models, monkeypatch, client):
+    monkeypatch.setattr(models, "paths", {"mnist-unet": models.paths["mnist-unet"]})
+    monkeypatch.setenv("XDG_DATA_HOME", "/nowhere")
+    monkeypatch.setattr("quietpixel.inference.store.bundled_models", dict)
+    answer = client.post("/v1/denoise", content=coded(noisy()))
+    assert "carries neither photo nor photo-gray" in detail(answer, 422)
+
+
+def test_estimate(client):
+    found = client.post("/v1/estimate", content=coded(noisy(200, 300), "BMP")).json()
+    assert found["sigma"] == pytest.approx(0.1, abs=0.005)
+    assert found["sigma_255"] == pytest.approx(255 * found["sigma"])
+    assert (found["width"], found["height"], found["format"], found["pages"]) == (
+        300,
+        200,
+        "bmp",
+        1,
+    )
+    assert "Unknown query parameter" in detail(client.post("/v1/estimate?x=1", content=b"x"), 422)
+    assert "cannot be read" in detail(client.post("/v1/estimate", content=b"x"), 422)
+
+
+def test_models_and_their_cards(client):
+    told = client.get("/v1/models").json()
+    assert told["default"] == {"gray": "photo-gray", "rgb": "photo"}
+    cards = {card["name"]: card for card in told["models"]}
+    assert {"photo", "photo-gray", "mnist-bottleneck", "mnist-unet"} <= set(cards)
+    assert cards["mnist-bottleneck"]["size"] == [28, 28]
+    assert cards["photo"]["sigma_input"] is True
+
+
+def test_wrong_paths_and_methods_are_problems(client):
+    assert "There is nothing at /v2" in detail(client.get("/v2"), 404)
+    answer = client.get("/v1/denoise")
+    assert "/v1/denoise does not take GET; it takes POST." in detail(answer, 405)
+    assert answer.headers["allow"] == "POST"
+
+
+def test_orientation_is_told_as_people_see_it(client):
+    exif = Image.Exif()
+    exif[274] = 6
+    facts = client.post("/v1/estimate", content=coded(noisy(), "JPEG", exif=exif)).json()
+    assert (facts["width"], facts["height"]) == (40, 60)

@@ -1,0 +1,112 @@
+"""What clients send, over real connections: too much, too slow, cut, all at once."""
+
+import contextlib
+import socket
+import time
+
+import httpx
+from web_making import coded, detail, noisy
+
+from quietpixel.web.options import Limits
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def head(length: int, *more: str) -> bytes:
+    lines = ["POST /v1/denoise HTTP/1.1", "Host: localhost", f"Content-Length: {length}", *more]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def read_all(connection: socket.socket) -> bytes:
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def test_bodies_beyond_the_limit_are_413(make_client):
+    client = make_client(Limits(body=1000))
+    whole = client.post("/v1/denoise", content=b"x" * 1001)
+    assert "longer than the 1,000 bytes" in detail(whole, 413)
+    chunks = (b"x" * 100 for _ in range(20))
+    assert "--max-body" in detail(client.post("/v1/denoise", content=chunks), 413)
+    form = client.post("/v1/denoise", files={"file": ("a.png", b"x" * 2000)})
+    assert form.status_code == 413
+    assert client.app.state.house.held.bytes == 0
+
+
+def test_a_client_that_asks_first_is_told_before_it_sends(start):
+    port, _ = start(Limits(body=1000))
+    with connect(port) as connection:
+        connection.sendall(head(10**12, "Expect: 100-continue"))
+        assert read_all(connection).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_large_upload_gets_its_answer_and_not_a_broken_connection(make_client):
+    client = make_client(Limits(body=1000))
+    for _ in range(5):
+        assert client.post("/v1/denoise", content=b"x" * 3_000_000).status_code == 413
+
+
+def test_uploads_beyond_the_memory_for_them_are_503(start):
+    port, app = start(Limits(held=5000))
+    with connect(port) as connection:
+        connection.sendall(head(4500) + b"x" * 4400)
+        wait_for(lambda: app.state.house.held.bytes == 4400)
+        answer = httpx.post(f"http://localhost:{port}/v1/denoise", content=b"x" * 1000)
+        assert "take all the memory allowed for them" in detail(answer, 503)
+        assert answer.headers["retry-after"] == "5"
+    wait_for(lambda: app.state.house.held.bytes == 0)
+    text = httpx.get(f"http://localhost:{port}/metrics").text
+    assert 'quietpixel_refused_total{reason="memory"} 1' in text
+    assert "quietpixel_clients_gone_total 1" in text
+
+
+def test_silent_and_trickling_uploads_are_ended(start):
+    port, _ = start(Limits(patience=0.3, rate=10_000))
+    with connect(port) as silent:
+        silent.sendall(head(1000) + b"x")
+        assert b"The body came too slowly" in read_all(silent)
+    with connect(port) as trickling:
+        trickling.sendall(head(1000))
+        with contextlib.suppress(ConnectionError):
+            for _ in range(40):
+                trickling.sendall(b"x")
+                time.sleep(0.02)
+        assert read_all(trickling).startswith(b"HTTP/1.1 408 ")
+
+
+def test_two_hundred_slow_and_cut_connections_do_not_disturb(start):
+    """Some never finish their head, some their body, some leave in the middle."""
+    port, app = start(Limits(patience=5.0))
+    file = coded(noisy())
+    with contextlib.ExitStack() as stack:
+        for number in range(200):
+            connection = stack.enter_context(connect(port))
+            kind = number % 4
+            if kind == 0:
+                connection.sendall(b"POST /v1/denoise HTT")
+            elif kind == 1:
+                connection.sendall(head(len(file)) + file[:100])
+            elif kind == 2:
+                connection.sendall(head(len(file)) + file[:50])
+                connection.close()
+        times = []
+        with httpx.Client(base_url=f"http://localhost:{port}") as client:
+            for _ in range(5):
+                start_of_request = time.perf_counter()
+                assert client.post("/v1/denoise", content=file).status_code == 200
+                times.append(time.perf_counter() - start_of_request)
+        assert max(times) < 4
+    wait_for(lambda: app.state.house.held.bytes == 0)
+    assert app.state.house.turns.working == 0
+
+
+def wait_for(condition, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)

@@ -1,0 +1,78 @@
+"""Connections that say nothing, no HTTP, or do not take in their answer."""
+
+import contextlib
+import socket
+import time
+
+import httpx
+import numpy as np
+from web_making import coded
+
+from quietpixel.web.options import Limits
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def ends_after(connection: socket.socket) -> float:
+    start = time.monotonic()
+    with contextlib.suppress(ConnectionResetError):
+        while connection.recv(65536):
+            pass
+    return time.monotonic() - start
+
+
+def test_a_request_that_does_not_come_is_not_awaited(start):
+    port, _ = start(Limits(patience=0.3))
+    with connect(port) as silent:
+        assert 0.2 < ends_after(silent) < 5
+    with connect(port) as half:
+        half.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
+        assert ends_after(half) < 5
+    with connect(port) as second:
+        second.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert second.recv(65536).startswith(b"HTTP/1.1 200")
+        second.sendall(b"GET /hea")
+        assert ends_after(second) < 5
+
+
+def test_an_answer_that_is_not_taken_in_is_given_up(start):
+    port, app = start(Limits(patience=0.5))
+    noise = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)
+    body = coded(noise, "BMP")
+    line = "POST /v1/denoise?strength=0 HTTP/1.1\r\nHost: localhost\r\n"
+    head = f"{line}Content-Length: {len(body)}\r\n\r\n"
+    with connect(port) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(head.encode() + body)
+        held = app.state.house.held
+        end = time.monotonic() + 20
+        while held.bytes == 0 and time.monotonic() < end:
+            time.sleep(0.01)
+        while held.bytes and time.monotonic() < end:
+            time.sleep(0.05)
+        assert held.bytes == 0
+
+
+def test_what_is_no_http_is_told_so(start):
+    port, _ = start()
+    with connect(port) as connection:
+        connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request")
+    assert b"application/problem+json" in answer
+    assert b"The request is not HTTP/1.1" in answer
+
+
+def test_more_connections_than_allowed_are_sent_away(start):
+    port, _ = start(Limits(connections=3))
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(connect(port)) for _ in range(3)]
+        kept[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert kept[0].recv(4096).startswith(b"HTTP/1.1 200")
+        fourth = stack.enter_context(connect(port))
+        answer = fourth.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 503 Service Unavailable")
+        assert b"Retry-After: 5" in answer
+    assert httpx.get(f"http://localhost:{port}/healthz").status_code == 200

@@ -1,0 +1,128 @@
+"""What the page alone asks of the service."""
+
+import io
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms
+from web_making import coded, decoded, detail, noisy
+
+from quietpixel.web.digits import digit_model
+from quietpixel.web.pages import STATIC
+
+
+def test_the_page_and_all_that_it_names_come_from_the_package(client):
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["cache-control"] == "no-cache"
+    for path in STATIC.iterdir():
+        answer = client.get(f"/static/{path.name}")
+        assert answer.content == path.read_bytes()
+    for path in STATIC.glob("*.[hjc]*"):
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert "//" not in text.replace("// ", "").replace("://${", "") or path.suffix == ".js"
+        assert "http:" not in text
+        assert "https:" not in text
+
+
+def test_nothing_outside_the_folder_is_served(client):
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/static/"):
+        assert client.get(path).status_code == 404
+
+
+def test_setup(client):
+    told = client.get("/page/setup").json()
+    assert told == {
+        "in_hand": 2,
+        "body": 128 * 2**20,
+        "pixels": 64_000_000,
+        "preview": 3_000_000,
+        "digits": "mnist-bottleneck",
+    }
+
+
+def test_a_preview_is_the_picture_denoised(client):
+    file = coded(noisy(), "PPM")
+    whole = client.post("/v1/denoise?sigma=0.1&format=pnm", content=file)
+    answer = client.post("/page/preview?sigma=0.1&format=pnm", content=file)
+    assert answer.content == whole.content
+    large = coded(np.zeros((2000, 1600), np.uint8), "PPM")
+    assert "`max_pixels` is 3,000,000" in detail(client.post("/page/preview", content=large), 413)
+
+
+def test_the_noise_of_a_part_is_estimated(client):
+    told = client.post("/page/estimate", content=coded(noisy(128, 128), "PPM")).json()
+    assert told["sigma"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_deep_pictures_become_visible_upright_and_with_their_profile(client):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pixels = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
+    stream = io.BytesIO()
+    extra = [(274, "H", 1, 6, True)]
+    tifffile.imwrite(stream, pixels, iccprofile=profile, extratags=extra)
+    answer = client.post("/page/view", content=stream.getvalue())
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["quietpixel-range"] == "0,65535"
+    shown = decoded(answer.content)
+    assert shown.shape == (60, 40)
+    assert np.abs(shown[::, ::-1].T / 255 - pixels / 65535).max() < 0.003
+    assert Image.open(io.BytesIO(answer.content)).info["icc_profile"] == profile
+
+
+def test_two_views_of_one_picture_share_black_and_white(client):
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.full((9, 9), 2000, np.uint16))
+    own = client.post("/page/view", content=stream.getvalue())
+    assert own.headers["quietpixel-range"] == "0,4095"
+    given = client.post("/page/view?range=0,65535", content=stream.getvalue())
+    assert decoded(given.content)[0, 0] == 8
+    wrong = client.post("/page/view?range=5,1", content=stream.getvalue())
+    assert "`range` must be two growing numbers" in detail(wrong, 422)
+
+
+def test_transparency_and_large_pictures_are_shown(client):
+    alpha = np.dstack([noisy(), np.full((40, 60, 1), 99, np.uint8)])
+    shown = decoded(client.post("/page/view", content=coded(alpha)).content)
+    assert np.array_equal(shown, alpha)
+    large = coded(np.zeros((2500, 1700), np.uint8), "BMP")
+    assert client.post("/page/view", content=large).headers["content-type"] == "image/jpeg"
+
+
+def test_digits_go_both_ways(client):
+    image = np.zeros((28, 28))
+    image[6:22, 13:16] = 1
+    told = client.post("/page/digit", json={"image": image.ravel().tolist()}).json()
+    assert len(told["code"]) == 16
+    drawn = np.array(told["image"]).reshape(28, 28)
+    assert drawn[8:20, 13:16].mean() > 0.5
+    assert drawn[:, :5].mean() < 0.05
+    again = client.post("/page/digit", json={"code": told["code"]}).json()
+    assert np.allclose(again["image"], told["image"], atol=1e-3)
+    other = [*told["code"][:-1], told["code"][-1] + 5]
+    changed = client.post("/page/digit", json={"code": other}).json()
+    assert np.abs(np.array(changed["image"]) - told["image"]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        (b"x", 400, "must be a JSON object"),
+        (b"[1]", 400, "must be a JSON object"),
+        (b"{}", 422, "`code` must be a list of 16 numbers."),
+        (b'{"code": [1]}', 422, "`code` must be a list of 16 numbers."),
+        (b'{"image": "x"}', 422, "`image` must be a list of 784 numbers."),
+        (b'{"code": [1e999,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}', 422, "`code` must be"),
+    ],
+)
+def test_wrong_digits_are_explained(client, body, status, sentence):
+    assert sentence in detail(client.post("/page/digit", content=body), status)
+
+
+def test_without_a_digit_model_the_page_is_told(models, monkeypatch, client):
+    monkeypatch.setattr(models, "cards", {"photo": models.cards["photo"]})
+    assert digit_model(models) is None
+    assert client.get("/page/setup").json()["digits"] is None
+    answer = client.post("/page/digit", json={"code": [0] * 16})
+    assert "No model for digits" in detail(answer, 404)

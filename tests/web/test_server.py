@@ -1,0 +1,173 @@
+"""The real command in a process of its own: how it begins, and how it ends."""
+
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import numpy as np
+import pytest
+import tifffile
+from web_making import coded, noisy
+
+from quietpixel.cli.main import main
+
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from quietpixel.cli.main import main; sys.exit(main())",
+    "serve",
+    "--port=0",
+]
+
+
+@pytest.fixture
+def launch(home, tmp_path):
+    """Start the command with words; return the process and the address."""
+    processes = []
+
+    def begin(*words: str, **environment: str):
+        process = subprocess.Popen(
+            [*COMMAND, *words],
+            env=os.environ | home | environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        line = process.stdout.readline()
+        found = re.search(r"quietpixel listens on (http://\S+) ", line)
+        assert found, process.stderr.read()
+        return process, found[1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_running_request_end(launch, kind):
+    process, address = launch("--threads=1", "--memory=1MB", "--precision=f32")
+    file, answers = coded(noisy(500, 700), "BMP"), []
+    post = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{address}/v1/denoise", content=file, timeout=60))
+    )
+    post.start()
+    end = time.monotonic() + 30
+    while "quietpixel_working 1" not in httpx.get(f"{address}/metrics").text:
+        assert time.monotonic() < end
+        assert post.is_alive(), "The request was over before the signal could be sent."
+    process.send_signal(kind)
+    post.join(60)
+    assert answers[0].status_code == 200
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+    assert '"POST /v1/denoise HTTP/1.1" 200' in errors
+
+
+def test_a_quiet_server_says_nothing_and_takes_its_token_from_the_environment(launch):
+    process, address = launch("--quiet", QUIETPIXEL_TOKEN="secret")
+    assert httpx.get(f"{address}/v1/models").status_code == 401
+    given = {"Authorization": "Bearer secret"}
+    assert httpx.get(f"{address}/v1/models", headers=given).status_code == 200
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=30)
+    assert (output, errors, process.returncode) == ("", "", 0)
+
+
+def test_several_workers_give_the_same(launch):
+    _, address = launch("--workers=3", "--threads=3", "--precision=f32")
+    file = coded(noisy(), "PPM")
+    answers = {}
+
+    def post(number: int) -> None:
+        answers[number] = httpx.post(f"{address}/v1/denoise?sigma=0.1", content=file, timeout=60)
+
+    threads = [threading.Thread(target=post, args=[number]) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers.values()] == [200] * 12
+    assert len({answer.content for answer in answers.values()}) == 1
+
+
+WATCHED = """
+import os, sys
+watching = []
+def watch(event, arguments):
+    by_name = event == "open" and isinstance(arguments[0], str)
+    if watching and by_name and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        print("WROTE", arguments[0], flush=True)
+sys.addaudithook(watch)
+from quietpixel.web import server
+old = server._Server.startup
+async def startup(self, sockets=None):
+    await old(self, sockets)
+    watching.append(True)
+server._Server.startup = startup
+from quietpixel.cli.main import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files in memory are Linux's")
+def test_nothing_reaches_the_disk(launch, monkeypatch):
+    """Not even for forms and TIFF files, for which libraries like to use temporary files."""
+    monkeypatch.setitem(globals(), "COMMAND", [*COMMAND[:2], WATCHED, *COMMAND[3:]])
+    process, address = launch("--no-browser")
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, noisy(600, 600).astype(np.uint16), photometric="rgb")
+    form = {"file": ("large.tif", stream.getvalue())}
+    answer = httpx.post(f"{address}/v1/denoise?sigma=0.1", files=form, timeout=60)
+    assert answer.status_code == 200
+    assert len(answer.content) > 1_000_000
+    assert httpx.post(f"{address}/v1/estimate", files=form, timeout=60).status_code == 200
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    assert "WROTE" not in output
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--host", "0.0.0.0"], "`--host 0.0.0.0` can be reached by others, so it needs"),
+        (["--token", ""], "`--token` must not be empty"),
+        (["--cors", "*"], "`--cors` must be the origin of one site"),
+        (["--max-body", "much"], "`--max-body` must be a size above 0; got 'much'. Try 64MB."),
+        (["--max-held", "0"], "`--max-held` must be a size above 0"),
+        (["--memory", "0"], "`memory` must be"),
+        (["--model", "phto"], "Unknown model 'phto': did you mean 'photo'?"),
+        (["--engine", "openvno"], "did you mean 'openvino'?"),
+        (["--host", "203.0.113.9", "--open"], "The service cannot listen on 203.0.113.9:"),
+        (["--workers", "0"], "'--workers'"),
+        (["--port", "70000"], "'--port'"),
+    ],
+)
+def test_what_cannot_be_served_is_told(capsys, words, sentence):
+    assert main(["serve", "--port=0", *words]) == 2
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert errors.count("\n") == 1
+
+
+def test_an_address_that_is_taken_is_told(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", f"--port={port}"]) == 2
+    assert f"cannot listen on 127.0.0.1:{port} (address already in use)" in capsys.readouterr().err
+
+
+def test_a_missing_package_says_how_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "quietpixel.web.server", None)
+    assert main(["serve"]) == 2
+    assert "pip install 'quietpixel[web]'" in capsys.readouterr().err

@@ -1,0 +1,144 @@
+"""Work in threads: how far it is, that it ends when nobody waits, that a fault stays alone."""
+
+import logging
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from web_making import coded, detail, noisy
+
+from quietpixel.web.options import Limits
+
+
+class Slow:
+    """A denoiser that takes steps until it is let go; in all else as the one within."""
+
+    def __init__(self, within) -> None:
+        self.within, self.steps, self.let_go = within, 0, threading.Event()
+
+    def __getattr__(self, name):
+        return getattr(self.within, name)
+
+    def __call__(self, page, *, on_progress, **options):
+        while not self.let_go.wait(0.01):
+            self.steps += 1
+            on_progress(0.25)
+        return page
+
+
+@pytest.fixture
+def slow(models, monkeypatch) -> Slow:
+    denoiser = Slow(models.open("photo"))
+    monkeypatch.setattr(models, "open", lambda name: denoiser)
+    return denoiser
+
+
+def wait_for(condition, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def send(port: int, query: str = "") -> socket.socket:
+    body = coded(noisy())
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    line = f"POST /v1/denoise{query} HTTP/1.1\r\nHost: localhost\r\n"
+    connection.sendall(f"{line}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    return connection
+
+
+def test_work_ends_when_its_client_has_gone(start, slow):
+    port, app = start()
+    house = app.state.house
+    connection = send(port)
+    wait_for(lambda: slow.steps > 2)
+    connection.close()
+    wait_for(lambda: house.turns.working == 0)
+    steps = slow.steps
+    time.sleep(0.1)
+    assert slow.steps == steps
+    assert house.held.bytes == 0
+    text = httpx.get(f"http://localhost:{port}/metrics").text
+    assert "quietpixel_clients_gone_total 1" in text
+
+
+def test_clients_that_leave_while_they_wait_leave_the_line(start, slow):
+    port, app = start()
+    turns = app.state.house.turns
+    connections = [send(port) for _ in range(6)]
+    wait_for(lambda: turns.waiting == 4)
+    for connection in connections[2:]:
+        connection.close()
+    wait_for(lambda: turns.waiting == 0)
+    assert turns.working == 2
+    slow.let_go.set()
+    for connection in connections[:2]:
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        connection.close()
+
+
+def test_a_full_line_is_503_and_others_are_still_answered(start, slow):
+    port, _ = start(Limits(waiting=2))
+    connections = [send(port) for _ in range(4)]
+    address = f"http://localhost:{port}"
+    wait_for(lambda: "quietpixel_waiting 2" in httpx.get(f"{address}/metrics").text)
+    answer = httpx.post(f"{address}/v1/denoise", content=coded(noisy()))
+    assert "Too many requests are waiting" in detail(answer, 503)
+    assert int(answer.headers["retry-after"]) >= 1
+    assert httpx.get(f"{address}/healthz").status_code == 200
+    assert "quietpixel_working 2" in httpx.get(f"{address}/metrics").text
+    slow.let_go.set()
+    for connection in connections:
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        connection.close()
+
+
+def test_progress_is_told_by_name(start, slow):
+    port, _ = start()
+    address = f"http://localhost:{port}/page/progress?job=mine&job=other"
+    assert httpx.get(address).json() == {}
+    with ThreadPoolExecutor(1) as pool:
+        body = coded(noisy())
+        answer = pool.submit(
+            httpx.post, f"http://localhost:{port}/v1/denoise?job=mine", content=body
+        )
+        wait_for(lambda: httpx.get(address).json() == {"mine": 0.25})
+        slow.let_go.set()
+        assert answer.result().status_code == 200
+    assert httpx.get(address).json() == {}
+
+
+def test_a_fault_is_500_and_the_next_request_works(start, models, monkeypatch, caplog):
+    port, app = start()
+    address = f"http://localhost:{port}/v1/denoise"
+
+    class Broken(Slow):
+        def __call__(self, page, **options):
+            raise RuntimeError("the engine broke")
+
+    with monkeypatch.context() as patch:
+        broken = Broken(models.open("photo"))
+        patch.setattr(models, "open", lambda name: broken)
+        with caplog.at_level(logging.ERROR, "quietpixel.web"):
+            answer = httpx.post(address, content=coded(noisy()))
+    assert "The service failed at this request" in detail(answer, 500)
+    assert "engine broke" not in answer.text
+    assert "the engine broke" in caplog.text
+    assert httpx.post(address, content=coded(noisy())).status_code == 200
+    assert "quietpixel_faults_total 1" in httpx.get(f"http://localhost:{port}/metrics").text
+    assert app.state.house.turns.working == 0
+
+
+def test_too_little_memory_is_503(start, models, monkeypatch):
+    port, _ = start()
+
+    def fail(name):
+        raise MemoryError
+
+    monkeypatch.setattr(models, "open", fail)
+    answer = httpx.post(f"http://localhost:{port}/v1/denoise", content=coded(noisy()))
+    assert detail(answer, 503) == "There is not enough memory for this."
