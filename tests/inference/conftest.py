@@ -66,6 +66,20 @@ def write_pyramid(path: Path) -> Path:
     return write_model(path, nodes, weights, card=made)
 
 
+def write_residual(path: Path, halo: int = 2) -> Path:
+    """Write a model that takes away part of what a convolution of random weights finds."""
+    made = Card(name="residual", architecture="residual", channels=1, halo=halo)
+    size = 2 * halo + 1
+    kernel = np.random.default_rng(5).normal(0, 0.02, (1, 1, size, size)).astype(np.float32)
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["first"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["first", "kernel"], ["found"], pads=[halo] * 4),
+        helper.make_node("Transpose", ["found"], ["noise"], perm=[0, 2, 3, 1]),
+        helper.make_node("Sub", ["image", "noise"], ["denoised"]),
+    ]
+    return write_model(path, nodes, {"kernel": kernel}, card=made)
+
+
 def write_dense(path: Path, side: int = 28) -> Path:
     """Write a model that looks at the whole image of one size: each pixel becomes the mean."""
     made = Card(name="dense", architecture="bottleneck", channels=1, size=(side, side))
@@ -97,6 +111,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
         "blur": write_blur(folder / "blur.onnx"),
         "colour": write_blur(folder / "colour.onnx", channels=3),
         "pyramid": write_pyramid(folder / "pyramid.onnx"),
+        "residual": write_residual(folder / "residual.onnx"),
         "dense": write_dense(folder / "dense.onnx"),
         "told": write_sigma(folder / "told.onnx"),
         "bare": write_blur(folder / "bare.onnx", card=False),

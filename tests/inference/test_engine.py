@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from quietpixel.errors import ArgumentError, MissingDependencyError, ModelError, UnknownNameError
+from quietpixel.imaging.metrics import psnr
 from quietpixel.inference import engine as module
 from quietpixel.inference.engine import ENGINES, open_engine, read_card
 
@@ -167,3 +168,29 @@ def test_nothing_is_told_to_anybody(models, tmp_path):
     done = subprocess.run(line, env=os.environ | home, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def native(models):
+    if open_engine(models["blur"]).precision != "bf16":
+        pytest.skip("this processor does not compute in bfloat16")
+
+
+@pytest.mark.usefixtures("native")
+def test_bf16_leaves_the_depth_of_an_image_alone(models):
+    """What a residual model lets pass is not rounded to the 8 bits of bfloat16."""
+    image = np.linspace(0.3, 0.9, 128 * 128, dtype=np.float32).reshape(1, 128, 128, 1)
+    exact, quick = (open_engine(models["residual"], precision=p)(image) for p in ("f32", "bf16"))
+    assert len(np.unique(quick)) > 10_000
+    found = np.abs(image - exact).max()
+    assert np.abs(quick - exact).max() < 2**-7 * found
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("name", ["blur", "residual"])
+def test_bf16_loses_less_than_a_fiftieth_of_a_decibel(models, name):
+    rows = np.sin(np.arange(200) / 9)[:, None] * np.cos(np.arange(200) / 7) * 0.3 + 0.5
+    clean = rows.astype(np.float32)[None, ..., None]
+    noisy = clean + np.random.default_rng(0).normal(0, 25 / 255, clean.shape).astype(np.float32)
+    scores = [psnr(clean, open_engine(models[name], precision=p)(noisy)) for p in ("f32", "bf16")]
+    assert abs(scores[0] - scores[1]) < 0.02
