@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import threading
 
@@ -14,7 +15,7 @@ pty = pytest.importorskip("pty")
 def in_terminal(start):
     """Run the command with a terminal as its standard error; return code, output, screen."""
 
-    def run(*words):
+    def run(*words, interrupt_at=None):
         ours, theirs = pty.openpty()
         process = start(*words, stderr=theirs, stdin=subprocess.DEVNULL)
         os.close(theirs)
@@ -29,6 +30,8 @@ def in_terminal(start):
                 if not data:
                     return
                 screen.extend(data)
+                if interrupt_at and interrupt_at in screen and process.poll() is None:
+                    process.send_signal(signal.SIGINT)
 
         reader = threading.Thread(target=read)
         reader.start()
@@ -74,3 +77,14 @@ def test_one_quick_file_needs_no_bar(in_terminal, fill, tmp_path) -> None:
     code, out, screen = in_terminal(picture, "-o", tmp_path / "out.png")
     assert (code, screen) == (0, "")
     assert out.startswith(f"{picture} -> ")
+
+
+def test_an_interrupted_bar_gives_the_cursor_back(in_terminal, fill, tmp_path) -> None:
+    fill(tmp_path / "in", 40, side=600)
+    words = [tmp_path / "in", "--recursive", "-o", tmp_path / "out"]
+    code, _, screen = in_terminal(*words, interrupt_at=b"megapixels/s")
+    assert code == 130
+    assert screen.count("\x1b[?25l") == screen.count("\x1b[?25h") > 0
+    left, last = plain(screen).strip().splitlines()[-2:]
+    assert re.search(r"\d+ of 40 images are left\.$", left)
+    assert last == "quietpixel: interrupted"
