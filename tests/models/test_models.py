@@ -107,6 +107,7 @@ def test_operations_are_counted_as_by_hand() -> None:
         ("bottleneck", {"colour": 1}, "model 'bottleneck' cannot be built"),
         ("unet", {"filters": (4,)}, "`filters` must be at least two numbers"),
         ("unet", {"blocks": (1,)}, "`blocks` must give one number"),
+        ("unet", {"entry": 3}, "`entry` must be 1 or 2 because it is the first level's stride"),
     ],
 )
 def test_wrong_options_are_refused(name: str, options: dict[str, object], message: str) -> None:
@@ -125,3 +126,24 @@ def test_a_layer_of_unknown_reach_is_refused() -> None:
     image = keras.Input((None, None, 1))
     with pytest.raises(ModelError, match="GaussianNoise"):
         measure_model(keras.Model(image, keras.layers.GaussianNoise(0.1)(image)))
+
+
+def test_a_unet_that_is_told_the_noise_level_heeds_it_pixel_by_pixel() -> None:
+    keras.utils.set_random_seed(2)
+    model = build("unet", filters=(4, 6), blocks=(0, 1), sigma=True)
+    image = np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+    low = np.zeros((1, 32, 32, 1), np.float32)
+    high = low.copy()
+    high[:, :, 16:] = 1
+    changed = np.abs(np.asarray(model([image, low])) - np.asarray(model([image, high])))[0, :, :, 0]
+    halo = measure_model(model).halo
+    assert halo is not None
+    assert changed[:, 16:].mean() > 0
+    assert changed[:, : 16 - halo].max(initial=0) == 0
+
+
+@pytest.mark.parametrize("entry", [1, 2])
+def test_the_reach_of_both_entries_is_that_declared(entry: int) -> None:
+    keras.utils.set_random_seed(3)
+    model = build("unet", filters=(4, 6), blocks=(1, 1), entry=entry)
+    test_declared_halo_covers_the_measured_one(model)

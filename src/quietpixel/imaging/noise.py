@@ -6,11 +6,13 @@ A law is called on a clean image and gives the noisy one. Clipping to [0, 1] is 
 
 import math
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.imaging.camera import Camera
+from quietpixel.imaging.noise_combined import Mixture, Ranged, Sequence
 from quietpixel.imaging.noise_laws import (
     Array,
     Gaussian,
@@ -19,14 +21,15 @@ from quietpixel.imaging.noise_laws import (
     SaltPepper,
     Speckle,
     Uniform,
-    print_value,
 )
 
 __all__ = [
     "FROZEN_EPOCH",
     "NOISE_LAWS",
     "Array",
+    "Camera",
     "Gaussian",
+    "Mixture",
     "NoiseLaw",
     "Poisson",
     "Ranged",
@@ -72,100 +75,8 @@ def add_noise(clean: Array, law: NoiseLaw, *, seed: int) -> Array:
     return np.stack(noisy) if noisy else clean.copy()
 
 
-@dataclass(frozen=True)
-class Ranged(NoiseLaw):
-    """A law whose main number is drawn evenly from a range for each image.
-
-    Parameters
-    ----------
-    lowest, highest
-        The same law, with the least and the greatest main number.
-
-    Examples
-    --------
-    >>> str(Ranged(Gaussian(0.0), Gaussian(0.2)))
-    'gaussian:0..0.2'
-    """
-
-    lowest: NoiseLaw
-    highest: NoiseLaw
-
-    def __post_init__(self) -> None:
-        if self._ends[0] > self._ends[1]:
-            raise ArgumentError(
-                f"The range of the noise law '{self.lowest.word}' must begin with its least "
-                f"number; got '{self}'. Exchange the two."
-            )
-
-    @property
-    def _ends(self) -> tuple[float, float]:
-        main = self.lowest.main
-        return getattr(self.lowest, main), getattr(self.highest, main)
-
-    @property
-    def _clips(self) -> bool:
-        return self.lowest._clips
-
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean` with noise of a strength drawn from `rng`, not clipped."""
-        number = float(rng.uniform(*self._ends))
-        law = replace(self.lowest, **{self.lowest.main: number})
-        return law.corrupt(clean, rng)
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Refuse: a range of noise has no one variance.
-
-        Raises
-        ------
-        ArgumentError
-            Always.
-        """
-        raise ArgumentError(
-            f"The noise law '{self}' has no one mean and variance because its strength is drawn "
-            f"for each image; give one number, such as '{self.highest}'."
-        )
-
-    def __str__(self) -> str:
-        """Return the law as text that `parse_noise` reads back."""
-        word, _, rest = str(self.highest).partition(":")
-        return f"{word}:{print_value(self._ends[0])}..{rest}"
-
-
-@dataclass(frozen=True)
-class Sequence(NoiseLaw):
-    """Several laws one after the other, clipped once at the end if the last law clips.
-
-    Examples
-    --------
-    >>> str(Sequence((Poisson(30), Gaussian(0.02))))
-    'poisson:30+gaussian:0.02'
-    """
-
-    laws: tuple[NoiseLaw, ...]
-
-    @property
-    def _clips(self) -> bool:
-        return self.laws[-1]._clips
-
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean` with all the noise, not clipped."""
-        for law in self.laws:
-            clean = law.corrupt(clean, rng)
-        return clean
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Return mean and variance of the unclipped output, given those of the input."""
-        for law in self.laws:
-            mean, variance = law.propagate(mean, variance)
-        return mean, variance
-
-    def __str__(self) -> str:
-        """Return the law as text that `parse_noise` reads back."""
-        return "+".join(str(law) for law in self.laws)
-
-
 NOISE_LAWS: dict[str, type[NoiseLaw]] = {
-    law.word: law for law in (Gaussian, Poisson, SaltPepper, Speckle, Uniform)
+    law.word: law for law in (Camera, Gaussian, Poisson, SaltPepper, Speckle, Uniform)
 }
 """Every noise law by the word that names it."""
 
@@ -178,7 +89,7 @@ def parse_noise(text: str) -> NoiseLaw:
     text
         ``word:number`` with options after commas, steps of a sequence joined by ``+``; numbers may
         be fractions such as ``25/255``, and two of them a range that each image draws from, such as
-        ``gaussian:0..55/255``.
+        ``gaussian:0..55/255``. Laws between bars are drawn from for each image.
 
     Raises
     ------
@@ -194,6 +105,8 @@ def parse_noise(text: str) -> NoiseLaw:
     >>> parse_noise("gaussian:51/255,clip=no").sigma
     0.2
     """
+    if "|" in text:
+        return Mixture(tuple(parse_noise(part) for part in text.split("|")))
     laws = tuple(_parse_law(part.strip()) for part in re.split(r"\+(?=\s*[a-zA-Z])", text))
     if len(laws) == 1:
         return laws[0]
@@ -245,7 +158,7 @@ def _with_clip(law: NoiseLaw) -> NoiseLaw:
     """Return `law` as it stands inside a sequence, where its own `clip` does not count."""
     if isinstance(law, Ranged):
         return Ranged(_with_clip(law.lowest), _with_clip(law.highest))
-    return replace(law, clip=True)  # type: ignore[call-arg]
+    return replace(law, clip=True) if hasattr(law, "clip") else law  # type: ignore[call-arg]
 
 
 def _parse_option(law: type[NoiseLaw], text: str) -> tuple[str, float | bool]:

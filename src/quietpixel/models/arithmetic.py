@@ -52,9 +52,11 @@ def measure_model(model: keras.Model) -> Facts:
     ModelError
         If a layer's reach is not known.
     """
-    reaches = {id(model.input): Reach()}
+    reaches = {id(tensor): Reach() for tensor in model.inputs}
     scales, cost = [1.0], 0.0
-    for layer in model.layers[1:]:
+    for layer in model.layers:
+        if isinstance(layer, layers.InputLayer):
+            continue
         incoming = _join([reaches[id(tensor)] for tensor in keras.tree.flatten(layer.input)])
         outgoing = _extend(incoming, layer)
         reaches[id(layer.output)] = outgoing
@@ -111,6 +113,6 @@ def _cost(layer: keras.layers.Layer, incoming: Reach, outgoing: Reach, model: ke
         return 0.0
     weights = math.prod(layer.kernel.shape)
     if isinstance(layer, layers.Dense):
-        return float(weights / math.prod(model.input_shape[1:3]))
+        return float(weights / math.prod(model.inputs[0].shape[1:3]))
     scale = incoming.scale if isinstance(layer, layers.Conv2DTranspose) else outgoing.scale
     return float(weights / scale**2)

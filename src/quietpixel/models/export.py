@@ -10,6 +10,7 @@ import onnx
 
 from quietpixel.card import METADATA_KEY, Card
 from quietpixel.errors import ModelError
+from quietpixel.models.simplify import drop_idle_crops
 
 TOLERANCE = 1e-4
 
@@ -22,12 +23,16 @@ def export_onnx(model: keras.Model, path: Path, card: Card) -> None:
     """
     portable = _as_float32(model)
     # Keras exports only what was called once.
-    portable(np.zeros([1, *(length or 64 for length in model.input_shape[1:])]))
+    shown = [np.zeros([1, *(length or 64 for length in x.shape[1:])]) for x in model.inputs]
+    portable(shown if len(shown) > 1 else shown[0])
     partial = path.with_name(f".{path.name}.partial.onnx")
     try:
         with warnings.catch_warnings():  # tf2onnx still asks NumPy for names it has given up
             warnings.simplefilter("ignore")
             portable.export(partial, format="onnx", verbose=False)
+        graph = onnx.load(partial)
+        drop_idle_crops(graph)
+        onnx.save(graph, partial)
         replace_card(partial, path, card)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The autoencoder with skip connections and no dense code: it takes images of any size."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -9,6 +10,8 @@ from quietpixel.errors import ArgumentError, unknown_name
 from quietpixel.models.blocks import residual_block
 
 OUTPUTS = ("sigmoid", "residual")
+LAST = 16
+"""Filters at full resolution of a model whose first level is at half resolution."""
 
 
 def build_unet(
@@ -17,6 +20,8 @@ def build_unet(
     filters: Sequence[int] = (16, 40, 80),
     blocks: Sequence[int] = (0, 1, 1),
     output: str = "sigmoid",
+    entry: int = 1,
+    sigma: bool = False,
 ) -> keras.Model:
     """Return the skip-connected convolutional autoencoder.
 
@@ -28,12 +33,17 @@ def build_unet(
     channels
         1 (gray) or 3 (RGB).
     filters
-        Filters of each level, from full resolution down; each further level halves the image.
+        Filters of each level, from the finest down; each further level halves the image.
     blocks
         Residual blocks of each level, on the way down and again on the way up.
     output
         ``"sigmoid"`` for images that fill [0, 1], or ``"residual"``: the output is the input less
         the noise that was found.
+    entry
+        1 for a first level at full resolution, or 2 for one at half resolution, which a
+        processor works off faster for the same cost.
+    sigma
+        Whether the model also takes the noise level of each pixel, (N, H, W, 1).
 
     Raises
     ------
@@ -45,19 +55,24 @@ def build_unet(
     O. Ronneberger et al., "U-Net", MICCAI 2015; K. Zhang et al., "Beyond a Gaussian denoiser",
     IEEE TIP 2017 (residual learning).
     """
-    _check(filters, blocks, output)
+    _check(filters, blocks, output, entry)
     image = keras.Input((None, None, channels), name="image")
-    x = layers.Conv2D(filters[0], 3, padding="same")(image)
+    level = [keras.Input((None, None, 1), name="sigma")] if sigma else []
+    x = layers.Concatenate()([image, *level]) if level else image
+    x = layers.Conv2D(filters[0], 3 if entry == 1 else 4, strides=entry, padding="same")(x)
     skips = []
-    for level in range(len(filters) - 1):
-        x = _repeat(x, blocks[level])
+    for depth in range(len(filters) - 1):
+        x = _repeat(x, blocks[depth])
         skips.append(x)
-        x = layers.Conv2D(filters[level + 1], 2, strides=2)(x)
+        x = layers.Conv2D(filters[depth + 1], 2, strides=2)(x)
     x = _repeat(x, blocks[-1])
-    for level in reversed(range(len(filters) - 1)):
-        x = layers.Conv2DTranspose(filters[level], 2, strides=2)(x)
-        x = _repeat(layers.Add()([x, skips[level]]), blocks[level])
-    return keras.Model(image, _finish(x, image, output), name="unet")
+    for depth in reversed(range(len(filters) - 1)):
+        x = layers.Conv2DTranspose(filters[depth], 2, strides=2)(x)
+        x = _repeat(layers.Add()([x, skips[depth]]), blocks[depth])
+    if entry > 1:
+        x = layers.Conv2DTranspose(LAST, entry, strides=entry)(x)
+    inputs = [image, *level] if level else image
+    return keras.Model(inputs, _finish(x, image, output), name="unet")
 
 
 def _repeat(x: keras.KerasTensor, count: int) -> keras.KerasTensor:
@@ -67,17 +82,17 @@ def _repeat(x: keras.KerasTensor, count: int) -> keras.KerasTensor:
 
 
 def _finish(x: keras.KerasTensor, image: keras.KerasTensor, output: str) -> keras.KerasTensor:
-    channels = image.shape[-1]
+    options: dict[str, Any] = {"padding": "same", "dtype": "float32"}
     if output == "sigmoid":
         x = layers.Activation("relu")(x)
-        return layers.Conv2D(channels, 3, padding="same", activation="sigmoid", dtype="float32")(x)
-    noise = layers.Conv2D(channels, 3, padding="same", kernel_initializer="zeros", dtype="float32")(
-        x
-    )
-    return layers.Subtract(dtype="float32")([image, noise])
+        options["activation"] = "sigmoid"
+    else:
+        options["kernel_initializer"] = "zeros"
+    x = layers.Conv2D(image.shape[-1], 3, **options)(x)
+    return x if output == "sigmoid" else layers.Subtract(dtype="float32")([image, x])
 
 
-def _check(filters: Sequence[int], blocks: Sequence[int], output: str) -> None:
+def _check(filters: Sequence[int], blocks: Sequence[int], output: str, entry: int) -> None:
     if output not in OUTPUTS:
         raise unknown_name("output", output, OUTPUTS)
     if len(filters) < 2 or min(filters) < 1:
@@ -89,4 +104,8 @@ def _check(filters: Sequence[int], blocks: Sequence[int], output: str) -> None:
         raise ArgumentError(
             f"`blocks` must give one number of at least 0 for each of the {len(filters)} levels; "
             f"got {tuple(blocks)}."
+        )
+    if entry not in (1, 2):
+        raise ArgumentError(
+            f"`entry` must be 1 or 2 because it is the first level's stride; got {entry}."
         )
