@@ -53,6 +53,7 @@ def make_app(options: Options, models: Models) -> FastAPI:
     for part in (api, probes, pages, digits):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+    _name_models(app, models)
     add_handlers(app)
     app.add_middleware(Guard, options=options, metrics=house.metrics)
     if options.origins:
@@ -64,6 +65,13 @@ def make_app(options: Options, models: Models) -> FastAPI:
             expose_headers=EXPOSED,
         )
     return app
+
+
+def _name_models(app: FastAPI, models: Models) -> None:
+    """Let the OpenAPI document say which models there are."""
+    for parameter in app.openapi()["paths"]["/v1/denoise"]["post"]["parameters"]:
+        if parameter["name"] == "model":
+            parameter["schema"] = {"type": "string", "enum": sorted(models.paths)}
 
 
 @contextlib.asynccontextmanager
