@@ -97,9 +97,9 @@ def write_dense(path: Path, side: int = 28) -> Path:
     return write_model(path, nodes, weights, card=made)
 
 
-def write_sigma(path: Path) -> Path:
+def write_sigma(path: Path, *, blind: bool = False) -> Path:
     """Write a model that gives back the image plus the noise level it is told."""
-    made = Card(name="told", architecture="told", channels=1, halo=0, sigma_input=True)
+    made = Card(name="told", architecture="told", channels=1, halo=0, sigma_input=True, blind=blind)
     nodes = [helper.make_node("Add", ["image", "sigma"], ["denoised"])]
     return write_model(path, nodes, {}, card=made, sigma=True)
 
@@ -114,6 +114,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
         "residual": write_residual(folder / "residual.onnx"),
         "dense": write_dense(folder / "dense.onnx"),
         "told": write_sigma(folder / "told.onnx"),
+        "blind": write_sigma(folder / "blind.onnx", blind=True),
         "bare": write_blur(folder / "bare.onnx", card=False),
     }
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from quietpixel.card import Card
+from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError, ImageError, ModelError
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.denoiser import BYTES_PER_PIXEL, Denoiser, denoise
@@ -155,7 +155,7 @@ def test_sigma_is_refused_by_models_that_do_not_take_it(blur):
         blur(noisy(9, 9), sigma=0.1)
 
 
-@pytest.mark.parametrize("sigma", [-1, np.nan, "much", np.zeros((3, 3))])
+@pytest.mark.parametrize("sigma", [-1, np.nan, 1e300, "much", np.zeros((3, 3))])
 def test_sigma_is_checked(models, sigma):
     with pytest.raises(ArgumentError, match=r"`sigma` must be 'auto', a number of 0 or more"):
         exact(models["told"])(noisy(9, 9), sigma=sigma)
@@ -249,3 +249,9 @@ def test_streams_compute_at_once_and_give_the_same(models, blur):
         results = list(pool.map(several, images))
     for image, result in zip(images, results, strict=True):
         np.testing.assert_allclose(result, blur(image), atol=1e-6)
+
+
+def test_a_model_that_can_do_without_a_level_is_told_that_nobody_knows_it(models):
+    blind, image = exact(models["blind"]), noisy(30, 30)
+    np.testing.assert_allclose(blind(image) - image, UNKNOWN_SIGMA, atol=1e-6)
+    np.testing.assert_allclose(blind(image, sigma=0.1) - image, 0.1, atol=1e-6)

@@ -204,7 +204,11 @@ class Denoiser:
         grid = choose_grid(engine.card, stack.shape[:2], self._pixels // stack.shape[2])
         if strength == 0:
             return _copy_into(out, stack)
-        level = level_map(sigma, layout, stack) if engine.card.sigma_input else None
+        level = (
+            level_map(sigma, layout, stack, blind=engine.card.blind)
+            if engine.card.sigma_input
+            else None
+        )
         run = Run(engine, layout, level, strength, self._views)
         return run.over(stack, grid, on_progress, out=out)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.card import Card
+from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.estimate import estimate_sigma
 from quietpixel.inference.arrays import Layout
@@ -55,7 +55,8 @@ def check_sigma(sigma: Sigma, card: Card, shape: tuple[int, int]) -> None:
     if isinstance(sigma, str) and sigma == "auto":
         return
     try:
-        level = np.asarray(sigma, np.float32)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, which is refused below
+            level = np.asarray(sigma, np.float32)
     except (TypeError, ValueError):
         level = np.array(np.nan, np.float32)
     if level.shape not in ((), shape) or not (np.isfinite(level) & (level >= 0)).all():
@@ -67,9 +68,14 @@ def check_sigma(sigma: Sigma, card: Card, shape: tuple[int, int]) -> None:
         )
 
 
-def level_map(sigma: Sigma, layout: Layout, stack: Array) -> FloatArray:
-    """Return the noise level of each pixel, (H, W, N), for images (H, W, N, channels)."""
-    if isinstance(sigma, str):
+def level_map(sigma: Sigma, layout: Layout, stack: Array, *, blind: bool = False) -> FloatArray:
+    """Return the noise level of each pixel, (H, W, N), for images (H, W, N, channels).
+
+    Where `sigma` is ``"auto"``, a model that can do without (`blind`) is told that nobody knows it.
+    """
+    if isinstance(sigma, str) and blind:
+        level = np.array(UNKNOWN_SIGMA)
+    elif isinstance(sigma, str):
         level = np.array([estimate_level(layout, stack[:, :, i]) for i in range(stack.shape[2])])
     else:
         level = np.asarray(sigma)

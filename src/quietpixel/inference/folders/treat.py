@@ -99,7 +99,8 @@ def _page(
 
 def _takes_level(denoiser: Denoiser, page: Pixels, layout: Layout) -> bool:
     colours = 1 if is_neutral(page, layout) else layout.colours
-    return denoiser.card_for(colours).sigma_input
+    card = denoiser.card_for(colours)
+    return card.sigma_input and not card.blind
 
 
 def _declared(picture: Picture) -> Range | None:
