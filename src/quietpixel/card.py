@@ -8,6 +8,8 @@ from quietpixel.errors import ModelError
 
 METADATA_KEY = "quietpixel.card"
 """The key of the card in the ``metadata_props`` of an ONNX file."""
+UNKNOWN_SIGMA = -0.25
+"""What a model that takes the noise level is told where nobody knows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ class Card:
         The noise law it was trained for, as text (``"gaussian:0.5"``).
     sigma_input
         Whether it also takes the noise level of the image.
+    blind
+        Whether it was trained to do without: `UNKNOWN_SIGMA` as the noise level.
     operations
         Multiply-adds for each pixel.
     parameters
@@ -59,6 +63,7 @@ class Card:
     size: tuple[int, int] | None = None
     noise: str = ""
     sigma_input: bool = False
+    blind: bool = False
     operations: int | None = None
     parameters: int | None = None
     training: dict[str, Any] = field(default_factory=dict)
