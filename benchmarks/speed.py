@@ -16,6 +16,7 @@ Prints Markdown; --json also keeps the numbers.
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -41,16 +42,16 @@ from quietpixel.inference import engine
 spent = []
 def timed(call):
     def run(self, batch, sigma=None):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         try:
             return call(self, batch, sigma)
         finally:
-            spent.append(time.perf_counter() - start)
+            spent.append((time.perf_counter() - start, time.process_time() - cpu))
     return run
 for kind in engine.ENGINES.values():
     kind.__call__ = timed(kind.__call__)
 code = main()
-print(f"engine {sum(spent):.6f}", file=sys.stderr)
+print("engine", *(sum(each) for each in zip(*spent)), file=sys.stderr)
 sys.exit(code)
 """
 
@@ -132,6 +133,8 @@ class Bench:
         for part in ("start", "read", "compute", "write"):
             tell(f"share of {part}", f"{best[part] / best['wall']:.1%} ({best[part]:.2f} s)")
         tell("share of the engine", f"{best['engine'] / best['wall']:.1%} (must: 85 %)")
+        part = best["engine_cpu"] / best["cpu"]
+        tell("processor time", f"{best['cpu']:.2f} s, {part:.1%} of it in the engine")
         return {
             **best,
             "megapixels_per_second": speed,
@@ -182,12 +185,13 @@ class Bench:
         """Run the command once; return the seconds of each part."""
         told = self.folder / "told.json"
         line = [sys.executable, "-c", COMMAND, "denoise", str(source), *map(str, words)]
-        start = time.perf_counter()
+        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [*line, "--model", str(self.model), "--json", str(told)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        wall = time.perf_counter() - start
+        wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         if done.returncode:
             raise SystemExit(done.stderr)
         files = json.loads(told.read_text())["files"]
@@ -198,7 +202,7 @@ class Bench:
         engine = next(line for line in done.stderr.splitlines() if line.startswith("engine "))
         return {
             "wall": wall, "start": wall - sum(parts.values()), **parts,
-            "engine": float(engine.split()[1]),
+            "engine": float(engine.split()[1]), "engine_cpu": float(engine.split()[2]), "cpu": cpu,
             "megapixels": sum(file["megapixels"] for file in files),
         }  # fmt: skip
 

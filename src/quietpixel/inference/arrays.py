@@ -41,6 +41,12 @@ class Layout:
     range: Range
     ceiling: float = np.inf
 
+    @property
+    def bounded(self) -> bool:
+        """Whether all values that can occur lie in [0, 1] for the model."""
+        low, high = self.range
+        return self.dtype.kind == "u" and low <= 0 and high >= self.ceiling
+
     def to_model(self, part: Array) -> FloatArray:
         """Return the colours of `part` (..., channels) as float32 in [0, 1]; a fresh array."""
         low, high = self.range
@@ -48,16 +54,20 @@ class Layout:
             return part[..., : self.colours].astype(np.float32)
         wide = np.float64 if self.dtype == np.float64 else np.float32
         image: FloatArray = part[..., : self.colours].astype(wide)
-        image -= low
+        if low != 0:
+            image -= low
         image *= 1 / (high - low)
         return image.astype(np.float32, copy=False)
 
     def from_model(self, image: FloatArray) -> Array:
         """Return `image` (..., colours) in the array's own type and range."""
         low, high = self.range
-        values = image if (low, high) == (0, 1) else image * np.float32(high - low) + low
+        values = image if (low, high) == (0, 1) else image * np.float32(high - low)
+        if low != 0:
+            values = values + low
         if self.dtype.kind == "u":
-            values = np.rint(np.clip(values, 0, self.ceiling))
+            values = np.clip(values, 0, self.ceiling)
+            np.rint(values, out=values)
         elif self.dtype == np.float16:
             values = np.clip(values, -self.ceiling, self.ceiling)
         return values.astype(self.dtype)

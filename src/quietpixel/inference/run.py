@@ -91,9 +91,12 @@ class Run:
 
     def _denoise(self, tile: Tile, colours: Array) -> Array:
         noisy = self.layout.to_model(tile.read(colours))
-        shown = np.clip(noisy, LOWEST, HIGHEST)
         sigma = None if self.sigma is None else tile.read(self.sigma)
-        denoised = self._answer(shown, sigma) + (noisy - shown)
+        if self.layout.bounded:
+            denoised = self._answer(noisy, sigma)
+        else:
+            shown = np.clip(noisy, LOWEST, HIGHEST)
+            denoised = self._answer(shown, sigma) + (noisy - shown)
         return self.layout.from_model(give_back_texture(noisy, denoised, self.strength))
 
     def _answer(self, shown: FloatArray, sigma: FloatArray | None) -> FloatArray:
