@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.errors import ModelError, TrainingError
+from quietpixel.models import build
 from quietpixel.models.arithmetic import measure_model
+from quietpixel.models.fold import fold_to_gray
 from quietpixel.training.onnx_weights import Taken, read_weights
 
 Array = NDArray[np.float32]
@@ -50,11 +52,20 @@ class Start:
 def begin_with(model: keras.Model, start: Start) -> None:
     """Give `model`, built in float32, the weights of `start`; check that it then computes the same.
 
+    The weights of a colour model are folded where `model` is for gray images.
+
     Raises
     ------
     TrainingError
         If the layers of the two differ, or the outputs for a random image do.
     """
+    if start.card is not None and start.card.channels == 3 and model.inputs[0].shape[-1] == 1:
+        colour = build(
+            start.card.architecture, channels=3, **start.card.training.get("options", {})
+        )
+        begin_with(colour, start)
+        fold_to_gray(colour, model)
+        return
     if start.compute is None:
         expected = _from_keras(model, start)
     else:
