@@ -1,0 +1,374 @@
+"""Journeys through the page in the system's Chromium, as a person would make them."""
+
+import base64
+import io
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms
+from playwright.sync_api import expect, sync_playwright
+from web_making import coded, decoded, noisy
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        assert not os.environ.get("CI"), "Chromium is missing; .ci/run installs it."
+        pytest.skip("Chromium is not installed (on Debian: apt install chromium).")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, start):
+    """Open the page with options of the service and of the browser."""
+    contexts, troubles = [], []
+
+    def go(path: str = "/", service=None, ready: bool = True, **options):
+        port, _ = start(**(service or {}))
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", lambda line: troubles.append(line.text) if is_trouble(line) else None)
+        page.goto(f"http://localhost:{port}{path}")
+        if ready:
+            page.wait_for_selector("body[data-ready]")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert not troubles
+
+
+def is_trouble(line) -> bool:
+    """Answers with an error are part of some journeys, and told in the page."""
+    return line.type == "error" and not line.text.startswith("Failed to load resource")
+
+
+def as_file(name: str, content: bytes, kind: str = "image/png") -> dict:
+    return {"name": name, "mimeType": kind, "buffer": content}
+
+
+def canvas_pixels(page, selector: str) -> np.ndarray:
+    """Return what a canvas shows, (H, W, 4)."""
+    script = """canvas => { const {data, width, height} = canvas.getContext("2d")
+        .getImageData(0, 0, canvas.width, canvas.height);
+        let text = ""; for (const byte of data) text += String.fromCharCode(byte);
+        return [btoa(text), width, height]; }"""
+    text, width, height = page.eval_on_selector(selector, script)
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
+
+
+def roughness(part: np.ndarray) -> float:
+    """Return how much neighbours differ, over what the picture covers."""
+    values = part[..., 0].astype(float)
+    return float(np.abs(np.diff(values, axis=1))[part[:, 1:, 3] > 0].mean())
+
+
+def download(page, click: str) -> tuple[str, bytes]:
+    with page.expect_download() as caught:
+        page.click(click)
+    return caught.value.suggested_filename, Path(caught.value.path()).read_bytes()
+
+
+def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    pixels = noisy(300, 400)
+    script = """([name, text]) => { const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+        const transfer = new DataTransfer(); transfer.items.add(new File([bytes], name));
+        document.body.dispatchEvent(new DragEvent("drop",
+            {dataTransfer: transfer, bubbles: true, cancelable: true})); }"""
+    page.evaluate(script, ["a.png", base64.b64encode(coded(pixels)).decode()])
+    expect(page.locator(".row-item.done")).to_have_count(1)
+    expect(page.locator("#caption")).to_contain_text("8 bits PNG")
+    expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
+    page.focus("#split")
+    page.keyboard.press("Home")
+    page.wait_for_timeout(200)
+    after = roughness(canvas_pixels(page, "#canvas"))
+    page.keyboard.press("End")
+    page.wait_for_timeout(200)
+    before = roughness(canvas_pixels(page, "#canvas"))
+    assert after < 0.75 * before
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#split")).to_have_value("99.5")
+    expect(page.locator("#split")).to_have_attribute("aria-valuetext", "100 % before")
+
+
+def test_depth_and_profile_come_back_and_strength_acts(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    stream = io.BytesIO()
+    deep = noisy(200, 260).astype(np.uint16) * 257
+    tifffile.imwrite(stream, deep, photometric="rgb", iccprofile=profile)
+    page.set_input_files("#files", as_file("scan.tif", stream.getvalue(), "image/tiff"))
+    expect(page.locator(".row-item.done")).to_contain_text("16 bits TIFF, with profile")
+    expect(page.locator("#apply")).to_be_disabled()
+    page.focus("#strength")
+    page.keyboard.press("Home")
+    expect(page.locator("#strength-value")).to_have_text("0 %")
+    expect(page.locator("#caption")).to_contain_text("Preview of the part in view")
+    page.click("#apply")
+    expect(page.locator("#caption")).to_contain_text("16 bits TIFF")
+    name, content = download(page, ".row-item [aria-label='Download scan.tif']")
+    assert name == "scan-clean.tif"
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        assert np.array_equal(file.asarray(), deep)
+        assert file.pages[0].tags[34675].value == profile
+
+
+def test_a_preview_follows_the_noise_level(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    page.set_input_files("#files", as_file("a.png", coded(noisy(300, 400))))
+    expect(page.locator(".row-item.done")).to_have_count(1)
+    page.uncheck("#sigma-auto")
+    found = []
+    for level in ("0", "51"):
+        page.fill("#sigma", level)
+        expect(page.locator("#sigma-value")).to_have_text(f"{level}.0 of 255")
+        with page.expect_response("**/page/preview*") as answer:
+            pass
+        assert f"sigma={int(level) / 255:.6f}" in answer.value.url
+        page.fill("#split", "0")
+        page.wait_for_timeout(300)
+        found.append(roughness(canvas_pixels(page, "#canvas")))
+    assert found[1] < found[0] / 2
+
+
+def test_one_bad_file_among_good_ones_and_all_as_a_zip(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    files = [as_file("good.png", coded(noisy(seed=seed))) for seed in range(3)]
+    files.insert(1, as_file("bad.png", b"this is no picture"))
+    page.set_input_files("#files", files)
+    expect(page.locator(".row-item.done")).to_have_count(3)
+    bad = page.locator(".row-item.bad")
+    expect(bad).to_have_count(1)
+    expect(bad).to_contain_text("bad.png")
+    expect(bad).to_contain_text("The file is no picture that quietpixel knows")
+    bad.locator(".pick").click()
+    expect(page.locator("#trouble")).to_contain_text("The file is no picture")
+    name, content = download(page, "#zip")
+    assert name == "quietpixel.zip"
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        assert packed.testzip() is None
+        assert packed.namelist() == ["good-clean.png", "good-clean (2).png", "good-clean (3).png"]
+        assert decoded(packed.read("good-clean.png")).shape == (40, 60, 3)
+    page.click("[aria-label='Remove bad.png']")
+    expect(page.locator(".row-item")).to_have_count(3)
+    page.click("#clear")
+    expect(page.locator("#welcome")).to_be_visible()
+    expect(page.locator("#choose")).to_be_focused()
+
+
+def test_zoom_and_what_was_taken_away(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    page.set_input_files("#files", as_file("a.png", coded(noisy(400, 1300))))
+    expect(page.locator(".row-item.done")).to_have_count(1)
+    page.focus("#stage")
+    zoom = page.locator("#zoom")
+    for key, told in (("1", "100 %"), ("+", "200 %"), ("-", "100 %")):
+        page.keyboard.press(key)
+        expect(zoom).to_have_text(told)
+    page.keyboard.press("0")
+    expect(zoom).not_to_have_text("100 %")
+    page.click("[data-zoom=pixel]")
+    whole = canvas_pixels(page, "#canvas")
+    page.keyboard.press("ArrowRight")
+    page.check("[name=mode][value=taken]", force=True)
+    expect(page.locator("#caption")).to_contain_text("times as strong")
+    taken = canvas_pixels(page, "#canvas")
+    assert abs(float(taken[taken[..., 3] > 0][:, 0].mean()) - 128) < 3
+    assert not np.array_equal(taken, whole)
+
+
+def test_the_model_and_its_card(visit):
+    page = visit()
+    page.set_input_files("#files", as_file("a.png", coded(noisy())))
+    expect(page.locator(".row-item.done")).to_have_count(1)
+    page.click("#card-open")
+    expect(page.locator("#card")).to_contain_text("anything but tests")
+    expect(page.locator("#card")).to_contain_text("nothing: psnr 30.12")
+    page.keyboard.press("Escape")
+    page.select_option("#model", "mnist-unet")
+    expect(page.locator("#sigma-auto")).to_be_disabled()
+    expect(page.locator("#sigma-help")).to_contain_text("finds the noise by itself")
+    page.select_option("#format", "jpeg")
+    page.click("#apply")
+    expect(page.locator(".row-item.done")).to_contain_text("8 bits")
+    name, content = download(page, "[aria-label='Download a.png']")
+    assert name == "a-clean.jpg"
+    assert Image.open(io.BytesIO(content)).format == "JPEG"
+
+
+def test_digits(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    page.focus("#tab-pictures")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#digits")).to_be_visible()
+    expect(page.locator(".number output")).to_have_count(16)
+    page.click("text='7'")
+    page.wait_for_timeout(400)
+    codes = page.locator(".number output").all_inner_texts()
+    drawn = canvas_pixels(page, "#drawn")[..., 0]
+    noisy_one = canvas_pixels(page, "#noisy")[..., 0]
+    rows, _ = np.nonzero(noisy_one > 60)
+    assert 18 <= rows.max() - rows.min() + 1 <= 21
+    mass = noisy_one / noisy_one.sum()
+    assert abs((mass.sum(1) * np.arange(28)).sum() - 13.5) < 1
+    page.fill("#noise", "0.5")
+    expect(page.locator("#noise-value")).to_have_text("0.50")
+    page.wait_for_timeout(400)
+    assert page.locator(".number output").all_inner_texts() != codes
+    assert np.abs(canvas_pixels(page, "#noisy")[..., 0] - noisy_one.astype(float)).mean() > 20
+    page.fill("#noise", "0")
+    page.wait_for_timeout(400)
+    page.focus("#code-3")
+    for _ in range(30):
+        page.keyboard.press("ArrowUp")
+    expect(page.locator("#drawn-text")).to_have_text("With one number changed.")
+    assert np.abs(canvas_pixels(page, "#drawn")[..., 0] - drawn.astype(float)).max() > 20
+    page.click("#restore")
+    expect(page.locator("#restore")).to_be_disabled()
+
+
+def test_a_digit_is_drawn_with_the_mouse(visit):
+    page = visit("/#digits", viewport={"width": 1200, "height": 800})
+    expect(page.locator(".number output")).to_have_count(16)
+    page.click("#wipe")
+    page.wait_for_timeout(300)
+    assert canvas_pixels(page, "#noisy")[..., 0].max() == 0
+    box = page.locator("#pad").bounding_box()
+    page.mouse.move(box["x"] + 40, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 50, box["y"] + 150, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(400)
+    seen = canvas_pixels(page, "#noisy")[..., 0]
+    assert seen[:, 12:16].max() == 255
+    assert seen[:, :8].max() == 0
+    assert canvas_pixels(page, "#drawn")[6:22, 11:17, 0].mean() > 80
+
+
+def test_a_narrow_screen_and_a_finger(visit):
+    page = visit(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page.set_input_files("#files", as_file("a.png", coded(noisy(200, 300))))
+    expect(page.locator(".row-item.done")).to_have_count(1)
+    for tab in ("#tab-digits", "#tab-pictures"):
+        page.tap(tab)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+    box = page.locator("#stage").bounding_box()
+    touches = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y} for x, y in places]
+        touches.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch("touchStart", (x, y))
+    touch("touchMove", (x + 30, y))
+    touch("touchMove", (x + 60, y))
+    touch("touchEnd")
+    assert float(page.input_value("#split")) > 60
+    told = page.inner_text("#caption")
+    before = page.locator("#zoom").text_content()
+    touch("touchStart", (x - 20, y + 80), (x + 20, y + 80))
+    touch("touchMove", (x - 60, y + 80), (x + 60, y + 80))
+    touch("touchEnd")
+    page.wait_for_timeout(200)
+    assert page.locator("#zoom").text_content() != before
+    assert told
+
+
+def test_light_and_dark(visit):
+    page = visit(color_scheme="dark")
+    theme = page.locator("html")
+    expect(theme).to_have_attribute("data-theme", "dark")
+    page.click("#theme")
+    expect(theme).to_have_attribute("data-theme", "light")
+    page.reload()
+    expect(theme).to_have_attribute("data-theme", "light")
+
+
+def test_the_page_asks_for_the_token(visit):
+    page = visit(service={"token": "secret"}, ready=False)
+    for attempt in ("wrong", "secret"):
+        page.fill("#token-text", attempt)
+        page.keyboard.press("Enter")
+    page.wait_for_selector("body[data-ready]")
+    page.set_input_files("#files", as_file("a.png", coded(noisy())))
+    expect(page.locator(".row-item.done")).to_have_count(1)
+
+
+def test_the_description_for_programs(visit):
+    page = visit("/docs", ready=False)
+    expect(page.locator(".call")).to_have_count(6)
+    page.click("summary >> nth=0")
+    expect(page.locator("table").first).to_contain_text("strength")
+
+
+def find_axe() -> str:
+    """Return the source of axe-core, from where npm may have put it."""
+    folders = [Path(os.environ.get("QUIETPIXEL_AXE", "/nowhere"))]
+    folders.append(Path(__file__).parents[2] / "build/axe/node_modules/axe-core")
+    if shutil.which("npm"):
+        done = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True, check=False)
+        folders.append(Path(done.stdout.strip()) / "axe-core")
+    for folder in folders:
+        if (folder / "axe.min.js").exists():
+            return (folder / "axe.min.js").read_text(encoding="utf-8")
+    pytest.skip("axe-core is not there: npm install --prefix build/axe axe-core")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit, scheme):
+    source = find_axe()
+    page = visit(color_scheme=scheme, viewport={"width": 1200, "height": 800}, bypass_csp=True)
+    check_axe(page, source)
+    files = [as_file("a.png", coded(noisy(200, 300))), as_file("bad.png", b"nothing")]
+    page.set_input_files("#files", files)
+    expect(page.locator(".row-item.done")).to_have_count(1)
+    expect(page.locator(".row-item.bad")).to_have_count(1)
+    check_axe(page, source)
+    page.click("#card-open")
+    check_axe(page, source)
+    page.keyboard.press("Escape")
+    page.click("#tab-digits")
+    expect(page.locator(".number output")).to_have_count(16)
+    check_axe(page, source)
+    page.goto(page.url.partition("#")[0] + "docs")
+    expect(page.locator(".call")).to_have_count(6)
+    check_axe(page, source)
+
+
+def check_axe(page, source: str) -> None:
+    page.evaluate(source)
+    found = page.evaluate("axe.run()")["violations"]
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert not serious, json.dumps([(each["id"], each["nodes"][0]["target"]) for each in serious])
