@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -16,6 +16,7 @@ def back_and_forth(array, range=None):
 
 
 @given(TYPES.flatmap(lambda dtype: arrays(dtype, (4, 5), elements=values(dtype))))
+@settings(deadline=None)
 def test_there_and_back_is_the_same(array):
     result = back_and_forth(array)
     assert result.dtype == array.dtype

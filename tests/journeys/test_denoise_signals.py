@@ -12,7 +12,8 @@ from PIL import Image
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="other signals")
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
-SOON = 1.0
+SOON = 1.5
+"""A second, and half a one for a machine that is busy with other work."""
 
 
 @pytest.fixture(scope="module")
