@@ -50,8 +50,8 @@ class DenoiseRun:
         from quietpixel.files import abandon
         from quietpixel.inference.folders import Outcome
 
+        self._view.close()  # first, so that files which fail because of this are no failures
         abandon()
-        self._view.close()
         for job in self._jobs[len(self._view.outcomes) :]:
             if self._ledger is None or not self._ledger.is_done(job):
                 break

@@ -29,6 +29,7 @@ class FolderView:
     def __init__(self) -> None:
         self._total, self._known, self._alone = 0, 0, False
         self._share = 0.0
+        self._closed = False
         self._start = self._said = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
@@ -79,7 +80,8 @@ class FolderView:
         self.close()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Take the bar away; what comes later is not looked at."""
+        self._closed = True
         if self._bar is not None:
             self._bar.stop()
 
@@ -91,6 +93,8 @@ class FolderView:
 
     def show(self, outcome: "Outcome") -> None:
         """Say what became of a file."""
+        if self._closed:
+            return
         self.outcomes.append(outcome)
         self._share = 0.0
         job = outcome.job
