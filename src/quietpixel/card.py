@@ -45,6 +45,9 @@ class Card:
         The recipe and facts of the run.
     scores
         Measured quality, by test set.
+    uncertainty
+        What `quietpixel.imaging.uncertainty.Calibration` tells error bars by, and how many pixels
+        it held; empty for a model that was not calibrated.
     data, licence, not_for
         What it was trained on, under which terms, and what it must not be used for.
 
@@ -68,6 +71,7 @@ class Card:
     parameters: int | None = None
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
+    uncertainty: dict[str, Any] = field(default_factory=dict)
     data: str = ""
     licence: str = ""
     not_for: str = ""

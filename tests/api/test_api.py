@@ -88,7 +88,6 @@ def test_a_folder_of_pictures_trains_and_shows_itself(tmp_path: Path) -> None:
     small = {"filters": (4, 6), "blocks": (0, 1), "output": "residual"}
     run = quietpixel.train(
         str(tmp_path / "photos"),
-        recipe="photo",
         epochs=1,
         run=tmp_path / "run",
         options=small,

@@ -59,7 +59,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 def test_train_passes_every_word_on(quietpixel, calls) -> None:
     words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
     more = "--from photo --minutes 20 --channels 1 --tensorboard"
-    last = "--seed 4 --run r --resume --data-dir d"
+    folder = "--target none --pairs *_a=*_b --structure h:5 --name lab --cache c"
+    last = f"{folder} --seed 4 --run r --resume --data-dir d"
     outcome = quietpixel("train", *words.split(), *more.split(), *last.split())
     assert outcome.code == 0
     assert outcome.out.split() == ["Model", "runs/x/model.onnx", "Report", "runs/x/report.html"]
@@ -74,6 +75,11 @@ def test_train_passes_every_word_on(quietpixel, calls) -> None:
         "minutes": 20.0,
         "channels": 1,
         "tensorboard": True,
+        "target": "none",
+        "pairs": "*_a=*_b",
+        "structure": "h:5",
+        "name": "lab",
+        "cache": Path("c"),
         "seed": 4,
         "run": Path("r"),
         "resume": True,
@@ -85,6 +91,8 @@ def test_train_takes_the_digits_where_nothing_is_said(quietpixel, calls) -> None
     assert quietpixel("train").code == 0
     assert calls.seen["data"] == "digits"
     assert calls.seen["noise"] is None
+    assert quietpixel("train", "--noise", "auto").code == 0
+    assert calls.seen["noise"] == "auto"
 
 
 def test_evaluate_shows_a_table(quietpixel, calls) -> None:

@@ -1,15 +1,21 @@
 """Patches come from (seed, epoch, index) and nothing else."""
 
 import numpy as np
+import pytest
 
-from quietpixel.data.patches import PatchBatches, turn
+from quietpixel.card import UNKNOWN_SIGMA
+from quietpixel.data.patches import Draw, PatchBatches, turn
+from quietpixel.data.source import ArraySource
+from quietpixel.data.tasks import AddNoise
+from quietpixel.errors import DataError
 from quietpixel.imaging.noise import parse_noise
+
+SMALL, LARGE = np.full((16, 20, 1), 10, np.uint8), np.full((40, 64, 1), 200, np.uint8)
 
 
 def batches(seed: int = 0, noise: str = "gaussian:0..0.2,clip=no", **options: int) -> PatchBatches:
-    small, large = np.full((16, 20, 1), 10, np.uint8), np.full((40, 64, 1), 200, np.uint8)
-    settings = {"patch": 16, "batch": 4, "steps": 3, **options}
-    return PatchBatches([small, large], parse_noise(noise), seed=seed, **settings)
+    draw = Draw(**{"patch": 16, "batch": 4, "steps": 3, "seed": seed, **options})
+    return PatchBatches(ArraySource([(SMALL,), (LARGE,)]), AddNoise(parse_noise(noise)), draw)
 
 
 def test_any_batch_can_be_made_again_alone() -> None:
@@ -55,3 +61,66 @@ def test_large_images_are_drawn_from_in_proportion_to_their_area() -> None:
 def test_the_eight_ways_are_all_different() -> None:
     patch = np.arange(9).reshape(3, 3, 1)
     assert len({turn(patch, way).tobytes() for way in range(8)}) == 8
+
+
+class Rows:
+    """Gives patches back as they are."""
+
+    def __call__(self, patches: tuple[np.ndarray, ...], rng: np.random.Generator) -> tuple:
+        return patches[0], patches[-1]
+
+
+def test_both_images_of_a_scene_are_cut_and_turned_alike() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    source = ArraySource([(image, 255 - image)])
+    noisy, other = PatchBatches(source, Rows(), Draw(patch=8, batch=16, steps=1, seed=0)).make(0, 0)
+    np.testing.assert_allclose(noisy + other, 1, atol=1e-6)
+
+
+def test_upright_patches_keep_their_rows() -> None:
+    rows = np.repeat(np.arange(32, dtype=np.uint8)[:, None, None], 32, axis=1)
+    draw = Draw(patch=8, batch=64, steps=1, seed=0, upright=True)
+    patches, _ = PatchBatches(ArraySource([(rows,)]), Rows(), draw).make(0, 0)
+    assert not np.ptp(patches, axis=2).any()
+    assert len({patch[0, 0, 0] > patch[-1, 0, 0] for patch in patches}) == 2
+
+
+class Broken(ArraySource):
+    """Cannot open its first scene, or any."""
+
+    opened: list[int]
+
+    def open(self, index: int) -> tuple | None:
+        self.opened = [*getattr(self, "opened", []), index]
+        return super().open(index) if index and len(self.scenes) > 1 else None
+
+
+def test_a_scene_that_cannot_be_used_gives_its_place_to_the_next_drawn() -> None:
+    draw = Draw(patch=16, batch=200, steps=1, seed=0)
+    source = Broken([(SMALL,), (LARGE,)])
+    patches, _ = PatchBatches(source, Rows(), draw).make(0, 0)
+    assert 0 in source.opened
+    assert (patches == np.float32(200 / 255)).all()
+    with pytest.raises(DataError, match="200 pictures in a row could not be used"):
+        PatchBatches(Broken([(SMALL,)]), Rows(), draw).make(0, 0)
+
+
+def test_an_epoch_opens_only_so_many_scenes_chosen_anew() -> None:
+    source = Broken([(LARGE,)] * 50)
+    drawn = PatchBatches(source, Rows(), Draw(patch=8, batch=30, steps=2, seed=0, scenes=5))
+    seen = []
+    for epoch in (0, 1):
+        source.opened = []
+        for index in (0, 1):
+            drawn.make(epoch, index)
+        seen.append(set(source.opened) - {0})
+    assert max(len(scenes) for scenes in seen) <= 5
+    assert seen[0] != seen[1]
+
+
+def test_a_model_that_takes_the_noise_level_is_told_it_sometimes() -> None:
+    (noisy, levels), _ = batches(noise="gaussian:0.1,clip=no", told=0.5, batch=60).make(0, 0)
+    assert levels.shape == (*noisy.shape[:3], 1)
+    told = levels[:, 0, 0, 0]
+    assert {bool(level == np.float32(UNKNOWN_SIGMA)) for level in told} == {True, False}
+    np.testing.assert_allclose(told[told > 0], 0.1, rtol=0.2)

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 import quietpixel
-from quietpixel.api.starting import all_options, default_start, open_start
+from quietpixel.api.starting import open_start
 from quietpixel.card import Card
-from quietpixel.errors import ModelError, QuietpixelError, TrainingError, UnknownNameError
+from quietpixel.errors import ModelError, TrainingError, UnknownNameError
 from quietpixel.models import build
 from quietpixel.models.export import export_onnx
 from quietpixel.training.onnx_weights import read_weights
-from quietpixel.training.recipe import named_recipe
 from quietpixel.training.start import begin_with
 
 TINY = {"filters": [4, 6], "blocks": [1, 1], "output": "residual"}
@@ -140,24 +139,3 @@ def test_a_keras_file_in_its_run_folder_brings_its_options(tmp_path: Path) -> No
     card = quietpixel.read_card(second / "model.onnx")
     assert card.training["options"]["filters"] == [4, 8]
     assert "trained on data that its file does not name" in card.data
-
-
-def test_the_default_start_must_have_the_layers_of_the_recipe(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = save(make("unet", 1, channels=1, **TINY), tmp_path / "photo-gray.onnx", "unet", TINY)
-    recipe = named_recipe("photo", options=TINY, channels=1)
-    module = "quietpixel.api.starting.known_models"
-    monkeypatch.setattr(module, dict)
-    assert default_start(recipe) is None
-    monkeypatch.setattr(module, lambda: {"photo-gray": path})
-    monkeypatch.setattr("quietpixel.inference.store.known_models", lambda: {"photo-gray": path})
-    assert default_start(recipe).name == "photo-gray"
-    assert default_start(named_recipe("photo", options=TINY, channels=3)) is None
-    assert default_start(named_recipe("photo", channels=1)) is None
-
-
-def test_options_left_out_count_as_the_defaults() -> None:
-    assert all_options("unet", {}) == all_options("unet", {"output": "sigmoid"})
-    with pytest.raises(QuietpixelError):
-        named_recipe("none")

@@ -27,7 +27,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
     data: str = "digits",
     *,
     model: str | None = None,
-    recipe: str = "tuned",
+    recipe: str | None = None,
     noise: str | None = None,
     epochs: int | None = None,
     code: int | None = None,
@@ -36,6 +36,8 @@ def train(  # noqa: PLR0913  (the words of the command line)
     run: str | Path | None = None,
     resume: bool = False,
     data_dir: str | Path | None = None,
+    cache: str | Path | None = None,
+    name: str | None = None,
     tensorboard: bool = False,
     on_progress: OnProgress = _ignore,
     **overrides: Any,
@@ -45,14 +47,18 @@ def train(  # noqa: PLR0913  (the words of the command line)
     Parameters
     ----------
     data
-        ``"digits"`` (built in), ``"mnist"``, ``"fashion-mnist"``, or a folder of clean pictures.
+        ``"digits"`` (built in), ``"mnist"``, ``"fashion-mnist"``, or a folder: of clean pictures;
+        of pairs in ``noisy`` and ``clean`` under the same names, or named as `pairs` says; of
+        noisy pictures with ``target="none"``.
     model
         ``"bottleneck"`` (a dense code) or ``"unet"`` (skip connections, any size); None takes the
         recipe's.
     recipe
-        ``"tuned"``, ``"classic"``, or ``"photo"`` for folders.
+        ``"tuned"`` or ``"classic"``; for folders ``"photo"``, ``"pairs"`` or ``"noisy"``; None
+        takes the one that suits the data.
     noise
-        Noise law as text; None takes the recipe's.
+        Noise law as text; None takes the recipe's. Of noisy pictures alone, the law of the noise
+        that is in them, if it is known; `"auto"` measures it.
     epochs
         Passes over the data; None takes the recipe's.
     code
@@ -70,12 +76,17 @@ def train(  # noqa: PLR0913  (the words of the command line)
         Go on with the run in `run`, as its recipe says; the other arguments do not count.
     data_dir
         Where the data's files are looked for first.
+    cache
+        A folder where decoded pixels are kept, for folders that take long to decode.
+    name
+        Puts the model among the user's own under this name; see ``quietpixel models``.
     tensorboard
         Whether logs for TensorBoard are written to ``logs`` in the run folder.
     on_progress
         Called with a `Progress` after each step.
     overrides
-        Other fields of `quietpixel.Recipe`, such as ``minutes`` and ``channels``.
+        Other fields of `quietpixel.Recipe`, such as ``minutes``, ``channels``, ``target``,
+        ``pairs`` and ``structure``.
 
     Returns
     -------
@@ -92,6 +103,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
     """
     try:
         from quietpixel.api.choosing import choose_recipe, reopen_start
+        from quietpixel.api.naming import check_name, keep_model
         from quietpixel.api.showing import show_run
         from quietpixel.training.run_folder import RunFolder
         from quietpixel.training.trainer import run_recipe
@@ -103,6 +115,8 @@ def train(  # noqa: PLR0913  (the words of the command line)
 
     if resume and run is None:
         raise ArgumentError("`resume` needs `run`, the folder of the run to go on with.")
+    if name is not None:
+        check_name(name)
     folder = RunFolder(Path(run) if run else _new_run(data))
     if resume:
         folder.refuse_finished()
@@ -119,6 +133,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
             chosen,
             folder,
             start=begun,
+            cache=_path(cache),
             data_dir=_path(data_dir),
             on_progress=on_progress,
             tensorboard=tensorboard,
@@ -130,6 +145,8 @@ def train(  # noqa: PLR0913  (the words of the command line)
             show_run(folder, chosen, data_dir=_path(data_dir))
         raise
     show_run(folder, chosen, data_dir=_path(data_dir))
+    if name is not None:
+        keep_model(folder.onnx_model, name)
     return folder.path
 
 

@@ -6,16 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from quietpixel.api.starting import adopt, default_start, open_start
+from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.training.folder import find_channels, find_kind, measure_folder
 from quietpixel.training.material import is_folder
-from quietpixel.training.recipe import Recipe, named_recipe
+from quietpixel.training.recipe import CHOICES, Recipe, named_recipe
 from quietpixel.training.start import NOTHING, Start
 
 CODE = 16
 """Numbers in the code of a bottleneck where nothing is said."""
+OF_KIND = {"clean": "photo", "pairs": "pairs", "noisy": "noisy"}
+"""The recipe for a folder, by how it holds its scenes."""
+
+STRIPES = {True: "h:12", False: "v:12"}
+"""What is hidden where rows (or else columns) are lighter or darker as a whole."""
+GRAIN = "s:2"
+"""What is hidden where neighbours share their noise."""
+
+Words = dict[str, Any]
 
 
 def choose_recipe(
-    name: str,
+    name: str | None,
     *,
     data: str,
     model: str | None,
@@ -28,7 +39,7 @@ def choose_recipe(
     Parameters
     ----------
     name
-        Of the recipe.
+        Of the recipe; ``None`` takes the one that suits the data.
     data, model, code, start
         As for `quietpixel.train`.
     changes
@@ -39,15 +50,19 @@ def choose_recipe(
     QuietpixelError
         If a word is not known or breaks its rule.
     """
+    words = {key: value for key, value in {"model": model, **changes}.items() if value is not None}
     begun = None if start is None else open_start(start)
-    wanted = {key: value for key, value in {"model": model, **changes}.items() if value is not None}
-    if begun is not None:
-        wanted = {**adopt(begun), **wanted}
-    recipe = named_recipe(name, data=data, **wanted)
+    if is_folder(data):
+        name, words = _suit_folder(name, data, words)
+        if start is None:
+            begun = _begin_by_default(words)
+    else:
+        _refuse_folder_words(data, words)
+    recipe = named_recipe(
+        name or "tuned", data=data, **{**(adopt(begun) if begun else {}), **words}
+    )
     if recipe.model == "bottleneck":
         recipe = replace(recipe, options=_with_code(recipe.options, code))
-    if start is None and is_folder(data):
-        begun = default_start(recipe)
     return replace(recipe, start=NOTHING if begun is None else begun.name), begun
 
 
@@ -56,5 +71,74 @@ def reopen_start(recipe: Recipe) -> Start | None:
     return open_start(recipe.start)
 
 
-def _with_code(options: Mapping[str, Any], code: int | None) -> dict[str, Any]:
+def _suit_folder(name: str | None, data: str, words: Words) -> tuple[str, Words]:
+    """Return the recipe for a folder, and what follows from how it holds its scenes."""
+    target, pairs = words.get("target", "clean"), words.get("pairs", "")
+    if target not in CHOICES["target"]:
+        raise unknown_name("target", target, CHOICES["target"])
+    kind = find_kind(data, target=target, pairs=pairs)
+    if "channels" not in words:
+        words = {**words, "channels": find_channels(data, target=target, pairs=pairs)}
+    if kind == "pairs":
+        _refuse_noise(data, words)
+        words |= {"method": "pairs", "noise": ""}
+    if words.get("noise") == "auto":
+        words = _measure(data, kind, words)
+    if kind == "noisy":
+        words = {"method": _way_to_learn(words), "noise": "", **words}
+    if kind != "noisy" and words.get("structure"):
+        raise ArgumentError(
+            "`structure` is for noisy images alone because it says what is hidden from the model; "
+            "add --target none, or leave it out."
+        )
+    if kind != "clean":
+        words = {"loss": "mean_squared_error", **words}
+    return name or OF_KIND[kind], words
+
+
+def _way_to_learn(words: Words) -> str:
+    if words.get("structure"):
+        return "hidden"
+    return "recorrupted" if words.get("noise") else "neighbours"
+
+
+def _measure(data: str, kind: str, words: Words) -> Words:
+    """Return the words with the measured noise: its law if it is white, its structure if not."""
+    if kind != "noisy":
+        raise ArgumentError(
+            f"`noise` auto measures noisy pictures, and '{data}' is taken as clean ones; measure "
+            "noisy ones by 'quietpixel noise', and give the law that it says."
+        )
+    pairs = words.get("pairs", "")
+    measured = measure_folder(data, pairs=pairs, channels=words["channels"])
+    if measured.kind == "white":
+        return {**words, "noise": str(measured.law)}
+    rows = measured.stripes[0] >= measured.stripes[1]
+    structure = STRIPES[rows] if measured.kind == "stripes" else GRAIN
+    return {"structure": structure, **words, "noise": ""}
+
+
+def _refuse_noise(data: str, words: Words) -> None:
+    if words.get("noise"):
+        raise ArgumentError(
+            f"`noise` is for clean images because it is added to them, and '{data}' holds pairs; "
+            "leave it out, or name the folder of its clean images."
+        )
+
+
+def _refuse_folder_words(data: str, words: Words) -> None:
+    for word in ("target", "pairs", "structure", "channels"):
+        if words.get(word):
+            raise ArgumentError(
+                f"`{word}` is for a folder of pictures, and '{data}' is none; leave it out, or "
+                "give the path of a folder."
+            )
+
+
+def _begin_by_default(words: Words) -> Start | None:
+    """Return the bundled photo model, unless another model or other options are asked for."""
+    return None if {"model", "options"} & words.keys() else default_start(words["channels"])
+
+
+def _with_code(options: Mapping[str, Any], code: int | None) -> Words:
     return {"code": CODE, **options} if code is None else {**options, "code": code}

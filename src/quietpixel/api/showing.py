@@ -30,15 +30,14 @@ SHOWN = 1000
 
 def show_run(folder: "RunFolder", recipe: "Recipe", *, data_dir: Path | None = None) -> None:
     """Write ``samples.png`` and ``report.html`` of a finished run, from validation images."""
+    from quietpixel.training.material import is_folder
+
+    if is_folder(recipe.data):
+        _show_folder_run(folder, recipe)
+        return
     noisy, clean, labels = _load_validation(recipe, data_dir)
     denoiser = Denoiser(folder.onnx_model, precision="f32")
-    about = {
-        "model": denoiser.card.name,
-        "data": recipe.data,
-        "split": "validation",
-        "noise": recipe.noise,
-        "seed": recipe.seed,
-    }
+    about = _about(denoiser, recipe, "validation")
     evaluation = judge(denoiser.batch, clean, noisy, about=about)
     history = folder.read_history()
     shown = show_images(clean, noisy, denoiser.batch(noisy), labels=labels)
@@ -89,13 +88,48 @@ def show_images(clean: Images, noisy: Images, denoised: Images, *, labels: Label
     return shown
 
 
-def _load_validation(recipe: "Recipe", data_dir: Path | None) -> tuple[Images, Images, Labels]:
-    from quietpixel.training.material import is_folder
-    from quietpixel.training.trainer import load_material
+def _show_folder_run(folder: "RunFolder", recipe: "Recipe") -> None:
+    """Show whole validation images of a folder; scores of patches where there are clean ones."""
+    from quietpixel.api import showing_folder as whole
+    from quietpixel.training.folder import open_folder
+    from quietpixel.training.material import from_folder
 
-    if is_folder(recipe.data):
-        noisy, clean = load_material(recipe, data_dir, lambda progress: None).validation
-        return noisy, clean, None
+    pictured = open_folder(recipe, cache=None, tell=lambda text: None)
+    denoiser = Denoiser(folder.onnx_model, precision="f32")
+    scenes = whole.denoise_scenes(recipe, pictured, denoiser)
+    validation = denoiser.card.scores["validation"]
+    quality = whole.estimate_quality(recipe, scenes, denoiser, validation)
+    shown = whole.show_scenes(scenes)
+    if shown:
+        folder.write("samples.png", shown[0][2])
+    evaluation = None
+    if scenes and scenes[0].clean is not None:
+        inputs, clean = from_folder(recipe, pictured).validation
+        noisy = inputs[0] if isinstance(inputs, tuple) else inputs
+        about = _about(denoiser, recipe, "patches of validation images")
+        evaluation = judge(denoiser.batch, clean, noisy, about=about)
+    history = folder.read_history()
+    write_report(
+        folder.path / "report.html",
+        title=f"{recipe.model} on {Path(recipe.data).name}",
+        facts={**_describe_run(recipe, denoiser, len(history)), **quality},
+        evaluation=evaluation,
+        history=history,
+        pictures=shown,
+    )
+
+
+def _about(denoiser: Denoiser, recipe: "Recipe", split: str) -> Mapping[str, Any]:
+    return {
+        "model": denoiser.card.name,
+        "data": recipe.data,
+        "split": split,
+        "noise": recipe.noise or "their own",
+        "seed": recipe.seed,
+    }
+
+
+def _load_validation(recipe: "Recipe", data_dir: Path | None) -> tuple[Images, Images, Labels]:
     split = load_split(recipe.data, "validation", data_dir=data_dir)
     clean = split.as_float()[:SHOWN]
     noisy = add_noise(clean, parse_noise(recipe.noise), seed=recipe.seed)
@@ -146,7 +180,7 @@ def _describe_model(denoiser: Denoiser) -> dict[str, Any]:
     return {
         "Architecture": card.architecture,
         "Trained on": card.data,
-        "Trained for": card.noise,
+        "Trained for": card.noise or "the noise of its images",
         "Weights": f"{card.parameters:,}" if card.parameters else "not said",
         "Multiply-adds per pixel": f"{card.operations:,}" if card.operations else "not said",
         "Trained in": card.training.get("precision", "not said"),

@@ -1,11 +1,8 @@
 """Finds the model whose weights a run begins with, and brings the recipe in line with it."""
 
-import inspect
-import json
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +10,11 @@ from numpy.typing import NDArray
 from quietpixel.errors import ModelError
 from quietpixel.inference.engine import Engine, open_engine
 from quietpixel.inference.store import find_model, known_models
-from quietpixel.models.registry import MODELS
-from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.start import NOTHING, Start
 
-if TYPE_CHECKING:
-    from quietpixel.card import Card
-
 DEFAULTS = {1: "photo-gray", 3: "photo"}
-"""The bundled model that a folder's run begins with, by channels, where its layers fit."""
+"""The model that a folder's run begins with, by channels."""
 
 
 def open_start(name: str | Path) -> Start | None:
@@ -47,14 +39,12 @@ def open_start(name: str | Path) -> Start | None:
     return Start(str(name), path, engine.card, partial(_compute, engine))
 
 
-def default_start(recipe: Recipe) -> Start | None:
-    """Return the bundled photo model if it has the layers and channels of `recipe`."""
-    name = DEFAULTS[recipe.channels]
+def default_start(channels: int) -> Start | None:
+    """Return the model ``photo`` (3 channels) or ``photo-gray`` (1), if there is one."""
+    name = DEFAULTS[channels]
     start = open_start(name) if name in known_models() else None
-    if start is None or start.card is None or start.card.channels != recipe.channels:
-        return None
-    wanted = recipe.model, all_options(recipe.model, recipe.options)
-    return start if wanted == (start.card.architecture, card_options(start.card)) else None
+    fits = start is not None and start.card is not None and start.card.channels == channels
+    return start if fits else None
 
 
 def adopt(start: Start) -> dict[str, Any]:
@@ -71,26 +61,6 @@ def adopt(start: Start) -> dict[str, Any]:
         return {}
     recipe = folder.read_recipe()
     return {"model": recipe.model, "options": dict(recipe.options), "channels": recipe.channels}
-
-
-def card_options(card: "Card") -> dict[str, Any]:
-    """Return all options of the model that `card` speaks of, those left out too."""
-    return all_options(card.architecture, card.training.get("options", {}))
-
-
-def all_options(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `options` with the defaults of the builder of `model`, as JSON would give them.
-
-    Examples
-    --------
-    >>> all_options("unet", {"filters": (4, 8)})["filters"]
-    [4, 8]
-    """
-    parameters = inspect.signature(MODELS[model]).parameters.values() if model in MODELS else ()
-    known = {one.name: one.default for one in parameters if one.name != "channels"}
-    complete: dict[str, Any] = json.loads(json.dumps({**known, **options}))
-    complete.pop("channels", None)
-    return complete
 
 
 def _compute(engine: Engine, inputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""`quietpixel models`: the bundled models and what their cards say."""
+"""`quietpixel models`: the bundled models, the user's own, and what their cards say."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @click.command()
 def command() -> None:
-    """List the bundled models and their cards."""
+    """List the bundled models and your own, and their cards."""
     from quietpixel.inference.engine import read_card
-    from quietpixel.inference.store import bundled_models
+    from quietpixel.inference.store import known_models
 
-    models = bundled_models()
+    models = known_models()
     if not models:
         click.echo("This installation carries no models; make one with 'quietpixel train'.")
     for name, path in models.items():

@@ -5,10 +5,10 @@ from typing import Any
 import click
 
 
-def read_noise(ctx: click.Context, parameter: click.Parameter, value: Any) -> str | None:
-    """Check a noise law at once, before anything heavy is loaded; return it as it is written."""
-    if value is None:
-        return None
+def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Check a noise law at once, before anything heavy is loaded; ``"auto"`` is none to check."""
+    if value is None or value == "auto":
+        return value
     from quietpixel.imaging.noise import parse_noise
 
     return str(parse_noise(value))

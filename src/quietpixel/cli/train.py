@@ -15,8 +15,27 @@ from quietpixel.cli.options import read_noise
 @click.command()
 @click.argument("data", default="digits")
 @click.option("--model", help="bottleneck or unet; left out: as the recipe says.")
-@click.option("--recipe", default="tuned", show_default=True, help="classic, tuned or photo.")
-@click.option("--noise", metavar="LAW", callback=read_noise, help="Such as gaussian:0.5.")
+@click.option(
+    "--recipe", help="classic, tuned; for folders photo, pairs, noisy. Left out: what suits DATA."
+)
+@click.option(
+    "--noise", metavar="LAW", callback=read_noise, help="Such as gaussian:0.5, or auto (measured)."
+)
+@click.option(
+    "--pairs",
+    metavar="'A=B'",
+    help="Names of noisy and clean pictures that belong together: '*_real.*=*_mean.*'.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(["clean", "noisy", "none"]),
+    help="What a folder has to learn from: clean pictures, a second noisy shot, or nothing.",
+)
+@click.option(
+    "--structure",
+    metavar="h:N|v:N",
+    help="With --target none: noise that N pixels to both sides in a row or column share.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.")
 @click.option(
     "--minutes",
@@ -45,13 +64,17 @@ from quietpixel.cli.options import read_noise
 )
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --run.")
+@click.option("--name", metavar="WORD", help="Put the model among your own under this name.")
+@click.option(
+    "--cache", type=click.Path(path_type=Path), help="Keep decoded pixels of a folder here."
+)
 @click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard into the run.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
 def command(data: str, **options: Any) -> None:
     """Train a model.
 
-    DATA is digits (built in, needs no network), mnist, fashion-mnist, or with --recipe photo a
-    folder of clean pictures.
+    DATA is digits (built in, needs no network), mnist, fashion-mnist, or a folder: of clean
+    pictures; of pairs, in noisy/ and clean/ or by --pairs; of noisy ones with --target none.
     """
     from quietpixel import api
     from quietpixel.cli.progress import show_progress

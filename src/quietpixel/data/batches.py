@@ -18,12 +18,10 @@ def to_float(images: np.ndarray[Any, Any]) -> Array:
 
 
 class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of (noisy, clean) that know which epoch it is; any of them can be made again.
+    """Batches of (input, target) that know which epoch it is; any of them can be made again.
 
     Parameters
     ----------
-    law
-        The noise.
     batch
         Images in a batch.
     seed
@@ -32,9 +30,9 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]
         The epoch that the first pass is.
     """
 
-    def __init__(self, law: NoiseLaw, *, batch: int, seed: int, first_epoch: int = 0) -> None:
+    def __init__(self, *, batch: int, seed: int, first_epoch: int = 0) -> None:
         super().__init__()
-        self.law, self.batch, self.seed = law, batch, seed
+        self.batch, self.seed = batch, seed
         self.epoch, self.begun = first_epoch, False
 
     def on_epoch_begin(self) -> None:
@@ -46,7 +44,7 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]
         return self.make(self.epoch, index)
 
     def make(self, epoch: int, index: int) -> tuple[Array, Array]:
-        """Return batch number `index` of `epoch` as (noisy, clean)."""
+        """Return batch number `index` of `epoch` as (input, target)."""
         raise NotImplementedError
 
 
@@ -79,8 +77,8 @@ class NoisyBatches(EpochBatches):
         fresh: bool = True,
         first_epoch: int = 0,
     ) -> None:
-        super().__init__(law, batch=batch, seed=seed, first_epoch=first_epoch)
-        self.images, self.fresh = images, fresh
+        super().__init__(batch=batch, seed=seed, first_epoch=first_epoch)
+        self.images, self.law, self.fresh = images, law, fresh
         self._kept: tuple[int, np.ndarray[Any, Any]] = -1, np.empty(0, int)
 
     def __len__(self) -> int:

@@ -1,70 +1,129 @@
-"""Batches of patches from photographs of different sizes."""
+"""Batches of patches from images of different sizes, opened when they are needed."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.data.batches import EpochBatches, to_float
-from quietpixel.imaging.noise import Array, NoiseLaw, image_rng
+from quietpixel.card import UNKNOWN_SIGMA
+from quietpixel.data.batches import EpochBatches
+from quietpixel.data.source import Source
+from quietpixel.data.tasks import Task
+from quietpixel.errors import DataError
+from quietpixel.imaging.noise import Array, image_rng
 
-Pixels = NDArray[np.uint8]
+PATIENCE = 200
+"""After so many scenes in a row that cannot be used, none is believed to be left."""
+CHOICE_INDEX = 2**31
+"""The index of the generator that chooses the scenes of an epoch."""
+UPRIGHT = (0, 2, 4, 6)
+"""The ways of `turn` that leave rows rows."""
 
 
-class PatchBatches(EpochBatches):
-    """Batches of (noisy, clean) patches, drawn by (seed, epoch, index).
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """How patches are drawn.
 
     Parameters
     ----------
-    images
-        Clean images, uint8 (H, W, C), none smaller than a patch; large ones are drawn from more
-        often, in proportion to their area.
-    law
-        The noise, drawn anew for each patch.
     patch
         Height and width of a patch in pixels.
     batch, steps
         Patches in a batch and batches in an epoch.
     seed
-        Decides which patches, how they are turned, and their noise.
+        Decides which patches, how they are turned, and what the task draws.
+    scenes
+        How many scenes an epoch draws from at most, chosen anew for each; so many are opened at a
+        time at most.
+    upright
+        Whether rows must stay rows: patches are then only flipped.
+    told
+        For a model that takes the noise level: how often it is told it, from 0 to 1.
+    """
+
+    patch: int
+    batch: int
+    steps: int
+    seed: int
+    scenes: int = 10**9
+    upright: bool = False
+    told: float | None = None
+
+
+class PatchBatches(EpochBatches):
+    """Batches of (input, target) patches, drawn by (seed, epoch, index).
+
+    Parameters
+    ----------
+    source
+        The scenes; large ones are drawn from more often, in proportion to their area.
+    task
+        Makes input and target of the patches of a scene.
+    draw
+        How they are drawn.
     first_epoch
         The epoch that the first pass is.
     """
 
-    def __init__(
-        self,
-        images: Sequence[Pixels],
-        law: NoiseLaw,
-        *,
-        patch: int,
-        batch: int,
-        steps: int,
-        seed: int,
-        first_epoch: int = 0,
-    ) -> None:
-        super().__init__(law, batch=batch, seed=seed, first_epoch=first_epoch)
-        self.images, self.patch, self.steps = images, patch, steps
-        self.shares = np.cumsum([image.shape[0] * image.shape[1] for image in images])
+    def __init__(self, source: Source, task: Task, draw: Draw, *, first_epoch: int = 0) -> None:
+        super().__init__(batch=draw.batch, seed=draw.seed, first_epoch=first_epoch)
+        self.source, self.task, self.draw = source, task, draw
+        self._kept: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
-        return self.steps
+        return self.draw.steps
 
-    def make(self, epoch: int, index: int) -> tuple[Array, Array]:
-        """Return batch number `index` of `epoch` as (noisy, clean)."""
+    def make(self, epoch: int, index: int) -> tuple[Any, Array]:
+        """Return batch number `index` of `epoch`: (input, target) or ((input, level), target)."""
         numbers = range(index * self.batch, (index + 1) * self.batch)
         rngs = [image_rng(self.seed, epoch, number) for number in numbers]
-        clean = [self._draw(rng) for rng in rngs]
-        noisy = [self.law(patch, rng) for patch, rng in zip(clean, rngs, strict=True)]
-        return np.stack(noisy), np.stack(clean)
+        pairs = [self.task(self._cut(epoch, rng), rng) for rng in rngs]
+        inputs, targets = (np.stack(part) for part in zip(*pairs, strict=True))
+        if self.draw.told is None:
+            return inputs, targets
+        levels = [self._level(*pair, rng) for pair, rng in zip(pairs, rngs, strict=True)]
+        return (inputs, np.stack(levels)), targets
 
-    def _draw(self, rng: np.random.Generator) -> Array:
-        place = rng.integers(self.shares[-1])
-        image = self.images[int(np.searchsorted(self.shares, place, side="right"))]
-        top, left = (int(rng.integers(side - self.patch + 1)) for side in image.shape[:2])
-        patch = image[top : top + self.patch, left : left + self.patch]
-        return to_float(turn(patch, int(rng.integers(8))))
+    def _level(self, noisy: Array, clean: Array, rng: np.random.Generator) -> Array:
+        """Return the map that tells the noise level of a patch, or that nobody knows it."""
+        known = rng.random() < (self.draw.told or 0)
+        level = np.sqrt(np.mean(np.square(noisy - clean))) if known else UNKNOWN_SIGMA
+        return np.full((*noisy.shape[:2], 1), level, np.float32)
+
+    def _cut(self, epoch: int, rng: np.random.Generator) -> tuple[Array, ...]:
+        """Return the patches of one place of one scene, all turned the same way.
+
+        A scene that cannot be used, or is smaller than it promised, is left for the next one that
+        the same generator draws, so that every batch stays the same whenever it is made.
+        """
+        chosen, shares = self._scenes(epoch)
+        side = self.draw.patch
+        for _ in range(PATIENCE):
+            place = rng.integers(shares[-1])
+            images = self.source.open(int(chosen[np.searchsorted(shares, place, side="right")]))
+            if images is None or min(images[0].size) < side:
+                continue
+            top, left = (int(rng.integers(length - side + 1)) for length in images[0].size)
+            way = int(rng.choice(UPRIGHT)) if self.draw.upright else int(rng.integers(8))
+            parts = (image.part(top, left, side, side) for image in images)
+            return tuple(np.ascontiguousarray(turn(part, way)) for part in parts)
+        raise DataError(
+            f"{PATIENCE} pictures in a row could not be used, so that there is nothing left to "
+            "train on; look at what was left out above."
+        )
+
+    def _scenes(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the scenes of an epoch, and the running sum of their areas."""
+        if self._kept is None or self._kept[0] != epoch:
+            count = len(self.source.areas)
+            chosen = np.arange(count)
+            if count > self.draw.scenes:
+                rng = image_rng(self.seed, epoch, CHOICE_INDEX)
+                chosen = np.sort(rng.choice(count, self.draw.scenes, replace=False))
+            self._kept = epoch, chosen, np.cumsum(self.source.areas[chosen])
+        return self._kept[1:]
 
 
 def turn(patch: NDArray[Any], way: int) -> NDArray[Any]:

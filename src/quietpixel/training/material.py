@@ -1,16 +1,26 @@
 """What a recipe trains on: batches, and images to validate by."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from quietpixel.data import Split
 from quietpixel.data.batches import EpochBatches, NoisyBatches
-from quietpixel.data.patches import PatchBatches
+from quietpixel.data.patches import Draw, PatchBatches
+from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
+from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
+from quietpixel.errors import ArgumentError
 from quietpixel.imaging.noise import Array, add_noise, parse_noise
-from quietpixel.training.images import PhotoSet
+from quietpixel.training.folder import Folder
+from quietpixel.training.losses import hidden_squared_error
 from quietpixel.training.recipe import Recipe
 
 VALIDATION_SEED_OFFSET = 1_000_003
+TOLD = 0.4
+"""How often a model that takes the noise level is told it in training."""
 VALIDATION_PATCHES, VALIDATION_PATCH = 40, 96
 """How many patches of a folder's validation images judge an epoch, and how large they are."""
 
@@ -24,17 +34,23 @@ class Material:
     batches
         Where the steps come from.
     validation
-        Noisy and clean images, float32 (N, H, W, C), the same in every epoch.
+        Inputs and targets, float32 (N, H, W, C), the same in every epoch.
     channels
         1 or 3.
     size
         Height of the images where all are alike, else ``None``.
+    loss
+        What compares outputs with targets, where the recipe's does not.
+    loss_name
+        What the validation loss is, in words for the card.
     """
 
     batches: EpochBatches
     validation: tuple[Array, Array]
     channels: int
     size: int | None = None
+    loss: Callable[[Any, Any], Any] | None = None
+    loss_name: str = ""
 
 
 def is_folder(data: str) -> bool:
@@ -53,28 +69,74 @@ def from_splits(recipe: Recipe, train: Split, validation: Split) -> Material:
     return Material(batches, (noisy, clean), train.images.shape[-1], train.images.shape[1])
 
 
-def from_photos(recipe: Recipe, photos: PhotoSet) -> Material:
-    """Return the material of a folder of photographs."""
-    law = parse_noise(recipe.noise)
-    batches = PatchBatches(
-        photos.train,
-        law,
+def from_folder(recipe: Recipe, folder: Folder) -> Material:
+    """Return the material of a folder."""
+    task = make_task(recipe)
+    draw = Draw(
         patch=recipe.patch,
         batch=recipe.batch,
         steps=recipe.steps,
         seed=recipe.seed,
+        scenes=folder.scenes_at_a_time,
+        upright=bool(recipe.structure),
+        told=_how_often_told(recipe),
     )
-    judges = PatchBatches(
-        photos.validation,
-        law,
-        patch=least_side(recipe),
+    judge = replace(
+        draw,
+        patch=_judging_patch(recipe, folder),
         batch=VALIDATION_PATCHES,
         steps=1,
         seed=recipe.seed + VALIDATION_SEED_OFFSET,
+        told=None if draw.told is None else 0.0,
     )
-    return Material(batches, judges.make(0, 0), recipe.channels)
+    return Material(
+        PatchBatches(folder.train, task, draw),
+        PatchBatches(folder.validation, task, judge).make(0, 0),
+        recipe.channels,
+        loss=hidden_squared_error if recipe.method == "hidden" else None,
+        loss_name=LOSS_NAMES.get(recipe.method, ""),
+    )
 
 
-def least_side(recipe: Recipe) -> int:
-    """Return the height and width that a photograph must have, in pixels."""
-    return max(recipe.patch, VALIDATION_PATCH)
+LOSS_NAMES = {
+    "hidden": "squared error at hidden pixels against their noisy values",
+    "neighbours": "squared error against noisy neighbours",
+    "recorrupted": "squared error against images recorrupted with their own noise law",
+}
+"""What the validation loss of each way to learn from noisy images is."""
+
+
+def make_task(recipe: Recipe) -> Task:
+    """Return what makes examples of the scenes of a folder.
+
+    Raises
+    ------
+    ArgumentError
+        If the noise law that the method needs was not given.
+    """
+    if recipe.method == "pairs":
+        return SwapPair() if recipe.target == "noisy" else TakePair()
+    if recipe.method == "hidden":
+        return HidePixels(Structure(recipe.structure))
+    if recipe.method == "neighbours":
+        return SplitNeighbours()
+    if recipe.method == "recorrupted" and not recipe.noise:
+        raise ArgumentError(
+            "`method` recorrupted needs the law of the noise in the images; give it by --noise, "
+            "such as --noise gaussian:25/255, or leave it out for a method that needs none."
+        )
+    law = parse_noise(recipe.noise)
+    return Recorrupt(law) if recipe.method == "recorrupted" else AddNoise(law)
+
+
+def _how_often_told(recipe: Recipe) -> float | None:
+    """Only where the clean patch is known, so is the level of the noise on it."""
+    if not recipe.options.get("sigma"):
+        return None
+    return 0.0 if recipe.method else TOLD
+
+
+def _judging_patch(recipe: Recipe, folder: Folder) -> int:
+    """Return the largest square, up to a limit, that all validation images have."""
+    least = int(np.min(folder.validation_sides))
+    return max(recipe.patch, min(VALIDATION_PATCH, least) // 8 * 8)

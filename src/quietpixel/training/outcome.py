@@ -15,6 +15,14 @@ from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.start import Start
 
+WORDS = {
+    ("clean", False): "photographs in",
+    ("clean", True): "pairs of noisy and clean images in",
+    ("noisy", True): "pairs of noisy images in",
+    ("none", False): "noisy images in",
+}
+"""What a folder holds, by target and whether there are pairs."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -26,12 +34,15 @@ class Outcome:
         How the model was trained.
     folder
         Where the models go.
+    loss_name
+        What the validation loss is, where it is not the loss of the recipe.
     """
 
     recipe: Recipe
     precision: str
     start: Start | None
     folder: RunFolder
+    loss_name: str = ""
 
     def keep(self, model: keras.Model, checkpoint: Checkpoint) -> Card:
         """Give `model` the best weights, write it as Keras and ONNX files, and return its card."""
@@ -43,7 +54,8 @@ class Outcome:
 
     def _describe(self, model: keras.Model, checkpoint: Checkpoint) -> Card:
         recipe, facts = self.recipe, measure_model(model)
-        height, width, channels = model.input_shape[1:]
+        height, width, channels = model.inputs[0].shape[1:]
+        takes_sigma = len(model.inputs) > 1
         return Card(
             name=f"{Path(recipe.data).name}-{recipe.model}",
             architecture=recipe.model,
@@ -52,6 +64,8 @@ class Outcome:
             halo=facts.halo,
             size=None if height is None else (height, width),
             noise=recipe.noise,
+            sigma_input=takes_sigma,
+            blind=takes_sigma,
             operations=facts.operations,
             parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
             training={
@@ -59,7 +73,7 @@ class Outcome:
                 "precision": self.precision,
                 "epochs_done": len(checkpoint.rows),
             },
-            scores={"validation": {recipe.loss: checkpoint.best_loss}},
+            scores={"validation": {self.loss_name or recipe.loss: checkpoint.best_loss}},
             data=self._describe_data(),
             licence="MIT",
             not_for="medical, legal or other images on whose detail a decision rests",
@@ -67,8 +81,9 @@ class Outcome:
 
     def _describe_data(self) -> str:
         """Say what the weights have seen, the earlier data of a model begun with included."""
-        name = Path(self.recipe.data).name
-        here = f"photographs in {name}" if is_folder(self.recipe.data) else self.recipe.data
+        here = self.recipe.data
+        if is_folder(here):
+            here = f"{WORDS[self.recipe.target, self.recipe.method == 'pairs']} {Path(here).name}"
         if self.start is None:
             return here
         card = self.start.card

@@ -9,8 +9,8 @@ from quietpixel.data import load_split
 from quietpixel.errors import TrainingError
 from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
 from quietpixel.training.compiling import build_for, make_optimizer
-from quietpixel.training.images import load_photos
-from quietpixel.training.material import Material, from_photos, from_splits, is_folder, least_side
+from quietpixel.training.folder import open_folder
+from quietpixel.training.material import Material, from_folder, from_splits, is_folder
 from quietpixel.training.outcome import Outcome
 from quietpixel.training.precision import choose_precision
 from quietpixel.training.progress import OnProgress, Progress
@@ -27,6 +27,7 @@ def run_recipe(
     folder: RunFolder,
     *,
     start: Start | None = None,
+    cache: Path | None = None,
     data_dir: Path | None = None,
     on_progress: OnProgress = lambda progress: None,
     tensorboard: bool = False,
@@ -41,6 +42,8 @@ def run_recipe(
         Where to do it; it must have been started, or hold a run to go on with.
     start
         The model whose weights are the first ones; does not count where a run goes on.
+    cache
+        A folder where the pixels of a folder's pictures are kept decoded, if at all.
     data_dir
         Where named data sets are looked for first.
     on_progress
@@ -62,18 +65,18 @@ def run_recipe(
     on_progress(
         Progress(message=f"Training in {precision} on Keras with {keras.backend.backend()}")
     )
-    material = load_material(recipe, data_dir, on_progress)
+    material = load_material(recipe, data_dir, on_progress, cache)
     keras.utils.set_random_seed(recipe.seed)
     model = build_for(recipe, material, precision)
     if start is not None:
         _begin(model, start, build_for(recipe, material, "float32"))
         on_progress(Progress(message=f"Beginning with the weights of {start.name}"))
-    checkpoint, callbacks = _prepare(model, recipe, folder, len(material.batches))
+    checkpoint, callbacks = _prepare(model, recipe, folder, material)
     material.batches.epoch = checkpoint.next_epoch
     callbacks += _watch(recipe, checkpoint, on_progress)
     if tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(folder.path / "logs")))
-    outcome = Outcome(recipe, precision, start, folder)
+    outcome = Outcome(recipe, precision, start, folder, material.loss_name)
     try:
         _fit(model, recipe, material, callbacks, checkpoint.next_epoch)
     except (KeyboardInterrupt, TrainingError) as error:
@@ -87,16 +90,15 @@ def run_recipe(
     return card
 
 
-def load_material(recipe: Recipe, data_dir: Path | None, on_progress: OnProgress) -> Material:
-    """Return what `recipe` trains on: the photographs of a folder, or a named set."""
+def load_material(
+    recipe: Recipe, data_dir: Path | None, on_progress: OnProgress, cache: Path | None = None
+) -> Material:
+    """Return what `recipe` trains on: the scenes of a folder, or a named set."""
     if is_folder(recipe.data):
-        photos = load_photos(
-            recipe.data,
-            channels=recipe.channels,
-            least=least_side(recipe),
-            tell=lambda text: on_progress(Progress(message=text)),
+        folder = open_folder(
+            recipe, cache=cache, tell=lambda text: on_progress(Progress(message=text))
         )
-        return from_photos(recipe, photos)
+        return from_folder(recipe, folder)
     train = load_split(recipe.data, "train", data_dir=data_dir)
     return from_splits(recipe, train, load_split(recipe.data, "validation", data_dir=data_dir))
 
@@ -108,9 +110,14 @@ def _begin(model: keras.Model, start: Start, exact: keras.Model) -> None:
 
 
 def _prepare(
-    model: keras.Model, recipe: Recipe, folder: RunFolder, steps: int
+    model: keras.Model, recipe: Recipe, folder: RunFolder, material: Material
 ) -> tuple[Checkpoint, list[keras.callbacks.Callback]]:
-    model.compile(optimizer=make_optimizer(recipe, steps), loss=recipe.loss, jit_compile=False)
+    steps = len(material.batches)
+    model.compile(
+        optimizer=make_optimizer(recipe, steps),
+        loss=material.loss or recipe.loss,
+        jit_compile=False,
+    )
     plateau = None
     if recipe.schedule == "plateau":
         plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=2, min_lr=1e-5)
