@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.ndimage import convolve, gaussian_filter
 
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.jpeg_loss import lose_as_jpeg
@@ -107,11 +106,13 @@ def _balance(channels: int, rng: np.random.Generator) -> Array:
 
 def _interpolate(noise: Array) -> Array:
     """Return the noise of a colour mosaic after bilinear interpolation."""
+    from scipy import ndimage  # only training draws this noise; denoising needs no scipy
+
     tiles = [-(-length // 2) for length in noise.shape[:2]]
     planes = []
     for number, (place, kernel) in enumerate(zip(BAYER, (SQUARE, CROSS, SQUARE), strict=True)):
         mask = np.tile(place, tiles)[: noise.shape[0], : noise.shape[1]]
-        planes.append(convolve(noise[..., number] * mask, kernel, mode="mirror"))
+        planes.append(ndimage.convolve(noise[..., number] * mask, kernel, mode="mirror"))
     return np.stack(planes, axis=-1)
 
 
@@ -127,8 +128,10 @@ def _smooth(noise: Array, rng: np.random.Generator) -> Array:
     """Return `noise` as resizing would leave it, or as it is."""
     if rng.random() < 0.5:
         return noise
+    from scipy import ndimage
+
     width = rng.uniform(0.3, 1.0)
-    smooth: Array = gaussian_filter(noise, (width, width, 0))
+    smooth: Array = ndimage.gaussian_filter(noise, (width, width, 0))
     return smooth
 
 

@@ -1,7 +1,6 @@
 """What JPEG does to an image, without the file: its rounding of the cosine coefficients."""
 
 import numpy as np
-from scipy.fft import dctn, idctn
 
 from quietpixel.imaging.noise_laws import Array
 
@@ -67,12 +66,14 @@ def lose_as_jpeg(image: Array, quality: int, *, halve_colour: bool = True) -> Ar
 
 
 def _lose_plane(plane: Array, table: Array, quality: int) -> Array:
+    from scipy import fft  # only training loses images so; denoising needs no scipy
+
     scale = 5000 / quality if quality < 50 else 200 - 2 * quality
     steps = np.clip(np.floor((table * scale + 50) / 100), 1, 255).astype(np.float32)
     rows, columns = (length // BLOCK for length in plane.shape)
     blocks = plane.reshape(rows, BLOCK, columns, BLOCK).transpose(0, 2, 1, 3)
-    kept = np.rint(dctn(blocks, axes=(2, 3), norm="ortho") / steps) * steps
-    back: Array = idctn(kept, axes=(2, 3), norm="ortho").transpose(0, 2, 1, 3)
+    kept = np.rint(fft.dctn(blocks, axes=(2, 3), norm="ortho") / steps) * steps
+    back: Array = fft.idctn(kept, axes=(2, 3), norm="ortho").transpose(0, 2, 1, 3)
     return back.reshape(plane.shape)
 
 
