@@ -15,7 +15,7 @@ import numpy as np
 from quietpixel.imaging.metrics import psnr
 from quietpixel.imaging.noise import image_rng
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.training.images import load_photos
+from quietpixel.training.folder import open_folder
 from quietpixel.training.recipe import named_recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import run_recipe
@@ -76,13 +76,15 @@ def megapixels_a_second(denoiser, repeats=5):
 
 def main(folder, runs, minutes="3", *names):
     """Train, time and judge each design."""
-    photos = load_photos(folder, channels=3, least=CROP, tell=lambda text: None)
+    recipe = named_recipe("photo", data=str(folder), patch=CROP)
+    shelf = open_folder(recipe, cache=None, tell=lambda text: None).validation
+    validation = [shelf.open(index)[0].pixels for index in range(len(shelf))]
     print("| design | multiply-adds per pixel | MP/s | PSNR at 15 / 25 / 50 | pixels seen |")
     print("|---|---|---|---|---|", flush=True)
     for name in names or DESIGNS:
         run, card = train(name, folder, Path(runs), float(minutes))
         seen = len(run.read_history()) * card.training["steps"] * card.training["batch"]
-        quality = judge(Denoiser(run.path, precision="f32"), photos.validation)
+        quality = judge(Denoiser(run.path, precision="f32"), validation)
         speed = megapixels_a_second(Denoiser(run.path))
         numbers = " / ".join(f"{value:.2f}" for value in quality)
         print(
