@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from quietpixel.api import evaluate as evaluate
     from quietpixel.api import train as train
     from quietpixel.api.noise import measure_noise as measure_noise
+    from quietpixel.api.uncertainty import calibrate as calibrate
+    from quietpixel.api.uncertainty import uncertainty as uncertainty
     from quietpixel.card import Card as Card
     from quietpixel.errors import QuietpixelError as QuietpixelError
     from quietpixel.imaging.noise import parse_noise as parse_noise
@@ -34,6 +36,7 @@ __all__ = [
     "QuietpixelError",
     "Recipe",
     "__version__",
+    "calibrate",
     "denoise",
     "evaluate",
     "fit_law",
@@ -41,6 +44,7 @@ __all__ = [
     "parse_noise",
     "read_card",
     "train",
+    "uncertainty",
 ]
 
 _HOME = {
@@ -48,6 +52,7 @@ _HOME = {
     "Denoiser": "quietpixel.inference.denoiser",
     "QuietpixelError": "quietpixel.errors",
     "Recipe": "quietpixel.training.recipe",
+    "calibrate": "quietpixel.api.uncertainty",
     "denoise": "quietpixel.inference.denoiser",
     "evaluate": "quietpixel.api",
     "fit_law": "quietpixel.imaging.noise_measure",
@@ -55,6 +60,7 @@ _HOME = {
     "parse_noise": "quietpixel.imaging.noise",
     "read_card": "quietpixel.inference.engine",
     "train": "quietpixel.api",
+    "uncertainty": "quietpixel.api.uncertainty",
 }
 
 

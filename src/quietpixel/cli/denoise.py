@@ -79,6 +79,9 @@ def read_range(
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--json", metavar="FILE", help="Write what became of each file.")
 @click.option("--compare", metavar="FILE", help="Write before, after and the difference.")
+@click.option(
+    "--uncertainty", metavar="FILE.tif", help="Write how far the truth may lie, for each pixel."
+)
 @click.pass_context
 def command(ctx: click.Context, /, *, inputs: Sequence[str], **options: Any) -> None:
     """Take the noise out of image files.

@@ -69,8 +69,9 @@ class DenoiseRun:
         paths = [Path(name) for name in self._inputs]
         options = {word: self._options[word] for word in words}
         plan = make_plan(paths, self._options["output"], **options)
-        if self._options["compare"] and len(plan.jobs) != 1:
-            raise ArgumentError(f"--compare needs one image; got {len(plan.jobs)}.")
+        for word in ("compare", "uncertainty"):
+            if self._options[word] and len(plan.jobs) != 1:
+                raise ArgumentError(f"--{word} needs one image; got {len(plan.jobs)}.")
         self._check_reports(*(each for job in plan.jobs for each in (job.source, job.target)))
         for path, reason in plan.skipped:
             click.echo(f"{path} is left out: {reason}.", err=True)
@@ -81,7 +82,7 @@ class DenoiseRun:
 
         denoiser, settings = self._open()
         self._ledger = self._open_ledger(plan)
-        again = self._options["compare"] is not None  # a comparison needs the work itself
+        again = bool(self._options["compare"] or self._options["uncertainty"])  # both need the work
         findings = survey_jobs(
             plan.jobs, overwrite=settings.overwrite, ledger=None if again else self._ledger
         )
@@ -121,34 +122,40 @@ class DenoiseRun:
     def _open(self) -> "tuple[Denoiser, Settings]":
         """Return the denoiser and the settings; a wrong option is told before an image is read."""
         from quietpixel.inference.denoiser import Denoiser
+        from quietpixel.inference.error_bars import check_error_bars
         from quietpixel.inference.folders import Settings
         from quietpixel.inference.level import check_takes_sigma
 
         options = self._options
         denoiser = Denoiser(options["model"], **{word: options[word] for word in DENOISER})
         check_takes_sigma(options["sigma"], denoiser.card_for(3))
+        if options["uncertainty"]:
+            check_error_bars(
+                Path(options["uncertainty"]), denoiser.card_for(3), options["strength"]
+            )
         settings = Settings(
             overwrite=options["overwrite"] or options["in_place"],
             quality=options["jpeg_quality"],
-            compare=self._compare(),
+            compare=self._beside("compare"),
+            uncertainty=self._beside("uncertainty"),
             **{word: options[word] for word in SETTINGS},
         )
         return denoiser, settings
 
-    def _compare(self) -> Path | None:
-        """Return where the comparison goes; what lies there is refused before any work."""
+    def _beside(self, word: str) -> Path | None:
+        """Return where what --compare or --uncertainty writes goes, refused before any work."""
         from quietpixel.files import refuse_existing
 
-        if self._options["compare"] is None:
+        if self._options[word] is None:
             return None
-        path = Path(self._options["compare"])
+        path = Path(self._options[word])
         refuse_existing(path, overwrite=self._options["overwrite"])
         return path
 
     def _check_reports(self, *pictures: Path) -> None:
-        """Raise ArgumentError if --compare or --json would take the place of a picture."""
+        """Raise ArgumentError if a file beside the results would take the place of a picture."""
         places = {path.resolve() for path in pictures}
-        for word in ("compare", "json"):
+        for word in ("compare", "uncertainty", "json"):
             path = Path(self._options[word] or "-").resolve()
             if self._options[word] and path in places:
                 raise ArgumentError(

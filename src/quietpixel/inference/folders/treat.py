@@ -32,6 +32,8 @@ class Settings:
         The most pixels that a file may declare.
     compare
         Where before, after and the difference are shown side by side; None for nowhere.
+    uncertainty
+        Where the error bars are written; None for nowhere.
     """
 
     sigma: Sigma = "auto"
@@ -42,6 +44,7 @@ class Settings:
     overwrite: bool = False
     max_pixels: int = 500_000_000
     compare: Path | None = None
+    uncertainty: Path | None = None
 
 
 def denoise_picture(
@@ -59,11 +62,18 @@ def denoise_picture(
     """
     notes: list[str] = []
     count = len(picture.pages)
+    reuse = reuse and settings.uncertainty is None
     pages = [
         _page(denoiser, page, (picture, settings, reuse), notes, _part(on_progress, number, count))
         for number, page in enumerate(picture.pages)
     ]
-    return picture.with_pixels(pages), tuple(dict.fromkeys(notes))
+    result = picture.with_pixels(pages)
+    if settings.uncertainty is not None:
+        from quietpixel.inference.folders.error_bars import write_error_bars
+
+        path = settings.uncertainty
+        notes.append(write_error_bars(denoiser, picture, result, settings, path))
+    return result, tuple(dict.fromkeys(notes))
 
 
 def _part(on_progress: OnProgress | None, number: int, count: int) -> OnProgress | None:
@@ -81,7 +91,7 @@ def _page(
     on_progress: OnProgress | None,
 ) -> Pixels:
     picture, settings, reuse = given
-    wanted = settings.range or _declared(picture)
+    wanted = settings.range or declared_range(picture)
     layout = read_layout(page, wanted)
     low, high = layout.range
     if (low, high) != (0, white_of(page.dtype)):
@@ -103,7 +113,7 @@ def _takes_level(denoiser: Denoiser, page: Pixels, layout: Layout) -> bool:
     return card.sigma_input and not card.blind
 
 
-def _declared(picture: Picture) -> Range | None:
+def declared_range(picture: Picture) -> Range | None:
     """Return the range that the file declares, where it is not its type's own."""
     white = float(picture.maximum)
     return None if white == white_of(picture.dtype) else (0.0, white)

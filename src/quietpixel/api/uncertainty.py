@@ -1,0 +1,241 @@
+"""The words for error bars: `uncertainty` tells them, `calibrate` makes a model able to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.api.calibration_images import Images, Pair, draw_pairs, read_images, read_pairs
+from quietpixel.errors import ArgumentError, DataError, MissingDependencyError, ModelError
+from quietpixel.imaging.noise import parse_noise
+from quietpixel.imaging.uncertainty import Calibration, Triple, fit_calibration
+from quietpixel.inference.arrays import Range, is_neutral, read_layout
+from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.error_bars import measure_half_width
+from quietpixel.inference.store import bundled_models, find_model
+
+Array = NDArray[Any]
+Image = NDArray[np.float32]
+
+FOLDS, LEVELS = 4, 4
+"""Parts for measuring the coverage, and levels of noise that it is told for."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many pixels lay inside, measured on images left out of the calibration in turn.
+
+    Parameters
+    ----------
+    share
+        The share that should.
+    measured
+        The share that did; None where there are too few images to leave some out.
+    by_level
+        Pairs of the noise's standard deviation and the share, from the least noise to the most.
+    images
+        How many images there were.
+    """
+
+    share: float
+    measured: float | None
+    by_level: tuple[tuple[float, float], ...]
+    images: int
+
+    def describe(self) -> str:
+        """Return it as a sentence.
+
+        Examples
+        --------
+        >>> Coverage(0.9, 0.901, ((0.02, 0.897), (0.1, 0.904)), 40).describe()
+        '90 % intervals held 90.1 % of pixels of images left out (by noise level 89.7 to 90.4 %)'
+        """
+        if self.measured is None:
+            return f"made from {self.images} images, too few to measure how many pixels they hold"
+        shares = [share for _, share in self.by_level]
+        return (
+            f"{100 * self.share:.0f} % intervals held {100 * self.measured:.1f} % of pixels of "
+            f"images left out (by noise level {100 * min(shares):.1f} to {100 * max(shares):.1f} %)"
+        )
+
+
+def uncertainty(
+    image: Array,
+    denoised: Array,
+    model: Denoiser | str | Path | None = None,
+    *,
+    range: Range | None = None,
+) -> Image:
+    """Return for each pixel how far the truth may lie: the half width of its 90 % interval.
+
+    Over the pixels of many images like those that the model was calibrated on, about 90 % of the
+    true values lie within the half width of the denoised one, also at each level of noise apart.
+    For one pixel or one image this is no promise, and not for images of another kind.
+
+    Parameters
+    ----------
+    image
+        The noisy array as a `Denoiser` takes it.
+    denoised
+        What became of it, at strength 1.
+    model
+        The model that did it: a `Denoiser`, or as `Denoiser` takes it.
+    range
+        As for denoising.
+
+    Returns
+    -------
+    half_width
+        float32 of the shape of `image` without transparency, on a scale on which black is 0 and
+        white is 1.
+
+    Raises
+    ------
+    ModelError
+        If the model was not calibrated.
+    ImageError
+        If an array cannot be used.
+
+    Examples
+    --------
+    >>> denoiser = Denoiser("runs/mine")  # doctest: +SKIP
+    >>> half_width = uncertainty(noisy, denoiser(noisy), denoiser)  # doctest: +SKIP
+    """
+    denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
+    layout = read_layout(image, range)
+    card = denoiser.card_for(1 if is_neutral(image, layout) else layout.colours)
+    flat = image.ndim == 2
+    stacks = (image[..., np.newaxis], denoised[..., np.newaxis]) if flat else (image, denoised)
+    widths = measure_half_width(card, *stacks, layout)
+    return widths[..., 0] if flat else widths
+
+
+def calibrate(
+    model: str | Path,
+    clean: Images,
+    *,
+    noisy: Images | None = None,
+    noise: str | None = None,
+    seed: int = 0,
+    output: str | Path | None = None,
+) -> Coverage:
+    """Let a model tell error bars, by images that it was not trained on; return how well it does.
+
+    What was found is written into the card of the model file.
+
+    Parameters
+    ----------
+    model
+        A run folder, an ``.onnx`` file or a name.
+    clean
+        Clean images: a folder, or files and arrays (H, W) or (H, W, C). A few dozen, of the kind
+        that the model will be used on.
+    noisy
+        The same images, noisy: a folder with the same names, or files and arrays in the same
+        order; None adds noise.
+    noise
+        The noise law as text; None takes the one that the model was trained for.
+    seed
+        Decides that noise.
+    output
+        Where the calibrated model is written; None replaces the model file, which a bundled one
+        refuses.
+
+    Raises
+    ------
+    QuietpixelError
+        If the model or the images cannot be used.
+
+    Examples
+    --------
+    >>> print(calibrate("runs/mine", "photos/kept-apart").describe())  # doctest: +SKIP
+    """
+    path = find_model(model)
+    target = Path(output) if output is not None else path
+    if output is None and path in bundled_models().values():
+        raise ModelError(
+            f"The model '{model}' comes with quietpixel and is not changed; give `output`, the "
+            "path of an .onnx file to write."
+        )
+    denoiser = Denoiser(path)
+    if noisy is not None:
+        pairs = list(read_pairs(noisy, clean, denoiser.card.channels))
+        return write_calibration(denoiser, pairs, path, target)
+    law = noise or denoiser.card.noise
+    if not law:
+        raise ArgumentError(
+            f"`noise` must say the noise law because the card of the model '{denoiser.card.name}' "
+            "does not; give it, such as 'gaussian:25/255', or `noisy` images."
+        )
+    images = [image for _, image in read_images(clean, denoiser.card.channels)]
+    pairs = list(draw_pairs(images, parse_noise(law), denoiser.card.size, seed=seed))
+    return write_calibration(denoiser, pairs, path, target)
+
+
+def write_calibration(
+    denoiser: Denoiser, pairs: Sequence[Pair], source: Path, target: Path
+) -> Coverage:
+    """Calibrate a model by pairs, measure the coverage, and write both into its card."""
+    try:
+        from quietpixel.models.export import replace_card
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"Calibrating needs {error.name}, which is not installed; install it with: "
+            "pip install 'quietpixel[train]'."
+        ) from error
+    if not pairs:
+        raise DataError("There is no image to calibrate by; give at least one.")
+    numbers = [number for number, *_ in pairs]
+    triples = [
+        (noisy, np.asarray(denoiser(noisy, range=(0.0, 1.0))), clean) for _, noisy, clean in pairs
+    ]
+    coverage = measure_coverage(numbers, triples)
+    told = {
+        "coverage": coverage.measured,
+        "coverage_by_level": [list(pair) for pair in coverage.by_level],
+        "images": coverage.images,
+    }
+    values = fit_calibration(triples).to_dict() | told
+    replace_card(source, target, replace(denoiser.card, uncertainty=values))
+    return coverage
+
+
+def measure_coverage(numbers: Sequence[int], triples: Sequence[Triple]) -> Coverage:
+    """Return how many pixels lie inside, each image judged by a calibration without it.
+
+    Parameters
+    ----------
+    numbers
+        Which image each triple is of.
+    triples
+        Noisy, denoised and clean.
+    """
+    images = sorted(set(numbers))
+    share = 0.9
+    if len(images) < 2 * FOLDS:
+        return Coverage(share, None, (), len(images))
+    fold = {image: place % FOLDS for place, image in enumerate(images)}
+    rows = []
+    for left_out in range(FOLDS):
+        kept = [t for n, t in zip(numbers, triples, strict=True) if fold[n] != left_out]
+        calibration = fit_calibration(kept, share=share)
+        judged = [t for n, t in zip(numbers, triples, strict=True) if fold[n] == left_out]
+        rows += [_judge(calibration, triple) for triple in judged]
+    rows.sort()
+    parts = np.array_split(np.array(rows), LEVELS)
+    levels = tuple((round(float(p[:, 0].mean()), 4), _share(p)) for p in parts if len(p))
+    return Coverage(share, _share(np.array(rows)), levels, len(images))
+
+
+def _judge(calibration: Calibration, triple: Triple) -> tuple[float, float, int]:
+    noisy, denoised, clean = triple
+    ready = np.clip(denoised, 0, 1)
+    inside = np.abs(ready - clean) <= calibration.half_width(noisy, ready)
+    return float(np.sqrt(np.mean((noisy - clean) ** 2))), float(inside.mean()), inside.size
+
+
+def _share(rows: Array) -> float:
+    return round(float(np.average(rows[:, 1], weights=rows[:, 2])), 4)

@@ -1,0 +1,213 @@
+"""How far the truth may lie from a denoised pixel: half widths of intervals, split conformal.
+
+The half width is a factor times the local strength of what was taken away. The factors belong to
+cells: by that strength, which says how noisy the place is, and by how much the denoised image
+varies there. In each cell the factor is the conformal quantile of images that the model was not
+trained on (Mondrian conformal prediction).
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.errors import ArgumentError
+
+FloatArray = NDArray[np.float32]
+Triple = tuple[FloatArray, FloatArray, FloatArray]
+"""Noisy, denoised, clean: (H, W, C) each."""
+
+SHARE = 0.9
+"""The share of pixels whose truth is to lie inside."""
+NEAR, WIDE = 2, 7
+"""Pixels around one that say how the image varies, and how strong the noise is."""
+REACH = WIDE
+"""Pixels around one that decide its half width."""
+FLOOR = 0.2 / 255
+"""Added in quadrature to what was taken away, so that a place without noise has some width."""
+STRENGTHS, VARIETIES = 16, 8
+"""Most cells; fewer where there are few pixels."""
+PER_CELL = 400
+PER_IMAGE = 30_000
+"""Pixels drawn from each image; neighbours say nearly the same."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The factors, by cell.
+
+    Parameters
+    ----------
+    strengths
+        Limits between the rows of cells, (R - 1,).
+    varieties
+        For each row, limits between its cells, (R, K - 1).
+    factors
+        Half widths over the strength, (R, K).
+    share
+        The share of pixels that they are made for.
+    """
+
+    strengths: FloatArray
+    varieties: FloatArray
+    factors: FloatArray
+    share: float = SHARE
+
+    def half_width(self, noisy: FloatArray, denoised: FloatArray) -> FloatArray:
+        """Return for each pixel how far the truth may lie, (H, W, C) on the [0, 1] scale.
+
+        Parameters
+        ----------
+        noisy, denoised
+            float32 (H, W, C) on the [0, 1] scale.
+        """
+        strength, variety = describe_pixels(noisy, denoised)
+        rows = np.searchsorted(self.strengths, strength)
+        cells = np.zeros(rows.shape, np.intp)
+        for limits in self.varieties.T:
+            cells += variety > limits[rows]
+        return np.asarray(self.factors[rows, cells] * strength, np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the calibration as what JSON can hold, numbers rounded to four digits."""
+        return {
+            "share": self.share,
+            "strengths": _shorten(self.strengths),
+            "varieties": _shorten(self.varieties),
+            "factors": _shorten(self.factors),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
+        """Return the calibration that `to_dict` gave."""
+        words = ("strengths", "varieties", "factors")
+        strengths, varieties, factors = (np.array(values[word], np.float32) for word in words)
+        return cls(strengths, varieties, factors, float(values["share"]))
+
+
+def describe_pixels(noisy: FloatArray, denoised: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return how strong what was taken away is around each pixel, and how the image varies there.
+
+    Both are standard deviations, (H, W, C).
+    """
+    taken = _mean_around((noisy - denoised) ** 2, WIDE)
+    mean = _mean_around(denoised, NEAR)
+    variance = _mean_around(denoised**2, NEAR) - mean**2
+    strength = np.sqrt(np.maximum(taken, 0) + np.float32(FLOOR) ** 2)
+    return strength, np.sqrt(np.maximum(variance, 0))
+
+
+def fit_calibration(images: Iterable[Triple], *, share: float = SHARE) -> Calibration:
+    """Return the calibration by which `share` of the pixels of `images` lie inside.
+
+    Over pixels of further images drawn like these, at least that share is expected to lie inside,
+    in each cell apart; for one pixel or one image nothing is promised.
+
+    Parameters
+    ----------
+    images
+        Noisy, denoised and clean, each (H, W, C) on the [0, 1] scale; the denoised are clipped.
+    share
+        In (0, 1).
+
+    Raises
+    ------
+    ArgumentError
+        If there is no image, or `share` is none.
+
+    References
+    ----------
+    V. Vovk, A. Gammerman, G. Shafer, "Algorithmic learning in a random world", Springer 2005,
+    section 4.5 (Mondrian). J. Lei et al., "Distribution-free predictive inference for regression",
+    JASA 113, 2018 (split conformal, with a local scale).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> clean = np.full((8, 64, 64, 1), 0.5, np.float32)
+    >>> denoised = clean + 0.01 * rng.standard_normal(clean.shape).astype(np.float32)
+    >>> noisy = clean + 0.1 * rng.standard_normal(clean.shape).astype(np.float32)
+    >>> calibration = fit_calibration(zip(noisy, denoised, clean))
+    >>> inside = abs(clean[0] - denoised[0]) <= calibration.half_width(noisy[0], denoised[0])
+    >>> bool(0.85 < inside.mean() < 0.95)
+    True
+    """
+    if not 0 < share < 1:
+        raise ArgumentError(f"`share` must lie between 0 and 1; got {share}. Try 0.9.")
+    parts = [_draw(*triple, seed=index) for index, triple in enumerate(images)]
+    if not parts:
+        raise ArgumentError("`images` must hold at least one image to calibrate by; got none.")
+    error, strength, variety = np.concatenate(parts, axis=1)
+    return _fit_cells(error / strength, strength, variety, share)
+
+
+def _draw(noisy: FloatArray, denoised: FloatArray, clean: FloatArray, *, seed: int) -> FloatArray:
+    """Return the error, strength and variety of some pixels of an image, (3, n)."""
+    ready = np.clip(denoised, 0, 1)
+    values = np.stack([np.abs(clean - ready), *describe_pixels(noisy, ready)]).reshape(3, -1)
+    if values.shape[1] <= PER_IMAGE:
+        return values
+    rng = np.random.default_rng(seed)
+    return values[:, rng.choice(values.shape[1], PER_IMAGE, replace=False)]
+
+
+def _fit_cells(
+    score: FloatArray, strength: FloatArray, variety: FloatArray, share: float
+) -> Calibration:
+    cells = max(len(score) // PER_CELL, 1)
+    columns = min(VARIETIES, max(cells // STRENGTHS, 1))
+    rows = min(STRENGTHS, max(cells // columns, 1))
+    limits = _limits(strength, rows)
+    places = np.searchsorted(limits, strength)
+    varieties, factors = [], []
+    for row in range(rows):
+        inside = places == row
+        edges = _limits(variety[inside], columns) if inside.any() else np.zeros(columns - 1)
+        column = np.searchsorted(edges, variety[inside])
+        whole = conformal_quantile(score[inside] if inside.any() else score, share)
+        parts = [score[inside][column == each] for each in range(columns)]
+        factors.append([conformal_quantile(part, share) if len(part) else whole for part in parts])
+        varieties.append(edges)
+    return Calibration(
+        limits.astype(np.float32),
+        np.array(varieties, np.float32).reshape(rows, columns - 1),
+        np.array(factors, np.float32),
+        share,
+    )
+
+
+def conformal_quantile(scores: FloatArray, share: float) -> float:
+    """Return the ceil((n + 1) * share)-th smallest of n scores, or the largest if there are few.
+
+    Examples
+    --------
+    >>> conformal_quantile(np.arange(1, 10), 0.9)
+    9.0
+    """
+    rank = min(math.ceil((len(scores) + 1) * share), len(scores))
+    return float(np.partition(scores, rank - 1)[rank - 1])
+
+
+def _limits(values: FloatArray, count: int) -> NDArray[Any]:
+    return np.asarray(np.quantile(values, np.arange(1, count) / count))
+
+
+def _mean_around(image: FloatArray, radius: int) -> FloatArray:
+    """Return the mean over a square around each pixel; borders are mirrored."""
+    for axis in (0, 1):
+        pad = [(radius + 1, radius) if each == axis else (0, 0) for each in range(image.ndim)]
+        sums = np.cumsum(np.pad(image, pad, mode="symmetric"), axis=axis, dtype=np.float64)
+        length, side = image.shape[axis], 2 * radius + 1
+        upper = np.take(sums, np.arange(side, side + length), axis)
+        lower = np.take(sums, np.arange(length), axis)
+        image = ((upper - lower) / side).astype(np.float32)
+    return image
+
+
+def _shorten(values: FloatArray) -> Any:
+    if values.ndim > 1:
+        return [_shorten(row) for row in values]
+    return [float(f"{value:.4g}") for value in values]

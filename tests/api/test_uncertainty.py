@@ -1,0 +1,173 @@
+"""Error bars of a tiny model, from calibrating to the command line."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from onnx import TensorProto, helper, save_model
+from PIL import Image
+
+import quietpixel
+from quietpixel.card import METADATA_KEY, Card
+from quietpixel.cli.main import main
+from quietpixel.errors import ArgumentError, DataError, ImageError, ModelError
+
+CARD = Card(
+    name="shrinker", architecture="shrinker", channels=1, halo=0, noise="gaussian:0..0.2,clip=no"
+)
+
+
+def write_shrinker(path: Path, card: Card = CARD) -> Path:
+    """Write a model that draws values halfway to 0.5, so that half of the noise stays."""
+    shape = ["n", "h", "w", card.channels]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Mul", ["image", "half"], ["part"]),
+            helper.make_node("Add", ["part", "quarter"], ["denoised"]),
+        ],
+        "shrinker",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("denoised", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5]),
+            helper.make_tensor("quarter", TensorProto.FLOAT, [1], [0.25]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, card.to_json()
+    save_model(model, str(path))
+    return path
+
+
+def make_clean(count: int, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    smooth = rng.uniform(0.3, 0.7, (count, 4, 4, 1)).repeat(16, axis=1).repeat(16, axis=2)
+    return list(smooth.astype(np.float32))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_shrinker(tmp_path / "shrinker.onnx")
+
+
+@pytest.fixture
+def calibrated(model: Path) -> Path:
+    quietpixel.calibrate(model, make_clean(40))
+    return model
+
+
+def test_calibrating_measures_the_coverage_and_writes_the_card(model) -> None:
+    found = quietpixel.calibrate(model, make_clean(40))
+    assert found.measured == pytest.approx(0.9, abs=0.02)
+    assert len(found.by_level) == 4
+    assert all(share == pytest.approx(0.9, abs=0.05) for _, share in found.by_level)
+    card = quietpixel.read_card(model)
+    assert card.uncertainty["coverage"] == found.measured
+    assert replace(card, uncertainty={}) == CARD
+    assert found.describe().startswith("90 % intervals held ")
+
+
+def test_the_truth_lies_inside_on_unseen_images(calibrated) -> None:
+    denoiser = quietpixel.Denoiser(calibrated, precision="f32")
+    rng = np.random.default_rng(5)
+    inside = []
+    for number, clean in enumerate(make_clean(40, seed=1)):
+        noisy = clean + 0.2 * (number + 0.5) / 40 * rng.standard_normal(clean.shape)
+        noisy = noisy.astype(np.float32)
+        denoised = denoiser(noisy, range=(0.0, 1.0))
+        width = quietpixel.uncertainty(noisy, denoised, denoiser, range=(0.0, 1.0))
+        inside.append(np.mean(np.abs(clean - denoised) <= width))
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.02)
+
+
+def test_strips_of_a_tall_image_fit_together(calibrated) -> None:
+    image = np.random.default_rng(0).random((1100, 20), np.float32)
+    whole = quietpixel.uncertainty(image, image / 2, calibrated)
+    assert whole.shape == image.shape
+    part = quietpixel.uncertainty(image[490:560], image[490:560] / 2, calibrated)
+    assert np.array_equal(whole[510:540], part[20:50])
+
+
+def test_pairs_calibrate_too(model, tmp_path) -> None:
+    clean = make_clean(10)
+    rng = np.random.default_rng(0)
+    noisy = [each + 0.1 * rng.standard_normal(each.shape).astype(np.float32) for each in clean]
+    assert quietpixel.calibrate(model, clean, noisy=noisy).images == 10
+    for side, images in (("noisy", noisy), ("clean", clean)):
+        (tmp_path / side).mkdir()
+        for number, image in enumerate(images):
+            pixels = np.clip(255 * image[..., 0], 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / side / f"{number}.png")
+    found = quietpixel.calibrate(model, tmp_path / "clean", noisy=tmp_path / "noisy")
+    assert found.measured is not None
+
+
+def test_few_images_calibrate_but_measure_nothing(model) -> None:
+    found = quietpixel.calibrate(model, make_clean(2))
+    assert found.measured is None
+    assert "2 images, too few to measure" in found.describe()
+
+
+def test_what_cannot_be_calibrated_is_refused(model, tmp_path) -> None:
+    with pytest.raises(ModelError, match="comes with quietpixel and is not changed"):
+        quietpixel.calibrate("mnist-unet", make_clean(2))
+    with pytest.raises(DataError, match="no image to calibrate by"):
+        quietpixel.calibrate(model, [])
+    with pytest.raises(DataError, match="must hold the same images"):
+        quietpixel.calibrate(model, make_clean(2), noisy=make_clean(1))
+    with pytest.raises(DataError, match="must have one size"):
+        quietpixel.calibrate(model, make_clean(1), noisy=[make_clean(1)[0][:8]])
+    silent = write_shrinker(tmp_path / "silent.onnx", replace(CARD, noise=""))
+    with pytest.raises(ArgumentError, match="must say the noise law"):
+        quietpixel.calibrate(silent, make_clean(2))
+
+
+def test_a_model_that_was_not_calibrated_says_how_to(model) -> None:
+    image = np.zeros((9, 9), np.float32)
+    with pytest.raises(
+        ModelError, match=r"quietpixel\.calibrate\(model, clean\)"
+    ):
+        quietpixel.uncertainty(image, image, model)
+
+
+def test_arrays_of_two_shapes_are_refused(calibrated) -> None:
+    with pytest.raises(ImageError, match="`denoised` must be what became of `image`"):
+        quietpixel.uncertainty(np.zeros((9, 9)), np.zeros((9, 8)), calibrated)
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (40, 30, 3), (40, 30, 4)])
+def test_the_command_writes_a_float_picture(calibrated, tmp_path, shape) -> None:
+    pixels = np.random.default_rng(0).integers(40, 200, shape).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "noisy.png")
+    words = ["denoise", tmp_path / "noisy.png", "--model", calibrated]
+    assert main([str(word) for word in [*words, "--uncertainty", tmp_path / "bars.tif"]]) == 0
+    bars = tifffile.imread(tmp_path / "bars.tif")
+    assert bars.shape == (40, 30, 3)[: len(shape)]
+    assert bars.dtype == np.float32
+    assert 0 < bars.min() < bars.max() < 1
+    denoised = np.asarray(Image.open(tmp_path / "noisy-clean.png"))
+    expected = quietpixel.uncertainty(pixels, denoised, calibrated)
+    assert np.array_equal(bars, expected)
+
+
+def refuse(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    assert main([str(word) for word in words]) == 2
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1
+    return text
+
+
+def test_the_command_refuses_before_any_work(model, calibrated, tmp_path, capsys) -> None:
+    path = tmp_path / "noisy.png"
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(path)
+    words = ["denoise", path, "--model", calibrated, "--uncertainty"]
+    assert "must name a TIFF file" in refuse(capsys, *words, tmp_path / "bars.png")
+    assert "needs --strength 1" in refuse(capsys, *words, tmp_path / "b.tif", "--strength", 0.5)
+    assert "needs one image" in refuse(capsys, *words, tmp_path / "b.tif", path.with_name("2.png"))
+    bare = write_shrinker(tmp_path / "bare.onnx")
+    words = ["denoise", path, "--model", bare, "--uncertainty", tmp_path / "b.tif"]
+    assert "it was not calibrated" in refuse(capsys, *words)
+    assert not (tmp_path / "noisy-clean.png").exists()

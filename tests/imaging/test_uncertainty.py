@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+
+from quietpixel.errors import ArgumentError
+from quietpixel.imaging.uncertainty import Calibration, conformal_quantile, fit_calibration
+
+
+def make_triples(count: int, seed: int, *, side: int = 48):
+    """Return images whose error is a part of the noise, more of it where the image varies."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        sigma = 0.2 * (number + 0.5) / count
+        clean = np.full((side, side, 1), 0.5, np.float32)
+        clean[::4, : side // 2] += 0.2
+        noise = rng.standard_normal(clean.shape).astype(np.float32)
+        share = np.where(np.arange(side)[None, :, None] < side // 2, 0.5, 0.1)
+        yield (
+            clean + sigma * noise,
+            (clean + sigma * share * rng.standard_normal(clean.shape)).astype(np.float32),
+            clean,
+        )
+
+
+def coverage(calibration: Calibration, triples) -> list[float]:
+    return [
+        float(np.mean(np.abs(np.clip(d, 0, 1) - c) <= calibration.half_width(n, np.clip(d, 0, 1))))
+        for n, d, c in triples
+    ]
+
+
+def test_the_share_lies_inside_on_new_images_at_each_level() -> None:
+    calibration = fit_calibration(make_triples(80, 0))
+    inside = np.array(coverage(calibration, make_triples(40, 1)))
+    assert inside.mean() == pytest.approx(0.9, abs=0.01)
+    for level in np.array_split(inside[2:], 4):
+        assert level.mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_error_bars_are_wider_where_errors_are_larger() -> None:
+    calibration = fit_calibration(make_triples(80, 0))
+    noisy, denoised, _ = list(make_triples(10, 2))[6]
+    width = calibration.half_width(noisy, denoised)
+    assert width.shape == noisy.shape
+    assert width.dtype == np.float32
+    assert width[:, :20].mean() > 2 * width[:, 30:].mean()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_any_share_can_be_asked_for(share: float) -> None:
+    calibration = fit_calibration(make_triples(40, 0), share=share)
+    assert np.mean(coverage(calibration, make_triples(20, 1))) == pytest.approx(share, abs=0.02)
+
+
+def test_a_calibration_goes_through_json() -> None:
+    calibration = fit_calibration(make_triples(20, 0))
+    again = Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())))
+    noisy, denoised, _ = next(make_triples(1, 3))
+    first, second = (each.half_width(noisy, denoised) for each in (calibration, again))
+    assert np.median(np.abs(first / second - 1)) < 0.001
+
+
+@pytest.mark.parametrize("side", [1, 5, 8])
+def test_tiny_images_calibrate_and_have_widths(side: int) -> None:
+    triples = list(make_triples(3, 0, side=max(side, 4)))
+    triples = [tuple(each[:side, :side] for each in triple) for triple in triples]
+    width = fit_calibration(triples).half_width(*triples[0][:2])
+    assert width.shape == (side, side, 1)
+    assert np.isfinite(width).all()
+
+
+def test_images_without_any_error_have_narrow_bars() -> None:
+    clean = np.zeros((4, 32, 32, 1), np.float32)
+    width = fit_calibration(zip(clean, clean, clean, strict=True)).half_width(clean[0], clean[0])
+    assert width.max() == 0
+
+
+def test_few_scores_give_the_largest() -> None:
+    assert conformal_quantile(np.array([1.0, 3.0, 2.0]), 0.9) == 3
+    assert conformal_quantile(np.arange(1.0, 100.0), 0.9) == 90
+
+
+def test_what_cannot_be_calibrated_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="at least one image to calibrate by; got none"):
+        fit_calibration([])
+    with pytest.raises(ArgumentError, match="`share` must lie between 0 and 1; got 90"):
+        fit_calibration(make_triples(1, 0), share=90)
