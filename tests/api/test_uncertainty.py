@@ -127,9 +127,7 @@ def test_what_cannot_be_calibrated_is_refused(model, tmp_path) -> None:
 
 def test_a_model_that_was_not_calibrated_says_how_to(model) -> None:
     image = np.zeros((9, 9), np.float32)
-    with pytest.raises(
-        ModelError, match=r"quietpixel\.calibrate\(model, clean\)"
-    ):
+    with pytest.raises(ModelError, match=r"quietpixel\.calibrate\(model, clean\)"):
         quietpixel.uncertainty(image, image, model)
 
 

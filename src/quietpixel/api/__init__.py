@@ -102,6 +102,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
         If the run was interrupted; the best so far is in the run folder as after its end.
     """
     try:
+        from quietpixel.api.calibrating_run import calibrate_run
         from quietpixel.api.choosing import choose_recipe, reopen_start
         from quietpixel.api.naming import check_name, keep_model
         from quietpixel.api.showing import show_run
@@ -142,8 +143,10 @@ def train(  # noqa: PLR0913  (the words of the command line)
         folder.discard_unless_begun()
         stopped = isinstance(error, KeyboardInterrupt | TrainingError)
         if stopped and folder.onnx_model.exists():
+            calibrate_run(folder, chosen, data_dir=_path(data_dir))
             show_run(folder, chosen, data_dir=_path(data_dir))
         raise
+    calibrate_run(folder, chosen, data_dir=_path(data_dir))
     show_run(folder, chosen, data_dir=_path(data_dir))
     if name is not None:
         keep_model(folder.onnx_model, name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.api.uncertainty import describe_coverage
 from quietpixel.data import Split, load_split
 from quietpixel.evaluation import pictures
 from quietpixel.evaluation.benchmark import Evaluation, image_errors, judge
@@ -184,4 +185,5 @@ def _describe_model(denoiser: Denoiser) -> dict[str, Any]:
         "Weights": f"{card.parameters:,}" if card.parameters else "not said",
         "Multiply-adds per pixel": f"{card.operations:,}" if card.operations else "not said",
         "Trained in": card.training.get("precision", "not said"),
+        **({"Error bars": describe_coverage(card.uncertainty)} if card.uncertainty else {}),
     }

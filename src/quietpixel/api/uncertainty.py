@@ -1,7 +1,8 @@
 """The words for error bars: `uncertainty` tells them, `calibrate` makes a model able to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from quietpixel.api.calibration_images import Images, Pair, draw_pairs, read_images, read_pairs
 from quietpixel.errors import ArgumentError, DataError, MissingDependencyError, ModelError
 from quietpixel.imaging.noise import parse_noise
-from quietpixel.imaging.uncertainty import Calibration, Triple, fit_calibration
+from quietpixel.imaging.uncertainty import SHARE, draw_pixels, fit_pixels
 from quietpixel.inference.arrays import Range, is_neutral, read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import measure_half_width
@@ -60,6 +61,12 @@ class Coverage:
             f"{100 * self.share:.0f} % intervals held {100 * self.measured:.1f} % of pixels of "
             f"images left out (by noise level {100 * min(shares):.1f} to {100 * max(shares):.1f} %)"
         )
+
+
+def describe_coverage(told: Mapping[str, Any]) -> str:
+    """Return the coverage that is written in a card, as a sentence."""
+    levels = tuple((float(noise), float(share)) for noise, share in told["coverage_by_level"])
+    return Coverage(told["share"], told["coverage"], levels, told["images"]).describe()
 
 
 def uncertainty(
@@ -189,52 +196,52 @@ def write_calibration(
     if not pairs:
         raise DataError("There is no image to calibrate by; give at least one.")
     numbers = [number for number, *_ in pairs]
-    triples = [
-        (noisy, np.asarray(denoiser(noisy, range=(0.0, 1.0))), clean) for _, noisy, clean in pairs
+    drawn = [
+        draw_pixels(noisy, denoiser(noisy, range=(0.0, 1.0)), clean, seed=place)
+        for place, (_, noisy, clean) in enumerate(pairs)
     ]
-    coverage = measure_coverage(numbers, triples)
+    noises = [float(np.sqrt(np.mean((noisy - clean) ** 2))) for _, noisy, clean in pairs]
+    coverage = measure_coverage(numbers, noises, drawn)
     told = {
         "coverage": coverage.measured,
         "coverage_by_level": [list(pair) for pair in coverage.by_level],
         "images": coverage.images,
     }
-    values = fit_calibration(triples).to_dict() | told
+    values = fit_pixels(drawn).to_dict() | told
     replace_card(source, target, replace(denoiser.card, uncertainty=values))
     return coverage
 
 
-def measure_coverage(numbers: Sequence[int], triples: Sequence[Triple]) -> Coverage:
+def measure_coverage(
+    numbers: Sequence[int], noises: Sequence[float], drawn: Sequence[Image]
+) -> Coverage:
     """Return how many pixels lie inside, each image judged by a calibration without it.
 
     Parameters
     ----------
     numbers
-        Which image each triple is of.
-    triples
-        Noisy, denoised and clean.
+        Which image each part is of.
+    noises
+        The standard deviation of the noise of each.
+    drawn
+        What `draw_pixels` gave for each.
     """
     images = sorted(set(numbers))
-    share = 0.9
     if len(images) < 2 * FOLDS:
-        return Coverage(share, None, (), len(images))
+        return Coverage(SHARE, None, (), len(images))
     fold = {image: place % FOLDS for place, image in enumerate(images)}
     rows = []
     for left_out in range(FOLDS):
-        kept = [t for n, t in zip(numbers, triples, strict=True) if fold[n] != left_out]
-        calibration = fit_calibration(kept, share=share)
-        judged = [t for n, t in zip(numbers, triples, strict=True) if fold[n] == left_out]
-        rows += [_judge(calibration, triple) for triple in judged]
+        inside = [fold[number] == left_out for number in numbers]
+        kept = [part for part, out in zip(drawn, inside, strict=True) if not out]
+        calibration = fit_pixels(kept)
+        for noise, (error, *place) in compress(zip(noises, drawn, strict=True), inside):
+            held = error <= calibration.width_at(*place)
+            rows.append((noise, float(held.mean()), held.size))
     rows.sort()
     parts = np.array_split(np.array(rows), LEVELS)
-    levels = tuple((round(float(p[:, 0].mean()), 4), _share(p)) for p in parts if len(p))
-    return Coverage(share, _share(np.array(rows)), levels, len(images))
-
-
-def _judge(calibration: Calibration, triple: Triple) -> tuple[float, float, int]:
-    noisy, denoised, clean = triple
-    ready = np.clip(denoised, 0, 1)
-    inside = np.abs(ready - clean) <= calibration.half_width(noisy, ready)
-    return float(np.sqrt(np.mean((noisy - clean) ** 2))), float(inside.mean()), inside.size
+    levels = tuple((round(float(part[:, 0].mean()), 4), _share(part)) for part in parts)
+    return Coverage(SHARE, _share(np.array(rows)), levels, len(images))
 
 
 def _share(rows: Array) -> float:

@@ -7,7 +7,7 @@ trained on (Mondrian conformal prediction).
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,10 @@ class Calibration:
         noisy, denoised
             float32 (H, W, C) on the [0, 1] scale.
         """
-        strength, variety = describe_pixels(noisy, denoised)
+        return self.width_at(*describe_pixels(noisy, denoised))
+
+    def width_at(self, strength: FloatArray, variety: FloatArray) -> FloatArray:
+        """Return the half width where `describe_pixels` gave these."""
         rows = np.searchsorted(self.strengths, strength)
         cells = np.zeros(rows.shape, np.intp)
         for limits in self.varieties.T:
@@ -137,14 +140,20 @@ def fit_calibration(images: Iterable[Triple], *, share: float = SHARE) -> Calibr
     """
     if not 0 < share < 1:
         raise ArgumentError(f"`share` must lie between 0 and 1; got {share}. Try 0.9.")
-    parts = [_draw(*triple, seed=index) for index, triple in enumerate(images)]
+    return fit_pixels([draw_pixels(*each, seed=i) for i, each in enumerate(images)], share=share)
+
+
+def fit_pixels(parts: Sequence[FloatArray], *, share: float = SHARE) -> Calibration:
+    """Return the calibration of what `draw_pixels` gave for each of some images."""
     if not parts:
         raise ArgumentError("`images` must hold at least one image to calibrate by; got none.")
     error, strength, variety = np.concatenate(parts, axis=1)
     return _fit_cells(error / strength, strength, variety, share)
 
 
-def _draw(noisy: FloatArray, denoised: FloatArray, clean: FloatArray, *, seed: int) -> FloatArray:
+def draw_pixels(
+    noisy: FloatArray, denoised: FloatArray, clean: FloatArray, *, seed: int
+) -> FloatArray:
     """Return the error, strength and variety of some pixels of an image, (3, n)."""
     ready = np.clip(denoised, 0, 1)
     values = np.stack([np.abs(clean - ready), *describe_pixels(noisy, ready)]).reshape(3, -1)

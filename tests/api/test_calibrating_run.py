@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import quietpixel
+from quietpixel.files import Picture, write_picture
+
+TINY = {
+    "options": {"filters": (4, 6), "blocks": (0, 1), "output": "residual"},
+    "epochs": 1,
+    "steps": 2,
+    "batch": 2,
+    "patch": 16,
+    "channels": 1,
+    "start": "nothing",
+}
+
+
+def put(path: Path, seed: int, sigma: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clean = np.kron(np.random.default_rng(seed).random((6, 6)), np.ones((8, 8)))
+    noisy = clean + sigma * np.random.default_rng((seed, 1)).standard_normal(clean.shape)
+    pixels = np.clip(255 * noisy, 0, 255).astype(np.uint8)
+    write_picture(Picture.from_pixels(pixels), path)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    for number in range(6):
+        put(tmp_path / "data" / "noisy" / f"{number}.png", number, 0.1)
+        put(tmp_path / "data" / "clean" / f"{number}.png", number, 0.0)
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [("", {}), ("clean", {"noise": "gaussian:0..0.2"})],
+    ids=["pairs", "clean pictures"],
+)
+def test_a_run_with_clean_pictures_ends_calibrated(data, tmp_path, side, words) -> None:
+    run = quietpixel.train(str(data / side), run=tmp_path / "run", **TINY, **words)
+    told = quietpixel.read_card(run / "model.onnx").uncertainty
+    assert told["share"] == 0.9
+    assert told["images"] >= 1
+    assert "Error bars" in (run / "report.html").read_text()
+    image = np.full((20, 20), 0.5, np.float32)
+    assert quietpixel.uncertainty(image, image, run).min() > 0
+
+
+def test_a_run_without_clean_pictures_promises_nothing(data, tmp_path) -> None:
+    words = {**TINY, "target": "none"}
+    run = quietpixel.train(str(data / "noisy"), run=tmp_path / "run", **words)
+    assert quietpixel.read_card(run / "model.onnx").uncertainty == {}
+    assert "Error bars" not in (run / "report.html").read_text()
+
+
+def test_a_named_set_measures_its_coverage(tmp_path) -> None:
+    run = quietpixel.train("digits", run=tmp_path / "run", epochs=1, model="bottleneck")
+    told = quietpixel.read_card(run / "model.onnx").uncertainty
+    assert told["coverage"] == pytest.approx(0.9, abs=0.02)
+    assert "of pixels of images left out" in (run / "report.html").read_text()
