@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-all check format bench lock
+.PHONY: help setup install demo test test-all check docs format bench lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null \
@@ -38,11 +38,15 @@ test: setup ## the fast tests
 test-all: setup ## the fast and the slow tests
 	@$(BIN)/python -m pytest -m ""
 
-check: setup ## lint, format, types, architecture
+check: setup ## lint, format, types, architecture, documentation
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_guides.py
+	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_guides.py tests/test_docs.py
+	@$(BIN)/python docs/build.py
+
+docs: setup ## the documentation as pages, into build/docs; a warning is an error
+	@$(BIN)/python docs/build.py
 
 format: setup ## put the code into its one format
 	@$(BIN)/ruff check --fix
@@ -54,5 +58,7 @@ bench: setup ## the speed tables of benchmarks/ (long); DATA=FOLDER holds the fi
 
 lock: ## write requirements.lock again, with the newest versions (needs uv)
 	@uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
-	--extra train --extra onnxruntime --extra web --group dev --generate-hashes \
+	--extra train --extra onnxruntime --extra web --group dev --group docs --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements.lock
+	@uv pip compile --group release --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements-release.lock

@@ -1,0 +1,88 @@
+"""The pages that are written by the package itself: its commands, and the cards of its models."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from quietpixel.card import Card
+from quietpixel.cli.main import COMMANDS, group
+from quietpixel.inference.engine import read_card
+from quietpixel.inference.store import bundled_models
+
+CARDS = """# Models
+
+The models that this version carries, in the words of their own cards. A card travels inside the
+model's ONNX file; `quietpixel models` shows it, and `quietpixel.read_card` reads it.
+"""
+COMMAND_LINE = """# Command line
+
+Exit codes: 0 all went well, 1 some of many files failed, 2 the command could not do its work,
+130 interrupted, 143 ended by SIGTERM. An error is one line on standard error.
+"""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages, as mkdocs asks a hook to."""
+    pages = {
+        "models.md": "\n".join([CARDS, *(describe_model(*each) for each in cards().items())]),
+        "reference/command-line.md": "\n".join([COMMAND_LINE, *map(describe_command, COMMANDS)]),
+    }
+    for path, text in pages.items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def cards() -> dict[str, Card]:
+    """Return the cards of the bundled models by name."""
+    return {name: read_card(path) for name, path in bundled_models().items()}
+
+
+def describe_model(name: str, card: Card) -> str:
+    """Return the card of a model as Markdown."""
+    rows = "\n".join(f"| {fact} | {value} |" for fact, value in _facts(card) if value)
+    return f"## {name}\n\n| | |\n|---|---|\n{rows}\n"
+
+
+def describe_command(name: str) -> str:
+    """Return what `quietpixel NAME --help` says, as Markdown."""
+    context = click.Context(group, info_name="quietpixel", max_content_width=90, terminal_width=90)
+    command = group.get_command(context, name)
+    assert command is not None
+    inner = click.Context(command, parent=context, info_name=name, terminal_width=90)
+    return f"## quietpixel {name}\n\n```text\n{command.get_help(inner)}\n```\n"
+
+
+def _facts(card: Card) -> Iterator[tuple[str, str]]:
+    colours = "gray" if card.channels == 1 else "RGB"
+    size = "any size" if card.size is None else f"{card.size[1]} x {card.size[0]} pixels only"
+    yield "Layers", f"`{card.architecture}`"
+    yield "Images", f"{colours}, {size}"
+    yield "Trained for", f"`{card.noise}`" if card.noise else "the noise of its images"
+    yield "Takes the noise level", "yes" if card.sigma_input else "no"
+    yield "Surroundings that decide a pixel", _halo(card)
+    yield "Weights", f"{card.parameters:,}" if card.parameters else ""
+    yield "Cost", f"{card.operations:,} multiply-adds per pixel" if card.operations else ""
+    for name, scores in card.scores.items():
+        yield f"Score: {name}", _score(scores)
+    yield "Trained on", card.data
+    yield "Licence", card.licence
+    yield "**Not for**", card.not_for
+
+
+def _halo(card: Card) -> str:
+    return "the whole image" if card.halo is None else f"{card.halo} pixels to each side"
+
+
+def _score(scores: Any) -> str:
+    if not isinstance(scores, Mapping):
+        return _number(scores)
+    return ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in scores.items())
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return " to ".join(map(_number, value))
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

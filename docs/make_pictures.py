@@ -1,0 +1,317 @@
+"""Makes the pictures of the documentation with the package's own code.
+
+    python docs/make_pictures.py [NAME ...]
+
+Writes docs/images/NAME.png; without names, all of them. Everything is seeded. The digits are those
+that scikit-learn carries; the photographs are scikit-image's `camera` (Lav Varshney), `chelsea`
+(Stefan van der Walt) and `coffee` (Rachel Michetti), all three CC0.
+"""
+
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage import data
+
+from quietpixel import Denoiser, parse_noise
+from quietpixel.data import load_split
+from quietpixel.evaluation import pictures
+from quietpixel.evaluation.figures import BLUE, INK, ORANGE, Mosaic, new_chart, to_png
+from quietpixel.imaging.noise import add_noise
+from quietpixel.imaging.strength import give_back_texture
+from quietpixel.imaging.tiling import Grid, run_tiles
+from quietpixel.imaging.uncertainty import fit_calibration
+from quietpixel.inference.engine import open_engine
+from quietpixel.inference.store import find_model
+
+FOLDER = Path(__file__).parent / "images"
+SIDE = 28
+CODE = 16
+Images = NDArray[np.float32]
+
+
+def main() -> None:
+    for name in sys.argv[1:] or PICTURES:
+        (FOLDER / f"{name}.png").write_bytes(shrink(PICTURES[name]()))
+        print(f"docs/images/{name}.png", flush=True)
+
+
+def digits() -> bytes:
+    """Digits, noisy, through 16 numbers, and through skip connections."""
+    clean, noisy = noisy_digits("test")
+    rows = [clean, noisy, open_model("mnist-bottleneck").batch(noisy)]
+    rows.append(open_model("mnist-unet").batch(noisy))
+    names = ["original", "noisy", "16 numbers", "skip connections"]
+    return mosaic("Two autoencoders on digits they never saw, gaussian:0.5", rows, names)
+
+
+def noise_laws() -> bytes:
+    """One detail of a photograph under each law."""
+    detail = photo("camera")[60:188, 180:308]
+    laws = ["gaussian:0.1", "poisson:30", "salt-pepper:0.05", "speckle:0.3", "uniform:0.3"]
+    noisy = [add_noise(detail[None], parse_noise(law), seed=0)[0] for law in laws]
+    row = np.stack([detail, *noisy])
+    return mosaic("One detail under each law", [row], [""], ["clean", *laws], cell=176)
+
+
+def noise_by_brightness() -> bytes:
+    """How strong the noise of each law is, by brightness."""
+    axes = new_chart("Noise by brightness", across="brightness", up="standard deviation")
+    clean = np.repeat(np.linspace(0, 1, 41, dtype=np.float32), 20_000).reshape(1, 41, -1, 1)
+    for law, colour in (("gaussian:0.1", BLUE), ("poisson:30", ORANGE), ("speckle:0.2", INK)):
+        noisy = add_noise(clean, parse_noise(law + ",clip=no"), seed=0)
+        axes.plot(clean[0, :, 0, 0], noisy[0, :, :, 0].std(axis=1), color=colour, label=law)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=9)
+    return to_png(axes.figure)
+
+
+def sixteen_numbers() -> bytes:
+    """What is left of squares of a digit and of a photograph when the best numbers are kept."""
+    axes = new_chart(
+        "What is lost when only the best numbers of 28 x 28 pixels are kept",
+        across="numbers kept (log scale)",
+        up="share of the variance that is lost",
+    )
+    for name, squares, colour in (
+        ("digits", load_split("digits", "train").as_float(), BLUE),
+        ("photographs", photo_squares(), ORANGE),
+    ):
+        kept, lost = spectrum(squares)
+        axes.semilogx(kept, lost, color=colour, label=name)
+        axes.plot(CODE, lost[CODE - 1], "o", color=colour)
+        axes.annotate(
+            f"{lost[CODE - 1]:.0%}", (CODE, lost[CODE - 1]), (8, 4), textcoords="offset points",
+            color=colour, fontsize=9,
+        )  # fmt: skip
+    axes.set_ylim(0, 1)
+    axes.legend(frameon=False, fontsize=9)
+    return to_png(axes.figure)
+
+
+def photograph_in_numbers() -> bytes:
+    """A photograph through 16 numbers a square: the best linear ones, and a digit model's."""
+    image = photo("camera")[24:248, 120:344]
+    squares = cut(image)
+    mean, axes = principal_axes(squares)
+    flat = (squares.reshape(len(squares), -1) - mean) @ axes[:CODE].T @ axes[:CODE] + mean
+    linear = flat.reshape(squares.shape).astype(np.float32)
+    shown = [image, join(linear), join(open_model("mnist-bottleneck").batch(squares))]
+    names = ["224 x 224 pixels", "16 numbers a square", "a model of digits"]
+    return mosaic(
+        "64 squares of a photograph, 16 numbers each", [np.stack(shown)], [""], names, cell=224
+    )
+
+
+def surroundings() -> bytes:
+    """How strongly each pixel around the middle moves the output there."""
+    engine = open_engine(find_model("mnist-unet"), precision="f32")
+    halo, side = engine.card.halo, 48
+    image = noisy_digits("test")[1][:1]
+    base = np.full((1, side, side, 1), image.mean(), np.float32)
+    base[:, 10:38, 10:38] = image
+    moved = np.repeat(base, side * side, axis=0)
+    moved.reshape(side * side, -1)[np.arange(side * side), np.arange(side * side)] += 0.1
+    middle = side // 2
+    parts = [engine(some)[:, middle, middle, 0] for some in np.array_split(moved, 24)]
+    change = np.abs(np.concatenate(parts) - engine(base)[0, middle, middle, 0])
+    shown = np.log10(np.maximum(change.reshape(side, side), 1e-6))
+    shown = ((shown + 6) / (shown.max() + 6))[..., None]
+    print(f"halo in the card: {halo}; farthest that counts: {reach(change, side, middle)}")
+    rows = [np.stack([base[0], shown])]
+    names = ["input", "influence (log)"]
+    return mosaic("What decides the pixel in the middle", rows, [""], names, cell=288)
+
+
+def seams() -> bytes:
+    """A photograph in tiles without and with the surroundings that a tile needs."""
+    engine = open_engine(find_model("mnist-unet"), precision="f32")
+    image = add_noise(photo("camera")[None, :256, 100:356], parse_noise("gaussian:0.3"), seed=0)[0]
+    whole = engine(image[None])[0]
+    shown = [whole]
+    for halo in (0, engine.card.halo):
+        grid = Grid(whole.shape[:2], tile=(96, 96), halo=halo, divisor=engine.card.divisor)
+        shown.append(run_tiles(lambda tile: engine(tile[None])[0], image, grid))
+    errors = [np.clip(8 * np.abs(each - whole), 0, 1) for each in shown[1:]]
+    print([float(np.abs(each - whole).max()) for each in shown[1:]])
+    names = ["no surroundings", "seams, 8 times", "with surroundings", "seams, 8 times"]
+    row = np.stack([shown[1], errors[0], shown[2], errors[1]])
+    return mosaic("Tiles of 96 pixels", [row], [""], names, cell=256)
+
+
+def strength() -> bytes:
+    """Digits at four strengths."""
+    noisy = noisy_digits("test")[1]
+    denoised = open_model("mnist-unet").batch(noisy)
+    rows = [give_back_texture(noisy, denoised, value) for value in (1, 0.7, 0.4, 0)]
+    return mosaic("Strength", rows, ["1", "0.7", "0.4", "0"])
+
+
+def taken_away() -> bytes:
+    """What was taken away, of digits by a model of digits, and of a photograph by the same."""
+    clean, noisy = noisy_digits("test")
+    denoised = open_model("mnist-bottleneck").batch(noisy)
+    taken = 0.5 + (noisy - denoised) / 2
+    wrong = 0.5 + (denoised - clean) / 2
+    rows = [noisy, denoised, taken, wrong]
+    names = ["noisy", "denoised", "taken away", "wrong"]
+    return mosaic("Where a digit model went wrong", rows, names)
+
+
+def wrong_digits() -> bytes:
+    """The digits with the most error, which are the ones that became others."""
+    clean, noisy = noisy_digits("test")
+    denoised = np.clip(open_model("mnist-bottleneck").batch(noisy), 0, 1)
+    errors = np.square(denoised - clean).mean(axis=(1, 2, 3))
+    worst = np.argsort(errors)[::-1][:10]
+    rows = [clean[worst], noisy[worst], denoised[worst]]
+    return mosaic("The ten worst of the test digits", rows, list(pictures.ROWS))
+
+
+def error_bars() -> bytes:
+    """How far the truth may lie from each pixel of a digit, and how far it lay."""
+    denoiser = open_model("mnist-unet")
+    clean, noisy = noisy_digits("validation")
+    calibration = fit_calibration(
+        zip(noisy, np.clip(denoiser.batch(noisy), 0, 1), clean, strict=True)
+    )
+    clean, noisy = noisy_digits("test")
+    denoised = np.clip(denoiser.batch(noisy), 0, 1)
+    widths = np.stack([calibration.half_width(*pair) for pair in zip(noisy, denoised, strict=True)])
+    error = np.abs(clean - denoised)
+    print(f"inside: {(error <= widths).mean():.3f}")
+    outside = (error > widths).astype(np.float32)
+    rows = [noisy, denoised, 2 * widths, 2 * error, outside]
+    names = ["noisy", "denoised", "half width", "error", "outside"]
+    return mosaic("Error bars of digits, twice as bright", rows, names)
+
+
+def hidden_pixels() -> bytes:
+    """What is hidden from a model that learns from noisy pictures alone."""
+    from quietpixel.data.self_supervised import HidePixels, Structure
+
+    detail = photo("camera")[100:164, 200:264]
+    noisy = add_noise(detail[None], parse_noise("gaussian:0.1"), seed=0)
+    shown = [noisy[0]]
+    for structure in ("", "h:5"):
+        task = HidePixels(Structure(structure))
+        seen, target = task((noisy[0],), np.random.default_rng(0))
+        shown += [(seen != noisy[0]).astype(np.float32)]
+    shown.append((target[..., 1:] > 0).astype(np.float32))
+    names = ["noisy", "hidden", "hidden in rows, h:5", "asked for"]
+    return mosaic("What the model sees, and what it is asked", [np.stack(shown)], [""], names, 192)
+
+
+PICTURES: dict[str, Callable[[], bytes]] = {
+    "digits": digits,
+    "noise-laws": noise_laws,
+    "noise-by-brightness": noise_by_brightness,
+    "sixteen-numbers": sixteen_numbers,
+    "photograph-in-numbers": photograph_in_numbers,
+    "surroundings": surroundings,
+    "seams": seams,
+    "strength": strength,
+    "taken-away": taken_away,
+    "wrong-digits": wrong_digits,
+    "error-bars": error_bars,
+    "hidden-pixels": hidden_pixels,
+}
+
+
+@cache
+def open_model(name: str) -> Denoiser:
+    """Return a bundled model that computes the same everywhere."""
+    return Denoiser(name, precision="f32")
+
+
+@cache
+def noisy_digits(split: str) -> tuple[Images, Images]:
+    """Return digits, the first of each kind in front, and what the noise makes of them."""
+    part = load_split("digits", split)
+    order = np.argsort(~np.isin(np.arange(len(part)), pictures.first_of_each(part.labels)))
+    order = np.r_[pictures.first_of_each(part.labels), order[10:]]
+    clean = part.as_float()[order]
+    return clean, add_noise(clean, parse_noise("gaussian:0.5"), seed=0)
+
+
+def photo(name: str) -> Images:
+    """Return a photograph in gray, float32 (H, W, 1) in [0, 1]."""
+    image = getattr(data, name)()
+    return (image.reshape(*image.shape[:2], -1).mean(axis=-1, keepdims=True) / 255).astype("f4")
+
+
+def photo_squares() -> Images:
+    """Return all squares of 28 x 28 pixels that the photographs are cut into."""
+    return np.concatenate([cut(photo(name)) for name in ("camera", "chelsea", "coffee")])
+
+
+def cut(image: Images) -> Images:
+    """Return the squares (N, 28, 28, 1) of an image; what does not fit is left out."""
+    rows, columns = (length // SIDE for length in image.shape[:2])
+    blocks = image[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE, 1)
+    return blocks.swapaxes(1, 2).reshape(-1, SIDE, SIDE, 1)
+
+
+def join(squares: Images) -> Images:
+    """Return the square image that `cut` took apart."""
+    side = round(len(squares) ** 0.5)
+    blocks = squares.reshape(side, side, SIDE, SIDE, 1).swapaxes(1, 2)
+    return blocks.reshape(side * SIDE, side * SIDE, 1)
+
+
+def principal_axes(squares: Images) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the mean of the squares and their principal axes, the strongest first."""
+    flat = squares.reshape(len(squares), -1).astype(np.float64)
+    mean = flat.mean(axis=0)
+    return mean, np.linalg.svd(flat - mean, full_matrices=False)[2]
+
+
+def spectrum(squares: Images) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return numbers kept, and the share of the variance that the best so many do not hold."""
+    flat = squares.reshape(len(squares), -1).astype(np.float64)
+    flat = flat - flat.mean(axis=1, keepdims=True)  # brightness is one number for both
+    power = np.linalg.svd(flat - flat.mean(axis=0), compute_uv=False) ** 2
+    return np.arange(1, len(power) + 1), 1 - np.cumsum(power) / power.sum()
+
+
+def reach(change: NDArray[Any], side: int, middle: int) -> int:
+    """Return how far the farthest pixel lies that moved the middle."""
+    return int(np.abs(np.argwhere(change.reshape(side, side) > 0) - middle).max())
+
+
+def mosaic(
+    title: str,
+    rows: list[Images],
+    names: list[str],
+    columns: list[str] | None = None,
+    cell: int = 0,
+) -> bytes:
+    """Return rows of images, at most ten in each."""
+    block = np.clip(np.stack([row[:10] for row in rows]), 0, 1)
+    kind = type("Wide", (Mosaic,), {"CELL": cell}) if cell else Mosaic
+    drawn = kind(
+        title=title, blocks=[block], row_labels=[names if any(names) else []],
+        column_labels=[columns or []], headings=[""],
+    )  # fmt: skip
+    return bytes(drawn.draw())
+
+
+def shrink(png: bytes) -> bytes:
+    """Return the PNG in 64 colours at most, a third of its size."""
+    import io
+
+    from PIL import Image
+
+    small = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(64, dither=0).save(
+        small, "png", optimize=True
+    )
+    return small.getvalue()
+
+
+if __name__ == "__main__":
+    main()

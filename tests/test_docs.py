@@ -1,0 +1,69 @@
+"""What the documentation tells people to type exists: commands, options, names, files."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+import quietpixel
+from quietpixel.cli.main import COMMANDS, group
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TYPED = re.compile(r"^ {4}(quietpixel .*)$", re.MULTILINE)
+INLINE = re.compile(r"`(quietpixel [^`]*)`")
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+PICTURE = re.compile(r"!\[[^\]]+\]\(([^)]+)\)")
+
+
+def commands_in(page: Path) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return TYPED.findall(text) + INLINE.findall(text)
+
+
+def options_of(command: click.Command) -> set[str]:
+    context = click.Context(command, help_option_names=["-h", "--help"])
+    return {
+        name for each in command.get_params(context) for name in (*each.opts, *each.secondary_opts)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_and_their_options_exist(page: Path) -> None:
+    context = click.Context(group)
+    for line in commands_in(page):
+        words = shlex.split(line, comments=True)
+        if len(words) < 2 or words[1].startswith("-") or words[1].isupper():
+            continue
+        assert words[1] in COMMANDS, line
+        command = group.get_command(context, words[1])
+        assert command is not None
+        used = {word for word in words[2:] if re.fullmatch(r"-[a-z]|--[a-z-]+", word)}
+        assert used <= options_of(command), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_python_compiles_and_uses_public_names(page: Path) -> None:
+    for code in PYTHON.findall(page.read_text(encoding="utf-8")):
+        compile(code, str(page), "exec")
+        names = set(re.findall(r"quietpixel\.(\w+)\(", code))
+        assert names <= set(quietpixel.__all__), names - set(quietpixel.__all__)
+
+
+def test_each_picture_is_shown_and_made_by_the_script() -> None:
+    shown = {
+        (page.parent / link).resolve()
+        for page in PAGES
+        for link in PICTURE.findall(page.read_text(encoding="utf-8"))
+    }
+    there = {path.resolve() for path in (ROOT / "docs" / "images").glob("*.png")}
+    assert shown == there
+    script = (ROOT / "docs" / "make_pictures.py").read_text(encoding="utf-8")
+    assert all(f'    "{path.stem}": ' in script for path in there)
+
+
+def test_pictures_stay_small() -> None:
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "docs" / "images").glob("*.png")}
+    assert max(sizes.values()) < 200_000
