@@ -37,7 +37,12 @@ class Metrics:
 
     def text(self) -> str:
         """Return everything in Prometheus' text format."""
-        return "\n".join([*self._counters(), *self._histogram(), *self._gauges(), ""])
+        used = (
+            "# HELP process_cpu_seconds_total Time of the processor that the process used.",
+            "# TYPE process_cpu_seconds_total counter",
+            f"process_cpu_seconds_total {time.process_time():.3f}",
+        )
+        return "\n".join([*self._counters(), *self._histogram(), *used, *self._gauges(), ""])
 
     def _counters(self) -> Iterator[str]:
         for name, description in COUNTERS.items():

@@ -1,0 +1,232 @@
+"""Throughput, latency, overhead and memory of the service, from real clients over HTTP.
+
+    python benchmarks/service.py [MODEL] [--workers 1] [--seconds 20] [--requests 2000]
+
+MODEL is a bundled name, a run folder or an .onnx file. JPEGs of one megapixel are made here, sent
+by 1, 2, 8 and 32 clients at once, each sending the next when the last has come back; a client that
+is told to come again later (503) does so, and the wait counts. The overhead is what the service
+takes for a picture at 2 clients beyond what the engine takes: `quietpixel.Denoiser` on the same
+decoded pixels, in a process of its own, measured before and after; by the clock, and in time of the
+processor, which other work on the machine disturbs less. Memory is the resident memory that
+`/metrics` tells, while two clients send `--requests` pictures.
+"""
+
+import argparse
+import http.client
+import io
+import json
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+
+from quietpixel.files import Picture, write_picture
+
+COMMAND = "import sys; from quietpixel.cli.main import main; sys.exit(main())"
+ENGINE = """
+import json, sys, time
+from quietpixel import Denoiser
+from quietpixel.files import read_picture
+denoiser = Denoiser(sys.argv[1], precision=sys.argv[3])
+pixels = read_picture(sys.stdin.buffer.read()).pages[0]
+words = {} if sys.argv[2] == "auto" else {"sigma": float(sys.argv[2])}
+for _ in range(3):
+    denoiser(pixels, **words)
+times, end, used = [], time.perf_counter() + float(sys.argv[4]), time.process_time()
+while time.perf_counter() < end or len(times) < 5:
+    start = time.perf_counter()
+    denoiser(pixels, **words)
+    times.append(time.perf_counter() - start)
+print(json.dumps([times, (time.process_time() - used) / len(times)]))
+"""
+
+
+def main() -> int:
+    options = read_options()
+    files = [make_jpeg(1000, 1000, seed) for seed in range(4)]
+    print(f"model {options.model}, workers {options.workers}, JPEG {len(files[0]):,} bytes")
+    before = time_engine(options, files[0])
+    with service(options) as port:
+        served = report_clients(port, files, options)
+        memory = report_memory(port, options)
+    after = time_engine(options, files[0])
+    engine = Cost(*(statistics.mean(pair) for pair in zip(before, after, strict=True)))
+    print(f"engine alone: {describe(engine)} a picture")
+    print(f"service at 2 clients: {describe(served)} a picture")
+    clock, processor = (a / b - 1 for a, b in zip(served, engine, strict=True))
+    print(f"overhead: {clock:+.1%} by the clock, {processor:+.1%} of processor time")
+    return int(clock > 0.15 or memory > 1.05)
+
+
+class Cost(NamedTuple):
+    """Seconds that a picture takes: by the clock, and of the processor."""
+
+    clock: float
+    processor: float
+
+
+def describe(cost: Cost) -> str:
+    return f"{1000 * cost.clock:.1f} ms, {1000 * cost.processor:.1f} ms of processor time"
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?", default="photo")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--sigma", default="auto", help="a number spares both sides the estimate")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--seconds", type=float, default=20, help="for each number of clients")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 8, 32])
+    parser.add_argument("--requests", type=int, default=2000, help="for the memory; 0 leaves it")
+    parser.add_argument("--side", type=int, default=512, help="of the pictures for the memory")
+    return parser.parse_args()
+
+
+def make_jpeg(height: int, width: int, seed: int) -> bytes:
+    """Return soft waves with noise of 0.06: it compresses about as photographs do."""
+    rng = np.random.default_rng(seed)
+    waves = np.sin(np.arange(height)[:, None] / 97) * np.cos(np.arange(width) / 131)
+    noisy = 0.5 + 0.35 * waves[:, :, None] + rng.normal(0, 0.06, (height, width, 3))
+    pixels = np.rint(255 * np.clip(noisy, 0, 1)).astype(np.uint8)
+    stream = io.BytesIO()
+    write_picture(Picture.from_pixels(pixels), stream, format="jpeg", quality=90)
+    return stream.getvalue()
+
+
+def time_engine(options: argparse.Namespace, file: bytes) -> Cost:
+    words = [options.model, options.sigma, options.precision, str(options.seconds / 2)]
+    done = subprocess.run(
+        [sys.executable, "-c", ENGINE, *words], input=file, capture_output=True, check=True
+    )
+    times, used = json.loads(done.stdout)
+    return Cost(statistics.mean(times), used)
+
+
+@contextmanager
+def service(options: argparse.Namespace) -> Iterator[int]:
+    words = ["serve", "--port=0", "--quiet", "--no-browser", f"--model={options.model}"]
+    words += [f"--workers={options.workers}", "--queue=64", f"--precision={options.precision}"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *words], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r":(\d+) ", process.stdout.readline())
+        assert found, "the service did not begin"
+        yield int(found[1])
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Client:
+    """Sends pictures over one connection, one after the other."""
+
+    def __init__(self, port: int, query: str) -> None:
+        self.times: list[float] = []
+        self.refused = 0
+        self._path = f"/v1/denoise{query}"
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+
+    def send(self, file: bytes) -> None:
+        start = time.perf_counter()
+        while True:
+            self._connection.request("POST", self._path, file)
+            answer = self._connection.getresponse()
+            answer.read()
+            if answer.status == 200:
+                break
+            assert answer.status == 503, answer.status
+            self.refused += 1
+            time.sleep(float(answer.headers["Retry-After"]))
+        self.times.append(time.perf_counter() - start)
+
+
+def report_clients(port: int, files: list[bytes], options: argparse.Namespace) -> Cost:
+    """Print a row for each number of clients; return what a picture takes at 2."""
+    query = "" if options.sigma == "auto" else f"?sigma={options.sigma}"
+    run_clients(port, files, 2, query, 3)
+    print("\n| clients | pictures/s | p50, ms | p95, ms | p99, ms | refused |")
+    print("|---|---|---|---|---|---|")
+    at_two = Cost(float("nan"), float("nan"))
+    for count in options.clients:
+        used = read_metric(port, "process_cpu_seconds_total")
+        clients, seconds = run_clients(port, files, count, query, options.seconds)
+        used = read_metric(port, "process_cpu_seconds_total") - used
+        times = sorted(each for client in clients for each in client.times)
+        p50, p95, p99 = (1000 * float(np.percentile(times, part)) for part in (50, 95, 99))
+        refused = sum(client.refused for client in clients)
+        rate = len(times) / seconds
+        print(
+            f"| {count} | {rate:.2f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {refused} |", flush=True
+        )
+        at_two = Cost(1 / rate, used / len(times)) if count == 2 else at_two
+    print()
+    return at_two
+
+
+def run_clients(
+    port: int, files: list[bytes], count: int, query: str, seconds: float
+) -> tuple[list[Client], float]:
+    """Let clients send for a while; return them and how long it took until the last was done."""
+    clients = [Client(port, query) for _ in range(count)]
+    start = time.perf_counter()
+
+    def work(number: int) -> None:
+        sent = number
+        while time.perf_counter() - start < seconds:
+            clients[number].send(files[sent % len(files)])
+            sent += 1
+
+    run_threads(work, count)
+    return clients, time.perf_counter() - start
+
+
+def report_memory(port: int, options: argparse.Namespace) -> float:
+    """Print the memory while pictures are sent; return how much it grew after the first quarter."""
+    if not options.requests:
+        return 1.0
+    files = [make_jpeg(options.side, options.side + 16 * seed, seed) for seed in range(4)]
+    levels, parts = [], 20
+    for part in range(parts):
+
+        def work(number: int) -> None:
+            client = Client(port, "")
+            for sent in range(options.requests // parts // 2):
+                client.send(files[(number + sent) % len(files)])
+
+        run_threads(work, 2)
+        levels.append(read_metric(port, "process_resident_memory_bytes") / 2**20)
+        print(
+            f"memory after {(part + 1) * options.requests // parts}: {levels[-1]:.0f} MiB",
+            flush=True,
+        )
+    return max(levels[parts // 4 :]) / levels[parts // 4]
+
+
+def run_threads(work, count: int) -> None:  # type: ignore[no-untyped-def]
+    threads = [threading.Thread(target=work, args=[number]) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def read_metric(port: int, name: str) -> float:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    found = re.search(rf"^{name} (\S+)", text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
