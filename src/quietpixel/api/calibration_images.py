@@ -18,7 +18,7 @@ Pair = tuple[int, Image, Image]
 """The number of the image, its noisy and its clean version."""
 
 CALIBRATION_SEED_OFFSET = 5_000_011
-DRAWS, SIDE = 320, 128
+DRAWS, SIDE = 640, 96
 """With a noise law, about so many squares of so many pixels are drawn from the images."""
 
 

@@ -28,10 +28,10 @@ REACH = WIDE
 """Pixels around one that decide its half width."""
 FLOOR = 0.2 / 255
 """Added in quadrature to what was taken away, so that a place without noise has some width."""
-STRENGTHS, VARIETIES = 16, 8
+STRENGTHS, VARIETIES = 32, 8
 """Most cells; fewer where there are few pixels."""
 PER_CELL = 400
-PER_IMAGE = 30_000
+PER_IMAGE = 12_000
 """Pixels drawn from each image; neighbours say nearly the same."""
 
 
