@@ -14,11 +14,11 @@ KINDS = ("white", "correlated", "stripes")
 COARSE = 3
 """Up to this order, coefficients tell how flat a block is when the others are compared."""
 MIDDLE, FINE = (ORDER >= 4) & (ORDER <= 6), ORDER >= 9
-REDDEST, BLUEST = 1.6, 0.6
+REDDEST, BLUEST = 1.85, 0.6
 """White noise has as much power in the middle orders as in the fine ones. On photographs with white
-noise of 5/255 or more the ratio was 0.97 to 1.4 (2.3 in two full of texture), with noise blurred by
-a Gaussian of half a pixel 1.9 and more."""
-STRIPED = 0.25
+noise of 5/255 or more the ratio was 0.97 to 1.4, in four full of texture 1.8 to 2.4; with noise
+blurred by a Gaussian of half a pixel it was 1.89 and more."""
+STRIPED = 0.3
 """Stripes are named from this share of the whole noise's standard deviation."""
 SMOOTHEST = 0.1
 """Share of the blocks kept twice over to measure correlated noise."""
