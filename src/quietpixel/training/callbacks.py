@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import TrainingError
+from quietpixel.training.devices import part_evenly
 from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.run_folder import RunFolder
 
@@ -196,7 +197,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def judge_unless_done(self, validation: Any) -> None:
         """Judge the present weights as if the first epoch ended here, if none has ended."""
         if self.best is None:
-            loss = self.model.evaluate(*validation, batch_size=20, verbose=0)
+            images, size = part_evenly(validation, 20)
+            loss = self.model.evaluate(*images, batch_size=size, verbose=0)
             self.judged = self.model.get_weights()
             self.on_epoch_end(0, {"loss": self.loss, "val_loss": loss})
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from quietpixel.card import Card
 from quietpixel.models.arithmetic import measure_model
-from quietpixel.models.export import export_onnx
 from quietpixel.training.callbacks import Checkpoint
 from quietpixel.training.material import is_folder
+from quietpixel.training.portable import export_anywhere
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.start import Start
@@ -49,7 +49,7 @@ class Outcome:
         model.set_weights(checkpoint.best)
         self.folder.replace("model.keras", model.save)
         card = self._describe(model, checkpoint)
-        export_onnx(model, self.folder.onnx_model, card)
+        export_anywhere(model, self.folder.keras_model, self.folder.onnx_model, card)
         return card
 
     def _describe(self, model: keras.Model, checkpoint: Checkpoint) -> Card:

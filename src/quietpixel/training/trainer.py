@@ -9,6 +9,7 @@ from quietpixel.data import load_split
 from quietpixel.errors import TrainingError
 from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
 from quietpixel.training.compiling import build_for, make_optimizer
+from quietpixel.training.devices import part_evenly, release, use_devices
 from quietpixel.training.folder import open_folder
 from quietpixel.training.material import Material, from_folder, from_splits, is_folder
 from quietpixel.training.outcome import Outcome
@@ -62,9 +63,8 @@ def run_recipe(
         If the loss is not finite. What was learnt up to the last whole epoch is kept.
     """
     precision = choose_precision(recipe.precision)
-    on_progress(
-        Progress(message=f"Training in {precision} on Keras with {keras.backend.backend()}")
-    )
+    backend, devices = keras.backend.backend(), use_devices(recipe.batch)
+    on_progress(Progress(message=f"Training in {precision} on Keras with {backend}, on {devices}"))
     material = load_material(recipe, data_dir, on_progress, cache)
     keras.utils.set_random_seed(recipe.seed)
     model = build_for(recipe, material, precision)
@@ -85,6 +85,8 @@ def run_recipe(
             checkpoint.judge_unless_done(material.validation)
             outcome.keep(model, checkpoint)
         raise
+    finally:
+        release()
     card = outcome.keep(model, checkpoint)
     folder.checkpoint.unlink(missing_ok=True)
     return card
@@ -151,12 +153,13 @@ def _fit(
     callbacks: list[keras.callbacks.Callback],
     first: int,
 ) -> None:
+    validation, size = part_evenly(material.validation, 500 if material.size else 20)
     model.fit(
         material.batches,
         epochs=UNLIMITED if recipe.minutes else recipe.epochs,
         initial_epoch=first,
-        validation_data=material.validation,
-        validation_batch_size=500 if material.size else 20,
+        validation_data=validation,
+        validation_batch_size=size,
         callbacks=callbacks,
         shuffle=False,
         verbose=0,
