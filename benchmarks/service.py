@@ -55,6 +55,7 @@ def main() -> int:
     before = time_engine(options, files[0])
     with service(options) as port:
         served = report_clients(port, files, options)
+        report_preview(port)
         memory = report_memory(port, options)
     after = time_engine(options, files[0])
     engine = Cost(*(statistics.mean(pair) for pair in zip(before, after, strict=True)))
@@ -129,10 +130,10 @@ def service(options: argparse.Namespace) -> Iterator[int]:
 class Client:
     """Sends pictures over one connection, one after the other."""
 
-    def __init__(self, port: int, query: str) -> None:
+    def __init__(self, port: int, query: str, path: str = "/v1/denoise") -> None:
         self.times: list[float] = []
         self.refused = 0
-        self._path = f"/v1/denoise{query}"
+        self._path = f"{path}{query}"
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
 
     def send(self, file: bytes) -> None:
@@ -187,6 +188,17 @@ def run_clients(
 
     run_threads(work, count)
     return clients, time.perf_counter() - start
+
+
+def report_preview(port: int) -> None:
+    """Print how long the page's preview of a screen-sized part takes, there and back."""
+    pixels = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
+    client = Client(port, "?format=pnm", path="/page/preview")
+    for _ in range(12):
+        client.send(b"P6 1280 720 255\n" + pixels.tobytes())
+    times = [1000 * each for each in client.times[2:]]
+    median, most = statistics.median(times), max(times)
+    print(f"preview of 1280 x 720: median {median:.0f} ms, most {most:.0f} ms\n")
 
 
 def report_memory(port: int, options: argparse.Namespace) -> float:

@@ -16,6 +16,7 @@ def test_the_page_and_all_that_it_names_come_from_the_package(client):
     page = client.get("/")
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["cache-control"] == "no-cache"
+    assert client.head("/").status_code == client.head("/docs").status_code == 200
     for path in STATIC.iterdir():
         answer = client.get(f"/static/{path.name}")
         assert answer.content == path.read_bytes()

@@ -19,13 +19,13 @@ PREVIEW_PIXELS = 3_000_000
 """The most that a preview may have: it must come at once."""
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 async def show_page() -> FileResponse:
     """Return the page."""
     return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/docs")
+@router.api_route("/docs", methods=["GET", "HEAD"])
 async def show_docs() -> FileResponse:
     """Return the page that shows the OpenAPI document."""
     return FileResponse(STATIC / "docs.html", headers={"Cache-Control": "no-cache"})

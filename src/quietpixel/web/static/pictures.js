@@ -156,7 +156,7 @@ export class Pictures {
 
   settingsChanged() {
     this.settings.show(this.chosen?.sigma);
-    this.look();
+    this.look({ now: true });
     this.render();
   }
 

@@ -6,21 +6,21 @@ import { decodePnm, encodePnm, mix } from "./pnm.js";
 const SOON = 220; // milliseconds that the first answer may take
 const GRID = 64; // sides are multiples of this, so that the engine meets few sizes
 const SAMPLE = 512; // side of the square whose noise is estimated
-const WAIT = 90; // milliseconds of rest before a preview is asked for
+const WAIT = 90; // milliseconds of rest before a moved picture is asked for
 
 export class Preview {
   constructor(stage, mostPixels) {
     this.stage = stage;
     this.most = mostPixels;
     this.speed = 1500; // pixels per millisecond, measured as we go
+    this.working = false;
     this.forget();
   }
 
   forget() {
     clearTimeout(this.timer);
     this.running?.abort();
-    this.running = null;
-    this.noisy = this.clean = this.key = null;
+    this.wish = this.noisy = this.clean = this.key = null;
   }
 
   // Asks for the noise of the middle of a picture.
@@ -36,12 +36,27 @@ export class Preview {
   // Shows the part in view with these settings; `onState` gets "busy", "shown" or an error.
   refresh(image, settings, onState, { now = false } = {}) {
     const key = JSON.stringify([settings.model, settings.sigma]);
+    clearTimeout(this.timer);
     if (this.key === key && this.clean && covers(this.where, this.wanted())) {
+      this.wish = null;
       this.show(settings.strength);
       return;
     }
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.ask(image, settings, key, onState), now ? 0 : WAIT);
+    this.wish = { image, settings, key, onState };
+    this.timer = setTimeout(() => this.work(), now ? 0 : WAIT);
+  }
+
+  // One question is under way at a time: the service would only put others into its line. When the
+  // answer is there, the last wish is next.
+  async work() {
+    if (this.working) return;
+    this.working = true;
+    while (this.wish) {
+      const wish = this.wish;
+      this.wish = null;
+      await this.ask(wish);
+    }
+    this.working = false;
   }
 
   show(strength) {
@@ -55,8 +70,7 @@ export class Preview {
     return shrink(this.stage.visible, this.most);
   }
 
-  async ask(image, settings, key, onState) {
-    this.running?.abort();
+  async ask({ image, settings, key, onState }) {
     const running = (this.running = new AbortController());
     onState("busy");
     try {
@@ -65,6 +79,7 @@ export class Preview {
       const first = shrink(all, Math.max(this.speed * SOON, 192 * 192));
       const steps = area(first) < 0.8 * area(all) ? [first, all] : [all];
       for (const where of steps) {
+        if (this.wish) return;
         await this.askFor(image, where, settings, key, running);
         onState("shown");
       }

@@ -23,6 +23,7 @@ export class Settings extends EventTarget {
     for (const { name, size } of this.models.values()) {
       model.append(new Option(size ? `${name} (${size[1]} × ${size[0]} only)` : name, name));
     }
+    find("model-help").hidden = Boolean(rgb || gray);
     if (!rgb && !gray) {
       const fitting = [...this.models.values()].find(({ size }) => !size);
       if (fitting) model.value = fitting.name;
