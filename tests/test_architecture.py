@@ -24,7 +24,7 @@ LEVELS = [
     {"imaging", "card"},
     {"data", "models", "files"},
     {"training", "inference", "evaluation"},
-    {"api"},
+    {"api", "sklearn"},
     {"quietpixel"},
     {"cluster", "web"},
     {"cli"},
@@ -34,7 +34,9 @@ LEVELS = [
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
 TRAINING_LIBRARIES = {"keras", "tensorflow", "tf2onnx", "jax", "torch"}
 MAY_TRAIN = ("models/", "training/", "data/batches.py")
-NEVER_ON_IMPORT = ["keras", "tensorflow", "openvino", "dask", "pyvips", "numpy", "rich", "click"]
+NEVER_ON_IMPORT = [
+    *("keras", "tensorflow", "openvino", "dask", "pyvips", "numpy", "sklearn", "rich", "click"),
+]
 PUBLIC = [
     "Card",
     "Denoiser",

@@ -35,8 +35,10 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("side", "words"),
-    [("", {}), ("clean", {"noise": "gaussian:0..0.2"})],
-    ids=["pairs", "clean pictures"],
+    [
+        pytest.param("", {}, id="pairs", marks=pytest.mark.slow),
+        pytest.param("clean", {"noise": "gaussian:0..0.2"}, id="clean pictures"),
+    ],
 )
 def test_a_run_with_clean_pictures_ends_calibrated(data, tmp_path, side, words) -> None:
     run = quietpixel.train(str(data / side), run=tmp_path / "run", **TINY, **words)
@@ -48,6 +50,7 @@ def test_a_run_with_clean_pictures_ends_calibrated(data, tmp_path, side, words) 
     assert quietpixel.uncertainty(image, image, run).min() > 0
 
 
+@pytest.mark.slow
 def test_a_run_without_clean_pictures_promises_nothing(data, tmp_path) -> None:
     words = {**TINY, "target": "none"}
     run = quietpixel.train(str(data / "noisy"), run=tmp_path / "run", **words)
