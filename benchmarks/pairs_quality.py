@@ -1,0 +1,82 @@
+"""How good models are on pairs of noisy and clean pictures, beside tuned classical methods.
+
+    python benchmarks/pairs_quality.py FOLDER [MODEL ...] [--classical] [--last 20]
+
+FOLDER holds ``noisy/`` and ``clean/`` with the same names; ``--last`` judges the last so many by
+name. Prints the mean PSNR in dB and the root mean squared error over all pixels, on [0, 1]. The
+classical methods, and a Gaussian filter, take the parameters that are best on the first four of the
+pictures that are judged, which favours them.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from quietpixel import Denoiser
+from quietpixel.evaluation.classical import tune_all
+from quietpixel.files import list_images
+from quietpixel.imaging.metrics import psnr
+from quietpixel.imaging.noise import Array
+from quietpixel.training.shelf import decode
+
+TUNED_ON = 4
+BLURS = (0.7, 1.0, 1.4, 2.0, 2.5, 3.0)
+Pairs = list[tuple[Array, Array]]
+
+
+def read(folder: Path, last: int | None) -> Pairs:
+    paths = list_images(folder / "noisy").images[-last if last else None :]
+    return [
+        tuple(
+            decode(path.parent.parent / side / path.name, 1).whole() for side in ("noisy", "clean")
+        )
+        for path in paths
+    ]  # type: ignore[misc]
+
+
+def judge(name: str, method: Callable[[Array], Array], pairs: Pairs) -> None:
+    denoised = [np.clip(method(noisy), 0, 1) for noisy, _ in pairs]
+    quality = np.mean(
+        [psnr(clean, image) for image, (_, clean) in zip(denoised, pairs, strict=True)]
+    )
+    errors = [
+        np.square(image - clean).ravel() for image, (_, clean) in zip(denoised, pairs, strict=True)
+    ]
+    print(f"| {name} | {quality:.2f} | {np.sqrt(np.concatenate(errors).mean()):.4f} |", flush=True)
+
+
+def judge_classical(pairs: Pairs) -> None:
+    def blur(sigma: float) -> Callable[[Array], Array]:
+        return lambda image: gaussian_filter(image, (sigma, sigma, 0))
+
+    few = pairs[:TUNED_ON]
+    best = min(BLURS, key=lambda s: sum(np.square(blur(s)(a) - b).mean() for a, b in few))
+    judge(f"Gaussian filter, {best} pixels", blur(best), pairs)
+    noisy, clean = (np.stack(side) for side in zip(*few, strict=True))
+    for name, method in tune_all(clean, noisy).items():
+        judge(f"{name} ({method.parameters})", lambda image, m=method: m(image[None])[0], pairs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("models", nargs="*")
+    parser.add_argument("--classical", action="store_true")
+    parser.add_argument("--last", type=int)
+    given = parser.parse_args()
+    pairs = read(given.folder, given.last)
+    print(f"| method, on {len(pairs)} pictures | PSNR, dB | root mean squared error |")
+    print("|---|---|---|")
+    judge("noisy", lambda image: image, pairs)
+    for name in given.models:
+        denoiser = Denoiser(name, precision="f32")
+        judge(name, lambda image, d=denoiser: np.asarray(d(image, range=(0.0, 1.0))), pairs)
+    if given.classical:
+        judge_classical(pairs)
+
+
+if __name__ == "__main__":
+    main()
