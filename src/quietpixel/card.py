@@ -36,7 +36,8 @@ class Card:
     sigma_input
         Whether it also takes the noise level of the image.
     blind
-        Whether it was trained to do without: `UNKNOWN_SIGMA` as the noise level.
+        Whether it finds the level by itself: it is told `UNKNOWN_SIGMA`, and a level that is given
+        limits how much of the noise is taken away.
     operations
         Multiply-adds for each pixel.
     parameters

@@ -13,7 +13,14 @@ from quietpixel.errors import ImageError, unknown_name
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import Layout, Range, is_neutral, read_layout, type_ceiling
 from quietpixel.inference.engine import Engine, open_engine, read_card
-from quietpixel.inference.level import Sigma, check_sigma, estimate_level, level_map
+from quietpixel.inference.level import (
+    Sigma,
+    check_sigma,
+    estimate_level,
+    level_map,
+    share_map,
+    unknown_map,
+)
 from quietpixel.inference.limits import check_batch, check_out, parse_memory
 from quietpixel.inference.run import OnProgress, Run, choose_grid
 from quietpixel.inference.store import cache_of, default_model, find_model
@@ -204,12 +211,12 @@ class Denoiser:
         grid = choose_grid(engine.card, stack.shape[:2], self._pixels // stack.shape[2])
         if strength == 0:
             return _copy_into(out, stack)
-        level = (
-            level_map(sigma, layout, stack, blind=engine.card.blind)
-            if engine.card.sigma_input
-            else None
-        )
-        run = Run(engine, layout, level, strength, self._views)
+        level = share = None
+        if engine.card.blind:
+            level, share = unknown_map(stack), share_map(sigma, layout, stack)
+        elif engine.card.sigma_input:
+            level = level_map(sigma, layout, stack)
+        run = Run(engine, layout, level, strength, self._views, share)
         return run.over(stack, grid, on_progress, out=out)
 
     def _path(self, channels: int) -> Path:

@@ -68,29 +68,47 @@ def check_sigma(sigma: Sigma, card: Card, shape: tuple[int, int]) -> None:
         )
 
 
-def level_map(sigma: Sigma, layout: Layout, stack: Array, *, blind: bool = False) -> FloatArray:
-    """Return the noise level of each pixel, (H, W, N), for images (H, W, N, channels).
-
-    Where `sigma` is ``"auto"``, a model that can do without (`blind`) is told that nobody knows it.
-    """
-    if isinstance(sigma, str) and blind:
-        level = np.array(UNKNOWN_SIGMA)
-    elif isinstance(sigma, str):
-        level = np.array([estimate_level(layout, stack[:, :, i]) for i in range(stack.shape[2])])
-    else:
-        level = np.asarray(sigma)
-        level = level[..., np.newaxis] if level.ndim else level
+def level_map(sigma: Sigma, layout: Layout, stack: Array) -> FloatArray:
+    """Return the noise level of each pixel, (H, W, N), for images (H, W, N, channels)."""
+    level = _estimates(layout, stack) if isinstance(sigma, str) else _of_each_image(sigma)
     return np.broadcast_to(level.astype(np.float32), stack.shape[:3])
+
+
+def unknown_map(stack: Array) -> FloatArray:
+    """Return what a model that finds the level by itself is told, (H, W, N)."""
+    return np.broadcast_to(np.float32(UNKNOWN_SIGMA), stack.shape[:3])
+
+
+def share_map(sigma: Sigma, layout: Layout, stack: Array) -> FloatArray | None:
+    """Return the part of the noise found that is to be taken away, (H, W, N) in [0, 1], or None.
+
+    A model that finds the level by itself cannot be told it. A level that is given is honoured
+    all the same: of noise that is measured to be stronger, no more than that level goes.
+    """
+    if isinstance(sigma, str):
+        return None
+    measured = np.maximum(_estimates(layout, stack), np.finfo(np.float32).tiny)
+    share = np.minimum(_of_each_image(sigma) / measured, 1)
+    return np.broadcast_to(share.astype(np.float32), stack.shape[:3])
+
+
+def _of_each_image(sigma: Sigma) -> Array:
+    level = np.asarray(sigma, np.float32)
+    return level[..., np.newaxis] if level.ndim else level
+
+
+def _estimates(layout: Layout, stack: Array) -> Array:
+    return np.array([estimate_level(layout, stack[:, :, i]) for i in range(stack.shape[2])])
 
 
 def estimate_level(layout: Layout, pixels: Array) -> float:
     """Return the estimated noise level of an array (H, W, channels), on the [0, 1] scale."""
-    rows, columns = (_sample(length) for length in pixels.shape[:2])
+    rows, columns = (sample_places(length) for length in pixels.shape[:2])
     image = layout.to_model(pixels[rows][:, columns])
     return estimate_sigma(image)
 
 
-def _sample(length: int) -> NDArray[np.intp]:
+def sample_places(length: int) -> NDArray[np.intp]:
     """Return the places looked at along one side: all, or runs of neighbours."""
     if length <= _CELL * _CELLS:
         return np.arange(length)

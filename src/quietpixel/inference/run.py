@@ -42,6 +42,8 @@ class Run:
         Above 0 to 1.
     views
         1, or 8 for the mean over the flips and turns of each tile.
+    share
+        Which part of what the model finds is taken away, (H, W, N) in [0, 1], or None for all.
     """
 
     engine: Engine
@@ -49,6 +51,7 @@ class Run:
     sigma: FloatArray | None
     strength: float
     views: int = 1
+    share: FloatArray | None = None
 
     def over(
         self,
@@ -97,6 +100,8 @@ class Run:
         else:
             shown = np.clip(noisy, LOWEST, HIGHEST)
             denoised = self._answer(shown, sigma) + (noisy - shown)
+        if self.share is not None:
+            denoised = noisy + tile.read(self.share)[..., np.newaxis] * (denoised - noisy)
         return self.layout.from_model(give_back_texture(noisy, denoised, self.strength))
 
     def _answer(self, shown: FloatArray, sigma: FloatArray | None) -> FloatArray:
