@@ -58,7 +58,7 @@ bench: setup ## the speed tables of benchmarks/ (long); DATA=FOLDER holds the fi
 
 lock: ## write requirements.lock again, with the newest versions (needs uv)
 	@uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
-	--extra train --extra onnxruntime --extra web --group dev --group docs --generate-hashes \
+	--extra train --extra onnxruntime --extra web --extra cluster --group dev --group docs --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements.lock
 	@uv pip compile --group release --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements-release.lock

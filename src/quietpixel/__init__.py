@@ -68,6 +68,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module, once."""
     if name == "__version__":
         value: Any = import_module("importlib.metadata").version("quietpixel")
+    elif name == "cluster":
+        value = import_module("quietpixel.cluster")
     elif name in _HOME:
         value = getattr(import_module(_HOME[name]), name)
     else:

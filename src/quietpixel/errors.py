@@ -45,6 +45,10 @@ class TrainingError(QuietpixelError, RuntimeError):
     """A training run cannot start, go on or be resumed."""
 
 
+class ClusterError(QuietpixelError, RuntimeError):
+    """A scheduler or its workers cannot be reached, or cannot do the work."""
+
+
 class MissingDependencyError(QuietpixelError, ImportError):
     """An optional package is needed and not installed."""
 

@@ -76,6 +76,13 @@ def read_range(
     help="Refuse larger images.",
 )
 @click.option("--range", metavar="LOW,HIGH", callback=read_range, help="Values of black and white.")
+@click.option("--workers", type=click.IntRange(min=1), help="Work with N processes (cluster).")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    envvar="DASK_SCHEDULER_ADDRESS",
+    help="Work on a Dask cluster, such as tcp://host:8786; or DASK_SCHEDULER_ADDRESS.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--json", metavar="FILE", help="Write what became of each file.")
 @click.option("--compare", metavar="FILE", help="Write before, after and the difference.")

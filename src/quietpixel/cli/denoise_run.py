@@ -1,18 +1,21 @@
 """One call of `quietpixel denoise`: plan, look, work, report."""
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from quietpixel.cli.denoise_cluster import ClusterWork, is_wanted, refuse_stream
 from quietpixel.cli.denoise_show import FolderView, show_findings, write_json
-from quietpixel.errors import ArgumentError, FileError
+from quietpixel.errors import ArgumentError, ClusterError, FileError
 
 if TYPE_CHECKING:
     from quietpixel.files import Job
     from quietpixel.inference.denoiser import Denoiser
-    from quietpixel.inference.folders import Finding, Ledger, Plan, Settings
+    from quietpixel.inference.folders import Finding, Ledger, Outcome, Plan, Settings
 
 DENOISER = ("engine", "precision", "threads", "memory", "quality")
 SETTINGS = ("sigma", "strength", "range", "format", "max_pixels")
@@ -20,6 +23,8 @@ IDENTITY = (
     "sigma", "strength", "range", "format", "jpeg_quality", "precision", "engine", "quality",
 )  # fmt: skip
 """Options that change what comes out, so that an earlier run with others counts for nothing."""
+MOST_UNSEEN = 1000
+"""More results than can be in place without having been shown."""
 
 
 class DenoiseRun:
@@ -38,10 +43,12 @@ class DenoiseRun:
         self._view = FolderView()
         self._jobs: tuple[Job, ...] = ()
         self._ledger: Ledger | None = None
+        self._cluster = ClusterWork(options, DENOISER)
 
     def __call__(self) -> int:
         """Do the work, show it, and return the exit code."""
         if "-" in self._inputs or self._options["output"] == "-":
+            refuse_stream(self._options)
             return self._run_stream()
         return self._run_plan(self._plan())
 
@@ -52,15 +59,20 @@ class DenoiseRun:
 
         self._view.close()  # first, so that files which fail because of this are no failures
         abandon()
-        for job in self._jobs[len(self._view.outcomes) :]:
-            if self._ledger is None or not self._ledger.is_done(job):
-                break
-            self._view.keep(Outcome(job))  # in place, and not shown any more
+        self._cluster.stop()
+        for job in self._left()[:MOST_UNSEEN]:
+            if self._ledger is not None and self._ledger.is_done(job):
+                self._view.keep(Outcome(job))  # in place, and not shown any more
         self._view.name_failures()
         count, total = len(self._view.outcomes), len(self._jobs)
         if count < total and total > 1:
             click.echo(f"{total - count} of {total} images are left.", err=True)
         self._write_json(interrupted=True)
+
+    def _left(self) -> "list[Job]":
+        """Return the jobs without an outcome; a cluster does not keep their order."""
+        done = {outcome.job for outcome in self._view.outcomes}
+        return [job for job in self._jobs if job not in done]
 
     def _plan(self) -> "Plan":
         from quietpixel.inference.folders import make_plan
@@ -110,14 +122,32 @@ class DenoiseRun:
         self._view.begin(findings, alone=alone)
         for folder in {job.target.parent for job in jobs}:
             remove_leftovers(folder)
-        with self._view:
-            outcomes = run_jobs(
-                denoiser, jobs, settings, ledger=self._ledger, on_progress=self._view.advance
-            )
-            for outcome in outcomes:
-                self._view.show(outcome)
+        with contextlib.ExitStack() as opened:
+            if jobs and is_wanted(self._options):
+                cluster = opened.enter_context(self._cluster.connected())
+                outcomes = self._cluster.run_jobs(
+                    cluster, jobs, settings, ledger=self._ledger, tell=self._view.say
+                )
+            else:
+                outcomes = run_jobs(
+                    denoiser, jobs, settings, ledger=self._ledger, on_progress=self._view.advance
+                )
+            self._show_all(outcomes, opened)
         self._write_json()
         return self._view.summarize()
+
+    def _show_all(self, outcomes: "Iterator[Outcome]", opened: contextlib.ExitStack) -> None:
+        """Show what became of each; if a cluster is lost, also what was done until then."""
+        opened.enter_context(self._view)
+        try:
+            for outcome in outcomes:
+                self._view.show(outcome)
+        except ClusterError:
+            self._view.close()
+            self._view.name_failures()
+            click.echo(f"{len(self._left())} of {len(self._jobs)} images are left.", err=True)
+            self._write_json(interrupted=True)
+            raise
 
     def _open(self) -> "tuple[Denoiser, Settings]":
         """Return the denoiser and the settings; a wrong option is told before an image is read."""
@@ -217,6 +247,5 @@ class DenoiseRun:
 
     def _write_json(self, *, interrupted: bool = False) -> None:
         if self._options["json"] and not self._options["dry_run"]:
-            left = self._jobs[len(self._view.outcomes) :]
             path = Path(self._options["json"])
-            write_json(path, self._view.outcomes, left, interrupted=interrupted)
+            write_json(path, self._view.outcomes, self._left(), interrupted=interrupted)

@@ -89,7 +89,7 @@ class FolderView:
         """Say only the notes, as where standard output is the picture."""
         self.outcomes.append(outcome)
         for note in outcome.notes:
-            self._say(note)
+            self.say(note)
 
     def show(self, outcome: "Outcome") -> None:
         """Say what became of a file."""
@@ -99,12 +99,13 @@ class FolderView:
         self._share = 0.0
         job = outcome.job
         for note in outcome.notes:
-            self._say(f"{job.source}: {note}")
+            self.say(f"{job.source}: {note}")
         if not outcome.error and not outcome.skipped and self._bar is None:
             click.echo(f"{job.source} -> {job.target}  ({outcome.seconds:.1f} s)")
         self._progress()
 
-    def _say(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
+        """Say a sentence above the bar."""
         if self._bar is not None:
             self._bar.console.print(sentence, highlight=False, markup=False, soft_wrap=True)
         else:

@@ -1,0 +1,269 @@
+"""Many files on a cluster: the plan, the ledger and the treatment of one machine."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from quietpixel.cluster.connect import Cluster
+from quietpixel.cluster.flight import Flight, Tell, WorkerDiedError
+from quietpixel.cluster.model import TravellingModel, open_model
+from quietpixel.errors import FileError
+from quietpixel.files import Job
+from quietpixel.inference import folders
+from quietpixel.inference.folders import Ledger, Outcome, Settings
+
+MOST_FILES = 16
+"""Files in one task, so that small ones cost little of the scheduler's time."""
+MOST_BYTES = 16_000_000
+"""Bytes of files in one task, so that large ones are spread evenly."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One job as a worker gets it.
+
+    Parameters
+    ----------
+    job
+        With absolute paths.
+    shown
+        The job as the person named it.
+    before
+        What was in the result's place when it was handed out (`stamp`); anything else there was
+        put by an earlier attempt, whose worker died before it could tell.
+    """
+
+    job: Job
+    shown: Job
+    before: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker says of one item.
+
+    Parameters
+    ----------
+    outcome
+        As on one machine.
+    found
+        Whether the place of the result was not as it had been.
+    worker
+        Who says it.
+    """
+
+    outcome: Outcome
+    found: bool = False
+    worker: str = ""
+
+
+class _FoundError(FileError):
+    """The place of the result is not as it was."""
+
+
+class _Guard:
+    """Stands where a ledger does; refuses to put a result where there is one by now."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._before = {item.job: item.before for item in items}
+        self.found: set[Job] = set()
+
+    def changed(self, job: Job) -> bool:
+        if stamp(job.target) != self._before[job]:
+            self.found.add(job)
+        return job in self.found
+
+    def begin(self, job: Job) -> None:
+        if self.changed(job):
+            raise _FoundError(f"'{job.target}' is there already.")
+
+
+def stamp(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from one put in its place later; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size
+
+
+def denoise_items(items: Sequence[Item], shared: tuple[TravellingModel, Settings]) -> list[Answer]:
+    """Denoise some files one after the other; called on a worker."""
+    model, settings = shared
+    guard = _Guard(items)
+    left = [item.job for item in items if not guard.changed(item.job)]
+    outcomes = {}
+    if left:
+        run = folders.run_jobs(open_model(model), left, settings, ledger=guard)  # type: ignore[arg-type]
+        outcomes = {outcome.job: outcome for outcome in run}
+    here = _address()
+    return [
+        Answer(outcomes.get(item.job, Outcome(item.job)), item.job in guard.found, here)
+        for item in items
+    ]
+
+
+def run_jobs(
+    cluster: Cluster,
+    model: TravellingModel,
+    jobs: Sequence[Job],
+    settings: Settings,
+    *,
+    ledger: Ledger | None = None,
+    tell: Tell = lambda sentence: None,
+) -> Iterator[Outcome]:
+    """Denoise files on a cluster; yield what became of each as soon as its result is in place.
+
+    A job whose worker dies is done by another one. A result that is in place is never computed
+    again, and an image is never denoised twice in its own place.
+
+    Parameters
+    ----------
+    cluster
+        Its workers must find the files under the same paths.
+    model
+        What workers open, once each.
+    jobs, settings, ledger
+        As on one machine; the ledger is written here, so that only one process writes it.
+    tell
+        Gets sentences on workers that cannot be used.
+
+    Raises
+    ------
+    ClusterError
+        If the scheduler is lost, or no worker can do the work.
+    """
+    cluster.check_folders(_folders_of(jobs))
+    travelling = replace(settings, **_absolute(settings))
+    flight: Flight[tuple[Item, ...]] = Flight(cluster, denoise_items, (model, travelling), tell)
+    run = _Run(cluster, flight, settings, ledger)
+    for items, result in flight.run(run.tasks(jobs)):
+        yield from run.settle(items, result)
+
+
+class _Run:
+    """Turns what workers say into outcomes."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        flight: "Flight[tuple[Item, ...]]",
+        settings: Settings,
+        ledger: Ledger | None,
+    ) -> None:
+        self._cluster, self._flight = cluster, flight
+        self._settings, self._ledger = settings, ledger
+        self._lost_before: frozenset[str] = cluster.lost_workers()
+        self._failed: dict[Job, Answer] = {}
+
+    def tasks(self, jobs: Sequence[Job]) -> Iterator[tuple[Item, ...]]:
+        """Yield the jobs, small files together; each gets its line in the ledger."""
+        return (tuple(self._item(job) for job in some) for some in _together(jobs))
+
+    def settle(self, items: tuple[Item, ...], result: Any) -> Iterator[Outcome]:
+        """Yield the outcomes of a task, or hand it out again."""
+        if isinstance(result, WorkerDiedError) and len(items) > 1:
+            for item in items:  # one of them may be too large; the others need not suffer
+                self._flight.again((item,))
+            return
+        if isinstance(result, WorkerDiedError):
+            for each in items:
+                yield Outcome(each.shown, error=f"{each.shown.source}: {result}.")
+            return
+        if isinstance(result, BaseException):
+            raise result
+        for item, answer in zip(items, result, strict=True):
+            outcome = self._settle_one(item, answer)
+            if outcome is not None:
+                yield outcome
+
+    def _settle_one(self, item: Item, answer: Answer) -> Outcome | None:
+        if answer.found:
+            return self._settle_found(item)
+        earlier = self._failed.pop(item.job, None)
+        if earlier is not None and not answer.outcome.error:
+            reason = earlier.outcome.error
+            self._flight.leave_out(
+                earlier.worker, f"The worker {earlier.worker} gets no more work: {reason}"
+            )
+        elif earlier is None and self._is_worth_another_try(answer):
+            self._failed[item.job] = answer
+            self._flight.again((self._item(item.shown),), avoid=answer.worker)
+            return None
+        return _as_named(item, answer.outcome)
+
+    def _settle_found(self, item: Item) -> Outcome | None:
+        """Judge a result that was there before its turn came."""
+        if self._cluster.lost_workers() - self._lost_before:
+            return Outcome(item.shown)  # whoever put it there died before it could tell
+        if self._settings.overwrite and item.job.source != item.job.target:
+            self._flight.again((self._item(item.shown),))
+            return None
+        return Outcome(
+            item.shown,
+            error=f"'{item.shown.target}' was put there by somebody else during the work.",
+        )
+
+    def _is_worth_another_try(self, answer: Answer) -> bool:
+        """Say whether only the writing failed, which another worker's disk may do better."""
+        failed = bool(answer.outcome.error) and answer.outcome.write_seconds > 0
+        return failed and len(self._cluster.look()) > 1
+
+    def _item(self, job: Job) -> Item:
+        if self._ledger is not None:
+            self._ledger.begin(job)
+        whole = Job(_full(job.source), _full(job.target))
+        return Item(whole, job, stamp(whole.target))
+
+
+def _together(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    some: list[Job] = []
+    size = 0
+    for job in jobs:
+        found = stamp(job.source)
+        size += found[1] if found else 0
+        if some and (size > MOST_BYTES or len(some) == MOST_FILES):
+            yield some
+            some, size = [], found[1] if found else 0
+        some.append(job)
+    if some:
+        yield some
+
+
+def _folders_of(jobs: Sequence[Job]) -> list[Path]:
+    """Return folders that workers must see: of the first source, and above its result."""
+    if not jobs:
+        return []
+    above = _full(jobs[0].target).parent
+    while not above.is_dir() and above != above.parent:
+        above = above.parent
+    return list(dict.fromkeys([_full(jobs[0].source).parent, above]))
+
+
+def _absolute(settings: Settings) -> dict[str, Any]:
+    words = ("compare", "uncertainty")
+    return {word: _full(path) for word in words if (path := getattr(settings, word)) is not None}
+
+
+def _full(path: Path) -> Path:
+    """Make a path absolute without following links, which keep their meaning."""
+    return Path(os.path.abspath(path))
+
+
+def _as_named(item: Item, outcome: Outcome) -> Outcome:
+    """Name files as the person did."""
+    error = outcome.error
+    for full, shown in ((item.job.source, item.shown.source), (item.job.target, item.shown.target)):
+        error = error.replace(str(full), str(shown))
+    return replace(outcome, job=item.shown, error=error)
+
+
+def _address() -> str:
+    from distributed import get_worker
+
+    try:
+        return str(get_worker().address)
+    except ValueError:  # called in the user's own process
+        return ""

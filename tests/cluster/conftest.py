@@ -1,0 +1,184 @@
+"""A real scheduler and real worker processes, started once for the module that asks."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, save_model
+
+from quietpixel.card import METADATA_KEY, Card
+
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; from quietpixel.cli.main import main; sys.exit(main())",
+]
+WORKER = "from distributed.cli.dask_worker import main; main()"
+SCHEDULER = "from distributed.cli.dask_scheduler import main; main()"
+PATIENCE = 120
+"""Seconds that a busy machine may take for anything."""
+
+
+def write_blur(path: Path, *, channels: int = 1, halo: int = 3, divisor: int = 2) -> Path:
+    """Write a model that halves, doubles and blurs with zero padding: phase and border show."""
+    rng = np.random.default_rng(3)
+    size = 2 * (halo - 1) + 1
+    kernel = rng.random((channels, channels, size, size)).astype(np.float32)
+    kernel /= kernel.sum(axis=(1, 2, 3), keepdims=True)
+    eye = np.zeros((channels, channels, divisor, divisor), np.float32)
+    for channel in range(channels):
+        eye[channel, channel] = 1
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["first"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["first", "mean"], ["small"], strides=[divisor] * 2),
+        helper.make_node("ConvTranspose", ["small", "ones"], ["large"], strides=[divisor] * 2),
+        helper.make_node("Conv", ["large", "kernel"], ["sum"], pads=[halo - 1] * 4),
+        helper.make_node("Transpose", ["sum"], ["denoised"], perm=[0, 2, 3, 1]),
+    ]
+    weights = {"mean": eye / divisor**2, "ones": eye, "kernel": kernel}
+    made = Card(name="blur", architecture="blur", channels=channels, divisor=divisor, halo=halo)
+    return write_model(path, nodes, weights, made)
+
+
+def write_halver(path: Path) -> Path:
+    """Write a model that halves every value."""
+    made = Card(name="halver", architecture="halver", channels=1, halo=0)
+    nodes = [helper.make_node("Mul", ["image", "half"], ["denoised"])]
+    return write_model(path, nodes, {"half": np.full(1, 0.5, np.float32)}, made)
+
+
+def write_told(path: Path) -> Path:
+    """Write a model that gives back the image plus the noise level it is told."""
+    made = Card(name="told", architecture="told", channels=1, halo=0, sigma_input=True)
+    nodes = [helper.make_node("Add", ["image", "sigma"], ["denoised"])]
+    return write_model(path, nodes, {}, made)
+
+
+def write_model(path: Path, nodes, weights, card: Card) -> Path:
+    shape = ["n", "h", "w", card.channels]
+    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)]
+    if card.sigma_input:
+        level = ["n", "h", "w", 1]
+        inputs.append(helper.make_tensor_value_info("sigma", TensorProto.FLOAT, level))
+    outputs = [helper.make_tensor_value_info("denoised", TensorProto.FLOAT, shape)]
+    values = [
+        helper.make_tensor(name, TensorProto.FLOAT, array.shape, array.ravel().tolist())
+        for name, array in weights.items()
+    ]
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, values)
+    opsets = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, card.to_json()
+    save_model(model, str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "blur": write_blur(folder / "blur.onnx"),
+        "colour": write_blur(folder / "colour.onnx", channels=3),
+        "halver": write_halver(folder / "halver.onnx"),
+        "told": write_told(folder / "told.onnx"),
+    }
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_models_of_the_user(tmp_path_factory):
+    """Keep the models, the cache and the cluster of whoever runs the tests out of them."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+    patch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+    yield
+    patch.undo()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Machines:
+    """A scheduler and workers, each a process that can be killed."""
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self._folder = folder
+        self.port = port or free_port()
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.workers: list[subprocess.Popen] = []
+        words = ["--host", "127.0.0.1", "--port", self.port, "--no-dashboard", "--no-show"]
+        self.scheduler = self._start(SCHEDULER, *words)
+        self._wait_for_scheduler()
+
+    def _start(self, code: str, *words: object, before: str = "", **options) -> subprocess.Popen:
+        line = [sys.executable, "-c", before + code, *map(str, words)]
+        log = (self._folder / "log").open("ab")
+        return subprocess.Popen(line, stdout=log, stderr=log, cwd=self._folder, **options)
+
+    def _wait_for_scheduler(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                assert self.scheduler.poll() is None, (self._folder / "log").read_text()
+                time.sleep(0.05)
+        raise TimeoutError
+
+    def add_worker(self, *, before: str = "", **options) -> subprocess.Popen:
+        words = [self.address, "--nthreads", 1, "--no-nanny", "--no-dashboard", "--memory-limit", 0]
+        words += ["--death-timeout", PATIENCE]
+        self.workers.append(self._start(WORKER, *words, before=before, **options))
+        return self.workers[-1]
+
+    def end(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory):
+    """Give a scheduler with one worker for the tests of a module that leave both alive."""
+    made = Machines(tmp_path_factory.mktemp("machines"))
+    made.add_worker()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def own_machines(tmp_path_factory):
+    """Give a scheduler without workers, for one test that breaks them."""
+    made = Machines(tmp_path_factory.mktemp("machines"))
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def start(models):
+    """Start `quietpixel denoise` with words."""
+
+    def begin(*words, model="halver", **options):
+        line = [*COMMAND, "denoise", "--model", str(models[model]), *map(str, words)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(line, env=dict(os.environ), **(pipes | options))
+
+    return begin
+
+
+def finish(process, code=0):
+    """Wait for the end; return what was said."""
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, err.decode()
+    assert b"Traceback" not in err, err.decode()
+    return out.decode(), err.decode()

@@ -1,0 +1,175 @@
+"""Lazy arrays: equal to the whole on one machine to the last bit, whatever the blocks are."""
+
+import subprocess
+import sys
+
+import dask
+import dask.array
+import numpy as np
+import pytest
+
+import quietpixel
+from quietpixel.cluster import denoise
+from quietpixel.errors import ArgumentError, ImageError, ModelError, UnknownNameError
+from quietpixel.inference.denoiser import Denoiser
+
+
+@pytest.fixture(autouse=True)
+def in_threads():
+    with dask.config.set(scheduler="threads", num_workers=2):
+        yield
+
+
+def planes(array, leading):
+    return array.reshape(-1, *array.shape[leading:])
+
+
+CASES = [
+    ("float32", "blur", (601, 530), (256, 300), None),
+    ("uint8", "blur", (601, 530), (256, 300), None),
+    ("uint16", "blur", (2, 2, 270, 299), (1, 2, 100, 100), "tzyx"),
+    ("float32", "told", (2, 2, 270, 299), (1, 2, 100, 100), "tzyx"),
+    ("float32", "blur", (300, 401, 3), (200, 200, 1), None),
+    ("float32", "blur", (517, 9), (100, 9), "yx"),
+    ("float32", "told", (1, 1), (1, 1), "yx"),
+    ("uint8", "blur", (3, 20, 21), (2, 20, 21), "cyx"),
+    ("float32", "blur", (530, 300, 2), (512, 150, 2), "yxc"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_lazy_equals_whole_to_the_last_bit(models, case) -> None:
+    dtype, model, shape, chunks, axes = case
+    white = np.iinfo(dtype).max if dtype != "float32" else 1
+    array = (np.random.default_rng(0).random(shape) * white).astype(dtype)
+    lazy = denoise(
+        dask.array.from_array(array, chunks=chunks), models[model], axes=axes, precision="f32"
+    )
+    assert (lazy.shape, lazy.dtype) == (array.shape, array.dtype)
+    whole = Denoiser(models[model], precision="f32")
+    leading = len((axes or "yx").rstrip("c")) - 2 if axes != "cyx" else 1
+    wanted = np.stack([whole(plane) for plane in planes(array, leading)]).reshape(shape)
+    assert np.array_equal(lazy.compute(), wanted)
+
+
+@pytest.mark.parametrize("memory", ["512MB", "100KB"])
+def test_blocks_larger_than_a_tile_are_cut(models, memory) -> None:
+    array = np.random.default_rng(1).random((300, 277), np.float32)
+    lazy = denoise(
+        dask.array.from_array(array, chunks=-1), models["blur"], precision="f32", memory=memory
+    )
+    assert np.array_equal(lazy.compute(), Denoiser(models["blur"], precision="f32")(array))
+
+
+def test_nothing_is_computed_until_asked(models) -> None:
+    def explode(block):
+        raise AssertionError
+
+    array = dask.array.zeros((600, 600), chunks=300, dtype="float32").map_blocks(
+        explode, dtype="float32", meta=np.empty((0, 0), "float32")
+    )
+    lazy = denoise(array, models["blur"])
+    with pytest.raises(AssertionError):
+        lazy.compute()
+
+
+def test_it_composes(models) -> None:
+    array = dask.array.random.default_rng(0).random((2, 600, 600), chunks=(1, 300, 300))
+    lazy = denoise(array.astype("float32"), models["blur"], axes="tyx")[:, 10:20, 290:310].mean()
+    assert 0 < float(lazy.compute()) < 1
+
+
+def test_the_model_is_opened_once(models, monkeypatch) -> None:
+    from quietpixel.cluster import model
+
+    opened = []
+    kind = model.BlockDenoiser
+    monkeypatch.setattr(
+        model,
+        "BlockDenoiser",
+        lambda *words, **options: opened.append(1) or kind(*words, **options),
+    )
+    model._open.cache_clear()
+    array = dask.array.zeros((1200, 600), chunks=300, dtype="float32")
+    denoise(array, models["halver"]).compute()
+    assert opened == [1]
+
+
+def test_a_dense_model_takes_planes_of_its_size() -> None:
+    array = np.random.default_rng(0).random((3, 28, 28), np.float32)
+    lazy = denoise(dask.array.from_array(array, chunks=(2, 14, 14)), "mnist-bottleneck", axes="zyx")
+    whole = Denoiser("mnist-bottleneck")
+    assert np.allclose(lazy.compute(), np.stack([whole(plane) for plane in array]), atol=1e-6)
+    with pytest.raises(ImageError, match="must be 28x28"):
+        denoise(dask.array.zeros((30, 28), dtype="float32"), "mnist-bottleneck")
+
+
+def test_range_and_strength_are_those_of_one_machine(models) -> None:
+    array = np.random.default_rng(0).integers(0, 4096, (300, 290), np.uint16)
+    options = {"range": (0, 4095), "strength": 0.5}
+    lazy = denoise(
+        dask.array.from_array(array, chunks=100), models["blur"], precision="f32", **options
+    )
+    whole = Denoiser(models["blur"], precision="f32")(array, **options)
+    assert np.array_equal(lazy.compute(), whole)
+    same = denoise(dask.array.from_array(array, chunks=100), models["blur"], strength=0)
+    assert np.array_equal(same.compute(), array)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ((5,), "uint8", {}, ImageError, "2 or more dimensions"),
+        ((0, 5), "uint8", {}, ImageError, "at least one pixel"),
+        ((5, 5), "int32", {}, ImageError, "known black and white; got int32"),
+        ((5, 5), "uint8", {"axes": "xy"}, ArgumentError, "`axes` must name each dimension"),
+        ((2, 5, 5), "uint8", {"axes": "yx"}, ArgumentError, "`axes` must name each dimension"),
+        ((5, 5), "uint8", {"sigma": 0.1}, ArgumentError, "does not take a noise level"),
+        ((5, 5), "uint8", {"strength": 2}, ArgumentError, "strength"),
+        ((5, 5), "uint8", {"quality": "bst"}, UnknownNameError, "quality 'bst'"),
+        ((5, 5), "uint8", {"engine": "openvin"}, UnknownNameError, "engine 'openvin'"),
+    ],
+)
+def test_wrong_arguments_are_told_at_once(models, case) -> None:
+    shape, dtype, options, kind, words = case
+    with pytest.raises(kind, match=words):
+        denoise(dask.array.zeros(shape, dtype=dtype), models["blur"], **options)
+
+
+def test_a_map_of_levels_is_refused(models) -> None:
+    array = dask.array.zeros((5, 5), dtype="float32")
+    with pytest.raises(ArgumentError, match="a number or 'auto' here"):
+        denoise(array, models["told"], sigma=np.zeros((5, 5)))
+
+
+def test_unknown_sizes_are_refused(models) -> None:
+    array = dask.array.zeros((5, 5), dtype="float32")
+    with pytest.raises(ImageError, match="compute_chunk_sizes"):
+        denoise(array[array[:, 0] == 0], models["blur"])
+
+
+def test_blocks_need_a_halo() -> None:
+    from quietpixel.card import Card
+    from quietpixel.cluster.model import check_blocks
+
+    check_blocks(Card(name="a", architecture="a", channels=1, halo=0))
+    with pytest.raises(ModelError, match="cannot denoise in blocks"):
+        check_blocks(Card(name="a", architecture="a", channels=1))
+
+
+def test_the_name_is_public_and_cheap() -> None:
+    assert quietpixel.cluster.denoise is denoise
+    with pytest.raises(AttributeError, match="no attribute 'denoize'"):
+        _ = quietpixel.cluster.denoize
+    code = "import sys, quietpixel.cluster; print({'dask', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.strip() == b"set()"
+
+
+def test_what_is_missing_is_said(monkeypatch) -> None:
+    from quietpixel.cluster.need import need
+    from quietpixel.errors import MissingDependencyError
+
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(MissingDependencyError, match=r"package zarr; install it with pip install"):
+        need("zarr")

@@ -1,0 +1,245 @@
+"""Folder runs on real workers: whole, with bad files, resumed, and with workers that fail."""
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .conftest import PATIENCE, finish
+
+
+def fill(folder: Path, count: int, side: int = 40) -> Path:
+    """Fill a folder and one below it with pictures of noise."""
+    (folder / "below").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        pixels = rng.integers(0, 256, (side, side + number), np.uint8)
+        place = folder / "below" if number % 2 else folder
+        Image.fromarray(pixels).save(place / f"picture-{number}.png")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*.png")
+        if path.is_file()
+    }
+
+
+def wait_until(condition, process=None) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition() and time.monotonic() < deadline:
+        assert process is None or process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    assert condition()
+
+
+def test_a_local_cluster_does_what_one_process_does(start, tmp_path) -> None:
+    source = fill(tmp_path / "in", 24)
+    (source / "bad.png").write_bytes(b"only words")
+    words = [source, "--recursive"]
+    _, alone = finish(start(*words, "-o", tmp_path / "alone", model="blur"), code=1)
+    shown = ["--workers", 2, "--json", tmp_path / "told.json"]
+    out, err = finish(start(*words, "-o", tmp_path / "out", *shown, model="blur"), code=1)
+    assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+    assert "2 workers, 2 threads at tcp://127.0.0.1:" in err
+    assert "dashboard: http://127.0.0.1:" in err
+    assert out.count(" -> ") == 24
+    assert err.splitlines()[-2] == alone.splitlines()[-2]  # the failure
+    assert err.splitlines()[-1].startswith("24 of 25 images are done, ")
+    told = json.loads((tmp_path / "told.json").read_text())["files"]
+    assert sorted(each["status"] for each in told) == ["done"] * 24 + ["failed"]
+    assert {each["source"] for each in told} == {str(path) for path in source.rglob("*.png")}
+    _, err = finish(start(*words, "-o", tmp_path / "out", "--workers", 2, model="blur"), code=1)
+    assert "24 of 25 images were done before." in err
+    assert "workers" not in err  # nothing is left to do, so none is started
+
+
+def test_a_scheduler_that_is_there_is_used(start, machines, tmp_path, monkeypatch) -> None:
+    source = fill(tmp_path / "in", 20)
+    words = [source, "--recursive", "-o", tmp_path / "out"]
+    _, err = finish(start(*words, "--scheduler", machines.address))
+    assert f"thread at {machines.address}; dashboard: " in err
+    assert len(contents(tmp_path / "out")) == 20
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", machines.address)
+    words[-1] = tmp_path / "again"
+    _, err = finish(start(*words))
+    assert f"at {machines.address}" in err
+    assert contents(tmp_path / "again") == contents(tmp_path / "out")
+    out, _ = start("-").communicate((source / "picture-0.png").read_bytes(), timeout=PATIENCE)
+    assert out.startswith(b"\x89PNG")  # a stream stays in this process
+
+
+def test_in_place_on_a_cluster(start, machines, tmp_path) -> None:
+    source = fill(tmp_path / "in", 6)
+    before = contents(source)
+    finish(start(source, "--recursive", "--in-place", "--scheduler", machines.address))
+    for name, data in contents(source).items():
+        assert data != before[name]
+    _, err = finish(start(source, "--recursive", "--in-place", "--scheduler", machines.address))
+    assert "6 of 6 images were done before." in err
+
+
+def test_a_folder_that_workers_do_not_see_is_said(machines, tmp_path, models) -> None:
+    from quietpixel.cluster.connect import connect
+    from quietpixel.errors import ClusterError
+
+    with connect(scheduler=machines.address) as cluster:
+        cluster.check_folders([tmp_path])
+        with pytest.raises(ClusterError, match=r"The worker tcp://.* does not see the folder"):
+            cluster.check_folders([tmp_path / "elsewhere"])
+
+
+def test_a_killed_worker_costs_nothing(start, own_machines, tmp_path) -> None:
+    """In place, where denoising twice would show."""
+    source = fill(tmp_path / "in", 60, side=300)
+    first = own_machines.add_worker()
+    process = start(source, "--recursive", "--in-place", "--scheduler", own_machines.address)
+    ledger = source / ".quietpixel-done.jsonl"
+    wait_until(lambda: process.stdout.peek(1), process)
+    assert ledger.exists()
+    own_machines.add_worker()  # joins late
+    first.kill()
+    _, err = finish(process)
+    assert "60 of 60 images are done" in err
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        wanted = rng.integers(0, 256, (300, 300 + number), np.uint8)
+        (path,) = source.rglob(f"picture-{number}.png")
+        half = np.rint(wanted * (np.float32(1) / 255) * np.float32(0.5) * np.float32(255))
+        assert np.array_equal(np.asarray(Image.open(path)), half.astype(np.uint8))
+
+
+def test_a_lost_scheduler_is_said_and_the_next_run_goes_on(
+    start, own_machines, tmp_path, machines
+) -> None:
+    source = fill(tmp_path / "in", 60, side=300)
+    own_machines.add_worker()
+    words = [source, "--recursive", "-o", tmp_path / "out"]
+    process = start(*words, "--scheduler", own_machines.address, "--json", tmp_path / "told.json")
+    wait_until(lambda: len(contents(tmp_path / "out")) > 1, process)
+    own_machines.scheduler.kill()
+    own_machines.workers[0].kill()
+    _, err = finish(process, code=2)
+    assert f"The scheduler {own_machines.address} was lost during the work" in err
+    assert " of 60 images are left." in err
+    assert json.loads((tmp_path / "told.json").read_text())["interrupted"]
+    written = {path: path.stat().st_ino for path in (tmp_path / "out").rglob("*.png")}
+    _, err = finish(start(*words, "--scheduler", machines.address))
+    assert f"{len(written)} of 60 images were done before." in err
+    assert len(contents(tmp_path / "out")) == 60
+    assert {path: path.stat().st_ino for path in written} == written
+
+
+def test_ctrl_c_ends_a_local_cluster(start, tmp_path) -> None:
+    source = fill(tmp_path / "in", 60, side=500)
+    words = [source, "--recursive", "-o", tmp_path / "out"]
+    process = start(*words, "--workers", 1, start_new_session=True)
+    wait_until(lambda: process.stdout.peek(1), process)
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = finish(process, code=130)
+    assert time.monotonic() - begin < 3
+    assert err.endswith("quietpixel: interrupted\n")
+    done = len(contents(tmp_path / "out"))
+    assert f"{60 - done} of 60 images are left." in err
+    wait_until(lambda: not list(tmp_path.rglob("*.part")))
+
+
+NO_PACKAGE = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] == 'quietpixel':
+            raise ModuleNotFoundError("No module named 'quietpixel'", name='quietpixel')
+sys.meta_path.insert(0, Refuse())
+"""
+OTHER_VERSION = "import quietpixel; quietpixel.__version__ = '0.0.1'\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [(NO_PACKAGE, "does not have quietpixel"), (OTHER_VERSION, "has quietpixel 0.0.1")],
+)
+def test_workers_that_cannot_do_it_are_said(start, own_machines, tmp_path, before, words) -> None:
+    source = fill(tmp_path / "in", 4)
+    own_machines.add_worker(before=before)
+    line = [source, "--recursive", "-o", tmp_path / "out", "--scheduler", own_machines.address]
+    _, err = finish(start(*line), code=2)
+    told = err.splitlines()[-1]
+    assert told.startswith("quietpixel: The worker tcp://127.0.0.1:")
+    assert words in told
+    assert "install quietpixel " in told
+    assert not contents(tmp_path / "out")
+
+
+def test_an_unfit_worker_beside_a_good_one_gets_nothing(start, own_machines, tmp_path) -> None:
+    source = fill(tmp_path / "in", 40)
+    own_machines.add_worker(before=NO_PACKAGE)
+    own_machines.add_worker()
+    line = [source, "--recursive", "-o", tmp_path / "out", "--scheduler", own_machines.address]
+    _, err = finish(start(*line))
+    assert "40 of 40 images are done" in err
+    assert err.count("does not have quietpixel") <= 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of files are Unix's")
+def test_a_full_disk_on_one_worker(start, own_machines, tmp_path) -> None:
+    source = fill(tmp_path / "in", 40)
+    limit = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+    )
+    own_machines.add_worker(before=limit)
+    own_machines.add_worker()
+    line = [source, "--recursive", "-o", tmp_path / "out", "--scheduler", own_machines.address]
+    _, err = finish(start(*line))
+    assert "40 of 40 images are done" in err
+    assert len(contents(tmp_path / "out")) == 40
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_picture_that_kills_workers_is_a_failure_of_its_own() -> None:
+    from quietpixel.cluster.files import Item, _Run
+    from quietpixel.cluster.flight import WorkerDiedError
+    from quietpixel.files import Job
+    from quietpixel.inference.folders import Settings
+
+    class Nobody:
+        def lost_workers(self):
+            return frozenset()
+
+        def again(self, task):
+            self.tasks.append(task)
+
+    flight = Nobody()
+    flight.tasks = []
+    run = _Run(Nobody(), flight, Settings(), None)
+    items = tuple(
+        Item(Job(Path("/a") / name, Path("/b") / name), Job(Path(name), Path("x")), None)
+        for name in ("1.png", "2.png")
+    )
+    died = WorkerDiedError("each worker that took it died")
+    assert list(run.settle(items, died)) == []
+    assert flight.tasks == [(items[0],), (items[1],)]
+    (outcome,) = run.settle((items[0],), died)
+    assert outcome.error == "1.png: each worker that took it died."
+
+
+def test_wrong_words_are_refused(start, tmp_path) -> None:
+    source = fill(tmp_path / "in", 1)
+    line = [source, "--recursive", "-o", tmp_path / "out", "--scheduler"]
+    _, err = finish(start(*line, "tcp://127.0.0.1:9"), code=2)
+    assert err.splitlines()[-1].startswith(
+        "quietpixel: No scheduler answers at 'tcp://127.0.0.1:9' ("
+    )
+    _, err = finish(start(*line, "nonsense://"), code=2)
+    assert "No scheduler answers at 'nonsense://'" in err
+    _, err = finish(start("-", "--workers", 2), code=2)
+    assert "leave out --workers and --scheduler" in err
