@@ -12,7 +12,7 @@ import quietpixel
 from quietpixel.api.choosing import choose_recipe
 from quietpixel.api.naming import check_name
 from quietpixel.api.starting import default_start
-from quietpixel.errors import ArgumentError, FileError, UnknownNameError
+from quietpixel.errors import ArgumentError, DataError, FileError, UnknownNameError
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.store import known_models
 
@@ -94,6 +94,16 @@ def test_words_that_do_not_go_together_are_told(
         choose(pairs, **words)
 
 
+def test_what_a_folder_cannot_train_is_told(pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="`model` bottleneck takes images of one size only"):
+        choose(pairs, model="bottleneck")
+    with pytest.raises(ArgumentError, match=r"`patch` must be a multiple of 4 because .* Try 16"):
+        quietpixel.train(str(pairs), target="none", run=tmp_path / "a", **{**TINY, "patch": 18})
+    with pytest.raises(DataError, match=r"folder '.*nowhere' does not exist; give the path"):
+        quietpixel.train(str(tmp_path / "nowhere"), run=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
 def test_words_for_folders_are_refused_for_named_sets(pairs: Path) -> None:
     with pytest.raises(ArgumentError, match="`target` is for a folder of pictures"):
         choose("digits", target="none")
@@ -115,7 +125,7 @@ def test_a_folder_begins_with_the_photo_model_where_there_is_one(
     chosen = choose(pairs)
     assert (chosen.start, list(chosen.options["filters"])) == ("photo-gray", [4, 6])
     assert choose(pairs, start="nothing").start == "nothing"
-    assert choose(pairs, model="bottleneck").start == "nothing"
+    assert choose(pairs, model="unet").start == "nothing"
 
 
 def test_pairs_are_trained_on_and_judged(pairs: Path, tmp_path: Path) -> None:

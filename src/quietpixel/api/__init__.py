@@ -129,6 +129,13 @@ def train(  # noqa: PLR0913  (the words of the command line)
             recipe, data=data, model=model, code=code, start=start, changes=changes
         )
         folder.start(chosen)
+
+    def finish() -> None:
+        calibrate_run(folder, chosen, data_dir=_path(data_dir))
+        show_run(folder, chosen, data_dir=_path(data_dir))
+        if name is not None:
+            keep_model(folder.onnx_model, name)
+
     try:
         run_recipe(
             chosen,
@@ -143,13 +150,9 @@ def train(  # noqa: PLR0913  (the words of the command line)
         folder.discard_unless_begun()
         stopped = isinstance(error, KeyboardInterrupt | TrainingError)
         if stopped and folder.onnx_model.exists():
-            calibrate_run(folder, chosen, data_dir=_path(data_dir))
-            show_run(folder, chosen, data_dir=_path(data_dir))
+            finish()
         raise
-    calibrate_run(folder, chosen, data_dir=_path(data_dir))
-    show_run(folder, chosen, data_dir=_path(data_dir))
-    if name is not None:
-        keep_model(folder.onnx_model, name)
+    finish()
     return folder.path
 
 

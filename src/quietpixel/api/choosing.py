@@ -76,6 +76,11 @@ def _suit_folder(name: str | None, data: str, words: Words) -> tuple[str, Words]
     target, pairs = words.get("target", "clean"), words.get("pairs", "")
     if target not in CHOICES["target"]:
         raise unknown_name("target", target, CHOICES["target"])
+    if words.get("model") == "bottleneck":
+        raise ArgumentError(
+            "`model` bottleneck takes images of one size only, and those of a folder have any; "
+            "leave it out, or take unet."
+        )
     kind = find_kind(data, target=target, pairs=pairs)
     if "channels" not in words:
         words = {**words, "channels": find_channels(data, target=target, pairs=pairs)}

@@ -194,6 +194,12 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         """Tell whether there is a best so far; a run that was interrupted has its present one."""
         return self.best is not None or (interrupted and self.steps > 0)
 
+    def describe_best(self) -> str:
+        """Say which epoch was kept."""
+        losses = [float(row["validation_loss"]) for row in self.rows]
+        best = losses.index(min(losses)) + 1
+        return f"Kept the model of epoch {best} of {len(losses)}: validation loss {min(losses):.6f}"
+
     def judge_unless_done(self, validation: Any) -> None:
         """Judge the present weights as if the first epoch ended here, if none has ended."""
         if self.best is None:

@@ -4,8 +4,10 @@ from typing import Any
 
 import keras
 
+from quietpixel.errors import ArgumentError
 from quietpixel.models import build
-from quietpixel.training.material import Material
+from quietpixel.models.arithmetic import measure_model
+from quietpixel.training.material import Material, is_folder
 from quietpixel.training.muon import ConvolutionMuon
 from quietpixel.training.recipe import Recipe
 
@@ -20,6 +22,24 @@ def build_for(recipe: Recipe, material: Material, precision: str) -> keras.Model
         return build(recipe.model, **options)
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def check_patch(recipe: Recipe, model: keras.Model) -> None:
+    """Refuse patches that the model cannot take.
+
+    Raises
+    ------
+    ArgumentError
+        If their side is not a multiple of what the model halves.
+    """
+    if not is_folder(recipe.data):
+        return
+    divisor = measure_model(model).divisor * (2 if recipe.method == "neighbours" else 1)
+    if recipe.patch % divisor:
+        raise ArgumentError(
+            f"`patch` must be a multiple of {divisor} because this model halves it so often; got "
+            f"{recipe.patch}. Try {max(1, round(recipe.patch / divisor)) * divisor}."
+        )
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:

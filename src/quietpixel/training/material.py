@@ -137,6 +137,9 @@ def _how_often_told(recipe: Recipe) -> float | None:
 
 
 def _judging_patch(recipe: Recipe, folder: Folder) -> int:
-    """Return the largest square, up to a limit, that all validation images have."""
-    least = int(np.min(folder.validation_sides))
-    return max(recipe.patch, min(VALIDATION_PATCH, least) // 8 * 8)
+    """Return the largest square, up to a limit, that all validation images have.
+
+    It is a multiple of a patch's half, so that a model that takes the patches takes it too.
+    """
+    least, step = int(np.min(folder.validation_sides)), max(recipe.patch // 2, 1)
+    return max(recipe.patch, min(VALIDATION_PATCH, least) // step * step)

@@ -5,10 +5,10 @@ from pathlib import Path
 import keras
 
 from quietpixel.card import Card
-from quietpixel.data import load_split
-from quietpixel.errors import TrainingError
+from quietpixel.data import load_split, named_sets
+from quietpixel.errors import DataError, TrainingError
 from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
-from quietpixel.training.compiling import build_for, make_optimizer
+from quietpixel.training.compiling import build_for, check_patch, make_optimizer
 from quietpixel.training.devices import part_evenly, release, use_devices
 from quietpixel.training.folder import open_folder
 from quietpixel.training.material import Material, from_folder, from_splits, is_folder
@@ -68,6 +68,7 @@ def run_recipe(
     material = load_material(recipe, data_dir, on_progress, cache)
     keras.utils.set_random_seed(recipe.seed)
     model = build_for(recipe, material, precision)
+    check_patch(recipe, model)
     if start is not None:
         _begin(model, start, build_for(recipe, material, "float32"))
         on_progress(Progress(message=f"Beginning with the weights of {start.name}"))
@@ -88,6 +89,7 @@ def run_recipe(
     finally:
         release()
     card = outcome.keep(model, checkpoint)
+    on_progress(Progress(message=checkpoint.describe_best()))
     folder.checkpoint.unlink(missing_ok=True)
     return card
 
@@ -101,6 +103,11 @@ def load_material(
             recipe, cache=cache, tell=lambda text: on_progress(Progress(message=text))
         )
         return from_folder(recipe, folder)
+    if {"/", "\\"} & set(recipe.data):
+        raise DataError(
+            f"The folder '{recipe.data}' does not exist; give the path of a folder with pictures, "
+            f"or the name of a set: {', '.join(named_sets())}."
+        )
     train = load_split(recipe.data, "train", data_dir=data_dir)
     return from_splits(recipe, train, load_split(recipe.data, "validation", data_dir=data_dir))
 
