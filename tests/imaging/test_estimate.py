@@ -22,6 +22,16 @@ def test_white_noise_is_found_within_a_twentieth(sigma, channels):
     assert estimate_sigma(noisy.astype(np.float32)) * 255 == pytest.approx(sigma, rel=0.05)
 
 
+@pytest.mark.parametrize("sigma", [10, 25])
+def test_noise_is_found_where_colours_were_halved(sigma):
+    """As JPEG does: luminance keeps its noise, colour differences are smooth."""
+    rng = np.random.default_rng(sigma)
+    luma = scene() + sigma / 255 * rng.standard_normal(scene().shape)
+    colour = np.array([0.1, 0.0, -0.1]) * np.linspace(0, 1, 192)[:, np.newaxis, np.newaxis]
+    halved = (luma + colour).astype(np.float32)
+    assert estimate_sigma(halved) * 255 == pytest.approx(sigma, rel=0.05)
+
+
 def test_an_image_without_noise_has_little():
     assert estimate_sigma(scene()) * 255 < 1
 

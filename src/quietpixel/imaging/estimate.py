@@ -21,6 +21,9 @@ def estimate_sigma(image: Array) -> float:
     the variance is that of the noise. The directions of largest variance are dropped until the mean
     of the others is no longer above their median.
 
+    Where channels depend on each other, as after JPEG has halved its colours, some directions
+    across channels hold next to nothing; then each channel is looked at alone.
+
     Parameters
     ----------
     image
@@ -44,7 +47,18 @@ def estimate_sigma(image: Array) -> float:
     """
     if min(image.shape[:2]) < _SIDE:
         return 0.0
-    variances = np.linalg.eigvalsh(_patch_covariance(image))
+    covariance = _patch_covariance(image)
+    together = _noise_of(covariance)
+    size = _SIDE * _SIDE
+    starts = range(0, len(covariance), size)
+    alone = [_noise_of(covariance[at : at + size, at : at + size]) for at in starts]
+    each = float(np.sqrt(np.mean(np.square(alone))))
+    return each if together < each / 2 else together
+
+
+def _noise_of(covariance: NDArray[np.float64]) -> float:
+    """Return the standard deviation of white noise in patches of this covariance."""
+    variances = np.linalg.eigvalsh(covariance)
     for count in range(len(variances), 0, -1):
         mean = float(variances[:count].mean())
         if mean <= np.median(variances[:count]):
