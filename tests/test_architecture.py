@@ -44,6 +44,7 @@ PUBLIC = [
     "Recipe",
     "__version__",
     "calibrate",
+    "compare",
     "denoise",
     "evaluate",
     "fit_law",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from quietpixel.api import evaluate as evaluate
     from quietpixel.api import train as train
+    from quietpixel.api.judging import compare as compare
     from quietpixel.api.noise import measure_noise as measure_noise
     from quietpixel.api.uncertainty import calibrate as calibrate
     from quietpixel.api.uncertainty import uncertainty as uncertainty
@@ -37,6 +38,7 @@ __all__ = [
     "Recipe",
     "__version__",
     "calibrate",
+    "compare",
     "denoise",
     "evaluate",
     "fit_law",
@@ -53,6 +55,7 @@ _HOME = {
     "QuietpixelError": "quietpixel.errors",
     "Recipe": "quietpixel.training.recipe",
     "calibrate": "quietpixel.api.uncertainty",
+    "compare": "quietpixel.api.judging",
     "denoise": "quietpixel.inference.denoiser",
     "evaluate": "quietpixel.api",
     "fit_law": "quietpixel.imaging.noise_measure",

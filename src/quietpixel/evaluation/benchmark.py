@@ -82,7 +82,7 @@ class Evaluation:
 
     def to_json(self) -> str:
         """Return the evaluation as JSON; a number that is not finite becomes ``null``."""
-        return json.dumps(_finite(asdict(self)), indent=2, allow_nan=False)
+        return json.dumps(without_infinity(asdict(self)), indent=2, allow_nan=False)
 
 
 def judge(
@@ -238,7 +238,7 @@ def run(method: Method, noisy: Images, *, batch_size: int = 250) -> tuple[Images
     parts = [method(noisy[at : at + batch_size]) for at in range(0, len(noisy), batch_size)]
     seconds = max(time.perf_counter() - start, 1e-9)
     denoised = np.concatenate([np.asarray(part, np.float32) for part in parts])
-    _check_denoised(denoised, noisy)
+    check_denoised(denoised, noisy)
     return denoised, len(noisy) / seconds
 
 
@@ -268,7 +268,8 @@ def _check_images(clean: Images, noisy: Images) -> None:
         )
 
 
-def _check_denoised(denoised: Images, noisy: Images) -> None:
+def check_denoised(denoised: Images, noisy: Images) -> None:
+    """Refuse what a method returned unless it can be compared with the clean images."""
     if denoised.shape != noisy.shape:
         raise ImageError(
             "`method` must return images of the shape it was given, to be compared with the "
@@ -281,9 +282,10 @@ def _check_denoised(denoised: Images, noisy: Images) -> None:
         )
 
 
-def _finite(value: Any) -> Any:
+def without_infinity(value: Any) -> Any:
+    """Return nested values with ``None`` for each number that is not finite, as JSON wants it."""
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
+        return {key: without_infinity(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
+        return [without_infinity(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

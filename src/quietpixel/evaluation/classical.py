@@ -61,7 +61,7 @@ class Median(Classical):
 
     def filter(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return one image (H, W, C) denoised."""
-        median = _skimage("filters").median
+        median = load_scikit_image("filters").median
         square = np.ones((self.size, self.size))
         channels = [median(image[..., c], square) for c in range(image.shape[-1])]
         return np.stack(channels, axis=-1)
@@ -82,7 +82,7 @@ class Wavelet(Classical):
 
     def filter(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return one image (H, W, C) denoised."""
-        denoise = _skimage("restoration").denoise_wavelet
+        denoise = load_scikit_image("restoration").denoise_wavelet
         options = {"sigma": self.sigma, "channel_axis": -1} | _wavelet_for(min(image.shape[:2]))
         moves = itertools.product(range(self.shifts + 1), repeat=2)
         return _mean(_moved(lambda part: denoise(part, **options), image, *move) for move in moves)
@@ -100,7 +100,7 @@ class TotalVariation(Classical):
 
     def filter(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return one image (H, W, C) denoised."""
-        denoise = _skimage("restoration").denoise_tv_chambolle
+        denoise = load_scikit_image("restoration").denoise_tv_chambolle
         return _array(denoise(image, weight=self.weight, channel_axis=-1))
 
 
@@ -125,7 +125,7 @@ class NonLocalMeans(Classical):
 
     def filter(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return one image (H, W, C) denoised."""
-        filtered = _skimage("restoration").denoise_nl_means(
+        filtered = load_scikit_image("restoration").denoise_nl_means(
             image,
             h=self.cutoff * self.sigma,
             sigma=self.sigma,
@@ -145,13 +145,13 @@ METHODS: dict[str, type[Classical]] = {
 """The classical methods by name."""
 
 
-def tune(method: str, clean: Images, noisy: Images) -> Classical:
+def tune(method: str | type[Classical], clean: Images, noisy: Images) -> Classical:
     """Return the classical method with the parameters that leave the least squared error.
 
     Parameters
     ----------
     method
-        A name in `METHODS`.
+        A name in `METHODS`, or a method's class.
     clean, noisy
         Images of the training or validation part, float32 (N, H, W, C) in [0, 1]; a hundred are
         enough. Never the images that are judged.
@@ -174,10 +174,11 @@ def tune(method: str, clean: Images, noisy: Images) -> Classical:
     >>> best.size
     3
     """
-    if method not in METHODS:
+    if isinstance(method, str) and method not in METHODS:
         raise unknown_name("classical method", method, METHODS)
     _check_images(clean, noisy)
-    return _Search(METHODS[method], clean, noisy).best()
+    kind = METHODS[method] if isinstance(method, str) else method
+    return _Search(kind, clean, noisy).best()
 
 
 def tune_all(
@@ -282,7 +283,8 @@ def _check_images(clean: Images, noisy: Images) -> None:
         )
 
 
-def _skimage(part: str) -> Any:
+def load_scikit_image(part: str) -> Any:
+    """Return a part of scikit-image, such as ``"restoration"``, or say what is missing."""
     try:
         import_module("pywt")  # scikit-image finds out only when its wavelet is called
         return import_module(f"skimage.{part}")

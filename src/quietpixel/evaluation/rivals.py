@@ -1,0 +1,99 @@
+"""Further classical methods: one more of scikit-image, and two of packages that users install."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.errors import MissingDependencyError
+from quietpixel.evaluation.classical import METHODS, Classical, load_scikit_image
+
+Image = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bilateral(Classical):
+    """Means over neighbours of like brightness: `reach` pixels far, `sigma` of brightness apart.
+
+    Tomasi, Manduchi, "Bilateral filtering for gray and color images", ICCV 1998.
+    """
+
+    grid: ClassVar = {"sigma": (1.5, 2.0, 3.0, 4.5), "reach": (1.0, 1.5, 2.5)}
+    sigma: float = 0.2
+    reach: float = 1.5
+
+    def filter(self, image: Image) -> Image:
+        """Return one image (H, W, C) denoised."""
+        low = image.min()  # negative values are refused; only differences count
+        gray = image.shape[-1] == 1
+        filtered = load_scikit_image("restoration").denoise_bilateral(
+            (image[..., 0] if gray else image) - low,
+            sigma_color=self.sigma,
+            sigma_spatial=self.reach,
+            channel_axis=None if gray else -1,
+            mode="symmetric",
+        )
+        return np.asarray(filtered + low, np.float64).reshape(image.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCVNonLocalMeans(Classical):
+    """Non-local means of OpenCV, which computes in 8 bits: values are clipped and rounded first.
+
+    `sigma` is the distance at which patches stop to count; windows are OpenCV's own, patches of 7
+    and a search of 21 pixels.
+    """
+
+    grid: ClassVar = {"sigma": (0.5, 0.65, 0.8, 1.0, 1.2, 1.5)}
+    sigma: float = 0.1
+
+    def filter(self, image: Image) -> Image:
+        """Return one image (H, W, C) denoised."""
+        cv2 = _import("opencv-nlm", "cv2", "opencv-python-headless")
+        ready = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+        strength = 255 * self.sigma
+        if image.shape[-1] == 1:
+            filtered = cv2.fastNlMeansDenoising(ready[..., 0], None, strength)
+        else:
+            filtered = cv2.fastNlMeansDenoisingColored(ready, None, strength, strength)
+        return np.asarray(filtered, np.float64).reshape(image.shape) / 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class BM3D(Classical):
+    """Collaborative filtering of blocks that look alike, for a noise of deviation `sigma`.
+
+    Dabov, Foi, Katkovnik, Egiazarian, "Image denoising by sparse 3-D transform-domain collaborative
+    filtering", IEEE TIP 16(8), 2007. Mäkinen, Azzari, Foi, IEEE TIP 29, 2020 (this code).
+    """
+
+    grid: ClassVar = {"sigma": (0.8, 0.9, 1.0, 1.1, 1.25)}
+    sigma: float = 0.1
+
+    def filter(self, image: Image) -> Image:
+        """Return one image (H, W, C) denoised."""
+        bm3d = _import("bm3d", "bm3d", "bm3d", " (for non-commercial use only, says its licence)")
+        if image.shape[-1] == 1:
+            return np.asarray(bm3d.bm3d(image[..., 0], self.sigma)).reshape(image.shape)
+        return np.asarray(bm3d.bm3d_rgb(image, self.sigma)).reshape(image.shape)
+
+
+ALL_METHODS: dict[str, type[Classical]] = {
+    **METHODS,
+    "bilateral": Bilateral,
+    "opencv-nlm": OpenCVNonLocalMeans,
+    "bm3d": BM3D,
+}
+"""Every classical method by name, those included that need another package."""
+
+
+def _import(method: str, module: str, package: str, note: str = "") -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"The method {method} needs the package {package}, which is not installed; install it "
+            f"with: pip install {package}{note}."
+        ) from error

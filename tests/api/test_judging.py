@@ -1,0 +1,143 @@
+"""`compare` as people call it: models beside methods, on sets, folders and pairs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import quietpixel
+from quietpixel.errors import ArgumentError, DataError, ModelError, UnknownNameError
+from quietpixel.files import Picture, write_picture
+
+
+def write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_picture(Picture.from_pixels(pixels.astype(np.uint8)), path)
+
+
+def waves(number: int, side: int = 48, channels: int = 1) -> np.ndarray:
+    rows, columns = np.arange(side)[:, None] / (5 + number), np.arange(side + 8) / 7
+    return np.repeat((128 + 100 * np.sin(rows) * np.cos(columns))[..., None], channels, axis=-1)
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    for part in ("judged", "others"):
+        for number in range(3):
+            clean = waves(number + (part == "others"))
+            noise = np.random.default_rng(number).normal(0, 25, clean.shape)
+            write(tmp_path / part / "clean" / f"{number}.png", clean)
+            write(tmp_path / part / "noisy" / f"{number}.png", np.clip(clean + noise, 0, 255))
+    return tmp_path
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Path:
+    for number in range(3):
+        write(tmp_path / "clean" / f"{number}.png", waves(number))
+    return tmp_path / "clean"
+
+
+def test_models_and_methods_on_a_named_set(tmp_path: Path) -> None:
+    found = quietpixel.compare(
+        ["mnist-bottleneck", "median"], "digits", count=6, report=tmp_path / "page.html"
+    )
+    (table,) = found.tables
+    assert (found.count, found.channels, table.noise) == (6, 1, "gaussian:0.5")
+    assert [row.name for row in table.rows] == ["mnist-bottleneck", "median", "noisy"]
+    assert table.rows[0].size > 100_000
+    assert "size" in table.rows[1].parameters
+    assert found.tuned_on == "digits (validation)"
+    assert json.loads(found.to_json())["tables"][0]["differences"][0]["than"] == "mnist-bottleneck"
+    assert (tmp_path / "page.html").stat().st_size > 5_000
+
+
+def test_one_model_gets_the_same_numbers_as_in_evaluate() -> None:
+    alone = quietpixel.evaluate("mnist-bottleneck", "digits", noise="gaussian:0.3,clip=no")
+    beside = quietpixel.compare(["mnist-bottleneck"], "digits", noise="gaussian:0.3,clip=no")
+    assert beside.tables[0].rows[0].means["mse"] == pytest.approx(alone.methods[0].mse, rel=1e-4)
+    assert beside.tables[0].rows[1].means["mse"] == pytest.approx(alone.methods[1].mse, rel=1e-6)
+
+
+def test_a_folder_at_several_strengths(clean: Path) -> None:
+    laws = ["gaussian:0.05,clip=no", "gaussian:0.2,clip=no"]
+    found = quietpixel.compare(["mnist-unet", "median"], clean, noise=laws, count=2)
+    assert [table.noise for table in found.tables] == laws
+    quiet, loud = (table.rows[-1].means["psnr"] for table in found.tables)
+    assert quiet == pytest.approx(26.0, abs=0.2)
+    assert loud < quiet - 10
+    assert found.tuned_on.startswith("camera")
+
+
+def test_pairs_have_their_own_noise(pairs: Path) -> None:
+    found = quietpixel.compare(["median"], pairs / "judged", tuning=pairs / "others")
+    (table,) = found.tables
+    assert table.noise == ""
+    median, noisy = (row.means["psnr"] for row in table.rows)
+    assert noisy == pytest.approx(20.2, abs=0.5)
+    assert median > noisy + 3
+    assert found.tuned_on == str(pairs / "others")
+
+
+def test_pairs_are_found_by_their_names(tmp_path: Path) -> None:
+    write(tmp_path / "a_mean.png", waves(0))
+    write(tmp_path / "a_real.png", waves(0) + 10)
+    found = quietpixel.compare(["noisy"], tmp_path, pairs="*_real.*=*_mean.*")
+    assert found.tables[0].rows[0].means["mse"] == pytest.approx((10 / 255) ** 2, rel=1e-3)
+    assert found.tuned_on == ""
+
+
+def test_methods_are_not_tuned_on_judged_pairs(pairs: Path) -> None:
+    with pytest.raises(ArgumentError, match="`tuning` must name a folder of other pairs"):
+        quietpixel.compare(["median"], pairs / "judged")
+
+
+def test_noise_for_pairs_is_refused(pairs: Path) -> None:
+    with pytest.raises(ArgumentError, match="their own; leave it out"):
+        quietpixel.compare(["noisy"], pairs / "judged", noise="gaussian:0.1")
+
+
+def test_pairs_of_different_sizes_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "noisy" / "a.png", waves(0, side=40))
+    write(tmp_path / "clean" / "a.png", waves(0))
+    with pytest.raises(DataError, match="are no pair, because they differ in size"):
+        quietpixel.compare(["noisy"], tmp_path)
+
+
+def test_methods_alone_need_a_noise() -> None:
+    with pytest.raises(ArgumentError, match="`noise` must be said"):
+        quietpixel.compare(["median"], "digits")
+
+
+def test_images_and_models_of_other_channels_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", waves(0, channels=3) * [1, 0.5, 0.2])
+    with pytest.raises(ModelError, match="these are RGB while the model 'mnist-unet' takes gray"):
+        quietpixel.compare(["mnist-unet"], tmp_path, channels=3)
+
+
+def test_an_unknown_name_says_what_may_have_been_meant() -> None:
+    with pytest.raises(UnknownNameError, match="model or method 'wavlet': did you mean 'wavelet'"):
+        quietpixel.compare(["wavlet"], "digits", noise="gaussian:0.5")
+
+
+def test_a_name_given_twice_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="got 'median' twice"):
+        quietpixel.compare(["median", "median"], "digits", noise="gaussian:0.5")
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_count_that_is_none_is_refused(count: int) -> None:
+    with pytest.raises(ArgumentError, match="`count` must be at least 1"):
+        quietpixel.compare(["noisy"], "digits", noise="gaussian:0.5", count=count)
+
+
+def test_data_that_are_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
+        quietpixel.compare(["noisy"], "digit", noise="gaussian:0.5")
+    with pytest.raises(DataError, match="does not exist"):
+        quietpixel.compare(["noisy"], tmp_path / "none", noise="gaussian:0.5")
+    with pytest.raises(DataError, match="holds no pictures to judge by"):
+        quietpixel.compare(["noisy"], tmp_path, noise="gaussian:0.5", channels=1)
+    with pytest.raises(ArgumentError, match="`pairs` is for a folder"):
+        quietpixel.compare(["noisy"], "digits", pairs="*_a=*_b")
