@@ -122,6 +122,7 @@ def test_a_folder_begins_with_the_photo_model_where_there_is_one(
         monkeypatch.setattr(f"quietpixel.{module}.known_models", lambda models=models: models)
     assert default_start(1).name == "photo-gray"
     assert default_start(3) is None
+    assert choose(pairs, channels=3).start == "nothing"
     chosen = choose(pairs)
     assert (chosen.start, list(chosen.options["filters"])) == ("photo-gray", [4, 6])
     assert choose(pairs, start="nothing").start == "nothing"

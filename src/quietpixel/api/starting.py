@@ -13,8 +13,8 @@ from quietpixel.inference.store import find_model, known_models
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.start import NOTHING, Start
 
-DEFAULTS = {1: "photo-gray", 3: "photo"}
-"""The model that a folder's run begins with, by channels."""
+DEFAULTS = {1: ("photo-gray", "photo"), 3: ("photo",)}
+"""The models that a folder's run begins with, by channels; a colour model can begin a gray one."""
 
 
 def open_start(name: str | Path) -> Start | None:
@@ -40,11 +40,9 @@ def open_start(name: str | Path) -> Start | None:
 
 
 def default_start(channels: int) -> Start | None:
-    """Return the model ``photo`` (3 channels) or ``photo-gray`` (1), if there is one."""
-    name = DEFAULTS[channels]
-    start = open_start(name) if name in known_models() else None
-    fits = start is not None and start.card is not None and start.card.channels == channels
-    return start if fits else None
+    """Return the photo model that a run with so many channels begins with, if there is one."""
+    names = [name for name in DEFAULTS[channels] if name in known_models()]
+    return open_start(names[0]) if names else None
 
 
 def adopt(start: Start) -> dict[str, Any]:
