@@ -129,6 +129,15 @@ def test_bilateral_denoises_gray_and_colour():
         assert np.mean((best(noisy) - clean) ** 2) < 0.5 * np.mean((noisy - clean) ** 2)
 
 
+def test_bilateral_without_regard_to_colour_is_a_blur():
+    from scipy.ndimage import gaussian_filter
+
+    image = np.random.default_rng(0).random((1, 24, 30, 1))
+    blurred = gaussian_filter(image[0, ..., 0], 1.0, mode="reflect", radius=3)
+    found = ALL_METHODS["bilateral"](sigma=1e6, reach=1.0)(image)
+    assert np.abs(found[0, ..., 0] - blurred).max() < 1e-6
+
+
 def test_opencv_gets_eight_bits_and_its_own_scale(monkeypatch):
     seen = []
 

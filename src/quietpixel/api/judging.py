@@ -28,7 +28,7 @@ TUNING_SEED_OFFSET = 7_000_003
 """Added to the seed, so that methods are not tuned on the noise they are judged on."""
 TUNING_COUNT, TUNING_SIDE = 40, 128
 """Patches that methods are tuned on, and their sides in pixels at most."""
-TUNING_PIXELS = 16 * TUNING_SIDE**2
+TUNING_PIXELS = 6 * TUNING_SIDE**2
 """What all patches hold together at most, so that slow methods are tuned within a minute."""
 
 

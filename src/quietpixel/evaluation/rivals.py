@@ -1,5 +1,6 @@
-"""Further classical methods: one more of scikit-image, and two of packages that users install."""
+"""Further classical methods: the bilateral filter, and two of packages that users install."""
 
+import itertools
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar
@@ -8,34 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import MissingDependencyError
-from quietpixel.evaluation.classical import METHODS, Classical, load_scikit_image
+from quietpixel.evaluation.classical import METHODS, Classical
 
 Image = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bilateral(Classical):
-    """Means over neighbours of like brightness: `reach` pixels far, `sigma` of brightness apart.
+    """Means over neighbours of like colour: normal weights, `reach` pixels and `sigma` of colour.
 
-    Tomasi, Manduchi, "Bilateral filtering for gray and color images", ICCV 1998.
+    Tomasi, Manduchi, "Bilateral filtering for gray and color images", ICCV 1998. Written out here:
+    scikit-image 0.26's, on a noisy photograph and with a `sigma` at which colour does not count,
+    gave 18.4 dB where a normal blur of the same reach gave 25.9.
     """
 
-    grid: ClassVar = {"sigma": (1.5, 2.0, 3.0, 4.5), "reach": (1.0, 1.5, 2.5)}
+    grid: ClassVar = {"sigma": (1.5, 2.0, 3.0, 4.5, 8.0), "reach": (0.7, 1.0, 1.5, 2.5)}
     sigma: float = 0.2
     reach: float = 1.5
 
     def filter(self, image: Image) -> Image:
         """Return one image (H, W, C) denoised."""
-        low = image.min()  # negative values are refused; only differences count
-        gray = image.shape[-1] == 1
-        filtered = load_scikit_image("restoration").denoise_bilateral(
-            (image[..., 0] if gray else image) - low,
-            sigma_color=self.sigma,
-            sigma_spatial=self.reach,
-            channel_axis=None if gray else -1,
-            mode="symmetric",
-        )
-        return np.asarray(filtered + low, np.float64).reshape(image.shape)
+        far = int(np.ceil(2.5 * self.reach))
+        height, width = image.shape[:2]
+        padded = np.pad(image, [(far, far), (far, far), (0, 0)], mode="symmetric")
+        total, weights = np.zeros_like(image), np.zeros((height, width, 1))
+        for down, right in itertools.product(range(-far, far + 1), repeat=2):
+            top, left = far + down, far + right
+            other = padded[top : top + height, left : left + width]
+            apart = np.square(other - image).mean(axis=-1, keepdims=True) / self.sigma**2
+            weight = np.exp(-0.5 * (apart + (down**2 + right**2) / self.reach**2))
+            total += weight * other
+            weights += weight
+        return total / weights
 
 
 @dataclass(frozen=True, kw_only=True)
