@@ -76,6 +76,7 @@ def read_range(
     help="Refuse larger images.",
 )
 @click.option("--range", metavar="LOW,HIGH", callback=read_range, help="Values of black and white.")
+@click.option("--axes", help="Dimensions of a Zarr or a stack, such as tzyx or yxc.")
 @click.option("--workers", type=click.IntRange(min=1), help="Work with N processes (cluster).")
 @click.option(
     "--scheduler",
@@ -94,10 +95,13 @@ def command(ctx: click.Context, /, *, inputs: Sequence[str], **options: Any) -> 
     """Take the noise out of image files.
 
     Size, depth, alpha, colour profile and metadata stay as they are. A folder keeps its tree; '-'
-    stands for standard input and output.
+    stands for standard input and output. A Zarr, a TIFF file above --max-pixels and a URL are
+    treated in parts.
     """
+    from quietpixel.cli.denoise_large import LargeRun, is_large
     from quietpixel.cli.denoise_run import DenoiseRun
     from quietpixel.cli.interrupt import run_interruptibly
 
-    run = DenoiseRun(tuple(inputs), options)
+    kind = LargeRun if is_large(inputs, options) else DenoiseRun
+    run = kind(tuple(inputs), options)
     ctx.exit(run_interruptibly(run, run.stop))

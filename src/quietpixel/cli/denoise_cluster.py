@@ -1,6 +1,7 @@
 """The part of `quietpixel denoise` that works on a cluster: `--workers` and `--scheduler`."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class ClusterWork:
         """Give the cluster and say what it is; its own workers end with the block."""
         from quietpixel.cluster.connect import connect
 
+        logging.disable(logging.CRITICAL)  # what Dask tells developers is told in sentences here
         workers, scheduler = self._options["workers"], self._options["scheduler"]
         with connect(workers=workers, scheduler=None if workers else scheduler) as cluster:
             self._cluster = cluster

@@ -1,7 +1,6 @@
 """Denoises Dask arrays of any size, lazily."""
 
 from dataclasses import dataclass
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import UNKNOWN_SIGMA, Card
+from quietpixel.cluster.axes import Axes, find_axes
 from quietpixel.cluster.blocks import Field
 from quietpixel.cluster.model import TravellingModel, Treatment, card_of, open_model, pack_model
 from quietpixel.cluster.need import need
@@ -79,8 +79,8 @@ def denoise(
     """
     need("dask.array")
     check_strength(strength)
-    places = _find_axes(array, axes)
-    layout = _layout(array, places, range)
+    places = find_axes(array.shape, axes)
+    layout = layout_of(array, places, range)
     packed = pack_model(model, options)
     card = card_of(packed, layout.colours)
     shape = (array.shape[places.y], array.shape[places.x])
@@ -93,23 +93,10 @@ def denoise(
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Which dimensions are which."""
-
-    y: int
-    x: int
-    colours: bool
-
-    def inner(self, count: int) -> tuple[int, ...]:
-        """Return the dimensions of one image, of `count`."""
-        return (self.y, self.x, count - 1) if self.colours else (self.y, self.x)
-
-
-@dataclass(frozen=True)
 class _Work:
     model: TravellingModel
     treatment: Treatment
-    places: _Places
+    places: Axes
     card: Card
     level: float | str | None
 
@@ -210,7 +197,7 @@ def _denoise_block(
     return np.stack(done).reshape(kept)
 
 
-def _planes(region: NDArray[Any], places: _Places) -> NDArray[Any]:
+def _planes(region: NDArray[Any], places: Axes) -> NDArray[Any]:
     """Return a block as (planes, height, width, channels)."""
     height, width = region.shape[places.y], region.shape[places.x]
     return region.reshape(-1, height, width, region.shape[-1] if places.colours else 1)
@@ -232,28 +219,8 @@ def _estimate_block(region: NDArray[Any], work: _Work) -> NDArray[np.float32]:
     return np.array(levels, np.float32).reshape(shape)
 
 
-def _find_axes(array: Any, axes: str | None) -> _Places:
-    if array.ndim < 2 or any(isnan(length) for length in array.shape):
-        raise ImageError(
-            "`array` must have 2 or more dimensions of known sizes because its planes are images; "
-            f"got shape {array.shape}. Try array.compute_chunk_sizes()."
-        )
-    if axes is None:
-        colours = array.ndim > 2 and array.shape[-1] in (3, 4)
-        return _Places(array.ndim - 2 - colours, array.ndim - 1 - colours, colours)
-    text = axes.lower()
-    colours = text.endswith("c") and 1 <= array.shape[-1] <= 4
-    place = text[:-1] if colours else text
-    if len(text) != array.ndim or len(set(text)) != len(text) or place[-2:] != "yx":
-        raise ArgumentError(
-            "`axes` must name each dimension by a letter of its own, with y and x at the end, or "
-            f"before colours c; got '{axes}' for shape {array.shape}. Try 'tzyx', 'cyx' or 'yxc', "
-            "and dask.array.moveaxis."
-        )
-    return _Places(len(place) - 2, len(place) - 1, colours)
-
-
-def _layout(array: Any, places: _Places, range: Range | None) -> Layout:
+def layout_of(array: Any, places: Axes, range: Range | None) -> Layout:
+    """Return how an array that is not read yet holds its images."""
     dtype = np.dtype(array.dtype)
     if dtype.name not in INTEGERS + FLOATS or not dtype.isnative:
         raise ImageError(

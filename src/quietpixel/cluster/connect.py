@@ -35,7 +35,10 @@ class Cluster:
     def __init__(self, client: Any, local: Any = None) -> None:
         self.client = client
         self._local = local
+        self.unfit: dict[str, str] = {}
+        """A sentence on each worker that lacks the package or has another version."""
         self._threads: dict[str, int] = {}
+        self._known: set[str] = set()
         self._looked = float("-inf")
         self._gone: set[str] = set()
         self.address: str = client.scheduler.address
@@ -58,38 +61,49 @@ class Cluster:
         return f"{found} at {self.address}; dashboard: {self.dashboard or 'none'}"
 
     def look(self, *, now: bool = False) -> dict[str, int]:
-        """Return the threads of each worker by its address, as of a moment ago."""
+        """Return the threads of each worker that can do the work, as of a moment ago.
+
+        New workers are asked for their version first: one without the package dies of a task.
+        """
         self.refuse_lost()
         if now or time.monotonic() - self._looked > LOOK_SECONDS:
             try:
                 threads = dict(self.client.nthreads())
+                self.unfit |= self._find_unfit(sorted(threads.keys() - self._known))
             except (OSError, RuntimeError) as error:
                 raise self.lost() from error
+            self._known |= threads.keys()
             self._gone |= self._threads.keys() - threads.keys()
             self._threads, self._looked = threads, time.monotonic()
-        return self._threads
+            self._refuse_only_unfit()
+        return {each: count for each, count in self._threads.items() if each not in self.unfit}
+
+    def _refuse_only_unfit(self) -> None:
+        if self._threads and not self._threads.keys() - self.unfit.keys():
+            raise ClusterError(next(self.unfit[each] for each in self._threads))
 
     def lost_workers(self) -> frozenset[str]:
         """Return the addresses of all workers that were there and are gone."""
         self.look(now=True)
         return frozenset(self._gone)
 
-    def unfit_workers(self) -> dict[str, str]:
+    def _find_unfit(self, addresses: list[str]) -> dict[str, str]:
         """Return a sentence on each worker that lacks the package or has another version."""
-        answers = self.client.run(eval, _VERSION, on_error="return")
-        unfit = {}
+        if not addresses:
+            return {}
+        answers = self.client.run(eval, _VERSION, workers=addresses, on_error="return")
+        wanted, unfit = quietpixel.__version__, {}
         for address, answer in answers.items():
             if isinstance(answer, ImportError):
-                unfit[address] = f"The worker {address} does not have quietpixel"
-            elif isinstance(answer, Exception):
-                continue  # it is gone
-            elif answer != quietpixel.__version__:
-                unfit[address] = f"The worker {address} has quietpixel {answer}"
-        wanted = quietpixel.__version__
-        return {
-            address: f"{found}; install quietpixel {wanted} there, as it is here."
-            for address, found in unfit.items()
-        }
+                has = "does not have quietpixel"
+            elif isinstance(answer, Exception) or answer == wanted:
+                continue  # it is gone, or as it should be
+            else:
+                has = f"has quietpixel {answer}"
+            unfit[address] = (
+                f"The worker {address} {has}; install quietpixel {wanted} there, as it is here."
+            )
+        return unfit
 
     def check_scheduler(self) -> None:
         """Raise ClusterError if the scheduler lacks the package or has another version."""
@@ -203,8 +217,8 @@ def _start(distributed: Any, workers: int) -> Cluster:
 
 
 def _join(distributed: Any, scheduler: str | None) -> Cluster:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # told in sentences of our own
     try:
+        distributed.comm.registry.get_backend(distributed.comm.parse_address(scheduler)[0])
         client = distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(

@@ -1,11 +1,10 @@
 """Keeps a bounded number of tasks on a cluster, whatever happens to its workers."""
 
 import queue
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-import quietpixel
 from quietpixel.cluster.connect import LOOK_SECONDS, Cluster
 from quietpixel.errors import ClusterError
 
@@ -18,7 +17,7 @@ AHEAD = 2
 LEAST = 4
 """Tasks on a cluster that has no worker yet."""
 ATTEMPTS = 5
-"""How often a task that no worker could begin is handed out again."""
+"""How often a task that the scheduler forgot is handed out again."""
 
 
 _DIED = "each worker that took it died; is it too large for their memory?"
@@ -28,38 +27,13 @@ class WorkerDiedError(ClusterError):
     """The workers that took a task died, one after the other."""
 
 
-class OtherVersionError(Exception):
-    """Raised on a worker whose version is another."""
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What all tasks of a run have in common; it travels to each worker once.
-
-    Parameters
-    ----------
-    content
-        What the function gets as its second argument.
-    version
-        The version of whoever asks.
-    """
-
-    content: Any
-    version: str = field(default_factory=lambda: quietpixel.__version__)
-
-
-def carry_out(function: Callable[[Any, Any], Any], task: Any, shared: Shared) -> Any:
-    """Return what `function` makes of a task; called on a worker."""
-    if shared.version != quietpixel.__version__:
-        raise OtherVersionError(quietpixel.__version__)
-    return function(task, shared.content)
-
-
 @dataclass
 class _Aloft(Generic[Task]):
     task: Task
     attempts: int = 1
     avoid: frozenset[str] = frozenset()
+    choice: frozenset[str] = frozenset()
+    """The only workers that may take it; empty where there was none, so that one is asked for."""
 
 
 class Flight(Generic[Task]):
@@ -88,7 +62,9 @@ class Flight(Generic[Task]):
         self._avoid: dict[str, str] = {}
         self._landed: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._aloft: dict[str, tuple[Any, _Aloft[Task]]] = {}
-        self._shared = cluster.client.submit(_same, Shared(content), pure=False)
+        self._content = content
+        self._shared: Any = None
+        self._shared_choice: frozenset[str] = frozenset()
 
     def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Any]]:
         """Hand tasks out, never more than the cluster keeps busy; yield each with its result.
@@ -121,6 +97,8 @@ class Flight(Generic[Task]):
     def _fill(self, tasks: Iterator[Task]) -> bool:
         """Hand out tasks up to the limit; False if all have come back."""
         threads = self._cluster.look()
+        for address, sentence in self._cluster.unfit.items():
+            self.leave_out(address, sentence)
         limit = max(AHEAD * sum(threads.values()), LEAST)
         while len(self._aloft) < limit:
             try:
@@ -132,13 +110,14 @@ class Flight(Generic[Task]):
 
     def _submit(self, item: _Aloft[Task]) -> None:
         self._cluster.refuse_lost()
-        left = self._cluster.look().keys() - self._avoid.keys() - item.avoid
-        choice: dict[str, Any] = {}
-        if left and (self._avoid or item.avoid):
-            choice = {"workers": sorted(left), "allow_other_workers": True}
-        future = self._cluster.client.submit(
-            carry_out, self._function, item.task, self._shared, pure=False, **choice
-        )
+        fit = self._cluster.look().keys()
+        item.choice = frozenset(fit - self._avoid.keys() - item.avoid) or frozenset(fit)
+        options = {"pure": False, "workers": sorted(item.choice) or None}
+        submit = self._cluster.client.submit
+        if self._shared is None or self._shared.status in ("error", "cancelled", "lost"):
+            self._shared = submit(_same, self._content, **options)
+            self._shared_choice = item.choice
+        future = submit(self._function, item.task, self._shared, **options)
         self._aloft[future.key] = future, item
         future.add_done_callback(self._landed.put)
 
@@ -147,13 +126,24 @@ class Flight(Generic[Task]):
         try:
             future = self._landed.get(timeout=LOOK_SECONDS)
         except queue.Empty:
-            self._cluster.look(now=True)
+            self._rescue(self._cluster.look(now=True).keys())
             return None
         self._cluster.refuse_lost()
         if future.key not in self._aloft:
             return None
         _, item = self._aloft.pop(future.key)
         return self._judge(future, item)
+
+    def _rescue(self, there: Set[str]) -> None:
+        """Hand out once more what waits for workers that are all gone."""
+        everything = bool(self._shared_choice) and self._shared_choice.isdisjoint(there)
+        if everything:
+            self._shared = None
+        for key, (future, item) in list(self._aloft.items()):
+            if everything or (item.choice and item.choice.isdisjoint(there)):
+                del self._aloft[key]
+                self._cluster.client.cancel([future])
+                self._submit(replace(item, avoid=frozenset()))
 
     def _judge(self, future: Any, item: _Aloft[Task]) -> tuple[Task, Any] | None:
         if future.status == "finished":
@@ -163,25 +153,13 @@ class Flight(Generic[Task]):
         error = future.exception()
         if type(error).__name__ == "KilledWorker":
             return item.task, WorkerDiedError(_DIED)
-        unfit = isinstance(error, ImportError | AttributeError | OtherVersionError)
-        if unfit and self._learn_unfit():
-            return self._repeat(item, error)
         return item.task, error
 
     def _repeat(self, item: _Aloft[Task], error: BaseException) -> tuple[Task, Any] | None:
         if item.attempts >= ATTEMPTS:
             return item.task, error
-        self._submit(_Aloft(item.task, item.attempts + 1, item.avoid))
+        self._submit(replace(item, attempts=item.attempts + 1))
         return None
-
-    def _learn_unfit(self) -> bool:
-        """Find workers that cannot do the work; False if there are none, an error if only such."""
-        unfit = self._cluster.unfit_workers()
-        for address, sentence in unfit.items():
-            self.leave_out(address, sentence)
-        if unfit and not self._cluster.look(now=True).keys() - unfit.keys():
-            raise ClusterError(next(iter(unfit.values())))
-        return bool(unfit)
 
     def _cancel(self) -> None:
         """Take back what was not begun; what a worker is at ends on its own."""

@@ -27,11 +27,28 @@ def find_range(array: Array) -> Range:
     """
     colours = array[..., :-1] if array.ndim == 3 and array.shape[2] in (2, 4) else array
     largest, smallest = float(colours.max()), float(colours.min())
-    if array.dtype == np.uint8:
+    far = array.dtype.kind == "f" and _far_beyond(colours, smallest, largest)
+    return judge_range(array.dtype, smallest, largest, far=far)
+
+
+def judge_range(dtype: np.dtype[Any], smallest: float, largest: float, *, far: bool) -> Range:
+    """Return black and white from what `find_range` looks at.
+
+    Parameters
+    ----------
+    dtype
+        The array's type.
+    smallest, largest
+        Of its values.
+    far
+        Whether floats lie far beyond [0, 1] in many places, or are all whole numbers; it counts
+        only where the extremes lie beyond [-1, 2].
+    """
+    if dtype == np.uint8:
         return 0.0, 255.0
-    if array.dtype == np.uint16:
+    if dtype == np.uint16:
         return 0.0, next(float(s) for s in (255, 1023, 4095, 65535) if largest <= s)
-    if not _far_beyond(colours, smallest, largest):
+    if not far or (smallest >= -1 and largest <= 2):
         return 0.0, 1.0
     white = next((float(scale) for scale in FULL_SCALES if largest <= scale), largest)
     return min(smallest, 0.0), white if largest > 2 else max(largest, 1.0)

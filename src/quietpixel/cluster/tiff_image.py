@@ -1,0 +1,214 @@
+"""TIFF and BigTIFF files, OME-TIFF stacks among them, read and written in tiles."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.cluster.need import need
+from quietpixel.cluster.place import Place
+from quietpixel.cluster.zarr_image import ZarrImage
+from quietpixel.errors import FileError, ImageError
+
+SIDE = 512
+"""Side of the tiles written where the source has none."""
+WIDE = 2048
+"""Columns that are kept in one piece while the work goes on."""
+_KEPT_TAGS = {"XMP": 700, "IPTCNAA": 33723, "ICCProfile": 34675}
+
+
+@dataclass(frozen=True)
+class TiffImage:
+    """The first series of pages of a TIFF file.
+
+    Parameters
+    ----------
+    place
+        Of the file.
+    axes
+        A letter for each dimension.
+    tile
+        (height, width) of its tiles, or of those to be written.
+    """
+
+    place: Place
+    axes: str
+    tile: tuple[int, int]
+    levels: tuple[str, ...] = ("",)
+
+    def array(self, level: int = 0) -> Any:
+        """Return the pixels as an array that is read in parts."""
+        return _open_array(self.place.name)
+
+
+@lru_cache(4)
+def _open_file(name: str) -> Any:
+    tifffile = need("tifffile")
+    system, path = Place(name).files()
+    try:
+        return tifffile.TiffFile(system.open(path, "rb") if "://" in name else path)
+    except (OSError, ValueError, tifffile.TiffFileError) as error:
+        reason = " ".join(str(error).split())
+        raise FileError(f"'{name}' cannot be read as a TIFF: {reason}.") from error
+
+
+@lru_cache(4)
+def _open_array(name: str) -> Any:
+    store = _open_file(name).series[0].aszarr(level=0)
+    return need("zarr").open_array(store, mode="r")
+
+
+def open_image(place: Place) -> TiffImage:
+    """Return the image of a TIFF file; none of its pixels is read.
+
+    Raises
+    ------
+    FileError
+        If it is no TIFF.
+    ImageError
+        If its colours lie in planes of their own.
+    """
+    _open_file.cache_clear()
+    _open_array.cache_clear()
+    series = _open_file(place.name).series[0]
+    page = series.keyframe
+    axes = series.axes.upper()
+    if "S" in axes and not axes.endswith("S"):
+        raise ImageError(
+            f"'{place.name}' keeps each colour in a plane of its own; write it with the colours of "
+            "a pixel together, which TIFF calls planar configuration 1."
+        )
+    letters = "".join("c" if letter == "S" else letter.lower() for letter in axes)
+    if "S" in axes and "C" in axes:
+        letters = letters[::-1].replace("c", "C", 1)[::-1].replace("c", "k").replace("C", "c")
+    sides = (page.tilelength, page.tilewidth) if page.is_tiled else (SIDE, SIDE)
+    return TiffImage(place, letters, sides)
+
+
+def create_like(source: TiffImage, place: Place) -> ZarrImage:
+    """Make an empty Zarr for the pixels of the result, from which the file is written."""
+    zarr = need("zarr")
+    array = source.array()
+    rows, columns = source.tile[0], max(WIDE // source.tile[1], 1) * source.tile[1]
+    inner = 3 if source.axes.endswith("c") else 2
+    chunks = [1] * (array.ndim - inner) + [rows, columns, *array.shape[-1:]][:inner]
+    chunks = [min(side, length) for side, length in zip(chunks, array.shape, strict=True)]
+    chunks[array.ndim - inner : array.ndim - inner + 2] = [rows, columns]
+    zarr.create_array(
+        place.name,
+        shape=array.shape,
+        chunks=tuple(chunks),
+        dtype=array.dtype.newbyteorder("="),
+        overwrite=True,
+    )
+    return reopen(source, place)
+
+
+def reopen(source: TiffImage, place: Place) -> ZarrImage:
+    """Return the result that was made before."""
+    return ZarrImage(place, ("",), source.axes, "r+")
+
+
+def finish(source: TiffImage, target: ZarrImage) -> list[str]:
+    """Return sentences on what is not kept."""
+    if len(_open_file(source.place.name).series[0].levels) > 1:
+        return ["The smaller copies inside the TIFF are left out."]
+    return []
+
+
+def publish(source: TiffImage, made: ZarrImage, target: Place, *, overwrite: bool) -> None:
+    """Write the file whole, in tiles, and put it in its place."""
+    from quietpixel.files import atomic_file
+
+    if not target.is_url:
+        Path(target.name).parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(Path(target.name), overwrite=overwrite) as file:
+            _write(source, made, file)
+        return
+    system, path = target.files()
+    with tempfile.TemporaryFile() as file:
+        _write(source, made, file)
+        file.seek(0)
+        with system.open(path, "wb") as out:
+            shutil.copyfileobj(file, out, 2**20)
+
+
+def _write(source: TiffImage, made: ZarrImage, file: Any) -> None:
+    tifffile = need("tifffile")
+    array = made.array()
+    tiff = _open_file(source.place.name)
+    page = tiff.series[0].keyframe
+    packed = page.compression != 1
+    big = tiff.is_bigtiff or array.nbytes > 2**31
+    named = tifffile.FileHandle(file, name="result.tif", offset=0, size=0)  # it has no name yet
+    with tifffile.TiffWriter(named, bigtiff=big, byteorder=tiff.byteorder) as writer:
+        writer.write(
+            _tiles(array, source),
+            shape=array.shape,
+            dtype=array.dtype.newbyteorder(tiff.byteorder),
+            tile=source.tile,
+            photometric="rgb" if _is_rgb(source, array) else _photometric(page),
+            planarconfig="contig" if _is_rgb(source, array) else None,
+            extrasamples=_extra(page),
+            compression="zlib" if packed else None,
+            predictor=packed and array.dtype.kind == "u",
+            metadata=None,
+            **_kept(page),
+        )
+
+
+def _is_rgb(source: TiffImage, array: Any) -> bool:
+    return source.axes.endswith("c") and array.shape[-1] >= 3
+
+
+def _photometric(page: Any) -> str:
+    return "miniswhite" if page.photometric == 0 else "minisblack"
+
+
+def _extra(page: Any) -> Any:
+    return [int(each) for each in page.extrasamples] or None
+
+
+def _kept(page: Any) -> dict[str, Any]:
+    """Return the metadata of a page as the writer takes it."""
+    tags: list[tuple[int, int, int, Any, bool]] = []
+    for name, code in _KEPT_TAGS.items():
+        if (tag := page.tags.get(code)) is not None and name != "ICCProfile":
+            value = tag.value if isinstance(tag.value, bytes) else bytes(str(tag.value), "utf-8")
+            tags.append((code, 1, len(value), value, True))
+    kept: dict[str, Any] = {"extratags": tags, "description": page.description.encode() or None}
+    with contextlib.suppress(KeyError, AttributeError):
+        kept["iccprofile"] = page.tags[_KEPT_TAGS["ICCProfile"]].value
+    if "XResolution" in page.tags and "YResolution" in page.tags:
+        kept["resolution"] = (page.tags["XResolution"].value, page.tags["YResolution"].value)
+        kept["resolutionunit"] = page.resolutionunit
+    kept["datetime"] = page.tags["DateTime"].value if "DateTime" in page.tags else None
+    kept["software"] = page.tags["Software"].value if "Software" in page.tags else False
+    return kept
+
+
+def _tiles(array: Any, source: TiffImage) -> Iterator[NDArray[Any]]:
+    """Yield the tiles of all planes in the order in which the file keeps them."""
+    colours = source.axes.endswith("c")
+    inner = 3 if colours else 2
+    height, width = source.tile
+    rows, columns = array.shape[array.ndim - inner : array.ndim - inner + 2]
+    for plane in np.ndindex(*array.shape[:-inner]):
+        for top in range(0, rows, height):
+            strip = np.asarray(array[(*plane, slice(top, top + height))])
+            for left in range(0, columns, width):
+                yield _filled(strip[:, left : left + width], source.tile)
+
+
+def _filled(part: NDArray[Any], tile: tuple[int, int]) -> NDArray[Any]:
+    """Return a tile of full size; what lies beyond the image repeats its last pixels."""
+    missing = [(0, side - length) for side, length in zip(tile, part.shape, strict=False)]
+    missing += [(0, 0)] * (part.ndim - 2)
+    return np.ascontiguousarray(np.pad(part, missing, mode="edge"))

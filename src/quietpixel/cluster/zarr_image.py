@@ -1,0 +1,155 @@
+"""Images in Zarr, versions 2 and 3, and OME-Zarr with its pyramid."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from quietpixel.cluster.need import need
+from quietpixel.cluster.place import Place
+from quietpixel.errors import FileError, ImageError
+
+
+@dataclass(frozen=True)
+class ZarrImage:
+    """An image and its smaller copies.
+
+    Parameters
+    ----------
+    place
+        Of the array or the group.
+    levels
+        Paths of the arrays in the group, the full size first; ``("",)`` for an array alone.
+    axes
+        A letter for each dimension, None where the file does not say.
+    mode
+        ``"r"`` to read, ``"r+"`` to write too.
+    """
+
+    place: Place
+    levels: tuple[str, ...] = ("",)
+    axes: str | None = None
+    mode: str = "r"
+
+    def array(self, level: int = 0) -> Any:
+        """Return the open array of a level."""
+        return _open_array(self.place.name, self.levels[level], self.mode)
+
+    def moved(self, place: Place) -> "ZarrImage":
+        """Return the same image at another place, to be written."""
+        return ZarrImage(place, self.levels, self.axes, "r+")
+
+
+@lru_cache(16)
+def _open_array(name: str, path: str, mode: str) -> Any:
+    return need("zarr").open_array(name, path=path or None, mode=mode)
+
+
+def open_image(place: Place) -> ZarrImage:
+    """Return the image at a place; nothing of its pixels is read.
+
+    Raises
+    ------
+    FileError
+        If nothing is there, or it is no Zarr.
+    ImageError
+        If it is a group that is not one image.
+    """
+    zarr = need("zarr")
+    try:
+        found = zarr.open(place.name, mode="r")
+    except FileNotFoundError as error:
+        why = "it is no Zarr" if place.exists() else "nothing is there"
+        raise FileError(f"'{place.name}' cannot be read: {why}.") from error
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise FileError(f"'{place.name}' cannot be read as a Zarr: {reason}.") from error
+    if isinstance(found, zarr.Array):
+        return ZarrImage(place, ("",), _axes_of_array(found))
+    return _open_group(place, found)
+
+
+def _open_group(place: Place, group: Any) -> ZarrImage:
+    attributes = group.attrs.asdict()
+    images = attributes.get("ome", attributes).get("multiscales")
+    if not images:
+        names = ", ".join(sorted(group.keys())[:9]) or "nothing"
+        raise ImageError(
+            f"'{place.name}' is a group and not one image; it holds {names}. Give the path of an "
+            f"image in it, such as '{place.below(next(iter(sorted(group.keys())), '0')).name}'."
+        )
+    levels = tuple(str(each["path"]) for each in images[0]["datasets"])
+    axes = images[0].get("axes") or list("tczyx")
+    letters = "".join(str(each["name"] if isinstance(each, dict) else each)[0] for each in axes)
+    return ZarrImage(place, levels, letters)
+
+
+def _axes_of_array(array: Any) -> str | None:
+    """Return the letters of an array's own names, None unless they are such as y and x."""
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    if not names or any(not name for name in names):
+        return None
+    letters = "".join({"channel": "c", "band": "c"}.get(str(name), str(name)[0]) for name in names)
+    known = {"y", "x"} <= set(letters) and len(set(letters)) == len(letters)
+    return letters.lower() if known else None
+
+
+def create_like(source: ZarrImage, place: Place) -> ZarrImage:
+    """Make an image without pixels at `place`, with all metadata of another one.
+
+    What else lies in the group, such as labels, is copied.
+    """
+    zarr = need("zarr")
+    target = source.moved(place)
+    if source.levels == ("",):
+        _create_array(zarr, source.array(), place, None)
+        return target
+    group = zarr.open_group(source.place.name, mode="r", use_consolidated=False)
+    form = group.metadata.zarr_format
+    zarr.open_group(place.name, mode="w", zarr_format=form, attributes=group.attrs.asdict())
+    for number, path in enumerate(source.levels):
+        _create_array(zarr, source.array(number), place, path)
+    tops = {path.partition("/")[0] for path in source.levels}
+    for name in source.place.names() - tops - {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"}:
+        _copy(source.place.below(name), place.below(name))
+    return target
+
+
+def _create_array(zarr: Any, data: Any, place: Place, path: str | None) -> None:
+    zarr.from_array(
+        place.name,
+        data=data,
+        write_data=False,
+        name=path,
+        zarr_format=data.metadata.zarr_format,
+        attributes=data.attrs.asdict(),
+        fill_value=data.fill_value,
+        dimension_names=getattr(data.metadata, "dimension_names", None),
+        overwrite=True,
+        config={"write_empty_chunks": False},
+    )
+
+
+def _copy(source: Place, target: Place) -> None:
+    system, begin = source.files()
+    for path in system.find(begin) or [begin]:
+        Place(target.name + path[len(begin) :]).write(system.cat_file(path))
+
+
+def reopen(source: ZarrImage, place: Place) -> ZarrImage:
+    """Return the result that was made before."""
+    return source.moved(place)
+
+
+def finish(source: ZarrImage, target: ZarrImage) -> list[str]:
+    """Write what must be written after the pixels: metadata that is kept together, if it was."""
+    if source.levels != ("",):
+        zarr = need("zarr")
+        group = zarr.open_group(source.place.name, mode="r")
+        if group.metadata.consolidated_metadata is not None:
+            zarr.consolidate_metadata(target.place.name)
+    return []
+
+
+def publish(source: ZarrImage, made: ZarrImage, target: Place, *, overwrite: bool) -> None:
+    """Put the whole result in its place."""
+    made.place.move(target)
