@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-all check docs format bench lock
+.PHONY: help setup install demo test test-all check docs format bench release-check sbom lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null \
@@ -55,6 +55,15 @@ format: setup ## put the code into its one format
 bench: setup ## the speed tables of benchmarks/ (long); DATA=FOLDER holds the files of MNIST
 	@test -n "$(DATA)" || { echo "Say where the files of MNIST are: make bench DATA=FOLDER." >&2; exit 1; }
 	@set -e; for script in benchmarks/time_*.py; do echo "== $$script"; $(BIN)/python $$script "$(DATA)"; done
+
+release-check: setup ## build the release, install it alone into a new environment, clean a picture there
+	@$(BIN)/python .ci/release_check.py build/release $(PYTHONS)
+
+sbom: ## the parts of a base installation as CycloneDX, after release-check
+	@test -d build/release/try-0 || { echo "Run 'make release-check' first." >&2; exit 1; }
+	@build/release/tools/bin/cyclonedx-py environment build/release/try-0/venv/bin/python \
+	--pyproject pyproject.toml --output-reproducible --output-file build/release/quietpixel.cdx.json
+	@echo "build/release/quietpixel.cdx.json"
 
 lock: ## write requirements.lock again, with the newest versions (needs uv)
 	@uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
