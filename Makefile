@@ -3,12 +3,11 @@
 
 PYTHON ?= python3
 VENV := .venv
-DATA ?= $(QUIETPIXEL_DATA)
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-all check docs format bench release-check sbom lock
+.PHONY: help setup install demo test test-all check docs format bench bench-quick release-check sbom lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null \
@@ -52,9 +51,11 @@ format: setup ## put the code into its one format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: setup ## the speed tables of benchmarks/ (long); DATA=FOLDER holds the files of MNIST
-	@test -n "$(DATA)" || { echo "Say where the files of MNIST are: make bench DATA=FOLDER." >&2; exit 1; }
-	@set -e; for script in benchmarks/time_*.py; do echo "== $$script"; $(BIN)/python $$script "$(DATA)"; done
+bench: setup ## every benchmark, hours; QUIETPIXEL_DATA names the folder of the data sets
+	@$(BIN)/python benchmarks/run_all.py
+
+bench-quick: setup ## the benchmarks with few images: about five minutes
+	@$(BIN)/python benchmarks/run_all.py --quick
 
 release-check: setup ## build the release, install it alone into a new environment, clean a picture there
 	@$(BIN)/python .ci/release_check.py build/release $(PYTHONS)

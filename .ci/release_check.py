@@ -25,7 +25,7 @@ clean = np.zeros((61, 47, 1))
 clean[20:40, 10:30] = 0.9
 noisy = np.clip(clean + np.random.default_rng(0).normal(0, 0.5, clean.shape), 0, 1)
 if sys.argv[1] == "write":
-    write_picture(Picture.from_pixels((255 * noisy).astype(np.uint8)), "noisy.png")
+    write_picture(Picture.from_pixels((255 * noisy).astype(np.uint8)), "noisy.png", overwrite=True)
 else:
     cleaned = read_picture("noisy-clean.png").pages[0] / 255
     before, after = (float(np.mean((image - clean) ** 2)) for image in (noisy, cleaned))

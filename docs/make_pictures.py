@@ -7,6 +7,7 @@ that scikit-learn carries; the photographs are scikit-image's `camera` (Lav Vars
 (Stefan van der Walt) and `coffee` (Rachel Michetti), all three CC0.
 """
 
+import io
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from skimage import data
 
 from quietpixel import Denoiser, parse_noise
@@ -22,7 +24,6 @@ from quietpixel.data import load_split
 from quietpixel.evaluation import pictures
 from quietpixel.evaluation.figures import BLUE, INK, ORANGE, Mosaic, new_chart, to_png
 from quietpixel.imaging.noise import add_noise
-from quietpixel.imaging.strength import give_back_texture
 from quietpixel.imaging.tiling import Grid, run_tiles
 from quietpixel.imaging.uncertainty import fit_calibration
 from quietpixel.inference.engine import open_engine
@@ -36,7 +37,8 @@ Images = NDArray[np.float32]
 
 def main() -> None:
     for name in sys.argv[1:] or PICTURES:
-        (FOLDER / f"{name}.png").write_bytes(shrink(PICTURES[name]()))
+        drawn = PICTURES[name]()
+        (FOLDER / f"{name}.png").write_bytes(shrink(drawn, few=name not in IN_COLOUR))
         print(f"docs/images/{name}.png", flush=True)
 
 
@@ -143,12 +145,22 @@ def seams() -> bytes:
     return mosaic("Tiles of 96 pixels", [row], [""], names, cell=256)
 
 
+def photograph() -> bytes:
+    """A detail of a photograph through the photo model, and what was taken away."""
+    clean, noisy = noisy_photograph()
+    denoised = open_model("photo")(noisy, range=(0, 1))
+    taken = 0.5 + 2 * (noisy - denoised)
+    names = ["clean", "noisy", "denoised", "taken away, 2 times"]
+    row = np.stack([clean, noisy, denoised, taken])
+    return mosaic("gaussian:25/255 and the model photo", [row], [""], names, cell=240)
+
+
 def strength() -> bytes:
-    """Digits at four strengths."""
-    noisy = noisy_digits("test")[1]
-    denoised = open_model("mnist-unet").batch(noisy)
-    rows = [give_back_texture(noisy, denoised, value) for value in (1, 0.7, 0.4, 0)]
-    return mosaic("Strength", rows, ["1", "0.7", "0.4", "0"])
+    """A detail of a photograph at four strengths."""
+    noisy = noisy_photograph()[1]
+    values = (1, 0.7, 0.4, 0)
+    row = np.stack([open_model("photo")(noisy, strength=v, range=(0, 1)) for v in values])
+    return mosaic("Strength", [row], [""], [f"{value:g}" for value in values], cell=240)
 
 
 def taken_away() -> bytes:
@@ -214,12 +226,17 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     "photograph-in-numbers": photograph_in_numbers,
     "surroundings": surroundings,
     "seams": seams,
+    "photograph": photograph,
     "strength": strength,
     "taken-away": taken_away,
     "wrong-digits": wrong_digits,
     "error-bars": error_bars,
     "hidden-pixels": hidden_pixels,
 }
+
+
+IN_COLOUR = ("photograph", "strength")
+"""Pictures in which few colours would show as steps."""
 
 
 @cache
@@ -236,6 +253,12 @@ def noisy_digits(split: str) -> tuple[Images, Images]:
     order = np.r_[pictures.first_of_each(part.labels), order[10:]]
     clean = part.as_float()[order]
     return clean, add_noise(clean, parse_noise("gaussian:0.5"), seed=0)
+
+
+def noisy_photograph() -> tuple[Images, Images]:
+    """Return a detail in colour, float32 (120, 120, 3), and what noise makes of it."""
+    clean = (data.chelsea()[75:195, 125:245] / 255).astype("f4")
+    return clean, add_noise(clean[None], parse_noise("gaussian:25/255,clip=no"), seed=0)[0]
 
 
 def photo(name: str) -> Images:
@@ -300,16 +323,11 @@ def mosaic(
     return bytes(drawn.draw())
 
 
-def shrink(png: bytes) -> bytes:
-    """Return the PNG in 64 colours at most, a third of its size."""
-    import io
-
-    from PIL import Image
-
+def shrink(png: bytes, *, few: bool) -> bytes:
+    """Return the PNG packed as tightly as it goes, in 64 colours at most if these are enough."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
     small = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(64, dither=0).save(
-        small, "png", optimize=True
-    )
+    (picture.quantize(64, dither=0) if few else picture).save(small, "png", optimize=True)
     return small.getvalue()
 
 
