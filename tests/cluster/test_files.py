@@ -87,7 +87,7 @@ def test_in_place_on_a_cluster(start, machines, tmp_path) -> None:
 
 
 def test_a_folder_that_workers_do_not_see_is_said(machines, tmp_path, models) -> None:
-    from quietpixel.cluster.connect import connect
+    from quietpixel.cluster.workers import connect
     from quietpixel.errors import ClusterError
 
     with connect(scheduler=machines.address) as cluster:
@@ -232,14 +232,27 @@ def test_a_picture_that_kills_workers_is_a_failure_of_its_own() -> None:
     assert outcome.error == "1.png: each worker that took it died."
 
 
-def test_wrong_words_are_refused(start, tmp_path) -> None:
+def test_wrong_words_are_refused(models, tmp_path, capsys, monkeypatch) -> None:
+    from quietpixel.cli.main import main
+    from quietpixel.cluster import workers
+
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
     source = fill(tmp_path / "in", 1)
-    line = [source, "--recursive", "-o", tmp_path / "out", "--scheduler"]
-    _, err = finish(start(*line, "tcp://127.0.0.1:9"), code=2)
-    assert err.splitlines()[-1].startswith(
-        "quietpixel: No scheduler answers at 'tcp://127.0.0.1:9' ("
+    words = ["denoise", "--model", str(models["halver"]), "-o", str(tmp_path / "out")]
+    for address in ("tcp://127.0.0.1:9", "nonsense://"):
+        assert main([*words, str(source), "--scheduler", address]) == 2
+        assert f"No scheduler answers at '{address}' (" in capsys.readouterr().err
+    assert main([*words, "-", "--workers", "2"]) == 2
+    assert "leave out --workers and --scheduler" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [{}, {"workers": 1, "scheduler": "tcp://a:1"}, {"workers": 0}])
+def test_one_kind_of_cluster_is_asked_for(words) -> None:
+    from quietpixel.cluster import connect
+    from quietpixel.errors import ArgumentError
+
+    told = (
+        "`workers` must be 1 or more" if words == {"workers": 0} else "must be given, and not both"
     )
-    _, err = finish(start(*line, "nonsense://"), code=2)
-    assert "No scheduler answers at 'nonsense://'" in err
-    _, err = finish(start("-", "--workers", 2), code=2)
-    assert "leave out --workers and --scheduler" in err
+    with pytest.raises(ArgumentError, match=told), connect(**words):
+        pass

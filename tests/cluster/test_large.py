@@ -1,5 +1,7 @@
 """Images larger than memory: what one machine gives, metadata kept, gone on with after a stop."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import tifffile
@@ -9,10 +11,10 @@ from quietpixel.cli.main import main
 from quietpixel.cluster import large
 from quietpixel.cluster.axes import Axes
 from quietpixel.cluster.blocks import BlockGrid, Field
-from quietpixel.cluster.connect import connect
 from quietpixel.cluster.large import LargeSettings, denoise_image
 from quietpixel.cluster.region import cut
-from quietpixel.errors import ArgumentError, FileError, ImageError, ModelError
+from quietpixel.cluster.workers import connect
+from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
 from quietpixel.imaging.tiling import run_tiles
 from quietpixel.inference.denoiser import Denoiser
 
@@ -62,7 +64,7 @@ def test_blocks_keep_what_the_whole_gives() -> None:
         block = field.block(slice(top, bottom), slice(left, right))
         region = image[block.rows.start : block.rows.stop, block.columns.start : block.columns.stop]
         grid = BlockGrid(field, block, pixels=int(rng.integers(1, 900)))
-        result = run_tiles(lambda part: see(part, halo, divisor), region, grid)
+        result = run_tiles(partial(see, halo=halo, divisor=divisor), region, grid)
         kept = result[block.rows.inner, block.columns.inner]
         assert np.array_equal(kept, whole[top:bottom, left:right])
 
@@ -299,6 +301,43 @@ def test_on_real_workers(tmp_path, models, blur, machines) -> None:
     assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), blur(pixels))
 
 
+def test_a_killed_worker_and_a_late_one(tmp_path, models, blur, own_machines) -> None:
+    pixels = noise((301, 270), "uint8", 255)
+    source, target = put(tmp_path / "a.zarr", pixels, chunks=(50, 50)), str(tmp_path / "b.zarr")
+    first = own_machines.add_worker()
+
+    def kill(share):
+        if share > 0 and first.poll() is None:
+            own_machines.add_worker()
+            first.kill()
+            first.wait()
+
+    with connect(scheduler=own_machines.address) as cluster:
+        denoise_image(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)
+    assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
+
+
+def test_a_lost_scheduler(tmp_path, models, blur, own_machines) -> None:
+    pixels = noise((301, 270), "uint8", 255)
+    source, target = put(tmp_path / "a.zarr", pixels, chunks=(50, 50)), str(tmp_path / "b.zarr")
+    own_machines.add_worker()
+
+    def kill(share):
+        if share > 0:
+            own_machines.scheduler.kill()
+            own_machines.scheduler.wait()
+
+    with (
+        pytest.raises(ClusterError, match="was lost during the work; what is done stays"),
+        connect(scheduler=own_machines.address) as cluster,
+    ):
+        denoise_image(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)
+    assert not (tmp_path / "b.zarr").exists()
+    result = denoise_image(source, target, models["blur"], EXACT)
+    assert any("were done before" in note for note in result.notes)
+    assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
+
+
 def test_the_command(tmp_path, models, capsys) -> None:
     pixels = noise((100, 90), "uint8", 255)
     source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
@@ -325,7 +364,7 @@ def test_the_command(tmp_path, models, capsys) -> None:
     [
         (["--in-place"], "--in-place cannot be used with"),
         (["--axes", "xy"], "`axes` must name each dimension"),
-        (["-o", "b.tif"], "must be of the same kind; got 'b.tif'"),
+        (["-o", "b.tif"], "must be of the same kind; got '"),
         (["--sigma", "0.1"], "does not take a noise level"),
         (["--model", "mnist-bottleneck"], "cannot denoise in blocks"),
     ],

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ import click
 from quietpixel.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from quietpixel.cluster.connect import Cluster
     from quietpixel.cluster.model import TravellingModel
+    from quietpixel.cluster.workers import Cluster
     from quietpixel.files import Job
     from quietpixel.inference.folders import Ledger, Outcome, Settings
 
@@ -35,9 +36,11 @@ class ClusterWork:
     @contextlib.contextmanager
     def connected(self) -> "Iterator[Cluster]":
         """Give the cluster and say what it is; its own workers end with the block."""
-        from quietpixel.cluster.connect import connect
+        from quietpixel.cluster.workers import connect
 
         logging.disable(logging.CRITICAL)  # what Dask tells developers is told in sentences here
+        if not sys.warnoptions:
+            os.environ.setdefault("PYTHONWARNINGS", "ignore")  # in processes that are started too
         workers, scheduler = self._options["workers"], self._options["scheduler"]
         with connect(workers=workers, scheduler=None if workers else scheduler) as cluster:
             self._cluster = cluster

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from quietpixel.cluster.arrays import denoise as denoise
-    from quietpixel.cluster.connect import Cluster as Cluster
-    from quietpixel.cluster.connect import connect as connect
+    from quietpixel.cluster.workers import Cluster as Cluster
+    from quietpixel.cluster.workers import connect as connect
 
 __all__ = ["Cluster", "connect", "denoise"]
 
-_HOME = {"Cluster": "connect", "connect": "connect", "denoise": "arrays"}
+_HOME = {"Cluster": "workers", "connect": "workers", "denoise": "arrays"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from quietpixel.cluster.connect import Cluster
 from quietpixel.cluster.flight import Flight, Tell, WorkerDiedError
 from quietpixel.cluster.model import TravellingModel, open_model
+from quietpixel.cluster.workers import Cluster
 from quietpixel.errors import FileError
 from quietpixel.files import Job
 from quietpixel.inference import folders

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from quietpixel.cluster.connect import LOOK_SECONDS, Cluster
+from quietpixel.cluster.workers import LOOK_SECONDS, Cluster
 from quietpixel.errors import ClusterError
 
 Task = TypeVar("Task")

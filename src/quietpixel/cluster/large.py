@@ -15,7 +15,6 @@ from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.cluster import tiff_image, zarr_image
 from quietpixel.cluster.arrays import layout_of
 from quietpixel.cluster.axes import Axes, find_axes
-from quietpixel.cluster.connect import Cluster
 from quietpixel.cluster.flight import Flight, Tell
 from quietpixel.cluster.model import (
     TravellingModel,
@@ -27,10 +26,11 @@ from quietpixel.cluster.model import (
 from quietpixel.cluster.place import Place, is_store, to_json
 from quietpixel.cluster.region import Part, cut
 from quietpixel.cluster.treat import Extent, Work, look_at_part, treat_part
+from quietpixel.cluster.workers import Cluster
 from quietpixel.errors import ArgumentError, ClusterError, FileError
 from quietpixel.imaging.range import Range, judge_range
 from quietpixel.imaging.strength import check_strength
-from quietpixel.inference.arrays import Layout, check_range
+from quietpixel.inference.arrays import Layout, check_range, type_ceiling
 from quietpixel.inference.level import check_sigma, estimate_level, sample_places
 from quietpixel.inference.run import OnProgress
 
@@ -159,6 +159,8 @@ class _LargeRun:
     def __init__(self, source: Place, target: Place, settings: LargeSettings) -> None:
         self._source, self._target, self._settings = source, target, settings
         self._kind: Any = tiff_image if source.is_tiff else zarr_image
+        for place in (source, target):
+            place.files()  # an address that nobody knows is told now
         if source.is_tiff != target.is_tiff:
             raise ArgumentError(
                 f"The result of '{source.name}' must be of the same kind; got '{target.name}'. "
@@ -222,7 +224,7 @@ class _LargeRun:
             ceiling = found[1] if layout.dtype.kind == "u" else layout.ceiling
             layout = replace(layout, range=found, ceiling=ceiling)
             self._work = replace(self._work, treatment=replace(self._work.treatment, layout=layout))
-        if layout.range != (0.0, layout.ceiling if layout.dtype.kind == "u" else 1.0):
+        if layout.range != (0.0, type_ceiling(layout.dtype) if layout.dtype.kind == "u" else 1.0):
             low, high = layout.range
             self.notes.append(f"Black is {low:g} and white is {high:g}.")
 

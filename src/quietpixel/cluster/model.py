@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.cluster.blocks import BlockGrid, Field
-from quietpixel.errors import ModelError
+from quietpixel.errors import ArgumentError, ModelError, unknown_name
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, check_array
-from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.denoiser import QUALITIES, Denoiser
+from quietpixel.inference.engine import ENGINES, PRECISIONS
+from quietpixel.inference.limits import parse_memory
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.run import Run, choose_grid
 from quietpixel.inference.store import BUNDLED, default_model, find_model
@@ -140,9 +142,10 @@ def pack_model(
 
     Raises
     ------
-    UnknownNameError, ModelError
-        If there is no such model.
+    UnknownNameError, ModelError, ArgumentError
+        If there is no such model, or an option is wrong.
     """
+    _check_options(options or {})
     pairs = tuple(sorted((options or {}).items()))
     if model is None:
         default_model(3)  # told here, not on a worker
@@ -152,6 +155,23 @@ def pack_model(
         return TravellingModel(path.stem, pairs)
     content = path.read_bytes()
     return TravellingModel("", pairs, hashlib.sha256(content).hexdigest(), content)
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise an error for a wrong option here, before a worker does."""
+    known: dict[str, tuple[str, ...]] = {
+        "quality": tuple(QUALITIES), "engine": tuple(ENGINES), "precision": PRECISIONS,
+    }  # fmt: skip
+    unknown = sorted(options.keys() - {*known, "threads", "memory"})
+    if unknown:
+        raise ArgumentError(
+            f"`{unknown[0]}` is no option of a model on a cluster; those are engine, memory, "
+            "precision, quality and threads."
+        )
+    for word, names in known.items():
+        if options.get(word, names[0]) not in names:
+            raise unknown_name(word, str(options[word]), names)
+    parse_memory(options.get("memory", "512MB"))
 
 
 _opening = threading.Lock()
