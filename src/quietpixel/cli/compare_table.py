@@ -32,10 +32,12 @@ def format_comparison(facts: Facts) -> str:
     method   PSNR  less the first's, 95 %    SSIM  MS-SSIM    GMSD      MSE  megapixels/s  MB
     noisy   20.00                          0.5000           0.1000  0.01000
     """
+    from quietpixel.evaluation.comparison import describe_noise
+
     kind = "gray" if facts["channels"] == 1 else "RGB"
     lines = [f"{facts['count']:,} images of {facts['data']} in {kind}, seed {facts['seed']}"]
     for table in facts["tables"]:
-        lines += ["", table["noise"] or "noise of their own", *_lines(table)]
+        lines += ["", describe_noise(table["noise"]), *_lines(table)]
     if facts["tuned_on"]:
         lines += ["", f"Classical methods are tuned on {facts['tuned_on']}."]
     return "\n".join(lines)

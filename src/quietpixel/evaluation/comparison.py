@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -268,6 +269,22 @@ def _interval(numbers: NDArray[np.float64], seed: int) -> Interval | None:
     if not np.isfinite(numbers).all():
         return math.inf, math.inf
     return bootstrap_interval(numbers, seed=seed)
+
+
+def describe_noise(law: str) -> str:
+    """Return a law as text with a sigma out of 255 where that is a whole number; empty for pairs.
+
+    Examples
+    --------
+    >>> describe_noise("gaussian:0.09803921568627451,clip=no")
+    'gaussian:25/255,clip=no'
+    """
+    found = re.match(r"gaussian:([0-9.e-]+)", law)
+    if found is None:
+        return law or "noise of their own"
+    levels = 255 * float(found[1])
+    whole = abs(levels - round(levels)) < 1e-6
+    return f"gaussian:{round(levels)}/255{law[found.end() :]}" if whole else law
 
 
 def noisy_contestant() -> Contestant:

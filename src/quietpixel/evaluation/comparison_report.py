@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from quietpixel.evaluation.comparison import Comparison, Difference, Row, Table
+from quietpixel.evaluation.comparison import Comparison, Difference, Row, Table, describe_noise
 from quietpixel.evaluation.figures import DIGIT_COLOURS, INK, new_chart, to_png
 from quietpixel.evaluation.measures import MEASURES
 from quietpixel.evaluation.report import PAGE, STYLE, _escape, _facts, _picture, _write_whole
@@ -32,7 +32,9 @@ def build_comparison_report(comparison: Comparison) -> str:
     parts = [f"<h1>{_escape(title)}</h1>", _facts(facts), *map(_section, comparison.tables)]
     caption = "Up is better, right is faster. Both axes as measured in this run, on this machine."
     parts += [
-        _picture(f"Quality against speed, {_noise(table)}", caption, draw_speed(table))
+        _picture(
+            f"Quality against speed, {describe_noise(table.noise)}", caption, draw_speed(table)
+        )
         for table in comparison.tables
         if any(row.megapixels_per_second for row in table.rows)
     ]
@@ -46,6 +48,8 @@ def draw_speed(table: Table) -> bytes:
     """Return PSNR against megapixels per second of each method, as a PNG."""
     axes = new_chart("Quality against speed", across="megapixels/s (log scale)", up="PSNR, dB")
     axes.set_xscale("log")
+    for each in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        each(lambda value, _: f"{value:.2g}")
     axes.margins(0.15)
     for row, colour in zip(table.rows, DIGIT_COLOURS * len(table.rows), strict=False):
         quality = row.means["psnr"]
@@ -67,7 +71,8 @@ def draw_noise(tables: Sequence[Table]) -> bytes:
         values = [table.rows[number].means["psnr"] for table in tables]
         colour = DIGIT_COLOURS[number % len(DIGIT_COLOURS)]
         axes.plot(places, values, "o-", color=colour, label=row.name)
-    axes.set_xticks(places, [_noise(table) for table in tables])
+    axes.set_xticks(places, [describe_noise(table.noise) for table in tables])
+    axes.margins(0.12)
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
     return to_png(axes.figure)
 
@@ -79,8 +84,9 @@ def _section(table: Table) -> str:
         f'<th scope="col">{_escape(text)}</th>'
         for text in (
             "method",
-            *(measure.title for measure in MEASURES.values()),
-            f"PSNR less that of {table.rows[0].name}",
+            MEASURES["psnr"].title,
+            f"less that of {table.rows[0].name}",
+            *(measure.title for name, measure in MEASURES.items() if name != "psnr"),
             "megapixels/s",
             "MB",
         )
@@ -93,17 +99,15 @@ def _section(table: Table) -> str:
     )
     words = "In brackets: the 95 % interval, by a bootstrap of the images or of their pairs."
     return (
-        f"<section><h2>{_escape(_noise(table))}</h2><p>{words}</p>"
+        f"<section><h2>{_escape(describe_noise(table.noise))}</h2><p>{words}</p>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
         f"</div>{notes}</section>"
     )
 
 
 def _line(row: Row, apart: Difference | None, best: dict[str, float | None]) -> str:
-    cells = [
-        _cell(_with_interval(row, name), marked=row.means[name] == best[name]) for name in MEASURES
-    ]
-    cells.append(_cell(_between(apart)))
+    cells = [_cell(_value(row, name), marked=row.means[name] == best[name]) for name in MEASURES]
+    cells.insert(1, _cell(_between(apart)))
     cells.append(_cell(f"{row.megapixels_per_second:.3g}" if row.megapixels_per_second else ""))
     cells.append(_cell(f"{row.size / 1e6:.2f}" if row.size else ""))
     return f'<tr><th scope="row">{_escape(row.name)}</th>{"".join(cells)}</tr>'
@@ -114,12 +118,14 @@ def _cell(text: str, *, marked: bool = False) -> str:
     return f"<td{kind}>{text}</td>"
 
 
-def _with_interval(row: Row, name: str) -> str:
+def _value(row: Row, name: str) -> str:
+    """Return a mean, that of the PSNR with its interval; the others' are in the JSON."""
     mean, interval, digits = row.means[name], row.intervals[name], MEASURES[name].digits
     if mean is None or interval is None:
         return ""
     low, high = interval
-    return f"{mean:.{digits}f} <small>[{low:.{digits}f}, {high:.{digits}f}]</small>"
+    shown = f" <small>[{low:.{digits}f}, {high:.{digits}f}]</small>" if name == "psnr" else ""
+    return f"{mean:.{digits}f}{shown}"
 
 
 def _between(apart: Difference | None) -> str:
@@ -132,7 +138,3 @@ def _between(apart: Difference | None) -> str:
 def _best(rows: Sequence[Row], name: str) -> float | None:
     values = [mean for row in rows if (mean := row.means[name]) is not None]
     return max(values, key=lambda value: MEASURES[name].sign * value, default=None)
-
-
-def _noise(table: Table) -> str:
-    return table.noise or "noise of their own"
