@@ -279,6 +279,15 @@ def test_other_settings_begin_again(tmp_path, models) -> None:
     assert abs(zarr.open(target, mode="r")[...] - pixels / 2).max() <= 1
 
 
+def test_an_image_that_changed_is_opened_anew(tmp_path, models) -> None:
+    target = str(tmp_path / "b.zarr")
+    for side in (40, 60):
+        pixels = noise((side, side), "uint8", 255)
+        source = put(tmp_path / "a.zarr", pixels, chunks=(20, 20), overwrite=True)
+        denoise_image(source, target, models["halver"], LargeSettings(overwrite=True))
+        assert abs(zarr.open(target, mode="r")[...] - pixels / 2).max() <= 1
+
+
 def test_urls(models, blur) -> None:
     pixels = noise((60, 50), "uint8", 255)
     array = zarr.create_array("memory://a.zarr", shape=(60, 50), dtype="uint8", chunks=(30, 30))

@@ -16,8 +16,10 @@ from quietpixel.inference.folders import Ledger, Outcome, Settings
 
 MOST_FILES = 16
 """Files in one task, so that small ones cost little of the scheduler's time."""
-MOST_BYTES = 16_000_000
+MOST_BYTES = 4_000_000
 """Bytes of files in one task, so that large ones are spread evenly."""
+SHARES = 8
+"""Tasks for each thread at least, so that all end at nearly the same time."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,9 @@ class _Run:
 
     def tasks(self, jobs: Sequence[Job]) -> Iterator[tuple[Item, ...]]:
         """Yield the jobs, small files together; each gets its line in the ledger."""
-        return (tuple(self._item(job) for job in some) for some in _together(jobs))
+        threads = max(sum(self._cluster.look().values()), 1)
+        most = min(max(len(jobs) // (SHARES * threads), 1), MOST_FILES)
+        return (tuple(self._item(job) for job in some) for some in _together(jobs, most))
 
     def settle(self, items: tuple[Item, ...], result: Any) -> Iterator[Outcome]:
         """Yield the outcomes of a task, or hand it out again."""
@@ -218,13 +222,13 @@ class _Run:
         return Item(whole, job, stamp(whole.target))
 
 
-def _together(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+def _together(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
     some: list[Job] = []
     size = 0
     for job in jobs:
         found = stamp(job.source)
         size += found[1] if found else 0
-        if some and (size > MOST_BYTES or len(some) == MOST_FILES):
+        if some and (size > MOST_BYTES or len(some) == most):
             yield some
             some, size = [], found[1] if found else 0
         some.append(job)

@@ -1,10 +1,11 @@
 """TIFF and BigTIFF files, OME-TIFF stacks among them, read and written in tiles."""
 
 import contextlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -36,20 +37,25 @@ class TiffImage:
         A letter for each dimension.
     tile
         (height, width) of its tiles, or of those to be written.
+    levels
+        One: the full size.
+    token
+        Of one run: what is kept open for an earlier one may have changed since.
     """
 
     place: Place
     axes: str
     tile: tuple[int, int]
     levels: tuple[str, ...] = ("",)
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def array(self, level: int = 0) -> Any:
         """Return the pixels as an array that is read in parts."""
-        return _open_array(self.place.name)
+        return _open_array(self.place.name, self.token)
 
 
 @lru_cache(4)
-def _open_file(name: str) -> Any:
+def _open_file(name: str, token: str) -> Any:
     tifffile = need("tifffile")
     system, path = Place(name).files()
     try:
@@ -60,8 +66,8 @@ def _open_file(name: str) -> Any:
 
 
 @lru_cache(4)
-def _open_array(name: str) -> Any:
-    store = _open_file(name).series[0].aszarr(level=0)
+def _open_array(name: str, token: str) -> Any:
+    store = _open_file(name, token).series[0].aszarr(level=0)
     return need("zarr").open_array(store, mode="r")
 
 
@@ -75,9 +81,8 @@ def open_image(place: Place) -> TiffImage:
     ImageError
         If its colours lie in planes of their own.
     """
-    _open_file.cache_clear()
-    _open_array.cache_clear()
-    series = _open_file(place.name).series[0]
+    token = secrets.token_hex(8)
+    series = _open_file(place.name, token).series[0]
     page = series.keyframe
     axes = series.axes.upper()
     if "S" in axes and not axes.endswith("S"):
@@ -89,7 +94,7 @@ def open_image(place: Place) -> TiffImage:
     if "S" in axes and "C" in axes:
         letters = letters[::-1].replace("c", "C", 1)[::-1].replace("c", "k").replace("C", "c")
     sides = (page.tilelength, page.tilewidth) if page.is_tiled else (SIDE, SIDE)
-    return TiffImage(place, letters, sides)
+    return TiffImage(place, letters, sides, token=token)
 
 
 def create_like(source: TiffImage, place: Place) -> ZarrImage:
@@ -113,12 +118,12 @@ def create_like(source: TiffImage, place: Place) -> ZarrImage:
 
 def reopen(source: TiffImage, place: Place) -> ZarrImage:
     """Return the result that was made before."""
-    return ZarrImage(place, ("",), source.axes, "r+")
+    return ZarrImage(place, ("",), source.axes, "r+", source.token)
 
 
 def finish(source: TiffImage, target: ZarrImage) -> list[str]:
     """Return sentences on what is not kept."""
-    if len(_open_file(source.place.name).series[0].levels) > 1:
+    if len(_open_file(source.place.name, source.token).series[0].levels) > 1:
         return ["The smaller copies inside the TIFF are left out."]
     return []
 
@@ -143,7 +148,7 @@ def publish(source: TiffImage, made: ZarrImage, target: Place, *, overwrite: boo
 def _write(source: TiffImage, made: ZarrImage, file: Any) -> None:
     tifffile = need("tifffile")
     array = made.array()
-    tiff = _open_file(source.place.name)
+    tiff = _open_file(source.place.name, source.token)
     page = tiff.series[0].keyframe
     packed = page.compression != 1
     big = tiff.is_bigtiff or array.nbytes > 2**31

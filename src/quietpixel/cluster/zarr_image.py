@@ -1,6 +1,7 @@
 """Images in Zarr, versions 2 and 3, and OME-Zarr with its pyramid."""
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -23,24 +24,27 @@ class ZarrImage:
         A letter for each dimension, None where the file does not say.
     mode
         ``"r"`` to read, ``"r+"`` to write too.
+    token
+        Of one run: what is kept open for an earlier one may have changed since.
     """
 
     place: Place
     levels: tuple[str, ...] = ("",)
     axes: str | None = None
     mode: str = "r"
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def array(self, level: int = 0) -> Any:
         """Return the open array of a level."""
-        return _open_array(self.place.name, self.levels[level], self.mode)
+        return _open_array(self.place.name, self.levels[level], self.mode, self.token)
 
     def moved(self, place: Place) -> "ZarrImage":
         """Return the same image at another place, to be written."""
-        return ZarrImage(place, self.levels, self.axes, "r+")
+        return ZarrImage(place, self.levels, self.axes, "r+", self.token)
 
 
 @lru_cache(16)
-def _open_array(name: str, path: str, mode: str) -> Any:
+def _open_array(name: str, path: str, mode: str, token: str) -> Any:
     return need("zarr").open_array(name, path=path or None, mode=mode)
 
 

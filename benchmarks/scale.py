@@ -1,0 +1,211 @@
+"""What a cluster costs and brings: workers, many files, large images, the share of Dask itself.
+
+    python benchmarks/scale.py [MODEL] [--parts workers files pixels] [--files 10 100 1000]
+                               [--megapixels 1 16 64] [--side 1024] [--repeats 3] [--most-gb 2]
+
+MODEL is a bundled name, a run folder or an .onnx file. Everything is made here, on a local disk,
+and each figure is the best of --repeats; other work on the machine disturbs them.
+
+- workers: the same pictures by one process with one thread, and by 1 and 2 workers of one thread
+  each; the goal is 1.85 times for 2 workers.
+- files: small pictures by 2 workers, with the seconds for each picture, and the same through a
+  function that does nothing: the share that Dask, the plan and the ledger take.
+- pixels: one gray Zarr by 2 workers, with the seconds for each megapixel and the most resident
+  memory of a worker. --megapixels 10000 makes 10 gigapixels, which takes 20 GB of disk at most.
+
+Prints Markdown tables and ends with 1 if a goal that was measured is missed.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quietpixel.cluster import connect
+from quietpixel.cluster.files import run_jobs
+from quietpixel.cluster.flight import Flight
+from quietpixel.cluster.large import LargeSettings, denoise_image
+from quietpixel.cluster.model import pack_model
+from quietpixel.files import Job, Picture, write_picture
+from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.folders import Ledger, Settings
+from quietpixel.inference.folders import run_jobs as run_here
+
+SMALL = 28
+"""Side of the pictures in the row of many files."""
+GOAL = 1.85
+"""Times that 2 workers must be as fast as one process of one thread."""
+
+
+def main() -> int:
+    words = parse()
+    good = True
+    with tempfile.TemporaryDirectory(prefix="quietpixel-scale-") as name:
+        folder = Path(name)
+        for part in words.parts:
+            measure = {"workers": measure_workers, "files": measure_files, "pixels": measure_pixels}
+            good = measure[part](words, folder / part) and good
+    return 0 if good else 1
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", nargs="?", default="mnist-unet")
+    parts = ["workers", "files", "pixels"]
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--files", nargs="+", type=int, default=[10, 100, 1000])
+    parser.add_argument("--megapixels", nargs="+", type=int, default=[1, 16, 64])
+    parser.add_argument("--side", type=int, default=1024, help="of the pictures for the workers")
+    parser.add_argument("--count", type=int, default=24, help="of the pictures for the workers")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--most-gb", type=float, default=2.0, help="for each worker")
+    return parser.parse_args()
+
+
+def make_pictures(folder: Path, count: int, side: int) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    paths = [folder / f"{number:06}.png" for number in range(count)]
+    for path in paths:
+        if not path.exists():
+            pixels = rng.integers(0, 256, (side, side), np.uint8)
+            write_picture(Picture.from_pixels(pixels), path)
+    return paths
+
+
+def jobs_of(paths: list[Path], out: Path) -> list[Job]:
+    return [Job(path, out / path.name) for path in paths]
+
+
+def exhaust(outcomes: Iterator[Any]) -> None:
+    for outcome in outcomes:
+        assert not outcome.error, outcome.error
+
+
+def best_of(repeats: int, folder: Path, work: Callable[[Path], None]) -> float:
+    """Return the shortest time; each repeat writes into a new folder."""
+    seconds = []
+    for number in range(repeats):
+        out = folder / f"{time.monotonic_ns()}-{number}"
+        out.mkdir(parents=True)
+        begin = time.perf_counter()
+        work(out)
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds)
+
+
+def measure_workers(words: argparse.Namespace, folder: Path) -> bool:
+    paths = make_pictures(folder / "in", words.count, words.side)
+    settings = Settings(overwrite=True)
+    denoiser = Denoiser(words.model, threads=1)
+    rows = {
+        "1 process": best_of(
+            words.repeats,
+            folder,
+            lambda out: exhaust(run_here(denoiser, jobs_of(paths, out), settings)),
+        )
+    }
+    packed = pack_model(words.model, {"threads": 1})
+    for workers in (1, 2):
+        with connect(workers=workers) as cluster:
+            warm = folder / "warm"
+            exhaust(run_jobs(cluster, packed, jobs_of(paths[: 4 * workers], warm), settings))
+            rows[f"{workers} worker{'s' * (workers > 1)}"] = best_of(
+                words.repeats,
+                folder,
+                lambda out, cluster=cluster: exhaust(
+                    run_jobs(cluster, packed, jobs_of(paths, out), settings)
+                ),
+            )
+    megapixels = words.count * words.side**2 / 1e6
+    print(f"\n{words.count} pictures of {words.side}x{words.side}, one thread each:\n")
+    print("| who | seconds | megapixels/s | times 1 process |\n|---|---|---|---|")
+    for name, seconds in rows.items():
+        ratio = rows["1 process"] / seconds
+        print(f"| {name} | {seconds:.2f} | {megapixels / seconds:.2f} | {ratio:.2f} |")
+    return rows["1 process"] / rows["2 workers"] >= GOAL
+
+
+def measure_files(words: argparse.Namespace, folder: Path) -> bool:
+    print(f"\nPictures of {SMALL}x{SMALL} by 2 workers, from the plan's jobs to the last result:\n")
+    print("| files | seconds | ms/file | of it Dask | of it ledger |\n|---|---|---|---|---|")
+    packed = pack_model(words.model, {"threads": 1})
+    with connect(workers=2) as cluster:
+        warm = make_pictures(folder / "warm", 32, SMALL)
+        exhaust(run_jobs(cluster, packed, jobs_of(warm, folder / "warmed"), Settings()))
+        for count in words.files:
+            paths = make_pictures(folder / str(count), count, SMALL)
+
+            def whole(out: Path, paths: list[Path] = paths) -> None:
+                ledger = Ledger([out], "settings")
+                jobs = jobs_of(paths, out)
+                exhaust(run_jobs(cluster, packed, jobs, Settings(), ledger=ledger))
+
+            def empty(out: Path, count: int = count) -> None:
+                flight: Flight[int] = Flight(cluster, divmod, 3)
+                for _ in flight.run(iter(range(-(-count // 16)))):
+                    pass
+
+            def lines(out: Path, paths: list[Path] = paths) -> None:
+                ledger = Ledger([out], "settings")
+                for job in jobs_of(paths, out):
+                    ledger.begin(job)
+
+            seconds, dask, kept = (
+                best_of(words.repeats, folder, work) for work in (whole, empty, lines)
+            )
+            each = 1000 * seconds / count
+            print(
+                f"| {count} | {seconds:.2f} | {each:.2f} | {dask / seconds:.1%} | "
+                f"{kept / seconds:.1%} |"
+            )
+    return True
+
+
+def make_zarr(path: Path, megapixels: int) -> None:
+    import zarr
+
+    width = min(100_000, int((megapixels * 1e6) ** 0.5))
+    height = int(megapixels * 1e6 / width)
+    array = zarr.create_array(
+        str(path), shape=(height, width), chunks=(1024, 1024), dtype="uint8", overwrite=True
+    )
+    rng = np.random.default_rng(0)
+    for top in range(0, height, 1024):
+        rows = min(1024, height - top)
+        strip = rng.integers(0, 256, (rows, min(width, 4096)), np.uint8)
+        array[top : top + rows] = np.tile(strip, (1, -(-width // strip.shape[1])))[:, :width]
+
+
+def measure_pixels(words: argparse.Namespace, folder: Path) -> bool:
+    print("\nOne gray Zarr of 8 bits by 2 workers:\n")
+    print("| megapixels | seconds | s/megapixel | GB of a worker |\n|---|---|---|---|")
+    most = 0.0
+    folder.mkdir(parents=True)
+    for megapixels in words.megapixels:
+        make_zarr(folder / "in.zarr", megapixels)
+        with connect(workers=2) as cluster:
+            begin = time.perf_counter()
+            threads = max((os.cpu_count() or 2) // 2, 1)
+            settings = LargeSettings(overwrite=True, options={"threads": threads})
+            source, target = str(folder / "in.zarr"), str(folder / "out.zarr")
+            denoise_image(source, target, words.model, settings, cluster=cluster)
+            seconds = time.perf_counter() - begin
+            held = max(cluster.client.run(eval, _RESIDENT).values()) / 1e9
+        most = max(most, held)
+        print(f"| {megapixels} | {seconds:.1f} | {seconds / megapixels:.3f} | {held:.2f} |")
+    return most <= words.most_gb
+
+
+_RESIDENT = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss * 1024"
+
+if __name__ == "__main__":
+    sys.exit(main())
