@@ -67,3 +67,9 @@ def test_each_picture_is_shown_and_made_by_the_script() -> None:
 def test_pictures_stay_small() -> None:
     sizes = {path.name: path.stat().st_size for path in (ROOT / "docs" / "images").glob("*.png")}
     assert max(sizes.values()) < 400_000
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"^::: [\w.]+\.(\w+)$", reference, re.MULTILINE))
+    assert set(quietpixel.__all__) - {"__version__", "QuietpixelError"} <= names
