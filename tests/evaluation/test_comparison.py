@@ -19,6 +19,7 @@ from quietpixel.evaluation.comparison import (
 from quietpixel.evaluation.comparison_report import build_comparison_report
 from quietpixel.evaluation.rivals import ALL_METHODS
 from quietpixel.evaluation.trials import Trials, cut_patches
+from quietpixel.evaluation.worst import draw_worst, find_worst_place
 from quietpixel.imaging.noise import Gaussian
 
 LAW = Gaussian(0.2, clip=False)
@@ -100,6 +101,31 @@ def test_the_page_escapes_stands_alone_and_marks_the_best():
     assert not re.search(r"<(half|d)>|https?:|<script", page)
     assert page.count("data:image/png") == 3
     assert page.count('class="best"') == 2 * 4
+
+
+def test_the_worst_images_are_named_and_shown():
+    def break_third(images):
+        return np.where(images.shape[1] == 12, 0.0, 0.5) + np.zeros_like(images)
+
+    trials = Trials(4, lambda index: (np.full((*SIZES[index], 1), 0.5, np.float32), None))
+    methods = [Contestant("flat", break_third), noisy_contestant()]
+    table = compare_methods(methods, trials, LAW)
+    assert table.worst[0] == 2
+    assert sorted(table.worst) == [0, 1, 2, 3]
+    png = draw_worst(methods, trials, LAW, seed=0, numbers=table.worst[:2])
+    assert png.startswith(b"\x89PNG")
+    whole = Comparison(data="x", count=4, channels=1, seed=0, tuned_on="", tables=(table,))
+    assert "<h2>Worst</h2>" in build_comparison_report(whole, [("Worst", "words", png)])
+
+
+def test_the_worst_place_holds_the_most_error():
+    rng = np.random.default_rng(0)
+    error = rng.random((50, 70, 3)) * 0.01
+    error[41:49, 3:11] += 1
+    rows, columns = find_worst_place(np.zeros_like(error), error, side=16)
+    assert (rows.start <= 41, rows.stop >= 49) == (True, True)
+    assert (columns.start <= 3, columns.stop >= 11) == (True, True)
+    assert rows.stop - rows.start == columns.stop - columns.start == 16
 
 
 def test_a_method_that_changes_the_shape_is_refused():

@@ -8,10 +8,15 @@ from quietpixel.api.judging_data import Material, open_material
 from quietpixel.errors import ArgumentError, ModelError, UnknownNameError, unknown_name
 from quietpixel.evaluation.benchmark import NOISY
 from quietpixel.evaluation.classical import tune
-from quietpixel.evaluation.comparison import Comparison, Contestant, compare_methods
+from quietpixel.evaluation.comparison import (
+    Comparison,
+    Contestant,
+    compare_methods,
+)
 from quietpixel.evaluation.comparison_report import write_comparison_report
 from quietpixel.evaluation.rivals import ALL_METHODS
-from quietpixel.evaluation.trials import Trials, cut_patches
+from quietpixel.evaluation.trials import Trials, cut_patches, describe_noise
+from quietpixel.evaluation.worst import draw_worst
 from quietpixel.imaging.noise import NoiseLaw, parse_noise
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.store import find_model, known_models
@@ -30,6 +35,11 @@ TUNING_COUNT, TUNING_SIDE = 40, 128
 """Patches that methods are tuned on, and their sides in pixels at most."""
 TUNING_PIXELS = 6 * TUNING_SIDE**2
 """What all patches hold together at most, so that slow methods are tuned within a minute."""
+
+WORST_CAPTION = (
+    "One to one, the squares in which the first method is farthest from the clean image; images "
+    "are counted from 1."
+)
 
 
 def compare(  # noqa: PLR0913  (the words of the command line)
@@ -108,12 +118,18 @@ def compare(  # noqa: PLR0913  (the words of the command line)
     _check_channels(opened, material.channels)
     trials = _first(material.trials, count)
     laws = _choose_laws(noise, opened, material)
-    tables = []
+    tables, pictures = [], []
     for law in laws:
         where = f" at {law}" if law is not None else ""
         tell = partial(_tell, on_progress, where)
         contestants = [_enter(name, opened, material, law, seed=seed, tell=tell) for name in names]
-        tables.append(compare_methods(contestants, trials, law, seed=seed, on_progress=tell))
+        table = compare_methods(contestants, trials, law, seed=seed, on_progress=tell)
+        tables.append(table)
+        if report is not None:
+            drawn = draw_worst(contestants, trials, law, seed=seed, numbers=table.worst)
+            pictures.append(
+                (f"The worst images, {describe_noise(table.noise)}", WORST_CAPTION, drawn)
+            )
     tuned = any(name in ALL_METHODS for name in names)
     comparison = Comparison(
         data=str(data),
@@ -124,7 +140,7 @@ def compare(  # noqa: PLR0913  (the words of the command line)
         tables=tuple(tables),
     )
     if report is not None:
-        write_comparison_report(Path(report), comparison)
+        write_comparison_report(Path(report), comparison, pictures=pictures)
     return comparison
 
 

@@ -32,7 +32,7 @@ def format_comparison(facts: Facts) -> str:
     method   PSNR  less the first's, 95 %    SSIM  MS-SSIM    GMSD      MSE  megapixels/s  MB
     noisy   20.00                          0.5000           0.1000  0.01000
     """
-    from quietpixel.evaluation.comparison import describe_noise
+    from quietpixel.evaluation.trials import describe_noise
 
     kind = "gray" if facts["channels"] == 1 else "RGB"
     lines = [f"{facts['count']:,} images of {facts['data']} in {kind}, seed {facts['seed']}"]

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,9 @@ from quietpixel.imaging.noise import NoiseLaw
 
 Values = dict[str, NDArray[np.float64]]
 Interval = tuple[float, float]
+
+WORST = 10
+"""So many images on which the first method is worst are named."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,15 @@ class Table:
         One for each method, in the order given.
     differences
         Each method against the first one.
+    worst
+        The images, counted from 0, on which the first method has the least PSNR, the worst first;
+        ten at most.
     """
 
     noise: str
     rows: tuple[Row, ...]
     differences: tuple[Difference, ...]
+    worst: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +196,7 @@ def compare_methods(
         differences=tuple(
             difference for each in scores[1:] for difference in _differ(each, first, seed)
         ),
+        worst=tuple(np.argsort(first.values["psnr"], kind="stable")[:WORST].tolist()),
     )
 
 
@@ -269,22 +276,6 @@ def _interval(numbers: NDArray[np.float64], seed: int) -> Interval | None:
     if not np.isfinite(numbers).all():
         return math.inf, math.inf
     return bootstrap_interval(numbers, seed=seed)
-
-
-def describe_noise(law: str) -> str:
-    """Return a law as text with a sigma out of 255 where that is a whole number; empty for pairs.
-
-    Examples
-    --------
-    >>> describe_noise("gaussian:0.09803921568627451,clip=no")
-    'gaussian:25/255,clip=no'
-    """
-    found = re.match(r"gaussian:([0-9.e-]+)", law)
-    if found is None:
-        return law or "noise of their own"
-    levels = 255 * float(found[1])
-    whole = abs(levels - round(levels)) < 1e-6
-    return f"gaussian:{round(levels)}/255{law[found.end() :]}" if whole else law
 
 
 def noisy_contestant() -> Contestant:

@@ -3,25 +3,45 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from quietpixel.evaluation.comparison import Comparison, Difference, Row, Table, describe_noise
+from quietpixel.evaluation.comparison import Comparison, Difference, Row, Table
 from quietpixel.evaluation.figures import DIGIT_COLOURS, INK, new_chart, to_png
 from quietpixel.evaluation.measures import MEASURES
-from quietpixel.evaluation.report import PAGE, STYLE, _escape, _facts, _picture, _write_whole
+from quietpixel.evaluation.report import (
+    PAGE,
+    STYLE,
+    Picture,
+    _escape,
+    _facts,
+    _picture,
+    _write_whole,
+)
+from quietpixel.evaluation.trials import describe_noise
 
 
-def write_comparison_report(path: Path, comparison: Comparison) -> Path:
+def write_comparison_report(
+    path: Path, comparison: Comparison, *, pictures: Sequence[Picture] = ()
+) -> Path:
     """Write a comparison as one HTML file that needs no network, and return where it lies.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    comparison
+        The numbers.
+    pictures
+        Title, caption and PNG of further pictures, shown last.
 
     Raises
     ------
     FileError
         If the file cannot be written.
     """
-    _write_whole(path, build_comparison_report(comparison))
+    _write_whole(path, build_comparison_report(comparison, pictures))
     return path
 
 
-def build_comparison_report(comparison: Comparison) -> str:
+def build_comparison_report(comparison: Comparison, pictures: Sequence[Picture] = ()) -> str:
     """Return the page of `write_comparison_report` as HTML."""
     title = f"Methods on {comparison.data}"
     facts = {
@@ -41,6 +61,7 @@ def build_comparison_report(comparison: Comparison) -> str:
     if len(comparison.tables) > 1:
         drawn = draw_noise(comparison.tables)
         parts.append(_picture("Quality against noise", "Mean of the PSNR of each image.", drawn))
+    parts += [_picture(*each) for each in pictures]
     return PAGE.format(title=_escape(title), style=STYLE, body="\n".join(parts))
 
 

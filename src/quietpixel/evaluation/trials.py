@@ -1,5 +1,6 @@
 """Trials: clean images and their noisy versions, which every method gets alike."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -88,6 +89,22 @@ def cut_patches(trials: Trials, law: NoiseLaw | None, *, seed: int, side: int, c
     pairs = [trials.pair(int(index), law, seed) for index in chosen]
     side = min(side, *(length for clean, _ in pairs for length in clean.shape[:2]))
     return _stack([(_middle(clean, side), _middle(noisy, side)) for clean, noisy in pairs])
+
+
+def describe_noise(law: str) -> str:
+    """Return a law as text with a sigma out of 255 where that is a whole number; empty for pairs.
+
+    Examples
+    --------
+    >>> describe_noise("gaussian:0.09803921568627451,clip=no")
+    'gaussian:25/255,clip=no'
+    """
+    found = re.match(r"gaussian:([0-9.e-]+)", law)
+    if found is None:
+        return law or "noise of their own"
+    levels = 255 * float(found[1])
+    whole = abs(levels - round(levels)) < 1e-6
+    return f"gaussian:{round(levels)}/255{law[found.end() :]}" if whole else law
 
 
 def _middle(image: Image, side: int) -> Image:
