@@ -8,8 +8,10 @@ and each figure is the best of --repeats; other work on the machine disturbs the
 
 - workers: the same pictures by one process with one thread, and by 1 and 2 workers of one thread
   each; the goal is 1.85 times for 2 workers.
-- files: small pictures by 2 workers, with the seconds for each picture, and the same through a
-  function that does nothing: the share that Dask, the plan and the ledger take.
+- files: small pictures by 2 workers, with the seconds for each picture, the share of the same
+  number of tasks that do nothing (Dask) and of the ledger, and the processor time for each picture,
+  which other work on the machine does not change: of this process with the scheduler, and of the
+  workers.
 - pixels: one gray Zarr by 2 workers, with the seconds for each megapixel and the most resident
   memory of a worker. --megapixels 10000 makes 10 gigapixels, which takes 20 GB of disk at most.
 
@@ -136,7 +138,8 @@ def measure_workers(words: argparse.Namespace, folder: Path) -> bool:
 
 def measure_files(words: argparse.Namespace, folder: Path) -> bool:
     print(f"\nPictures of {SMALL}x{SMALL} by 2 workers, from the plan's jobs to the last result:\n")
-    print("| files | seconds | ms/file | of it Dask | of it ledger |\n|---|---|---|---|---|")
+    print("| files | seconds | ms/file | Dask | ledger | CPU ms here | CPU ms of workers |")
+    print("|---|---|---|---|---|---|---|")
     packed = pack_model(words.model, {"threads": 1})
     with connect(workers=2) as cluster:
         warm = make_pictures(folder / "warm", 32, SMALL)
@@ -162,12 +165,21 @@ def measure_files(words: argparse.Namespace, folder: Path) -> bool:
             seconds, dask, kept = (
                 best_of(words.repeats, folder, work) for work in (whole, empty, lines)
             )
-            each = 1000 * seconds / count
+            before = processor_seconds(cluster)
+            best_of(1, folder, whole)
+            here, there = (b - a for a, b in zip(before, processor_seconds(cluster), strict=True))
             print(
-                f"| {count} | {seconds:.2f} | {each:.2f} | {dask / seconds:.1%} | "
-                f"{kept / seconds:.1%} |"
+                f"| {count} | {seconds:.2f} | {1000 * seconds / count:.2f} | "
+                f"{dask / seconds:.1%} | {kept / seconds:.1%} | "
+                f"{1000 * here / count:.2f} | {1000 * there / count:.2f} |"
             )
     return True
+
+
+def processor_seconds(cluster: Any) -> tuple[float, float]:
+    """Return what this process (with the scheduler in it) and all workers have used so far."""
+    workers = cluster.client.run(time.process_time).values()
+    return time.process_time(), sum(workers)
 
 
 def make_zarr(path: Path, megapixels: int) -> None:

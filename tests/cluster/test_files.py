@@ -256,3 +256,76 @@ def test_one_kind_of_cluster_is_asked_for(words) -> None:
     )
     with pytest.raises(ArgumentError, match=told), connect(**words):
         pass
+
+
+def test_a_result_that_an_earlier_attempt_left_is_not_made_again(tmp_path, models) -> None:
+    """As after a worker that died between putting a result in place and telling so."""
+    from quietpixel.cluster.files import Item, denoise_items, stamp
+    from quietpixel.cluster.model import pack_model
+    from quietpixel.files import Job
+    from quietpixel.inference.folders import Settings
+
+    source = fill(tmp_path / "in", 1) / "picture-0.png"
+    job = Job(source, source)
+    work = pack_model(models["halver"]), Settings(overwrite=True)
+    item = Item(job, job, stamp(source))
+    (first,) = denoise_items([item], work)
+    assert (first.outcome.error, first.found) == ("", False)
+    once = source.read_bytes()
+    (second,) = denoise_items([item], work)
+    assert second.found
+    assert source.read_bytes() == once
+
+
+@pytest.mark.parametrize("case", ["worker lost", "to be replaced", "somebody else's"])
+def test_what_was_found_is_judged(case) -> None:
+    from quietpixel.cluster.files import Answer, Item, _Run
+    from quietpixel.files import Job
+    from quietpixel.inference.folders import Outcome, Settings
+
+    class Nobody:
+        lost = frozenset()
+
+        def lost_workers(self):
+            return self.lost
+
+        def again(self, task, **options):
+            self.tasks = [task]
+
+    cluster, flight = Nobody(), Nobody()
+    run = _Run(cluster, flight, Settings(overwrite=case == "to be replaced"), None)
+    job = Job(Path("/a/1.png"), Path("/b/1.png"))
+    item = Item(job, job, None)
+    if case == "worker lost":
+        cluster.lost = frozenset({"tcp://1.2.3.4:5"})
+    outcomes = list(run.settle((item,), [Answer(Outcome(job), found=True)]))
+    if case == "to be replaced":
+        assert outcomes == []
+        assert flight.tasks[0][0].job == job
+    else:
+        told = "" if case == "worker lost" else "'/b/1.png' was put there by somebody else"
+        assert outcomes[0].error.startswith(told)
+        assert bool(outcomes[0].error) == bool(told)
+
+
+def test_the_number_of_tasks_is_bounded(machines) -> None:
+    from quietpixel.cluster import connect
+    from quietpixel.cluster.flight import LEAST, Flight
+
+    most = 0
+    with connect(scheduler=machines.address) as cluster:
+        flight = Flight(cluster, divmod, 7)
+        results = []
+        for task, result in flight.run(iter(range(200))):
+            most = max(most, len(flight._aloft))
+            results.append((task, result))
+        held = cluster.client.run_on_scheduler(eval, _TASKS)
+    assert sorted(results) == [(number, divmod(number, 7)) for number in range(200)]
+    assert most <= LEAST
+    assert held <= LEAST + 1
+
+
+_TASKS = (
+    "max(len(each.tasks) for each in __import__('gc').get_objects() "
+    "if type(each).__name__ == 'Scheduler')"
+)

@@ -13,8 +13,8 @@ from quietpixel.cli.denoise_show import FolderView, write_json
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 
 if TYPE_CHECKING:
-    from quietpixel.cluster.connect import Cluster
     from quietpixel.cluster.large import LargeSettings
+    from quietpixel.cluster.workers import Cluster
     from quietpixel.files import Job
     from quietpixel.inference.folders import Outcome
 
