@@ -1,7 +1,8 @@
 """What a cluster costs and brings: workers, many files, large images, the share of Dask itself.
 
-    python benchmarks/scale.py [MODEL] [--parts workers files pixels] [--files 10 100 1000]
-                               [--megapixels 1 16 64] [--side 1024] [--repeats 3] [--most-gb 2]
+    python benchmarks/scale.py [MODEL] [--parts workers files stack plan pixels]
+                               [--files 10 100 1000] [--megapixels 1 16 64] [--side 1024]
+                               [--repeats 3] [--most-gb 2]
 
 MODEL is a bundled name, a run folder or an .onnx file. Everything is made here, on a local disk,
 and each figure is the best of --repeats; other work on the machine disturbs them.
@@ -12,6 +13,8 @@ and each figure is the best of --repeats; other work on the machine disturbs the
   number of tasks that do nothing (Dask) and of the ledger, and the processor time for each picture,
   which other work on the machine does not change: of this process with the scheduler, and of the
   workers.
+- stack: the same small pictures as planes of one Zarr.
+- plan: memory that this process keeps for each file, and what the ledger keeps on the disk.
 - pixels: one gray Zarr by 2 workers, with the seconds for each megapixel and the most resident
   memory of a worker. --megapixels 10000 makes 10 gigapixels, which takes 20 GB of disk at most.
 
@@ -23,6 +26,7 @@ import os
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +40,7 @@ from quietpixel.cluster.large import LargeSettings, denoise_image
 from quietpixel.cluster.model import pack_model
 from quietpixel.files import Job, Picture, write_picture
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.folders import Ledger, Settings
+from quietpixel.inference.folders import Ledger, Settings, make_plan, survey_jobs
 from quietpixel.inference.folders import run_jobs as run_here
 
 SMALL = 28
@@ -51,8 +55,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="quietpixel-scale-") as name:
         folder = Path(name)
         for part in words.parts:
-            measure = {"workers": measure_workers, "files": measure_files, "pixels": measure_pixels}
-            good = measure[part](words, folder / part) and good
+            good = globals()[f"measure_{part}"](words, folder / part) and good
     return 0 if good else 1
 
 
@@ -61,7 +64,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", nargs="?", default="mnist-unet")
-    parts = ["workers", "files", "pixels"]
+    parts = ["workers", "files", "stack", "plan", "pixels"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--files", nargs="+", type=int, default=[10, 100, 1000])
     parser.add_argument("--megapixels", nargs="+", type=int, default=[1, 16, 64])
@@ -180,6 +183,43 @@ def processor_seconds(cluster: Any) -> tuple[float, float]:
     """Return what this process (with the scheduler in it) and all workers have used so far."""
     workers = cluster.client.run(time.process_time).values()
     return time.process_time(), sum(workers)
+
+
+def measure_stack(words: argparse.Namespace, folder: Path) -> bool:
+    """Measure the same small pictures as planes of one Zarr, in this process."""
+    import zarr
+
+    folder.mkdir(parents=True)
+    count = max(words.files)
+    pixels = np.random.default_rng(0).integers(0, 256, (count, SMALL, SMALL), np.uint8)
+    chunks = (min(count, 1000), SMALL, SMALL)
+    zarr.create_array(str(folder / "in.zarr"), data=pixels, chunks=chunks)
+    settings = LargeSettings(options={"threads": 1})
+    before = time.process_time()
+    denoise_image(str(folder / "in.zarr"), str(folder / "out.zarr"), words.model, settings)
+    each = 1000 * (time.process_time() - before) / count
+    print(f"\n{count} planes of {SMALL}x{SMALL} in one Zarr: {each:.2f} ms of processor time each.")
+    return True
+
+
+def measure_plan(words: argparse.Namespace, folder: Path) -> bool:
+    """Measure what this process keeps of each file before any work, and the ledger's line."""
+    count = max(words.files)
+    (folder / "in").mkdir(parents=True)
+    for number in range(count):
+        (folder / "in" / f"{number:08}.png").touch()
+    tracemalloc.start()
+    plan = make_plan([folder / "in"], f"{folder}/out/")
+    findings = survey_jobs(plan.jobs)
+    kept = tracemalloc.get_traced_memory()[0] / count
+    tracemalloc.stop()
+    (folder / "out").mkdir()
+    ledger = Ledger([folder / "out"], "0" * 32)
+    for finding in findings[:100]:
+        ledger.begin(finding.job)
+    line = sum(path.stat().st_size for path in (folder / "out").iterdir()) / len(findings[:100])
+    print(f"\nOf each file: {kept:.0f} bytes of memory here, {line:.0f} bytes in the ledger.")
+    return True
 
 
 def make_zarr(path: Path, megapixels: int) -> None:
