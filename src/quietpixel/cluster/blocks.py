@@ -70,8 +70,8 @@ class BlockGrid:
     --------
     >>> field = Field((100, 100), halo=2, divisor=4)
     >>> block = field.block(slice(0, 50), slice(0, 100))
-    >>> [tile.rows.outer for tile in BlockGrid(field, block, pixels=3200).tiles()]
-    [slice(0, 28, None), slice(28, 50, None)]
+    >>> [tile.rows.outer for tile in BlockGrid(field, block, pixels=6000).tiles()]
+    [slice(0, 40, None), slice(40, 50, None)]
     """
 
     field: Field

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.cluster import tiff_image, zarr_image
 from quietpixel.cluster.arrays import layout_of
 from quietpixel.cluster.axes import Axes, find_axes
 from quietpixel.cluster.flight import Flight, Tell
+from quietpixel.cluster.look import estimate_levels, judge_extents, look_at_part, told_level
 from quietpixel.cluster.model import (
     TravellingModel,
     Treatment,
@@ -25,13 +25,13 @@ from quietpixel.cluster.model import (
 )
 from quietpixel.cluster.place import Place, is_store, to_json
 from quietpixel.cluster.region import Part, cut
-from quietpixel.cluster.treat import Extent, Work, look_at_part, treat_part
+from quietpixel.cluster.treat import Work, treat_part
 from quietpixel.cluster.workers import Cluster
 from quietpixel.errors import ArgumentError, ClusterError, FileError
-from quietpixel.imaging.range import Range, judge_range
+from quietpixel.imaging.range import Range
 from quietpixel.imaging.strength import check_strength
-from quietpixel.inference.arrays import Layout, check_range, type_ceiling
-from quietpixel.inference.level import check_sigma, estimate_level, sample_places
+from quietpixel.inference.arrays import check_range, type_ceiling
+from quietpixel.inference.level import check_sigma
 from quietpixel.inference.run import OnProgress
 
 
@@ -199,10 +199,10 @@ class _LargeRun:
         treatment = Treatment(layout, shape, settings.strength)
         self._work = Work(
             self._image, self._empty(), axes, self._folder.below("done"), model, treatment,
-            card.halo or 0, card.divisor, _told_level(settings.sigma, card),
+            card.halo or 0, card.divisor, told_level(settings.sigma, card),
         )  # fmt: skip
         if card.sigma_input and self._work.levels is None:
-            self._work = replace(self._work, levels=_estimate(self._work))
+            self._work = replace(self._work, levels=estimate_levels(self._work))
 
     def _empty(self) -> Any:
         """Return the result to be filled, from before if it was for the same work."""
@@ -233,7 +233,7 @@ class _LargeRun:
         kept = place.read()
         if kept is None:
             seen = list(hands.do(look_at_part, self._work, self._parts(0)))
-            kept = to_json(_judge(self._work.treatment.layout, seen))
+            kept = to_json(judge_extents(self._work.treatment.layout, seen))
             place.write(kept)
         low, high = json.loads(kept)
         return float(low), float(high)
@@ -282,30 +282,3 @@ def _describe(
         "source": f"{source.name} {info.get('size')} {when}",
         "settings": hashlib.sha256(repr(asked).encode()).hexdigest(),
     }
-
-
-def _told_level(sigma: float | str, card: Card) -> tuple[float, ...] | None:
-    if not card.sigma_input:
-        return None
-    if isinstance(sigma, str):
-        return (UNKNOWN_SIGMA,) if card.blind else None
-    return (float(sigma),)
-
-
-def _estimate(work: Work) -> tuple[float, ...]:
-    """Return the noise level of each plane; a small part of the pixels is read."""
-    array, axes = work.source.array(), work.axes
-    places = tuple(sample_places(array.shape[axis]) for axis in (axes.y, axes.x))
-    levels = []
-    for plane in np.ndindex(*array.shape[: axes.y]):
-        colours = (slice(None),) if axes.colours else ()
-        pixels = np.asarray(array.oindex[(*plane, *places, *colours)])
-        levels.append(estimate_level(work.treatment.layout, pixels.reshape(*pixels.shape[:2], -1)))
-    return tuple(levels)
-
-
-def _judge(layout: Layout, seen: list[Extent]) -> Range:
-    smallest, largest = min(each.smallest for each in seen), max(each.largest for each in seen)
-    share = sum(each.outside for each in seen) / max(sum(each.count for each in seen), 1)
-    far = share > 0.01 or all(each.whole for each in seen)
-    return judge_range(layout.dtype, smallest, largest, far=far)

@@ -61,7 +61,7 @@ def cut(
     Examples
     --------
     >>> [part.spans for part in cut((5, 6), (2, 3), Axes(0, 1, False), pixels=12)]
-    [((0, 4), (0, 3)), ((0, 4), (3, 6)), ((4, 5), (0, 3)), ((4, 5), (3, 6))]
+    [((0, 2), (0, 6)), ((2, 4), (0, 6)), ((4, 5), (0, 6))]
     """
     sides = list(map(min, unit, shape))
     if axes.colours:

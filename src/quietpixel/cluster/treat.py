@@ -57,17 +57,6 @@ class Work:
     levels: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Extent:
-    """What was seen of the values of a part."""
-
-    smallest: float
-    largest: float
-    whole: bool
-    outside: int
-    count: int
-
-
 def treat_part(part: Part, work: Work) -> None:
     """Denoise a part of the full size, or make a part of a smaller copy, and write it."""
     result = _denoise(part, work) if part.level == 0 else _shrink(part, work)
@@ -149,21 +138,3 @@ def _edges(span: tuple[int, int], length: int, before: int) -> NDArray[np.intp]:
     if length in (before // factor, -(-before // factor)):
         return np.minimum(places * factor, before).astype(np.intp)
     return (places * before // length).astype(np.intp)
-
-
-def look_at_part(part: Part, work: Work) -> Extent:
-    """Return what is to be known of a part to tell which values are black and white."""
-    axes = work.axes
-    region = read_native(work.source.array(), part.where)
-    if work.treatment.layout.alpha:
-        region = region[..., :-1]
-    if not np.isfinite(region).all():
-        raise FileError("The image holds values that are not finite; replace them first.")
-    steps = [slice(None)] * region.ndim
-    for axis in (axes.y, axes.x):
-        step = max(work.treatment.shape[axis - axes.y] // 1000, 1)
-        steps[axis] = slice(-part.spans[axis][0] % step, None, step)
-    sample = region[tuple(steps)]
-    whole = bool(np.array_equal(sample, np.rint(sample)))
-    outside = int(((sample > 8) | (sample < -8)).sum())
-    return Extent(float(region.min()), float(region.max()), whole, outside, sample.size)
