@@ -91,6 +91,7 @@ def test_a_folder_that_workers_do_not_see_is_said(machines, tmp_path, models) ->
     from quietpixel.errors import ClusterError
 
     with connect(scheduler=machines.address) as cluster:
+        cluster.client.wait_for_workers(1, timeout=PATIENCE)
         cluster.check_folders([tmp_path])
         with pytest.raises(ClusterError, match=r"The worker tcp://.* does not see the folder"):
             cluster.check_folders([tmp_path / "elsewhere"])
@@ -135,6 +136,18 @@ def test_a_lost_scheduler_is_said_and_the_next_run_goes_on(
     assert f"{len(written)} of 60 images were done before." in err
     assert len(contents(tmp_path / "out")) == 60
     assert {path: path.stat().st_ino for path in written} == written
+
+
+def test_the_first_worker_may_come_late(start, own_machines, tmp_path) -> None:
+    source = fill(tmp_path / "in", 4)
+    line = [source, "--recursive", "-o", tmp_path / "out", "--scheduler", own_machines.address]
+    process = start(*line)
+    told = [process.stderr.readline().decode() for _ in range(2)]
+    assert told[0].startswith("0 workers, 0 threads at ")
+    assert told[1] == "There is no worker yet; the work waits for one.\n"
+    own_machines.add_worker()
+    _, err = finish(process)
+    assert err.startswith("4 of 4 images are done")
 
 
 def test_ctrl_c_ends_a_local_cluster(start, tmp_path) -> None:

@@ -1,5 +1,8 @@
 """Images larger than memory: what one machine gives, metadata kept, gone on with after a stop."""
 
+import os
+import signal
+import time
 from functools import partial
 
 import numpy as np
@@ -259,7 +262,8 @@ def test_interrupted_work_goes_on_at_the_part(tmp_path, models, blur) -> None:
         denoise_image(source, target, models["blur"], EXACT, on_progress=stop)
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert {path: path.stat().st_mtime_ns for path in chunks} == chunks  # nothing written twice
-    result = denoise_image(source, target, models["blur"], EXACT)
+    other = LargeSettings(options={"precision": "f32", "threads": 1, "memory": "100MB"})
+    result = denoise_image(source, target, models["blur"], other)  # no matter for the result
     assert any("parts were done before." in note for note in result.notes)
     assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
     assert not hidden(tmp_path)
@@ -345,6 +349,33 @@ def test_a_lost_scheduler(tmp_path, models, blur, own_machines) -> None:
     result = denoise_image(source, target, models["blur"], EXACT)
     assert any("were done before" in note for note in result.notes)
     assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="other signals")
+@pytest.mark.parametrize("words", [(), pytest.param(("--workers", 2), marks=pytest.mark.slow)])
+def test_a_killed_command_is_finished_by_the_next(start, tmp_path, models, words) -> None:
+    """With parts as users have them: 8 megapixels each."""
+    pixels = np.tile(noise((64, 6000), "uint8", 255), (94, 1))
+    source, target = put(tmp_path / "a.zarr", pixels, chunks=(512, 512)), tmp_path / "a-clean.zarr"
+    line = [source, *words, "--precision", "f32"]
+    whole = Denoiser(models["blur"], precision="f32")(pixels)
+    for number in (signal.SIGKILL, signal.SIGINT):
+        before = len(list(tmp_path.glob(".quietpixel-*/done/*")))
+        process = start(*line, model="blur")
+        deadline = time.monotonic() + 120
+        while len(list(tmp_path.glob(".quietpixel-*/done/*"))) == before:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert not target.exists()
+    assert process.returncode == 130
+    assert "Finished parts are kept; the same command goes on there." in err.decode()
+    _, err = finish(start(*line, model="blur"))
+    assert "parts were done before." in err
+    assert np.array_equal(zarr.open(str(target), mode="r")[...], whole)
+    assert not hidden(tmp_path)
 
 
 def test_the_command(tmp_path, models, capsys) -> None:

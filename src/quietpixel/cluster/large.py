@@ -125,6 +125,8 @@ def denoise_image(
     run = _LargeRun(Place(source.rstrip("/")).whole(), Place(target.rstrip("/")).whole(), settings)
     begin = time.perf_counter()
     run.prepare(pack_model(model, settings.options))
+    if cluster is not None:
+        cluster.check_folders(run.folders())
     hands = _Hands(cluster, tell)
     run.look(hands)
     run.work(hands, on_progress or (lambda share: None))
@@ -181,6 +183,11 @@ class _LargeRun:
         self._folder = target.neighbour(f".quietpixel-{target.last}.work")
         self.notes: list[str] = []
         self.megapixels = 0.0
+
+    def folders(self) -> list[Path]:
+        """Return the folders that workers must see."""
+        places = (self._source, self._folder)
+        return [Path(each.name).parent for each in places if not each.is_url]
 
     def prepare(self, model: TravellingModel) -> None:
         """Check that all fits, and make the empty result unless it is there from before."""
@@ -277,7 +284,14 @@ def _describe(
     system, path = source.files()
     info = system.info(path)
     when = info.get("mtime") or info.get("LastModified") or info.get("ETag") or ""
-    asked = (model.name, model.digest, model.options, replace(settings, overwrite=False), axes)
+    options = [pair for pair in model.options if pair[0] not in ("threads", "memory")]
+    asked = (
+        model.name,
+        model.digest,
+        options,
+        replace(settings, overwrite=False, options={}),
+        axes,
+    )
     return {
         "source": f"{source.name} {info.get('size')} {when}",
         "settings": hashlib.sha256(repr(asked).encode()).hexdigest(),
