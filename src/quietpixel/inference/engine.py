@@ -130,6 +130,7 @@ class OpenVINOEngine:
             settings |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": setup.streams}
         if setup.threads is not None:
             settings["INFERENCE_NUM_THREADS"] = setup.threads
+            settings["ENABLE_CPU_PINNING"] = False  # or all processes of few threads share a core
         return settings
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
