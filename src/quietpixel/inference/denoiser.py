@@ -211,11 +211,9 @@ class Denoiser:
         grid = choose_grid(engine.card, stack.shape[:2], self._pixels // stack.shape[2])
         if strength == 0:
             return _copy_into(out, stack)
-        level = share = None
+        level, share = level_map(sigma, layout, stack) if engine.card.sigma_input else None, None
         if engine.card.blind:
             level, share = unknown_map(stack), share_map(sigma, layout, stack)
-        elif engine.card.sigma_input:
-            level = level_map(sigma, layout, stack)
         run = Run(engine, layout, level, strength, self._views, share)
         return run.over(stack, grid, on_progress, out=out)
 
