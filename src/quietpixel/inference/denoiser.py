@@ -204,18 +204,19 @@ class Denoiser:
         out: Array | None = None,
     ) -> Array:
         """Denoise images of one size, (H, W, N, channels)."""
-        sigma, strength, on_progress = job
+        sigma, strength, tell = job
         check_strength(strength)
         engine = self._engine(layout.colours)
         check_sigma(sigma, engine.card, stack.shape[:2])
         grid = choose_grid(engine.card, stack.shape[:2], self._pixels // stack.shape[2])
         if strength == 0:
             return _copy_into(out, stack)
-        level, share = level_map(sigma, layout, stack) if engine.card.sigma_input else None, None
+        told, share = engine.card.sigma_input and not engine.card.blind, None
+        level = level_map(sigma, layout, stack) if told else None
         if engine.card.blind:
             level, share = unknown_map(stack), share_map(sigma, layout, stack)
         run = Run(engine, layout, level, strength, self._views, share)
-        return run.over(stack, grid, on_progress, out=out)
+        return run.over(stack, grid, tell, out=out)
 
     def _path(self, channels: int) -> Path:
         return self._model or default_model(channels)
