@@ -204,8 +204,7 @@ class Denoiser:
         out: Array | None = None,
     ) -> Array:
         """Denoise images of one size, (H, W, N, channels)."""
-        sigma, strength, tell = job
-        check_strength(strength)
+        check_strength((sigma := job[0], strength := job[1], tell := job[2])[1])
         engine = self._engine(layout.colours)
         check_sigma(sigma, engine.card, stack.shape[:2])
         grid = choose_grid(engine.card, stack.shape[:2], self._pixels // stack.shape[2])
