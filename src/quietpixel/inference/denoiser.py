@@ -13,14 +13,7 @@ from quietpixel.errors import ImageError, unknown_name
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import Layout, Range, is_neutral, read_layout, type_ceiling
 from quietpixel.inference.engine import Engine, open_engine, read_card
-from quietpixel.inference.level import (
-    Sigma,
-    check_sigma,
-    estimate_level,
-    level_map,
-    share_map,
-    unknown_map,
-)
+from quietpixel.inference.level import Sigma, check_sigma, estimate_level, levels_for
 from quietpixel.inference.limits import check_batch, check_out, parse_memory
 from quietpixel.inference.run import OnProgress, Run, choose_grid
 from quietpixel.inference.store import cache_of, default_model, find_model
@@ -204,16 +197,14 @@ class Denoiser:
         out: Array | None = None,
     ) -> Array:
         """Denoise images of one size, (H, W, N, channels)."""
-        check_strength((sigma := job[0], strength := job[1], tell := job[2])[1])
+        sigma, strength, tell = job
+        check_strength(strength)
         engine = self._engine(layout.colours)
         check_sigma(sigma, engine.card, stack.shape[:2])
         grid = choose_grid(engine.card, stack.shape[:2], self._pixels // stack.shape[2])
         if strength == 0:
             return _copy_into(out, stack)
-        told, share = engine.card.sigma_input and not engine.card.blind, None
-        level = level_map(sigma, layout, stack) if told else None
-        if engine.card.blind:
-            level, share = unknown_map(stack), share_map(sigma, layout, stack)
+        level, share = levels_for(engine.card, sigma, layout, stack)
         run = Run(engine, layout, level, strength, self._views, share)
         return run.over(stack, grid, tell, out=out)
 

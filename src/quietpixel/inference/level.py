@@ -68,6 +68,15 @@ def check_sigma(sigma: Sigma, card: Card, shape: tuple[int, int]) -> None:
         )
 
 
+def levels_for(
+    card: Card, sigma: Sigma, layout: Layout, stack: Array
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Return what a model is told of the level, and which part of what it finds is taken away."""
+    if card.blind:
+        return unknown_map(stack), share_map(sigma, layout, stack)
+    return (level_map(sigma, layout, stack) if card.sigma_input else None), None
+
+
 def level_map(sigma: Sigma, layout: Layout, stack: Array) -> FloatArray:
     """Return the noise level of each pixel, (H, W, N), for images (H, W, N, channels)."""
     level = _estimates(layout, stack) if isinstance(sigma, str) else _of_each_image(sigma)
