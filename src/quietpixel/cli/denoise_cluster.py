@@ -38,7 +38,7 @@ class ClusterWork:
         """Give the cluster and say what it is; its own workers end with the block."""
         from quietpixel.cluster.workers import connect
 
-        logging.disable(logging.CRITICAL)  # what Dask tells developers is told in sentences here
+        _silence_dask()
         if not sys.warnoptions:
             os.environ.setdefault("PYTHONWARNINGS", "ignore")  # in processes that are started too
         workers, scheduler = self._options["workers"], self._options["scheduler"]
@@ -76,6 +76,13 @@ class ClusterWork:
         """Remove what workers of this process are writing; those of others finish their files."""
         if self._cluster is not None:
             self._cluster.abandon()
+
+
+def _silence_dask() -> None:
+    """What Dask tells developers is told in sentences here; libvips' warnings are still needed."""
+    for name in ("asyncio", "bokeh", "distributed", "tornado", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in {"asyncio", "bokeh", "distributed", "tornado"}:
+            logging.getLogger(name).disabled = True
 
 
 def is_wanted(options: dict[str, Any]) -> bool:
