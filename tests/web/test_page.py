@@ -86,6 +86,20 @@ def canvas_pixels(page, selector: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
 
 
+def changes(page, selector: str, before: np.ndarray) -> np.ndarray:
+    """Return how far the red of a canvas is from what it was."""
+    return np.abs(canvas_pixels(page, selector)[..., 0] - before.astype(float))
+
+
+def wait_until(page, holds, patience=10_000) -> None:
+    """Look again until `holds()`, for at most `patience` milliseconds."""
+    for _ in range(patience // 50):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    assert holds()
+
+
 def roughness(part: np.ndarray) -> float:
     """Return how much neighbours differ, over what the picture covers."""
     values = part[..., 0].astype(float)
@@ -110,13 +124,12 @@ def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
     expect(page.locator("#caption")).to_contain_text("8 bits PNG")
     expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
     page.focus("#split")
+    middle = roughness(canvas_pixels(page, "#canvas"))
     page.keyboard.press("Home")
-    page.wait_for_timeout(200)
+    wait_until(page, lambda: roughness(canvas_pixels(page, "#canvas")) < middle)
     after = roughness(canvas_pixels(page, "#canvas"))
     page.keyboard.press("End")
-    page.wait_for_timeout(200)
-    before = roughness(canvas_pixels(page, "#canvas"))
-    assert after < 0.75 * before
+    wait_until(page, lambda: roughness(canvas_pixels(page, "#canvas")) > after / 0.75)
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#split")).to_have_value("99.5")
     expect(page.locator("#split")).to_have_attribute("aria-valuetext", "100 % before")
@@ -149,14 +162,14 @@ def test_a_preview_follows_the_noise_level(visit):
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
     expect(page.locator(".row-item.done")).to_have_count(1)
     page.uncheck("#sigma-auto")
+    page.fill("#split", "0")
     found = []
     for level in ("0", "51"):
         asked = f"/page/preview?sigma={int(level) / 255:.6f}"
         with page.expect_response(lambda answer, asked=asked: asked in answer.url):
             page.fill("#sigma", level)
         expect(page.locator("#sigma-value")).to_have_text(f"{level}.0 of 255")
-        page.fill("#split", "0")
-        page.wait_for_timeout(300)
+        page.wait_for_timeout(300)  # it has come; it is decoded and drawn
         found.append(roughness(canvas_pixels(page, "#canvas")))
     assert found[1] < found[0] / 2
 
@@ -232,8 +245,9 @@ def test_digits(visit):
     page.keyboard.press("ArrowRight")
     expect(page.locator("#digits")).to_be_visible()
     expect(page.locator(".number output")).to_have_count(16)
-    page.click("text='7'")
-    page.wait_for_timeout(400)
+    with page.expect_response("**/page/digit"):
+        page.click("text='7'")
+    page.wait_for_timeout(100)  # it has come; it is drawn at once
     codes = page.locator(".number output").all_inner_texts()
     drawn = canvas_pixels(page, "#drawn")[..., 0]
     noisy_one = canvas_pixels(page, "#noisy")[..., 0]
@@ -243,16 +257,15 @@ def test_digits(visit):
     assert abs((mass.sum(1) * np.arange(28)).sum() - 13.5) < 1
     page.fill("#noise", "0.5")
     expect(page.locator("#noise-value")).to_have_text("0.50")
-    page.wait_for_timeout(400)
-    assert page.locator(".number output").all_inner_texts() != codes
-    assert np.abs(canvas_pixels(page, "#noisy")[..., 0] - noisy_one.astype(float)).mean() > 20
+    wait_until(page, lambda: page.locator(".number output").all_inner_texts() != codes)
+    wait_until(page, lambda: changes(page, "#noisy", noisy_one).mean() > 20)
     page.fill("#noise", "0")
-    page.wait_for_timeout(400)
+    wait_until(page, lambda: page.locator(".number output").all_inner_texts() == codes)
     page.focus("#code-3")
     for _ in range(30):
         page.keyboard.press("ArrowUp")
     expect(page.locator("#drawn-text")).to_have_text("With one number changed.")
-    assert np.abs(canvas_pixels(page, "#drawn")[..., 0] - drawn.astype(float)).max() > 20
+    wait_until(page, lambda: changes(page, "#drawn", drawn).max() > 20)
     page.click("#restore")
     expect(page.locator("#restore")).to_be_disabled()
 
@@ -261,14 +274,13 @@ def test_a_digit_is_drawn_with_the_mouse(visit):
     page = visit("/#digits", viewport={"width": 1200, "height": 800})
     expect(page.locator(".number output")).to_have_count(16)
     page.click("#wipe")
-    page.wait_for_timeout(300)
-    assert canvas_pixels(page, "#noisy")[..., 0].max() == 0
+    wait_until(page, lambda: canvas_pixels(page, "#noisy")[..., 0].max() == 0)
     box = page.locator("#pad").bounding_box()
     page.mouse.move(box["x"] + 40, box["y"] + 30)
     page.mouse.down()
     page.mouse.move(box["x"] + 50, box["y"] + 150, steps=5)
     page.mouse.up()
-    page.wait_for_timeout(400)
+    wait_until(page, lambda: canvas_pixels(page, "#noisy")[..., 0].max() == 255)
     seen = canvas_pixels(page, "#noisy")[..., 0]
     assert seen[:, 12:16].max() == 255
     assert seen[:, :8].max() == 0
@@ -300,8 +312,7 @@ def test_a_narrow_screen_and_a_finger(visit):
     touch("touchStart", (x - 20, y + 80), (x + 20, y + 80))
     touch("touchMove", (x - 60, y + 80), (x + 60, y + 80))
     touch("touchEnd")
-    page.wait_for_timeout(200)
-    assert page.locator("#zoom").text_content() != before
+    wait_until(page, lambda: page.locator("#zoom").text_content() != before)
     assert told
 
 

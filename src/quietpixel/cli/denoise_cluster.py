@@ -80,9 +80,11 @@ class ClusterWork:
 
 def _silence_dask() -> None:
     """What Dask tells developers is told in sentences here; libvips' warnings are still needed."""
+    import distributed  # noqa: F401  (sets the levels of its loggers when it is first imported)
+
     for name in ("asyncio", "bokeh", "distributed", "tornado", *logging.root.manager.loggerDict):
         if name.partition(".")[0] in {"asyncio", "bokeh", "distributed", "tornado"}:
-            logging.getLogger(name).disabled = True
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def is_wanted(options: dict[str, Any]) -> bool:
