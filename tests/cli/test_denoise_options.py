@@ -62,6 +62,31 @@ def test_another_format_is_written(quietpixel, halver, gray, name, ending) -> No
     assert np.asarray(image).max() == 100
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--engine", "opnvino"),
+        ("--precision", "f16"),
+        ("--format", "heic"),
+        ("--range", "5,1"),
+        ("--sigma", "25"),
+    ],
+)
+def test_a_wrong_option_is_said_once_and_not_of_each_file(quietpixel, gray, words) -> None:
+    noisy(gray.parent / "other.png")
+    outcome = quietpixel("denoise", gray.parent, "-o", gray.parent / "out", *words)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert "gray.png" not in outcome.err
+
+
+def test_an_ending_of_no_format_is_refused(quietpixel, halver, gray, tmp_path) -> None:
+    outcome = quietpixel(*WORD, gray, "-o", tmp_path / "out.heic", "--model", halver)
+    assert outcome.code == 2
+    assert "its ending, .heic, is of no format" in outcome.err
+    assert not (tmp_path / "out.heic").exists()
+
+
 def test_an_unknown_format_is_refused(quietpixel, halver, gray) -> None:
     outcome = quietpixel("denoise", gray, "--model", halver, "--format", "tif2")
     assert outcome.code == 2

@@ -106,6 +106,15 @@ def test_an_empty_folder_is_said(quietpixel, halver, tmp_path) -> None:
     assert outcome.err == "No picture is there to denoise; --recursive looks further down.\n"
 
 
+def test_no_speed_is_told_where_nothing_was_done(quietpixel, halver, tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(np.full((9, 7), 200, np.uint8)).save(tmp_path / "in/a.png")
+    (tmp_path / "in/b.png").write_bytes(b"no picture")
+    call = ("denoise", tmp_path / "in", "--model", halver, "-o", tmp_path / "out")
+    assert "1 of 2 images are done, 0.0 megapixels" in quietpixel(*call).err
+    assert "1 of 2 images are done.\n" in quietpixel(*call).err
+
+
 def test_two_folders_are_finished_apart(quietpixel, halver, tmp_path) -> None:
     for name in ("one", "two"):
         noisy(tmp_path / name / "a.png")

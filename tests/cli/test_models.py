@@ -36,6 +36,12 @@ def test_without_models_the_way_to_one_is_said(quietpixel, tmp_path, monkeypatch
     assert "quietpixel train" in quietpixel("models").out
 
 
+def test_numbers_have_no_more_digits_than_say_something(card) -> None:
+    scores = {"mnist": {"mse": 0.013292350321590169, "mse_interval": [0.0131624, 0.0134184]}}
+    text = describe_card("small", replace(card, scores=scores))
+    assert "mse 0.01329, mse_interval 0.01316 to 0.01342" in text
+
+
 def test_what_a_card_does_not_say_is_left_out(card) -> None:
     assert describe_card("small", card).splitlines() == [
         "small",

@@ -44,8 +44,16 @@ def test_a_suffix_that_lied_may_go_on_lying(tmp_path):
     assert picture.notes == ("The name promises jpeg, but the file is png.",)
     assert choose_format(picture, tmp_path / "photo-clean.jpg") == "png"
     assert choose_format(picture, tmp_path / "photo-clean.webp") == "webp"
-    assert choose_format(picture, tmp_path / "photo-clean.xyz") == "png"
+    assert choose_format(picture, tmp_path / "photo-clean") == "png"
     assert choose_format(picture, io.BytesIO()) == "png"
+
+
+def test_an_ending_of_no_format_is_refused_unless_the_source_had_it(tmp_path):
+    with pytest.raises(FileError, match=r"its ending, \.heic, is of no format that quietpixel"):
+        write_picture(PICTURE, tmp_path / "photo.heic")
+    assert list(tmp_path.iterdir()) == []
+    assert write_picture(PICTURE, tmp_path / "photo.xyz", format="png") == ()
+    assert choose_format(read_picture(tmp_path / "photo.xyz"), tmp_path / "b.xyz") == "png"
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from quietpixel.card import UNKNOWN_SIGMA, Card
-from quietpixel.errors import ArgumentError, ImageError, ModelError
+from quietpixel.errors import ArgumentError, ImageError, ModelError, QuietpixelError
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.denoiser import BYTES_PER_PIXEL, Denoiser, denoise
 from quietpixel.inference.run import choose_grid
@@ -64,6 +65,41 @@ def test_tiled_equals_whole(models, name, shape):
         image[..., 3] = image[..., 3] > 0.5
     tiled = exact(models[name], memory=200 * BYTES_PER_PIXEL)(image)
     np.testing.assert_allclose(tiled, exact(models[name])(image), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">f2", ">f4", ">f8"])
+def test_other_byte_orders_come_back_as_they_were(blur, dtype):
+    image = noisy(9, 7, dtype=np.dtype(dtype).newbyteorder("="))
+    denoised = blur(image.astype(dtype))
+    assert denoised.dtype == dtype
+    np.testing.assert_array_equal(denoised, blur(image))
+
+
+def test_a_denoiser_goes_to_other_processes(models):
+    denoiser, image = exact(models["blur"], quality="best"), noisy(9, 7, 3)
+    again = pickle.loads(pickle.dumps(denoiser))
+    np.testing.assert_array_equal(again(image), denoiser(image))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"engine": "openvin"}, "Unknown engine 'openvin': did you mean 'openvino'"),
+        ({"precision": None}, "Unknown precision 'None'"),
+        ({"threads": 0}, "`threads` must be 1 or more"),
+        ({"streams": 0}, "`streams` must be 1 or more"),
+        ({"model": 3}, "`model` must be a name, a run folder or an .onnx file; got int"),
+    ],
+)
+def test_options_are_checked_before_an_image_comes(options, words):
+    with pytest.raises(QuietpixelError, match=words):
+        Denoiser(**options)
+
+
+@pytest.mark.parametrize("image", [[[0.0]], None, 3])
+def test_what_is_neither_an_array_nor_a_file_is_refused(models, image):
+    with pytest.raises(ImageError, match="`image` must be a NumPy array; got"):
+        denoise(image, models["blur"])
 
 
 def test_strength_nothing_gives_the_same_bits(blur):
@@ -155,9 +191,9 @@ def test_sigma_is_refused_by_models_that_do_not_take_it(blur):
         blur(noisy(9, 9), sigma=0.1)
 
 
-@pytest.mark.parametrize("sigma", [-1, np.nan, 1e300, "much", np.zeros((3, 3))])
+@pytest.mark.parametrize("sigma", [-1, np.nan, 1e300, "much", np.zeros((3, 3)), 25, [25.0]])
 def test_sigma_is_checked(models, sigma):
-    with pytest.raises(ArgumentError, match=r"`sigma` must be 'auto', a number of 0 or more"):
+    with pytest.raises(ArgumentError, match=r"`sigma` must be 'auto', a number in .* is 25/255"):
         exact(models["told"])(noisy(9, 9), sigma=sigma)
 
 
@@ -255,7 +291,7 @@ def test_a_model_that_finds_the_level_itself_is_told_that_nobody_knows_it(models
     blind, image = exact(models["blind"]), noisy(30, 30)
     np.testing.assert_allclose(blind(image) - image, UNKNOWN_SIGMA, atol=1e-6)
     assert blind.estimate_sigma(image) > 0.1
-    np.testing.assert_allclose(blind(image, sigma=5.0), blind(image), atol=1e-6)
+    np.testing.assert_allclose(blind(image, sigma=1.0), blind(image), atol=1e-6)
 
 
 def test_a_level_given_to_such_a_model_limits_what_is_taken_away(models):

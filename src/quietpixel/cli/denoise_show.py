@@ -164,7 +164,8 @@ class FolderView:
         seconds = time.monotonic() - self._start
         done, megapixels = self._total - len(self.failures), self._megapixels()
         speed = f"{megapixels:.1f} megapixels in {describe_seconds(seconds)}"
-        told = f", {speed} ({megapixels / max(seconds, 1e-9):.1f} megapixels/s)" if done else ""
+        told = f", {speed} ({megapixels / max(seconds, 1e-9):.1f} megapixels/s)"
+        told = told if megapixels else ""
         click.echo(f"{done} of {self._total} images are done{told}.", err=True)
 
 

@@ -56,9 +56,18 @@ def _flat(values: Mapping[str, Any]) -> str:
     'mnist: mse 0.0124, count 10000; note seed 0'
     """
     parts = [
-        f"{name}: " + ", ".join(f"{key} {value}" for key, value in inner.items())
+        f"{name}: " + ", ".join(f"{key} {_short(value)}" for key, value in inner.items())
         if isinstance(inner, Mapping)
-        else f"{name} {inner}"
+        else f"{name} {_short(inner)}"
         for name, inner in values.items()
     ]
     return "; ".join(parts)
+
+
+def _short(value: Any) -> str:
+    """Return a number with as many digits as say something; the card holds them all."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return " to ".join(_short(each) for each in value)
+    return str(value)

@@ -11,7 +11,7 @@ from quietpixel.errors import ArgumentError, FileError, ImageError
 from quietpixel.files import tags
 from quietpixel.files.atomic import atomic_file, refuse_existing
 from quietpixel.files.encode import ENCODERS
-from quietpixel.files.formats import FORMATS, Format, find_format, format_of_name
+from quietpixel.files.formats import FORMATS, Format, find_format, format_of_name, known_formats
 from quietpixel.files.picture import Picture, Pixels, white_of
 
 _UPRIGHT_ONLY = ("avif", "bmp", "gif", "pnm")
@@ -37,7 +37,7 @@ def write_picture(
         A path, or a binary file object to write to, such as standard output.
     format
         Name of the format. By default the suffix of `target` decides; where `target` has the
-        suffix that the picture came with, or none that is known, the picture's own format stays.
+        suffix that the picture came with, or none, the picture's own format stays.
     quality
         JPEG, WebP or AVIF quality, 1 to 100. By default that of the source, as far as it is known.
     overwrite
@@ -122,9 +122,15 @@ def choose_format(
     if not isinstance(target, str | Path):
         return picture.format
     path = Path(target)
-    if picture.suffix and path.suffix.lower() == picture.suffix:
+    if path.suffix.lower() in ("", picture.suffix):
         return picture.format
-    return format_of_name(path) or picture.format
+    kind = format_of_name(path)
+    if kind is None:
+        raise FileError(
+            f"'{target}' cannot be written because its ending, {path.suffix}, is of no format that "
+            f"quietpixel writes: {known_formats()}. Choose another ending, or say the format."
+        )
+    return kind
 
 
 def _check_quality(quality: int | None) -> None:

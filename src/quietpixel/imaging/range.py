@@ -44,9 +44,9 @@ def judge_range(dtype: np.dtype[Any], smallest: float, largest: float, *, far: b
         Whether floats lie far beyond [0, 1] in many places, or are all whole numbers; it counts
         only where the extremes lie beyond [-1, 2].
     """
-    if dtype == np.uint8:
+    if dtype.name == "uint8":
         return 0.0, 255.0
-    if dtype == np.uint16:
+    if dtype.name == "uint16":  # whatever its byte order
         return 0.0, next(float(s) for s in (255, 1023, 4095, 65535) if largest <= s)
     if not far or (smallest >= -1 and largest <= 2):
         return 0.0, 1.0

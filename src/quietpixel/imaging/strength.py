@@ -1,6 +1,6 @@
 """How much of what was taken from an image is given back."""
 
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ def give_back_texture(noisy: FloatArray, denoised: FloatArray, strength: float) 
 
 def check_strength(strength: float) -> None:
     """Raise ArgumentError unless `strength` lies between 0 and 1."""
-    if not 0 <= strength <= 1:
+    if not (isinstance(strength, SupportsFloat) and 0 <= float(strength) <= 1):
         raise ArgumentError(
             f"`strength` must lie between 0 (leave the image alone) and 1 (denoise fully); "
             f"got {strength}."

@@ -52,7 +52,7 @@ class Layout:
         low, high = self.range
         if (low, high) == (0, 1):
             return part[..., : self.colours].astype(np.float32)
-        wide = np.float64 if self.dtype == np.float64 else np.float32
+        wide = np.float64 if self.dtype.name == "float64" else np.float32
         image: FloatArray = part[..., : self.colours].astype(wide)
         if low != 0:
             image -= low
@@ -68,7 +68,7 @@ class Layout:
         if self.dtype.kind == "u":
             values = np.clip(values, 0, self.ceiling)
             np.rint(values, out=values)
-        elif self.dtype == np.float16:
+        elif self.dtype.name == "float16":
             values = np.clip(values, -self.ceiling, self.ceiling)
         return values.astype(self.dtype)
 
@@ -151,12 +151,12 @@ def check_array(array: Array) -> None:
 
 
 def _check_type(array: Array) -> None:
-    if array.dtype.name in INTEGERS + FLOATS and array.dtype.isnative:
+    if array.dtype.name in INTEGERS + FLOATS:
         return
     raise ImageError(
         f"`image` must hold {', '.join(INTEGERS + FLOATS[:-1])} or {FLOATS[-1]} because only "
-        f"these have a known black and white; got {array.dtype}. Try image.astype('float32') with "
-        "`range`."
+        f"these have a known black and white; got {array.dtype}. Turn it into float32 and say with "
+        "`range` what is black and white."
     )
 
 
@@ -189,5 +189,32 @@ def _check_finite(array: Array) -> None:
     place = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
     raise ImageError(
         f"`image` must hold finite numbers; {int(bad.sum())} of its {array.size} values are not, "
-        f"the first at {place} is {array[place]}. Try numpy.nan_to_num(image)."
+        f"the first at {place} is {array[place]}. Put numbers in their places first, such as "
+        "numpy.nan_to_num(image) does."
     )
+
+
+def with_channels(image: Array) -> Array:
+    """Return (H, W) as (H, W, 1), and all else as it is."""
+    return image if image.ndim == 3 else image[..., np.newaxis]
+
+
+def one_channel(image: Array) -> Array:
+    """Return (H, W, 1) of RGB, or (H, W, 2) of RGB with alpha, that holds one gray three times."""
+    return image[..., :1] if image.shape[2] == 3 else image[..., [0, 3]]
+
+
+def all_channels(gray: Array, image: Array, out: Array | None) -> Array:
+    """Return `image` with the one gray of `gray` three times in its colours."""
+    result = copy_into(out, image)
+    result[..., :3] = gray[..., :1]
+    return result
+
+
+def copy_into(out: Array | None, image: Array) -> Array:
+    """Return a copy of `image`, or `out` with its values."""
+    if out is None:
+        return image.copy()
+    if out is not image:
+        out[...] = image
+    return out

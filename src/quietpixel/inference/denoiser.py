@@ -11,8 +11,18 @@ from numpy.typing import NDArray
 from quietpixel.card import Card
 from quietpixel.errors import ImageError, unknown_name
 from quietpixel.imaging.strength import check_strength
-from quietpixel.inference.arrays import Layout, Range, is_neutral, read_layout, type_ceiling
-from quietpixel.inference.engine import Engine, open_engine, read_card
+from quietpixel.inference.arrays import (
+    Layout,
+    Range,
+    all_channels,
+    copy_into,
+    is_neutral,
+    one_channel,
+    read_layout,
+    type_ceiling,
+    with_channels,
+)
+from quietpixel.inference.engine import Engine, check_engine, open_engine, read_card
 from quietpixel.inference.level import Sigma, check_sigma, estimate_level, levels_for
 from quietpixel.inference.limits import check_batch, check_out, parse_memory
 from quietpixel.inference.run import OnProgress, Run, choose_grid
@@ -72,6 +82,7 @@ class Denoiser:
     ) -> None:
         if quality not in QUALITIES:
             raise unknown_name("quality", quality, QUALITIES)
+        check_engine(engine, precision, threads, streams)
         self._views = QUALITIES[quality]
         self._open = partial(
             open_engine, name=engine, precision=precision, threads=threads, streams=streams
@@ -83,6 +94,14 @@ class Denoiser:
         self._model = None if model is None else find_model(model)
         if model is not None:
             self._engine(3)  # a wrong model or option is told here, not at the first image
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is open, so that it can go to another process; it is opened anew there."""
+        return {**self.__dict__, "_engines": {}, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what `__getstate__` left."""
+        self.__dict__.update(state, _lock=threading.Lock())
 
     @property
     def card(self) -> Card:
@@ -143,10 +162,10 @@ class Denoiser:
         check_out(out, image)
         if is_neutral(image, layout):
             options: dict[str, Any] = {"strength": strength, "on_progress": on_progress}
-            gray = self(_one_channel(image), sigma=sigma, range=range, **options)
-            return _all_channels(gray, image, out)
-        stack = _with_channels(image)[:, :, np.newaxis]
-        place = stack if out is image else None if out is None else _with_channels(out)[:, :, None]
+            gray = self(one_channel(image), sigma=sigma, range=range, **options)
+            return all_channels(gray, image, out)
+        stack = with_channels(image)[:, :, np.newaxis]
+        place = stack if out is image else None if out is None else with_channels(out)[:, :, None]
         job = (sigma, strength, on_progress)
         result = self._denoise(stack, layout, job, place)
         return result.reshape(image.shape) if out is None else out
@@ -186,8 +205,8 @@ class Denoiser:
         """Return the noise level of `image` on the [0, 1] scale, as ``sigma="auto"`` finds it."""
         layout = read_layout(image, range)
         if is_neutral(image, layout):
-            return self.estimate_sigma(_one_channel(image), range=range)
-        return estimate_level(layout, _with_channels(image))
+            return self.estimate_sigma(one_channel(image), range=range)
+        return estimate_level(layout, with_channels(image))
 
     def _denoise(
         self,
@@ -203,7 +222,7 @@ class Denoiser:
         check_sigma(sigma, engine.card, stack.shape[:2])
         grid = choose_grid(engine.card, stack.shape[:2], self._pixels // stack.shape[2])
         if strength == 0:
-            return _copy_into(out, stack)
+            return copy_into(out, stack)
         level, share = levels_for(engine.card, sigma, layout, stack)
         run = Run(engine, layout, level, strength, self._views, share)
         return run.over(stack, grid, tell, out=out)
@@ -246,7 +265,7 @@ def denoise(
     >>> clean = denoise(noisy, model="mnist-unet")  # doctest: +SKIP
     """
     denoiser = Denoiser(model, **options)
-    if not isinstance(image, np.ndarray):
+    if isinstance(image, str | Path | bytes) or hasattr(image, "read"):
         image, white = _read_pixels(image)
         range = range or white
     return denoiser(image, sigma=sigma, strength=strength, range=range)
@@ -265,26 +284,3 @@ def _read_pixels(source: Source) -> tuple[Array, Range | None]:
     page = picture.pages[0]
     full = type_ceiling(page.dtype) if page.dtype.kind == "u" else 1.0
     return page, None if picture.maximum == full else (0.0, float(picture.maximum))
-
-
-def _with_channels(image: Array) -> Array:
-    return image if image.ndim == 3 else image[..., np.newaxis]
-
-
-def _one_channel(image: Array) -> Array:
-    """Return (H, W, 1) of RGB, or (H, W, 2) of RGB with alpha, that holds one gray three times."""
-    return image[..., :1] if image.shape[2] == 3 else image[..., [0, 3]]
-
-
-def _all_channels(gray: Array, image: Array, out: Array | None) -> Array:
-    result = _copy_into(out, image)
-    result[..., :3] = gray[..., :1]
-    return result
-
-
-def _copy_into(out: Array | None, image: Array) -> Array:
-    if out is None:
-        return image.copy()
-    if out is not image:
-        out[...] = image
-    return out

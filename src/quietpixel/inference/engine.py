@@ -77,10 +77,16 @@ def open_engine(
     MissingDependencyError
         If the engine is not installed.
     """
+    check_engine(name, precision, threads, streams)
+    return ENGINES[name](Path(path), _Setup(precision, threads, streams, cache))
+
+
+def check_engine(name: str, precision: str, threads: int | None, streams: int) -> None:
+    """Raise what `open_engine` says of these options, before a model is looked for."""
     if name not in ENGINES:
-        raise unknown_name("engine", name, ENGINES)
+        raise unknown_name("engine", str(name), ENGINES)
     if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, PRECISIONS)
+        raise unknown_name("precision", str(precision), PRECISIONS)
     if threads is not None and threads < 1:
         raise ArgumentError(
             f"`threads` must be 1 or more because something must compute; got {threads}. "
@@ -90,7 +96,6 @@ def open_engine(
         raise ArgumentError(
             f"`streams` must be 1 or more because something must compute; got {streams}. Try 1."
         )
-    return ENGINES[name](Path(path), _Setup(precision, threads, streams, cache))
 
 
 @dataclass(frozen=True)

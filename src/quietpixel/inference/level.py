@@ -52,6 +52,14 @@ def check_takes_sigma(sigma: Sigma, card: Card) -> None:
 def check_sigma(sigma: Sigma, card: Card, shape: tuple[int, int]) -> None:
     """Raise ArgumentError unless `sigma` fits the model and the image."""
     check_takes_sigma(sigma, card)
+    check_level(sigma)
+    level = np.shape(sigma)
+    if level not in ((), shape):
+        raise _wrong_level(f"an array of shape {level} for an image of shape {shape}")
+
+
+def check_level(sigma: Sigma) -> None:
+    """Raise ArgumentError unless `sigma` is ``"auto"`` or levels that an image can have."""
     if isinstance(sigma, str) and sigma == "auto":
         return
     try:
@@ -59,13 +67,18 @@ def check_sigma(sigma: Sigma, card: Card, shape: tuple[int, int]) -> None:
             level = np.asarray(sigma, np.float32)
     except (TypeError, ValueError):
         level = np.array(np.nan, np.float32)
-    if level.shape not in ((), shape) or not (np.isfinite(level) & (level >= 0)).all():
-        got = f"an array of shape {level.shape}" if level.ndim else repr(sigma)
-        raise ArgumentError(
-            "`sigma` must be 'auto', a number of 0 or more on the [0, 1] scale, or an array of "
-            f"such numbers of shape {shape}, because it is the noise of the image; got {got}. "
-            "Try 25/255."
-        )
+    if level.ndim not in (0, 2) or not (level >= 0).all():  # NaN is not above 0 either
+        raise _wrong_level(f"an array of shape {level.shape}" if level.ndim else repr(sigma))
+    if level.max() > 1:
+        raise _wrong_level(f"{level.max():g}, which would drown every picture")
+
+
+def _wrong_level(got: str) -> ArgumentError:
+    return ArgumentError(
+        "`sigma` must be 'auto', a number in [0, 1], where 1 is all from black to white, or an "
+        f"array (H, W) of such numbers, because it is the noise of the image; got {got}. Noise of "
+        "25 where white is 255 is 25/255."
+    )
 
 
 def levels_for(

@@ -48,6 +48,11 @@ def find_model(name_or_path: str | Path) -> Path:
     ModelError
         If it is a folder without a model, or a path that does not exist.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise ModelError(
+            "`model` must be a name, a run folder or an .onnx file; "
+            f"got {type(name_or_path).__name__}."
+        )
     known = known_models()
     if str(name_or_path) in known:
         return known[str(name_or_path)]

@@ -192,9 +192,9 @@ class _Run:
     def _write_one(self, item: _Item) -> None:
         job, settings = item.job, self._settings
         assert item.picture is not None
-        _make_folder(job.target.parent)
+        make_folder(job.target.parent)
         if item.comparison is not None and settings.compare is not None:
-            _make_folder(settings.compare.parent)
+            make_folder(settings.compare.parent)
             write_picture(item.comparison, settings.compare, overwrite=settings.overwrite)
         if self._ledger is not None:
             self._ledger.begin(job)
@@ -244,7 +244,8 @@ def _sentence(job: Job, error: Exception) -> str:
     return text if str(job.source) in text else f"{job.source}: {text}"
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder for results unless it is there, or raise FileError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

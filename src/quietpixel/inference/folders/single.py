@@ -7,7 +7,7 @@ from typing import BinaryIO
 from quietpixel.files import Job, check_writable, read_picture, remove_leftovers, write_picture
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.folders.compare import compare_pictures
-from quietpixel.inference.folders.pipeline import Outcome
+from quietpixel.inference.folders.pipeline import Outcome, make_folder
 from quietpixel.inference.folders.treat import Settings, denoise_picture
 
 
@@ -30,7 +30,7 @@ def denoise_one(
         write_picture(comparison, settings.compare, overwrite=settings.overwrite)
         notes += (note,)
     if isinstance(target, Path):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         remove_leftovers(target.parent)
     notes += write_picture(
         clean,

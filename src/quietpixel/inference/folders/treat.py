@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from quietpixel.files import Picture, turn_page
+from quietpixel.files.formats import find_format
 from quietpixel.files.picture import Pixels, white_of
-from quietpixel.inference.arrays import Layout, Range, is_neutral, read_layout
+from quietpixel.imaging.strength import check_strength
+from quietpixel.inference.arrays import Layout, Range, check_range, is_neutral, read_layout
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.level import Sigma
+from quietpixel.inference.level import Sigma, check_level
 from quietpixel.inference.run import OnProgress
 
 
@@ -45,6 +47,15 @@ class Settings:
     max_pixels: int = 500_000_000
     compare: Path | None = None
     uncertainty: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no picture could be treated with, before any is read."""
+        check_level(self.sigma)
+        check_strength(self.strength)
+        if self.range is not None:
+            check_range(self.range)
+        if self.format is not None:
+            find_format(self.format)
 
 
 def denoise_picture(
