@@ -3,7 +3,7 @@
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -266,7 +266,7 @@ def denoise(
     """
     denoiser = Denoiser(model, **options)
     if isinstance(image, str | Path | bytes) or hasattr(image, "read"):
-        image, white = _read_pixels(image)
+        image, white = _read_pixels(cast(Source, image))
         range = range or white
     return denoiser(image, sigma=sigma, strength=strength, range=range)
 
