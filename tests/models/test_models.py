@@ -19,7 +19,17 @@ SMALL = {"bottleneck": {"filters": (4, 8)}, "unet": {"filters": (4, 6, 8)}}
 @pytest.fixture(params=sorted(MODELS))
 def model(request: pytest.FixtureRequest) -> keras.Model:
     keras.utils.set_random_seed(1)
-    return build(request.param, **SMALL[request.param])
+    return awake(build(request.param, **SMALL[request.param]))
+
+
+def awake(model: keras.Model) -> keras.Model:
+    """Return `model` with its last convolution, which begins at zero, set by chance."""
+    for layer in model.layers:
+        if layer.weights and not np.any(layer.get_weights()[0]):
+            kernel, bias = layer.get_weights()
+            rng = np.random.default_rng(9)
+            layer.set_weights([rng.normal(0, 0.1, kernel.shape).astype(np.float32), bias])
+    return model
 
 
 def test_each_model_is_in_the_contract() -> None:
@@ -120,6 +130,8 @@ def test_wrong_names_are_refused() -> None:
         build("u-net")
     with pytest.raises(UnknownNameError, match="Unknown output 'linear'"):
         build("unet", output="linear")
+    with pytest.raises(UnknownNameError, match="Unknown block 'transformer'"):
+        build("unet", block="transformer")
 
 
 def test_a_layer_of_unknown_reach_is_refused() -> None:
@@ -130,7 +142,7 @@ def test_a_layer_of_unknown_reach_is_refused() -> None:
 
 def test_a_unet_that_is_told_the_noise_level_heeds_it_pixel_by_pixel() -> None:
     keras.utils.set_random_seed(2)
-    model = build("unet", filters=(4, 6), blocks=(0, 1), sigma=True)
+    model = awake(build("unet", filters=(4, 6), blocks=(0, 1), sigma=True))
     image = np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
     low = np.zeros((1, 32, 32, 1), np.float32)
     high = low.copy()
@@ -146,4 +158,14 @@ def test_a_unet_that_is_told_the_noise_level_heeds_it_pixel_by_pixel() -> None:
 def test_the_reach_of_both_entries_is_that_declared(entry: int) -> None:
     keras.utils.set_random_seed(3)
     model = build("unet", filters=(4, 6), blocks=(1, 1), entry=entry)
+    test_declared_halo_covers_the_measured_one(awake(model))
+
+
+def test_convnext_blocks_see_far_and_are_exported_as_they_are(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(4)
+    model = awake(build("unet", filters=(4, 6), blocks=(0, 2), block="convnext"))
+    assert measure_model(model).halo == 1 + 2 * 2 * 3 + 1 + 1
+    by_hand = 2 * (49 * 6 + 2 * 6 * 24) / 4 + 9 * 4 + 4 * 4 * 6 / 4 + 4 * 6 * 4 / 4 + 9 * 4
+    assert measure_model(model).operations == round(by_hand)
     test_declared_halo_covers_the_measured_one(model)
+    test_the_onnx_file_says_the_same_as_keras(model, tmp_path)

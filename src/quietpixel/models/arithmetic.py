@@ -85,7 +85,7 @@ def _extend(reach: Reach, layer: keras.layers.Layer) -> Reach:
         scale, crop = reach.scale / stride, max(kernel - stride, 0) // 2
         before, after = reach.before + (kernel - 1 - crop) * scale, reach.after + crop * scale
         return Reach(before, after, scale)
-    if isinstance(layer, layers.Conv2D):
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
         return _extend_convolution(reach, layer)
     if isinstance(layer, layers.UpSampling2D):
         scale = reach.scale / layer.size[0]
@@ -98,7 +98,9 @@ def _extend(reach: Reach, layer: keras.layers.Layer) -> Reach:
     return reach
 
 
-def _extend_convolution(reach: Reach, layer: keras.layers.Conv2D) -> Reach:
+def _extend_convolution(
+    reach: Reach, layer: keras.layers.Conv2D | keras.layers.DepthwiseConv2D
+) -> Reach:
     stride, spread = layer.strides[0], layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
     before = max(spread + 1 - stride, 0) // 2 if layer.padding == "same" else 0
     return Reach(

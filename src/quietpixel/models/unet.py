@@ -1,13 +1,12 @@
 """The autoencoder with skip connections and no dense code: it takes images of any size."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import layers
 
 from quietpixel.errors import ArgumentError, unknown_name
-from quietpixel.models.blocks import residual_block
+from quietpixel.models.blocks import BLOCKS
 
 OUTPUTS = ("sigmoid", "residual")
 LAST = 16
@@ -22,6 +21,7 @@ def build_unet(
     output: str = "sigmoid",
     entry: int = 1,
     sigma: bool = False,
+    block: str = "residual",
 ) -> keras.Model:
     """Return the skip-connected convolutional autoencoder.
 
@@ -35,7 +35,7 @@ def build_unet(
     filters
         Filters of each level, from the finest down; each further level halves the image.
     blocks
-        Residual blocks of each level, on the way down and again on the way up.
+        Blocks of each level, on the way down and again on the way up.
     output
         ``"sigmoid"`` for images that fill [0, 1], or ``"residual"``: the output is the input less
         the noise that was found.
@@ -44,6 +44,9 @@ def build_unet(
         processor works off faster for the same cost.
     sigma
         Whether the model also takes the noise level of each pixel, (N, H, W, 1).
+    block
+        ``"residual"`` (two 3x3 convolutions) or ``"convnext"`` (a 7x7 depthwise and two 1x1
+        convolutions), which sees farther and takes longer for each multiply-add.
 
     Raises
     ------
@@ -56,39 +59,42 @@ def build_unet(
     IEEE TIP 2017 (residual learning).
     """
     _check(filters, blocks, output, entry)
+    if block not in BLOCKS:
+        raise unknown_name("block", block, BLOCKS)
     image = keras.Input((None, None, channels), name="image")
     level = [keras.Input((None, None, 1), name="sigma")] if sigma else []
     x = layers.Concatenate()([image, *level]) if level else image
     x = layers.Conv2D(filters[0], 3 if entry == 1 else 4, strides=entry, padding="same")(x)
     skips = []
     for depth in range(len(filters) - 1):
-        x = _repeat(x, blocks[depth])
+        x = _repeat(x, block, blocks[depth])
         skips.append(x)
         x = layers.Conv2D(filters[depth + 1], 2, strides=2)(x)
-    x = _repeat(x, blocks[-1])
+    x = _repeat(x, block, blocks[-1])
     for depth in reversed(range(len(filters) - 1)):
         x = layers.Conv2DTranspose(filters[depth], 2, strides=2)(x)
-        x = _repeat(layers.Add()([x, skips[depth]]), blocks[depth])
+        x = _repeat(layers.Add()([x, skips[depth]]), block, blocks[depth])
     if entry > 1:
         x = layers.Conv2DTranspose(LAST, entry, strides=entry)(x)
     inputs = [image, *level] if level else image
     return keras.Model(inputs, _finish(x, image, output), name="unet")
 
 
-def _repeat(x: keras.KerasTensor, count: int) -> keras.KerasTensor:
+def _repeat(x: keras.KerasTensor, block: str, count: int) -> keras.KerasTensor:
     for _ in range(count):
-        x = residual_block(x)
+        x = BLOCKS[block](x)
     return x
 
 
 def _finish(x: keras.KerasTensor, image: keras.KerasTensor, output: str) -> keras.KerasTensor:
-    options: dict[str, Any] = {"padding": "same", "dtype": "float32"}
-    if output == "sigmoid":
-        x = layers.Activation("relu")(x)
-        options["activation"] = "sigmoid"
-    else:
-        options["kernel_initializer"] = "zeros"
-    x = layers.Conv2D(image.shape[-1], 3, **options)(x)
+    x = layers.Conv2D(
+        image.shape[-1],
+        3,
+        padding="same",
+        activation="sigmoid" if output == "sigmoid" else None,
+        kernel_initializer="zeros",
+        dtype="float32",
+    )(x)
     return x if output == "sigmoid" else layers.Subtract(dtype="float32")([image, x])
 
 
