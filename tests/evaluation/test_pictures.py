@@ -69,6 +69,11 @@ def test_one_epoch_and_missing_columns_are_borne():
     assert pictures.learning_curves([{"epoch": 1, "loss": 0.5}])
 
 
+def test_a_loss_in_decibels_is_drawn_too():
+    rows = [{**row, "loss": -29.5, "validation_loss": -30 - row["epoch"]} for row in HISTORY]
+    assert pixels(pictures.learning_curves(rows)).min() < 100
+
+
 def test_the_map_of_many_codes_uses_tsne_and_repeats():
     pytest.importorskip("sklearn")
     codes = RNG.random((40, 16))

@@ -50,11 +50,13 @@ def learning_curves(
     if not history:
         raise ArgumentError("`history` must hold at least one epoch to draw; got none.")
     epochs = _column(history, "epoch")
-    axes = new_chart("Error by epoch", across="epoch", up="loss (log scale)")
-    axes.set_yscale("log")
+    errors = _column(history, validation)
+    logarithmic = not (errors <= 0).any()  # a loss in dB is negative
+    scale = " (log scale)" if logarithmic else ""
+    axes = new_chart("Error by epoch", across="epoch", up=f"loss{scale}")
+    axes.set_yscale("log" if logarithmic else "linear")
     _draw_rate(axes, epochs, _column(history, rate))
     _draw_curve(axes, epochs, _column(history, training), BLUE, "training")
-    errors = _column(history, validation)
     _draw_curve(axes, epochs, errors, ORANGE, "validation" + _describe_best(epochs, errors))
     _finish_curves(axes, epochs)
     return to_png(axes.figure)
@@ -172,7 +174,8 @@ def _finish_curves(axes: Any, epochs: NDArray[np.float64]) -> None:
     axes.margins(y=0.1)
     axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    if axes.get_yscale() == "log":
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.1}

@@ -16,6 +16,7 @@ from quietpixel.models import build
 from quietpixel.models.bottleneck import decoder, encoder
 from quietpixel.training.callbacks import StopOnNaN
 from quietpixel.training.compiling import make_optimizer
+from quietpixel.training.losses import find_loss
 from quietpixel.training.recipe import Recipe
 
 BATCH = 250
@@ -104,7 +105,7 @@ def fit_images(images: Array, recipe: Recipe) -> ImageModel:
         model = build(recipe.model, **recipe.options)
         model.compile(
             optimizer=make_optimizer(recipe, len(batches)),
-            loss=recipe.loss,
+            loss=find_loss(recipe.loss),
             jit_compile=False,
             run_eagerly=len(images) * recipe.epochs <= SMALL,
         )

@@ -1,8 +1,12 @@
 """Losses that Keras does not have."""
 
+import math
 from typing import Any
 
 import keras
+
+FLOOR = 1e-5
+"""Added to a squared error before its logarithm: beyond 50 dB an image counts less and less."""
 
 
 @keras.saving.register_keras_serializable("quietpixel")  # type: ignore[untyped-decorator]
@@ -18,3 +22,28 @@ def hidden_squared_error(target: Any, output: Any) -> Any:
     """
     noisy, counts = keras.ops.split(target, 2, axis=-1)
     return keras.ops.mean(counts * keras.ops.square(output - noisy), axis=-1)
+
+
+@keras.saving.register_keras_serializable("quietpixel")  # type: ignore[untyped-decorator]
+def negative_psnr(target: Any, output: Any) -> Any:
+    """Return the peak signal-to-noise ratio of each image in dB, with its sign turned.
+
+    An image with little noise counts as much as one with a lot, where the mean error of both is
+    that of the second.
+
+    Parameters
+    ----------
+    target, output
+        (N, H, W, C) in [0, 1].
+
+    References
+    ----------
+    L. Chen et al., "Simple baselines for image restoration", ECCV 2022.
+    """
+    error = keras.ops.mean(keras.ops.square(output - target), axis=(1, 2, 3))
+    return 10 / math.log(10) * keras.ops.log(error + FLOOR)
+
+
+def find_loss(name: str) -> Any:
+    """Return what Keras takes as the loss that a recipe calls `name`."""
+    return negative_psnr if name == "negative_psnr" else name

@@ -13,7 +13,7 @@ CHOICES = {
     "target": ("clean", "noisy", "none"),
     "method": ("", "pairs", "recorrupted", "neighbours", "hidden"),
     "optimizer": ("adam", "muon", "convolution-muon"),
-    "loss": ("mean_squared_error", "mean_absolute_error"),
+    "loss": ("mean_squared_error", "mean_absolute_error", "negative_psnr"),
     "schedule": ("plateau", "cosine", "constant"),
     "precision": ("auto", "float32", "mixed_bfloat16"),
 }
@@ -36,7 +36,8 @@ class Recipe:
     learning_rate
         The highest learning rate.
     loss
-        ``"mean_squared_error"`` or ``"mean_absolute_error"``.
+        ``"mean_squared_error"``, ``"mean_absolute_error"`` or ``"negative_psnr"`` (the mean of the
+        images' own, so that those with little noise count as well).
     schedule
         ``"plateau"`` (ReduceLROnPlateau on the validation error), ``"cosine"`` (warm-up, then a
         cosine to zero) or ``"constant"``.

@@ -11,6 +11,7 @@ from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, Sto
 from quietpixel.training.compiling import build_for, check_patch, make_optimizer
 from quietpixel.training.devices import part_evenly, release, use_devices
 from quietpixel.training.folder import open_folder
+from quietpixel.training.losses import find_loss
 from quietpixel.training.material import Material, from_folder, from_splits, is_folder
 from quietpixel.training.outcome import Outcome
 from quietpixel.training.precision import choose_precision
@@ -124,7 +125,7 @@ def _prepare(
     steps = len(material.batches)
     model.compile(
         optimizer=make_optimizer(recipe, steps),
-        loss=material.loss or recipe.loss,
+        loss=material.loss or find_loss(recipe.loss),
         jit_compile=False,
     )
     plateau = None

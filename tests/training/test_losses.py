@@ -1,0 +1,23 @@
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from quietpixel.training.in_memory import fit_images  # noqa: E402
+from quietpixel.training.losses import negative_psnr  # noqa: E402
+from quietpixel.training.recipe import Recipe  # noqa: E402
+
+
+def test_the_loss_in_decibels_is_the_mean_of_each_images_own() -> None:
+    target = np.zeros((2, 4, 4, 3), np.float32)
+    output = np.stack([target[0] + 0.1, target[1] + 0.01])
+    losses = np.asarray(negative_psnr(target, output))
+    np.testing.assert_allclose(losses, [-20, -40], atol=0.5)
+    assert float(negative_psnr(target, target)[0]) == pytest.approx(-50, abs=1e-3)
+
+
+def test_a_recipe_may_name_it() -> None:
+    images = np.random.default_rng(0).random((8, 8, 8, 1), np.float32)
+    options = {"filters": (8, 8), "blocks": (0, 0), "output": "residual"}
+    recipe = Recipe(model="unet", options=options, loss="negative_psnr", epochs=2, batch=4)
+    assert fit_images(images, recipe).denoise(images).shape == images.shape
