@@ -112,14 +112,14 @@ def photograph_in_numbers() -> bytes:
 def surroundings() -> bytes:
     """How strongly each pixel around the middle moves the output there."""
     engine = open_engine(find_model("mnist-unet"), precision="f32")
-    halo, side = engine.card.halo, 48
+    halo, side = engine.card.halo, 112
     image = noisy_digits("test")[1][:1]
     base = np.full((1, side, side, 1), image.mean(), np.float32)
-    base[:, 10:38, 10:38] = image
+    base[:, 42:70, 42:70] = image
     moved = np.repeat(base, side * side, axis=0)
     moved.reshape(side * side, -1)[np.arange(side * side), np.arange(side * side)] += 0.1
     middle = side // 2
-    parts = [engine(some)[:, middle, middle, 0] for some in np.array_split(moved, 24)]
+    parts = [engine(some)[:, middle, middle, 0] for some in np.array_split(moved, 256)]
     change = np.abs(np.concatenate(parts) - engine(base)[0, middle, middle, 0])
     shown = np.log10(np.maximum(change.reshape(side, side), 1e-6))
     shown = ((shown + 6) / (shown.max() + 6))[..., None]
@@ -136,13 +136,13 @@ def seams() -> bytes:
     whole = engine(image[None])[0]
     shown = [whole]
     for halo in (0, engine.card.halo):
-        grid = Grid(whole.shape[:2], tile=(96, 96), halo=halo, divisor=engine.card.divisor)
+        grid = Grid(whole.shape[:2], tile=(160, 160), halo=halo, divisor=engine.card.divisor)
         shown.append(run_tiles(lambda tile: engine(tile[None])[0], image, grid))
     errors = [np.clip(8 * np.abs(each - whole), 0, 1) for each in shown[1:]]
     print([float(np.abs(each - whole).max()) for each in shown[1:]])
     names = ["no surroundings", "seams, 8 times", "with surroundings", "seams, 8 times"]
     row = np.stack([shown[1], errors[0], shown[2], errors[1]])
-    return mosaic("Tiles of 96 pixels", [row], [""], names, cell=256)
+    return mosaic("Tiles of 160 pixels", [row], [""], names, cell=256)
 
 
 def photograph() -> bytes:
