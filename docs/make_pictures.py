@@ -20,6 +20,7 @@ from PIL import Image
 from skimage import data
 
 from quietpixel import Denoiser, parse_noise
+from quietpixel.card import UNKNOWN_SIGMA
 from quietpixel.data import load_split
 from quietpixel.evaluation import pictures
 from quietpixel.evaluation.figures import BLUE, INK, ORANGE, Mosaic, new_chart, to_png
@@ -131,18 +132,23 @@ def surroundings() -> bytes:
 
 def seams() -> bytes:
     """A photograph in tiles without and with the surroundings that a tile needs."""
-    engine = open_engine(find_model("mnist-unet"), precision="f32")
-    image = add_noise(photo("camera")[None, :256, 100:356], parse_noise("gaussian:0.3"), seed=0)[0]
-    whole = engine(image[None])[0]
+    engine = open_engine(find_model("photo-gray"), precision="f32")
+    image = add_noise(photo("camera")[None, :256, 100:356], parse_noise("gaussian:0.2"), seed=0)[0]
+
+    def denoise(tile: Images) -> Images:
+        level = np.full((1, *tile.shape[:2], 1), UNKNOWN_SIGMA, np.float32)
+        return engine(tile[None], level)[0]
+
+    whole = denoise(image)
     shown = [whole]
     for halo in (0, engine.card.halo):
-        grid = Grid(whole.shape[:2], tile=(160, 160), halo=halo, divisor=engine.card.divisor)
-        shown.append(run_tiles(lambda tile: engine(tile[None])[0], image, grid))
+        grid = Grid(whole.shape[:2], tile=(136, 136), halo=halo, divisor=engine.card.divisor)
+        shown.append(run_tiles(denoise, image, grid))
     errors = [np.clip(8 * np.abs(each - whole), 0, 1) for each in shown[1:]]
     print([float(np.abs(each - whole).max()) for each in shown[1:]])
     names = ["no surroundings", "seams, 8 times", "with surroundings", "seams, 8 times"]
-    row = np.stack([shown[1], errors[0], shown[2], errors[1]])
-    return mosaic("Tiles of 160 pixels", [row], [""], names, cell=256)
+    row = np.clip(np.stack([shown[1], errors[0], shown[2], errors[1]]), 0, 1)
+    return mosaic("Tiles of 136 pixels", [row], [""], names, cell=256)
 
 
 def photograph() -> bytes:
