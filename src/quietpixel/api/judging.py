@@ -1,6 +1,7 @@
 """The word `compare`: several models and methods on the same noisy images."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,12 +9,9 @@ from quietpixel.api.judging_data import Material, open_material
 from quietpixel.errors import ArgumentError, ModelError, UnknownNameError, unknown_name
 from quietpixel.evaluation.benchmark import NOISY
 from quietpixel.evaluation.classical import tune
-from quietpixel.evaluation.comparison import (
-    Comparison,
-    Contestant,
-    compare_methods,
-)
+from quietpixel.evaluation.comparison import Comparison, Contestant, compare_methods
 from quietpixel.evaluation.comparison_report import write_comparison_report
+from quietpixel.evaluation.crops import build_crops, choose_images
 from quietpixel.evaluation.rivals import ALL_METHODS
 from quietpixel.evaluation.trials import Trials, cut_patches, describe_noise
 from quietpixel.evaluation.worst import draw_worst
@@ -118,7 +116,7 @@ def compare(  # noqa: PLR0913  (the words of the command line)
     _check_channels(opened, material.channels)
     trials = _first(material.trials, count)
     laws = _choose_laws(noise, opened, material)
-    tables, pictures = [], []
+    tables, pictures, crops = [], [], []
     for law in laws:
         where = f" at {law}" if law is not None else ""
         tell = partial(_tell, on_progress, where)
@@ -130,6 +128,8 @@ def compare(  # noqa: PLR0913  (the words of the command line)
             pictures.append(
                 (f"The worst images, {describe_noise(table.noise)}", WORST_CAPTION, drawn)
             )
+            chosen = choose_images(table.rows[0].psnr)
+            crops.append(build_crops(contestants, trials, law, seed=seed, chosen=chosen))
     tuned = any(name in ALL_METHODS for name in names)
     comparison = Comparison(
         data=str(data),
@@ -140,7 +140,7 @@ def compare(  # noqa: PLR0913  (the words of the command line)
         tables=tuple(tables),
     )
     if report is not None:
-        write_comparison_report(Path(report), comparison, pictures=pictures)
+        write_comparison_report(Path(report), comparison, pictures=pictures, crops=crops)
     return comparison
 
 
@@ -229,4 +229,4 @@ def _check_channels(opened: dict[str, Denoiser], channels: int) -> None:
 def _first(trials: Trials, count: int | None) -> Trials:
     if count is not None and count < 1:
         raise ArgumentError(f"`count` must be at least 1; got {count}.")
-    return Trials(min(trials.count, count or trials.count), trials.open)
+    return replace(trials, count=min(trials.count, count or trials.count))

@@ -139,7 +139,7 @@ def open_folder(folder: Path, channels: int, *, pairs: str = "") -> Trials:
             )
         return clean, noisy
 
-    return Trials(len(scenes), open_scene)
+    return Trials(len(scenes), open_scene, [paths[0].name for paths in scenes])
 
 
 def _open_split(name: str, split: str, *, data_dir: str | Path | None) -> Trials:

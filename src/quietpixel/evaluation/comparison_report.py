@@ -3,23 +3,30 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from quietpixel.evaluation.benchmark import NOISY
 from quietpixel.evaluation.comparison import Comparison, Difference, Row, Table
+from quietpixel.evaluation.crops import SCRIPT
 from quietpixel.evaluation.figures import DIGIT_COLOURS, INK, new_chart, to_png
 from quietpixel.evaluation.measures import MEASURES
 from quietpixel.evaluation.report import (
-    PAGE,
-    STYLE,
     Picture,
     _escape,
     _facts,
     _picture,
     _write_whole,
+    fill_page,
 )
 from quietpixel.evaluation.trials import describe_noise
 
 
 def write_comparison_report(
-    path: Path, comparison: Comparison, *, pictures: Sequence[Picture] = ()
+    path: Path,
+    comparison: Comparison,
+    *,
+    pictures: Sequence[Picture] = (),
+    crops: Sequence[str] = (),
 ) -> Path:
     """Write a comparison as one HTML file that needs no network, and return where it lies.
 
@@ -30,18 +37,22 @@ def write_comparison_report(
     comparison
         The numbers.
     pictures
-        Title, caption and PNG of further pictures, shown last.
+        Title, caption and PNG of further pictures.
+    crops
+        Sections made by `quietpixel.evaluation.crops.build_crops`, shown last.
 
     Raises
     ------
     FileError
         If the file cannot be written.
     """
-    _write_whole(path, build_comparison_report(comparison, pictures))
+    _write_whole(path, build_comparison_report(comparison, pictures, crops))
     return path
 
 
-def build_comparison_report(comparison: Comparison, pictures: Sequence[Picture] = ()) -> str:
+def build_comparison_report(
+    comparison: Comparison, pictures: Sequence[Picture] = (), crops: Sequence[str] = ()
+) -> str:
     """Return the page of `write_comparison_report` as HTML."""
     title = f"Methods on {comparison.data}"
     facts = {
@@ -61,8 +72,37 @@ def build_comparison_report(comparison: Comparison, pictures: Sequence[Picture] 
     if len(comparison.tables) > 1:
         drawn = draw_noise(comparison.tables)
         parts.append(_picture("Quality against noise", "Mean of the PSNR of each image.", drawn))
+    parts += [_picture(*_apart(table)) for table in comparison.tables if _is_apart(table)]
     parts += [_picture(*each) for each in pictures]
-    return PAGE.format(title=_escape(title), style=STYLE, body="\n".join(parts))
+    return fill_page(title, "\n".join([*parts, *crops]), SCRIPT if crops else "")
+
+
+def draw_apart(table: Table) -> bytes:
+    """Return the PSNR of each image less that of the first method, sorted, as a PNG."""
+    axes = new_chart("Image by image", across="images, in the order of each method", up="dB")
+    first, *others = [row for row in table.rows if row.name != NOISY or row is table.rows[0]]
+    axes.axhline(0, color=INK, linewidth=0.8)
+    for number, row in enumerate(others, 1):
+        apart = np.sort(np.subtract(row.psnr, first.psnr))
+        colour = DIGIT_COLOURS[number % len(DIGIT_COLOURS)]
+        better = int((apart > 0).sum())
+        label = f"{row.name}: better on {better} of {len(apart)}"
+        axes.plot(np.arange(1, len(apart) + 1), apart, ".", color=colour, label=label)
+    axes.margins(0.05)
+    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
+    return to_png(axes.figure)
+
+
+def _is_apart(table: Table) -> bool:
+    """Say whether there is a second method, and every image has a finite PSNR with all."""
+    rows = [row for row in table.rows[1:] if row.name != NOISY]
+    return bool(rows) and all(np.isfinite(row.psnr).all() for row in table.rows)
+
+
+def _apart(table: Table) -> Picture:
+    title = f"Image by image, {describe_noise(table.noise)}"
+    words = f"Each dot is an image: PSNR of the method less that of {table.rows[0].name}."
+    return title, words, draw_apart(table)
 
 
 def draw_speed(table: Table) -> bytes:
@@ -109,7 +149,8 @@ def _section(table: Table) -> str:
             f"less that of {table.rows[0].name}",
             *(measure.title for name, measure in MEASURES.items() if name != "psnr"),
             "megapixels/s",
-            "MB",
+            "memory, MB",
+            "file, MB",
         )
     )
     lines = "".join(_line(row, apart.get(row.name), best) for row in table.rows)
@@ -118,7 +159,10 @@ def _section(table: Table) -> str:
         for row in table.rows
         if row.parameters
     )
-    words = "In brackets: the 95 % interval, by a bootstrap of the images or of their pairs."
+    words = (
+        "In brackets: the 95 % interval, by a bootstrap of the images or of their pairs. Memory: "
+        "by how much that of this process grew while the method ran, at its peak."
+    )
     return (
         f"<section><h2>{_escape(describe_noise(table.noise))}</h2><p>{words}</p>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
@@ -130,6 +174,7 @@ def _line(row: Row, apart: Difference | None, best: dict[str, float | None]) -> 
     cells = [_cell(_value(row, name), marked=row.means[name] == best[name]) for name in MEASURES]
     cells.insert(1, _cell(_between(apart)))
     cells.append(_cell(f"{row.megapixels_per_second:.3g}" if row.megapixels_per_second else ""))
+    cells.append(_cell(f"{row.memory / 1e6:.0f}" if row.memory is not None else ""))
     cells.append(_cell(f"{row.size / 1e6:.2f}" if row.size else ""))
     return f'<tr><th scope="row">{_escape(row.name)}</th>{"".join(cells)}</tr>'
 

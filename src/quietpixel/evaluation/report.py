@@ -1,6 +1,7 @@
 """One self-contained HTML page for a run: facts, the table of methods, the pictures."""
 
 import base64
+import hashlib
 import html
 import math
 import os
@@ -85,10 +86,13 @@ def build_report(
         parts.append(_evaluation(evaluation))
     shown = list(pictures)
     if history:
-        caption = "Dropout acts in training only, so the validation error may lie below."
+        caption = (
+            "The training error is the mean over an epoch in which the model still learns, and "
+            "dropout, if any, acts only there; so the validation error may lie below."
+        )
         shown.append(("Learning", caption, learning_curves(history)))
     parts += [_picture(*picture) for picture in shown]
-    return PAGE.format(title=_escape(title), style=STYLE, body="\n".join(parts))
+    return fill_page(title, "\n".join(parts))
 
 
 PAGE = """<!doctype html>
@@ -98,7 +102,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'{policy}">
 <title>{title}</title>
 <style>
 {style}</style>
@@ -107,9 +111,26 @@ PAGE = """<!doctype html>
 <main>
 {body}
 </main>
-</body>
+{script}</body>
 </html>
 """
+
+
+def fill_page(title: str, body: str, script: str = "") -> str:
+    """Return a whole page whose content policy lets `script` run and nothing else.
+
+    Parameters
+    ----------
+    title
+        As plain text.
+    body, script
+        HTML, and JavaScript if there is any.
+    """
+    policy = ""
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy, script = f"; script-src 'sha256-{digest}'", f"<script>{script}</script>\n"
+    return PAGE.format(title=_escape(title), style=STYLE, body=body, policy=policy, script=script)
 
 
 def _facts(facts: Mapping[str, Any]) -> str:

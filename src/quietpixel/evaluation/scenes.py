@@ -67,7 +67,7 @@ def draw_residual(residual: Residual) -> bytes:
     """Return the map of the likeness of neighbouring pixels of what was taken away."""
     figure = new_figure(620, 560)
     _write(figure, MARGIN, MARGIN + 6, "Likeness of pixels so far apart", size=11, weight="bold")
-    axes = figure.add_axes((0.14, 0.12, 0.68, 0.74))
+    axes = figure.add_axes((0.12, 0.12, 0.67, 0.74))
     shown = residual.autocorrelation.copy()
     shown[LAGS, LAGS] = np.nan
     limit = max(0.1, float(np.nanmax(np.abs(shown))))
@@ -77,7 +77,7 @@ def draw_residual(residual: Residual) -> bytes:
     axes.set_xlabel("pixels to the right", color=MUTED, fontsize=9)
     axes.set_ylabel("pixels down", color=MUTED, fontsize=9)
     quiet(axes)
-    bar = figure.colorbar(drawn, cax=figure.add_axes((0.85, 0.12, 0.03, 0.74)))
+    bar = figure.colorbar(drawn, cax=figure.add_axes((0.82, 0.12, 0.03, 0.74)))
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=MUTED, labelsize=8.5, length=0)
     axes.plot([0], [0], marker="+", color=BLUE)

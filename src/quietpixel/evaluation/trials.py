@@ -1,7 +1,7 @@
 """Trials: clean images and their noisy versions, which every method gets alike."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,8 @@ class Trials:
     open
         Returns the clean image of a number, float32 (H, W, C) in [0, 1], and the noisy one, or None
         where noise is to be added.
+    names
+        How the images are called, such as the names of their files; empty counts them from 1.
 
     Examples
     --------
@@ -41,6 +43,11 @@ class Trials:
 
     count: int
     open: Callable[[int], tuple[Image, Image | None]]
+    names: Sequence[str] = ()
+
+    def name(self, index: int) -> str:
+        """Return how an image is called."""
+        return self.names[index] if self.names else f"image {index + 1}"
 
     def batches(self, law: NoiseLaw | None, *, seed: int) -> Iterator[Batch]:
         """Yield all images in order, with neighbours of one size together.

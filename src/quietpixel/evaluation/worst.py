@@ -14,6 +14,8 @@ Image = NDArray[np.float32]
 
 SIDE = 112
 """Height and width of the detail that is shown of each image, in pixels: one to one."""
+LONGEST = 16
+"""Letters of a name that fit above a detail."""
 
 
 def draw_worst(
@@ -45,9 +47,13 @@ def draw_worst(
         title=f"Where {contestants[0].name} is worst",
         blocks=[np.stack(rows)],
         row_labels=[names],
-        column_labels=[[f"image {number + 1}" for number in numbers]],
+        column_labels=[[_shorten(trials.name(number)) for number in numbers]],
         headings=[""],
     ).draw()
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def _details(contestants: Sequence[Contestant], clean: Image, noisy: Image) -> list[Image]:
