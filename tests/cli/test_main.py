@@ -107,7 +107,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 def test_control_c_ends_with_130(tmp_path: Path) -> None:
     code = (
         "import sys, time; from quietpixel.cli import main, models\n"
-        "models.command.callback = lambda: (print('ready', flush=True), time.sleep(30))\n"
+        "models.command.callback = lambda: (print('ready', flush=True), time.sleep(120))\n"
         "sys.exit(main.main(['models']))"
     )
     process = subprocess.Popen(
@@ -116,6 +116,6 @@ def test_control_c_ends_with_130(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.strip() == "quietpixel: interrupted"

@@ -158,7 +158,7 @@ def test_ctrl_c_ends_a_local_cluster(start, tmp_path) -> None:
     begin = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, err = finish(process, code=130)
-    assert time.monotonic() - begin < 10  # this includes what a busy machine takes
+    assert time.monotonic() - begin < 60  # a busy machine; the work itself would go on longer
     assert err.endswith("quietpixel: interrupted\n")
     done = len(contents(tmp_path / "out"))
     assert f"{60 - done} of 60 images are left." in err

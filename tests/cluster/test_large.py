@@ -368,7 +368,7 @@ def test_a_killed_command_is_finished_by_the_next(start, tmp_path, models, words
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
         assert not target.exists()
     assert process.returncode == 130
     assert "Finished parts are kept; the same command goes on there." in err.decode()

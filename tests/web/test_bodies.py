@@ -11,7 +11,7 @@ from quietpixel.web.options import Limits
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=20)
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def head(length: int, *more: str) -> bytes:
@@ -60,9 +60,9 @@ def test_uploads_beyond_the_memory_for_them_are_503(start):
         assert "take all the memory allowed for them" in detail(answer, 503)
         assert answer.headers["retry-after"] == "5"
     wait_for(lambda: app.state.house.held.bytes == 0)
-    text = httpx.get(f"http://localhost:{port}/metrics").text
-    assert 'quietpixel_refused_total{reason="memory"} 1' in text
-    assert "quietpixel_clients_gone_total 1" in text
+    metrics = f"http://localhost:{port}/metrics"
+    assert 'quietpixel_refused_total{reason="memory"} 1' in httpx.get(metrics).text
+    wait_for(lambda: "quietpixel_clients_gone_total 1" in httpx.get(metrics).text)
 
 
 def test_silent_and_trickling_uploads_are_ended(start):
@@ -81,7 +81,7 @@ def test_silent_and_trickling_uploads_are_ended(start):
 
 def test_two_hundred_slow_and_cut_connections_do_not_disturb(start):
     """Some never finish their head, some their body, some leave in the middle."""
-    port, app = start(Limits(patience=5.0))
+    port, app = start(Limits(patience=60.0))  # so that they are still there meanwhile
     file = coded(noisy())
     with contextlib.ExitStack() as stack:
         for number in range(200):
@@ -94,18 +94,15 @@ def test_two_hundred_slow_and_cut_connections_do_not_disturb(start):
             elif kind == 2:
                 connection.sendall(head(len(file)) + file[:50])
                 connection.close()
-        times = []
-        with httpx.Client(base_url=f"http://localhost:{port}") as client:
+        begin = time.perf_counter()
+        with httpx.Client(base_url=f"http://localhost:{port}", timeout=60) as client:
             for _ in range(5):
-                start_of_request = time.perf_counter()
                 assert client.post("/v1/denoise", content=file).status_code == 200
-                times.append(time.perf_counter() - start_of_request)
-        assert max(times) < 4
-    wait_for(lambda: app.state.house.held.bytes == 0)
-    assert app.state.house.turns.working == 0
+        assert time.perf_counter() - begin < 50  # none waited for a slow one to be given up
+    wait_for(lambda: app.state.house.held.bytes == 0 and app.state.house.turns.working == 0)
 
 
-def wait_for(condition, seconds: float = 10) -> None:
+def wait_for(condition, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -138,7 +138,6 @@ def test_a_preview_follows_the_noise_level(visit):
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
     expect(page.locator(".row-item.done")).to_have_count(1)
     page.uncheck("#sigma-auto")
-    page.fill("#split", "0")
 
     def seen() -> float:
         return roughness(canvas_pixels(page, "#canvas"))
@@ -147,6 +146,9 @@ def test_a_preview_follows_the_noise_level(visit):
         page.fill("#sigma", level)
         expect(page.locator("#sigma-value")).to_have_text(f"{level}.0 of 255")
 
+    half = seen()
+    page.fill("#split", "0")
+    wait_until(page, lambda: seen() < half)
     clean = seen()
     show_level("0")
     wait_until(page, lambda: seen() > 1.4 * clean)
@@ -230,7 +232,7 @@ def test_digits(visit):
     page.keyboard.press("ArrowRight")
     expect(page.locator("#digits")).to_be_visible()
     expect(page.locator(".number output")).to_have_count(16)
-    wait_until(page, lambda: page.locator(".number output").first.inner_text())
+    wait_until(page, page.locator(".number output").first.inner_text)
     before = page.locator(".number output").all_inner_texts()
     page.click("text='7'")
     wait_until(page, lambda: page.locator(".number output").all_inner_texts() != before)
