@@ -5,7 +5,7 @@ keras = pytest.importorskip("keras")
 
 from quietpixel.training.in_memory import fit_images  # noqa: E402
 from quietpixel.training.losses import negative_psnr  # noqa: E402
-from quietpixel.training.recipe import Recipe  # noqa: E402
+from quietpixel.training.recipe import Recipe, named_recipe  # noqa: E402
 
 
 def test_the_loss_in_decibels_is_the_mean_of_each_images_own() -> None:
@@ -21,3 +21,10 @@ def test_a_recipe_may_name_it() -> None:
     options = {"filters": (8, 8), "blocks": (0, 0), "output": "residual"}
     recipe = Recipe(model="unet", options=options, loss="negative_psnr", epochs=2, batch=4)
     assert fit_images(images, recipe).denoise(images).shape == images.shape
+
+
+def test_a_photo_model_is_polished_with_it() -> None:
+    first, second = named_recipe("photo"), named_recipe("photo-polish")
+    assert (first.loss, second.loss) == ("mean_absolute_error", "negative_psnr")
+    assert second.options == first.options
+    assert second.learning_rate < first.learning_rate
