@@ -3,13 +3,14 @@
 import builtins
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import quietpixel
-from quietpixel.api.choosing import choose_recipe
+from quietpixel.api.choosing import choose_recipe, describe_measured
 from quietpixel.api.naming import check_name
 from quietpixel.api.starting import default_start
 from quietpixel.errors import ArgumentError, DataError, FileError, UnknownNameError
@@ -46,7 +47,7 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def choose(data: Path | str, **words: object) -> quietpixel.Recipe:
-    named = {name: words.pop(name, None) for name in ("model", "code", "start")}
+    named = {name: words.pop(name, None) for name in ("model", "code", "filters", "start")}
     return choose_recipe(words.pop("recipe", None), data=str(data), changes=words, **named)[0]
 
 
@@ -71,9 +72,28 @@ def test_what_suits_the_data_is_chosen(pairs: Path, tmp_path: Path) -> None:
     assert (chosen.name, chosen.loss, chosen.channels) == ("photo", "mean_squared_error", 3)
 
 
+def test_sizes_of_the_model_are_taken_over(pairs: Path) -> None:
+    options = choose("digits", filters=(64, 128), code=8).options
+    assert (options["filters"], options["code"], options["dropout"]) == ((64, 128), 8, 0.0)
+    for filters, blocks in (((8, 16), (0, 1)), ((4, 8, 16, 32, 64), (0, 1, 1, 1, 1))):
+        chosen = choose(pairs / "clean", filters=filters)
+        assert (chosen.options["filters"], chosen.options["blocks"]) == (filters, blocks)
+        assert (chosen.options["output"], chosen.start) == ("residual", "nothing")
+        assert choose("digits", recipe="classic", model="unet", filters=filters).options == {
+            "filters": filters,
+            "blocks": blocks,
+        }
+    with pytest.raises(ArgumentError, match="`code` is for the bottleneck because 'unet' has none"):
+        choose("digits", model="unet", code=8)
+
+
 def test_the_noise_of_noisy_pictures_is_measured(pairs: Path) -> None:
     chosen = choose(pairs, target="none", noise="auto")
     assert (chosen.method == "recorrupted") == bool(chosen.noise)
+    assert describe_measured(chosen).startswith("The noise was measured: ")
+    assert describe_measured(replace(chosen, noise="", structure="v:12")).endswith(
+        "columns share it, so v:12 is hidden"
+    )
     with pytest.raises(ArgumentError, match="`noise` auto measures noisy pictures"):
         choose(pairs / "clean", noise="auto")
 

@@ -47,6 +47,7 @@ def test_what_a_card_does_not_say_is_left_out(card) -> None:
         "small",
         "  layers      bottleneck",
         "  images      gray, 26 x 28 pixels only",
+        "  noise       that of the images it was trained on",
     ]
 
 

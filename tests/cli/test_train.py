@@ -58,7 +58,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 def test_train_passes_every_word_on(quietpixel, calls) -> None:
     words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
-    more = "--from photo --minutes 20 --channels 1 --tensorboard"
+    more = "--filters 8,16 --from photo --minutes 20 --channels 1 --tensorboard"
     folder = "--target none --pairs *_a=*_b --structure h:5 --name lab --cache c"
     last = f"{folder} --seed 4 --run r --resume --data-dir d"
     outcome = quietpixel("train", *words.split(), *more.split(), *last.split())
@@ -71,6 +71,7 @@ def test_train_passes_every_word_on(quietpixel, calls) -> None:
         "recipe": "classic",
         "epochs": 3,
         "code": 8,
+        "filters": (8, 16),
         "start": "photo",
         "minutes": 20.0,
         "channels": 1,
@@ -93,6 +94,14 @@ def test_train_takes_the_digits_where_nothing_is_said(quietpixel, calls) -> None
     assert calls.seen["noise"] is None
     assert quietpixel("train", "--noise", "auto").code == 0
     assert calls.seen["noise"] == "auto"
+
+
+@pytest.mark.parametrize("text", ["64,", "a,b", "64,-1", "0,8", "64;128", "6.5,8"])
+def test_filters_that_are_none_are_refused(quietpixel, calls, text) -> None:
+    outcome = quietpixel("train", f"--filters={text}")
+    assert outcome.code == 2
+    assert "--filters must be whole numbers of at least 1" in outcome.err
+    assert not calls.seen
 
 
 def test_evaluate_shows_a_table(quietpixel, calls) -> None:

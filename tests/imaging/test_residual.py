@@ -38,6 +38,18 @@ def test_stripes_are_seen_along_their_way(clean: np.ndarray) -> None:
     assert abs(found.autocorrelation[LAGS + 3, LAGS]) < 0.3
 
 
+def test_the_error_is_estimated_for_noise_that_grows_with_brightness(clean: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    noisy = (rng.poisson(clean * 50) / 50).astype(np.float32)
+
+    def blur(image: np.ndarray) -> np.ndarray:
+        return sum(np.roll(image, (i, j), (0, 1)) for i in (0, 1) for j in (0, 1)) / 4
+
+    sigma = np.sqrt(np.maximum(noisy, 0) / 50)
+    truth = np.mean((blur(noisy) - clean) ** 2)
+    assert estimate_error(blur, noisy, sigma, rng) == pytest.approx(truth, rel=0.1)
+
+
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_the_error_is_estimated_without_the_clean_image(clean: np.ndarray, weight: float) -> None:
     rng = np.random.default_rng(1)

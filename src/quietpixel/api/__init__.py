@@ -1,6 +1,6 @@
 """The two words that need training, use and judging together: `train` and `evaluate`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
     noise: str | None = None,
     epochs: int | None = None,
     code: int | None = None,
+    filters: Sequence[int] | None = None,
     seed: int = 0,
     start: str | Path | None = None,
     run: str | Path | None = None,
@@ -63,6 +64,9 @@ def train(  # noqa: PLR0913  (the words of the command line)
         Passes over the data; None takes the recipe's.
     code
         Length of the code of the bottleneck; None takes 16.
+    filters
+        Filters of the two convolutions of the bottleneck, or of each level of the unet; None takes
+        the recipe's. A folder's run then begins with nothing, unless `start` says otherwise.
     seed
         Decides all randomness.
     start
@@ -103,9 +107,10 @@ def train(  # noqa: PLR0913  (the words of the command line)
     """
     try:
         from quietpixel.api.calibrating_run import calibrate_run
-        from quietpixel.api.choosing import choose_recipe, reopen_start
+        from quietpixel.api.choosing import choose_recipe, describe_measured, reopen_start
         from quietpixel.api.naming import check_name, keep_model
         from quietpixel.api.showing import show_run
+        from quietpixel.training.progress import Progress
         from quietpixel.training.run_folder import RunFolder
         from quietpixel.training.trainer import run_recipe
     except ModuleNotFoundError as error:
@@ -126,9 +131,17 @@ def train(  # noqa: PLR0913  (the words of the command line)
     else:
         changes = {"noise": noise, "epochs": epochs, "seed": seed, **overrides}
         chosen, begun = choose_recipe(
-            recipe, data=data, model=model, code=code, start=start, changes=changes
+            recipe,
+            data=data,
+            model=model,
+            code=code,
+            filters=filters,
+            start=start,
+            changes=changes,
         )
         folder.start(chosen)
+        if noise == "auto":
+            on_progress(Progress(message=describe_measured(chosen)))
 
     def finish() -> None:
         calibrate_run(folder, chosen, data_dir=_path(data_dir))

@@ -1,6 +1,6 @@
 """From the words that a user gives to the recipe of the run, and the model that it begins with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ def choose_recipe(
     data: str,
     model: str | None,
     code: int | None,
+    filters: Sequence[int] | None = None,
     start: str | Path | None,
     changes: Mapping[str, Any],
 ) -> tuple[Recipe, Start | None]:
@@ -40,7 +41,7 @@ def choose_recipe(
     ----------
     name
         Of the recipe; ``None`` takes the one that suits the data.
-    data, model, code, start
+    data, model, code, filters, start
         As for `quietpixel.train`.
     changes
         Other fields of the recipe; ``None`` changes nothing.
@@ -54,15 +55,14 @@ def choose_recipe(
     begun = None if start is None else open_start(start)
     if is_folder(data):
         name, words = _suit_folder(name, data, words)
-        if start is None:
+        if start is None and filters is None:
             begun = _begin_by_default(words)
     else:
         _refuse_folder_words(data, words)
     recipe = named_recipe(
         name or "tuned", data=data, **{**(adopt(begun) if begun else {}), **words}
     )
-    if recipe.model == "bottleneck":
-        recipe = replace(recipe, options=_with_code(recipe.options, code))
+    recipe = replace(recipe, options=_with_sizes(recipe, code, filters))
     return replace(recipe, start=NOTHING if begun is None else begun.name), begun
 
 
@@ -123,6 +123,21 @@ def _measure(data: str, kind: str, words: Words) -> Words:
     return {"structure": structure, **words, "noise": ""}
 
 
+def describe_measured(recipe: Recipe) -> str:
+    """Say what ``noise="auto"`` found and what follows from it.
+
+    Examples
+    --------
+    >>> describe_measured(named_recipe("noisy", method="hidden", structure="h:12"))
+    'The noise was measured: rows share it, so h:12 is hidden'
+    """
+    if recipe.noise:
+        return f"The noise was measured: {recipe.noise}"
+    shared = {"h": "rows share it", "v": "columns share it", "s": "neighbours share it"}
+    found = shared[recipe.structure[0]]
+    return f"The noise was measured: {found}, so {recipe.structure} is hidden"
+
+
 def _refuse_noise(data: str, words: Words) -> None:
     if words.get("noise"):
         raise ArgumentError(
@@ -145,5 +160,19 @@ def _begin_by_default(words: Words) -> Start | None:
     return None if {"model", "options"} & words.keys() else default_start(words["channels"])
 
 
-def _with_code(options: Mapping[str, Any], code: int | None) -> Words:
-    return {"code": CODE, **options} if code is None else {**options, "code": code}
+def _with_sizes(recipe: Recipe, code: int | None, filters: Sequence[int] | None) -> Words:
+    """Return the options of the recipe's model with the sizes that the user's words say."""
+    options = dict(recipe.options)
+    if recipe.model == "bottleneck":
+        options["code"] = options.get("code", CODE) if code is None else code
+    elif code is not None:
+        raise ArgumentError(
+            f"`code` is for the bottleneck because '{recipe.model}' has none; leave it out, or "
+            "take the model bottleneck."
+        )
+    if filters is not None:
+        options["filters"] = tuple(filters)
+        if recipe.model == "unet":  # one number of blocks for each level, however many there are
+            blocks = tuple(options.get("blocks", (0, 1)))
+            options["blocks"] = (*blocks, *blocks[-1:] * len(filters))[: len(filters)]
+    return options

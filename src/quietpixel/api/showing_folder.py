@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 
 from quietpixel.evaluation.scenes import draw_residual, draw_scene, show_taken
 from quietpixel.imaging.metrics import psnr, psnr_of_error
-from quietpixel.imaging.noise import FROZEN_EPOCH, Gaussian, image_rng, parse_noise
+from quietpixel.imaging.noise import (
+    FROZEN_EPOCH,
+    Gaussian,
+    NoiseLaw,
+    Poisson,
+    Sequence,
+    image_rng,
+    parse_noise,
+)
 from quietpixel.imaging.residual import Residual, estimate_error, examine
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.training.folder import Folder
@@ -69,7 +77,7 @@ def judge_residual(found: Residual) -> str:
     )
     parts.append(
         f"It follows the fine detail of the denoised image by {found.follows:.3f}"
-        + (": detail went with the noise." if found.follows > 0.1 else ", which is near 0.")
+        + _judge_following(found.follows)
     )
     parts.append(
         f"On the strongest edges it is {found.edges:.2f} times as strong as in calm parts"
@@ -80,6 +88,14 @@ def judge_residual(found: Residual) -> str:
         )
     )
     return " ".join(parts)
+
+
+def _judge_following(follows: float) -> str:
+    if follows > 0.1:
+        return ": detail went with the noise."
+    if follows < -0.1:
+        return ": detail is stronger in it than in the noisy image."
+    return ", which is near 0."
 
 
 def estimate_quality(
@@ -104,9 +120,10 @@ def estimate_quality(
         errors = [_error_of_two(scene) for scene in scenes]
         return {"Estimated from two noisy shots": _decibels(np.mean(errors))}
     law = parse_noise(recipe.noise) if recipe.noise else None
-    if isinstance(law, Gaussian):
+    name = _name_of_sure(law)
+    if law is not None and name:
         errors = [_sure(scene, law, denoiser, i) for i, scene in enumerate(scenes)]
-        return {"Estimated without clean images (SURE)": _decibels(np.mean(errors))}
+        return {f"Estimated without clean images ({name})": _decibels(np.mean(errors))}
     return {
         f"No clean images: {name}": f"{value:.6f}; it holds the noise itself, so it is no quality"
         for name, value in validation.items()
@@ -155,11 +172,24 @@ def _psnr(scene: Scene, image: Image) -> float:
     return psnr(scene.clean, np.clip(image, 0, 1))
 
 
-def _sure(scene: Scene, law: Gaussian, denoiser: Denoiser, index: int) -> float:
+def _name_of_sure(law: NoiseLaw | None) -> str:
+    """Say how good Stein's estimate is for a law; empty where it does not hold."""
+    laws = law.laws if isinstance(law, Sequence) else (law,)
+    if any(not isinstance(each, Gaussian | Poisson) for each in laws):
+        return ""
+    if any(isinstance(each, Gaussian) and each.mean for each in laws):
+        return ""
+    photons = any(isinstance(each, Poisson) for each in laws)
+    return "SURE, an approximation for photon noise" if photons else "SURE"
+
+
+def _sure(scene: Scene, law: NoiseLaw, denoiser: Denoiser, index: int) -> float:
     def denoise(image: Any) -> Any:
         return denoiser(image, range=(0.0, 1.0))
 
-    return estimate_error(denoise, scene.noisy, law.sigma, np.random.default_rng(index))
+    noisy = np.clip(scene.noisy, 0, 1)
+    sigma = np.sqrt(law.propagate(noisy, np.zeros_like(noisy))[1])
+    return estimate_error(denoise, scene.noisy, sigma, np.random.default_rng(index))
 
 
 def _decibels(error: Any) -> str:

@@ -55,7 +55,8 @@ class Coverage:
         '90 % intervals held 90.1 % of pixels of images left out (by noise level 89.7 to 90.4 %)'
         """
         if self.measured is None:
-            return f"made from {self.images} images, too few to measure how many pixels they hold"
+            images = f"{self.images} image{'s' * (self.images != 1)}"
+            return f"made from {images}, too few to measure how many pixels they hold"
         shares = [share for _, share in self.by_level]
         return (
             f"{100 * self.share:.0f} % intervals held {100 * self.measured:.1f} % of pixels of "

@@ -25,8 +25,10 @@ def command(run: Path | None, epochs: int) -> None:
     from quietpixel import api
     from quietpixel.cli.evaluate import show_evaluation
     from quietpixel.cli.progress import show_progress
+    from quietpixel.cli.quiet import load_training
 
     click.echo("A denoising autoencoder learns to clean noisy digits through 16 numbers.")
+    load_training()
     with show_progress() as view:
         folder = api.train("digits", epochs=epochs, run=run, on_progress=view)
         evaluation = api.evaluate(folder, "digits", classical=True, on_progress=view)

@@ -31,7 +31,8 @@ def describe_card(name: str, card: "Card") -> str:
 def _facts(card: "Card") -> Iterator[tuple[str, str]]:
     yield "layers", card.architecture
     yield "images", _images(card)
-    yield "noise", card.noise + (" (takes sigma)" if card.sigma_input else "")
+    noise = card.noise or "that of the images it was trained on"
+    yield "noise", noise + (" (takes sigma)" if card.sigma_input else "")
     yield "weights", f"{card.parameters:,}" if card.parameters else ""
     yield "cost", f"{card.operations:,} multiply-adds per pixel" if card.operations else ""
     yield "scores", _flat(card.scores)

@@ -4,6 +4,8 @@ from typing import Any
 
 import click
 
+from quietpixel.errors import ArgumentError
+
 
 def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Check a noise law at once, before anything heavy is loaded; ``"auto"`` is none to check."""
@@ -32,3 +34,18 @@ def read_level(ctx: click.Context, parameter: click.Parameter, value: Any) -> An
 
         return read_map(Path(value))
     return read_sigma(ctx, parameter, value)
+
+
+def read_filters(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    """Return the numbers of filters, such as ``64,128``."""
+    if value is None:
+        return None
+    parts = value.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise ArgumentError(
+            f"--filters must be whole numbers of at least 1 with commas between; got '{value}'. "
+            "Try 64,128."
+        )
+    return tuple(int(part) for part in parts)

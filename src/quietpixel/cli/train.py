@@ -9,14 +9,15 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import read_noise
+from quietpixel.cli.options import read_filters, read_noise
 
 
 @click.command()
 @click.argument("data", default="digits")
 @click.option("--model", help="bottleneck or unet; left out: as the recipe says.")
 @click.option(
-    "--recipe", help="classic, tuned; for folders photo, pairs, noisy. Left out: what suits DATA."
+    "--recipe",
+    help="classic, tuned; for folders photo, photo-polish, pairs, noisy. Left out: by DATA.",
 )
 @click.option(
     "--noise", metavar="LAW", callback=read_noise, help="Such as gaussian:0.5, or auto (measured)."
@@ -54,6 +55,12 @@ from quietpixel.cli.options import read_noise
     help="Numbers in the code of the bottleneck.  [default: 16]",
 )
 @click.option(
+    "--filters",
+    metavar="N,N",
+    callback=read_filters,
+    help="Of the bottleneck's two convolutions, such as 64,128, or of each level of the unet.",
+)
+@click.option(
     "--from",
     "start",
     metavar="MODEL",
@@ -78,7 +85,9 @@ def command(data: str, **options: Any) -> None:
     """
     from quietpixel import api
     from quietpixel.cli.progress import show_progress
+    from quietpixel.cli.quiet import load_training
 
+    load_training()
     with show_progress() as view, interrupted_by(signal.SIGTERM):
         run = api.train(data, on_progress=view, **options)
     click.echo(f"Model   {run / 'model.onnx'}")

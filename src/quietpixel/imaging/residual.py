@@ -76,10 +76,13 @@ def examine(noisy: Array, denoised: Array) -> Residual:
     )
 
 
-def estimate_error(denoise: Denoise, noisy: Array, sigma: float, rng: np.random.Generator) -> float:
+def estimate_error(
+    denoise: Denoise, noisy: Array, sigma: float | Array, rng: np.random.Generator
+) -> float:
     """Return the mean squared error of a denoised image without its clean one (Monte-Carlo SURE).
 
-    It is right on average for normal noise of known strength that was not clipped.
+    It is right on average for normal noise of known strength that was not clipped, and nearly so
+    for photon noise of more than a few photons, with the strength that each noisy value has.
 
     Parameters
     ----------
@@ -88,7 +91,7 @@ def estimate_error(denoise: Denoise, noisy: Array, sigma: float, rng: np.random.
     noisy
         Floats (H, W, C).
     sigma
-        Standard deviation of the noise.
+        Standard deviation of the noise, one for all or one for each value.
     rng
         For the direction in which the image is moved.
 
@@ -104,11 +107,12 @@ def estimate_error(denoise: Denoise, noisy: Array, sigma: float, rng: np.random.
     0.01
     """
     direction = rng.choice([-1.0, 1.0], noisy.shape).astype(np.float32)
-    step = np.float32(STEP * sigma)
+    variance = np.square(sigma, dtype=np.float64)
+    step = np.float32(STEP * max(np.sqrt(variance.mean()), np.finfo(np.float32).tiny))
     first = np.asarray(denoise(noisy), np.float64)
     moved = np.asarray(denoise((noisy + step * direction).astype(noisy.dtype)), np.float64)
-    follows = float(np.mean(direction * (moved - first)) / step)
-    return float(np.mean((first - noisy) ** 2) + sigma**2 * (2 * follows - 1))
+    follows = direction * (moved - first) / step
+    return float(np.mean((first - noisy) ** 2 + variance * (2 * follows - 1)))
 
 
 def _autocorrelate(plane: Array) -> Array:

@@ -1,0 +1,42 @@
+"""Keeps what libraries write to standard error below Python away from people."""
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib import import_module
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Hold back what is written to the process's standard error; give it out if the block fails.
+
+    TensorFlow tells developers that oneDNN is on before any of its own settings can silence it.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            _give_back(kept)
+            held.seek(0)
+            with open(2, "wb", closefd=False) as error:
+                shutil.copyfileobj(held, error)
+            raise
+        _give_back(kept)
+
+
+def _give_back(kept: int) -> None:
+    sys.stderr.flush()
+    os.dup2(kept, 2)
+    os.close(kept)
+
+
+def load_training() -> None:
+    """Import what training needs, quietly; that something is missing is told by who needs it."""
+    with contextlib.suppress(ModuleNotFoundError), held_back():
+        import_module("quietpixel.training.trainer")
