@@ -1,5 +1,6 @@
 """How much memory a call takes, as the system counts it."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -23,15 +24,17 @@ def measure_growth(call: Callable[[], Result]) -> tuple[Result, int | None]:
     """
     try:
         (PROCESS / "clear_refs").write_text(FORGET_PEAK)
-        before = _read("VmRSS")
     except OSError:
         return call(), None
+    before = _read("VmRSS")
     result = call()
-    return result, max(_read("VmHWM") - before, 0)
+    after = _read("VmHWM")
+    return result, None if before is None or after is None else max(after - before, 0)
 
 
-def _read(word: str) -> int:
-    for line in (PROCESS / "status").read_text().splitlines():
-        if line.startswith(f"{word}:"):
-            return int(line.split()[1]) * 1024
-    raise OSError(f"no {word}")
+def _read(word: str) -> int | None:
+    with contextlib.suppress(OSError):
+        for line in (PROCESS / "status").read_text().splitlines():
+            if line.startswith(f"{word}:"):
+                return int(line.split()[1]) * 1024
+    return None
