@@ -38,8 +38,14 @@ def main() -> None:
     given = parser.parse_args()
     card = quietpixel.read_card(given.run / "model.onnx")
     scores = measure(given.run, card.channels, given.data)
+    start = Path(card.training.get("start", "nothing")).name  # where it lay concerns no one else
     card = replace(
-        card, name=given.name, scores={**card.scores, **scores}, data=DATA, not_for=NOT_FOR
+        card,
+        name=given.name,
+        training={**card.training, "start": start},
+        scores={**card.scores, **scores},
+        data=DATA,
+        not_for=NOT_FOR,
     )
     replace_card(given.run / "model.onnx", WEIGHTS / f"{given.name}.onnx", card)
     LOGS.mkdir(exist_ok=True)
