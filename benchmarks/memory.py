@@ -1,6 +1,6 @@
 """Peak memory of the real command on large pictures, made here.
 
-    python benchmarks/memory.py [MODEL] [--megapixels 100] [--kinds jpeg tiff16] [--folder 3]
+    python benchmarks/memory.py [MODEL] [--megapixels 1 12 100] [--kinds jpeg tiff16] [--folder 3]
 
 MODEL is a bundled name, a run folder or an .onnx file. Each row is one run of `quietpixel denoise`
 in a process of its own: the resident memory that the system says it had at most, whole process,
@@ -39,7 +39,7 @@ KINDS = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "tiff16": ".tif", "gray"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", default="mnist-unet")
-    parser.add_argument("--megapixels", type=float, default=100)
+    parser.add_argument("--megapixels", type=float, nargs="+", default=[100])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["jpeg", "tiff16"])
     parser.add_argument("--folder", type=int, default=0)
     parser.add_argument("--strip", action="store_true", help="one pixel high")
@@ -56,8 +56,16 @@ def main() -> int:
 
 def rows(given: argparse.Namespace) -> Iterator[tuple[str, float, float]]:
     """Yield a name, the peak in MiB and the seconds of each run."""
-    pixels = given.megapixels * 1e6
-    height, width = (1, int(pixels)) if given.strip else [round(pixels**0.5)] * 2
+    for megapixels in given.megapixels:
+        pixels = megapixels * 1e6
+        shape = (1, int(pixels)) if given.strip else (round(pixels**0.5),) * 2
+        yield from rows_of(shape, given)
+
+
+def rows_of(
+    shape: tuple[int, int], given: argparse.Namespace
+) -> Iterator[tuple[str, float, float]]:
+    height, width = shape
     with tempfile.TemporaryDirectory() as folder:
         for kind in given.kinds:
             path = Path(folder) / kind / f"picture{KINDS[kind]}"

@@ -1,12 +1,17 @@
 """Runs the benchmarks one after the other, and keeps what they print in one page.
 
-    python benchmarks/run_all.py [--quick] [--data FOLDER] [--out build/bench/results.md]
+    python benchmarks/run_all.py [--quick] [--data FOLDER] [--out FILE]
 
 FOLDER (left out: that of the variable QUIETPIXEL_DATA) holds ``mnist``, ``photos/test/set12`` (and
 ``bsd68``, ``cbsd68``), ``photos/real/polyu``, ``documents`` and ``microscopy/w2s``, as far as they
 are there; a benchmark whose data are missing is named and left out. ``--quick`` takes few images
 and small pictures: about five minutes on two cores that are free. What other work on the machine
 does disturbs all times; the load is told. Ends with 1 if one of them failed.
+
+What was printed is kept in FILE as it comes (left out: ``build/bench/results.md``), plots beside
+it. When nothing failed, was left out or shortened, it also takes the place of what an earlier run
+wrote into ``benchmarks/RESULTS.md``, between two marks, plots in ``benchmarks/plots``; what
+stands there outside of the marks was written by hand and stays.
 """
 
 import argparse
@@ -14,6 +19,7 @@ import importlib.util
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -25,7 +31,8 @@ from quietpixel.inference.store import bundled_models
 
 HERE = Path(__file__).parent
 COMMAND = ("-c", "import sys; from quietpixel.cli.main import main; sys.exit(main())")
-SIGMAS = "15/255,25/255,50/255"
+BEGIN = "<!-- Written by `make bench` from here on: do not edit. -->"
+END = "<!-- Up to here. -->"
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,9 @@ class Job:
     title: str
     words: tuple[str, ...]
     needs: Path | None = None
+
+    def lacks_data(self) -> bool:
+        return self.needs is not None and not self.needs.exists()
 
     def shown(self) -> str:
         words = self.words[len(COMMAND) :] if self.words[:2] == COMMAND else self.words
@@ -49,40 +59,75 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("build/bench/results.md"))
     given = parser.parse_args()
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    failed = []
+    failed, left_out = [], []
     with given.out.open("w", encoding="utf-8") as page:
         tell(page, f"# Benchmarks{', the quick ones' if given.quick else ''}\n\n{machine()}")
-        for job in jobs(given.data, quick=given.quick):
+        for job in jobs(given.data, given.out.parent / "plots", quick=given.quick):
+            if job.lacks_data():
+                left_out.append(job.title)
             if not run(job, page):
                 failed.append(job.title)
-        tell(page, f"\nFailed: {', '.join(failed) or 'none'}. Kept in {given.out}.")
+    print(f"\nFailed: {', '.join(failed) or 'none'}. Kept in {given.out}.")
+    if not (failed or left_out or given.quick):
+        publish(given.out, HERE / "RESULTS.md")
     return bool(failed)
 
 
-def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
+def publish(out: Path, results: Path) -> None:
+    """Put the page of a run into `results`, between the marks, and its plots beside."""
+    text = results.read_text(encoding="utf-8") if results.exists() else ""
+    write_atomically(results, put_between_marks(text, out.read_text(encoding="utf-8")))
+    if (out.parent / "plots").is_dir():
+        shutil.copytree(out.parent / "plots", results.parent / "plots", dirs_exist_ok=True)
+    print(f"Put into {results} too.")
+
+
+def put_between_marks(text: str, page: str) -> str:
+    """Return `text` with `page` between its marks, which are put at the end if there are none."""
+    lower = page.strip().replace("\n#", "\n##").removeprefix("# ")
+    made = f"{BEGIN}\n\n## {lower}\n\n{END}\n"
+    before, begin, rest = text.partition(BEGIN)
+    if not begin:
+        return f"{text.rstrip()}\n\n{made}".lstrip()
+    _, end, after = rest.partition(END + "\n")
+    if not end:
+        raise SystemExit(f"RESULTS.md has {BEGIN!r} without {END!r}; nothing was put into it.")
+    return before + made + after
+
+
+def write_atomically(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
+def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
     """Yield the benchmarks in order."""
     folder = data or Path("FOLDER")
     models = bundled_models()
     photo = "photo" if "photo" in models else "mnist-unet"
     few = ("--megapixels", "3", "--small", "20", "--repeats", "1") if quick else ()
-    size = "20" if quick else "100"
+    sizes = ("1", "5", "20") if quick else ("1", "12", "50", "100")
+    drawn = ("--plots", str(plots))
     yield script("Speed", "speed.py", photo, *few)
-    yield script("Memory", "memory.py", photo, "--megapixels", size)
+    yield script("Share of the matrix rate", "matrix_rate.py", photo)
+    yield script("Memory", "memory.py", photo, "--kinds", "jpeg", "--megapixels", *sizes)
     count = ("--count", "300") if quick else ()
     rivals = ("median", "wavelet") if quick else ("median", "bilateral", "wavelet", "tv", "nlm")
     yield evaluate("MNIST", folder / "mnist", "mnist-unet", "mnist-bottleneck", *rivals,
                    "mnist", "--data-dir", str(folder), *count)  # fmt: skip
+    some = ("--sigmas", "25", "--count", "3") if quick else ()
     for name, model in (("set12", "photo-gray"), ("bsd68", "photo-gray"), ("cbsd68", "photo")):
         test = folder / "photos" / "test" / name
         if model in models and not (quick and name != "set12"):
-            yield evaluate(name, test, model, *outside(), *(rivals if quick else ("tv", "nlm")),
-                           str(test), *strengths(quick=quick))  # fmt: skip
+            words = (*outside(), *(rivals if quick else ("tv", "nlm")), *drawn)
+            yield script(name, "quality.py", str(test), model, *words, *some, needs=test)
     if quick:
         return
     pairs = folder / "photos" / "real" / "polyu"
     if "photo" in models:
-        yield evaluate("PolyU pairs", pairs, "photo", str(pairs), "--pairs", "*_real.*=*_mean.*",
-                       "--precision", "f32")  # fmt: skip
+        yield script("PolyU pairs", "quality.py", str(pairs), "photo",
+                     "--pairs", "*_real.*=*_mean.*", *drawn, needs=pairs)  # fmt: skip
     for name in ("documents", "microscopy/w2s"):
         yield script(name, "pairs_quality.py", str(folder / name), "--classical", "--last", "20",
                      needs=folder / name)  # fmt: skip
@@ -97,11 +142,6 @@ def outside() -> tuple[str, ...]:
     return tuple(name for name, module in found.items() if importlib.util.find_spec(module))
 
 
-def strengths(*, quick: bool) -> tuple[str, ...]:
-    some = ("--sigmas", "25/255", "--count", "3") if quick else ("--sigmas", SIGMAS)
-    return (*some, "--precision", "f32")
-
-
 def script(title: str, name: str, *words: str, needs: Path | None = None) -> Job:
     return Job(title, (f"benchmarks/{name}", *words), needs)
 
@@ -113,7 +153,7 @@ def evaluate(title: str, needs: Path, *words: str) -> Job:
 def run(job: Job, page: object) -> bool:
     """Run a benchmark, show and keep what it prints, and return whether it went well."""
     tell(page, f"\n## {job.title}\n\n`{job.shown()}`\n")
-    if job.needs is not None and not job.needs.exists():
+    if job.lacks_data():
         tell(page, f"Left out, because '{job.needs}' is missing; say where the data are: --data.")
         return True
     start = time.monotonic()

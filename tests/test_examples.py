@@ -15,6 +15,8 @@ from quietpixel.files import Picture, write_picture
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NOTEBOOK = EXAMPLES / "autoencoder_step_by_step.ipynb"
+PAGES = EXAMPLES / "scanned_pages.ipynb"
+MICROSCOPE = EXAMPLES / "microscope_without_clean.ipynb"
 TESTED = {"clean_array.py", "clean_folder.py", "compare_methods.py", "microscope.py"}
 
 
@@ -35,34 +37,41 @@ def write_cells(folder: Path, count: int, side: int = 64) -> None:
         )
 
 
-def code_cells() -> list[str]:
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+def code_cells(notebook: Path) -> list[str]:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
-def test_every_script_is_tested() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == TESTED
-
-
-def test_the_notebook_builds_an_autoencoder_that_learns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EPOCHS", "3")
+def execute(notebook: Path) -> tuple[dict[str, Any], list[bytes]]:
+    """Run the cells as a notebook would; return their names and the pictures shown."""
     names: dict[str, Any] = {}
     shown = []
-    for cell in code_cells():
+    for cell in code_cells(notebook):
         tree = ast.parse(cell)
         last = tree.body[-1]
         if isinstance(last, ast.Expr):
             tree.body.pop()
-        exec(compile(tree, str(NOTEBOOK), "exec"), names)
+        exec(compile(tree, str(notebook), "exec"), names)
         if isinstance(last, ast.Expr):
-            shown.append(eval(compile(ast.Expression(last.value), str(NOTEBOOK), "eval"), names))
+            shown.append(eval(compile(ast.Expression(last.value), str(notebook), "eval"), names))
+    pngs = [each._repr_png_() for each in shown if hasattr(each, "_repr_png_")]
+    assert all(png.startswith(b"\x89PNG") for png in pngs)
+    return names, pngs
+
+
+def test_every_script_and_notebook_is_tested() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == TESTED
+    assert set(EXAMPLES.glob("*.ipynb")) == {NOTEBOOK, PAGES, MICROSCOPE}
+
+
+def test_the_notebook_builds_an_autoencoder_that_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EPOCHS", "3")
+    names, pngs = execute(NOTEBOOK)
     losses = [epoch["validation_loss"] for epoch in names["history"]]
     assert losses[-1] < losses[0] < 0.2
     assert names["errors"]["16 numbers"] < names["errors"]["noisy"]
     assert names["codes"].shape == (299, 16)
-    pngs = [each._repr_png_() for each in shown if hasattr(each, "_repr_png_")]
     assert len(pngs) == 7
-    assert all(png.startswith(b"\x89PNG") for png in pngs)
 
 
 def test_an_array_is_cleaned(
@@ -101,3 +110,31 @@ def test_a_microscope_gets_a_model(
     run(monkeypatch, "microscope.py", tmp_path / "in", tmp_path / "run", 0.02)
     assert (tmp_path / "run" / "model.onnx").exists()
     assert "noise: white" in capsys.readouterr().out
+
+
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let notebooks train on a few small images, in a folder of this test."""
+    for name, value in {"EPOCHS": "2", "STEPS": "20", "PAGES": "6", "IMAGES": "4"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("little")
+def test_the_notebook_of_scanned_pages_cleans_a_page() -> None:
+    names, pngs = execute(PAGES)
+    assert len(pngs) == 2
+    assert names["errors"]["model"] < 0.95 * names["errors"]["scan"]
+    assert names["errors"].keys() == {"scan", "model", "median", "tv"}
+    assert (names["after"].dtype, names["after"].shape) == (np.uint16, (288, 224, 1))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("little")
+def test_the_notebook_of_a_microscope_learns_from_noise_alone() -> None:
+    names, pngs = execute(MICROSCOPE)
+    assert len(pngs) == 2
+    assert names["found"].kind == "white"
+    assert names["quality"]["denoised"] > names["quality"]["shot"] + 3
+    assert not (names["work"] / "shots" / "clean").exists()

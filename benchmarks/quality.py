@@ -1,0 +1,109 @@
+"""Quality of models and methods on one set of photographs, beside what others published.
+
+    python benchmarks/quality.py FOLDER MODEL [METHOD ...] [--sigmas 15,25,50] [--count N]
+                                 [--pairs 'A=B'] [--plots FOLDER]
+
+All get the same noise, seeded and not clipped; images are whole, what comes out is clipped to
+[0, 1], and a figure is the mean of each image's PSNR, in float32. Published figures stand in a
+column of their own with their source, and only beside a run over the whole set of that name
+(`published.py`); they were made with other noise of the same law. With --pairs the noise is that
+of the pictures. Prints Markdown; plots go into --plots.
+"""
+
+import argparse
+from pathlib import Path
+
+from published import COUNTS, FIGURES
+
+import quietpixel
+from quietpixel.evaluation.comparison import Comparison, Table
+from quietpixel.evaluation.comparison_report import draw_noise, draw_speed
+from quietpixel.evaluation.trials import describe_noise
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--sigmas", default="15,25,50", help="of 255, between commas")
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--pairs", default="")
+    parser.add_argument("--plots", type=Path)
+    given = parser.parse_args()
+    sigmas = [int(text) for text in given.sigmas.split(",")]
+    found = quietpixel.compare(
+        given.models,
+        given.folder,
+        noise=None if given.pairs else [f"gaussian:{sigma}/255,clip=no" for sigma in sigmas],
+        pairs=given.pairs,
+        count=given.count,
+        precision="f32",
+    )
+    print(f"{found.count} images, {'gray' if found.channels == 1 else 'RGB'}.\n")
+    for table in found.tables:
+        print(to_markdown(table))
+    if not given.pairs:
+        print(beside_published(given.folder.name, found, sigmas))
+    if given.plots is not None:
+        draw(found, given.plots, given.folder.name)
+
+
+def to_markdown(table: Table) -> str:
+    """Return the numbers at one noise, with paired intervals of the difference to the first."""
+    apart = {each.name: each for each in table.differences if each.measure == "psnr"}
+    lines = [
+        f"{describe_noise(table.noise)}:\n",
+        f"| method | PSNR, dB | less that of {table.rows[0].name} | SSIM | megapixels/s "
+        "| memory, MB | file, MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in table.rows:
+        each = apart.get(row.name)
+        between = (
+            f"{each.mean:+.2f} [{each.interval[0]:+.2f}, {each.interval[1]:+.2f}]" if each else ""
+        )
+        numbers = (
+            show(row.means["psnr"], ".2f"), between, show(row.means["ssim"], ".4f"),
+            show(row.megapixels_per_second, ".3g"),
+            show(None if row.memory is None else row.memory / 1e6, ".0f"),
+            show(None if row.size is None else row.size / 1e6, ".2f"),
+        )  # fmt: skip
+        lines.append(f"| {row.name} | {' | '.join(numbers)} |")
+    return "\n".join([*lines, ""])
+
+
+def beside_published(name: str, found: Comparison, sigmas: list[int]) -> str:
+    """Return measured and published PSNR by sigma; empty if they could not be compared."""
+    if name not in FIGURES or found.count != COUNTS[name]:
+        return (
+            f"No published figures: this was not the whole of a set they are known of ({name}).\n"
+        )
+    rows = []
+    for place, row in enumerate(found.tables[0].rows):
+        values = (show(table.rows[place].means["psnr"], ".2f") for table in found.tables)
+        rows.append(f"| {row.name} | {' / '.join(values)} | | measured here |")
+    for each in FIGURES[name]:
+        values = " / ".join(show(each.psnr.get(sigma), ".2f") for sigma in sigmas)
+        rows.append(f"| {each.method} | | {values} | {each.source} |")
+    head = f"| PSNR at sigma {' / '.join(map(str, sigmas))} | measured | published | source |"
+    return "\n".join([head, "|---|---|---|---|", *rows, ""])
+
+
+def draw(found: Comparison, plots: Path, name: str) -> None:
+    """Write quality against speed, and against noise where there are several, and show them."""
+    plots.mkdir(parents=True, exist_ok=True)
+    middle = found.tables[len(found.tables) // 2]
+    drawn = {f"{name}-speed": draw_speed(middle)}
+    if len(found.tables) > 1:
+        drawn[f"{name}-noise"] = draw_noise(found.tables)
+    for title, png in drawn.items():
+        (plots / f"{title}.png").write_bytes(png)
+        print(f"![{title.replace('-', ': quality against ')}](plots/{title}.png)\n")
+
+
+def show(value: float | None, spec: str) -> str:
+    return "" if value is None else format(value, spec)
+
+
+if __name__ == "__main__":
+    main()
