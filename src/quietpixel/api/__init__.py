@@ -40,6 +40,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
     cache: str | Path | None = None,
     name: str | None = None,
     tensorboard: bool = False,
+    devices: int | None = None,
     on_progress: OnProgress = _ignore,
     **overrides: Any,
 ) -> Path:
@@ -86,6 +87,8 @@ def train(  # noqa: PLR0913  (the words of the command line)
         Puts the model among the user's own under this name; see ``quietpixel models``.
     tensorboard
         Whether logs for TensorBoard are written to ``logs`` in the run folder.
+    devices
+        On how many accelerators, with the JAX backend; None takes all that Keras can use.
     on_progress
         Called with a `Progress` after each step.
     overrides
@@ -158,6 +161,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
             data_dir=_path(data_dir),
             on_progress=on_progress,
             tensorboard=tensorboard,
+            devices=devices,
         )
     except BaseException as error:
         folder.discard_unless_begun()

@@ -75,6 +75,11 @@ from quietpixel.cli.options import read_filters, read_noise
 @click.option(
     "--cache", type=click.Path(path_type=Path), help="Keep decoded pixels of a folder here."
 )
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    help="How many accelerators (KERAS_BACKEND=jax).  [default: all]",
+)
 @click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard into the run.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
 def command(data: str, **options: Any) -> None:

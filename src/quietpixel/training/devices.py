@@ -3,13 +3,16 @@
 from typing import Any
 
 import keras
+import numpy as np
+
+from quietpixel.errors import ArgumentError
 
 PART = "a batch of {batch} is spread over them"
 WHOLE = "only the first is used, as {reason}"
 
 
-def use_devices(batch: int) -> str:
-    """Spread training over all accelerators that Keras sees, and say in words what is used.
+def use_devices(batch: int, wanted: int | None = None) -> str:
+    """Spread training over accelerators that Keras sees, and say in words what is used.
 
     Each device holds the whole model and works on its part of every batch (Keras' data parallel
     distribution), which the JAX backend can do.
@@ -18,11 +21,26 @@ def use_devices(batch: int) -> str:
     ----------
     batch
         Images in a step; it must be a multiple of the number of devices to be spread.
+    wanted
+        How many devices; None takes all, and only the first where it cannot be spread.
+
+    Raises
+    ------
+    ArgumentError
+        If so many as are wanted are not there, or the batch cannot be spread over them.
     """
-    devices = list_devices()
+    found = list_devices()
+    if wanted is not None and not 1 <= wanted <= len(found):
+        raise ArgumentError(
+            f"`devices` must be from 1 to {len(found)} because Keras with "
+            f"{keras.backend.backend()} sees {describe(found)}; got {wanted}."
+        )
+    devices = found[:wanted]
     if len(devices) < 2:
         return describe(devices)
     reason = _find_obstacle(len(devices), batch)
+    if reason and wanted is not None:
+        raise ArgumentError(f"`devices` cannot be {wanted} because {reason}.")
     if reason:
         return f"{describe(devices)}; {WHOLE.format(reason=reason)}"
     distribution = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
@@ -43,7 +61,7 @@ def part_evenly(images: Any, batch: int) -> tuple[Any, int]:
     distribution = keras.distribution.distribution()
     if distribution is None:
         return images, batch
-    parts = len(list_devices())
+    parts = int(np.size(distribution.device_mesh.devices))
     count = len(keras.tree.flatten(images)[0])
     size = max(parts, min(batch, count) // parts * parts)
     whole = max(count // size * size, parts)

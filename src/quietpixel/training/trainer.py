@@ -33,6 +33,7 @@ def run_recipe(
     data_dir: Path | None = None,
     on_progress: OnProgress = lambda progress: None,
     tensorboard: bool = False,
+    devices: int | None = None,
 ) -> Card:
     """Train as `recipe` says, from the folder's last whole epoch, and leave the models there.
 
@@ -52,6 +53,8 @@ def run_recipe(
         Called after each step.
     tensorboard
         Whether logs for TensorBoard are written to ``logs/`` of the folder.
+    devices
+        On how many devices; None takes all that Keras can use.
 
     Returns
     -------
@@ -60,12 +63,14 @@ def run_recipe(
 
     Raises
     ------
+    ArgumentError
+        If there are not so many devices.
     TrainingError
         If the loss is not finite. What was learnt up to the last whole epoch is kept.
     """
     precision = choose_precision(recipe.precision)
-    backend, devices = keras.backend.backend(), use_devices(recipe.batch)
-    on_progress(Progress(message=f"Training in {precision} on Keras with {backend}, on {devices}"))
+    backend, used = keras.backend.backend(), use_devices(recipe.batch, devices)
+    on_progress(Progress(message=f"Training in {precision} on Keras with {backend}, on {used}"))
     material = load_material(recipe, data_dir, on_progress, cache)
     keras.utils.set_random_seed(recipe.seed)
     model = build_for(recipe, material, precision)
