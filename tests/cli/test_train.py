@@ -58,7 +58,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 def test_train_passes_every_word_on(quietpixel, calls) -> None:
     words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
-    more = "--filters 8,16 --from photo --minutes 20 --channels 1 --tensorboard"
+    more = "--filters 8,16 --from photo --minutes 20 --channels 1 --devices 2 --tensorboard"
     folder = "--target none --pairs *_a=*_b --structure h:5 --name lab --cache c"
     last = f"{folder} --seed 4 --run r --resume --data-dir d"
     outcome = quietpixel("train", *words.split(), *more.split(), *last.split())
@@ -76,6 +76,7 @@ def test_train_passes_every_word_on(quietpixel, calls) -> None:
         "minutes": 20.0,
         "channels": 1,
         "tensorboard": True,
+        "devices": 2,
         "target": "none",
         "pairs": "*_a=*_b",
         "structure": "h:5",
