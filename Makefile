@@ -57,7 +57,7 @@ bench: setup ## every benchmark, hours; QUIETPIXEL_DATA names the folder of the 
 bench-quick: setup ## the benchmarks with few images: about five minutes
 	@$(BIN)/python benchmarks/run_all.py --quick
 
-release-check: setup ## build the release, install it alone into a new environment, clean a picture there
+release-check: setup ## build the release, try it in new environments: base and every extra alone; PYTHONS names interpreters
 	@$(BIN)/python .ci/release_check.py build/release $(PYTHONS)
 
 sbom: ## the parts of a base installation as CycloneDX, after release-check

@@ -1,48 +1,59 @@
 """Builds the release and tries it as a stranger would: new environments, away from the repository.
 
-    python .ci/release_check.py FOLDER [PYTHON ...]
+    python .ci/release_check.py FOLDER [--extra base] [PYTHON ...]
 
-Writes wheel and sdist into FOLDER/dist, checks what they say of themselves, builds the wheel again
-from the sdist, and for each PYTHON (this one by default) installs the wheel alone into a new
-environment and cleans a picture there. Prints what was installed and how large it is.
+Writes wheel and sdist into FOLDER/dist, checks what they say of themselves, and builds the wheel
+again from the sdist. Then, for each PYTHON (left out: each of 3.11 to 3.13 that is here; those that
+are not are named), the wheel is installed alone and with every extra alone, each into a new
+environment, where a picture is cleaned and the extra is used. What came and how large it is stands
+in FOLDER/sizes.md. Each environment is removed after its use but that of the base.
 """
 
-import os
-import subprocess
+import argparse
+import shutil
 import sys
 import zipfile
 from pathlib import Path
 
+from release_tries import EXTRAS, Tried, find_pythons, run, to_table, try_extra
+
 ROOT = Path(__file__).parents[1]
-UNWANTED = ("keras", "tensorflow", "scikit-image", "scikit-learn", "matplotlib", "dask", "fastapi")
-"""What a base installation must not bring."""
-
-TRY = """
-import sys
-import numpy as np
-from quietpixel.files import Picture, read_picture, write_picture
-clean = np.zeros((61, 47, 1))
-clean[20:40, 10:30] = 0.9
-noisy = np.clip(clean + np.random.default_rng(0).normal(0, 0.5, clean.shape), 0, 1)
-if sys.argv[1] == "write":
-    write_picture(Picture.from_pixels((255 * noisy).astype(np.uint8)), "noisy.png", overwrite=True)
-else:
-    cleaned = read_picture("noisy-clean.png").pages[0] / 255
-    before, after = (float(np.mean((image - clean) ** 2)) for image in (noisy, cleaned))
-    print(f"squared error {before:.4f} -> {after:.4f}")
-    assert after < before / 3 and cleaned.shape == clean.shape
-"""
 
 
-def main() -> None:
-    folder, pythons = Path(sys.argv[1]).resolve(), sys.argv[2:] or [sys.executable]
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("pythons", nargs="*")
+    choices = [name or "base" for name in EXTRAS]
+    parser.add_argument("--extra", action="append", choices=choices, help="only this; repeatable")
+    given = parser.parse_args()
+    folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     wheel, sdist = build(folder / "dist")
     check_metadata(folder / "tools", wheel, sdist)
     check_sdist(folder, wheel, sdist)
+    names = [name for name in EXTRAS if not given.extra or (name or "base") in given.extra]
+    tried = try_all(folder, list(find_pythons(given.pythons)), wheel, names)
+    (folder / "sizes.md").write_text(to_table(tried), encoding="utf-8")
+    print(
+        f"\n{to_table(tried)}\nKept in {folder / 'sizes.md'}; MB is what the environment grew by."
+    )
+    print("The release can go out." if tried else "Nothing was tried: no interpreter is here.")
+    return 0 if tried else 1
+
+
+def try_all(folder: Path, pythons: list[str], wheel: Path, names: list[str]) -> list[Tried]:
+    """Try each extra in each Python."""
+    tried = []
     for number, python in enumerate(pythons):
-        try_wheel(folder / f"try-{number}", python, wheel)
-    print("The release can go out.")
+        for name in names:
+            place = folder / (f"try-{number}-{name}" if name else f"try-{number}")
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            tried.append(try_extra(place, python, wheel, name))
+            if name:
+                shutil.rmtree(place)
+    return tried
 
 
 def build(folder: Path) -> tuple[Path, Path]:
@@ -58,16 +69,17 @@ def build(folder: Path) -> tuple[Path, Path]:
 
 def check_metadata(tools: Path, *files: Path) -> None:
     """Let twine read what an index would read; its environment is made once, from its lock."""
-    run(sys.executable, "-m", "venv", tools)
+    run(sys.executable, "-m", "venv", tools, at=ROOT)
     pip = [tools / "bin" / "python", "-m", "pip", "install", "--quiet", "--require-hashes"]
-    run(*pip, "-r", ROOT / "requirements-release.lock")
-    run(tools / "bin" / "twine", "check", "--strict", *files)
+    run(*pip, "-r", ROOT / "requirements-release.lock", at=ROOT)
+    run(tools / "bin" / "twine", "check", "--strict", *files, at=ROOT)
 
 
 def check_sdist(folder: Path, wheel: Path, sdist: Path) -> None:
     """Build the wheel from the sdist: it must hold the same files."""
-    run("tar", "-xzf", sdist, "-C", folder)
     source = folder / sdist.name.removesuffix(".tar.gz")
+    shutil.rmtree(source, ignore_errors=True)  # of an earlier check, with files that are gone now
+    run("tar", "-xzf", sdist, "-C", folder, at=folder)
     run(
         sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder / "again", at=source
     )
@@ -79,42 +91,5 @@ def check_sdist(folder: Path, wheel: Path, sdist: Path) -> None:
     assert any(name.endswith(".onnx") for name in names[0])
 
 
-def try_wheel(folder: Path, python: str, wheel: Path) -> None:
-    """Install the wheel alone, and clean a picture with it."""
-    run(python, "-m", "venv", "--clear", folder / "venv")
-    bin = folder / "venv" / "bin"
-    run(bin / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
-    listed = run(bin / "python", "-m", "pip", "list", "--format=freeze").lower()
-    found = [name for name in UNWANTED if f"{name}==" in listed]
-    assert not found, f"A base installation brought {found}."
-    run(bin / "python", "-I", "-c", TRY, "write", at=folder)
-    run(
-        bin / "quietpixel",
-        "denoise",
-        "noisy.png",
-        "--model",
-        "mnist-unet",
-        "--overwrite",
-        at=folder,
-    )
-    print(run(bin / "python", "-I", "-c", TRY, "look", at=folder).strip())
-    run(bin / "quietpixel", "models", at=folder)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    version = run(bin / "python", "--version").strip()
-    print(f"{version}: {len(listed.split())} packages, {size / 1e6:.0f} MB, pip included")
-
-
-def run(*words: object, at: Path | None = None) -> str:
-    """Run a command away from the repository, and return what it said."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    done = subprocess.run(
-        [str(word) for word in words], cwd=at or Path(sys.argv[1]), env=clean, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, words))}\n{done.stdout}")
-    return done.stdout
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,8 +1,10 @@
 """What a release says of itself agrees, and names what exists."""
 
+import importlib
 import re
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
@@ -29,7 +31,8 @@ def test_the_workflow_runs_commands_that_exist() -> None:
     for job in WORKFLOW["jobs"].values():
         for command in (step["run"] for step in job["steps"] if "run" in step):
             if command.startswith("make "):
-                assert set(command.split()[1:]) <= targets
+                words = {word for word in command.split()[1:] if "=" not in word}
+                assert words <= targets
             else:
                 assert (ROOT / command).is_file()
 
@@ -37,6 +40,39 @@ def test_the_workflow_runs_commands_that_exist() -> None:
 def test_the_workflow_tests_every_python_that_is_promised() -> None:
     tested = WORKFLOW["jobs"]["check"]["strategy"]["matrix"]["python"]
     assert PROJECT["requires-python"] == f">={tested[0]}"
+
+
+@pytest.fixture
+def tries(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / ".ci"))
+    return importlib.import_module("release_tries")
+
+
+def test_the_release_check_tries_the_base_and_every_extra(tries: ModuleType) -> None:
+    assert set(tries.EXTRAS) == {"", *PROJECT["optional-dependencies"]} - {"gpu"}
+    asked = WORKFLOW["jobs"]["release"]["strategy"]["matrix"]["python"]
+    assert asked == WORKFLOW["jobs"]["check"]["strategy"]["matrix"]["python"]
+    assert asked == [f"3.{minor}" for minor in range(tries.OLDEST, tries.NEWEST + 1)]
+
+
+def test_what_an_extra_does_not_need_is_refused(tries: ModuleType) -> None:
+    web = tries.EXTRAS["web"]
+    tries.check_names({"numpy", *web.brings}, web, "web")
+    with pytest.raises(AssertionError, match=r"'web' brought .'keras'., which it does not need"):
+        tries.check_names({"keras", *web.brings}, web, "web")
+    with pytest.raises(AssertionError, match=r"'web' did not bring .'uvicorn'"):
+        tries.check_names({"fastapi", "starlette"}, web, "web")
+
+
+def test_an_interpreter_that_is_not_here_is_named(
+    tries: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tries, "runs", lambda python: python == "python3.12")
+    assert list(tries.find_pythons([])) == ["python3.12"]
+    told = capsys.readouterr().out
+    assert "python3.11 is not here, so NOT TRIED" in told
+    assert "python3.13 is not here, so NOT TRIED" in told
+    assert list(tries.find_pythons(["mine"])) == ["mine"]
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-release.lock"])
