@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from quietpixel.evaluation.apart import build_apart
 from quietpixel.evaluation.comparison import (
     Comparison,
     Contestant,
@@ -13,7 +14,6 @@ from quietpixel.evaluation.comparison import (
 )
 from quietpixel.evaluation.comparison_report import build_comparison_report
 from quietpixel.evaluation.crops import build_crops, choose_images
-from quietpixel.evaluation.resident import measure_growth
 from quietpixel.evaluation.trials import Trials
 from quietpixel.imaging.noise import Gaussian
 
@@ -37,7 +37,7 @@ def page() -> str:
     assert chosen == {"worst": 2, "middle": 1}
     crops = build_crops(METHODS, trials, LAW, seed=0, chosen=chosen)
     whole = Comparison(data="x", count=3, channels=3, seed=0, tuned_on="", tables=(table,))
-    return build_comparison_report(whole, crops=[crops])
+    return build_comparison_report(whole, crops=[crops], name_of=trials.name)
 
 
 def test_each_method_is_shown_with_what_is_wrong(page) -> None:
@@ -45,8 +45,23 @@ def test_each_method_is_shown_with_what_is_wrong(page) -> None:
     names = ["clean", "noisy", "half", "&lt;same&gt;"]
     assert labels == 2 * [label for name in names for label in (name, f"{name}: wrong")]
     assert "<h3>worst: c.png</h3>" in page
-    assert "Image by image" in page
     assert not re.search("https?:", page)
+
+
+def test_each_dot_says_which_image_it_is(page) -> None:
+    told = re.findall(r"<title>(\S+), &lt;same&gt;: ([+-][\d.]+) dB</title>", page)
+    assert {name for name, _ in told} == {"a.png", "b.png", "c.png"}
+    assert [float(apart) for _, apart in told] == sorted(float(apart) for _, apart in told)
+    assert page.count("<circle") == 3  # not those of the noisy images
+    better = sum(float(apart) > 0 for _, apart in told)
+    assert f"&lt;same&gt;: better on {better} of 3" in page
+
+
+def test_of_many_images_not_every_one_gets_a_dot() -> None:
+    trials = Trials(1201, lambda index: (np.full((8, 8, 1), 0.5, np.float32), None))
+    section = build_apart(compare_methods(METHODS, trials, LAW), trials.name)
+    assert section.count("<circle") == 401
+    assert "Each dot is one of 3 images" in section
 
 
 def test_panes_move_together_by_mouse_and_keyboard(page, browser, tmp_path) -> None:
@@ -85,17 +100,3 @@ def wait_until(view, holds, patience: int = 10_000) -> None:
             return
         view.wait_for_timeout(50)
     assert holds()
-
-
-def test_growth_is_that_of_the_call_alone() -> None:
-    kept = []
-    result, grown = measure_growth(lambda: kept.append(np.ones(50_000_000, np.uint8)) or "done")
-    assert result == "done"
-    assert grown is None or 45e6 < grown < 80e6
-    _, again = measure_growth(lambda: None)
-    assert again is None or again < 20e6
-
-
-def test_without_such_a_system_growth_is_not_told(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("quietpixel.evaluation.resident.PROCESS", tmp_path / "none")
-    assert measure_growth(lambda: 3) == (3, None)

@@ -140,7 +140,9 @@ def compare(  # noqa: PLR0913  (the words of the command line)
         tables=tuple(tables),
     )
     if report is not None:
-        write_comparison_report(Path(report), comparison, pictures=pictures, crops=crops)
+        write_comparison_report(
+            Path(report), comparison, pictures=pictures, crops=crops, name_of=trials.name
+        )
     return comparison
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from quietpixel.errors import ArgumentError
 from quietpixel.evaluation.benchmark import NOISY, Method, check_denoised, without_infinity
 from quietpixel.evaluation.measures import MEASURES
-from quietpixel.evaluation.resident import measure_growth
+from quietpixel.evaluation.resident import measure_peak
 from quietpixel.evaluation.trials import Trials
 from quietpixel.imaging.metrics import bootstrap_interval
 from quietpixel.imaging.noise import NoiseLaw
@@ -62,8 +62,8 @@ class Row:
     megapixels_per_second
         Speed after warm-up; None for the noisy images.
     memory
-        By how many bytes the resident memory of this process grew while the method ran, at its
-        peak, loading and compiling included; None where the system does not tell.
+        The most bytes that a process of its own kept resident, running the method on the largest
+        batch; see `quietpixel.evaluation.resident.measure_peak`.
     psnr
         That of each image in order, in dB.
     """
@@ -214,7 +214,7 @@ class _Scores:
     def __init__(self, contestant: Contestant) -> None:
         self.contestant = contestant
         self._seconds, self._pixels = 0.0, 0
-        self._memory: int | None = None
+        self._largest = np.empty(0, np.float32)
         self._values: dict[str, list[float]] = {name: [] for name in MEASURES}
 
     def add(self, clean: NDArray[np.float32], noisy: NDArray[np.float32]) -> None:
@@ -229,11 +229,12 @@ class _Scores:
         if method is None:
             return noisy
         if not self._pixels:
-            _, self._memory = measure_growth(lambda: method(noisy))  # its time is not counted
+            method(noisy)  # its time is not counted
+        if noisy.size > self._largest.size:
+            self._largest = noisy
         start = time.perf_counter()
-        result, grown = measure_growth(lambda: method(noisy))
+        result = method(noisy)
         self._seconds += time.perf_counter() - start
-        self._memory = None if grown is None else max(grown, self._memory or 0)
         denoised = np.asarray(result, np.float32)
         self._pixels += noisy[..., 0].size
         check_denoised(denoised, noisy)
@@ -247,6 +248,7 @@ class _Scores:
     def to_row(self, seed: int) -> Row:
         """Return the means, with their intervals."""
         values = self.values
+        method = self.contestant.method
         speed = self._pixels / 1e6 / max(self._seconds, 1e-9) if self._pixels else None
         return Row(
             name=self.contestant.name,
@@ -255,7 +257,7 @@ class _Scores:
             means={name: _mean(numbers) for name, numbers in values.items()},
             intervals={name: _interval(numbers, seed) for name, numbers in values.items()},
             megapixels_per_second=speed,
-            memory=self._memory,
+            memory=method and measure_peak(method, self._largest),
             psnr=tuple(values["psnr"].tolist()),
         )
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from quietpixel.evaluation.benchmark import NOISY
+from quietpixel.evaluation.apart import NameOf, build_apart, is_apart
 from quietpixel.evaluation.comparison import Comparison, Difference, Row, Table
 from quietpixel.evaluation.crops import SCRIPT
 from quietpixel.evaluation.figures import DIGIT_COLOURS, INK, new_chart, to_png
@@ -18,7 +16,7 @@ from quietpixel.evaluation.report import (
     _write_whole,
     fill_page,
 )
-from quietpixel.evaluation.trials import describe_noise
+from quietpixel.evaluation.trials import count_image, describe_noise
 
 
 def write_comparison_report(
@@ -27,6 +25,7 @@ def write_comparison_report(
     *,
     pictures: Sequence[Picture] = (),
     crops: Sequence[str] = (),
+    name_of: NameOf = count_image,
 ) -> Path:
     """Write a comparison as one HTML file that needs no network, and return where it lies.
 
@@ -40,18 +39,24 @@ def write_comparison_report(
         Title, caption and PNG of further pictures.
     crops
         Sections made by `quietpixel.evaluation.crops.build_crops`, shown last.
+    name_of
+        From the number of an image to what it is called; left out, they are counted from 1.
 
     Raises
     ------
     FileError
         If the file cannot be written.
     """
-    _write_whole(path, build_comparison_report(comparison, pictures, crops))
+    _write_whole(path, build_comparison_report(comparison, pictures, crops, name_of=name_of))
     return path
 
 
 def build_comparison_report(
-    comparison: Comparison, pictures: Sequence[Picture] = (), crops: Sequence[str] = ()
+    comparison: Comparison,
+    pictures: Sequence[Picture] = (),
+    crops: Sequence[str] = (),
+    *,
+    name_of: NameOf = count_image,
 ) -> str:
     """Return the page of `write_comparison_report` as HTML."""
     title = f"Methods on {comparison.data}"
@@ -72,37 +77,9 @@ def build_comparison_report(
     if len(comparison.tables) > 1:
         drawn = draw_noise(comparison.tables)
         parts.append(_picture("Quality against noise", "Mean of the PSNR of each image.", drawn))
-    parts += [_picture(*_apart(table)) for table in comparison.tables if _is_apart(table)]
+    parts += [build_apart(table, name_of) for table in comparison.tables if is_apart(table)]
     parts += [_picture(*each) for each in pictures]
     return fill_page(title, "\n".join([*parts, *crops]), SCRIPT if crops else "")
-
-
-def draw_apart(table: Table) -> bytes:
-    """Return the PSNR of each image less that of the first method, sorted, as a PNG."""
-    axes = new_chart("Image by image", across="images, in the order of each method", up="dB")
-    first, *others = [row for row in table.rows if row.name != NOISY or row is table.rows[0]]
-    axes.axhline(0, color=INK, linewidth=0.8)
-    for number, row in enumerate(others, 1):
-        apart = np.sort(np.subtract(row.psnr, first.psnr))
-        colour = DIGIT_COLOURS[number % len(DIGIT_COLOURS)]
-        better = int((apart > 0).sum())
-        label = f"{row.name}: better on {better} of {len(apart)}"
-        axes.plot(np.arange(1, len(apart) + 1), apart, ".", color=colour, label=label)
-    axes.margins(0.05)
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
-    return to_png(axes.figure)
-
-
-def _is_apart(table: Table) -> bool:
-    """Say whether there is a second method, and every image has a finite PSNR with all."""
-    rows = [row for row in table.rows[1:] if row.name != NOISY]
-    return bool(rows) and all(np.isfinite(row.psnr).all() for row in table.rows)
-
-
-def _apart(table: Table) -> Picture:
-    title = f"Image by image, {describe_noise(table.noise)}"
-    words = f"Each dot is an image: PSNR of the method less that of {table.rows[0].name}."
-    return title, words, draw_apart(table)
 
 
 def draw_speed(table: Table) -> bytes:
@@ -161,7 +138,7 @@ def _section(table: Table) -> str:
     )
     words = (
         "In brackets: the 95 % interval, by a bootstrap of the images or of their pairs. Memory: "
-        "by how much that of this process grew while the method ran, at its peak."
+        "the peak of a process that only runs the method, Python and libraries included."
     )
     return (
         f"<section><h2>{_escape(describe_noise(table.noise))}</h2><p>{words}</p>"

@@ -47,7 +47,7 @@ class Trials:
 
     def name(self, index: int) -> str:
         """Return how an image is called."""
-        return self.names[index] if self.names else f"image {index + 1}"
+        return self.names[index] if self.names else count_image(index)
 
     def batches(self, law: NoiseLaw | None, *, seed: int) -> Iterator[Batch]:
         """Yield all images in order, with neighbours of one size together.
@@ -96,6 +96,11 @@ def cut_patches(trials: Trials, law: NoiseLaw | None, *, seed: int, side: int, c
     pairs = [trials.pair(int(index), law, seed) for index in chosen]
     side = min(side, *(length for clean, _ in pairs for length in clean.shape[:2]))
     return _stack([(_middle(clean, side), _middle(noisy, side)) for clean, noisy in pairs])
+
+
+def count_image(index: int) -> str:
+    """Return what an image without a name is called."""
+    return f"image {index + 1}"
 
 
 def describe_noise(law: str) -> str:
