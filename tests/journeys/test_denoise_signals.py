@@ -50,7 +50,7 @@ def unfinished(folder):
 
 
 @pytest.mark.parametrize("number", CODES)
-@pytest.mark.parametrize("moment", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("moment", [0.0, 0.1, 0.2])
 def test_within_one_large_image(start, large, tmp_path, number, moment) -> None:
     """Whatever it is at: the folder for the results appears before the first picture is read."""
     out = tmp_path / "out"

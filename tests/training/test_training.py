@@ -230,7 +230,7 @@ def test_the_tuned_bottleneck_has_no_dropout_unless_it_is_asked_for() -> None:
     assert named_recipe("tuned").options == {"dropout": 0.0}
     assert named_recipe("tuned", options={"dropout": 0.2}).options == {"dropout": 0.2}
     unet = named_recipe("tuned", model="unet")
-    assert (unet.options, unet.optimizer) == ({"output": "residual"}, "convolution-muon")
+    assert (unet.options["output"], unet.optimizer) == ("sigmoid", "convolution-muon")
     assert named_recipe("tuned", model="unet", optimizer="muon").optimizer == "muon"
 
 

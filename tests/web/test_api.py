@@ -86,7 +86,7 @@ def test_words_in_the_address_act(client):
             "sigma=much",
             "`sigma` must be 'auto', a number or a fraction such as 25/255",
         ),
-        ("sigma=-1", "`sigma` must be 'auto', a number of 0 or more"),
+        ("sigma=-1", "`sigma` must be 'auto', a number in [0, 1]"),
         ("strength=2", "`strength` must lie between 0 (leave the image alone) and 1"),
         ("strength=nan", "`strength` must be a number or a fraction"),
         ("strenght=1", "Unknown query parameter 'strenght': did you mean 'strength'?"),
