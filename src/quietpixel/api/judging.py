@@ -118,7 +118,7 @@ def compare(  # noqa: PLR0913  (the words of the command line)
     laws = _choose_laws(noise, opened, material)
     tables, pictures, crops = [], [], []
     for law in laws:
-        where = f" at {law}" if law is not None else ""
+        where = f" at {describe_noise(str(law))}" if law is not None else ""
         tell = partial(_tell, on_progress, where)
         contestants = [_enter(name, opened, material, law, seed=seed, tell=tell) for name in names]
         table = compare_methods(contestants, trials, law, seed=seed, on_progress=tell)

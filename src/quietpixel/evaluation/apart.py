@@ -72,7 +72,7 @@ class _Frame:
             "".join(
                 f'<line class="{"zero" if abs(tick) < 1e-9 else "rule"}" x1="{LEFT}" '
                 f'x2="{WIDTH - EDGE}" y1="{self._y(tick):.1f}" y2="{self._y(tick):.1f}"/>'
-                f'<text x="{LEFT - 8}" y="{self._y(tick) + 4:.1f}">{tick:+.4g}</text>'
+                f'<text x="{LEFT - 8}" y="{self._y(tick) + 4:.1f}">{_sign(tick)}</text>'
                 for tick in ticks
                 if self._low <= tick <= self._high
             )
@@ -90,6 +90,10 @@ class _Frame:
             for place, number in enumerate(order)
             if place % step == 0 or place == len(order) - 1
         )
+
+
+def _sign(tick: float) -> str:
+    return f"{tick:+.4g}" if abs(tick) > 1e-9 else "0"
 
 
 def _others(table: Table) -> list[Row]:
