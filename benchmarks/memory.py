@@ -96,7 +96,8 @@ def spread(path: Path, count: int) -> None:
 def measure(words: list[str]) -> tuple[float, float]:
     """Return peak memory in MiB and seconds of the command with `words`."""
     start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", COMMAND, "denoise", *words])
+    line = [sys.executable, "-c", COMMAND, "denoise", *words]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL)  # it tells what it writes
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
