@@ -26,7 +26,8 @@ def visit(browser, start):
 
     def go(path: str = "/", service=None, ready: bool = True, **options):
         port, _ = start(**(service or {}))
-        context = browser.new_context(**options)
+        # A colour on its way from one tab to another is judged as it is, and may lack contrast.
+        context = browser.new_context(**{"reduced_motion": "reduce", **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(30_000)
