@@ -1,5 +1,6 @@
 """A run ends with the same weights however often it was cut off."""
 
+import errno
 import math
 import os
 import signal
@@ -13,7 +14,7 @@ import pytest
 
 from quietpixel.data import Split
 from quietpixel.data.batches import NoisyBatches
-from quietpixel.errors import ArgumentError, TrainingError, UnknownNameError
+from quietpixel.errors import ArgumentError, FileError, TrainingError, UnknownNameError
 from quietpixel.imaging.noise import Gaussian
 from quietpixel.training import trainer
 from quietpixel.training.precision import choose_precision, processor_flags
@@ -82,6 +83,32 @@ def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -
     assert [r["validation_loss"] for r in whole.read_history()] == [
         r["validation_loss"] for r in cut.read_history()
     ]
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tmp_path / "whole", epochs=2)
+    cut = RunFolder(tmp_path / "cut")
+    cut.start(whole.read_recipe())
+    write_whole, room = Path.write_bytes, iter([True, False])
+
+    def write(path: Path, data: bytes) -> int:
+        if path.name == ".partial-checkpoint.npz" and not next(room):
+            write_whole(path, data[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_whole(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        with pytest.raises(FileError) as raised:
+            run_recipe(cut.read_recipe(), cut)
+    assert str(raised.value) == (
+        f"'{cut.checkpoint}' was not written because the disk is full; nothing was left behind."
+    )
+    assert not list(cut.path.glob(".partial-*"))
+    run_recipe(cut.read_recipe(), cut)
+    assert_same(whole, cut)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from quietpixel.errors import TrainingError
+from quietpixel.files.atomic import write_error
 from quietpixel.training.recipe import Recipe
 
 PACKAGES = ("quietpixel", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "numpy", "onnx")
@@ -42,7 +43,9 @@ class RunFolder:
         Raises
         ------
         TrainingError
-            If the folder already holds a run, or cannot be written.
+            If the folder already holds a run, or cannot be made.
+        FileError
+            If a file in it cannot be written.
         """
         if self.recipe.exists():
             raise TrainingError(
@@ -51,13 +54,13 @@ class RunFolder:
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.write("environment.json", json.dumps(describe_environment(), indent=2))
-            self.write("recipe.json", recipe.to_json())
         except OSError as error:
             raise TrainingError(
                 f"The run folder '{self.path}' cannot be written ({error.strerror or error}); "
                 "choose another with --run."
             ) from error
+        self.write("environment.json", json.dumps(describe_environment(), indent=2))
+        self.write("recipe.json", recipe.to_json())
 
     def discard_unless_begun(self) -> None:
         """Take back what `start` wrote if no epoch was finished, so that the name is free again."""
@@ -108,6 +111,8 @@ class RunFolder:
         try:
             write(partial)
             os.replace(partial, self.path / name)
+        except OSError as error:
+            raise write_error(self.path / name, error) from error
         finally:
             partial.unlink(missing_ok=True)
 
