@@ -47,7 +47,9 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def choose(data: Path | str, **words: object) -> quietpixel.Recipe:
-    named = {name: words.pop(name, None) for name in ("model", "code", "filters", "start")}
+    named = {
+        name: words.pop(name, None) for name in ("model", "code", "filters", "blocks", "start")
+    }
     return choose_recipe(words.pop("recipe", None), data=str(data), changes=words, **named)[0]
 
 
@@ -85,6 +87,10 @@ def test_sizes_of_the_model_are_taken_over(pairs: Path) -> None:
         }
     with pytest.raises(ArgumentError, match="`code` is for the bottleneck because 'unet' has none"):
         choose("digits", model="unet", code=8)
+    chosen = choose(pairs / "clean", blocks=(1, 1, 3, 3))
+    assert (chosen.options["blocks"], chosen.start) == ((1, 1, 3, 3), "photo-gray")
+    with pytest.raises(ArgumentError, match="`blocks` is for the unet because the bottleneck has"):
+        choose("digits", blocks=(1, 1))
 
 
 def test_the_noise_of_noisy_pictures_is_measured(pairs: Path) -> None:

@@ -58,8 +58,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 def test_train_passes_every_word_on(quietpixel, calls) -> None:
     words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
-    more = "--filters 8,16 --from photo --minutes 20 --channels 1 --devices 2 --tensorboard"
-    folder = "--target none --pairs *_a=*_b --structure h:5 --name lab --cache c"
+    more = "--filters 8,16 --blocks 0,1 --from photo --minutes 20 --channels 1 --devices 2"
+    folder = "--tensorboard --target none --pairs *_a=*_b --structure h:5 --name lab --cache c"
     last = f"{folder} --seed 4 --run r --resume --data-dir d"
     outcome = quietpixel("train", *words.split(), *more.split(), *last.split())
     assert outcome.code == 0
@@ -72,6 +72,7 @@ def test_train_passes_every_word_on(quietpixel, calls) -> None:
         "epochs": 3,
         "code": 8,
         "filters": (8, 16),
+        "blocks": (0, 1),
         "start": "photo",
         "minutes": 20.0,
         "channels": 1,
@@ -102,6 +103,7 @@ def test_filters_that_are_none_are_refused(quietpixel, calls, text) -> None:
     outcome = quietpixel("train", f"--filters={text}")
     assert outcome.code == 2
     assert "--filters must be whole numbers of at least 1" in outcome.err
+    assert "Try 64,128." in outcome.err
     assert not calls.seen
 
 

@@ -32,6 +32,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
     epochs: int | None = None,
     code: int | None = None,
     filters: Sequence[int] | None = None,
+    blocks: Sequence[int] | None = None,
     seed: int = 0,
     start: str | Path | None = None,
     run: str | Path | None = None,
@@ -68,13 +69,17 @@ def train(  # noqa: PLR0913  (the words of the command line)
     filters
         Filters of the two convolutions of the bottleneck, or of each level of the unet; None takes
         the recipe's. A folder's run then begins with nothing, unless `start` says otherwise.
+    blocks
+        Blocks of each level of the unet; None takes the recipe's. A start with fewer grows: what it
+        has not yet does nothing at first.
     seed
         Decides all randomness.
     start
         The model whose weights are the first ones: a name, an .onnx or .keras file, a run folder,
         or ``"nothing"``. Its layers and channels become those of the run; if others are asked for,
-        it is refused. None begins the run of a folder with the bundled ``photo`` or ``photo-gray``
-        where that has the layers of the recipe, and others with nothing.
+        but for more `blocks` and gray instead of colour, it is refused. None begins the run of a
+        folder with the bundled ``photo`` or ``photo-gray`` where that has the layers of the recipe,
+        and others with nothing.
     run
         Folder of the run; None makes one below ``runs/``, named by data and time.
     resume
@@ -139,6 +144,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
             model=model,
             code=code,
             filters=filters,
+            blocks=blocks,
             start=start,
             changes=changes,
         )

@@ -32,6 +32,7 @@ def choose_recipe(
     model: str | None,
     code: int | None,
     filters: Sequence[int] | None = None,
+    blocks: Sequence[int] | None = None,
     start: str | Path | None,
     changes: Mapping[str, Any],
 ) -> tuple[Recipe, Start | None]:
@@ -41,7 +42,7 @@ def choose_recipe(
     ----------
     name
         Of the recipe; ``None`` takes the one that suits the data.
-    data, model, code, filters, start
+    data, model, code, filters, blocks, start
         As for `quietpixel.train`.
     changes
         Other fields of the recipe; ``None`` changes nothing.
@@ -62,7 +63,7 @@ def choose_recipe(
     recipe = named_recipe(
         name or "tuned", data=data, **{**(adopt(begun) if begun else {}), **words}
     )
-    recipe = replace(recipe, options=_with_sizes(recipe, code, filters))
+    recipe = replace(recipe, options=_with_sizes(recipe, code, filters, blocks))
     return replace(recipe, start=NOTHING if begun is None else begun.name), begun
 
 
@@ -160,11 +161,21 @@ def _begin_by_default(words: Words) -> Start | None:
     return None if {"model", "options"} & words.keys() else default_start(words["channels"])
 
 
-def _with_sizes(recipe: Recipe, code: int | None, filters: Sequence[int] | None) -> Words:
+def _with_sizes(
+    recipe: Recipe,
+    code: int | None,
+    filters: Sequence[int] | None,
+    blocks: Sequence[int] | None,
+) -> Words:
     """Return the options of the recipe's model with the sizes that the user's words say."""
     options = dict(recipe.options)
     if recipe.model == "bottleneck":
         options["code"] = options.get("code", CODE) if code is None else code
+        if blocks is not None:
+            raise ArgumentError(
+                "`blocks` is for the unet because the bottleneck has none; leave it out, or take "
+                "the model unet."
+            )
     elif code is not None:
         raise ArgumentError(
             f"`code` is for the bottleneck because '{recipe.model}' has none; leave it out, or "
@@ -173,6 +184,8 @@ def _with_sizes(recipe: Recipe, code: int | None, filters: Sequence[int] | None)
     if filters is not None:
         options["filters"] = tuple(filters)
         if recipe.model == "unet":  # one number of blocks for each level, however many there are
-            blocks = tuple(options.get("blocks", (0, 1)))
-            options["blocks"] = (*blocks, *blocks[-1:] * len(filters))[: len(filters)]
+            known = tuple(options.get("blocks", (0, 1)))
+            options["blocks"] = (*known, *known[-1:] * len(filters))[: len(filters)]
+    if blocks is not None:
+        options["blocks"] = tuple(blocks)
     return options

@@ -1,5 +1,6 @@
 """Options that click does not know: noise laws, and numbers such as ``25/255``."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -36,16 +37,20 @@ def read_level(ctx: click.Context, parameter: click.Parameter, value: Any) -> An
     return read_sigma(ctx, parameter, value)
 
 
-def read_filters(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    """Return the numbers of filters, such as ``64,128``."""
-    if value is None:
-        return None
-    parts = value.split(",")
-    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise ArgumentError(
-            f"--filters must be whole numbers of at least 1 with commas between; got '{value}'. "
-            "Try 64,128."
-        )
-    return tuple(int(part) for part in parts)
+def read_counts(lowest: int, example: str) -> Callable[..., tuple[int, ...] | None]:
+    """Return a callback that reads whole numbers with commas between, such as ``64,128``."""
+
+    def read(
+        ctx: click.Context, parameter: click.Parameter, value: str | None
+    ) -> tuple[int, ...] | None:
+        if value is None:
+            return None
+        parts = value.split(",")
+        if not all(part.strip().isdecimal() and int(part) >= lowest for part in parts):
+            raise ArgumentError(
+                f"--{parameter.name} must be whole numbers of at least {lowest} with commas "
+                f"between; got '{value}'. Try {example}."
+            )
+        return tuple(int(part) for part in parts)
+
+    return read

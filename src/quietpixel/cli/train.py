@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import read_filters, read_noise
+from quietpixel.cli.options import read_counts, read_noise
 
 
 @click.command()
@@ -57,8 +57,14 @@ from quietpixel.cli.options import read_filters, read_noise
 @click.option(
     "--filters",
     metavar="N,N",
-    callback=read_filters,
+    callback=read_counts(1, "64,128"),
     help="Of the bottleneck's two convolutions, such as 64,128, or of each level of the unet.",
+)
+@click.option(
+    "--blocks",
+    metavar="N,N",
+    callback=read_counts(0, "0,1,2,2"),
+    help="Of each level of the unet, such as 0,1,2,2; a start with fewer grows.",
 )
 @click.option(
     "--from",

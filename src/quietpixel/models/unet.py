@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from quietpixel.errors import ArgumentError, unknown_name
-from quietpixel.models.blocks import BLOCKS
+from quietpixel.models.blocks import BLOCK, BLOCKS
 
 OUTPUTS = ("sigmoid", "residual")
 DARK = -1.0
@@ -67,25 +67,26 @@ def build_unet(
     image = keras.Input((None, None, channels), name="image")
     level = [keras.Input((None, None, 1), name="sigma")] if sigma else []
     x = layers.Concatenate()([image, *level]) if level else image
-    x = layers.Conv2D(filters[0], 3 if entry == 1 else 4, strides=entry, padding="same")(x)
+    size = 3 if entry == 1 else 4
+    x = layers.Conv2D(filters[0], size, strides=entry, padding="same", name="entry")(x)
     skips = []
     for depth in range(len(filters) - 1):
-        x = _repeat(x, block, blocks[depth])
+        x = _repeat(x, block, blocks[depth], f"down_{depth}")
         skips.append(x)
-        x = layers.Conv2D(filters[depth + 1], 2, strides=2)(x)
-    x = _repeat(x, block, blocks[-1])
+        x = layers.Conv2D(filters[depth + 1], 2, strides=2, name=f"to_{depth + 1}")(x)
+    x = _repeat(x, block, blocks[-1], "lowest")
     for depth in reversed(range(len(filters) - 1)):
-        x = layers.Conv2DTranspose(filters[depth], 2, strides=2)(x)
-        x = _repeat(layers.Add()([x, skips[depth]]), block, blocks[depth])
+        x = layers.Conv2DTranspose(filters[depth], 2, strides=2, name=f"back_to_{depth}")(x)
+        x = _repeat(layers.Add()([x, skips[depth]]), block, blocks[depth], f"up_{depth}")
     if entry > 1:
-        x = layers.Conv2DTranspose(LAST, entry, strides=entry)(x)
+        x = layers.Conv2DTranspose(LAST, entry, strides=entry, name="exit")(x)
     inputs = [image, *level] if level else image
     return keras.Model(inputs, _finish(x, image, output), name="unet")
 
 
-def _repeat(x: keras.KerasTensor, block: str, count: int) -> keras.KerasTensor:
-    for _ in range(count):
-        x = BLOCKS[block](x)
+def _repeat(x: keras.KerasTensor, block: str, count: int, where: str) -> keras.KerasTensor:
+    for number in range(count):
+        x = BLOCKS[block](x, f"{where}_{BLOCK}_{number}")
     return x
 
 
@@ -98,6 +99,7 @@ def _finish(x: keras.KerasTensor, image: keras.KerasTensor, output: str) -> kera
         kernel_initializer="zeros",
         bias_initializer=keras.initializers.Constant(DARK if output == "sigmoid" else 0.0),
         dtype="float32",
+        name="output",
     )(x)
     return x if output == "sigmoid" else layers.Subtract(dtype="float32")([image, x])
 

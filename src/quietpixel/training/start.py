@@ -12,7 +12,7 @@ from quietpixel.card import Card
 from quietpixel.errors import ModelError, TrainingError
 from quietpixel.models import build
 from quietpixel.models.arithmetic import measure_model
-from quietpixel.models.fold import fold_to_gray
+from quietpixel.models.transfer import transfer
 from quietpixel.training.onnx_weights import Taken, read_weights
 
 Array = NDArray[np.float32]
@@ -52,61 +52,56 @@ class Start:
 def begin_with(model: keras.Model, start: Start) -> None:
     """Give `model`, built in float32, the weights of `start`; check that it then computes the same.
 
-    The weights of a colour model are folded where `model` is for gray images.
+    The weights of a colour model are folded where `model` is for gray images, and blocks that only
+    `model` has do nothing at first.
 
     Raises
     ------
     TrainingError
-        If the layers of the two differ, or the outputs for a random image do.
+        If the layers of the two differ in more than that, or the outputs for a random image do.
     """
-    if start.card is not None and start.card.channels == 3 and model.inputs[0].shape[-1] == 1:
-        colour = build(
-            start.card.architecture, channels=3, **start.card.training.get("options", {})
-        )
-        begin_with(colour, start)
-        fold_to_gray(colour, model)
-        return
-    if start.compute is None:
-        expected = _from_keras(model, start)
-    else:
-        _from_onnx(model, start)
-        expected = start.compute(_probe(model))
-    computed = keras.ops.convert_to_numpy(model(_as_inputs(_probe(model)), training=False))
-    difference = float(np.abs(np.asarray(computed, np.float32) - expected).max())
+    own = _from_keras(start) if start.card is None else _from_onnx(start, start.card)
+    try:
+        transfer(own, model)
+    except ModelError as error:
+        raise _unlike(start, str(error)) from error
+    if own.inputs[0].shape[-1] == model.inputs[0].shape[-1]:
+        _check_same(model, _run(own, _probe(model)), start)
+
+
+def _from_keras(start: Start) -> keras.Model:
+    try:
+        return keras.models.load_model(start.path, compile=False)
+    except (ValueError, OSError) as error:
+        raise ModelError(
+            f"The file '{start.path}' is not a model that Keras can read; pass a .keras or .onnx "
+            "file that quietpixel wrote, a run folder or a name."
+        ) from error
+
+
+def _from_onnx(start: Start, card: Card) -> keras.Model:
+    options = {"channels": card.channels, **card.training.get("options", {})}
+    if card.size is not None:
+        options.setdefault("size", card.size[0])
+    model = build(card.architecture, **options)
+    taken = read_weights(start.path)
+    for layer in (layer for layer in model.layers if layer.weights):
+        _give(layer, taken, start)
+    if taken:
+        raise _unlike(start, f"{len(taken)} layers of its file are not what its card says.")
+    if start.compute is not None:
+        _check_same(model, start.compute(_probe(model)), start)
+    return model
+
+
+def _check_same(model: keras.Model, expected: Array, start: Start) -> None:
+    difference = float(np.abs(_run(model, _probe(model)) - expected).max())
     if not difference <= TOLERANCE:
         raise TrainingError(
             f"'{start.name}' cannot be the start because its output on a random image differs by "
             f"{difference:.2g} from that of the same weights in this run's model; the options of "
             "the two differ. Leave out --from, or train with the options of that model."
         )
-
-
-def _from_keras(model: keras.Model, start: Start) -> Array:
-    try:
-        other = keras.models.load_model(start.path, compile=False)
-    except (ValueError, OSError) as error:
-        raise ModelError(
-            f"The file '{start.path}' is not a model that Keras can read; pass a .keras or .onnx "
-            "file that quietpixel wrote, a run folder or a name."
-        ) from error
-    shapes = [[tuple(w.shape) for w in which.weights] for which in (model, other)]
-    if shapes[0] != shapes[1]:
-        differs = next(
-            (f"{a} here, {b} there" for a, b in zip(*shapes, strict=False) if a != b),
-            f"{len(shapes[0])} weights here, {len(shapes[1])} there",
-        )
-        raise _unlike(start, differs)
-    model.set_weights(other.get_weights())
-    expected = keras.ops.convert_to_numpy(other(_as_inputs(_probe(model)), training=False))
-    return np.asarray(expected, np.float32)
-
-
-def _from_onnx(model: keras.Model, start: Start) -> None:
-    taken = read_weights(start.path)
-    for layer in (layer for layer in model.layers if layer.weights):
-        _give(layer, taken, start)
-    if taken:
-        raise _unlike(start, f"{len(taken)} of its layers have no place here")
 
 
 def _give(layer: keras.layers.Layer, taken: list[Taken], start: Start) -> None:
@@ -123,14 +118,13 @@ def _give(layer: keras.layers.Layer, taken: list[Taken], start: Start) -> None:
             layer.set_weights(weights)
             del taken[at]
             return
-    raise _unlike(start, f"none of its layers fits '{layer.name}' ({kind}, {shapes[0]})")
+    raise _unlike(start, f"no layer of its file fits '{layer.name}' of its card ({shapes[0]}).")
 
 
 def _unlike(start: Start, what: str) -> TrainingError:
     return TrainingError(
-        f"'{start.name}' cannot be the start because its layers differ from those of this run: "
-        f"{what}. Leave out --model and the options of the model to take those of the start, or "
-        f"say --from {NOTHING}."
+        f"'{start.name}' cannot be the start of this run. {what} Leave out --model and the options "
+        f"of the model to take those of the start, or say --from {NOTHING}."
     )
 
 
@@ -143,5 +137,6 @@ def _probe(model: keras.Model) -> list[Array]:
     return [rng.random(shape, np.float32) for shape in shapes]
 
 
-def _as_inputs(arrays: list[Array]) -> Array | list[Array]:
-    return arrays[0] if len(arrays) == 1 else arrays
+def _run(model: keras.Model, inputs: list[Array]) -> Array:
+    output = model(inputs[0] if len(inputs) == 1 else inputs, training=False)
+    return np.asarray(keras.ops.convert_to_numpy(output), np.float32)
