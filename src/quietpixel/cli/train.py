@@ -17,7 +17,8 @@ from quietpixel.cli.options import read_counts, read_noise
 @click.option("--model", help="bottleneck or unet; left out: as the recipe says.")
 @click.option(
     "--recipe",
-    help="classic, tuned; for folders photo, photo-polish, pairs, noisy. Left out: by DATA.",
+    help="classic, tuned, wide, wide-polish; for folders photo, photo-polish, pairs, noisy.  "
+    "[default: by DATA]",
 )
 @click.option(
     "--noise", metavar="LAW", callback=read_noise, help="Such as gaussian:0.5, or auto (measured)."
@@ -42,6 +43,13 @@ from quietpixel.cli.options import read_counts, read_noise
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
     help="Train for so long instead, schedule included.",
+)
+@click.option("--batch", type=click.IntRange(min=1), help="Images in a step.")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="RATE",
+    help="The highest of the schedule.",
 )
 @click.option(
     "--channels",
