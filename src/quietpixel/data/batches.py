@@ -5,11 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from quietpixel.data.warp import warp_image
 from quietpixel.imaging.noise import FROZEN_EPOCH, Array, NoiseLaw, image_rng
 
 SHUFFLE_INDEX = 2**31
-WARP_INDEX = SHUFFLE_INDEX + 1
 
 
 def to_float(images: np.ndarray[Any, Any]) -> Array:
@@ -65,8 +63,6 @@ class NoisyBatches(EpochBatches):
         Decides order and noise.
     fresh
         Whether each epoch draws new noise.
-    warp
-        How far images are warped, see `warp_image`; 0 for not at all.
     first_epoch
         The epoch that the first pass is.
     """
@@ -79,11 +75,10 @@ class NoisyBatches(EpochBatches):
         batch: int,
         seed: int,
         fresh: bool = True,
-        warp: float = 0.0,
         first_epoch: int = 0,
     ) -> None:
         super().__init__(batch=batch, seed=seed, first_epoch=first_epoch)
-        self.images, self.law, self.fresh, self.warp = images, law, fresh, warp
+        self.images, self.law, self.fresh = images, law, fresh
         self._kept: tuple[int, np.ndarray[Any, Any]] = -1, np.empty(0, int)
 
     def __len__(self) -> int:
@@ -95,9 +90,6 @@ class NoisyBatches(EpochBatches):
         chosen = self._order(epoch)[index * self.batch : (index + 1) * self.batch]
         clean = to_float(self.images[chosen])
         noise_epoch = epoch + 1 if self.fresh else FROZEN_EPOCH
-        if self.warp:
-            shape_rng = image_rng(self.seed, epoch, WARP_INDEX + index)
-            clean = np.stack([warp_image(image, self.warp, shape_rng) for image in clean])
         rngs = (image_rng(self.seed, noise_epoch, int(i)) for i in chosen)
         noisy = [self.law(image, rng) for image, rng in zip(clean, rngs, strict=True)]
         return np.stack(noisy), clean

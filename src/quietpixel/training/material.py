@@ -64,12 +64,7 @@ def from_splits(recipe: Recipe, train: Split, validation: Split) -> Material:
     clean = validation.as_float()
     noisy = add_noise(clean, law, seed=recipe.seed + VALIDATION_SEED_OFFSET)
     batches = NoisyBatches(
-        train.images,
-        law,
-        batch=recipe.batch,
-        seed=recipe.seed,
-        fresh=recipe.fresh_noise,
-        warp=recipe.warp,
+        train.images, law, batch=recipe.batch, seed=recipe.seed, fresh=recipe.fresh_noise
     )
     return Material(batches, (noisy, clean), train.images.shape[-1], train.images.shape[1])
 
