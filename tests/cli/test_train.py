@@ -60,7 +60,9 @@ def test_train_passes_every_word_on(quietpixel, calls) -> None:
     words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
     more = "--filters 8,16 --blocks 0,1 --from photo --minutes 20 --channels 1 --devices 2"
     folder = "--tensorboard --target none --pairs *_a=*_b --structure h:5 --name lab --cache c"
-    last = f"{folder} --batch 8 --learning-rate 3e-3 --seed 4 --run r --resume --data-dir d"
+    last = (
+        f"{folder} --batch 8 --patch 96 --learning-rate 3e-3 --seed 4 --run r --resume --data-dir d"
+    )
     outcome = quietpixel("train", *words.split(), *more.split(), *last.split())
     assert outcome.code == 0
     assert outcome.out.split() == ["Model", "runs/x/model.onnx", "Report", "runs/x/report.html"]
@@ -76,6 +78,7 @@ def test_train_passes_every_word_on(quietpixel, calls) -> None:
         "start": "photo",
         "minutes": 20.0,
         "batch": 8,
+        "patch": 96,
         "learning_rate": 0.003,
         "channels": 1,
         "tensorboard": True,

@@ -45,6 +45,9 @@ from quietpixel.cli.options import read_counts, read_noise
 )
 @click.option("--batch", type=click.IntRange(min=1), help="Images in a step.")
 @click.option(
+    "--patch", type=click.IntRange(min=8), help="Height and width of what a folder's steps see."
+)
+@click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="RATE",
