@@ -1,11 +1,12 @@
 """How good models are on pairs of noisy and clean pictures, beside tuned classical methods.
 
     python benchmarks/pairs_quality.py FOLDER [MODEL ...] [--classical] [--last 20]
+                                       [--plots FOLDER]
 
 FOLDER holds ``noisy/`` and ``clean/`` with the same names; ``--last`` judges the last so many by
 name. Prints the mean PSNR in dB and the root mean squared error over all pixels, on [0, 1]. The
 classical methods, and a Gaussian filter, take the parameters that are best on the first four of the
-pictures that are judged, which favours them.
+pictures that are judged, which favours them. A plot of the errors goes into --plots.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from plots import draw_bars, keep
 from scipy.ndimage import gaussian_filter
 
 from quietpixel import Denoiser
@@ -37,7 +39,7 @@ def read(folder: Path, last: int | None) -> Pairs:
     ]  # type: ignore[misc]
 
 
-def judge(name: str, method: Callable[[Array], Array], pairs: Pairs) -> None:
+def judge(name: str, method: Callable[[Array], Array], pairs: Pairs) -> float:
     denoised = [np.clip(method(noisy), 0, 1) for noisy, _ in pairs]
     quality = np.mean(
         [psnr(clean, image) for image, (_, clean) in zip(denoised, pairs, strict=True)]
@@ -45,19 +47,23 @@ def judge(name: str, method: Callable[[Array], Array], pairs: Pairs) -> None:
     errors = [
         np.square(image - clean).ravel() for image, (_, clean) in zip(denoised, pairs, strict=True)
     ]
-    print(f"| {name} | {quality:.2f} | {np.sqrt(np.concatenate(errors).mean()):.4f} |", flush=True)
+    error = float(np.sqrt(np.concatenate(errors).mean()))
+    print(f"| {name} | {quality:.2f} | {error:.4f} |", flush=True)
+    return error
 
 
-def judge_classical(pairs: Pairs) -> None:
+def judge_classical(pairs: Pairs) -> dict[str, float]:
     def blur(sigma: float) -> Callable[[Array], Array]:
         return lambda image: gaussian_filter(image, (sigma, sigma, 0))
 
     few = pairs[:TUNED_ON]
     best = min(BLURS, key=lambda s: sum(np.square(blur(s)(a) - b).mean() for a, b in few))
-    judge(f"Gaussian filter, {best} pixels", blur(best), pairs)
+    errors = {"Gaussian filter": judge(f"Gaussian filter, {best} pixels", blur(best), pairs)}
     noisy, clean = (np.stack(side) for side in zip(*few, strict=True))
     for name, method in tune_all(clean, noisy).items():
-        judge(f"{name} ({method.parameters})", lambda image, m=method: m(image[None])[0], pairs)
+        shown = f"{name} ({method.parameters})"
+        errors[name] = judge(shown, lambda image, m=method: m(image[None])[0], pairs)
+    return errors
 
 
 def main() -> None:
@@ -66,16 +72,23 @@ def main() -> None:
     parser.add_argument("models", nargs="*")
     parser.add_argument("--classical", action="store_true")
     parser.add_argument("--last", type=int)
+    parser.add_argument("--plots", type=Path)
     given = parser.parse_args()
     pairs = read(given.folder, given.last)
     print(f"| method, on {len(pairs)} pictures | PSNR, dB | root mean squared error |")
     print("|---|---|---|")
-    judge("noisy", lambda image: image, pairs)
+    errors = {"noisy": judge("noisy", lambda image: image, pairs)}
     for name in given.models:
         denoiser = Denoiser(name, precision="f32")
-        judge(name, lambda image, d=denoiser: np.asarray(d(image, range=(0.0, 1.0))), pairs)
+        errors[Path(name).name] = judge(
+            name, lambda image, d=denoiser: np.asarray(d(image, range=(0.0, 1.0))), pairs
+        )
     if given.classical:
-        judge_classical(pairs)
+        errors |= judge_classical(pairs)
+    if given.plots is not None:
+        name = given.folder.name
+        drawn = draw_bars(f"Error on {name}", "root mean squared error, on [0, 1]", errors)
+        keep(drawn, given.plots, name, f"{name}: error of each method")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ of the pictures. Prints Markdown; plots go into --plots.
 import argparse
 from pathlib import Path
 
+from plots import keep
 from published import COUNTS, FIGURES
 
 import quietpixel
@@ -90,15 +91,11 @@ def beside_published(name: str, found: Comparison, sigmas: list[int]) -> str:
 
 
 def draw(found: Comparison, plots: Path, name: str) -> None:
-    """Write quality against speed, and against noise where there are several, and show them."""
-    plots.mkdir(parents=True, exist_ok=True)
+    """Keep quality against speed, and against noise where there are several."""
     middle = found.tables[len(found.tables) // 2]
-    drawn = {f"{name}-speed": draw_speed(middle)}
+    keep(draw_speed(middle), plots, f"{name}-speed", f"{name}: quality against speed")
     if len(found.tables) > 1:
-        drawn[f"{name}-noise"] = draw_noise(found.tables)
-    for title, png in drawn.items():
-        (plots / f"{title}.png").write_bytes(png)
-        print(f"![{title.replace('-', ': quality against ')}](plots/{title}.png)\n")
+        keep(draw_noise(found.tables), plots, f"{name}-noise", f"{name}: quality against noise")
 
 
 def show(value: float | None, spec: str) -> str:

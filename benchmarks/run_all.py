@@ -111,7 +111,8 @@ def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
     drawn = ("--plots", str(plots))
     yield script("Speed", "speed.py", photo, *few)
     yield script("Share of the matrix rate", "matrix_rate.py", photo)
-    yield script("Memory", "memory.py", photo, "--kinds", "jpeg", "--megapixels", *sizes)
+    yield script("Memory", "memory.py", photo, "--kinds", "jpeg",
+                 "--megapixels", *sizes, *drawn)  # fmt: skip
     count = ("--count", "300") if quick else ()
     rivals = ("median", "wavelet") if quick else ("median", "bilateral", "wavelet", "tv", "nlm")
     yield evaluate("MNIST", folder / "mnist", "mnist-unet", "mnist-bottleneck", *rivals,
@@ -130,7 +131,7 @@ def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
                      "--pairs", "*_real.*=*_mean.*", *drawn, needs=pairs)  # fmt: skip
     for name in ("documents", "microscopy/w2s"):
         yield script(name, "pairs_quality.py", str(folder / name), "--classical", "--last", "20",
-                     needs=folder / name)  # fmt: skip
+                     *drawn, needs=folder / name)  # fmt: skip
     yield script("Training", "time_to_quality.py", str(folder / "mnist"), needs=folder / "mnist")
     if importlib.util.find_spec("fastapi"):
         yield script("Service", "service.py", photo)

@@ -1,10 +1,12 @@
 """Time to a test error of 0.0137 on MNIST: the recipe `tuned` against a plain Keras script.
 
-    python benchmarks/time_to_quality.py FOLDER_WITH_MNIST [--epochs 8] [--plain-epochs 40]
+    python benchmarks/time_to_quality.py FOLDER_WITH_MNIST [--epochs 10] [--plain-epochs 40]
 
 Both learn the same layers on the same machine, one after the other. The plain script's time is
 that of its first epoch at the target; `tuned`, whose learning rate falls to zero at its end, is
 given a number of epochs and counts with all of them. Loading data and judging are not counted.
+Where the plain script does not get there in its epochs, the ratio is the most that it can be; where
+`tuned` does not, there is none, and the script ends with 1.
 """
 
 import argparse
@@ -50,17 +52,19 @@ def run_tuned(folder: Path, epochs: int) -> dict[str, float]:
     return {"epoch": epochs, "seconds": seconds, "test_error": error}
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--plain-epochs", type=int, default=40)
     given = parser.parse_args()
     tuned = run_tuned(given.folder, given.epochs)
     plain = run_plain(given.folder, given.plain_epochs)
-    ratio = tuned["seconds"] / plain["seconds"]
+    reached = tuned["test_error"] <= TARGET
+    ratio = tuned["seconds"] / plain["seconds"] if reached else None
     print(json.dumps({"target": TARGET, "tuned": tuned, "plain": plain, "ratio": ratio}))
+    return int(not reached)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
