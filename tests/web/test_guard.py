@@ -36,7 +36,7 @@ def test_the_token_is_wanted(make_client):
 def test_what_needs_no_token(make_client):
     client = make_client(token="secret")
     for path in ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/static/app.js"):
-        assert client.get(path).status_code == 200
+        assert client.get(path).status_code == client.head(path).status_code == 200
     for path in ("/metrics", "/v1/models", "/page/setup", "/page/progress", "/static/../v1/models"):
         assert client.get(path).status_code == 401
 

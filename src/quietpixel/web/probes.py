@@ -18,12 +18,14 @@ class State(BaseModel):
     status: str
 
 
+@router.head("/healthz", include_in_schema=False)  # some balancers ask so
 @router.get("/healthz", summary="Say that the process lives", responses=problems())
 async def healthz() -> State:
     """Answer as long as the process can."""
     return State(status="alive")
 
 
+@router.head("/readyz", include_in_schema=False)  # some balancers ask so
 @router.get("/readyz", summary="Say whether requests are taken", responses=problems(503))
 async def readyz(request: Request) -> State:
     """Answer once the default models are open, and until the service is told to end."""
