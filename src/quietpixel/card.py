@@ -40,6 +40,8 @@ class Card:
         limits how much of the noise is taken away.
     operations
         Multiply-adds for each pixel.
+    values
+        The most numbers that it holds at once for each pixel while it computes.
     parameters
         Number of trained weights.
     training
@@ -69,6 +71,7 @@ class Card:
     sigma_input: bool = False
     blind: bool = False
     operations: int | None = None
+    values: int | None = None
     parameters: int | None = None
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)

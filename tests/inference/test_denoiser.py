@@ -1,6 +1,7 @@
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,14 @@ import pytest
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError, ImageError, ModelError, QuietpixelError
 from quietpixel.files import Picture, write_picture
-from quietpixel.inference.denoiser import BYTES_PER_PIXEL, Denoiser, denoise
+from quietpixel.inference.denoiser import Denoiser, denoise
+from quietpixel.inference.engine import read_card
+from quietpixel.inference.limits import bytes_per_pixel
 from quietpixel.inference.run import choose_grid
+from quietpixel.models.export import replace_card
+
+PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32")
+"""What a pixel of a tile takes with the models of these tests."""
 
 
 def exact(path, **options):
@@ -63,7 +70,7 @@ def test_tiled_equals_whole(models, name, shape):
     image = noisy(*shape)
     if shape[-1] == 4:
         image[..., 3] = image[..., 3] > 0.5
-    tiled = exact(models[name], memory=200 * BYTES_PER_PIXEL)(image)
+    tiled = exact(models[name], memory=200 * PIXEL)(image)
     np.testing.assert_allclose(tiled, exact(models[name])(image), atol=1e-6)
 
 
@@ -154,7 +161,7 @@ def test_colour_model_takes_gray(models):
     np.testing.assert_allclose(colour(image), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("memory", ["512MB", 100 * BYTES_PER_PIXEL])
+@pytest.mark.parametrize("memory", ["512MB", 100 * PIXEL])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_batch_equals_one_by_one(models, dtype, memory):
     denoiser = exact(models["pyramid"], memory=memory)
@@ -263,7 +270,7 @@ def test_denoise_refuses_stacks_in_files(models, tmp_path):
 
 
 def test_progress_is_told_and_may_end_the_work(models):
-    denoiser = Denoiser(models["blur"], memory=64 * BYTES_PER_PIXEL, precision="f32")
+    denoiser = Denoiser(models["blur"], memory=64 * PIXEL, precision="f32")
     shares = []
     denoiser(np.zeros((40, 30), np.float32), on_progress=shares.append)
     assert shares[0] == 0
@@ -302,3 +309,16 @@ def test_a_level_given_to_such_a_model_limits_what_is_taken_away(models):
     taken = blind(image, sigma=level) - image
     np.testing.assert_allclose(taken, UNKNOWN_SIGMA / 2 * (level > 0), atol=1e-6)
     np.testing.assert_array_equal(blind(image, sigma=0.0), image)
+
+
+@pytest.mark.parametrize(("values", "factor"), [(64, 0.5), (256, 2), (None, 1)])
+def test_tiles_are_as_large_as_the_values_a_model_holds_allow(models, tmp_path, values, factor):
+    told = replace(read_card(models["blur"]), values=values)
+    replace_card(models["blur"], tmp_path / "told.onnx", told)
+    shares = []
+    denoiser = exact(tmp_path / "told.onnx", memory=round(1000 * PIXEL * factor))
+    denoiser(noisy(25, 40), on_progress=shares.append)
+    assert len(shares) == 2  # 1000 pixels in one tile
+    denoiser = exact(tmp_path / "told.onnx", memory=round(999 * PIXEL * factor))
+    denoiser(noisy(25, 40), on_progress=shares.append)
+    assert len(shares) > 4

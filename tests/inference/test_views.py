@@ -8,8 +8,12 @@ import pytest
 from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, UnknownNameError
 from quietpixel.inference.arrays import is_neutral, read_layout
-from quietpixel.inference.denoiser import BYTES_PER_PIXEL, Denoiser, denoise
+from quietpixel.inference.denoiser import Denoiser, denoise
+from quietpixel.inference.limits import bytes_per_pixel
 from quietpixel.inference.run import _views
+
+PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32")
+"""What a pixel of a tile takes with the models of these tests."""
 
 
 def exact(path, **options):
@@ -47,7 +51,7 @@ def test_best_is_the_mean_over_flips_and_turns(models, name, shape):
 @pytest.mark.parametrize("shape", [(50, 61), (33, 40, 3), (1, 90), (90, 1), (1, 1)])
 def test_best_in_tiles_equals_whole(models, name, shape):
     image = noisy(*shape)
-    tiled = exact(models[name], quality="best", memory=200 * BYTES_PER_PIXEL)(image)
+    tiled = exact(models[name], quality="best", memory=200 * PIXEL)(image)
     whole = exact(models[name], quality="best")(image)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
@@ -135,7 +139,7 @@ def test_the_one_default_that_is_there_serves_all(models, monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["blur", "colour", "pyramid"])
-@pytest.mark.parametrize("memory", ["512MB", 200 * BYTES_PER_PIXEL, 900 * BYTES_PER_PIXEL])
+@pytest.mark.parametrize("memory", ["512MB", 200 * PIXEL, 900 * PIXEL])
 @pytest.mark.parametrize(
     "shape", [(50, 61), (33, 40, 3), (30, 41, 4), (61, 20, 2), (1, 90), (90, 1), (1, 1)]
 )

@@ -169,3 +169,13 @@ def test_convnext_blocks_see_far_and_are_exported_as_they_are(tmp_path: Path) ->
     assert measure_model(model).operations == round(by_hand)
     test_declared_halo_covers_the_measured_one(model)
     test_the_onnx_file_says_the_same_as_keras(model, tmp_path)
+
+
+def test_held_values_are_those_of_the_widest_moment():
+    model = build("unet", channels=3, filters=(32, 64, 96), blocks=(0, 1, 1), output="residual")
+    # At full resolution: what the first level knew, what comes back, their sum, and the image.
+    assert measure_model(model).values == 32 + 32 + 32 + 16
+
+
+def test_a_model_of_the_whole_image_does_not_say_what_it_holds():
+    assert measure_model(build("bottleneck")).values is None

@@ -18,7 +18,7 @@ from quietpixel.errors import ArgumentError, ModelError, unknown_name
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, check_array
 from quietpixel.inference.denoiser import QUALITIES, Denoiser
-from quietpixel.inference.engine import ENGINES, PRECISIONS
+from quietpixel.inference.engine import ENGINES, PRECISIONS, Engine
 from quietpixel.inference.limits import parse_memory
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.run import Run, choose_grid
@@ -102,12 +102,13 @@ class BlockDenoiser(Denoiser):
         if engine.card.sigma_input and sigma is not None:
             level = np.broadcast_to(np.float32(sigma), stack.shape[:3])
         run = Run(engine, treatment.layout, level, treatment.strength, self._views)
-        return run.over(stack, self._grid(engine.card, block, treatment.shape))[keep][:, :, 0]
+        return run.over(stack, self._grid(engine, block, treatment.shape))[keep][:, :, 0]
 
-    def _grid(self, card: Card, block: Tile, shape: tuple[int, int]) -> Any:
+    def _grid(self, engine: Engine, block: Tile, shape: tuple[int, int]) -> Any:
+        card, pixels = engine.card, self._tile_pixels(engine)
         if card.halo is None:
-            return choose_grid(card, shape, self._pixels)
-        return BlockGrid(Field(shape, card.halo, card.divisor), block, self._pixels)
+            return choose_grid(card, shape, pixels)
+        return BlockGrid(Field(shape, card.halo, card.divisor), block, pixels)
 
 
 def card_of(model: TravellingModel, colours: int) -> Card:

@@ -26,7 +26,8 @@ class Camera(NoiseLaw):
     The picture is taken back to linear light; photons and read-out add noise there, as strong as
     the brightness says. By chance the noise is then that of a colour mosaic interpolated, white
     balance and colour matrix spread it over the channels, the gamma curve (here a square root)
-    stretches it in the dark, resizing smooths it, and JPEG rounds it. The result lies in [0, 1].
+    stretches it in the dark, resizing or the camera's own filter smooths it, and JPEG rounds it.
+    The result lies in [0, 1].
 
     Parameters
     ----------
@@ -125,12 +126,22 @@ def _mix(noise: Array, rng: np.random.Generator) -> Array:
 
 
 def _smooth(noise: Array, rng: np.random.Generator) -> Array:
-    """Return `noise` as resizing would leave it, or as it is."""
+    """Return `noise` as resizing and a camera's own noise filter would leave it, or as it is.
+
+    Colour is smoothed more than brightness: what cameras leave of its noise are blotches.
+    """
     if rng.random() < 0.5:
         return noise
-    from scipy import ndimage
+    width = rng.uniform(0.3, 1.5)
+    if noise.shape[-1] == 1:
+        return _blur(noise, width)
+    gray = (noise @ LUMA)[..., np.newaxis]
+    return _blur(gray, width) + _blur(noise - gray, width * rng.uniform(1.0, 2.0))
 
-    width = rng.uniform(0.3, 1.0)
+
+def _blur(noise: Array, width: float) -> Array:
+    from scipy import ndimage  # only training draws this noise; denoising needs no scipy
+
     smooth: Array = ndimage.gaussian_filter(noise, (width, width, 0))
     return smooth
 

@@ -24,16 +24,12 @@ from quietpixel.inference.arrays import (
 )
 from quietpixel.inference.engine import Engine, check_engine, open_engine, read_card
 from quietpixel.inference.level import Sigma, check_sigma, estimate_level, levels_for
-from quietpixel.inference.limits import check_batch, check_out, parse_memory
+from quietpixel.inference.limits import bytes_per_pixel, check_batch, check_out, parse_memory
 from quietpixel.inference.run import OnProgress, Run, choose_grid
 from quietpixel.inference.store import cache_of, default_model, find_model
 
 Array = NDArray[Any]
 Source = str | Path | bytes | BinaryIO
-
-BYTES_PER_PIXEL = 1024
-"""What an engine takes for one pixel of a tile: 550 to 600 were measured with OpenVINO on U-Nets
-of 32 filters at full resolution, whatever their depth."""
 
 QUALITIES = {"normal": 1, "best": 8}
 """How many flips and turns of an image are denoised and averaged, by name."""
@@ -90,7 +86,6 @@ class Denoiser:
         self._engines: dict[Path, Engine] = {}
         self._lock = threading.Lock()
         self.memory = parse_memory(memory)
-        self._pixels = max(self.memory // BYTES_PER_PIXEL, 1)
         self._model = None if model is None else find_model(model)
         if model is not None:
             self._engine(3)  # a wrong model or option is told here, not at the first image
@@ -194,7 +189,8 @@ class Denoiser:
         white = type_ceiling(images.dtype) if images.dtype.kind == "u" else 1.0
         layout = read_layout(images[0], range or (0.0, white))
         result = np.empty_like(images)
-        step = max(self._pixels // (images.shape[1] * images.shape[2]), 1)
+        pixels = self._tile_pixels(self._engine(layout.colours))
+        step = max(pixels // (images.shape[1] * images.shape[2]), 1)
         for start in np.arange(0, len(images), step):
             part = np.moveaxis(images[start : start + step], 0, 2)
             done = self._denoise(part, layout, (sigma, strength, None))
@@ -220,12 +216,17 @@ class Denoiser:
         check_strength(strength)
         engine = self._engine(layout.colours)
         check_sigma(sigma, engine.card, stack.shape[:2])
-        grid = choose_grid(engine.card, stack.shape[:2], self._pixels // stack.shape[2])
+        pixels = self._tile_pixels(engine) // stack.shape[2]
+        grid = choose_grid(engine.card, stack.shape[:2], pixels)
         if strength == 0:
             return copy_into(out, stack)
         level, share = levels_for(engine.card, sigma, layout, stack)
         run = Run(engine, layout, level, strength, self._views, share)
         return run.over(stack, grid, tell, out=out)
+
+    def _tile_pixels(self, engine: Engine) -> int:
+        """Return how many pixels a tile may have."""
+        return max(self.memory // bytes_per_pixel(engine.card, engine.precision), 1)
 
     def _path(self, channels: int) -> Path:
         return self._model or default_model(channels)

@@ -1,4 +1,4 @@
-"""What a model is by arithmetic over its layers: divisor, halo and cost.
+"""What a model is by arithmetic over its layers: divisor, halo, cost and memory.
 
 For each tensor we follow how many input pixels one of its pixels stands for (`scale`) and how far
 before and after its place it looks at the input.
@@ -12,6 +12,8 @@ from keras import layers
 
 from quietpixel.errors import ModelError
 
+LANES = 16
+"""Engines hold features in blocks of so many, the last one filled up."""
 WHOLE_IMAGE = (layers.Dense, layers.Flatten, layers.Reshape)
 POINTWISE = (
     layers.Activation,
@@ -37,15 +39,29 @@ class Reach:
 
 @dataclass(frozen=True)
 class Facts:
-    """Divisor, halo (``None``: the whole image) and multiply-adds per pixel of a model."""
+    """What a model asks for.
+
+    Parameters
+    ----------
+    divisor
+        What the sides of an image must be multiples of, in pixels.
+    halo
+        How many pixels of surroundings decide one pixel; None for the whole image.
+    operations
+        Multiply-adds per pixel.
+    values
+        The most numbers held at once per pixel while it computes; None for a model that looks at
+        the whole image.
+    """
 
     divisor: int
     halo: int | None
     operations: int
+    values: int | None
 
 
 def measure_model(model: keras.Model) -> Facts:
-    """Return divisor, halo and cost of a functional Keras model on (N, H, W, C).
+    """Return what a functional Keras model on (N, H, W, C) asks for.
 
     Raises
     ------
@@ -64,8 +80,36 @@ def measure_model(model: keras.Model) -> Facts:
         cost += _cost(layer, incoming, outgoing, model)
     last = reaches[id(model.output)]
     whole = any(isinstance(layer, WHOLE_IMAGE) for layer in model.layers)
-    halo = None if whole else math.ceil(max(last.before, last.after))
-    return Facts(1 if whole else int(max(scales)), halo, round(cost))
+    halo = math.ceil(max(last.before, last.after))
+    if whole:
+        return Facts(1, None, round(cost), None)
+    return Facts(int(max(scales)), halo, round(cost), _count_held(model, reaches))
+
+
+def _count_held(model: keras.Model, reaches: dict[int, Reach]) -> int:
+    """Return how many numbers per pixel are held when most are, each as long as a layer needs it.
+
+    An engine that computes in place holds fewer.
+    """
+    steps = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
+    last_use = {
+        id(tensor): step
+        for step, layer in enumerate(steps)
+        for tensor in keras.tree.flatten(layer.input)
+    }
+    held = {id(tensor): _size(tensor, reaches) for tensor in model.inputs}
+    most = 0.0
+    for step, layer in enumerate(steps):
+        held[id(layer.output)] = _size(layer.output, reaches)
+        most = max(most, sum(held.values()))
+        held = {key: size for key, size in held.items() if last_use.get(key, step) > step}
+    return math.ceil(most)
+
+
+def _size(tensor: keras.KerasTensor, reaches: dict[int, Reach]) -> float:
+    """Return how many numbers a tensor holds per pixel of the image."""
+    features = math.ceil(tensor.shape[-1] / LANES) * LANES
+    return float(features / reaches[id(tensor)].scale ** 2)
 
 
 def _numbers(reach: Reach) -> tuple[float, float, float]:

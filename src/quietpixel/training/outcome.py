@@ -67,6 +67,7 @@ class Outcome:
             sigma_input=takes_sigma,
             blind=takes_sigma,
             operations=facts.operations,
+            values=facts.values,
             parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
             training={
                 **replace(recipe, options=dict(recipe.options)).__dict__,
