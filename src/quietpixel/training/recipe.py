@@ -160,7 +160,7 @@ PHOTO = Recipe(
     model="unet",
     options={
         "filters": (16, 48, 96, 128),
-        "blocks": (0, 1, 1, 1),
+        "blocks": (1, 2, 1, 1),  # 12 epochs on from 0, 1, 1, 1: 0.08 dB above 0, 1, 2, 2
         "output": "residual",
         "sigma": True,
     },
