@@ -124,3 +124,18 @@ def test_a_model_that_takes_the_noise_level_is_told_it_sometimes() -> None:
     told = levels[:, 0, 0, 0]
     assert {bool(level == np.float32(UNKNOWN_SIGMA)) for level in told} == {True, False}
     np.testing.assert_allclose(told[told > 0], 0.1, rtol=0.2)
+
+
+def test_plain_patches_stand_in_as_often_as_asked() -> None:
+    task, rng = AddNoise(parse_noise("gaussian:0.1,clip=no"), plain=0.25), np.random.default_rng(0)
+    given = rng.random((16, 12, 3), np.float32)
+    pairs = [task((given,), rng) for _ in range(400)]
+    plain = [clean for _, clean in pairs if clean is not given]
+    assert 70 < len(plain) < 130
+    one_colour = [clean for clean in plain if np.ptp(clean, axis=(0, 1)).max() == 0]
+    assert 0.3 < len(one_colour) / len(plain) < 0.7
+    for clean in plain:
+        assert (clean.shape, clean.dtype) == (given.shape, given.dtype)
+        assert 0 <= clean.min() <= clean.max() <= 1
+        assert np.abs(np.diff(clean, axis=0)).max() < 0.15
+    assert np.std(pairs[0][0] - pairs[0][1]) == pytest.approx(0.1, rel=0.15)

@@ -24,13 +24,41 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class AddNoise:
-    """From one clean patch: the input is noisy by `law`, the target clean."""
+    """From one clean patch: the input is noisy by `law`, the target clean.
+
+    Parameters
+    ----------
+    law
+        The noise.
+    plain
+        How often, from 0 to 1, a plain patch (`draw_plain`) stands in for the one given.
+    """
 
     law: NoiseLaw
+    plain: float = 0.0
 
     def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return input and target."""
-        return self.law(patches[0], rng), patches[0]
+        clean = patches[0]
+        if self.plain and rng.random() < self.plain:
+            clean = draw_plain(clean.shape, rng)
+        return self.law(clean, rng), clean
+
+
+def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Return an image (H, W, C) of one colour, or of a gradient from one colour to another.
+
+    Photographs have few plain areas in strong colours, and what a model has hardly seen it shifts.
+    """
+    first, second = rng.random((2, shape[2]), np.float32)
+    if rng.random() < 0.5:
+        return np.broadcast_to(first, shape).copy()
+    down, right = (np.linspace(-1, 1, length, dtype=np.float32) for length in shape[:2])
+    angle = np.float32(rng.uniform(0, 2 * np.pi))
+    slope = np.cos(angle) * down[:, None] + np.sin(angle) * right
+    share = np.clip((slope + 1) / 2, 0, 1)[..., None]
+    plain: Array = (first + share * (second - first)).astype(np.float32)
+    return plain
 
 
 @dataclass(frozen=True)

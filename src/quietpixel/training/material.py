@@ -71,7 +71,6 @@ def from_splits(recipe: Recipe, train: Split, validation: Split) -> Material:
 
 def from_folder(recipe: Recipe, folder: Folder) -> Material:
     """Return the material of a folder."""
-    task = make_task(recipe)
     draw = Draw(
         patch=recipe.patch,
         batch=recipe.batch,
@@ -90,8 +89,8 @@ def from_folder(recipe: Recipe, folder: Folder) -> Material:
         told=None if draw.told is None else 0.0,
     )
     return Material(
-        PatchBatches(folder.train, task, draw),
-        PatchBatches(folder.validation, task, judge).make(0, 0),
+        PatchBatches(folder.train, make_task(recipe), draw),
+        PatchBatches(folder.validation, make_task(replace(recipe, plain=0.0)), judge).make(0, 0),
         recipe.channels,
         loss=hidden_squared_error if recipe.method == "hidden" else None,
         loss_name=LOSS_NAMES.get(recipe.method, ""),
@@ -126,7 +125,7 @@ def make_task(recipe: Recipe) -> Task:
             "such as --noise gaussian:25/255, or leave it out for a method that needs none."
         )
     law = parse_noise(recipe.noise)
-    return Recorrupt(law) if recipe.method == "recorrupted" else AddNoise(law)
+    return Recorrupt(law) if recipe.method == "recorrupted" else AddNoise(law, recipe.plain)
 
 
 def _how_often_told(recipe: Recipe) -> float | None:

@@ -59,6 +59,9 @@ class Recipe:
         or 3 (RGB).
     precision
         ``"auto"`` (bfloat16 where the processor computes in it, else float32), or one of the two.
+    plain
+        For clean pictures of a folder: the share of patches that one colour or a gradient stands in
+        for, so that flat areas stay as they are; 0 to 1.
     target
         Of a folder: ``"clean"`` (clean pictures, or pairs of a noisy and a clean one), ``"noisy"``
         (pairs of two noisy ones), or ``"none"`` (noisy pictures only).
@@ -102,6 +105,7 @@ class Recipe:
     patch: int = 64
     steps: int = 400
     channels: int = 3
+    plain: float = 0.0
     target: str = "clean"
     pairs: str = ""
     method: str = ""
@@ -124,6 +128,7 @@ class Recipe:
         self._require("minutes", self.minutes is None or self.minutes > 0, "be more than 0")
         self._require("seed", self.seed >= 0, "be at least 0")
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
+        self._require("plain", 0 <= self.plain <= 1, "lie in [0, 1]")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
@@ -171,6 +176,7 @@ PHOTO = Recipe(
     epochs=400,
     batch=16,
     steps=200,
+    plain=0.05,
 )
 
 RECIPES: dict[str, Recipe] = {
