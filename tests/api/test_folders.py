@@ -77,7 +77,7 @@ def test_what_suits_the_data_is_chosen(pairs: Path, tmp_path: Path) -> None:
 def test_sizes_of_the_model_are_taken_over(pairs: Path) -> None:
     options = choose("digits", filters=(64, 128), code=8).options
     assert (options["filters"], options["code"], options["dropout"]) == ((64, 128), 8, 0.0)
-    for filters, blocks in (((8, 16), (0, 1)), ((4, 8, 16, 32, 64), (0, 1, 1, 1, 1))):
+    for filters, blocks in (((8, 16), (1, 2)), ((4, 8, 16, 32, 64), (1, 2, 1, 1, 1))):
         chosen = choose(pairs / "clean", filters=filters)
         assert (chosen.options["filters"], chosen.options["blocks"]) == (filters, blocks)
         assert (chosen.options["output"], chosen.start) == ("residual", "nothing")
