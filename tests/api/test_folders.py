@@ -77,13 +77,15 @@ def test_what_suits_the_data_is_chosen(pairs: Path, tmp_path: Path) -> None:
 def test_sizes_of_the_model_are_taken_over(pairs: Path) -> None:
     options = choose("digits", filters=(64, 128), code=8).options
     assert (options["filters"], options["code"], options["dropout"]) == ((64, 128), 8, 0.0)
-    for filters, blocks in (((8, 16), (1, 2)), ((4, 8, 16, 32, 64), (1, 2, 1, 1, 1))):
+    for filters in ((8, 16), (4, 8, 16, 32, 64)):
+        count = len(filters)
         chosen = choose(pairs / "clean", filters=filters)
+        blocks = (1, 2, 1, 1, 1)[:count]
         assert (chosen.options["filters"], chosen.options["blocks"]) == (filters, blocks)
         assert (chosen.options["output"], chosen.start) == ("residual", "nothing")
         assert choose("digits", recipe="classic", model="unet", filters=filters).options == {
             "filters": filters,
-            "blocks": blocks,
+            "blocks": (0, 1, 1, 1, 1)[:count],
         }
     with pytest.raises(ArgumentError, match="`code` is for the bottleneck because 'unet' has none"):
         choose("digits", model="unet", code=8)
