@@ -121,8 +121,14 @@ def _mix(noise: Array, rng: np.random.Generator) -> Array:
     """Return `noise` after a colour matrix, which makes colours stronger."""
     if noise.shape[-1] == 1:
         return noise
-    gray = (noise @ LUMA)[..., np.newaxis]
+    gray = _brightness(noise)
     return (gray + rng.uniform(0.7, 1.6) * (noise - gray)).astype(np.float32)
+
+
+def _brightness(noise: Array) -> Array:
+    """Return the brightness, (H, W, 1), of (H, W, 3)."""
+    bright: Array = (noise @ LUMA)[..., np.newaxis]
+    return bright
 
 
 def _smooth(noise: Array, rng: np.random.Generator) -> Array:
@@ -135,7 +141,7 @@ def _smooth(noise: Array, rng: np.random.Generator) -> Array:
     width = rng.uniform(0.3, 1.5)
     if noise.shape[-1] == 1:
         return _blur(noise, width)
-    gray = (noise @ LUMA)[..., np.newaxis]
+    gray = _brightness(noise)
     return _blur(gray, width) + _blur(noise - gray, width * rng.uniform(1.0, 2.0))
 
 

@@ -78,11 +78,10 @@ def measure_model(model: keras.Model) -> Facts:
         reaches[id(layer.output)] = outgoing
         scales.append(outgoing.scale)
         cost += _cost(layer, incoming, outgoing, model)
-    last = reaches[id(model.output)]
-    whole = any(isinstance(layer, WHOLE_IMAGE) for layer in model.layers)
-    halo = math.ceil(max(last.before, last.after))
-    if whole:
+    if any(isinstance(layer, WHOLE_IMAGE) for layer in model.layers):
         return Facts(1, None, round(cost), None)
+    last = reaches[id(model.output)]
+    halo = math.ceil(max(last.before, last.after))
     return Facts(int(max(scales)), halo, round(cost), _count_held(model, reaches))
 
 
