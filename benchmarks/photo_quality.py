@@ -1,14 +1,15 @@
 """How good a photo model is: PSNR in dB on clean pictures made noisy, on real pairs, on clean ones.
 
     python benchmarks/photo_quality.py MODEL FOLDER [FOLDER ...] [--sigmas 15 25 50] [--seed 0]
-           [--level unknown|estimated|true] [--pairs FOLDER] [--clean]
+           [--level unknown|estimated|true] [--pairs FOLDER] [--clean] [--plain]
 
 MODEL is a bundled name, a run folder or an .onnx file. The noise is Gaussian, seeded by the place
 of an image in its sorted folder and not clipped; the model computes in float32 on whole images, and
 its output is clipped to [0, 1]. Each number is the mean of the PSNR of each image in dB.
 ``--level`` says what the model is told of the noise. ``--pairs`` adds real noise: files
 ``*_real.*`` beside ``*_mean.*``. ``--clean`` gives the model the pictures without noise and prints
-how far its output is from them. Prints Markdown tables.
+how far its output is from them. ``--plain`` does the same with 40 plain colours and gradients made
+here, apart for what lies near the border. Prints Markdown tables.
 """
 
 import argparse
@@ -18,12 +19,15 @@ from pathlib import Path
 import numpy as np
 
 from quietpixel import Denoiser
+from quietpixel.data.tasks import draw_plain
 from quietpixel.files import list_images, read_picture
 from quietpixel.imaging.metrics import psnr
 from quietpixel.imaging.noise import FROZEN_EPOCH, Array, Gaussian, image_rng
 
 SIGMAS = (15.0, 25.0, 50.0)
 RANGE = (0.0, 1.0)
+PLAIN, SIDE, BORDER = 40, 256, 64
+"""How many plain pictures are made, their sides, and what of them is near the border, in pixels."""
 
 
 def main() -> None:
@@ -35,6 +39,7 @@ def main() -> None:
     parser.add_argument("--level", choices=("unknown", "estimated", "true"), default="unknown")
     parser.add_argument("--pairs", type=Path)
     parser.add_argument("--clean", action="store_true")
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--quality", default="normal")
     given = parser.parse_args()
     denoiser = Denoiser(given.model, precision="f32", memory="4GB", quality=given.quality)
@@ -52,6 +57,8 @@ def main() -> None:
     if given.pairs:
         before, after, count = judge_pairs(denoiser, given.pairs, channels)
         print(f"{given.pairs.name}: {count} pairs, {before:.2f} -> {after:.2f}")
+    if given.plain:
+        print_plain(denoiser, channels, given.seed)
 
 
 def read_folder(folder: Path, channels: int) -> Iterator[tuple[Path, Array]]:
@@ -110,6 +117,23 @@ def print_clean(denoiser: Denoiser, images: list[Array], name: str) -> None:
     print(
         f"{name} without noise: {np.mean(values):.2f} dB in the mean, {np.min(values):.2f} at "
         f"worst; the mean shifts by at most {max(shifts):.3f} of 255"
+    )
+
+
+def print_plain(denoiser: Denoiser, channels: int, seed: int) -> None:
+    """Print how far plain pictures without noise move, of 255."""
+    shifts, inside, anywhere = [], [], []
+    for index in range(PLAIN):
+        clean = draw_plain((SIDE, SIDE, channels), image_rng(seed, FROZEN_EPOCH, index))
+        moved = (denoiser(clean, range=RANGE) - clean) * 255
+        middle = moved[BORDER:-BORDER, BORDER:-BORDER]
+        shifts.append(float(np.abs(middle.mean(axis=(0, 1))).max()))
+        inside.append(float(np.abs(middle).max()))
+        anywhere.append(float(np.abs(moved).max()))
+    print(
+        f"{PLAIN} plain pictures, of 255: away from the border the mean shifts by "
+        f"{np.mean(shifts):.2f} on average and {max(shifts):.2f} at most, a value by "
+        f"{max(inside):.2f} at most; near the border a value by {max(anywhere):.2f} at most"
     )
 
 
