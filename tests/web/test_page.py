@@ -77,6 +77,12 @@ def wait_until(page, holds, patience=30_000) -> None:
     assert holds()
 
 
+def stage_pixels(page) -> np.ndarray:
+    """Return the stage as painted; for a moment after it opens or changes size it is empty."""
+    wait_until(page, lambda: canvas_pixels(page, "#canvas")[..., 3].any())
+    return canvas_pixels(page, "#canvas")
+
+
 def roughness(part: np.ndarray) -> float:
     """Return how much neighbours differ, over what the picture covers."""
     values = part[..., 0].astype(float)
@@ -101,12 +107,12 @@ def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
     expect(page.locator("#caption")).to_contain_text("8 bits PNG")
     expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
     page.focus("#split")
-    middle = roughness(canvas_pixels(page, "#canvas"))
+    middle = roughness(stage_pixels(page))
     page.keyboard.press("Home")
-    wait_until(page, lambda: roughness(canvas_pixels(page, "#canvas")) < middle)
-    after = roughness(canvas_pixels(page, "#canvas"))
+    wait_until(page, lambda: roughness(stage_pixels(page)) < middle)
+    after = roughness(stage_pixels(page))
     page.keyboard.press("End")
-    wait_until(page, lambda: roughness(canvas_pixels(page, "#canvas")) > after / 0.75)
+    wait_until(page, lambda: roughness(stage_pixels(page)) > after / 0.75)
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#split")).to_have_value("99.5")
     expect(page.locator("#split")).to_have_attribute("aria-valuetext", "100 % before")
@@ -141,7 +147,7 @@ def test_a_preview_follows_the_noise_level(visit):
     page.uncheck("#sigma-auto")
 
     def seen() -> float:
-        return roughness(canvas_pixels(page, "#canvas"))
+        return roughness(stage_pixels(page))
 
     def show_level(level: str) -> None:
         page.fill("#sigma", level)
@@ -195,14 +201,14 @@ def test_zoom_and_what_was_taken_away(visit):
     page.keyboard.press("0")
     expect(zoom).not_to_have_text("100 %")
     page.click("[data-zoom=pixel]")
-    whole = canvas_pixels(page, "#canvas")
+    whole = stage_pixels(page)
     page.keyboard.press("ArrowRight")
     page.check("[name=mode][value=taken]", force=True)
     expect(page.locator("#caption")).to_contain_text("times as strong")
-    wait_until(page, lambda: not np.array_equal(canvas_pixels(page, "#canvas"), whole))
+    wait_until(page, lambda: not np.array_equal(stage_pixels(page), whole))
 
     def is_gray() -> bool:
-        taken = canvas_pixels(page, "#canvas")
+        taken = stage_pixels(page)
         return abs(float(taken[taken[..., 3] > 0][:, 0].mean()) - 128) < 3
 
     wait_until(page, is_gray)
