@@ -1,13 +1,14 @@
 """Quality of models and methods on one set of photographs, beside what others published.
 
     python benchmarks/quality.py FOLDER MODEL [METHOD ...] [--sigmas 15,25,50] [--count N]
-                                 [--pairs 'A=B'] [--plots FOLDER]
+                                 [--pairs 'A=B'] [--plots FOLDER] [--precision f32|auto]
 
 All get the same noise, seeded and not clipped; images are whole, what comes out is clipped to
-[0, 1], and a figure is the mean of each image's PSNR, in float32. Published figures stand in a
-column of their own with their source, and only beside a run over the whole set of that name
-(`published.py`); they were made with other noise of the same law. With --pairs the noise is that
-of the pictures. Prints Markdown; plots go into --plots.
+[0, 1], and a figure is the mean of each image's PSNR. Models compute in float32; speeds are to be
+compared with --precision auto, in which they compute when nothing is asked for. Published figures
+stand in a column of their own with their source, and only beside a run over the whole set of that
+name (`published.py`); they were made with other noise of the same law. With --pairs the noise is
+that of the pictures. Prints Markdown; plots go into --plots.
 """
 
 import argparse
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--count", type=int)
     parser.add_argument("--pairs", default="")
     parser.add_argument("--plots", type=Path)
+    parser.add_argument("--precision", choices=("f32", "auto"), default="f32")
     given = parser.parse_args()
     sigmas = [int(text) for text in given.sigmas.split(",")]
     found = quietpixel.compare(
@@ -38,7 +40,7 @@ def main() -> None:
         noise=None if given.pairs else [f"gaussian:{sigma}/255,clip=no" for sigma in sigmas],
         pairs=given.pairs,
         count=given.count,
-        precision="f32",
+        precision=given.precision,
     )
     print(f"{found.count} images, {'gray' if found.channels == 1 else 'RGB'}.\n")
     for table in found.tables:
