@@ -79,7 +79,7 @@ def wait_until(page, holds, patience=30_000) -> None:
 
 def stage_pixels(page) -> np.ndarray:
     """Return the stage as painted; for a moment after it opens or changes size it is empty."""
-    wait_until(page, lambda: canvas_pixels(page, "#canvas")[..., 3].any())
+    wait_until(page, lambda: np.any(canvas_pixels(page, "#canvas")[..., 3]))
     return canvas_pixels(page, "#canvas")
 
 
