@@ -139,3 +139,19 @@ def test_plain_patches_stand_in_as_often_as_asked() -> None:
         assert 0 <= clean.min() <= clean.max() <= 1
         assert np.abs(np.diff(clean, axis=0)).max() < 0.15
     assert np.std(pairs[0][0] - pairs[0][1]) == pytest.approx(0.1, rel=0.15)
+    colours = np.array([clean[0, 0] for clean in one_colour])
+    assert 0.05 < np.mean(colours == 0) < 0.25
+    assert 0.05 < np.mean(colours == 1) < 0.25
+
+
+def test_softened_patches_keep_their_mean_and_lose_fine_detail() -> None:
+    task, rng = AddNoise(parse_noise("gaussian:0.1,clip=no"), soft=0.5), np.random.default_rng(0)
+    given = rng.random((32, 24, 3), np.float32)
+    pairs = [task((given,), rng) for _ in range(200)]
+    soft = [clean for _, clean in pairs if clean is not given]
+    assert 70 < len(soft) < 130
+    for clean in soft:
+        assert (clean.shape, clean.dtype) == (given.shape, given.dtype)
+        np.testing.assert_allclose(clean.mean((0, 1)), given.mean((0, 1)), atol=0.02)
+    assert min(np.std(clean) for clean in soft) < 0.5 * np.std(given)
+    assert np.std(pairs[0][0] - pairs[0][1]) == pytest.approx(0.1, rel=0.15)

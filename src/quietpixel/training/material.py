@@ -88,9 +88,10 @@ def from_folder(recipe: Recipe, folder: Folder) -> Material:
         seed=recipe.seed + VALIDATION_SEED_OFFSET,
         told=None if draw.told is None else 0.0,
     )
+    as_they_are = make_task(replace(recipe, plain=0.0, soft=0.0))
     return Material(
         PatchBatches(folder.train, make_task(recipe), draw),
-        PatchBatches(folder.validation, make_task(replace(recipe, plain=0.0)), judge).make(0, 0),
+        PatchBatches(folder.validation, as_they_are, judge).make(0, 0),
         recipe.channels,
         loss=hidden_squared_error if recipe.method == "hidden" else None,
         loss_name=LOSS_NAMES.get(recipe.method, ""),
@@ -125,7 +126,9 @@ def make_task(recipe: Recipe) -> Task:
             "such as --noise gaussian:25/255, or leave it out for a method that needs none."
         )
     law = parse_noise(recipe.noise)
-    return Recorrupt(law) if recipe.method == "recorrupted" else AddNoise(law, recipe.plain)
+    if recipe.method == "recorrupted":
+        return Recorrupt(law)
+    return AddNoise(law, recipe.plain, recipe.soft)
 
 
 def _how_often_told(recipe: Recipe) -> float | None:

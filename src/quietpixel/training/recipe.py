@@ -62,6 +62,9 @@ class Recipe:
     plain
         For clean pictures of a folder: the share of patches that one colour or a gradient stands in
         for, so that flat areas stay as they are; 0 to 1.
+    soft
+        For clean pictures of a folder: the share of patches that are softened, as a camera's own
+        pixels are softer than those of pictures made smaller; 0 to 1.
     target
         Of a folder: ``"clean"`` (clean pictures, or pairs of a noisy and a clean one), ``"noisy"``
         (pairs of two noisy ones), or ``"none"`` (noisy pictures only).
@@ -106,6 +109,7 @@ class Recipe:
     steps: int = 400
     channels: int = 3
     plain: float = 0.0
+    soft: float = 0.0
     target: str = "clean"
     pairs: str = ""
     method: str = ""
@@ -129,6 +133,7 @@ class Recipe:
         self._require("seed", self.seed >= 0, "be at least 0")
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
         self._require("plain", 0 <= self.plain <= 1, "lie in [0, 1]")
+        self._require("soft", 0 <= self.soft <= 1, "lie in [0, 1]")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
@@ -177,6 +182,7 @@ PHOTO = Recipe(
     batch=16,
     steps=200,
     plain=0.05,
+    soft=0.3,
 )
 
 RECIPES: dict[str, Recipe] = {
