@@ -131,6 +131,8 @@ def test_plain_patches_stand_in_as_often_as_asked() -> None:
     given = rng.random((16, 12, 3), np.float32)
     pairs = [task((given,), rng) for _ in range(400)]
     plain = [clean for _, clean in pairs if clean is not given]
+    as_it_is = [clean for noisy, clean in pairs if np.array_equal(noisy, clean)]
+    assert 0.3 < len(as_it_is) / len(plain) < 0.7
     assert 70 < len(plain) < 130
     one_colour = [clean for clean in plain if np.ptp(clean, axis=(0, 1)).max() == 0]
     assert 0.3 < len(one_colour) / len(plain) < 0.7

@@ -31,7 +31,8 @@ class AddNoise:
     law
         The noise.
     plain
-        How often, from 0 to 1, a plain patch (`draw_plain`) stands in for the one given.
+        How often, from 0 to 1, a plain patch (`draw_plain`) stands in for the one given; half of
+        those get no noise, for what has none must stay as it is.
     soft
         How often, from 0 to 1, the patch is softened (`soften`) before it gets its noise.
     """
@@ -45,6 +46,8 @@ class AddNoise:
         clean = patches[0]
         if self.plain and rng.random() < self.plain:
             clean = draw_plain(clean.shape, rng)
+            if rng.random() < 0.5:
+                return clean, clean
         elif self.soft and rng.random() < self.soft:
             clean = soften(clean, rng)
         return self.law(clean, rng), clean
