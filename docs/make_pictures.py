@@ -25,7 +25,7 @@ from quietpixel.data import load_split
 from quietpixel.evaluation import pictures
 from quietpixel.evaluation.figures import BLUE, INK, ORANGE, Mosaic, new_chart, to_png
 from quietpixel.imaging.noise import add_noise
-from quietpixel.imaging.tiling import Grid, run_tiles
+from quietpixel.imaging.tiling import Grid, round_up, run_tiles
 from quietpixel.imaging.uncertainty import fit_calibration
 from quietpixel.inference.engine import open_engine
 from quietpixel.inference.store import find_model
@@ -140,15 +140,16 @@ def seams() -> bytes:
         return engine(tile[None], level)[0]
 
     whole = denoise(image)
-    shown = [whole]
+    shown, divisor = [whole], engine.card.divisor
+    side = 2 * round_up(engine.card.halo, divisor) + divisor  # no smaller tile has its surroundings
     for halo in (0, engine.card.halo):
-        grid = Grid(whole.shape[:2], tile=(136, 136), halo=halo, divisor=engine.card.divisor)
+        grid = Grid(whole.shape[:2], tile=(side, side), halo=halo, divisor=divisor)
         shown.append(run_tiles(denoise, image, grid))
     errors = [np.clip(8 * np.abs(each - whole), 0, 1) for each in shown[1:]]
     print([float(np.abs(each - whole).max()) for each in shown[1:]])
     names = ["no surroundings", "seams, 8 times", "with surroundings", "seams, 8 times"]
     row = np.clip(np.stack([shown[1], errors[0], shown[2], errors[1]]), 0, 1)
-    return mosaic("Tiles of 136 pixels", [row], [""], names, cell=256)
+    return mosaic(f"Tiles of {side} pixels", [row], [""], names, cell=256)
 
 
 def photograph() -> bytes:
