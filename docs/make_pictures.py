@@ -25,7 +25,7 @@ from quietpixel.data import load_split
 from quietpixel.evaluation import pictures
 from quietpixel.evaluation.figures import BLUE, INK, ORANGE, Mosaic, new_chart, to_png
 from quietpixel.imaging.noise import add_noise
-from quietpixel.imaging.tiling import Grid, round_up, run_tiles
+from quietpixel.imaging.tiling import Grid, least_side, run_tiles
 from quietpixel.imaging.uncertainty import fit_calibration
 from quietpixel.inference.engine import open_engine
 from quietpixel.inference.store import find_model
@@ -141,7 +141,7 @@ def seams() -> bytes:
 
     whole = denoise(image)
     shown, divisor = [whole], engine.card.divisor
-    side = 2 * round_up(engine.card.halo, divisor) + divisor  # no smaller tile has its surroundings
+    side = least_side(engine.card.halo, divisor)
     for halo in (0, engine.card.halo):
         grid = Grid(whole.shape[:2], tile=(side, side), halo=halo, divisor=divisor)
         shown.append(run_tiles(denoise, image, grid))

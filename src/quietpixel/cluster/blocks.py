@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from quietpixel.imaging.tiling import Span, Tile, round_up
+from quietpixel.imaging.tiling import Span, Tile, least_side, round_up
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class BlockGrid:
 
     def _sides(self) -> tuple[int, int]:
         """Return what a tile keeps at most, (height, width)."""
-        margin = 2 * round_up(self.field.halo, self.field.divisor) + self.field.divisor
+        margin = least_side(self.field.halo, self.field.divisor)
         kept = self.block.columns.keep_stop - self.block.columns.keep_start
         width = min(kept + margin, max(math.isqrt(self.pixels), margin))
         if kept + margin < 2 * width:  # a second column would be all margin

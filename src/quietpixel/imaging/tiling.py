@@ -133,7 +133,7 @@ def plan_grid(shape: tuple[int, int], *, pixels: int, halo: int, divisor: int = 
         As the model's card says.
     """
     margin = round_up(halo, divisor)
-    least = 2 * margin + divisor
+    least = least_side(halo, divisor)
     pixels = max(pixels, least**2)
     best, least_work = Grid(shape, (least, least), halo, divisor), float("inf")
     for count in range(1, _count(shape[1], least, margin) + 1):
@@ -211,6 +211,17 @@ def round_up(length: int, divisor: int) -> int:
     return -(-length // divisor) * divisor
 
 
+def least_side(halo: int, divisor: int) -> int:
+    """Return the smallest side of a tile that keeps something between its margins.
+
+    Examples
+    --------
+    >>> least_side(halo=5, divisor=4)
+    20
+    """
+    return 2 * round_up(halo, divisor) + divisor
+
+
 def reflect_indices(start: int, stop: int, length: int) -> NDArray[np.intp]:
     """Return which of `length` pixels stand at places start to stop of the reflected image.
 
@@ -236,7 +247,7 @@ def _take(image: Array, span: Span, *, axis: int) -> Array:
 
 
 def _check_tile(side: int, length: int, grid: Grid) -> None:
-    least = 2 * grid.margin + grid.divisor
+    least = least_side(grid.halo, grid.divisor)
     if side < 1 or side % grid.divisor:
         raise ArgumentError(
             f"`tile` must be a multiple of {grid.divisor} because the model takes only such "
