@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quietpixel.card import UNKNOWN_SIGMA
-from quietpixel.data.patches import Draw, PatchBatches, turn
+from quietpixel.data.patches import Draw, PatchBatches, shrink, turn
 from quietpixel.data.source import ArraySource
 from quietpixel.data.tasks import AddNoise
 from quietpixel.errors import DataError
@@ -13,7 +13,9 @@ from quietpixel.imaging.noise import parse_noise
 SMALL, LARGE = np.full((16, 20, 1), 10, np.uint8), np.full((40, 64, 1), 200, np.uint8)
 
 
-def batches(seed: int = 0, noise: str = "gaussian:0..0.2,clip=no", **options: int) -> PatchBatches:
+def batches(
+    seed: int = 0, noise: str = "gaussian:0..0.2,clip=no", **options: float
+) -> PatchBatches:
     draw = Draw(**{"patch": 16, "batch": 4, "steps": 3, "seed": seed, **options})
     return PatchBatches(ArraySource([(SMALL,), (LARGE,)]), AddNoise(parse_noise(noise)), draw)
 
@@ -157,3 +159,30 @@ def test_softened_patches_keep_their_mean_and_lose_fine_detail() -> None:
         np.testing.assert_allclose(clean.mean((0, 1)), given.mean((0, 1)), atol=0.02)
     assert min(np.std(clean) for clean in soft) < 0.5 * np.std(given)
     assert np.std(pairs[0][0] - pairs[0][1]) == pytest.approx(0.1, rel=0.15)
+
+
+def test_shrunk_patches_hold_finer_detail_than_the_image_has() -> None:
+    ramp = np.repeat(np.arange(0, 240, 4, dtype=np.uint8)[:, None], 60, axis=1)[..., None]
+    draw = Draw(patch=24, batch=200, steps=1, seed=0, shrunk=0.5)
+    _, clean = PatchBatches(ArraySource([(ramp,)]), AddNoise(parse_noise("gaussian:0.1")), draw)[0]
+    assert clean.shape == (200, 24, 24, 1)
+    steps = np.abs(np.diff(clean[:, 4:-4, 4:-4], axis=1)).max((1, 2, 3))
+    steps = np.maximum(steps, np.abs(np.diff(clean[:, 4:-4, 4:-4], axis=2)).max((1, 2, 3)))
+    as_it_is = np.isclose(steps, 4 / 255, atol=1e-4)
+    assert 60 < np.sum(as_it_is) < 140
+    assert steps[~as_it_is].min() > 4 / 255
+    assert 7 / 255 < steps.max() < 8.5 / 255
+
+
+def test_shrinking_keeps_the_mean_and_the_range() -> None:
+    part = (np.random.default_rng(0).random((48, 48, 3)) < 0.5).astype(np.float32)
+    small = shrink(part, 32)
+    assert (small.shape, small.dtype) == ((32, 32, 3), np.float32)
+    assert 0 <= small.min() < small.max() <= 1
+    np.testing.assert_allclose(small.mean((0, 1)), part.mean((0, 1)), atol=0.02)
+    assert shrink(part, 48) is part
+
+
+def test_an_image_hardly_larger_than_a_patch_is_shrunk_as_far_as_it_goes() -> None:
+    noisy, _ = batches(shrunk=1.0, batch=50).make(0, 0)
+    assert noisy.shape == (50, 16, 16, 1)

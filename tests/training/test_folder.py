@@ -1,5 +1,6 @@
 """A folder of pictures becomes training data, or a sentence says why not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from quietpixel.files import Picture, write_picture
 from quietpixel.training import shelf
 from quietpixel.training.callbacks import rate_at
 from quietpixel.training.folder import Folder, find_channels, measure_folder, open_folder
-from quietpixel.training.material import from_folder
+from quietpixel.training.material import Material, from_folder
 from quietpixel.training.pixel_cache import PixelCache
 from quietpixel.training.progress import Progress
 from quietpixel.training.recipe import Recipe, named_recipe
@@ -251,3 +252,20 @@ def test_a_run_by_the_clock_stops(tmp_path: Path) -> None:
     run_recipe(recipe, folder)
     (row,) = folder.read_history()
     assert row["learning_rate"] < recipe.learning_rate
+
+
+@pytest.mark.parametrize("target", ["clean", "none"])
+def test_only_clean_patches_are_shrunk_and_never_those_that_judge(
+    tmp_path: Path, target: str
+) -> None:
+    method = "" if target == "clean" else "neighbours"
+    recipe = recipe_for(make_photos(tmp_path, 5), shrunk=1.0, target=target, method=method)
+    folder = open_folder(recipe, cache=None, tell=lambda sentence: None)
+    material, plainly = (from_folder(replace(recipe, shrunk=x), folder) for x in (1.0, 0.0))
+    np.testing.assert_array_equal(material.validation[1], plainly.validation[1])
+    same = np.array_equal(first_targets(material), first_targets(plainly))
+    assert same == (target == "none")
+
+
+def first_targets(material: Material) -> np.ndarray:
+    return material.batches.make(0, 0)[1]

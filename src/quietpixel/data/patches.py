@@ -40,6 +40,9 @@ class Draw:
         Whether rows must stay rows: patches are then only flipped.
     told
         For a model that takes the noise level: how often it is told it, from 0 to 1.
+    shrunk
+        How often, from 0 to 1, more of the scene is cut, up to twice the sides, and made smaller
+        (`shrink`), so that 1 pixel holds more detail.
     """
 
     patch: int
@@ -49,6 +52,7 @@ class Draw:
     scenes: int = 10**9
     upright: bool = False
     told: float | None = None
+    shrunk: float = 0.0
 
 
 class PatchBatches(EpochBatches):
@@ -105,14 +109,22 @@ class PatchBatches(EpochBatches):
             images = self.source.open(int(chosen[np.searchsorted(shares, place, side="right")]))
             if images is None or min(images[0].size) < side:
                 continue
-            top, left = (int(rng.integers(length - side + 1)) for length in images[0].size)
+            wide = self._side(min(images[0].size), rng)
+            top, left = (int(rng.integers(length - wide + 1)) for length in images[0].size)
             way = int(rng.choice(UPRIGHT)) if self.draw.upright else int(rng.integers(8))
-            parts = (image.part(top, left, side, side) for image in images)
+            parts = (shrink(image.part(top, left, wide, wide), side) for image in images)
             return tuple(np.ascontiguousarray(turn(part, way)) for part in parts)
         raise DataError(
             f"{PATIENCE} pictures in a row could not be used, so that there is nothing left to "
             "train on; look at what was left out above."
         )
+
+    def _side(self, longest: int, rng: np.random.Generator) -> int:
+        """Return the side of what is cut for a patch, at most `longest`."""
+        side = self.draw.patch
+        if self.draw.shrunk and rng.random() < self.draw.shrunk:
+            return int(rng.integers(side, min(2 * side, longest) + 1))
+        return side
 
     def _scenes(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the scenes of an epoch, and the running sum of their areas."""
@@ -124,6 +136,18 @@ class PatchBatches(EpochBatches):
                 chosen = np.sort(rng.choice(count, self.draw.scenes, replace=False))
             self._kept = epoch, chosen, np.cumsum(self.source.areas[chosen])
         return self._kept[1:]
+
+
+def shrink(part: Array, side: int) -> Array:
+    """Return `part` (H, H, C) with values in [0, 1] as a patch (side, side, C), by Lanczos."""
+    if len(part) == side:
+        return part
+    from PIL import Image  # only training shrinks
+
+    planes = (Image.fromarray(part[..., channel]) for channel in range(part.shape[2]))
+    smaller = (plane.resize((side, side), Image.Resampling.LANCZOS) for plane in planes)
+    patch: Array = np.clip(np.stack([np.asarray(plane) for plane in smaller], axis=-1), 0, 1)
+    return patch
 
 
 def turn(patch: NDArray[Any], way: int) -> NDArray[Any]:

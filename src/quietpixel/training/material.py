@@ -79,6 +79,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> Material:
         scenes=folder.scenes_at_a_time,
         upright=bool(recipe.structure),
         told=_how_often_told(recipe),
+        shrunk=0.0 if recipe.method else recipe.shrunk,
     )
     judge = replace(
         draw,
@@ -87,6 +88,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> Material:
         steps=1,
         seed=recipe.seed + VALIDATION_SEED_OFFSET,
         told=None if draw.told is None else 0.0,
+        shrunk=0.0,
     )
     as_they_are = make_task(replace(recipe, plain=0.0, soft=0.0))
     return Material(

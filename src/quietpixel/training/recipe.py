@@ -65,6 +65,9 @@ class Recipe:
     soft
         For clean pictures of a folder: the share of patches that are softened, as a camera's own
         pixels are softer than those of pictures made smaller; 0 to 1.
+    shrunk
+        For clean pictures of a folder: the share of patches that are made smaller from up to twice
+        their sides, so that finer structure than the pictures have is learned as well; 0 to 1.
     target
         Of a folder: ``"clean"`` (clean pictures, or pairs of a noisy and a clean one), ``"noisy"``
         (pairs of two noisy ones), or ``"none"`` (noisy pictures only).
@@ -110,6 +113,7 @@ class Recipe:
     channels: int = 3
     plain: float = 0.0
     soft: float = 0.0
+    shrunk: float = 0.0
     target: str = "clean"
     pairs: str = ""
     method: str = ""
@@ -134,6 +138,7 @@ class Recipe:
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
         self._require("plain", 0 <= self.plain <= 1, "lie in [0, 1]")
         self._require("soft", 0 <= self.soft <= 1, "lie in [0, 1]")
+        self._require("shrunk", 0 <= self.shrunk <= 1, "lie in [0, 1]")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
@@ -183,6 +188,7 @@ PHOTO = Recipe(
     steps=200,
     plain=0.1,
     soft=0.3,
+    shrunk=0.3,
 )
 
 RECIPES: dict[str, Recipe] = {
