@@ -21,12 +21,13 @@ _SPEC.loader.exec_module(making)
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Give the environment of a user whose own models are `photo` and `photo-gray`."""
+    """Give the environment of a user whose own models are `photo`, `photo-gray`, `blind`."""
     data, cache = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("cache")
     folder = data / "quietpixel" / "models"
     folder.mkdir(parents=True)
     making.write_photo(folder / "photo.onnx", 3)
     making.write_photo(folder / "photo-gray.onnx", 1)
+    making.write_photo(folder / "blind.onnx", 3, blind=True)
     return {"XDG_DATA_HOME": str(data), "XDG_CACHE_HOME": str(cache)}
 
 

@@ -19,9 +19,12 @@ from quietpixel.web.problems import MEDIA_TYPE
 from quietpixel.web.server import listen
 
 
-def write_photo(path: Path, channels: int) -> Path:
-    """Write a model that blurs the more, the more noise it is told: half of it at 0.1."""
-    values = {"five": [5.0], "one": [1.0]}
+def write_photo(path: Path, channels: int, *, blind: bool = False) -> Path:
+    """Write a model that blurs the more, the more noise it is told: half of it at 0.1.
+
+    A blind one blurs fully when it is told that nobody knows the level, which is less than 0.
+    """
+    values = {"five": [-5.0 if blind else 5.0], "one": [1.0]}
     kernel = np.zeros((channels, channels, 3, 3), np.float32)
     for channel in range(channels):
         kernel[channel, channel] = 1 / 9
@@ -59,6 +62,7 @@ def write_photo(path: Path, channels: int) -> Path:
         channels=channels,
         halo=1,
         sigma_input=True,
+        blind=blind,
         noise="gaussian:0.1",
         parameters=9,
         operations=9,

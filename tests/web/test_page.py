@@ -164,6 +164,36 @@ def test_a_preview_follows_the_noise_level(visit):
     wait_until(page, lambda: seen() < noisy_still / 2)
 
 
+def test_what_a_result_tells_is_not_asked_again(visit):
+    """A model that finds the level by itself takes a level as a limit, which the page applies."""
+    page = visit(viewport={"width": 1200, "height": 800})
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
+    expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
+    page.select_option("#model", "blind")
+    page.click("#apply")
+    expect(page.locator("#apply")).to_be_disabled()
+    expect(page.locator("#caption")).to_contain_text("8 bits PNG")
+    page.fill("#split", "0")
+    asked.clear()
+    page.uncheck("#sigma-auto")
+    page.fill("#sigma", "10")
+    page.fill("#strength", "70")
+    expect(page.locator("#caption")).to_contain_text("Preview of the part in view")
+    page.wait_for_timeout(300)
+    preview = stage_pixels(page)
+    assert not [url for url in asked if "preview" in url]
+    page.click("#apply")
+    expect(page.locator("#caption")).to_contain_text("8 bits PNG")
+    page.wait_for_timeout(300)
+    result = stage_pixels(page)
+    assert roughness(result) == pytest.approx(roughness(preview), rel=0.05)
+    assert np.abs(result.astype(float) - preview).max() <= 4
+    page.check("#sigma-auto")
+    expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
+
+
 def test_one_bad_file_among_good_ones_and_all_as_a_zip(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     files = [as_file("good.png", coded(noisy(seed=seed))) for seed in range(3)]

@@ -3,7 +3,7 @@
 import { act, listen } from "./gestures.js";
 import { download, droppedFiles, openImage } from "./images.js";
 import { List, describe, describeFacts, duration } from "./list.js";
-import { Preview } from "./preview.js";
+import { Preview, keyOf } from "./preview.js";
 import { Runs } from "./runs.js";
 import { describeCard } from "./settings.js";
 import { Stage } from "./stage.js";
@@ -13,7 +13,7 @@ const find = (id) => document.getElementById(id);
 
 export class Pictures {
   constructor(setup, settings, say) {
-    Object.assign(this, { settings, say, chosen: null });
+    Object.assign(this, { settings, say, chosen: null, whole: null });
     this.runs = new Runs({
       atOnce: setup.in_hand, largest: setup.body,
       settings: () => ({ key: settings.key, words: settings.words }),
@@ -95,6 +95,7 @@ export class Pictures {
 
   async choose(item) {
     this.chosen = item;
+    this.whole = null;
     this.preview.forget();
     this.stage.open(null);
     this.render();
@@ -123,7 +124,9 @@ export class Pictures {
         return; // it is shown again with the result
       }
     }
-    if (item === this.chosen) this.settings.show(item.sigma);
+    if (item !== this.chosen) return;
+    this.settings.show(item.sigma);
+    if (this.settings.sigma !== null) this.look({ now: true }); // a limit acts once the level is known
   }
 
   // Shows the best that is there: the whole result if it has these settings, else a preview.
@@ -140,14 +143,17 @@ export class Pictures {
       this.busy = state === "busy";
       this.previewError = state instanceof Error ? state.message : null;
       this.caption();
-    }, options);
+    }, { ...options, whole: this.whole });
   }
 
   async showResult(item) {
     item.shownKey = item.key;
     try {
       const { image } = await openImage(item.result, item.resultName, item.range);
-      if (item === this.chosen && item.state === "done") this.stage.showAfter(image);
+      if (item === this.chosen && item.state === "done") {
+        this.stage.showAfter(image);
+        if (item.words.strength === 1) this.whole = { key: keyOf(item.words), image };
+      }
     } catch (error) {
       this.previewError = error.message;
     }

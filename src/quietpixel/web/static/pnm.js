@@ -40,17 +40,20 @@ export function decodePnm(buffer, like) {
   return result;
 }
 
-// Gives part of the removed luminance back, as the service does (imaging/strength.py).
-export function mix(noisy, clean, strength) {
+// Takes away a share of the noise found and gives part of its luminance back, as the service does
+// (inference/run.py, imaging/strength.py).
+export function mix(noisy, clean, { strength, share }) {
   const result = new ImageData(clean.width, clean.height);
-  const back = 1 - strength;
+  const taken = strength ? share : 0, back = 1 - strength;
   const [a, b, out] = [noisy.data, clean.data, result.data];
   for (let at = 0; at < out.length; at += 4) {
-    const removed = back * (
-      0.2126 * (a[at] - b[at]) + 0.7152 * (a[at + 1] - b[at + 1]) + 0.0722 * (a[at + 2] - b[at + 2]));
-    out[at] = strength ? b[at] + removed : a[at];
-    out[at + 1] = strength ? b[at + 1] + removed : a[at + 1];
-    out[at + 2] = strength ? b[at + 2] + removed : a[at + 2];
+    const red = taken * (a[at] - b[at]);
+    const green = taken * (a[at + 1] - b[at + 1]);
+    const blue = taken * (a[at + 2] - b[at + 2]);
+    const given = back * (0.2126 * red + 0.7152 * green + 0.0722 * blue);
+    out[at] = a[at] - red + given;
+    out[at + 1] = a[at + 1] - green + given;
+    out[at + 2] = a[at + 2] - blue + given;
     out[at + 3] = b[at + 3];
   }
   return result;

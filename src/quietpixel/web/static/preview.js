@@ -1,4 +1,5 @@
-// Denoises what is in view at once, before (and after) the whole picture is computed.
+// Shows what the settings do to what is in view at once, before and after the whole picture is
+// computed: the service is asked only for what no answer or result that is there can tell.
 
 import { postBytes, query } from "./api.js";
 import { decodePnm, encodePnm, mix } from "./pnm.js";
@@ -34,15 +35,17 @@ export class Preview {
   }
 
   // Shows the part in view with these settings; `onState` gets "busy", "shown" or an error.
-  refresh(image, settings, onState, { now = false } = {}) {
-    const key = JSON.stringify([settings.model, settings.sigma]);
+  // `whole`, if there is one, is the whole picture denoised at full strength: {key, image}.
+  refresh(image, settings, onState, { now = false, whole = null } = {}) {
+    const key = keyOf(settings);
     clearTimeout(this.timer);
     if (this.key === key && this.clean && covers(this.where, this.wanted())) {
       this.wish = null;
-      this.show(settings.strength);
+      this.show(settings.amount());
       return;
     }
-    this.wish = { image, settings, key, onState };
+    const known = whole?.key === key ? whole.image : null;
+    this.wish = { image, settings, key, known, onState };
     this.timer = setTimeout(() => this.work(), now ? 0 : WAIT);
   }
 
@@ -59,8 +62,8 @@ export class Preview {
     this.working = false;
   }
 
-  show(strength) {
-    const pixels = mix(this.noisy, this.clean, strength);
+  show(amount) {
+    const pixels = mix(this.noisy, this.clean, amount);
     const canvas = new OffscreenCanvas(pixels.width, pixels.height);
     canvas.getContext("2d").putImageData(pixels, 0, 0);
     this.stage.showPatch({ image: canvas, x: this.where.x, y: this.where.y });
@@ -70,17 +73,22 @@ export class Preview {
     return shrink(this.stage.visible, this.most);
   }
 
-  async ask({ image, settings, key, onState }) {
+  async ask({ image, settings, key, known, onState }) {
     const running = (this.running = new AbortController());
+    const all = this.wanted();
+    if (known) {
+      this.take(read(image, all), read(known, all), all, { key, settings });
+      onState("shown");
+      return;
+    }
     onState("busy");
     try {
       // First what can be there at once, then all that is in view.
-      const all = this.wanted();
       const first = shrink(all, Math.max(this.speed * SOON, 192 * 192));
       const steps = area(first) < 0.8 * area(all) ? [first, all] : [all];
       for (const where of steps) {
         if (this.wish) return;
-        await this.askFor(image, where, settings, key, running);
+        await this.askFor(image, where, { key, settings }, running);
         onState("shown");
       }
     } catch (error) {
@@ -88,7 +96,7 @@ export class Preview {
     }
   }
 
-  async askFor(image, where, settings, key, running) {
+  async askFor(image, where, { key, settings }, running) {
     const noisy = read(image, where);
     const start = performance.now();
     const words = query({ model: settings.model, sigma: settings.sigma, format: "pnm" });
@@ -96,10 +104,17 @@ export class Preview {
     const clean = decodePnm(await answer.arrayBuffer(), noisy);
     if (running.signal.aborted) throw new DOMException("stopped", "AbortError");
     this.speed = 0.5 * this.speed + 0.5 * (area(where) / (performance.now() - start));
+    this.take(noisy, clean, where, { key, settings });
+  }
+
+  take(noisy, clean, where, { key, settings }) {
     Object.assign(this, { noisy, clean, where, key });
-    this.show(settings.currentStrength());
+    this.show(settings.amount());
   }
 }
+
+// What decides the pixels that the service answers, at full strength.
+export const keyOf = ({ model, sigma }) => JSON.stringify([model, sigma]);
 
 const area = ({ width, height }) => width * height;
 

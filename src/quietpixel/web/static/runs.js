@@ -67,7 +67,7 @@ export class Runs extends EventTarget {
   async run(item) {
     const stopper = (item.stopper = new AbortController());
     const { key, words } = this.settings();
-    Object.assign(item, { state: "working", share: 0, began: performance.now(), key, job: newName() });
+    Object.assign(item, { state: "working", share: 0, began: performance.now(), key, words, job: newName() });
     this.changed(item);
     try {
       Object.assign(item, await this.send(item, words, stopper.signal), { state: "done", share: 1 });
@@ -91,7 +91,7 @@ export class Runs extends EventTarget {
           signal,
           onSent: (share) => this.tell(item, SENT * share),
         });
-        return readAnswer(item, answer);
+        return readAnswer(item, words, answer);
       } catch (error) {
         if (error.status !== 503 || tries >= TRIES) throw error;
         await pause(1000 * Math.min(error.retryAfter || 1, 10));
@@ -160,14 +160,15 @@ function newName() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function readAnswer(item, { blob, header }) {
+function readAnswer(item, words, { blob, header }) {
+  const level = words.sigma ? null : header("Quietpixel-Sigma"); // a level that was given is no estimate
   const named = /filename\*=UTF-8''([^;]+)/.exec(header("Content-Disposition") ?? "");
   return {
     result: blob,
     resultName: named ? decodeURIComponent(named[1]) : `clean-${item.name}`,
     facts: JSON.parse(header("Quietpixel-Picture") ?? "{}"),
     notes: JSON.parse(header("Quietpixel-Notes") ?? "[]"),
-    sigma: header("Quietpixel-Sigma") ? Number(header("Quietpixel-Sigma")) : item.sigma,
+    sigma: level ? Number(level) : item.sigma,
     model: decodeURIComponent(header("Quietpixel-Model") ?? ""),
   };
 }

@@ -57,11 +57,15 @@ export class Settings extends EventTarget {
 
   get key() { return JSON.stringify(this.words); }
 
-  // What a preview of a picture with this estimate is asked with.
+  // What a preview of a picture with this estimate is asked with, and how it is shown. A model that
+  // finds the level by itself is not asked again for another one: a level that is given only limits
+  // the share of the noise that goes (inference/level.py), which the page takes by itself.
   forPreview(estimate) {
-    const sigma = this.sigma ?? (this.takesSigma ? estimate : null);
+    const blind = Boolean(this.card?.blind);
+    const sigma = this.takesSigma && !blind ? this.sigma ?? estimate : null;
+    const share = () => (blind && this.sigma !== null && estimate ? Math.min(this.sigma / estimate, 1) : 1);
     return { model: this.controls.model.value, sigma: sigma == null ? "" : sigma.toFixed(6),
-             strength: this.strength, currentStrength: () => this.strength };
+             amount: () => ({ strength: this.strength, share: share() }) };
   }
 
   show(estimate = this.estimate) {

@@ -1,0 +1,114 @@
+"""How soon the page shows what a slider does, in a real browser.
+
+    python benchmarks/page.py [MODEL] [--width 1280] [--height 720] [--repeats 15]
+
+MODEL is a bundled name, a run folder or an .onnx file. A picture made here is dropped into the page
+of `quietpixel serve`; when it is clean, strength and noise level are moved in turn, and the time is
+taken from the slider's event to the first frame in which the stage has changed. Needs Playwright
+and Chromium. Ends with 1 if half of the moves take longer than 300 milliseconds.
+"""
+
+import argparse
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import sync_playwright
+
+from quietpixel.files import Picture, write_picture
+
+MOST = 300
+"""Milliseconds that a move may take."""
+COMMAND = "import sys; from quietpixel.cli.main import main; sys.exit(main())"
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MOVE = """([id, value]) => new Promise((resolve) => {
+    const canvas = document.getElementById("canvas"), control = document.getElementById(id);
+    const context = canvas.getContext("2d");
+    const look = () => context.getImageData(canvas.width >> 1, canvas.height >> 1, 64, 64).data;
+    const before = look().join();
+    control.value = value;
+    const start = performance.now();
+    control.dispatchEvent(new Event("input", { bubbles: true }));
+    const wait = () => look().join() === before
+        ? requestAnimationFrame(wait) : resolve(performance.now() - start);
+    requestAnimationFrame(wait);
+})"""
+
+
+def main() -> int:
+    options = read_options()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        file = make_picture(Path(folder) / "noisy.png", options.height, options.width)
+        found = next(filter(None, map(shutil.which, BROWSERS)), None)
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        with service(options.model) as port:
+            page = browser.new_page(viewport={"width": 1900, "height": 1080})
+            page.set_default_timeout(120_000)
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.set_input_files("#files", file)
+            page.wait_for_selector("#caption:has-text('PNG')")
+            page.fill("#split", "0")
+            print(f"| slider, {options.width} x {options.height} | median, ms | most, ms |")
+            print("|---|---|---|")
+            strength = report("strength", page, [90 - 5 * n for n in range(options.repeats)])
+            page.uncheck("#sigma-auto")
+            sigma = report("sigma", page, [1 + n for n in range(options.repeats)])
+        browser.close()
+    return int(max(strength, sigma) > MOST)
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?", default="photo")
+    parser.add_argument("--width", type=int, default=1280)
+    parser.add_argument("--height", type=int, default=720)
+    parser.add_argument("--repeats", type=int, default=15)
+    return parser.parse_args()
+
+
+def report(control: str, page, values: list[int]) -> float:
+    """Move a slider, print how long the stage took to follow; return the median in ms."""
+    times = []
+    for value in values:
+        times.append(page.evaluate(MOVE, [control, str(value)]))
+        page.wait_for_timeout(200)
+    median = statistics.median(times)
+    print(f"| {control} | {median:.0f} | {max(times):.0f} |")
+    return median
+
+
+def make_picture(path: Path, height: int, width: int) -> Path:
+    """Write soft waves with noise of 0.1."""
+    rng = np.random.default_rng(0)
+    waves = np.sin(np.arange(height)[:, None] / 97) * np.cos(np.arange(width) / 131)
+    noisy = 0.5 + 0.35 * waves[:, :, None] + rng.normal(0, 0.1, (height, width, 3))
+    write_picture(Picture.from_pixels(np.rint(255 * noisy.clip(0, 1)).astype(np.uint8)), path)
+    return path
+
+
+@contextmanager
+def service(model: str) -> Iterator[int]:
+    words = ["serve", "--port=0", "--quiet", "--no-browser", f"--model={model}"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *words], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r":(\d+) ", process.stdout.readline())
+        assert found, "the service did not begin"
+        yield int(found[1])
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
