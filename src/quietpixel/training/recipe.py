@@ -171,7 +171,7 @@ SCANS = {"filters": (16, 32, 64, 96), "blocks": (0, 1, 1, 1), "output": "residua
 
 PHOTO = Recipe(
     name="photo",
-    noise="gaussian:0..55/255,clip=no|gaussian:0..55/255,clip=no|camera:0.02",
+    noise="gaussian:0..55/255,clip=no|camera:0.02",
     model="unet",
     options={
         "filters": (16, 48, 96, 128),
