@@ -1,7 +1,7 @@
 """How good models are on pairs of noisy and clean pictures, beside tuned classical methods.
 
     python benchmarks/pairs_quality.py FOLDER [MODEL ...] [--classical] [--last 20]
-                                       [--plots FOLDER]
+                                       [--quality normal|best] [--plots FOLDER]
 
 FOLDER holds ``noisy/`` and ``clean/`` with the same names; ``--last`` judges the last so many by
 name. Prints the mean PSNR in dB and the root mean squared error over all pixels, on [0, 1]. The
@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*")
     parser.add_argument("--classical", action="store_true")
     parser.add_argument("--last", type=int)
+    parser.add_argument("--quality", default="normal", help="of the models: normal or best")
     parser.add_argument("--plots", type=Path)
     given = parser.parse_args()
     pairs = read(given.folder, given.last)
@@ -79,7 +80,7 @@ def main() -> None:
     print("|---|---|---|")
     errors = {"noisy": judge("noisy", lambda image: image, pairs)}
     for name in given.models:
-        denoiser = Denoiser(name, precision="f32")
+        denoiser = Denoiser(name, precision="f32", quality=given.quality)
         errors[Path(name).name] = judge(
             name, lambda image, d=denoiser: np.asarray(d(image, range=(0.0, 1.0))), pairs
         )
