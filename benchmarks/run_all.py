@@ -135,6 +135,8 @@ def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
     yield script("Training", "time_to_quality.py", str(folder / "mnist"), needs=folder / "mnist")
     if importlib.util.find_spec("fastapi"):
         yield script("Service", "service.py", photo)
+        if importlib.util.find_spec("playwright"):
+            yield script("Page", "page.py", photo)
 
 
 def outside() -> tuple[str, ...]:
