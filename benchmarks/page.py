@@ -9,24 +9,19 @@ and Chromium. Ends with 1 if half of the moves take longer than 300 milliseconds
 """
 
 import argparse
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
+from service import make_picture, service
 
-from quietpixel.files import Picture, write_picture
+from quietpixel.files import write_picture
 
 MOST = 300
 """Milliseconds that a move may take."""
-COMMAND = "import sys; from quietpixel.cli.main import main; sys.exit(main())"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MOVE = """([id, value]) => new Promise((resolve) => {
@@ -46,7 +41,8 @@ MOVE = """([id, value]) => new Promise((resolve) => {
 def main() -> int:
     options = read_options()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        file = make_picture(Path(folder) / "noisy.png", options.height, options.width)
+        file = Path(folder) / "noisy.png"
+        write_picture(make_picture(options.height, options.width, 0), file)
         found = next(filter(None, map(shutil.which, BROWSERS)), None)
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         with service(options.model) as port:
@@ -74,7 +70,7 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def report(control: str, page, values: list[int]) -> float:
+def report(control: str, page: Page, values: list[int]) -> float:
     """Move a slider, print how long the stage took to follow; return the median in ms."""
     times = []
     for value in values:
@@ -83,31 +79,6 @@ def report(control: str, page, values: list[int]) -> float:
     median = statistics.median(times)
     print(f"| {control} | {median:.0f} | {max(times):.0f} |")
     return median
-
-
-def make_picture(path: Path, height: int, width: int) -> Path:
-    """Write soft waves with noise of 0.1."""
-    rng = np.random.default_rng(0)
-    waves = np.sin(np.arange(height)[:, None] / 97) * np.cos(np.arange(width) / 131)
-    noisy = 0.5 + 0.35 * waves[:, :, None] + rng.normal(0, 0.1, (height, width, 3))
-    write_picture(Picture.from_pixels(np.rint(255 * noisy.clip(0, 1)).astype(np.uint8)), path)
-    return path
-
-
-@contextmanager
-def service(model: str) -> Iterator[int]:
-    words = ["serve", "--port=0", "--quiet", "--no-browser", f"--model={model}"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *words], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        found = re.search(r":(\d+) ", process.stdout.readline())
-        assert found, "the service did not begin"
-        yield int(found[1])
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def main() -> int:
     files = [make_jpeg(1000, 1000, seed) for seed in range(4)]
     print(f"model {options.model}, workers {options.workers}, JPEG {len(files[0]):,} bytes")
     before = time_engine(options, files[0])
-    with service(options) as port:
+    words = [f"--workers={options.workers}", "--queue=64", f"--precision={options.precision}"]
+    with service(options.model, *words) as port:
         served = report_clients(port, files, options)
         report_preview(port)
         memory = report_memory(port, options)
@@ -91,14 +92,17 @@ def read_options() -> argparse.Namespace:
 
 
 def make_jpeg(height: int, width: int, seed: int) -> bytes:
+    stream = io.BytesIO()
+    write_picture(make_picture(height, width, seed), stream, format="jpeg", quality=90)
+    return stream.getvalue()
+
+
+def make_picture(height: int, width: int, seed: int) -> Picture:
     """Return soft waves with noise of 0.06: it compresses about as photographs do."""
     rng = np.random.default_rng(seed)
     waves = np.sin(np.arange(height)[:, None] / 97) * np.cos(np.arange(width) / 131)
     noisy = 0.5 + 0.35 * waves[:, :, None] + rng.normal(0, 0.06, (height, width, 3))
-    pixels = np.rint(255 * np.clip(noisy, 0, 1)).astype(np.uint8)
-    stream = io.BytesIO()
-    write_picture(Picture.from_pixels(pixels), stream, format="jpeg", quality=90)
-    return stream.getvalue()
+    return Picture.from_pixels(np.rint(255 * np.clip(noisy, 0, 1)).astype(np.uint8))
 
 
 def time_engine(options: argparse.Namespace, file: bytes) -> Cost:
@@ -111,11 +115,11 @@ def time_engine(options: argparse.Namespace, file: bytes) -> Cost:
 
 
 @contextmanager
-def service(options: argparse.Namespace) -> Iterator[int]:
-    words = ["serve", "--port=0", "--quiet", "--no-browser", f"--model={options.model}"]
-    words += [f"--workers={options.workers}", "--queue=64", f"--precision={options.precision}"]
+def service(model: str, *words: str) -> Iterator[int]:
+    """Run the service beside this process, with more words on its command line; give its port."""
+    line = ["serve", "--port=0", "--quiet", "--no-browser", f"--model={model}", *words]
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *words], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", COMMAND, *line], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
