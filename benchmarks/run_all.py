@@ -58,6 +58,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=os.environ.get("QUIETPIXEL_DATA") or None)
     parser.add_argument("--out", type=Path, default=Path("build/bench/results.md"))
     given = parser.parse_args()
+    if given.data is not None:
+        given.data = given.data.resolve()
     given.out.parent.mkdir(parents=True, exist_ok=True)
     failed, left_out = [], []
     with given.out.open("w", encoding="utf-8") as page:
@@ -69,14 +71,18 @@ def main() -> int:
                 failed.append(job.title)
     print(f"\nFailed: {', '.join(failed) or 'none'}. Kept in {given.out}.")
     if not (failed or left_out or given.quick):
-        publish(given.out, HERE / "RESULTS.md")
+        publish(given.out, HERE / "RESULTS.md", hidden=given.data)
     return bool(failed)
 
 
-def publish(out: Path, results: Path) -> None:
-    """Put the page of a run into `results`, between the marks, and its plots beside."""
+def publish(out: Path, results: Path, *, hidden: Path) -> None:
+    """Put the page of a run into `results`, between the marks, and its plots beside.
+
+    The absolute path `hidden`, where the data lie on this machine, is called FOLDER there.
+    """
     text = results.read_text(encoding="utf-8") if results.exists() else ""
-    write_atomically(results, put_between_marks(text, out.read_text(encoding="utf-8")))
+    page = out.read_text(encoding="utf-8").replace(str(hidden), "FOLDER")
+    write_atomically(results, put_between_marks(text, page))
     if (out.parent / "plots").is_dir():
         shutil.copytree(out.parent / "plots", results.parent / "plots", dirs_exist_ok=True)
     print(f"Put into {results} too.")

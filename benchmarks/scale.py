@@ -16,8 +16,9 @@ and each figure is the best of --repeats; other work on the machine disturbs the
   workers.
 - stack: the same small pictures as planes of one Zarr.
 - plan: memory that this process keeps for each file, and what the ledger keeps on the disk.
-- pixels: one gray Zarr by 2 workers, with the seconds for each megapixel and the most resident
-  memory of a worker. --megapixels 10000 makes 10 gigapixels, which takes 20 GB of disk at most.
+- pixels: one gray Zarr by 2 workers, with the seconds and the processor time (here and in workers)
+  for each megapixel and the most resident memory of a worker. --megapixels 10000 makes 10
+  gigapixels, which takes 20 GB of disk at most.
 
 Prints Markdown tables and ends with 1 if a goal that was measured is missed.
 """
@@ -257,21 +258,29 @@ def make_zarr(path: Path, megapixels: int) -> None:
 
 def measure_pixels(words: argparse.Namespace, folder: Path) -> bool:
     print("\nOne gray Zarr of 8 bits by 2 workers:\n")
-    print("| megapixels | seconds | s/megapixel | GB of a worker |\n|---|---|---|---|")
+    print("| megapixels | seconds | s/megapixel | CPU s here | CPU s of workers | GB of a worker |")
+    print("|---|---|---|---|---|---|")
     most = 0.0
     folder.mkdir(parents=True)
     for megapixels in words.megapixels:
         make_zarr(folder / "in.zarr", megapixels)
         with connect(workers=2) as cluster:
+            before = processor_seconds(cluster)
             begin = time.perf_counter()
             threads = max((os.cpu_count() or 2) // 2, 1)
             settings = LargeSettings(overwrite=True, options={"threads": threads})
             source, target = str(folder / "in.zarr"), str(folder / "out.zarr")
             denoise_image(source, target, words.model, settings, cluster=cluster)
             seconds = time.perf_counter() - begin
+            after = processor_seconds(cluster)
             held = max(cluster.client.run(eval, _RESIDENT).values()) / 1e9
         most = max(most, held)
-        print(f"| {megapixels} | {seconds:.1f} | {seconds / megapixels:.3f} | {held:.2f} |")
+        here, there = ((b - a) / megapixels for a, b in zip(before, after, strict=True))
+        print(
+            f"| {megapixels} | {seconds:.1f} | {seconds / megapixels:.3f} | {here:.3f} | "
+            f"{there:.3f} | {held:.2f} |",
+            flush=True,
+        )
     return most <= words.most_gb
 
 

@@ -51,6 +51,14 @@ def test_a_lost_mark_is_refused(run_all: ModuleType) -> None:
         run_all.put_between_marks(f"By hand.\n{run_all.BEGIN}\nold\n", "new")
 
 
+def test_where_the_data_lie_is_not_published(run_all: ModuleType, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    out = tmp_path / "out.md"
+    out.write_text(f"# Benchmarks\n\n`python benchmarks/quality.py {data}/photos`\n")
+    run_all.publish(out, tmp_path / "RESULTS.md", hidden=data)
+    assert "quality.py FOLDER/photos" in (tmp_path / "RESULTS.md").read_text()
+
+
 @pytest.mark.parametrize("quick", [True, False])
 def test_every_benchmark_that_is_run_is_there(run_all: ModuleType, quick: bool) -> None:
     jobs = list(run_all.jobs(None, Path("plots"), quick=quick))
