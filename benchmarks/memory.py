@@ -21,7 +21,6 @@ from pathlib import Path
 
 from plots import draw_lines, keep
 
-COMMAND = "import sys; from quietpixel.cli.main import main; sys.exit(main())"
 MAKE = """
 import sys
 import numpy as np
@@ -100,7 +99,7 @@ def spread(path: Path, count: int) -> None:
 def measure(words: list[str]) -> tuple[float, float]:
     """Return peak memory in MiB and seconds of the command with `words`."""
     start = time.perf_counter()
-    line = [sys.executable, "-c", COMMAND, "denoise", *words]
+    line = [sys.executable, "-m", "quietpixel", "denoise", *words]
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL)  # it tells what it writes
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -30,7 +30,7 @@ from pathlib import Path
 from quietpixel.inference.store import bundled_models
 
 HERE = Path(__file__).parent
-COMMAND = ("-c", "import sys; from quietpixel.cli.main import main; sys.exit(main())")
+COMMAND = ("-m", "quietpixel")
 BEGIN = "<!-- Written by `make bench` from here on: do not edit. -->"
 END = "<!-- Up to here. -->"
 
@@ -127,10 +127,16 @@ def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
     for name, model in (("set12", "photo-gray"), ("bsd68", "photo-gray"), ("cbsd68", "photo")):
         test = folder / "photos" / "test" / name
         if model in models and not (quick and name != "set12"):
-            words = (*outside(), *(rivals if quick else ("tv", "nlm")), *drawn)
+            others = outside(slow=name == "set12")
+            words = (*others, *(rivals if quick else ("tv", "nlm")), *drawn)
             yield script(name, "quality.py", str(test), model, *words, *some, needs=test)
     if quick:
         return
+    beside = folder / "photos" / "test" / "bsd68"
+    if "photo-gray" in models:
+        yield script("Speed beside other methods", "quality.py", str(beside), "photo-gray",
+                     *outside(slow=True), "tv", "nlm", "--sigmas", "25", "--count", "6",
+                     "--precision", "auto", needs=beside)  # fmt: skip
     pairs = folder / "photos" / "real" / "polyu"
     if "photo" in models:
         yield script("PolyU pairs", "quality.py", str(pairs), "photo",
@@ -145,9 +151,9 @@ def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
             yield script("Page", "page.py", photo)
 
 
-def outside() -> tuple[str, ...]:
-    """Return the methods of packages that happen to be installed."""
-    found = {"opencv-nlm": "cv2", "bm3d": "bm3d"}
+def outside(*, slow: bool) -> tuple[str, ...]:
+    """Return the methods of packages that happen to be installed, BM3D only if `slow`."""
+    found = {"opencv-nlm": "cv2"} | ({"bm3d": "bm3d"} if slow else {})
     return tuple(name for name, module in found.items() if importlib.util.find_spec(module))
 
 

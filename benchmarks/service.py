@@ -29,7 +29,6 @@ import numpy as np
 
 from quietpixel.files import Picture, write_picture
 
-COMMAND = "import sys; from quietpixel.cli.main import main; sys.exit(main())"
 ENGINE = """
 import json, sys, time
 from quietpixel import Denoiser
@@ -119,7 +118,7 @@ def service(model: str, *words: str) -> Iterator[int]:
     """Run the service beside this process, with more words on its command line; give its port."""
     line = ["serve", "--port=0", "--quiet", "--no-browser", f"--model={model}", *words]
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *line], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "quietpixel", *line], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None

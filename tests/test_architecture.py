@@ -28,6 +28,7 @@ LEVELS = [
     {"quietpixel"},
     {"cluster", "web"},
     {"cli"},
+    {"__main__"},
 ]
 """From the ground up; ``quietpixel`` stands for the package's own list of public names."""
 

@@ -10,7 +10,7 @@ import quietpixel as package
 from quietpixel.cli import models
 from quietpixel.cli.main import COMMANDS
 
-RUN = [sys.executable, "-c", "import sys; from quietpixel.cli.main import main; sys.exit(main())"]
+RUN = [sys.executable, "-m", "quietpixel"]
 
 
 def raising(error: BaseException):

@@ -13,11 +13,7 @@ from onnx import TensorProto, helper, save_model
 
 from quietpixel.card import METADATA_KEY, Card
 
-COMMAND = [
-    sys.executable,
-    "-c",
-    "import sys; from quietpixel.cli.main import main; sys.exit(main())",
-]
+COMMAND = [sys.executable, "-m", "quietpixel"]
 WORKER = "from distributed.cli.dask_worker import main; main()"
 SCHEDULER = "from distributed.cli.dask_scheduler import main; main()"
 PATIENCE = 120

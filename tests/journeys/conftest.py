@@ -12,11 +12,7 @@ from PIL import Image
 
 from quietpixel.card import METADATA_KEY, Card
 
-COMMAND = [
-    sys.executable,
-    "-c",
-    "import sys; from quietpixel.cli.main import main; sys.exit(main())",
-]
+COMMAND = [sys.executable, "-m", "quietpixel"]
 
 
 @pytest.fixture(scope="session")

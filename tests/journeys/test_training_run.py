@@ -10,11 +10,7 @@ import pytest
 
 from quietpixel.training.run_folder import RunFolder
 
-COMMAND = [
-    sys.executable,
-    "-c",
-    "import sys; from quietpixel.cli.main import main; sys.exit(main())",
-]
+COMMAND = [sys.executable, "-m", "quietpixel"]
 LIMIT = 120
 
 

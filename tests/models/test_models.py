@@ -97,6 +97,12 @@ def test_the_default_bottleneck_is_the_one_of_the_mission() -> None:
     ]  # fmt: skip
 
 
+def test_kernel_sizes_are_those_of_the_encoder() -> None:
+    model = build("bottleneck", kernel_sizes=(7, 5))
+    seen = [layer.kernel_size for layer in model.layers if hasattr(layer, "kernel_size")]
+    assert seen == [(7, 7), (5, 5), (3, 3), (3, 3), (3, 3)]
+
+
 def test_the_default_unet_costs_under_20_million_multiply_adds_a_digit() -> None:
     assert measure_model(build("unet")).operations * 28 * 28 < 20e6
 
@@ -112,6 +118,7 @@ def test_operations_are_counted_as_by_hand() -> None:
     [
         ("bottleneck", {"size": 27}, "multiple of 4 because.*got 27. Try 28"),
         ("bottleneck", {"filters": (4,)}, "`filters` must be two numbers"),
+        ("bottleneck", {"kernel_sizes": (3, 0)}, "`kernel_sizes` must be two numbers"),
         ("bottleneck", {"code": 0}, "`code` must be at least 1"),
         ("bottleneck", {"dropout": 1.0}, r"`dropout` must lie in \[0, 1\)"),
         ("bottleneck", {"colour": 1}, "model 'bottleneck' cannot be built"),

@@ -44,11 +44,10 @@ def test_all_of_them_in_one_run(tmp_path) -> None:
 
 
 def run(folder: Path):
-    code = "import sys; from quietpixel.cli.main import main; sys.exit(main())"
     words = ["denoise", "in", "--recursive", "-o", "out", "--model", "copier.onnx"]
     words += ["--max-pixels", "50000000", "--json", "told.json"]
     done = subprocess.run(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, "-m", "quietpixel", *words],
         cwd=folder,
         env=os.environ | {"XDG_DATA_HOME": str(folder / "data")},
         capture_output=True,

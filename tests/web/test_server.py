@@ -18,13 +18,7 @@ from web_making import coded, noisy
 
 from quietpixel.cli.main import main
 
-COMMAND = [
-    sys.executable,
-    "-c",
-    "import sys; from quietpixel.cli.main import main; sys.exit(main())",
-    "serve",
-    "--port=0",
-]
+COMMAND = [sys.executable, "-m", "quietpixel", "serve", "--port=0"]
 
 
 @pytest.fixture
@@ -125,7 +119,7 @@ sys.exit(main())
 @pytest.mark.skipif(sys.platform != "linux", reason="files in memory are Linux's")
 def test_nothing_reaches_the_disk(launch, monkeypatch):
     """Not even for forms and TIFF files, for which libraries like to use temporary files."""
-    monkeypatch.setitem(globals(), "COMMAND", [*COMMAND[:2], WATCHED, *COMMAND[3:]])
+    monkeypatch.setitem(globals(), "COMMAND", [COMMAND[0], "-c", WATCHED, *COMMAND[3:]])
     process, address = launch("--no-browser")
     stream = io.BytesIO()
     tifffile.imwrite(stream, noisy(600, 600).astype(np.uint16), photometric="rgb")

@@ -1,7 +1,8 @@
 """Keeps a bounded number of tasks on a cluster, whatever happens to its workers."""
 
 import queue
-from collections.abc import Callable, Iterator, Set
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -65,6 +66,8 @@ class Flight(Generic[Task]):
         self._content = content
         self._shared: Any = None
         self._shared_choice: frozenset[str] = frozenset()
+        self._placed: Counter[str] = Counter()
+        """How many tasks could go to one worker only, for each."""
 
     def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Any]]:
         """Hand tasks out, never more than the cluster keeps busy; yield each with its result.
@@ -110,16 +113,31 @@ class Flight(Generic[Task]):
 
     def _submit(self, item: _Aloft[Task]) -> None:
         self._cluster.refuse_lost()
-        fit = self._cluster.look().keys()
-        item.choice = frozenset(fit - self._avoid.keys() - item.avoid) or frozenset(fit)
-        options = {"pure": False, "workers": sorted(item.choice) or None}
+        fit = self._cluster.look()
+        choice = frozenset(fit.keys() - self._avoid.keys() - item.avoid) or frozenset(fit)
         submit = self._cluster.client.submit
         if self._shared is None or self._shared.status in ("error", "cancelled", "lost"):
-            self._shared = submit(_same, self._content, **options)
-            self._shared_choice = item.choice
-        future = submit(self._function, item.task, self._shared, **options)
+            self._shared = submit(_same, self._content, pure=False, workers=sorted(choice) or None)
+            self._shared_choice = choice
+            self._placed.clear()
+        item.choice = self._place(choice, fit)
+        workers = sorted(item.choice) or None
+        future = submit(self._function, item.task, self._shared, pure=False, workers=workers)
         self._aloft[future.key] = future, item
         future.add_done_callback(self._landed.put)
+
+    def _place(self, choice: frozenset[str], threads: Mapping[str, int]) -> frozenset[str]:
+        """Return the workers that may take the next task: at first one, so that all get some.
+
+        The scheduler gives tasks to workers that hold what all have in common; the others would
+        wait until they steal one, and get that with it.
+        """
+        short = [each for each in choice if self._placed[each] < AHEAD * threads[each]]
+        if not short:
+            return choice
+        one = min(short, key=lambda each: (self._placed[each], each))
+        self._placed[one] += 1
+        return frozenset({one})
 
     def _next(self) -> tuple[Task, Any] | None:
         """Return a task that came back, or None after a moment without one."""

@@ -23,6 +23,7 @@ def build_bottleneck(
     channels: int = 1,
     size: int = 28,
     filters: Sequence[int] = (32, 64),
+    kernel_sizes: Sequence[int] = (3, 3),
     code: int = 16,
     dropout: float = 0.1,
 ) -> keras.Model:
@@ -40,6 +41,8 @@ def build_bottleneck(
         Height and width of the images in pixels, a multiple of 4.
     filters
         Filters of the two convolutions.
+    kernel_sizes
+        Height and width of the filters of these two; those of the decoder are 3 x 3.
     code
         Length of the code.
     dropout
@@ -55,11 +58,12 @@ def build_bottleneck(
     P. Vincent et al., "Extracting and composing robust features with denoising autoencoders",
     ICML 2008.
     """
-    _check(size, filters, code, dropout)
+    _check(size, filters, kernel_sizes, code, dropout)
     inner = (size // 4, size // 4, filters[1])
     image = keras.Input((size, size, channels), name="image")
-    x = layers.Conv2D(filters[0], 3, strides=2, padding="same", activation="relu")(image)
-    x = layers.Conv2D(filters[1], 3, strides=2, padding="same", activation="relu")(x)
+    x = image
+    for count, side in zip(filters, kernel_sizes, strict=True):
+        x = layers.Conv2D(count, side, strides=2, padding="same", activation="relu")(x)
     x = layers.Flatten()(layers.Dropout(dropout)(x))
     x = layers.Dense(code, name=CODE)(x)
     x = layers.Reshape(inner)(layers.Dense(math.prod(inner))(x))
@@ -79,16 +83,20 @@ def decoder(model: keras.Model) -> keras.Model:
     return keras.Model(model.get_layer(CODE).output, model.output, name="decoder")
 
 
-def _check(size: int, filters: Sequence[int], code: int, dropout: float) -> None:
+def _check(
+    size: int, filters: Sequence[int], kernel_sizes: Sequence[int], code: int, dropout: float
+) -> None:
     if size < 4 or size % 4:
         raise ArgumentError(
             "`size` must be a multiple of 4 because the bottleneck halves the image twice; "
             f"got {size}. Try {max(4, round(size / 4) * 4)}."
         )
-    if len(filters) != 2 or min(filters) < 1:
-        raise ArgumentError(
-            f"`filters` must be two numbers of at least 1, one a convolution; got {tuple(filters)}."
-        )
+    for name, values in (("filters", filters), ("kernel_sizes", kernel_sizes)):
+        if len(values) != 2 or min(values) < 1:
+            raise ArgumentError(
+                f"`{name}` must be two numbers of at least 1, one a convolution; "
+                f"got {tuple(values)}."
+            )
     if code < 1:
         raise ArgumentError(f"`code` must be at least 1 because it is a length; got {code}.")
     if not 0 <= dropout < 1:
