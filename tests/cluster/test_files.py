@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -336,6 +337,21 @@ def test_the_number_of_tasks_is_bounded(machines) -> None:
     assert sorted(results) == [(number, divmod(number, 7)) for number in range(200)]
     assert most <= LEAST
     assert held <= LEAST + 1
+
+
+def test_every_worker_gets_of_the_first_tasks(own_machines) -> None:
+    """Without being told, the scheduler gives all to the worker that holds what they share."""
+    from quietpixel.cluster import connect
+    from quietpixel.cluster.flight import AHEAD, Flight
+
+    own_machines.add_worker()
+    own_machines.add_worker()
+    slowly = "(__import__('time').sleep(0.3), __import__('distributed').get_worker().address)[1]"
+    with connect(scheduler=own_machines.address) as cluster:
+        wait_until(lambda: len(cluster.look(now=True)) == 2)
+        tasks = iter([slowly] * (2 * AHEAD))
+        done = Counter(worker for _, worker in Flight(cluster, eval, {}).run(tasks))
+    assert sorted(done.values()) == [AHEAD, AHEAD]
 
 
 _TASKS = (
