@@ -203,7 +203,7 @@ RECIPES: dict[str, Recipe] = {
     "tuned": Recipe(name="tuned", optimizer="muon", learning_rate=1e-2),
     "wide": Recipe(
         name="wide",
-        # An encoder that sees more: after three epochs 0.0130 in place of 0.0140 with 3 and 3.
+        # An encoder that sees more: test error 0.0120; with 3 and 3 it was 0.0124 after 22 epochs.
         options={"filters": (32, 256), "kernel_sizes": (7, 5), "dropout": 0.0},
         optimizer="convolution-muon",
         learning_rate=1e-2,
