@@ -51,7 +51,7 @@ format: setup ## put the code into its one format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: setup ## every benchmark, hours; QUIETPIXEL_DATA names the folder of the data sets
+bench: setup ## every benchmark, an hour; QUIETPIXEL_DATA names the folder of the data sets
 	@$(BIN)/python benchmarks/run_all.py
 
 bench-quick: setup ## the benchmarks with few images: about five minutes
