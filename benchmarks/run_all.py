@@ -139,11 +139,12 @@ def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
                      "--precision", "auto", needs=beside)  # fmt: skip
     pairs = folder / "photos" / "real" / "polyu"
     if "photo" in models:
-        yield script("PolyU pairs", "quality.py", str(pairs), "photo",
+        yield script("PolyU pairs", "quality.py", str(pairs), "photo", "tv", "nlm",
                      "--pairs", "*_real.*=*_mean.*", *drawn, needs=pairs)  # fmt: skip
+    model = ("photo-gray",) if "photo-gray" in models else ()
     for name in ("documents", "microscopy/w2s"):
-        yield script(name, "pairs_quality.py", str(folder / name), "--classical", "--last", "20",
-                     *drawn, needs=folder / name)  # fmt: skip
+        yield script(name, "pairs_quality.py", str(folder / name), *model, "--classical",
+                     "--last", "20", *drawn, needs=folder / name)  # fmt: skip
     yield script("Training", "time_to_quality.py", str(folder / "mnist"), needs=folder / "mnist")
     if importlib.util.find_spec("fastapi"):
         yield script("Service", "service.py", photo)
