@@ -93,9 +93,10 @@ def beside_published(name: str, found: Comparison, sigmas: list[int]) -> str:
 
 
 def draw(found: Comparison, plots: Path, name: str) -> None:
-    """Keep quality against speed, and against noise where there are several."""
+    """Keep quality against speed and against noise, each where there are several to compare."""
     middle = found.tables[len(found.tables) // 2]
-    keep(draw_speed(middle), plots, f"{name}-speed", f"{name}: quality against speed")
+    if sum(row.megapixels_per_second is not None for row in middle.rows) > 1:
+        keep(draw_speed(middle), plots, f"{name}-speed", f"{name}: quality against speed")
     if len(found.tables) > 1:
         keep(draw_noise(found.tables), plots, f"{name}-noise", f"{name}: quality against noise")
 

@@ -139,7 +139,7 @@ def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
                      "--precision", "auto", needs=beside)  # fmt: skip
     pairs = folder / "photos" / "real" / "polyu"
     if "photo" in models:
-        yield script("PolyU pairs", "quality.py", str(pairs), "photo", "tv", "nlm",
+        yield script("PolyU pairs", "quality.py", str(pairs), "photo",
                      "--pairs", "*_real.*=*_mean.*", *drawn, needs=pairs)  # fmt: skip
     model = ("photo-gray",) if "photo-gray" in models else ()
     for name in ("documents", "microscopy/w2s"):
