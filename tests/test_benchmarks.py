@@ -74,12 +74,12 @@ def test_published_figures_stand_beside_a_whole_set_only(
 ) -> None:  # fmt: skip
     folder = tmp_path / "set12"
     write_waves(folder, 12)
-    words = ["quality.py", str(folder), "median", "--plots", str(tmp_path / "plots")]
+    words = ["quality.py", str(folder), "median", "tv", "--plots", str(tmp_path / "plots")]
     monkeypatch.setattr(sys, "argv", words)
     quality.main()
     whole = capsys.readouterr().out
     assert "| BM3D | | 32.37 / 29.97 / 26.72 | figures of FFDNet" in whole
-    assert whole.count("measured here") == 2  # median, and the noisy images
+    assert whole.count("measured here") == 3  # median, tv, and the noisy images
     drawn = sorted(path.name for path in (tmp_path / "plots").iterdir())
     assert drawn == ["set12-noise.png", "set12-speed.png"]
 
