@@ -124,19 +124,19 @@ def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
     yield evaluate("MNIST", folder / "mnist", "mnist-unet", "mnist-bottleneck", *rivals,
                    "mnist", "--data-dir", str(folder), *count)  # fmt: skip
     some = ("--sigmas", "25", "--count", "3") if quick else ()
+    tests = folder / "photos" / "test"
     for name, model in (("set12", "photo-gray"), ("bsd68", "photo-gray"), ("cbsd68", "photo")):
-        test = folder / "photos" / "test" / name
         if model in models and not (quick and name != "set12"):
             others = outside(slow=name == "set12")
             words = (*others, *(rivals if quick else ("tv", "nlm")), *drawn)
-            yield script(name, "quality.py", str(test), model, *words, *some, needs=test)
+            yield script(name, "quality.py", str(tests / name), model, *words, *some,
+                         needs=tests / name)  # fmt: skip
     if quick:
         return
-    beside = folder / "photos" / "test" / "bsd68"
     if "photo-gray" in models:
-        yield script("Speed beside other methods", "quality.py", str(beside), "photo-gray",
+        yield script("Speed beside other methods", "quality.py", str(tests / "bsd68"), "photo-gray",
                      *outside(slow=True), "tv", "nlm", "--sigmas", "25", "--count", "6",
-                     "--precision", "auto", needs=beside)  # fmt: skip
+                     "--precision", "auto", needs=tests / "bsd68")  # fmt: skip
     pairs = folder / "photos" / "real" / "polyu"
     if "photo" in models:
         yield script("PolyU pairs", "quality.py", str(pairs), "photo",
