@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from quietpixel.data.weave import weave
 from quietpixel.imaging.noise import Array, NoiseLaw
 
 Patches = tuple[Array, ...]
@@ -35,11 +36,14 @@ class AddNoise:
         those get no noise, for what has none must stay as it is.
     soft
         How often, from 0 to 1, the patch is softened (`soften`) before it gets its noise.
+    woven
+        How often, from 0 to 1, the patch gets a regular fine pattern (`weave`) before all that.
     """
 
     law: NoiseLaw
     plain: float = 0.0
     soft: float = 0.0
+    woven: float = 0.0
 
     def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return input and target."""
@@ -48,8 +52,11 @@ class AddNoise:
             clean = draw_plain(clean.shape, rng)
             if rng.random() < 0.5:
                 return clean, clean
-        elif self.soft and rng.random() < self.soft:
-            clean = soften(clean, rng)
+        else:
+            if self.woven and rng.random() < self.woven:
+                clean = weave(clean, rng)
+            if self.soft and rng.random() < self.soft:
+                clean = soften(clean, rng)
         return self.law(clean, rng), clean
 
 

@@ -90,7 +90,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> Material:
         told=None if draw.told is None else 0.0,
         shrunk=0.0,
     )
-    as_they_are = make_task(replace(recipe, plain=0.0, soft=0.0))
+    as_they_are = make_task(replace(recipe, plain=0.0, soft=0.0, woven=0.0))
     return Material(
         PatchBatches(folder.train, make_task(recipe), draw),
         PatchBatches(folder.validation, as_they_are, judge).make(0, 0),
@@ -130,7 +130,7 @@ def make_task(recipe: Recipe) -> Task:
     law = parse_noise(recipe.noise)
     if recipe.method == "recorrupted":
         return Recorrupt(law)
-    return AddNoise(law, recipe.plain, recipe.soft)
+    return AddNoise(law, recipe.plain, recipe.soft, recipe.woven)
 
 
 def _how_often_told(recipe: Recipe) -> float | None:

@@ -68,6 +68,9 @@ class Recipe:
     shrunk
         For clean pictures of a folder: the share of patches that are made smaller from up to twice
         their sides, so that finer structure than the pictures have is learned as well; 0 to 1.
+    woven
+        For clean pictures of a folder: the share of patches that get a regular fine pattern on a
+        part of them, as cloth and bricks have and most photographs have not; 0 to 1.
     target
         Of a folder: ``"clean"`` (clean pictures, or pairs of a noisy and a clean one), ``"noisy"``
         (pairs of two noisy ones), or ``"none"`` (noisy pictures only).
@@ -114,6 +117,7 @@ class Recipe:
     plain: float = 0.0
     soft: float = 0.0
     shrunk: float = 0.0
+    woven: float = 0.0
     target: str = "clean"
     pairs: str = ""
     method: str = ""
@@ -139,6 +143,7 @@ class Recipe:
         self._require("plain", 0 <= self.plain <= 1, "lie in [0, 1]")
         self._require("soft", 0 <= self.soft <= 1, "lie in [0, 1]")
         self._require("shrunk", 0 <= self.shrunk <= 1, "lie in [0, 1]")
+        self._require("woven", 0 <= self.woven <= 1, "lie in [0, 1]")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
@@ -189,6 +194,7 @@ PHOTO = Recipe(
     plain=0.1,
     soft=0.3,
     shrunk=0.3,
+    woven=0.2,
 )
 
 RECIPES: dict[str, Recipe] = {
