@@ -23,11 +23,12 @@ def weave(clean: Array, rng: np.random.Generator) -> Array:
     The pattern is of stripes, sometimes crossed by others, slightly bent, soft like a sine or
     hard-edged; where it lies, the image below may fade to its mean. The part ends softly or hard.
     """
-    plane = _Plane(*clean.shape[:2], rng)
+    height, width, channels = clean.shape
+    plane = _Plane(height, width, rng)
     pattern = _pattern(plane, rng)
     edge = plane.swell(80, 300) + rng.uniform(-0.3, 0.6)
     share = (1 / (1 + np.exp(-rng.uniform(2, 40) * edge)))[..., None]
-    amplitudes = _between(AMPLITUDES, rng) * rng.uniform(0.6, 1, clean.shape[2])
+    amplitudes = _between(AMPLITUDES, rng) * rng.uniform(0.6, 1, channels)
     fade = share * rng.uniform(0, 0.7)
     below = clean + fade * (clean.mean((0, 1), keepdims=True) - clean)
     woven: Array = np.clip(below + share * pattern[..., None] * amplitudes, 0, 1)
@@ -42,7 +43,9 @@ def _pattern(plane: "_Plane", rng: np.random.Generator) -> Array:
         return stripes
     across = angle + rng.uniform(0.4, 1) * np.pi / 2
     others = plane.stripes(period * rng.uniform(0.8, 2), across)
-    return stripes * others if rng.random() < 0.5 else (stripes + others) / 2
+    checks = rng.random() < 0.5
+    crossed: Array = stripes * others if checks else np.mean([stripes, others], axis=0)
+    return crossed
 
 
 def _between(ends: tuple[float, float], rng: np.random.Generator) -> float:
