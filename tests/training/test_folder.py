@@ -267,5 +267,13 @@ def test_only_clean_patches_are_shrunk_and_never_those_that_judge(
     assert same == (target == "none")
 
 
+def test_patches_are_woven_for_training_and_never_those_that_judge(tmp_path: Path) -> None:
+    recipe = recipe_for(make_photos(tmp_path, 5), woven=1.0)
+    folder = open_folder(recipe, cache=None, tell=lambda sentence: None)
+    material, plainly = (from_folder(replace(recipe, woven=x), folder) for x in (1.0, 0.0))
+    np.testing.assert_array_equal(material.validation[1], plainly.validation[1])
+    assert not np.array_equal(first_targets(material), first_targets(plainly))
+
+
 def first_targets(material: Material) -> np.ndarray:
     return material.batches.make(0, 0)[1]

@@ -24,7 +24,8 @@ def weave(clean: Array, rng: np.random.Generator) -> Array:
     hard-edged; where it lies, the image below may fade to its mean. The part ends softly or hard.
     """
     height, width, channels = clean.shape
-    plane = _Plane(height, width, rng)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    plane = _Plane(x, y, rng)
     pattern = _pattern(plane, rng)
     edge = plane.swell(80, 300) + rng.uniform(-0.3, 0.6)
     share = (1 / (1 + np.exp(-rng.uniform(2, 40) * edge)))[..., None]
@@ -53,16 +54,13 @@ def _between(ends: tuple[float, float], rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(*np.log(ends))))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Plane:
-    """Draws waves over an image of `height` by `width` pixels."""
+    """Draws waves over an image whose pixels have the coordinates `x` and `y`, each (H, W)."""
 
-    height: int
-    width: int
+    x: Array
+    y: Array
     rng: np.random.Generator
-
-    def __post_init__(self) -> None:
-        self.y, self.x = np.mgrid[: self.height, : self.width].astype(np.float32)
 
     def swell(self, shortest: float, longest: float) -> Array:
         """A single slow wave of a period drawn from [`shortest`, `longest`]; in [-1, 1]."""

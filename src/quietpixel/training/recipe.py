@@ -140,10 +140,8 @@ class Recipe:
         self._require("minutes", self.minutes is None or self.minutes > 0, "be more than 0")
         self._require("seed", self.seed >= 0, "be at least 0")
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
-        self._require("plain", 0 <= self.plain <= 1, "lie in [0, 1]")
-        self._require("soft", 0 <= self.soft <= 1, "lie in [0, 1]")
-        self._require("shrunk", 0 <= self.shrunk <= 1, "lie in [0, 1]")
-        self._require("woven", 0 <= self.woven <= 1, "lie in [0, 1]")
+        for share in ("plain", "soft", "shrunk", "woven"):
+            self._require(share, 0 <= getattr(self, share) <= 1, "lie in [0, 1]")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
