@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quietpixel.errors import ArgumentError, MissingDependencyError, TrainingError
+from quietpixel.errors import ArgumentError, MissingDependencyError
 from quietpixel.imaging.noise import add_noise, parse_noise
 
 if TYPE_CHECKING:
@@ -114,13 +114,11 @@ def train(  # noqa: PLR0913  (the words of the command line)
         If the run was interrupted; the best so far is in the run folder as after its end.
     """
     try:
-        from quietpixel.api.calibrating_run import calibrate_run
         from quietpixel.api.choosing import choose_recipe, describe_measured, reopen_start
-        from quietpixel.api.naming import check_name, keep_model
-        from quietpixel.api.showing import show_run
+        from quietpixel.api.naming import check_name
+        from quietpixel.api.running import carry_out
         from quietpixel.training.progress import Progress
         from quietpixel.training.run_folder import RunFolder
-        from quietpixel.training.trainer import run_recipe
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"Training needs {error.name}, which is not installed; install it with: "
@@ -152,30 +150,17 @@ def train(  # noqa: PLR0913  (the words of the command line)
         if noise == "auto":
             on_progress(Progress(message=describe_measured(chosen)))
 
-    def finish() -> None:
-        calibrate_run(folder, chosen, data_dir=_path(data_dir))
-        show_run(folder, chosen, data_dir=_path(data_dir))
-        if name is not None:
-            keep_model(folder.onnx_model, name)
-
-    try:
-        run_recipe(
-            chosen,
-            folder,
-            start=begun,
-            cache=_path(cache),
-            data_dir=_path(data_dir),
-            on_progress=on_progress,
-            tensorboard=tensorboard,
-            devices=devices,
-        )
-    except BaseException as error:
-        folder.discard_unless_begun()
-        stopped = isinstance(error, KeyboardInterrupt | TrainingError)
-        if stopped and folder.onnx_model.exists():
-            finish()
-        raise
-    finish()
+    carry_out(
+        chosen,
+        folder,
+        data_dir=_path(data_dir),
+        name=name,
+        start=begun,
+        cache=_path(cache),
+        on_progress=on_progress,
+        tensorboard=tensorboard,
+        devices=devices,
+    )
     return folder.path
 
 

@@ -71,7 +71,27 @@ def from_splits(recipe: Recipe, train: Split, validation: Split) -> Material:
 
 def from_folder(recipe: Recipe, folder: Folder) -> Material:
     """Return the material of a folder."""
-    draw = Draw(
+    draw = _how_to_draw(recipe, folder)
+    as_they_are = recipe.leaving_patches()
+    judge = replace(
+        _how_to_draw(as_they_are, folder),
+        patch=_judging_patch(recipe, folder),
+        batch=VALIDATION_PATCHES,
+        steps=1,
+        seed=recipe.seed + VALIDATION_SEED_OFFSET,
+        told=None if draw.told is None else 0.0,
+    )
+    return Material(
+        PatchBatches(folder.train, make_task(recipe), draw),
+        PatchBatches(folder.validation, make_task(as_they_are), judge).make(0, 0),
+        recipe.channels,
+        loss=hidden_squared_error if recipe.method == "hidden" else None,
+        loss_name=LOSS_NAMES.get(recipe.method, ""),
+    )
+
+
+def _how_to_draw(recipe: Recipe, folder: Folder) -> Draw:
+    return Draw(
         patch=recipe.patch,
         batch=recipe.batch,
         steps=recipe.steps,
@@ -80,23 +100,6 @@ def from_folder(recipe: Recipe, folder: Folder) -> Material:
         upright=bool(recipe.structure),
         told=_how_often_told(recipe),
         shrunk=0.0 if recipe.method else recipe.shrunk,
-    )
-    judge = replace(
-        draw,
-        patch=_judging_patch(recipe, folder),
-        batch=VALIDATION_PATCHES,
-        steps=1,
-        seed=recipe.seed + VALIDATION_SEED_OFFSET,
-        told=None if draw.told is None else 0.0,
-        shrunk=0.0,
-    )
-    as_they_are = make_task(replace(recipe, plain=0.0, soft=0.0, woven=0.0))
-    return Material(
-        PatchBatches(folder.train, make_task(recipe), draw),
-        PatchBatches(folder.validation, as_they_are, judge).make(0, 0),
-        recipe.channels,
-        loss=hidden_squared_error if recipe.method == "hidden" else None,
-        loss_name=LOSS_NAMES.get(recipe.method, ""),
     )
 
 

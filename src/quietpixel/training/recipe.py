@@ -17,6 +17,8 @@ CHOICES = {
     "schedule": ("plateau", "cosine", "constant"),
     "precision": ("auto", "float32", "mixed_bfloat16"),
 }
+CHANGES = ("plain", "soft", "shrunk", "woven")
+"""The fields that say which share of a folder's patches is changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,13 +142,17 @@ class Recipe:
         self._require("minutes", self.minutes is None or self.minutes > 0, "be more than 0")
         self._require("seed", self.seed >= 0, "be at least 0")
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
-        for share in ("plain", "soft", "shrunk", "woven"):
+        for share in CHANGES:
             self._require(share, 0 <= getattr(self, share) <= 1, "lie in [0, 1]")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
             raise ArgumentError(f"`{name}` must {rule}; got {getattr(self, name)}.")
+
+    def leaving_patches(self) -> "Recipe":
+        """Return the recipe with all patches of a folder as they are, for those that judge."""
+        return replace(self, **dict.fromkeys(CHANGES, 0.0))
 
     def to_json(self) -> str:
         """Return the recipe as JSON."""
