@@ -152,7 +152,8 @@ class Recipe:
 
     def leaving_patches(self) -> "Recipe":
         """Return the recipe with all patches of a folder as they are, for those that judge."""
-        return replace(self, **dict.fromkeys(CHANGES, 0.0))
+        untouched: dict[str, Any] = dict.fromkeys(CHANGES, 0.0)
+        return replace(self, **untouched)
 
     def to_json(self) -> str:
         """Return the recipe as JSON."""
