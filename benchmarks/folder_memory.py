@@ -41,7 +41,7 @@ def draw(folder: Path) -> None:
     """Draw batches as training does, and print the seconds and the peak."""
     from quietpixel.training.folder import open_folder
     from quietpixel.training.material import from_folder
-    from quietpixel.training.recipe import named_recipe
+    from quietpixel.training.recipes import named_recipe
 
     recipe = named_recipe("photo", data=str(folder), batch=16, steps=20)
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

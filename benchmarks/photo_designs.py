@@ -16,7 +16,7 @@ from quietpixel.imaging.metrics import psnr
 from quietpixel.imaging.noise import image_rng
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.training.folder import open_folder
-from quietpixel.training.recipe import named_recipe
+from quietpixel.training.recipes import named_recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import run_recipe
 

@@ -125,16 +125,17 @@ def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
                    "mnist", "--data-dir", str(folder), *count)  # fmt: skip
     some = ("--sigmas", "25", "--count", "3") if quick else ()
     tests = folder / "photos" / "test"
-    for name, model in (("set12", "photo-gray"), ("bsd68", "photo-gray"), ("cbsd68", "photo")):
+    gray = ("photo-gray", "gaussian-gray")
+    for name, (model, *more) in (("set12", gray), ("bsd68", gray), ("cbsd68", ("photo",))):
         if model in models and not (quick and name != "set12"):
             others = outside(slow=name == "set12")
-            words = (*others, *(rivals if quick else ("tv", "nlm")), *drawn)
+            words = (*more, *others, *(rivals if quick else ("tv", "nlm")), *drawn)
             yield script(name, "quality.py", str(tests / name), model, *words, *some,
                          needs=tests / name)  # fmt: skip
     if quick:
         return
     if "photo-gray" in models:
-        yield script("Speed beside other methods", "quality.py", str(tests / "bsd68"), "photo-gray",
+        yield script("Speed beside other methods", "quality.py", str(tests / "bsd68"), *gray,
                      *outside(slow=True), "tv", "nlm", "--sigmas", "25", "--count", "6",
                      "--precision", "auto", needs=tests / "bsd68")  # fmt: skip
     pairs = folder / "photos" / "real" / "polyu"

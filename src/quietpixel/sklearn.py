@@ -208,7 +208,7 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         return images[:, :height, :width].reshape(len(images), -1)[:, : self.n_features_in_]
 
     def _make_recipe(self, images: FloatArray) -> Any:
-        from quietpixel.training.recipe import named_recipe
+        from quietpixel.training.recipes import named_recipe
 
         options: dict[str, Any] = {"channels": images.shape[3]}
         if self.model == "bottleneck":

@@ -6,7 +6,7 @@ import pytest
 from quietpixel.api.showing_folder import Scene, estimate_quality, judge_residual
 from quietpixel.imaging.noise import parse_noise
 from quietpixel.imaging.residual import LAGS, Residual
-from quietpixel.training.recipe import named_recipe
+from quietpixel.training.recipes import named_recipe
 
 
 def blur(image: np.ndarray, **options: object) -> np.ndarray:

@@ -14,7 +14,8 @@ from quietpixel.training.folder import Folder, find_channels, measure_folder, op
 from quietpixel.training.material import Material, from_folder
 from quietpixel.training.pixel_cache import PixelCache
 from quietpixel.training.progress import Progress
-from quietpixel.training.recipe import Recipe, named_recipe
+from quietpixel.training.recipe import Recipe
+from quietpixel.training.recipes import named_recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.shelf import decode, to_channels
 from quietpixel.training.trainer import run_recipe

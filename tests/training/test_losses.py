@@ -5,7 +5,8 @@ keras = pytest.importorskip("keras")
 
 from quietpixel.training.in_memory import fit_images  # noqa: E402
 from quietpixel.training.losses import negative_psnr  # noqa: E402
-from quietpixel.training.recipe import Recipe, named_recipe  # noqa: E402
+from quietpixel.training.recipe import Recipe  # noqa: E402
+from quietpixel.training.recipes import named_recipe  # noqa: E402
 
 
 def test_the_loss_in_decibels_is_the_mean_of_each_images_own() -> None:
@@ -28,3 +29,9 @@ def test_a_photo_model_is_polished_with_it() -> None:
     assert (first.loss, second.loss) == ("mean_absolute_error", "negative_psnr")
     assert second.options == first.options
     assert second.learning_rate < first.learning_rate
+
+
+def test_the_model_for_tables_learns_from_gaussian_noise_alone() -> None:
+    recipe = named_recipe("gaussian")
+    assert all(law.startswith("gaussian:") for law in recipe.noise.split("|"))
+    assert (recipe.loss, recipe.soft) == ("negative_psnr", 0.0)

@@ -19,7 +19,8 @@ from quietpixel.imaging.noise import Gaussian
 from quietpixel.training import trainer
 from quietpixel.training.precision import choose_precision, processor_flags
 from quietpixel.training.progress import Progress
-from quietpixel.training.recipe import Recipe, named_recipe
+from quietpixel.training.recipe import Recipe
+from quietpixel.training.recipes import named_recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import run_recipe
 

@@ -58,7 +58,7 @@ def train(  # noqa: PLR0913  (the words of the command line)
         recipe's.
     recipe
         ``"tuned"``, ``"classic"`` or ``"wide"``; for folders ``"photo"``, ``"photo-polish"``,
-        ``"pairs"`` or ``"noisy"``; None takes the one that suits the data.
+        ``"gaussian"``, ``"pairs"`` or ``"noisy"``; None takes the one that suits the data.
     noise
         Noise law as text; None takes the recipe's. Of noisy pictures alone, the law of the noise
         that is in them, if it is known; `"auto"` measures it.

@@ -9,7 +9,8 @@ from quietpixel.api.starting import adopt, default_start, open_start
 from quietpixel.errors import ArgumentError, unknown_name
 from quietpixel.training.folder import find_channels, find_kind, measure_folder
 from quietpixel.training.material import is_folder
-from quietpixel.training.recipe import CHOICES, Recipe, named_recipe
+from quietpixel.training.recipe import CHOICES, Recipe
+from quietpixel.training.recipes import named_recipe
 from quietpixel.training.start import NOTHING, Start
 
 CODE = 16

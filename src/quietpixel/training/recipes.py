@@ -1,0 +1,133 @@
+"""The recipes that have a name."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+from quietpixel.errors import unknown_name
+from quietpixel.training.recipe import Recipe
+
+SCANS = {"filters": (16, 32, 64, 96), "blocks": (0, 1, 1, 1), "output": "residual"}
+"""A U-Net that sees far, since scans have stains and microscopes blur."""
+
+PHOTO = Recipe(
+    name="photo",
+    noise="gaussian:0..55/255,clip=no|camera:0.02",
+    model="unet",
+    options={
+        "filters": (16, 48, 96, 128),
+        "blocks": (1, 2, 1, 1),  # 12 epochs on from 0, 1, 1, 1: 0.08 dB above 0, 1, 2, 2
+        "output": "residual",
+        "sigma": True,
+    },
+    optimizer="convolution-muon",
+    learning_rate=3e-3,  # at 1e-2 it diverged after an epoch and never came back
+    loss="mean_absolute_error",
+    clip_norm=1.0,
+    epochs=400,
+    batch=16,
+    steps=200,
+    plain=0.1,
+    soft=0.3,
+    shrunk=0.3,
+    woven=0.2,
+)
+
+RECIPES: dict[str, Recipe] = {
+    "classic": Recipe(
+        name="classic",
+        learning_rate=1e-3,
+        schedule="plateau",
+        fresh_noise=False,
+        epochs=40,
+        precision="float32",
+    ),
+    "tuned": Recipe(name="tuned", optimizer="muon", learning_rate=1e-2),
+    "wide": Recipe(
+        name="wide",
+        # An encoder that sees more: test error 0.0120; with 3 and 3 it was 0.0124 after 22 epochs.
+        options={"filters": (32, 256), "kernel_sizes": (7, 5), "dropout": 0.0},
+        optimizer="convolution-muon",
+        learning_rate=1e-2,
+        epochs=12,
+        batch=64,
+    ),
+    "photo": PHOTO,
+    # Afterwards, so that pictures with little noise count as well as those with a lot.
+    "photo-polish": replace(PHOTO, name="photo-polish", loss="negative_psnr", learning_rate=1.5e-3),
+    # For gaussian-gray, from photo-gray: noise such as tables are made with, and none of a camera.
+    "gaussian": replace(
+        PHOTO,
+        name="gaussian",
+        noise="gaussian:0..55/255,clip=no|gaussian:15/255..55/255,clip=no",
+        loss="negative_psnr",
+        learning_rate=1.5e-3,
+        batch=8,
+        patch=96,
+        plain=0.02,
+        soft=0.0,
+    ),
+    "pairs": Recipe(
+        name="pairs",
+        noise="",
+        method="pairs",
+        model="unet",
+        options=SCANS,
+        optimizer="convolution-muon",
+        learning_rate=3e-3,  # as for photo; 300 steps on documents: 31.3 dB, at 1e-2 29.0
+        clip_norm=1.0,
+        epochs=100,
+        batch=8,
+    ),
+    "noisy": Recipe(
+        name="noisy",
+        noise="",
+        target="none",
+        method="neighbours",
+        model="unet",
+        options=SCANS,
+        learning_rate=2e-3,
+        clip_norm=1.0,
+        epochs=100,
+        batch=8,
+    ),
+}
+"""The recipes by name."""
+
+MODEL_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
+    # With noise drawn anew, dropout before the code only hides what the code has to say.
+    ("tuned", "bottleneck"): {"options": {"dropout": 0.0}},
+    # Two epochs of MNIST came to these validation errors: residual output and blocks, Adam at 2e-3
+    # 0.0110, Muon on the convolutions 0.0096; sigmoid output 0.0093; ConvNeXt blocks too 0.0087.
+    ("tuned", "unet"): {
+        "options": {
+            "filters": (16, 40, 80),
+            "blocks": (0, 2, 2),
+            "block": "convnext",
+            "output": "sigmoid",
+        },
+        "optimizer": "convolution-muon",
+        "learning_rate": 1e-2,
+        "clip_norm": 1.0,
+    },
+}
+"""What a recipe sets differently for a model, by the names of both."""
+
+
+def named_recipe(name: str, **changes: Any) -> Recipe:
+    """Return the recipe `name` with some of its fields changed; ``None`` changes nothing.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no recipe or no field of that name.
+    """
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    known = [f.name for f in fields(Recipe)]
+    for change in changes:
+        if change not in known:
+            raise unknown_name("recipe field", change, known)
+    wanted = {key: value for key, value in changes.items() if value is not None}
+    preset = MODEL_CHANGES.get((name, wanted.get("model", RECIPES[name].model)), {})
+    options = {**preset.get("options", {}), **wanted.get("options", RECIPES[name].options)}
+    return replace(RECIPES[name], **{**preset, **wanted, "options": options})
