@@ -6,8 +6,19 @@ from typing import Any
 from quietpixel.errors import unknown_name
 from quietpixel.training.recipe import Recipe
 
-SCANS = {"filters": (16, 32, 64, 96), "blocks": (0, 1, 1, 1), "output": "residual"}
-"""A U-Net that sees far, since scans have stains and microscopes blur."""
+NOISY = Recipe(
+    name="noisy",
+    noise="",
+    target="none",
+    method="neighbours",
+    model="unet",
+    # A U-Net that sees far, since scans have stains and microscopes blur.
+    options={"filters": (16, 32, 64, 96), "blocks": (0, 1, 1, 1), "output": "residual"},
+    learning_rate=2e-3,
+    clip_norm=1.0,
+    epochs=100,
+    batch=8,
+)
 
 PHOTO = Recipe(
     name="photo",
@@ -32,6 +43,9 @@ PHOTO = Recipe(
     woven=0.2,
 )
 
+# Afterwards, so that pictures with little noise count as well as those with a lot.
+POLISH = replace(PHOTO, name="photo-polish", loss="negative_psnr", learning_rate=1.5e-3)
+
 RECIPES: dict[str, Recipe] = {
     "classic": Recipe(
         name="classic",
@@ -52,44 +66,26 @@ RECIPES: dict[str, Recipe] = {
         batch=64,
     ),
     "photo": PHOTO,
-    # Afterwards, so that pictures with little noise count as well as those with a lot.
-    "photo-polish": replace(PHOTO, name="photo-polish", loss="negative_psnr", learning_rate=1.5e-3),
+    "photo-polish": POLISH,
     # For gaussian-gray, from photo-gray: noise such as tables are made with, and none of a camera.
     "gaussian": replace(
-        PHOTO,
+        POLISH,
         name="gaussian",
         noise="gaussian:0..55/255,clip=no|gaussian:15/255..55/255,clip=no",
-        loss="negative_psnr",
-        learning_rate=1.5e-3,
         batch=8,
         patch=96,
         plain=0.02,
         soft=0.0,
     ),
-    "pairs": Recipe(
+    "pairs": replace(
+        NOISY,
         name="pairs",
-        noise="",
+        target="clean",
         method="pairs",
-        model="unet",
-        options=SCANS,
         optimizer="convolution-muon",
         learning_rate=3e-3,  # as for photo; 300 steps on documents: 31.3 dB, at 1e-2 29.0
-        clip_norm=1.0,
-        epochs=100,
-        batch=8,
     ),
-    "noisy": Recipe(
-        name="noisy",
-        noise="",
-        target="none",
-        method="neighbours",
-        model="unet",
-        options=SCANS,
-        learning_rate=2e-3,
-        clip_norm=1.0,
-        epochs=100,
-        batch=8,
-    ),
+    "noisy": NOISY,
 }
 """The recipes by name."""
 
