@@ -17,7 +17,7 @@ import numpy as np
 
 import quietpixel
 from quietpixel.files import list_images, read_picture
-from quietpixel.imaging.noise import FROZEN_EPOCH, Array, Gaussian, image_rng
+from quietpixel.noise.parser import FROZEN_EPOCH, Array, Gaussian, image_rng
 
 
 def main() -> None:

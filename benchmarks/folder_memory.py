@@ -39,9 +39,9 @@ def make(folder: Path, count: int) -> None:
 
 def draw(folder: Path) -> None:
     """Draw batches as training does, and print the seconds and the peak."""
-    from quietpixel.training.folder import open_folder
-    from quietpixel.training.material import from_folder
-    from quietpixel.training.recipes import named_recipe
+    from quietpixel.training.folder_data import open_folder
+    from quietpixel.training.named_recipes import named_recipe
+    from quietpixel.training.training_data import from_folder
 
     recipe = named_recipe("photo", data=str(folder), batch=16, steps=20)
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

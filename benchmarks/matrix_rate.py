@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from quietpixel.inference.engine import import_openvino, open_engine
-from quietpixel.inference.store import find_model
+from quietpixel.inference.model_store import find_model
 
 SIDES = (1024, 2048, 3072)
 HEIGHT, WIDTH = 512, 1024

@@ -5,7 +5,7 @@
 Takes every so many pictures of each folder, in gray, and adds noise. In the first table the error
 of sigma, at the mean brightness of each image and relative to the law's own, has its 10, 50 and
 90 % points over the images; gain and read noise are medians. Beside them stands the error of the
-patch PCA (`quietpixel.imaging.estimate`). In the second table are the kinds that were found for
+patch PCA (`quietpixel.noise.estimate`). In the second table are the kinds that were found for
 noise of three strengths and several kinds, and the median of sigma over the truth.
 """
 
@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from quietpixel.files import list_images, read_picture
-from quietpixel.imaging.estimate import estimate_sigma
-from quietpixel.imaging.noise import FROZEN_EPOCH, Array, image_rng, parse_noise
-from quietpixel.imaging.noise_measure import measure_noise
+from quietpixel.noise.estimate import estimate_sigma
+from quietpixel.noise.measure import measure_noise
+from quietpixel.noise.parser import FROZEN_EPOCH, Array, image_rng, parse_noise
 
 LAWS = (
     *("gaussian:2/255", "gaussian:5/255", "gaussian:15/255", "gaussian:25/255", "gaussian:50/255"),

@@ -18,11 +18,11 @@ from plots import draw_bars, keep
 from scipy.ndimage import gaussian_filter
 
 from quietpixel import Denoiser
+from quietpixel.data.image_cache import decode
 from quietpixel.evaluation.classical import tune_all
 from quietpixel.files import list_images
 from quietpixel.imaging.metrics import psnr
-from quietpixel.imaging.noise import Array
-from quietpixel.training.shelf import decode
+from quietpixel.noise.parser import Array
 
 TUNED_ON = 4
 BLURS = (0.7, 1.0, 1.4, 2.0, 2.5, 3.0)

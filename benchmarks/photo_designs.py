@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from quietpixel.imaging.metrics import psnr
-from quietpixel.imaging.noise import image_rng
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.training.folder import open_folder
-from quietpixel.training.recipes import named_recipe
+from quietpixel.noise.parser import image_rng
+from quietpixel.training.folder_data import open_folder
+from quietpixel.training.named_recipes import named_recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import run_recipe
 

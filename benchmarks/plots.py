@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from quietpixel.evaluation.figures import DIGIT_COLOURS, INK, new_chart, to_png
+from quietpixel.reports.figures import DIGIT_COLOURS, INK, new_chart, to_png
 
 
 def keep(png: bytes, plots: Path, name: str, caption: str) -> None:

@@ -19,8 +19,8 @@ from published import COUNTS, FIGURES
 
 import quietpixel
 from quietpixel.evaluation.comparison import Comparison, Table
-from quietpixel.evaluation.comparison_report import draw_noise, draw_speed
 from quietpixel.evaluation.trials import describe_noise
+from quietpixel.reports.comparison_report import draw_noise, draw_speed
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from quietpixel.inference.store import bundled_models
+from quietpixel.inference.model_store import bundled_models
 
 HERE = Path(__file__).parent
 COMMAND = ("-m", "quietpixel")

@@ -36,15 +36,15 @@ from typing import Any
 
 import numpy as np
 
+from quietpixel.batch import Ledger, Settings, make_plan, survey_jobs
+from quietpixel.batch import run_jobs as run_here
 from quietpixel.cluster import connect
 from quietpixel.cluster.files import run_jobs
-from quietpixel.cluster.flight import Flight
-from quietpixel.cluster.large import LargeSettings, denoise_image
-from quietpixel.cluster.model import pack_model
+from quietpixel.cluster.large_image import LargeSettings, denoise_image
+from quietpixel.cluster.task_pool import Flight
+from quietpixel.cluster.worker_model import pack_model
 from quietpixel.files import Job, Picture, write_picture
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.folders import Ledger, Settings, make_plan, survey_jobs
-from quietpixel.inference.folders import run_jobs as run_here
 
 SMALL = 28
 """Side of the pictures in the row of many files."""

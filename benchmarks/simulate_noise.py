@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from quietpixel.data.image_cache import decode
 from quietpixel.files import Picture, list_images, write_picture
-from quietpixel.imaging.noise import FROZEN_EPOCH, image_rng, parse_noise
-from quietpixel.training.shelf import decode
+from quietpixel.noise.parser import FROZEN_EPOCH, image_rng, parse_noise
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from quietpixel import Denoiser
 from quietpixel.files import Picture, list_images, read_picture, write_picture
 from quietpixel.imaging.metrics import psnr
 from quietpixel.inference.engine import open_engine, read_card
-from quietpixel.inference.store import find_model
+from quietpixel.inference.model_store import find_model
 
 Numbers = dict[str, Any]
 

@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 from quietpixel.card import Card
 from quietpixel.cli.main import COMMANDS, group
 from quietpixel.inference.engine import read_card
-from quietpixel.inference.store import bundled_models
+from quietpixel.inference.model_store import bundled_models
 
 CARDS = """# Models
 

@@ -22,13 +22,13 @@ from skimage import data
 from quietpixel import Denoiser, parse_noise
 from quietpixel.card import UNKNOWN_SIGMA
 from quietpixel.data import load_split
-from quietpixel.evaluation import pictures
-from quietpixel.evaluation.figures import BLUE, INK, ORANGE, Mosaic, new_chart, to_png
-from quietpixel.imaging.noise import add_noise
 from quietpixel.imaging.tiling import Grid, least_side, run_tiles
 from quietpixel.imaging.uncertainty import fit_calibration
 from quietpixel.inference.engine import open_engine
-from quietpixel.inference.store import find_model
+from quietpixel.inference.model_store import find_model
+from quietpixel.noise.parser import add_noise
+from quietpixel.reports import pictures
+from quietpixel.reports.figures import BLUE, INK, ORANGE, Mosaic, new_chart, to_png
 
 FOLDER = Path(__file__).parent / "images"
 SIDE = 28

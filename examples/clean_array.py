@@ -8,7 +8,7 @@ import numpy as np
 import quietpixel
 from quietpixel.data import load_split
 from quietpixel.imaging.metrics import psnr
-from quietpixel.imaging.noise import add_noise
+from quietpixel.noise.parser import add_noise
 
 clean = load_split("digits", "test").as_float()[:1]
 noisy = add_noise(clean, quietpixel.parse_noise("gaussian:0.5"), seed=0)

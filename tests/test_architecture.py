@@ -22,11 +22,14 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 LEVELS = [
     {"errors"},
     {"imaging", "card"},
-    {"data", "models", "files"},
-    {"training", "inference", "evaluation"},
-    {"api", "sklearn"},
+    {"noise", "files"},
+    {"data", "models"},
+    {"inference"},
+    {"training", "batch", "evaluation"},
+    {"reports"},
+    {"cluster", "workflows", "sklearn"},
     {"quietpixel"},
-    {"cluster", "web"},
+    {"web"},
     {"cli"},
     {"__main__"},
 ]
@@ -130,7 +133,7 @@ def test_keras_stays_where_models_are_made_and_trained(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_files_stay_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 300
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
 
 
 def test_importing_loads_nothing_heavy() -> None:

@@ -14,20 +14,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quietpixel.api import evaluate as evaluate
-    from quietpixel.api import train as train
-    from quietpixel.api.judging import compare as compare
-    from quietpixel.api.noise import measure_noise as measure_noise
-    from quietpixel.api.uncertainty import calibrate as calibrate
-    from quietpixel.api.uncertainty import uncertainty as uncertainty
     from quietpixel.card import Card as Card
     from quietpixel.errors import QuietpixelError as QuietpixelError
-    from quietpixel.imaging.noise import parse_noise as parse_noise
-    from quietpixel.imaging.noise_measure import fit_law as fit_law
     from quietpixel.inference.denoiser import Denoiser as Denoiser
     from quietpixel.inference.denoiser import denoise as denoise
     from quietpixel.inference.engine import read_card as read_card
+    from quietpixel.noise.measure import fit_law as fit_law
+    from quietpixel.noise.parser import parse_noise as parse_noise
     from quietpixel.training.recipe import Recipe as Recipe
+    from quietpixel.workflows.calibrate import calibrate as calibrate
+    from quietpixel.workflows.calibrate import uncertainty as uncertainty
+    from quietpixel.workflows.compare import compare as compare
+    from quietpixel.workflows.evaluate import evaluate as evaluate
+    from quietpixel.workflows.measure_noise import measure_noise as measure_noise
+    from quietpixel.workflows.train import train as train
 
     __version__: str
 
@@ -54,16 +54,16 @@ _HOME = {
     "Denoiser": "quietpixel.inference.denoiser",
     "QuietpixelError": "quietpixel.errors",
     "Recipe": "quietpixel.training.recipe",
-    "calibrate": "quietpixel.api.uncertainty",
-    "compare": "quietpixel.api.judging",
+    "calibrate": "quietpixel.workflows.calibrate",
+    "compare": "quietpixel.workflows.compare",
     "denoise": "quietpixel.inference.denoiser",
-    "evaluate": "quietpixel.api",
-    "fit_law": "quietpixel.imaging.noise_measure",
-    "measure_noise": "quietpixel.api.noise",
-    "parse_noise": "quietpixel.imaging.noise",
+    "evaluate": "quietpixel.workflows.evaluate",
+    "fit_law": "quietpixel.noise.measure",
+    "measure_noise": "quietpixel.workflows.measure_noise",
+    "parse_noise": "quietpixel.noise.parser",
     "read_card": "quietpixel.inference.engine",
-    "train": "quietpixel.api",
-    "uncertainty": "quietpixel.api.uncertainty",
+    "train": "quietpixel.workflows.train",
+    "uncertainty": "quietpixel.workflows.calibrate",
 }
 
 

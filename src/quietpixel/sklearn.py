@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, MissingDependencyError
-from quietpixel.imaging.noise import add_noise, parse_noise
+from quietpixel.noise.parser import add_noise, parse_noise
 
 try:
     from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -208,7 +208,7 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         return images[:, :height, :width].reshape(len(images), -1)[:, : self.n_features_in_]
 
     def _make_recipe(self, images: FloatArray) -> Any:
-        from quietpixel.training.recipes import named_recipe
+        from quietpixel.training.named_recipes import named_recipe
 
         options: dict[str, Any] = {"channels": images.shape[3]}
         if self.model == "bottleneck":

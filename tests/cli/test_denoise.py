@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from quietpixel.batch import make_plan
 from quietpixel.errors import ArgumentError, FileError
-from quietpixel.inference.folders import make_plan
 
 
 def value_of(path: Path) -> int:

@@ -145,7 +145,7 @@ def test_without_a_bundled_photo_model_a_sentence_says_how_to_name_one(
 ) -> None:
     (tmp_path / "shelf").mkdir()
     (tmp_path / "shelf" / "other.onnx").write_bytes(halver.read_bytes())
-    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path / "shelf")
+    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", tmp_path / "shelf")
     outcome = quietpixel("denoise", gray)
     assert outcome.code == 2
     assert outcome.err == (
@@ -161,7 +161,7 @@ def test_the_model_follows_the_channels_of_the_picture(quietpixel, monkeypatch, 
     write_model(shelf / "photo-gray.onnx", halve)
     copy = [helper.make_node("Identity", ["image"], ["denoised"])]
     write_model(shelf / "photo.onnx", copy, channels=3)
-    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", shelf)
+    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", shelf)
     colour = [200, 100, 50]
     pictures = {
         "gray": np.full((6, 6), 200), "colour": np.full((6, 6, 3), colour),

@@ -4,7 +4,7 @@ import pytest
 
 from quietpixel.card import Card
 from quietpixel.cli.models import describe_card
-from quietpixel.inference import store
+from quietpixel.inference import model_store
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def card() -> Card:
 
 
 def test_the_bundled_models_are_listed(quietpixel, halver, monkeypatch) -> None:
-    monkeypatch.setattr(store, "BUNDLED", halver.parent)
+    monkeypatch.setattr(model_store, "BUNDLED", halver.parent)
     outcome = quietpixel("models")
     assert outcome.code == 0
     assert outcome.out.splitlines() == [
@@ -32,7 +32,7 @@ def test_the_bundled_models_are_listed(quietpixel, halver, monkeypatch) -> None:
 
 
 def test_without_models_the_way_to_one_is_said(quietpixel, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(store, "BUNDLED", tmp_path / "empty")
+    monkeypatch.setattr(model_store, "BUNDLED", tmp_path / "empty")
     assert "quietpixel train" in quietpixel("models").out
 
 

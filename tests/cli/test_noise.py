@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quietpixel.api.noise import measure_noise
 from quietpixel.errors import ArgumentError
-from quietpixel.evaluation.noise_chart import noise_chart
+from quietpixel.reports.noise_chart import noise_chart
+from quietpixel.workflows.measure_noise import measure_noise
 
 
 @pytest.fixture

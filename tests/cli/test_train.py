@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from quietpixel import api
+from quietpixel.workflows import evaluate, train
 
 FACTS = {
     "model": "m",
@@ -51,8 +51,8 @@ class Calls:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     calls = Calls()
-    monkeypatch.setattr(api, "train", calls.train)
-    monkeypatch.setattr(api, "evaluate", calls.evaluate)
+    monkeypatch.setattr(train, "train", calls.train)
+    monkeypatch.setattr(evaluate, "evaluate", calls.evaluate)
     return calls
 
 

@@ -80,16 +80,16 @@ def test_it_composes(models) -> None:
 
 
 def test_the_model_is_opened_once(models, monkeypatch) -> None:
-    from quietpixel.cluster import model
+    from quietpixel.cluster import worker_model
 
     opened = []
-    kind = model.BlockDenoiser
+    kind = worker_model.BlockDenoiser
     monkeypatch.setattr(
-        model,
+        worker_model,
         "BlockDenoiser",
         lambda *words, **options: opened.append(1) or kind(*words, **options),
     )
-    model._open.cache_clear()
+    worker_model._open.cache_clear()
     array = dask.array.zeros((1200, 600), chunks=300, dtype="float32")
     denoise(array, models["halver"]).compute()
     assert opened == [1]
@@ -152,7 +152,7 @@ def test_unknown_sizes_are_refused(models) -> None:
 
 def test_blocks_need_a_halo() -> None:
     from quietpixel.card import Card
-    from quietpixel.cluster.model import check_blocks
+    from quietpixel.cluster.worker_model import check_blocks
 
     check_blocks(Card(name="a", architecture="a", channels=1, halo=0))
     with pytest.raises(ModelError, match="cannot denoise in blocks"):
@@ -169,7 +169,7 @@ def test_the_name_is_public_and_cheap() -> None:
 
 
 def test_what_is_missing_is_said(monkeypatch) -> None:
-    from quietpixel.cluster.need import need
+    from quietpixel.cluster.optional_imports import need
     from quietpixel.errors import MissingDependencyError
 
     monkeypatch.setitem(sys.modules, "zarr", None)

@@ -220,10 +220,10 @@ def test_a_full_disk_on_one_worker(start, own_machines, tmp_path) -> None:
 
 
 def test_a_picture_that_kills_workers_is_a_failure_of_its_own() -> None:
+    from quietpixel.batch import Settings
     from quietpixel.cluster.files import Item, _Run
-    from quietpixel.cluster.flight import WorkerDiedError
+    from quietpixel.cluster.task_pool import WorkerDiedError
     from quietpixel.files import Job
-    from quietpixel.inference.folders import Settings
 
     class Nobody:
         def lost_workers(self):
@@ -274,10 +274,10 @@ def test_one_kind_of_cluster_is_asked_for(words) -> None:
 
 def test_a_result_that_an_earlier_attempt_left_is_not_made_again(tmp_path, models) -> None:
     """As after a worker that died between putting a result in place and telling so."""
+    from quietpixel.batch import Settings
     from quietpixel.cluster.files import Item, denoise_items, stamp
-    from quietpixel.cluster.model import pack_model
+    from quietpixel.cluster.worker_model import pack_model
     from quietpixel.files import Job
-    from quietpixel.inference.folders import Settings
 
     source = fill(tmp_path / "in", 1) / "picture-0.png"
     job = Job(source, source)
@@ -293,9 +293,9 @@ def test_a_result_that_an_earlier_attempt_left_is_not_made_again(tmp_path, model
 
 @pytest.mark.parametrize("case", ["worker lost", "to be replaced", "somebody else's"])
 def test_what_was_found_is_judged(case) -> None:
+    from quietpixel.batch import Outcome, Settings
     from quietpixel.cluster.files import Answer, Item, _Run
     from quietpixel.files import Job
-    from quietpixel.inference.folders import Outcome, Settings
 
     class Nobody:
         lost = frozenset()
@@ -324,7 +324,7 @@ def test_what_was_found_is_judged(case) -> None:
 
 def test_the_number_of_tasks_is_bounded(machines) -> None:
     from quietpixel.cluster import connect
-    from quietpixel.cluster.flight import LEAST, Flight
+    from quietpixel.cluster.task_pool import LEAST, Flight
 
     most = 0
     with connect(scheduler=machines.address) as cluster:
@@ -342,7 +342,7 @@ def test_the_number_of_tasks_is_bounded(machines) -> None:
 def test_every_worker_gets_of_the_first_tasks(own_machines) -> None:
     """Without being told, the scheduler gives all to the worker that holds what they share."""
     from quietpixel.cluster import connect
-    from quietpixel.cluster.flight import AHEAD, Flight
+    from quietpixel.cluster.task_pool import AHEAD, Flight
 
     own_machines.add_worker()
     own_machines.add_worker()

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from quietpixel.card import UNKNOWN_SIGMA
+from quietpixel.data.image_source import ArraySource
 from quietpixel.data.patches import Draw, PatchBatches, shrink, turn
-from quietpixel.data.source import ArraySource
 from quietpixel.data.tasks import AddNoise
 from quietpixel.errors import DataError
-from quietpixel.imaging.noise import parse_noise
+from quietpixel.noise.parser import parse_noise
 
 SMALL, LARGE = np.full((16, 20, 1), 10, np.uint8), np.full((40, 64, 1), 200, np.uint8)
 

@@ -6,7 +6,7 @@ import pytest
 from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
 from quietpixel.data.tasks import AddNoise, SwapPair, TakePair
 from quietpixel.errors import ArgumentError
-from quietpixel.imaging.noise import parse_noise
+from quietpixel.noise.parser import parse_noise
 
 
 def noise(shape: tuple[int, ...] = (64, 64, 2), seed: int = 0) -> np.ndarray:

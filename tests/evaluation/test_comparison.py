@@ -16,11 +16,11 @@ from quietpixel.evaluation.comparison import (
     compare_methods,
     noisy_contestant,
 )
-from quietpixel.evaluation.comparison_report import build_comparison_report
-from quietpixel.evaluation.rivals import ALL_METHODS
+from quietpixel.evaluation.optional_methods import ALL_METHODS
 from quietpixel.evaluation.trials import Trials, cut_patches
-from quietpixel.evaluation.worst import draw_worst, find_worst_place
-from quietpixel.imaging.noise import Gaussian
+from quietpixel.noise.parser import Gaussian
+from quietpixel.reports.comparison_report import build_comparison_report
+from quietpixel.reports.worst_images import draw_worst, find_worst_place
 
 LAW = Gaussian(0.2, clip=False)
 SIZES = [(16, 16), (16, 16), (12, 20), (16, 16)]

@@ -11,8 +11,8 @@ from quietpixel.errors import ArgumentError, ImageError, ModelError, QuietpixelE
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.denoiser import Denoiser, denoise
 from quietpixel.inference.engine import read_card
-from quietpixel.inference.limits import bytes_per_pixel
-from quietpixel.inference.run import choose_grid
+from quietpixel.inference.memory_limits import bytes_per_pixel
+from quietpixel.inference.tiled_run import choose_grid
 from quietpixel.models.export import replace_card
 
 PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32")
@@ -218,7 +218,7 @@ def test_whole_image_model_of_any_size_is_refused_when_too_large(models):
 
 
 def test_nothing_bundled_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path)
+    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", tmp_path)
     with pytest.raises(ModelError, match="carries neither photo nor photo-gray"):
         Denoiser()(noisy(5, 5))
 
@@ -226,7 +226,7 @@ def test_nothing_bundled_is_told(monkeypatch, tmp_path):
 def test_default_model_follows_the_image(models, monkeypatch, tmp_path):
     shutil.copy(models["blur"], tmp_path / "photo-gray.onnx")
     shutil.copy(models["colour"], tmp_path / "photo.onnx")
-    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path)
+    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", tmp_path)
     denoiser, image = Denoiser(precision="f32"), noisy(9, 9)
     assert np.array_equal(denoiser(image), exact(models["blur"])(image))
     assert denoiser.card.channels == 3

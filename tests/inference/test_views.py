@@ -9,8 +9,8 @@ from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, UnknownNameError
 from quietpixel.inference.arrays import is_neutral, read_layout
 from quietpixel.inference.denoiser import Denoiser, denoise
-from quietpixel.inference.limits import bytes_per_pixel
-from quietpixel.inference.run import _views
+from quietpixel.inference.memory_limits import bytes_per_pixel
+from quietpixel.inference.tiled_run import _views
 
 PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32")
 """What a pixel of a tile takes with the models of these tests."""
@@ -117,7 +117,7 @@ def test_one_coloured_pixel_is_colour():
 def test_the_default_model_follows_what_the_image_shows(models, monkeypatch, tmp_path):
     shutil.copy(models["told"], tmp_path / "photo-gray.onnx")
     shutil.copy(models["colour"], tmp_path / "photo.onnx")
-    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path)
+    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", tmp_path)
     gray = noisy(9, 9, 1)
     denoiser = Denoiser(precision="f32")
     assert (denoiser.card_for(1).name, denoiser.card_for(3).name) == ("told", "blur")
@@ -130,7 +130,7 @@ def test_the_default_model_follows_what_the_image_shows(models, monkeypatch, tmp
 
 def test_the_one_default_that_is_there_serves_all(models, monkeypatch, tmp_path):
     shutil.copy(models["colour"], tmp_path / "photo.onnx")
-    monkeypatch.setattr("quietpixel.inference.store.BUNDLED", tmp_path)
+    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", tmp_path)
     gray = noisy(9, 9)
     assert np.array_equal(denoise(gray, precision="f32"), exact(models["colour"])(gray))
 

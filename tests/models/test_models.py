@@ -9,9 +9,9 @@ import pytest
 from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, ModelError, UnknownNameError
 from quietpixel.models import MODELS, build
-from quietpixel.models.arithmetic import measure_model
 from quietpixel.models.bottleneck import decoder, encoder
 from quietpixel.models.export import check_parity, export_onnx
+from quietpixel.models.receptive_field import measure_model
 
 SMALL = {"bottleneck": {"filters": (4, 8)}, "unet": {"filters": (4, 6, 8)}}
 

@@ -5,8 +5,8 @@ keras = pytest.importorskip("keras")
 
 from quietpixel.training.in_memory import fit_images  # noqa: E402
 from quietpixel.training.losses import negative_psnr  # noqa: E402
+from quietpixel.training.named_recipes import named_recipe  # noqa: E402
 from quietpixel.training.recipe import Recipe  # noqa: E402
-from quietpixel.training.recipes import named_recipe  # noqa: E402
 
 
 def test_the_loss_in_decibels_is_the_mean_of_each_images_own() -> None:

@@ -15,12 +15,12 @@ import pytest
 from quietpixel.data import Split
 from quietpixel.data.batches import NoisyBatches
 from quietpixel.errors import ArgumentError, FileError, TrainingError, UnknownNameError
-from quietpixel.imaging.noise import Gaussian
+from quietpixel.noise.parser import Gaussian
 from quietpixel.training import trainer
+from quietpixel.training.named_recipes import named_recipe
 from quietpixel.training.precision import choose_precision, processor_flags
 from quietpixel.training.progress import Progress
 from quietpixel.training.recipe import Recipe
-from quietpixel.training.recipes import named_recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import run_recipe
 

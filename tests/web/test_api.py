@@ -139,7 +139,7 @@ def test_pixels_beyond_the_limit_are_413(make_client):
 def test_without_a_default_model_the_names_are_told(models, monkeypatch, client):
     monkeypatch.setattr(models, "paths", {"mnist-unet": models.paths["mnist-unet"]})
     monkeypatch.setenv("XDG_DATA_HOME", "/nowhere")
-    monkeypatch.setattr("quietpixel.inference.store.bundled_models", dict)
+    monkeypatch.setattr("quietpixel.inference.model_store.bundled_models", dict)
     answer = client.post("/v1/denoise", content=coded(noisy()))
     assert "carries neither photo nor photo-gray" in detail(answer, 422)
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from quietpixel.web.describing import PARAMETERS
+from quietpixel.web.openapi import PARAMETERS
 from quietpixel.web.options import Limits
 
 CALLS = {

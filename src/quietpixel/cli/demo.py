@@ -22,16 +22,17 @@ def command(run: Path | None, epochs: int) -> None:
 
     Learns the built-in digits, judges against the classical methods, needs no network.
     """
-    from quietpixel import api
     from quietpixel.cli.evaluate import show_evaluation
     from quietpixel.cli.progress import show_progress
-    from quietpixel.cli.quiet import load_training
+    from quietpixel.cli.silence_stderr import load_training
+    from quietpixel.workflows.evaluate import evaluate
+    from quietpixel.workflows.train import train
 
     click.echo("A denoising autoencoder learns to clean noisy digits through 16 numbers.")
     load_training()
     with show_progress() as view:
-        folder = api.train("digits", epochs=epochs, run=run, on_progress=view)
-        evaluation = api.evaluate(folder, "digits", classical=True, on_progress=view)
+        folder = train("digits", epochs=epochs, run=run, on_progress=view)
+        evaluation = evaluate(folder, "digits", classical=True, on_progress=view)
     show_evaluation(evaluation.to_json())
     click.echo(f"Originals, noisy and denoised digits: {(folder / 'samples.png').resolve()}")
     click.echo(f"The whole report: {(folder / 'report.html').resolve()}")

@@ -12,10 +12,10 @@ import click
 from quietpixel.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from quietpixel.cluster.model import TravellingModel
+    from quietpixel.batch import Ledger, Outcome, Settings
+    from quietpixel.cluster.worker_model import TravellingModel
     from quietpixel.cluster.workers import Cluster
     from quietpixel.files import Job
-    from quietpixel.inference.folders import Ledger, Outcome, Settings
 
 
 class ClusterWork:
@@ -51,7 +51,7 @@ class ClusterWork:
 
     def model(self) -> "TravellingModel":
         """Return what workers open; those of this machine share its cores."""
-        from quietpixel.cluster.model import pack_model
+        from quietpixel.cluster.worker_model import pack_model
 
         options = {word: self._options[word] for word in self._words}
         if self._options["workers"] and not options["threads"]:

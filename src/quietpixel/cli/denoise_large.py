@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quietpixel.cli.denoise_cluster import ClusterWork, is_wanted
-from quietpixel.cli.denoise_show import FolderView, write_json
+from quietpixel.cli.denoise_view import FolderView, write_json
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 
 if TYPE_CHECKING:
-    from quietpixel.cluster.large import LargeSettings
+    from quietpixel.batch import Outcome
+    from quietpixel.cluster.large_image import LargeSettings
     from quietpixel.cluster.workers import Cluster
     from quietpixel.files import Job
-    from quietpixel.inference.folders import Outcome
 
 DENOISER = ("engine", "precision", "threads", "memory", "quality")
 REFUSED = ("compare", "uncertainty", "in_place", "format", "jpeg_quality")
@@ -33,7 +33,7 @@ def is_large(inputs: Sequence[str], options: dict[str, Any]) -> bool:
     ArgumentError
         If only some of them are.
     """
-    from quietpixel.cluster.place import is_store
+    from quietpixel.cluster.storage import is_store
 
     limit = options["max_pixels"]
     if is_wanted(options):
@@ -48,8 +48,8 @@ def is_large(inputs: Sequence[str], options: dict[str, Any]) -> bool:
 
 
 def _is_large_tiff(name: str, limit: int) -> bool:
-    from quietpixel.cluster.place import Place
-    from quietpixel.files.size import read_size
+    from quietpixel.cluster.storage import Place
+    from quietpixel.files.image_size import read_size
 
     if not Place(name).is_tiff or not os.path.isfile(name):
         return False
@@ -111,7 +111,7 @@ class LargeRun:
         return len(self._pairs) == 1
 
     def _target(self, name: str, count: int) -> str:
-        from quietpixel.cluster.place import Place
+        from quietpixel.cluster.storage import Place
 
         output, place = self._options["output"], Place(name.rstrip("/"))
         if output is None:
@@ -137,7 +137,7 @@ class LargeRun:
             raise ArgumentError("Two inputs would get the same name; give them to two runs.")
 
     def _settings(self) -> "LargeSettings":
-        from quietpixel.cluster.large import LargeSettings
+        from quietpixel.cluster.large_image import LargeSettings
 
         words = ("axes", "sigma", "strength", "range", "overwrite")
         options = {word: self._options[word] for word in DENOISER}
@@ -148,8 +148,8 @@ class LargeRun:
     def _denoise(
         self, source: str, target: str, settings: "LargeSettings", cluster: "Cluster | None"
     ) -> "Outcome":
-        from quietpixel.cluster.large import denoise_image
-        from quietpixel.inference.folders import Outcome
+        from quietpixel.batch import Outcome
+        from quietpixel.cluster.large_image import denoise_image
 
         try:
             done = denoise_image(
@@ -168,7 +168,7 @@ class LargeRun:
         )
 
     def _finding(self, source: str, target: str) -> Any:
-        from quietpixel.inference.folders import Finding
+        from quietpixel.batch import Finding
 
         return Finding(_job(source, target), "write")
 
@@ -181,7 +181,7 @@ class LargeRun:
 
 
 def _is_image(name: str) -> bool:
-    from quietpixel.cluster.place import is_store
+    from quietpixel.cluster.storage import is_store
 
     return is_store(name)
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quietpixel.cli.denoise_cluster import ClusterWork, is_wanted, refuse_stream
-from quietpixel.cli.denoise_show import FolderView, show_findings, write_json
+from quietpixel.cli.denoise_view import FolderView, show_findings, write_json
 from quietpixel.errors import ArgumentError, ClusterError, FileError
 
 if TYPE_CHECKING:
+    from quietpixel.batch import Finding, Ledger, Outcome, Plan, Settings
     from quietpixel.files import Job
     from quietpixel.inference.denoiser import Denoiser
-    from quietpixel.inference.folders import Finding, Ledger, Outcome, Plan, Settings
 
 DENOISER = ("engine", "precision", "threads", "memory", "quality")
 SETTINGS = ("sigma", "strength", "range", "format", "max_pixels")
@@ -54,8 +54,8 @@ class DenoiseRun:
 
     def stop(self) -> None:
         """Remove unfinished files, take the bar away and write what was done so far."""
+        from quietpixel.batch import Outcome
         from quietpixel.files import abandon
-        from quietpixel.inference.folders import Outcome
 
         self._view.close()  # first, so that files which fail because of this are no failures
         abandon()
@@ -75,7 +75,7 @@ class DenoiseRun:
         return [job for job in self._jobs if job not in done]
 
     def _plan(self) -> "Plan":
-        from quietpixel.inference.folders import make_plan
+        from quietpixel.batch import make_plan
 
         words = ("recursive", "suffix", "in_place", "format")
         paths = [Path(name) for name in self._inputs]
@@ -90,7 +90,7 @@ class DenoiseRun:
         return plan
 
     def _run_plan(self, plan: "Plan") -> int:
-        from quietpixel.inference.folders import survey_jobs
+        from quietpixel.batch import survey_jobs
 
         denoiser, settings = self._open()
         self._ledger = self._open_ledger(plan)
@@ -114,8 +114,8 @@ class DenoiseRun:
         alone: bool,
     ) -> int:
         """Tell what will not be done, and do the rest."""
+        from quietpixel.batch import run_jobs
         from quietpixel.files import remove_leftovers
-        from quietpixel.inference.folders import run_jobs
 
         jobs = tuple(finding.job for finding in findings if finding.state == "write")
         self._jobs = (*(each.job for each in findings if each.state != "write"), *jobs)
@@ -151,10 +151,10 @@ class DenoiseRun:
 
     def _open(self) -> "tuple[Denoiser, Settings]":
         """Return the denoiser and the settings; a wrong option is told before an image is read."""
+        from quietpixel.batch import Settings
         from quietpixel.inference.denoiser import Denoiser
         from quietpixel.inference.error_bars import check_error_bars
-        from quietpixel.inference.folders import Settings
-        from quietpixel.inference.level import check_takes_sigma
+        from quietpixel.inference.noise_level import check_takes_sigma
 
         options = self._options
         denoiser = Denoiser(options["model"], **{word: options[word] for word in DENOISER})
@@ -202,8 +202,8 @@ class DenoiseRun:
         """Return the ledger of a folder run; files alone need none."""
         if not plan.folders:
             return None
-        from quietpixel.inference.folders import Ledger
-        from quietpixel.inference.folders.fingerprint import fingerprint
+        from quietpixel.batch import Ledger
+        from quietpixel.batch.fingerprint import fingerprint
 
         for folder in plan.folders:
             self._make_folder(folder)
@@ -222,7 +222,7 @@ class DenoiseRun:
         """Denoise one image where its source, its target or both are a stream."""
         if len(self._inputs) > 1 or Path(self._inputs[0]).is_dir() or self._options["in_place"]:
             raise ArgumentError("'-' stands for one image; give one INPUT, and no --in-place.")
-        from quietpixel.inference.folders.single import denoise_one
+        from quietpixel.batch.single_file import denoise_one
 
         name, output = self._inputs[0], self._options["output"] or "-"
         self._check_reports(*(Path(each) for each in (name, output) if each != "-"))

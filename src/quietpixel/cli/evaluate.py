@@ -24,7 +24,7 @@ def read_sigmas(ctx: click.Context, parameter: click.Parameter, value: str | Non
     """
     if value is None:
         return []
-    from quietpixel.imaging.noise import parse_noise, parse_number
+    from quietpixel.noise.parser import parse_noise, parse_number
 
     numbers = {text.strip(): parse_number(text) for text in value.split(",")}
     for text, sigma in numbers.items():
@@ -92,22 +92,22 @@ def command(models: Sequence[str], data: str, json_file: Path | None, **options:
 
 
 def _is_method(name: str) -> bool:
-    from quietpixel.api.judging import METHOD_NAMES
+    from quietpixel.workflows.compare import METHOD_NAMES
 
     return name in METHOD_NAMES
 
 
 def _evaluate(model: str, data: str, words: dict[str, Any]) -> str:
-    from quietpixel import api
     from quietpixel.cli.progress import show_progress
+    from quietpixel.workflows.evaluate import evaluate
 
     with show_progress() as view:
-        return api.evaluate(model, data, on_progress=view, **words).to_json()
+        return evaluate(model, data, on_progress=view, **words).to_json()
 
 
 def _compare(models: Sequence[str], data: str, words: dict[str, Any]) -> str:
-    from quietpixel.api.judging import compare
     from quietpixel.cli.progress import show_progress
+    from quietpixel.workflows.compare import compare
 
     if "noise" in words and "sigmas" in words:
         raise ArgumentError("`sigmas` are laws of noise as `noise` is; give one of them.")
@@ -126,7 +126,7 @@ def show_evaluation(text: str) -> None:
 
     facts = json.loads(text)
     if "tables" in facts:
-        from quietpixel.cli.compare_table import format_comparison
+        from quietpixel.cli.evaluate_tables import format_comparison
 
         click.echo(format_comparison(facts))
         return

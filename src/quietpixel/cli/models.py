@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def command() -> None:
     """List the bundled models and your own, and their cards."""
     from quietpixel.inference.engine import read_card
-    from quietpixel.inference.store import known_models
+    from quietpixel.inference.model_store import known_models
 
     models = known_models()
     if not models:

@@ -10,7 +10,7 @@ import click
 from quietpixel.errors import FileError, QuietpixelError
 
 if TYPE_CHECKING:
-    from quietpixel.imaging.noise_measure import NoiseMeasure
+    from quietpixel.noise.measure import NoiseMeasure
 
 Measures = dict[str, "NoiseMeasure"]
 
@@ -37,7 +37,7 @@ def command(
     if json_file not in (None, "-"):
         _write(str(json_file), _to_json(measures).encode() + b"\n")
     if plot is not None and measures:
-        from quietpixel.evaluation.noise_chart import noise_chart
+        from quietpixel.reports.noise_chart import noise_chart
 
         _write(plot, noise_chart(measures))
     ctx.exit(1 if failed else 0)
@@ -88,7 +88,7 @@ def _expand(files: Sequence[str]) -> Iterator[Path]:
 
 def _measure_all(paths: Sequence[Path]) -> tuple[Measures, int]:
     """Return what was measured and how many files failed; a file alone that fails is an error."""
-    from quietpixel.api.noise import measure_noise
+    from quietpixel.workflows.measure_noise import measure_noise
 
     measures: Measures = {}
     failed = 0

@@ -12,7 +12,7 @@ def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None
     """Check a noise law at once, before anything heavy is loaded; ``"auto"`` is none to check."""
     if value is None or value == "auto":
         return value
-    from quietpixel.imaging.noise import parse_noise
+    from quietpixel.noise.parser import parse_noise
 
     return str(parse_noise(value))
 
@@ -21,7 +21,7 @@ def read_sigma(ctx: click.Context, parameter: click.Parameter, value: Any) -> fl
     """Return a noise level: a number, also given as ``25/255``, or ``"auto"``."""
     if value == "auto":
         return "auto"
-    from quietpixel.imaging.noise import parse_number
+    from quietpixel.noise.parser import parse_number
 
     return float(parse_number(value))
 
@@ -31,7 +31,7 @@ def read_level(ctx: click.Context, parameter: click.Parameter, value: Any) -> An
     from pathlib import Path
 
     if value != "auto" and Path(value).is_file():
-        from quietpixel.inference.level import read_map
+        from quietpixel.inference.noise_level import read_map
 
         return read_map(Path(value))
     return read_sigma(ctx, parameter, value)

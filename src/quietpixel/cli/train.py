@@ -105,13 +105,13 @@ def command(data: str, **options: Any) -> None:
     DATA is digits (built in, needs no network), mnist, fashion-mnist, or a folder: of clean
     pictures; of pairs, in noisy/ and clean/ or by --pairs; of noisy ones with --target none.
     """
-    from quietpixel import api
     from quietpixel.cli.progress import show_progress
-    from quietpixel.cli.quiet import load_training
+    from quietpixel.cli.silence_stderr import load_training
+    from quietpixel.workflows.train import train
 
     load_training()
     with show_progress() as view, interrupted_by(signal.SIGTERM):
-        run = api.train(data, on_progress=view, **options)
+        run = train(data, on_progress=view, **options)
     click.echo(f"Model   {run / 'model.onnx'}")
     click.echo(f"Report  {run / 'report.html'}")
 

@@ -10,14 +10,20 @@ from numpy.typing import NDArray
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.cluster.axes import Axes, find_axes
 from quietpixel.cluster.blocks import Field
-from quietpixel.cluster.model import TravellingModel, Treatment, card_of, open_model, pack_model
-from quietpixel.cluster.need import need
+from quietpixel.cluster.optional_imports import need
+from quietpixel.cluster.worker_model import (
+    TravellingModel,
+    Treatment,
+    card_of,
+    open_model,
+    pack_model,
+)
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.strength import check_strength
 from quietpixel.imaging.tiling import round_up
 from quietpixel.inference.arrays import FLOATS, INTEGERS, Layout, Range, check_range, type_ceiling
-from quietpixel.inference.level import check_sigma, estimate_level, sample_places
-from quietpixel.inference.run import choose_grid
+from quietpixel.inference.noise_level import check_sigma, estimate_level, sample_places
+from quietpixel.inference.tiled_run import choose_grid
 
 LEAST_SIDE = 256
 """Blocks narrower than this would be mostly halo, so they are put together."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from quietpixel.cluster.flight import Flight, Tell, WorkerDiedError
-from quietpixel.cluster.model import TravellingModel, open_model
+from quietpixel import batch
+from quietpixel.batch import Ledger, Outcome, Settings
+from quietpixel.cluster.task_pool import Flight, Tell, WorkerDiedError
+from quietpixel.cluster.worker_model import TravellingModel, open_model
 from quietpixel.cluster.workers import Cluster
 from quietpixel.errors import FileError
 from quietpixel.files import Job
-from quietpixel.inference import folders
-from quietpixel.inference.folders import Ledger, Outcome, Settings
 
 MOST_FILES = 16
 """Files in one task, so that small ones cost little of the scheduler's time."""
@@ -98,7 +98,7 @@ def denoise_items(items: Sequence[Item], shared: tuple[TravellingModel, Settings
     left = [item.job for item in items if not guard.changed(item.job)]
     outcomes = {}
     if left:
-        run = folders.run_jobs(open_model(model), left, settings, ledger=guard)  # type: ignore[arg-type]
+        run = batch.run_jobs(open_model(model), left, settings, ledger=guard)  # type: ignore[arg-type]
         outcomes = {outcome.job: outcome for outcome in run}
     here = _address()
     return [

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.cluster.need import need
-from quietpixel.cluster.place import Place
+from quietpixel.cluster.optional_imports import need
+from quietpixel.cluster.storage import Place
 from quietpixel.cluster.zarr_image import ZarrImage
 from quietpixel.errors import FileError, ImageError
 

@@ -5,11 +5,11 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import quietpixel
-from quietpixel.cluster.need import need
+from quietpixel.cluster.optional_imports import need
 from quietpixel.errors import ArgumentError, ClusterError
 
 CONNECT_SECONDS = 10.0
@@ -99,7 +99,7 @@ class Cluster:
         if not addresses:
             return {}
         answers = self.client.run(eval, _VERSION, workers=addresses, on_error="return")
-        wanted, unfit = quietpixel.__version__, {}
+        wanted, unfit = version("quietpixel"), {}
         for address, answer in answers.items():
             if isinstance(answer, ImportError):
                 has = "does not have quietpixel"
@@ -118,11 +118,12 @@ class Cluster:
             found = self.client.run_on_scheduler(eval, _VERSION)
         except ImportError:
             found = None
-        if found != quietpixel.__version__:
+        wanted = version("quietpixel")
+        if found != wanted:
             has = "does not have quietpixel" if found is None else f"has quietpixel {found}"
             raise ClusterError(
-                f"The scheduler {self.address} {has}; install quietpixel {quietpixel.__version__} "
-                "there, as it is here, because it reads what workers are told to do."
+                f"The scheduler {self.address} {has}; install quietpixel {wanted} there, "
+                "as it is here, because it reads what workers are told to do."
             )
 
     def check_folders(self, folders: Sequence[Path]) -> None:

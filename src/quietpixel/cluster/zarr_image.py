@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from quietpixel.cluster.need import need
-from quietpixel.cluster.place import Place
+from quietpixel.cluster.optional_imports import need
+from quietpixel.cluster.storage import Place
 from quietpixel.errors import FileError, ImageError
 
 

@@ -1,6 +1,6 @@
 """Image sets: those with names, and the parts that they have."""
 
-from quietpixel.data.named import load_split, named_sets
+from quietpixel.data.registry import load_split, named_sets
 from quietpixel.data.split import SPLIT_NAMES, Split
 
 __all__ = ["SPLIT_NAMES", "Split", "load_split", "named_sets"]

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from quietpixel.imaging.noise import FROZEN_EPOCH, Array, NoiseLaw, image_rng
+from quietpixel.noise.parser import FROZEN_EPOCH, Array, NoiseLaw, image_rng
 
 SHUFFLE_INDEX = 2**31
 

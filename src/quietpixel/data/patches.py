@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from quietpixel.card import UNKNOWN_SIGMA
 from quietpixel.data.batches import EpochBatches
-from quietpixel.data.source import Source
+from quietpixel.data.image_source import Source
 from quietpixel.data.tasks import Task
 from quietpixel.errors import DataError
-from quietpixel.imaging.noise import Array, image_rng
+from quietpixel.noise.parser import Array, image_rng
 
 PATIENCE = 200
 """After so many scenes in a row that cannot be used, none is believed to be left."""

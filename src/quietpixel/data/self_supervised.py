@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from quietpixel.data.tasks import Patches
 from quietpixel.errors import ArgumentError
-from quietpixel.imaging.noise import Array, NoiseLaw
+from quietpixel.noise.parser import Array, NoiseLaw
 
 PERIOD = 8
 """Of about PERIOD x PERIOD pixels one is asked for, its neighbourhood hidden."""

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from quietpixel.data.weave import weave
-from quietpixel.imaging.noise import Array, NoiseLaw
+from quietpixel.data.patterns import weave
+from quietpixel.noise.parser import Array, NoiseLaw
 
 Patches = tuple[Array, ...]
 

@@ -1,1 +1,1 @@
-"""Judging and showing: scores for any image -> image function, the classical rivals, the report."""
+"""Judging: scores for any image -> image function, and the classical rivals."""

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError
 from quietpixel.evaluation.benchmark import NOISY, Method, check_denoised, without_infinity
-from quietpixel.evaluation.measures import MEASURES
-from quietpixel.evaluation.resident import measure_peak
+from quietpixel.evaluation.memory_use import measure_peak
+from quietpixel.evaluation.metrics import MEASURES
 from quietpixel.evaluation.trials import Trials
 from quietpixel.imaging.metrics import bootstrap_interval
-from quietpixel.imaging.noise import NoiseLaw
+from quietpixel.noise.parser import NoiseLaw
 
 Values = dict[str, NDArray[np.float64]]
 Interval = tuple[float, float]
@@ -55,7 +55,7 @@ class Row:
     name, parameters, size
         As for a `Contestant`.
     means
-        The mean over the images of each measure in `quietpixel.evaluation.measures.MEASURES`; None
+        The mean over the images of each measure in `quietpixel.evaluation.metrics.MEASURES`; None
         where images are too small for one.
     intervals
         Where these means lie with 95 % confidence, by bootstrap.
@@ -63,7 +63,7 @@ class Row:
         Speed after warm-up; None for the noisy images.
     memory
         The most bytes that a process of its own kept resident, running the method on the largest
-        batch; see `quietpixel.evaluation.resident.measure_peak`.
+        batch; see `quietpixel.evaluation.memory_use.measure_peak`.
     psnr
         That of each image in order, in dB.
     """
@@ -87,7 +87,7 @@ class Difference:
     name, than
         Two methods; `mean` is that of `name` less that of `than`.
     measure
-        One of `quietpixel.evaluation.measures.MEASURES`.
+        One of `quietpixel.evaluation.metrics.MEASURES`.
     mean, interval
         The mean difference, and where it lies with 95 % confidence by a bootstrap of the pairs. An
         interval without 0 tells the methods apart on images like these.
@@ -181,7 +181,7 @@ def compare_methods(
 
     Examples
     --------
-    >>> from quietpixel.imaging.noise import Gaussian
+    >>> from quietpixel.noise.parser import Gaussian
     >>> trials = Trials(4, lambda index: (np.full((32, 32, 1), 0.5, np.float32), None))
     >>> methods = [Contestant("mean", lambda x: x * 0 + 0.5), Contestant("noisy", None)]
     >>> table = compare_methods(methods, trials, Gaussian(0.1, clip=False))

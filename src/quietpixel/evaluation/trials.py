@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.imaging.noise import FROZEN_EPOCH, NoiseLaw, image_rng
+from quietpixel.noise.parser import FROZEN_EPOCH, NoiseLaw, image_rng
 
 Image = NDArray[np.float32]
 Images = NDArray[np.float32]
@@ -35,7 +35,7 @@ class Trials:
 
     Examples
     --------
-    >>> from quietpixel.imaging.noise import Gaussian
+    >>> from quietpixel.noise.parser import Gaussian
     >>> trials = Trials(3, lambda index: (np.full((4, 4 + index // 2, 1), 0.5, np.float32), None))
     >>> [clean.shape for clean, noisy in trials.batches(Gaussian(0.1), seed=0)]
     [(2, 4, 4, 1), (1, 4, 5, 1)]

@@ -11,8 +11,8 @@ import numpy as np
 
 from quietpixel.errors import FileError, ImageError, TooLargeError
 from quietpixel.files import bmp, cmyk, pnm, vips
-from quietpixel.files.facts import FACTS, explain, open_page
 from quietpixel.files.formats import format_of_name, sniff
+from quietpixel.files.headers import FACTS, explain, open_page
 from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels, white_of
 
 Source = str | Path | bytes | BinaryIO

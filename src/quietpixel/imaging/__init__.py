@@ -1,1 +1,1 @@
-"""Plain functions on NumPy arrays: noise, metrics, tiling. No Keras, no files."""
+"""Functions on arrays: tiling, intensity scale, strength, alpha, residual, uncertainty, metrics."""

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, ImageError
-from quietpixel.imaging.range import Range as Range  # noqa: PLC0414  (used with Layout)
-from quietpixel.imaging.range import find_range
+from quietpixel.imaging.intensity_scale import Range as Range  # noqa: PLC0414  (used with Layout)
+from quietpixel.imaging.intensity_scale import find_range
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]

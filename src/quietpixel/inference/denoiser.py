@@ -23,10 +23,10 @@ from quietpixel.inference.arrays import (
     with_channels,
 )
 from quietpixel.inference.engine import Engine, check_engine, open_engine, read_card
-from quietpixel.inference.level import Sigma, check_sigma, estimate_level, levels_for
-from quietpixel.inference.limits import bytes_per_pixel, check_batch, check_out, parse_memory
-from quietpixel.inference.run import OnProgress, Run, choose_grid
-from quietpixel.inference.store import cache_of, default_model, find_model
+from quietpixel.inference.memory_limits import bytes_per_pixel, check_batch, check_out, parse_memory
+from quietpixel.inference.model_store import cache_of, default_model, find_model
+from quietpixel.inference.noise_level import Sigma, check_sigma, estimate_level, levels_for
+from quietpixel.inference.tiled_run import OnProgress, Run, choose_grid
 
 Array = NDArray[Any]
 Source = str | Path | bytes | BinaryIO

@@ -1,5 +1,7 @@
 """Error bars of denoised arrays, by the calibration in a model's card."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,51 @@ FloatArray = NDArray[np.float32]
 
 _STRIP = 512
 """Rows treated at once, so that large images need little memory beside the result."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many pixels lay inside, measured on images left out of the calibration in turn.
+
+    Parameters
+    ----------
+    share
+        The share that should.
+    measured
+        The share that did; None where there are too few images to leave some out.
+    by_level
+        Pairs of the noise's standard deviation and the share, from the least noise to the most.
+    images
+        How many images there were.
+    """
+
+    share: float
+    measured: float | None
+    by_level: tuple[tuple[float, float], ...]
+    images: int
+
+    def describe(self) -> str:
+        """Return it as a sentence.
+
+        Examples
+        --------
+        >>> Coverage(0.9, 0.901, ((0.02, 0.897), (0.1, 0.904)), 40).describe()
+        '90 % intervals held 90.1 % of pixels of images left out (by noise level 89.7 to 90.4 %)'
+        """
+        if self.measured is None:
+            images = f"{self.images} image{'s' * (self.images != 1)}"
+            return f"made from {images}, too few to measure how many pixels they hold"
+        shares = [share for _, share in self.by_level]
+        return (
+            f"{100 * self.share:.0f} % intervals held {100 * self.measured:.1f} % of pixels of "
+            f"images left out (by noise level {100 * min(shares):.1f} to {100 * max(shares):.1f} %)"
+        )
+
+
+def describe_coverage(told: Mapping[str, Any]) -> str:
+    """Return the coverage that is written in a card, as a sentence."""
+    levels = tuple((float(noise), float(share)) for noise, share in told["coverage_by_level"])
+    return Coverage(told["share"], told["coverage"], levels, told["images"]).describe()
 
 
 def read_calibration(card: Card) -> Calibration:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.data.batches import NoisyBatches
-from quietpixel.imaging.noise import Array, parse_noise
 from quietpixel.models import build
 from quietpixel.models.bottleneck import decoder, encoder
+from quietpixel.noise.parser import Array, parse_noise
 from quietpixel.training.callbacks import StopOnNaN
-from quietpixel.training.compiling import make_optimizer
+from quietpixel.training.compiled_model import make_optimizer
 from quietpixel.training.losses import find_loss
 from quietpixel.training.recipe import Recipe
 

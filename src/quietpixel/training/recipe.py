@@ -7,7 +7,7 @@ from typing import Any
 
 from quietpixel.data.self_supervised import Structure
 from quietpixel.errors import ArgumentError, TrainingError, unknown_name
-from quietpixel.imaging.noise import parse_noise
+from quietpixel.noise.parser import parse_noise
 
 CHOICES = {
     "target": ("clean", "noisy", "none"),
@@ -90,7 +90,7 @@ class Recipe:
 
     Examples
     --------
-    >>> from quietpixel.training.recipes import named_recipe
+    >>> from quietpixel.training.named_recipes import named_recipe
     >>> recipe = named_recipe("classic", data="digits", epochs=3)
     >>> recipe.schedule, recipe.fresh_noise, recipe.epochs
     ('plateau', False, 3)

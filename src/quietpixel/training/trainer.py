@@ -8,17 +8,17 @@ from quietpixel.card import Card
 from quietpixel.data import load_split, named_sets
 from quietpixel.errors import DataError, TrainingError
 from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
-from quietpixel.training.compiling import build_for, check_patch, make_optimizer
+from quietpixel.training.compiled_model import build_for, check_patch, make_optimizer
 from quietpixel.training.devices import part_evenly, release, use_devices
-from quietpixel.training.folder import open_folder
+from quietpixel.training.folder_data import open_folder
+from quietpixel.training.initial_weights import Start, begin_with
 from quietpixel.training.losses import find_loss
-from quietpixel.training.material import Material, from_folder, from_splits, is_folder
-from quietpixel.training.outcome import Outcome
 from quietpixel.training.precision import choose_precision
 from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
-from quietpixel.training.start import Start, begin_with
+from quietpixel.training.run_outputs import Outcome
+from quietpixel.training.training_data import Material, from_folder, from_splits, is_folder
 
 UNLIMITED = 10**6
 """The epochs of a run that ends by the clock."""

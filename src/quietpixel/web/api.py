@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from quietpixel.files import FORMATS
 from quietpixel.files.formats import format_of_name
-from quietpixel.web.asking import check_words, read_wish
-from quietpixel.web.describing import BODY, PARAMETERS, PICTURE, problems
-from quietpixel.web.pictures import MEDIA_TYPES, Result, denoise, estimate
-from quietpixel.web.sending import Parts
-from quietpixel.web.work import House, house_of
+from quietpixel.web.app_state import House, house_of
+from quietpixel.web.openapi import BODY, PARAMETERS, PICTURE, problems
+from quietpixel.web.processing import MEDIA_TYPES, Result, denoise, estimate
+from quietpixel.web.request_parameters import check_words, read_wish
+from quietpixel.web.streaming import Parts
 
 router = APIRouter(prefix="/v1", tags=["pictures"])
 

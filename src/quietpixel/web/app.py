@@ -8,12 +8,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from quietpixel import __version__
-from quietpixel.web import api, digits, pages, probes
-from quietpixel.web.guard import Guard
+from quietpixel.web import api, digits, health, pages
+from quietpixel.web.app_state import House
+from quietpixel.web.middleware import Guard
 from quietpixel.web.models import Models
 from quietpixel.web.options import Options
 from quietpixel.web.problems import add_handlers
-from quietpixel.web.work import House
 
 ABOUT = """Takes the noise out of pictures. A picture comes back as the kind of file that it was:
 same size, depth, colour profile and metadata. Errors are `application/problem+json`."""
@@ -50,7 +50,7 @@ def make_app(options: Options, models: Models) -> FastAPI:
     )
     app.state.house = house
     app.state.digits = digits.Digits(models)
-    for part in (api, probes, pages, digits):
+    for part in (api, health, pages, digits):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     _name_models(app, models)

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 from starlette.responses import JSONResponse
 
-from quietpixel.web.halves import Halves
+from quietpixel.web.app_state import Watch, house_of
+from quietpixel.web.encoder_decoder import Halves
 from quietpixel.web.models import Models
 from quietpixel.web.problems import RefusalError
-from quietpixel.web.work import Watch, house_of
 
 router = APIRouter(include_in_schema=False)
 

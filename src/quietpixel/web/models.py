@@ -9,7 +9,7 @@ from quietpixel.card import Card
 from quietpixel.errors import QuietpixelError, unknown_name
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.engine import read_card
-from quietpixel.inference.store import default_model, find_model, known_models
+from quietpixel.inference.model_store import default_model, find_model, known_models
 
 
 class Models:

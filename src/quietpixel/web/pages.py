@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from quietpixel.errors import ArgumentError
-from quietpixel.web.asking import check_words, read_wish
+from quietpixel.web.app_state import house_of
 from quietpixel.web.digits import digit_model
-from quietpixel.web.pictures import denoise, estimate, view
-from quietpixel.web.sending import Parts
-from quietpixel.web.work import house_of
+from quietpixel.web.processing import denoise, estimate, view
+from quietpixel.web.request_parameters import check_words, read_wish
+from quietpixel.web.streaming import Parts
 
 router = APIRouter(include_in_schema=False)
 

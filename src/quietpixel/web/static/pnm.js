@@ -41,7 +41,7 @@ export function decodePnm(buffer, like) {
 }
 
 // Takes away a share of the noise found and gives part of its luminance back, as the service does
-// (inference/run.py, imaging/strength.py).
+// (inference/tiled_run.py, imaging/strength.py).
 export function mix(noisy, clean, { strength, share }) {
   const result = new ImageData(clean.width, clean.height);
   const taken = strength ? share : 0, back = 1 - strength;

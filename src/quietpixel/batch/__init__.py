@@ -1,0 +1,11 @@
+"""Many files: a plan first, then reading, computing and writing at the same time."""
+
+from quietpixel.batch.denoise import Settings
+from quietpixel.batch.ledger import Ledger
+from quietpixel.batch.pipeline import Outcome, run_jobs
+from quietpixel.batch.plan import Plan, make_plan
+from quietpixel.batch.preflight import Finding, survey_jobs
+
+__all__ = [
+    "Finding", "Ledger", "Outcome", "Plan", "Settings", "make_plan", "run_jobs", "survey_jobs",
+]  # fmt: skip

@@ -1,0 +1,150 @@
+"""Paths and URLs of images that are larger than memory."""
+
+import contextlib
+import json
+import os
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quietpixel.cluster.optional_imports import need
+from quietpixel.errors import FileError
+
+ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".ome.tif")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path or a URL, whatever lies there.
+
+    Parameters
+    ----------
+    name
+        As the person gave it, without a slash at the end.
+
+    Examples
+    --------
+    >>> Place("s3://bucket/a.zarr").beside("-clean").name
+    's3://bucket/a-clean.zarr'
+    """
+
+    name: str
+
+    @property
+    def is_url(self) -> bool:
+        """Whether it is reached through fsspec."""
+        return "://" in self.name
+
+    @property
+    def last(self) -> str:
+        """The last part of the name."""
+        return posixpath.basename(self.name.replace("\\", "/"))
+
+    @property
+    def is_tiff(self) -> bool:
+        """Whether the name is that of a TIFF file."""
+        return self.name.lower().endswith(TIFF_SUFFIXES)
+
+    def whole(self) -> "Place":
+        """Return the same place for a process in any folder."""
+        if self.name.startswith("file://"):
+            return Place(str(self.files()[1]))
+        return self if self.is_url else Place(os.path.abspath(self.name))
+
+    def beside(self, suffix: str) -> "Place":
+        """Return the place with `suffix` added to its name, before the endings."""
+        stem, dot, ending = self.last.partition(".")
+        return self.neighbour(f"{stem}{suffix}{dot}{ending}")
+
+    def neighbour(self, name: str) -> "Place":
+        """Return the place of another name in the same folder."""
+        return Place(self.name[: len(self.name) - len(self.last)] + name)
+
+    def below(self, *parts: str) -> "Place":
+        """Return a place inside this one."""
+        return Place("/".join([self.name, *parts]))
+
+    def files(self) -> tuple[Any, str]:
+        """Return the fsspec file system and the path in it.
+
+        Raises
+        ------
+        FileError
+            If no file system is known for the URL, or it cannot be reached.
+        """
+        fsspec = need("fsspec")
+        try:
+            system, path = fsspec.core.url_to_fs(self.name)
+        except (ImportError, ValueError, OSError) as error:
+            raise FileError(
+                f"'{self.name}' cannot be reached ({' '.join(str(error).split())}); fsspec needs a "
+                "package for each kind of address, such as s3fs for s3://."
+            ) from error
+        return system, path
+
+    def exists(self) -> bool:
+        """Say whether anything is there."""
+        system, path = self.files()
+        return bool(system.exists(path))
+
+    def names(self) -> set[str]:
+        """Return the names of what lies below; none where nothing is."""
+        system, path = self.files()
+        try:
+            found = system.ls(path, detail=False, refresh=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+        return {posixpath.basename(str(each).rstrip("/")) for each in found}
+
+    def read(self) -> bytes | None:
+        """Return the content of a small file, None where there is none."""
+        system, path = self.files()
+        try:
+            return bytes(system.cat_file(path))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def write(self, content: bytes) -> None:
+        """Put a small file there."""
+        system, path = self.files()
+        with contextlib.suppress(FileExistsError, NotImplementedError):
+            system.makedirs(posixpath.dirname(path), exist_ok=True)
+        system.pipe_file(path, content)
+
+    def remove(self) -> None:
+        """Remove what is there, with all below."""
+        system, path = self.files()
+        with contextlib.suppress(FileNotFoundError):
+            system.rm(path, recursive=True)
+
+    def move(self, target: "Place") -> None:
+        """Put a whole folder at another place; what makes it an image comes last there."""
+        if not self.is_url:
+            Path(target.name).parent.mkdir(parents=True, exist_ok=True)
+            os.rename(self.name, target.name)
+            return
+        system, begin = self.files()
+        end = target.files()[1]
+        last = {f"{begin.rstrip('/')}/{name}" for name in (*ZARR_FILES, ".zattrs")}
+        for path in sorted(system.find(begin), key=lambda path: path in last):
+            where = end.rstrip("/") + path[len(begin.rstrip("/")) :]
+            with contextlib.suppress(FileExistsError, NotImplementedError):
+                system.makedirs(posixpath.dirname(where), exist_ok=True)
+            system.cp_file(path, where)
+        self.remove()
+
+
+def is_store(name: str) -> bool:
+    """Say whether a name stands for an image that is read in blocks: a URL or a Zarr."""
+    if "://" in name:
+        return True
+    return name.rstrip("/").lower().endswith(".zarr") or any(
+        os.path.exists(os.path.join(name, each)) for each in ZARR_FILES
+    )
+
+
+def to_json(value: Any) -> bytes:
+    """Return a value as the bytes of a small file."""
+    return json.dumps(value, sort_keys=True).encode()

@@ -1,0 +1,161 @@
+"""Noise as a camera leaves it in its pictures, from the sensor to the JPEG file."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from quietpixel.errors import ArgumentError
+from quietpixel.noise.jpeg import lose_as_jpeg
+from quietpixel.noise.laws import Array, NoiseLaw
+
+LEAST_GAIN = 0.01
+"""The weakest noise that is drawn, as a share of the strongest."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+BAYER = (np.array([[0, 0], [0, 1]]), np.array([[0, 1], [1, 0]]), np.array([[1, 0], [0, 0]]))
+"""Where a sensor sees red, green and blue, in squares of 2x2 pixels."""
+CROSS = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4
+SQUARE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
+"""Bilinear interpolation of green, and of red and blue."""
+
+
+@dataclass(frozen=True)
+class Camera(NoiseLaw):
+    """Noise of a sensor that went through a camera's processing; another camera each time.
+
+    The picture is taken back to linear light; photons and read-out add noise there, as strong as
+    the brightness says. By chance the noise is then that of a colour mosaic interpolated, white
+    balance and colour matrix spread it over the channels, the gamma curve (here a square root)
+    stretches it in the dark, resizing or the camera's own filter smooths it, and JPEG rounds it.
+    The result lies in [0, 1].
+
+    Parameters
+    ----------
+    gain
+        The strongest noise drawn: variance of the noise in linear light for each unit of
+        brightness, more than 0. 0.02 is about 18/255 at middle gray.
+
+    References
+    ----------
+    S. Guo et al., "Toward convolutional blind denoising of real photographs", CVPR 2019;
+    T. Brooks et al., "Unprocessing images for learned raw denoising", CVPR 2019.
+    """
+
+    gain: float
+    word: ClassVar[str] = "camera"
+    main: ClassVar[str] = "gain"
+
+    def __post_init__(self) -> None:
+        if not self.gain > 0:
+            raise ArgumentError(
+                "`gain` of camera noise must be more than 0 because it is a variance; "
+                f"got {self.gain}. Try camera:0.02."
+            )
+
+    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean`, (H, W) or (H, W, C), as such a camera would have given it.
+
+        Raises
+        ------
+        ArgumentError
+            If it has another shape.
+        """
+        if clean.ndim == 2:
+            return self.corrupt(clean[..., np.newaxis], rng)[..., 0]
+        if clean.ndim != 3 or clean.shape[-1] not in (1, 3):
+            raise ArgumentError(
+                "Camera noise needs an image of shape (H, W), (H, W, 1) or (H, W, 3) because it "
+                f"spreads over neighbours and colours; got {clean.shape}."
+            )
+        light = np.square(np.clip(clean, 0, 1))
+        noise = self._sense(light, rng)
+        seen = np.sqrt(np.clip(light + noise, 0, 1))
+        noise = _smooth(seen - clean, rng)
+        return _compress(np.clip(clean + noise, 0, 1), rng)
+
+    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Refuse: the noise is that of another camera each time.
+
+        Raises
+        ------
+        ArgumentError
+            Always.
+        """
+        raise ArgumentError(
+            f"The noise law '{self}' has no one mean and variance because another camera is drawn "
+            "for each image; give a law such as 'poisson:100+gaussian:0.01'."
+        )
+
+    def _sense(self, light: Array, rng: np.random.Generator) -> Array:
+        """Return the noise of the sensor in linear light."""
+        gain = np.float32(self.gain * LEAST_GAIN ** rng.random())
+        read = gain * np.float32(rng.uniform(0.2, 4.0))
+        balance = _balance(light.shape[-1], rng)
+        deviation = np.sqrt(gain * light / balance + read**2)
+        noise = deviation * rng.standard_normal(light.shape, np.float32)
+        if light.shape[-1] == 3 and rng.random() < 0.6:
+            noise = _interpolate(noise)
+        return _mix(noise * balance, rng)
+
+
+def _balance(channels: int, rng: np.random.Generator) -> Array:
+    """Return what white balance multiplies each channel by."""
+    if channels == 1:
+        return np.ones(1, np.float32)
+    return np.array([rng.uniform(1.3, 2.4), 1, rng.uniform(1.2, 2.2)], np.float32)
+
+
+def _interpolate(noise: Array) -> Array:
+    """Return the noise of a colour mosaic after bilinear interpolation."""
+    from scipy import ndimage  # only training draws this noise; denoising needs no scipy
+
+    tiles = [-(-length // 2) for length in noise.shape[:2]]
+    planes = []
+    for number, (place, kernel) in enumerate(zip(BAYER, (SQUARE, CROSS, SQUARE), strict=True)):
+        mask = np.tile(place, tiles)[: noise.shape[0], : noise.shape[1]]
+        planes.append(ndimage.convolve(noise[..., number] * mask, kernel, mode="mirror"))
+    return np.stack(planes, axis=-1)
+
+
+def _mix(noise: Array, rng: np.random.Generator) -> Array:
+    """Return `noise` after a colour matrix, which makes colours stronger."""
+    if noise.shape[-1] == 1:
+        return noise
+    gray = _brightness(noise)
+    return (gray + rng.uniform(0.7, 1.6) * (noise - gray)).astype(np.float32)
+
+
+def _brightness(noise: Array) -> Array:
+    """Return the brightness, (H, W, 1), of (H, W, 3)."""
+    bright: Array = (noise @ LUMA)[..., np.newaxis]
+    return bright
+
+
+def _smooth(noise: Array, rng: np.random.Generator) -> Array:
+    """Return `noise` as resizing and a camera's own noise filter would leave it, or as it is.
+
+    Colour is smoothed more than brightness: what cameras leave of its noise are blotches.
+    """
+    if rng.random() < 0.5:
+        return noise
+    width = rng.uniform(0.3, 1.5)
+    if noise.shape[-1] == 1:
+        return _blur(noise, width)
+    gray = _brightness(noise)
+    return _blur(gray, width) + _blur(noise - gray, width * rng.uniform(1.0, 2.0))
+
+
+def _blur(noise: Array, width: float) -> Array:
+    from scipy import ndimage  # only training draws this noise; denoising needs no scipy
+
+    smooth: Array = ndimage.gaussian_filter(noise, (width, width, 0))
+    return smooth
+
+
+def _compress(image: Array, rng: np.random.Generator) -> Array:
+    if rng.random() < 0.4:
+        return image
+    top, left = (int(offset) for offset in rng.integers(8, size=2))
+    padded = np.pad(image, ((top, 0), (left, 0), (0, 0)), mode="edge")
+    halve = bool(rng.random() < 0.6)
+    return lose_as_jpeg(padded, int(rng.integers(60, 99)), halve_colour=halve)[top:, left:]

@@ -1,0 +1,157 @@
+"""The Poisson-Gaussian law that explains the noise at all levels of brightness."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.noise.levels import Levels
+from quietpixel.noise.parser import Gaussian, NoiseLaw, Poisson, Sequence
+
+FloatArray = NDArray[np.float64]
+
+NOTHING = (0.05 / 255) ** 2
+"""A variance below this is none: far less than the steps of 8 bits."""
+TOO_MUCH, TOO_LITTLE = 0.25, 0.75
+"""Where the logarithm of a variance is off by more, it is off by content, and counts no further;
+content can only add to the noise, so what is too much is given up sooner."""
+SIMPLER = 1.1, 0.01
+"""A law with one part is taken while its misfit is under 1.1 times the best one plus 0.01."""
+
+
+def _deviates(count: int) -> FloatArray:
+    """Return values that stand for a standard normal distribution, with variance 1."""
+    normal = NormalDist()
+    values = np.array([normal.inv_cdf((i + 0.5) / count) for i in range(count)])
+    return np.asarray(values / values.std())
+
+
+_DEVIATES = _deviates(48)
+_CLEAN = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True)
+class PoissonGaussian:
+    """Noise whose variance is ``gain * clean + read_noise**2``, on the [0, 1] scale.
+
+    Parameters
+    ----------
+    gain
+        1 / the number of photons that a pixel of value 1 stands for; 0 without photon noise.
+    read_noise
+        Standard deviation of the noise in the dark.
+
+    References
+    ----------
+    A. Foi, M. Trimeche, V. Katkovnik, K. Egiazarian, "Practical Poissonian-Gaussian noise modeling
+    and fitting for single-image raw-data", IEEE TIP 17, 2008.
+
+    Examples
+    --------
+    >>> PoissonGaussian(gain=0.01, read_noise=0.02).sigma(0.96).round(3).item()
+    0.1
+    """
+
+    gain: float
+    read_noise: float
+
+    def sigma(self, clean: float | FloatArray) -> FloatArray:
+        """Return the standard deviation of the noise, before clipping, at a clean value."""
+        variance: FloatArray = self.gain * np.maximum(clean, 0) + self.read_noise**2
+        return np.asarray(np.sqrt(variance))
+
+    def clipped(self, brightness: FloatArray) -> FloatArray:
+        """Return the standard deviation that is seen where values are clipped to [0, 1].
+
+        Parameters
+        ----------
+        brightness
+            Means as they are seen, which clipping moves too.
+
+        References
+        ----------
+        A. Foi, "Clipped noisy images: heteroskedastic modeling and practical denoising", Signal
+        Processing 89, 2009.
+        """
+        spread = self.sigma(_CLEAN)[:, np.newaxis] * _DEVIATES
+        seen = np.clip(_CLEAN[:, np.newaxis] + spread, 0, 1)
+        return np.asarray(np.interp(brightness, seen.mean(axis=1), seen.std(axis=1)))
+
+    def to_law(self, *, clip: bool = True) -> NoiseLaw:
+        """Return the noise law with numbers of three digits, such as ``poisson:40+gaussian:0.01``.
+
+        Parameters
+        ----------
+        clip
+            Whether the law clips to [0, 1].
+        """
+        read = float(f"{self.read_noise:.3g}")
+        if self.gain <= 0:
+            return Gaussian(read, clip=clip)
+        peak = float(f"{1 / self.gain:.3g}")
+        if read <= 0:
+            return Poisson(peak, clip=clip)
+        return Sequence((Poisson(peak), Gaussian(read, clip=clip)))
+
+
+def fit_levels(levels: Levels, *, clipped: bool) -> PoissonGaussian:
+    """Return the law that fits the levels best, in a way that a minority of wrong ones cannot move.
+
+    Parameters
+    ----------
+    levels
+        Brightness and variance as observed.
+    clipped
+        Whether the values were clipped to [0, 1], which makes the noise near both ends look small.
+    """
+    known = levels.variance > NOTHING
+    if not known.any():
+        return PoissonGaussian(0.0, float(np.sqrt(np.median(levels.variance))))
+    fit = _Fit(levels.brightness[known], levels.variance[known], clipped)
+    whole = fit.search(0.0, 1.0)
+    for share in (0.0, 1.0):
+        simple = fit.search(share, share)
+        if fit.misfit(simple) <= SIMPLER[0] * fit.misfit(whole) + SIMPLER[1]:
+            return simple
+    return whole
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Tries laws by two numbers: the sigma at the middle brightness, and the photons' share."""
+
+    brightness: FloatArray
+    variance: FloatArray
+    clipped: bool
+
+    @property
+    def middle(self) -> float:
+        return max(float(np.median(self.brightness)), 1e-3)
+
+    def make(self, sigma: float, share: float) -> PoissonGaussian:
+        gain = share * sigma**2 / self.middle
+        return PoissonGaussian(gain, float(np.sqrt(1 - share)) * sigma)
+
+    def misfit(self, law: PoissonGaussian) -> float:
+        model = law.clipped if self.clipped else law.sigma
+        expected = np.maximum(model(self.brightness) ** 2, NOTHING)
+        off = np.log(self.variance / expected)
+        return float(
+            np.where(off > 0, np.minimum(off, TOO_MUCH), np.minimum(-off, TOO_LITTLE)).mean()
+        )
+
+    def search(self, least: float, most: float) -> PoissonGaussian:
+        """Return the best law whose share lies between two; a grid, made finer around its best."""
+        sigma, factor = float(np.sqrt(np.median(self.variance))), 2.0
+        shares = np.linspace(least, most, 17) if most > least else np.array([least])
+        law = self.make(sigma, least)
+        for _ in range(4):
+            sigmas = sigma * factor ** np.linspace(-1, 1, 17)
+            tried = [(self.misfit(self.make(s, t)), s, t) for s in sigmas for t in shares]
+            _, sigma, share = min(tried)
+            law = self.make(sigma, share)
+            factor, width = factor**0.25, (shares[-1] - shares[0]) / 6
+            if most > least:
+                shares = np.linspace(max(share - width, least), min(share + width, most), 9)
+        return law

@@ -1,0 +1,186 @@
+"""Measures the noise of an image: its law, its strength by brightness, and its kind."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.errors import ImageError
+from quietpixel.noise.fit import PoissonGaussian, fit_levels
+from quietpixel.noise.flat_blocks import SIDE, Spectra, block_spectra
+from quietpixel.noise.kind import (
+    BLUEST,
+    FAINTEST,
+    REDDEST,
+    STRIPED,
+    colour_of,
+    correlated_variance,
+    stripe_variance,
+)
+from quietpixel.noise.levels import Levels, join_levels, noise_levels
+from quietpixel.noise.parser import NoiseLaw
+
+Array = NDArray[Any]
+
+LEAST_SIDE = 3 * SIDE
+"""Height and width that an image must have, in pixels."""
+
+
+@dataclass(frozen=True)
+class NoiseMeasure:
+    """What was found out about the noise of one or more images.
+
+    Parameters
+    ----------
+    sigma
+        Standard deviation at the images' mean brightness, stripes included; before clipping.
+    gain, read_noise
+        Of the law ``variance = gain * clean + read_noise**2``, on the [0, 1] scale; stripes are no
+        part of it.
+    kind
+        ``"white"``, ``"correlated"`` (grain larger than a pixel, or sharpened) or ``"stripes"``
+        (whole rows or columns that are lighter or darker).
+    stripes
+        Standard deviation between whole rows, and between whole columns.
+    levels
+        The noise by brightness, as it is seen after clipping.
+    clipped
+        Whether the values seem to be clipped to [0, 1].
+    """
+
+    sigma: float
+    gain: float
+    read_noise: float
+    kind: str
+    stripes: tuple[float, float]
+    levels: Levels
+    clipped: bool
+
+    @property
+    def model(self) -> PoissonGaussian:
+        """The law as numbers."""
+        return PoissonGaussian(self.gain, self.read_noise)
+
+    @property
+    def law(self) -> NoiseLaw:
+        """The law as training takes it; its text is such as ``poisson:40+gaussian:0.01``."""
+        return self.model.to_law(clip=self.clipped)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What one image says."""
+
+    levels: Levels
+    kind: str
+    stripes: tuple[float, float]
+    brightness: float
+    clipped: bool
+
+
+def measure_noise(images: Array | Iterable[Array]) -> NoiseMeasure:
+    """Return what the noise of an image is, or the one noise of several images taken alike.
+
+    Parameters
+    ----------
+    images
+        Floats (H, W, C) on the [0, 1] scale, at least 24 x 24 pixels; or several of them.
+
+    Raises
+    ------
+    ImageError
+        If an image is too small, or there is none.
+
+    Examples
+    --------
+    >>> clean = np.tile(np.linspace(0.1, 0.9, 256, dtype=np.float32), (256, 1))[..., None]
+    >>> noisy = clean + 0.1 * np.random.default_rng(0).standard_normal(clean.shape)
+    >>> measure = measure_noise(noisy)
+    >>> measure.kind, round(measure.sigma, 2)
+    ('white', 0.1)
+    """
+    given = [images] if isinstance(images, np.ndarray) and images.ndim == 3 else images
+    readings = [_read(image) for image in given]
+    if not readings:
+        raise ImageError("`images` must hold at least one image to measure; got none.")
+    levels = join_levels([each.levels for each in readings])
+    clipped = all(each.clipped for each in readings)
+    model = fit_levels(levels, clipped=clipped)
+    rows, columns = np.mean([each.stripes for each in readings], axis=0)
+    brightness = float(np.mean([each.brightness for each in readings]))
+    kinds = [each.kind for each in readings]
+    return NoiseMeasure(
+        sigma=float(np.sqrt(model.sigma(brightness) ** 2 + rows**2 + columns**2)),
+        gain=model.gain,
+        read_noise=model.read_noise,
+        kind=max(dict.fromkeys(kinds), key=kinds.count),
+        stripes=(float(rows), float(columns)),
+        levels=levels,
+        clipped=clipped,
+    )
+
+
+def fit_law(images: Array | Iterable[Array]) -> NoiseLaw:
+    """Return the Poisson-Gaussian law of the noise of images that were taken alike.
+
+    It says how strong the noise is, and takes it as white; ask `measure_noise` whether it is.
+
+    Parameters
+    ----------
+    images
+        As `measure_noise` takes them.
+
+    Raises
+    ------
+    ImageError
+        If an image is too small, or there is none.
+
+    Examples
+    --------
+    >>> clean = np.full((128, 128, 1), 0.5, np.float32)
+    >>> str(fit_law(clean))
+    'gaussian:0'
+    """
+    return measure_noise(images).law
+
+
+def _read(image: Array) -> _Reading:
+    _check(image)
+    spectra = block_spectra(image)
+    levels = noise_levels(spectra)
+    rows, columns = stripe_variance(image)
+    white = float(np.median(levels.variance))
+    kind = "white"
+    if max(rows, columns) > max(STRIPED**2 * (white + rows + columns), FAINTEST):
+        kind = "stripes"
+    else:
+        rows = columns = 0.0
+        kind, levels = _colour(spectra, levels)
+    return _Reading(
+        levels=levels,
+        kind=kind,
+        stripes=(rows**0.5, columns**0.5),
+        brightness=float(image.mean()),
+        clipped=bool(image.min() >= 0 and image.max() <= 1),
+    )
+
+
+def _colour(spectra: Spectra, levels: Levels) -> tuple[str, Levels]:
+    """Tell white from correlated noise, whose fine orders hold too little or too much of it."""
+    if BLUEST <= colour_of(spectra) <= REDDEST:
+        return "white", levels
+    brightness, variance = correlated_variance(spectra)
+    fine = float(fit_levels(levels, clipped=False).sigma(brightness)) ** 2
+    return "correlated", levels.times(variance / fine) if fine > 0 else levels
+
+
+def _check(image: Any) -> None:
+    shape = getattr(image, "shape", type(image).__name__)
+    if getattr(image, "ndim", 0) != 3 or min(image.shape[:2]) < LEAST_SIDE:
+        raise ImageError(
+            f"`images` must be (H, W, C) and at least {LEAST_SIDE} x {LEAST_SIDE} pixels because "
+            f"noise is read from flat blocks of {SIDE} x {SIDE}; got {shape}. Measure a larger "
+            "image of the same kind."
+        )

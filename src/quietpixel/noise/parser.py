@@ -1,0 +1,175 @@
+"""Noise laws: frozen, seeded, and written as text such as ``gaussian:0.5,mean=0.5``.
+
+A law is called on a clean image and gives the noisy one. Clipping to [0, 1] is part of the law
+(``clip``), done once, after the last step of a sequence.
+"""
+
+import math
+import re
+from dataclasses import fields, replace
+
+import numpy as np
+
+from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.noise.camera import Camera
+from quietpixel.noise.combined import Mixture, Ranged, Sequence
+from quietpixel.noise.laws import (
+    Array,
+    Gaussian,
+    NoiseLaw,
+    Poisson,
+    SaltPepper,
+    Speckle,
+    Uniform,
+)
+
+__all__ = [
+    "FROZEN_EPOCH",
+    "NOISE_LAWS",
+    "Array",
+    "Camera",
+    "Gaussian",
+    "Mixture",
+    "NoiseLaw",
+    "Poisson",
+    "Ranged",
+    "SaltPepper",
+    "Sequence",
+    "Speckle",
+    "Uniform",
+    "add_noise",
+    "image_rng",
+    "parse_noise",
+    "parse_number",
+]
+
+FROZEN_EPOCH = 0
+"""The epoch that noise belongs to which is drawn once."""
+
+
+def image_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """Return the random generator of one image in one epoch, so that it can be made again alone.
+
+    Examples
+    --------
+    >>> bool(image_rng(0, 3, 7).random() == image_rng(0, 3, 7).random())
+    True
+    """
+    return np.random.default_rng((seed, epoch, index))
+
+
+def add_noise(clean: Array, law: NoiseLaw, *, seed: int) -> Array:
+    """Return images (N, H, W, C) with noise drawn once, each image's own by its place.
+
+    Parameters
+    ----------
+    clean
+        float32 in [0, 1], shape (N, H, W, C).
+    law
+        The noise.
+    seed
+        Decides the noise; the first images of a set get the same noise as in the whole set.
+    """
+    rngs = (image_rng(seed, FROZEN_EPOCH, index) for index in range(len(clean)))
+    noisy = [law(image, rng) for image, rng in zip(clean, rngs, strict=True)]
+    return np.stack(noisy) if noisy else clean.copy()
+
+
+NOISE_LAWS: dict[str, type[NoiseLaw]] = {
+    law.word: law for law in (Camera, Gaussian, Poisson, SaltPepper, Speckle, Uniform)
+}
+"""Every noise law by the word that names it."""
+
+
+def parse_noise(text: str) -> NoiseLaw:
+    """Return the noise law that `text` describes.
+
+    Parameters
+    ----------
+    text
+        ``word:number`` with options after commas, steps of a sequence joined by ``+``; numbers may
+        be fractions such as ``25/255``, and two of them a range that each image draws from, such as
+        ``gaussian:0..55/255``. Laws between bars are drawn from for each image.
+
+    Raises
+    ------
+    UnknownNameError
+        If a word is not a noise law.
+    ArgumentError
+        If a number or an option is not one, or breaks its law's rule.
+
+    Examples
+    --------
+    >>> parse_noise("gaussian:0.5,mean=0.5")
+    Gaussian(sigma=0.5, mean=0.5, clip=True)
+    >>> parse_noise("gaussian:51/255,clip=no").sigma
+    0.2
+    """
+    if "|" in text:
+        return Mixture(tuple(parse_noise(part) for part in text.split("|")))
+    laws = tuple(_parse_law(part.strip()) for part in re.split(r"\+(?=\s*[a-zA-Z])", text))
+    if len(laws) == 1:
+        return laws[0]
+    return Sequence((*(_with_clip(law) for law in laws[:-1]), laws[-1]))
+
+
+def parse_number(text: str) -> float:
+    """Return the number that `text` writes as a decimal or as a fraction of two.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not a finite number.
+
+    Examples
+    --------
+    >>> parse_number("25/255") == 25 / 255
+    True
+    """
+    try:
+        above, _, below = text.partition("/")
+        number = float(above) / (float(below) if below else 1.0)
+    except (ValueError, ZeroDivisionError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ArgumentError(
+            f"A number is wanted, such as 0.1 or 25/255, but '{text}' is none; correct it."
+        )
+    return number
+
+
+def _parse_law(text: str) -> NoiseLaw:
+    word, colon, rest = text.partition(":")
+    law = NOISE_LAWS.get(word)
+    if law is None:
+        raise unknown_name("noise law", word, NOISE_LAWS)
+    number, *options = rest.split(",")
+    if not colon or not number:
+        raise ArgumentError(
+            f"The noise law '{word}' needs a number for its {law.main}, for example "
+            f"'{word}:0.1', but '{text}' gives none."
+        )
+    settings = dict(_parse_option(law, option) for option in options)
+    ends = [law(**{law.main: parse_number(end)}, **settings) for end in number.split("..", 1)]
+    return ends[0] if len(ends) == 1 else Ranged(*ends)
+
+
+def _with_clip(law: NoiseLaw) -> NoiseLaw:
+    """Return `law` as it stands inside a sequence, where its own `clip` does not count."""
+    if isinstance(law, Ranged):
+        return Ranged(_with_clip(law.lowest), _with_clip(law.highest))
+    return replace(law, clip=True) if hasattr(law, "clip") else law  # type: ignore[call-arg]
+
+
+def _parse_option(law: type[NoiseLaw], text: str) -> tuple[str, float | bool]:
+    name, _, value = text.strip().partition("=")
+    known = [f.name for f in fields(law) if f.name != law.main]
+    if name not in known:
+        raise unknown_name(f"option of the noise law '{law.word}'", name, known)
+    return name, _parse_switch(value) if name == "clip" else parse_number(value)
+
+
+def _parse_switch(text: str) -> bool:
+    if text not in {"yes", "no"}:
+        raise ArgumentError(f"`clip` must be yes or no; got '{text}'.")
+    return text == "yes"

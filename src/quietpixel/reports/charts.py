@@ -1,0 +1,227 @@
+"""The charts of a report: curves, bars and the map of codes, each as the bytes of a PNG."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from quietpixel.errors import ArgumentError, MissingDependencyError
+from quietpixel.imaging.metrics import bootstrap_interval
+from quietpixel.reports.figures import (
+    BLUE,
+    DIGIT_COLOURS,
+    INK,
+    MUTED,
+    ORANGE,
+    check_count,
+    new_chart,
+    new_figure,
+    quiet,
+    to_png,
+)
+
+MAP_POINTS = 1000
+"""How many codes `code_map` shows at most; the first ones are taken."""
+
+
+def learning_curves(
+    history: Sequence[Mapping[str, Any]],
+    *,
+    training: str = "loss",
+    validation: str = "validation_loss",
+    rate: str = "learning_rate",
+) -> bytes:
+    """Return the training and validation error by epoch, and the learning rate at the right.
+
+    Parameters
+    ----------
+    history
+        One mapping for each epoch, with ``epoch`` and the columns named below.
+    training, validation, rate
+        The names of the columns; one that is missing is left out.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no epoch.
+    """
+    if not history:
+        raise ArgumentError("`history` must hold at least one epoch to draw; got none.")
+    epochs = _column(history, "epoch")
+    errors = _column(history, validation)
+    logarithmic = not (errors <= 0).any()  # a loss in dB is negative
+    scale = " (log scale)" if logarithmic else ""
+    axes = new_chart("Error by epoch", across="epoch", up=f"loss{scale}")
+    axes.set_yscale("log" if logarithmic else "linear")
+    _draw_rate(axes, epochs, _column(history, rate))
+    _draw_curve(axes, epochs, _column(history, training), BLUE, "training")
+    _draw_curve(axes, epochs, errors, ORANGE, "validation" + _describe_best(epochs, errors))
+    _finish_curves(axes, epochs)
+    return to_png(axes.figure)
+
+
+def error_by_digit(errors: ArrayLike, labels: ArrayLike) -> bytes:
+    """Return the mean error for each label with its 95 % interval, and the mean of all.
+
+    Parameters
+    ----------
+    errors
+        Mean squared error of each image, (N,).
+    labels
+        Integers (N,).
+
+    Raises
+    ------
+    ArgumentError
+        If the lengths differ or are 0.
+    """
+    values, kinds = np.asarray(errors, np.float64), np.asarray(labels)
+    check_count("labels", len(values), len(kinds))
+    axes = new_chart("Error by digit", across="digit", up="mean squared error, 95 % interval")
+    names = np.unique(kinds)
+    for at, name in enumerate(names):
+        _draw_bar(axes, at, values[kinds == name])
+    axes.axhline(values.mean(), color=ORANGE, linewidth=1.2)
+    axes.annotate(
+        f"all\n{values.mean():.4f}", (1, values.mean()), (8, 0), va="center", color=ORANGE,
+        xycoords=("axes fraction", "data"), textcoords="offset pixels", fontsize=9,
+    )  # fmt: skip
+    axes.set_xticks(range(len(names)), [str(name) for name in names])
+    axes.margins(y=0.12)
+    axes.set_ylim(bottom=0)
+    return to_png(axes.figure)
+
+
+def code_map(codes: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> bytes:
+    """Return a flat map of the codes, coloured by label: neighbours on it have similar codes.
+
+    t-SNE from the first two principal components. Van der Maaten and Hinton, "Visualizing data
+    using t-SNE", JMLR 9, 2008. Distances between far groups mean nothing.
+
+    Parameters
+    ----------
+    codes
+        (N, D); at most the first 1,000 are shown.
+    labels
+        Integers (N,).
+    seed
+        Seed of the map.
+
+    Raises
+    ------
+    ArgumentError
+        If the lengths differ or are 0.
+    MissingDependencyError
+        If scikit-learn is not installed.
+    """
+    points, kinds = np.asarray(codes, np.float64), np.asarray(labels)
+    check_count("labels", len(points), len(kinds))
+    flat, kinds = _flatten(points[:MAP_POINTS], seed), kinds[:MAP_POINTS]
+    wide, high = np.ptp(flat, axis=0)
+    height = 120 + round(1040 * float(np.clip(high / wide if wide > 0 else 1, 0.5, 1)))
+    figure = new_figure(1100, height)
+    axes = figure.add_axes((0.03, 30 / height, 0.94, 1 - 120 / height))
+    title = f"Map of {len(flat):,} codes of {points.shape[1]} numbers, coloured by digit"
+    figure.text(24 / 1100, 1 - 38 / height, title, size=11, weight="bold", color=INK, va="center")
+    for at, name in enumerate(np.unique(kinds)):
+        _draw_group(axes, flat[kinds == name], str(name), DIGIT_COLOURS[at % len(DIGIT_COLOURS)])
+    axes.margins(0.02)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_axis_off()
+    return to_png(figure)
+
+
+def _column(history: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
+    return np.array([float(row.get(name, np.nan)) for row in history], np.float64)
+
+
+def _draw_rate(axes: Any, epochs: NDArray[np.float64], rates: NDArray[np.float64]) -> None:
+    if np.isnan(rates).all():
+        return
+    right = axes.twinx()
+    marker = "o" if len(epochs) == 1 else None
+    right.plot(epochs, rates, "--", marker=marker, color=MUTED, linewidth=1.1, markersize=3)
+    right.set_ylim(0, 1.08 * float(np.nanmax(rates)) or 1)
+    right.ticklabel_format(axis="y", style="plain", useOffset=False)
+    right.annotate(
+        "learning rate, dashed", (1, 1), (84, 12), xycoords="axes fraction",
+        textcoords="offset pixels", ha="right", color=MUTED, fontsize=9,
+    )  # fmt: skip
+    quiet(right)
+
+
+def _draw_curve(
+    axes: Any, epochs: NDArray[np.float64], values: NDArray[np.float64], colour: str, name: str
+) -> None:
+    if np.isnan(values).all():
+        return
+    axes.plot(epochs, values, color=colour, linewidth=1.8, label=name)
+    best = int(np.nanargmin(values))
+    axes.plot(epochs[best], values[best], "o", color=colour, markersize=5)
+
+
+def _describe_best(epochs: NDArray[np.float64], errors: NDArray[np.float64]) -> str:
+    if np.isnan(errors).all():
+        return ""
+    best = int(np.nanargmin(errors))
+    return f", best {errors[best]:.5f} in epoch {epochs[best]:.0f}"
+
+
+def _finish_curves(axes: Any, epochs: NDArray[np.float64]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    axes.margins(y=0.1)
+    axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if axes.get_yscale() == "log":
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.1}
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK, ncols=2, **place)
+
+
+def _draw_bar(axes: Any, at: int, values: NDArray[np.float64]) -> None:
+    low, high = bootstrap_interval(values)
+    axes.bar(at, values.mean(), width=0.62, color=BLUE)
+    axes.vlines(at, low, high, color=INK, linewidth=1.6)
+    axes.annotate(
+        f"{values.mean():.4f}", (at, high), (0, 6), textcoords="offset pixels",
+        ha="center", va="bottom", color=INK, fontsize=8.5, path_effects=_halo(3),
+    )  # fmt: skip
+
+
+def _draw_group(axes: Any, points: NDArray[np.float64], name: str, colour: str) -> None:
+    axes.scatter(*points.T, s=13, color=colour, linewidths=0, alpha=0.75, zorder=2)
+    axes.annotate(
+        name, np.median(points, axis=0), ha="center", va="center", fontsize=17, weight="bold",
+        color=colour, path_effects=_halo(4), zorder=5,
+    )  # fmt: skip
+
+
+def _halo(width: float) -> list[Any]:
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=width, foreground="white")]
+
+
+def _flatten(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Return the points in two dimensions: t-SNE, or the principal axes of very few points."""
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError as error:
+        raise MissingDependencyError(
+            "The map of codes needs scikit-learn, which is not installed; "
+            "install it with: pip install 'quietpixel[train]'."
+        ) from error
+    padded = np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))
+    if len(padded) < 10 or padded.std() == 0:
+        centred = padded - padded.mean(axis=0)
+        return np.asarray(centred @ np.linalg.svd(centred, full_matrices=True)[2][:2].T)
+    perplexity = min(30.0, (len(padded) - 1) / 3)
+    tsne = TSNE(init="pca", random_state=seed, perplexity=perplexity, max_iter=500)
+    # Its threads wait for one another: 3 s with one, 22 s with two on a machine that is busy.
+    with import_module("threadpoolctl").threadpool_limits(1):
+        return np.asarray(tsne.fit_transform(padded), np.float64)

@@ -1,0 +1,158 @@
+"""The pictures of a report. Each function takes arrays and returns the bytes of a PNG."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from quietpixel.errors import ArgumentError
+from quietpixel.reports.charts import code_map, error_by_digit, learning_curves
+from quietpixel.reports.figures import Mosaic, check_count
+
+__all__ = [
+    "code_map",
+    "code_walk",
+    "error_by_digit",
+    "extremes",
+    "first_of_each",
+    "learning_curves",
+    "samples",
+    "walk_codes",
+]
+
+Images = NDArray[np.float32]
+
+ROWS = ("original", "noisy", "reconstructed")
+"""The rows of `samples` and `extremes`."""
+
+
+def first_of_each(labels: ArrayLike, count: int = 10) -> NDArray[np.int64]:
+    """Return the positions of the first image of each label, in the order of the labels.
+
+    So the images shown are never chosen by hand.
+
+    Parameters
+    ----------
+    labels
+        Integers (N,).
+    count
+        At most so many positions.
+
+    Examples
+    --------
+    >>> first_of_each([2, 0, 1, 0, 2]).tolist()
+    [1, 2, 0]
+    """
+    return np.unique(np.asarray(labels), return_index=True)[1][:count].astype(np.int64)
+
+
+def samples(
+    clean: Images,
+    noisy: Images,
+    denoised: Images,
+    *,
+    labels: ArrayLike | None = None,
+    title: str = "Original, noisy, reconstructed",
+) -> bytes:
+    """Return three rows of images: original, noisy and reconstructed.
+
+    Parameters
+    ----------
+    clean, noisy, denoised
+        (N, H, W, C) in [0, 1]; the first ten are shown. `first_of_each` says which to take.
+    labels
+        Integers (N,), written above the columns.
+    title
+        Above the picture.
+
+    Raises
+    ------
+    ArgumentError
+        If the batches differ in length or are empty.
+    """
+    block = _block(clean, noisy, denoised)[:, :10]
+    names = [] if labels is None else [str(label) for label in np.asarray(labels)[:10]]
+    return Mosaic(
+        title=title, blocks=[block], row_labels=[ROWS], column_labels=[names], headings=[""]
+    ).draw()
+
+
+def extremes(
+    clean: Images, noisy: Images, denoised: Images, errors: ArrayLike, *, count: int = 10
+) -> bytes:
+    """Return the images with the least and the most error left, the error above each.
+
+    Parameters
+    ----------
+    clean, noisy, denoised
+        (N, H, W, C) in [0, 1].
+    errors
+        Mean squared error of each image, (N,).
+    count
+        How many of the best and how many of the worst.
+
+    Raises
+    ------
+    ArgumentError
+        If the lengths differ or are 0.
+    """
+    values, block = np.asarray(errors, np.float64), _block(clean, noisy, denoised)
+    check_count("errors", len(clean), len(values))
+    order = np.argsort(values, kind="stable")
+    chosen = [order[:count], order[::-1][:count]]
+    return Mosaic(
+        title=f"The best and the worst of {len(values):,} images",
+        blocks=[block[:, some] for some in chosen],
+        row_labels=[ROWS, ROWS],
+        column_labels=[[f"{values[one]:.4f}" for one in some] for some in chosen],
+        headings=["Least error", "Most error"],
+    ).draw()
+
+
+def code_walk(frames: Images, *, names: Sequence[str] = ()) -> bytes:
+    """Return walks between two codes, decoded step by step: one row for each walk.
+
+    Parameters
+    ----------
+    frames
+        (R, S, H, W, C) in [0, 1]: R walks of S steps. `walk_codes` makes the codes to decode.
+    names
+        One for each walk, such as ``"3 to 8"``.
+    """
+    if np.ndim(frames) != 5 or len(frames) == 0:
+        raise ArgumentError(
+            "`frames` must be (R, S, H, W, C), walks of several steps each; "
+            f"got shape {np.shape(frames)}."
+        )
+    return Mosaic(
+        title="Walking from one code to another",
+        blocks=[frames],
+        row_labels=[names],
+        column_labels=[[]],
+        headings=[""],
+    ).draw()
+
+
+def walk_codes(first: ArrayLike, last: ArrayLike, *, steps: int = 10) -> NDArray[np.float32]:
+    """Return codes on the straight line from one code to another, both included.
+
+    Parameters
+    ----------
+    first, last
+        Codes (D,).
+    steps
+        How many codes.
+
+    Examples
+    --------
+    >>> walk_codes([0.0, 1.0], [1.0, 1.0], steps=3).tolist()
+    [[0.0, 1.0], [0.5, 1.0], [1.0, 1.0]]
+    """
+    return np.linspace(np.asarray(first), np.asarray(last), steps, dtype=np.float32)
+
+
+def _block(clean: Images, noisy: Images, denoised: Images) -> NDArray[Any]:
+    check_count("noisy", len(clean), len(noisy))
+    check_count("denoised", len(clean), len(denoised))
+    return np.stack([clean, noisy, denoised])

@@ -1,0 +1,70 @@
+"""From a recipe to a Keras model that is ready to be fitted."""
+
+from typing import Any
+
+import keras
+
+from quietpixel.errors import ArgumentError
+from quietpixel.models import build
+from quietpixel.models.receptive_field import measure_model
+from quietpixel.training.muon import ConvolutionMuon
+from quietpixel.training.recipe import Recipe
+from quietpixel.training.training_data import Material, is_folder
+
+
+def build_for(recipe: Recipe, material: Material, precision: str) -> keras.Model:
+    """Return the untrained model of `recipe` for the images of `material`."""
+    options: dict[str, Any] = {"channels": material.channels, **recipe.options}
+    if recipe.model == "bottleneck" and material.size:
+        options.setdefault("size", material.size)
+    keras.config.set_dtype_policy(precision)
+    try:
+        return build(recipe.model, **options)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def check_patch(recipe: Recipe, model: keras.Model) -> None:
+    """Refuse patches that the model cannot take.
+
+    Raises
+    ------
+    ArgumentError
+        If their side is not a multiple of what the model halves.
+    """
+    if not is_folder(recipe.data):
+        return
+    divisor = measure_model(model).divisor * (2 if recipe.method == "neighbours" else 1)
+    if recipe.patch % divisor:
+        raise ArgumentError(
+            f"`patch` must be a multiple of {divisor} because this model halves it so often; got "
+            f"{recipe.patch}. Try {max(1, round(recipe.patch / divisor)) * divisor}."
+        )
+
+
+def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """Return the optimiser of `recipe` for epochs of so many `steps`."""
+    options: dict[str, Any] = {"learning_rate": _make_schedule(recipe, steps)}
+    if recipe.averaging:
+        options |= {"use_ema": True, "ema_momentum": recipe.averaging}
+    if recipe.clip_norm:
+        options["global_clipnorm"] = recipe.clip_norm
+    if recipe.optimizer == "muon":
+        return keras.optimizers.Muon(**options)
+    if recipe.optimizer == "convolution-muon":
+        return ConvolutionMuon(adam_lr_ratio=0.2, **options)
+    return keras.optimizers.Adam(**options)
+
+
+def _make_schedule(
+    recipe: Recipe, steps: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    if recipe.schedule != "cosine" or recipe.minutes:
+        return recipe.learning_rate
+    warmup = min(int(recipe.warmup * steps), recipe.epochs * steps // 4)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else recipe.learning_rate,
+        decay_steps=recipe.epochs * steps - warmup,
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )

@@ -1,0 +1,92 @@
+"""What a run leaves behind: the models, and the card that says what they are."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from quietpixel.card import Card
+from quietpixel.models.receptive_field import measure_model
+from quietpixel.training.callbacks import Checkpoint
+from quietpixel.training.initial_weights import Start
+from quietpixel.training.onnx_export import export_anywhere
+from quietpixel.training.recipe import Recipe
+from quietpixel.training.run_folder import RunFolder
+from quietpixel.training.training_data import is_folder
+
+WORDS = {
+    ("clean", False): "photographs in",
+    ("clean", True): "pairs of noisy and clean images in",
+    ("noisy", True): "pairs of noisy images in",
+    ("none", False): "noisy images in",
+}
+"""What a folder holds, by target and whether there are pairs."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Writes the models of a run into its folder.
+
+    Parameters
+    ----------
+    recipe, precision, start
+        How the model was trained.
+    folder
+        Where the models go.
+    loss_name
+        What the validation loss is, where it is not the loss of the recipe.
+    """
+
+    recipe: Recipe
+    precision: str
+    start: Start | None
+    folder: RunFolder
+    loss_name: str = ""
+
+    def keep(self, model: keras.Model, checkpoint: Checkpoint) -> Card:
+        """Give `model` the best weights, write it as Keras and ONNX files, and return its card."""
+        model.set_weights(checkpoint.best)
+        self.folder.replace("model.keras", model.save)
+        card = self._describe(model, checkpoint)
+        export_anywhere(model, self.folder.keras_model, self.folder.onnx_model, card)
+        return card
+
+    def _describe(self, model: keras.Model, checkpoint: Checkpoint) -> Card:
+        recipe, facts = self.recipe, measure_model(model)
+        height, width, channels = model.inputs[0].shape[1:]
+        takes_sigma = len(model.inputs) > 1
+        return Card(
+            name=f"{Path(recipe.data).name}-{recipe.model}",
+            architecture=recipe.model,
+            channels=channels,
+            divisor=facts.divisor,
+            halo=facts.halo,
+            size=None if height is None else (height, width),
+            noise=recipe.noise,
+            sigma_input=takes_sigma,
+            blind=takes_sigma,
+            operations=facts.operations,
+            values=facts.values,
+            parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
+            training={
+                **replace(recipe, options=dict(recipe.options)).__dict__,
+                "precision": self.precision,
+                "epochs_done": len(checkpoint.rows),
+            },
+            scores={"validation": {self.loss_name or recipe.loss: checkpoint.best_loss}},
+            data=self._describe_data(),
+            licence="MIT",
+            not_for="medical, legal or other images on whose detail a decision rests",
+        )
+
+    def _describe_data(self) -> str:
+        """Say what the weights have seen, the earlier data of a model begun with included."""
+        here = self.recipe.data
+        if is_folder(here):
+            here = f"{WORDS[self.recipe.target, self.recipe.method == 'pairs']} {Path(here).name}"
+        if self.start is None:
+            return here
+        card = self.start.card
+        before = card.data if card is not None else "data that its file does not name"
+        return f"{here}; begun with {self.start.name}, trained on {before}"

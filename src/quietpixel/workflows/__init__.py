@@ -1,0 +1,1 @@
+"""The public verbs: `train`, `evaluate`, `compare`, `calibrate`, `uncertainty`, `measure_noise`."""

@@ -1,0 +1,66 @@
+"""The word that measures noise, in arrays as people have them and in image files."""
+
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.inference.arrays import Range, read_layout
+from quietpixel.noise.measure import NoiseMeasure
+from quietpixel.noise.measure import measure_noise as measure_images
+
+Array = NDArray[Any]
+
+
+def measure_noise(
+    image: Array | str | Path | bytes | BinaryIO, *, range: Range | None = None
+) -> NoiseMeasure:
+    """Return how strong the noise of an image is, by brightness, and of what kind.
+
+    Parameters
+    ----------
+    image
+        An array as `quietpixel.denoise` takes it, uint8, uint16 or float, (H, W) or (H, W, C), at
+        least 24 x 24 pixels; or an image file (a path, its bytes or an open binary file), all pages
+        of which are taken as having the same noise.
+    range
+        The values that stand for black and white; None finds them as denoising does.
+
+    Returns
+    -------
+    NoiseMeasure
+        ``sigma``; ``gain`` and ``read_noise`` of ``variance = gain * clean + read_noise**2`` on the
+        [0, 1] scale; ``kind`` (``"white"``, ``"correlated"`` or ``"stripes"``); ``levels`` (sigma
+        by brightness); and ``law``, whose text is one that training takes.
+
+    Raises
+    ------
+    ImageError
+        If the image cannot be used or is too small.
+    FileError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> clean = np.tile(np.linspace(50, 200, 256), (256, 1))
+    >>> noisy = np.clip(clean + 20 * rng.standard_normal(clean.shape), 0, 255).astype(np.uint8)
+    >>> measure = measure_noise(noisy)
+    >>> measure.kind, round(255 * measure.sigma)
+    ('white', 20)
+    """
+    if isinstance(image, np.ndarray):
+        return measure_images(_to_model(image, range))
+    from quietpixel.files import read_picture, turn_upright
+    from quietpixel.files.picture import white_of
+
+    picture = turn_upright(read_picture(image))
+    white = float(picture.maximum)
+    declared = None if white == white_of(picture.dtype) else (0.0, white)
+    return measure_images([_to_model(page, range or declared) for page in picture.pages])
+
+
+def _to_model(image: Array, range: Range | None) -> Array:
+    layout = read_layout(image, range)
+    return layout.to_model(image if image.ndim == 3 else image[..., np.newaxis])

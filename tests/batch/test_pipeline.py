@@ -1,0 +1,329 @@
+"""The plan, the look before work, the ledger, and the pipeline that reads, computes and writes."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quietpixel.batch import (
+    Ledger,
+    Settings,
+    make_plan,
+    pipeline,
+    run_jobs,
+    survey_jobs,
+)
+from quietpixel.batch.fingerprint import fingerprint
+from quietpixel.batch.memory_budget import Room
+from quietpixel.batch.side_by_side import compare_pictures
+from quietpixel.errors import ArgumentError, FileError
+from quietpixel.files import Job, Picture, read_picture, write_picture
+from quietpixel.inference.denoiser import Denoiser
+
+SIDE = 20
+
+
+def put(path: Path, value: int = 100, side: int = SIDE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_picture(Picture.from_pixels(np.full((side, side), value, np.uint8)), path, overwrite=True)
+    return path
+
+
+@pytest.fixture
+def blur(models):
+    return Denoiser(models["blur"])
+
+
+# The plan.
+
+
+def test_each_input_folder_keeps_a_ledger_of_its_own(tmp_path):
+    put(tmp_path / "a" / "x.png")
+    put(tmp_path / "b" / "y.png")
+    plan = make_plan([tmp_path / "a", tmp_path / "b"])
+    assert plan.folders == (tmp_path / "a", tmp_path / "b")
+    together = make_plan([tmp_path / "a", tmp_path / "b"], f"{tmp_path}/out/")
+    assert together.folders == (tmp_path / "out",)
+    assert make_plan([tmp_path / "a" / "x.png"]).folders == ()
+
+
+def test_named_results_of_other_inputs_are_left_out(tmp_path):
+    plan = make_plan([Path("x.png"), Path("x-clean.png")])
+    assert [job.source.name for job in plan.jobs] == ["x.png"]
+    assert plan.skipped == ((Path("x-clean.png"), "it is the result of another input"),)
+
+
+def test_a_result_in_the_place_of_another_input_is_refused(tmp_path):
+    put(tmp_path / "x.png")
+    named = put(tmp_path / "x-clean.png")
+    with pytest.raises(ArgumentError, match=r"would take the place of another input, '.*x-clean"):
+        make_plan([tmp_path, named])
+
+
+def test_in_place_goes_with_no_other_place():
+    with pytest.raises(ArgumentError, match="--in-place writes to the sources; leave out"):
+        make_plan([Path("x.png")], "out", in_place=True)
+
+
+def test_in_place_leaves_links_alone(tmp_path):
+    put(tmp_path / "x.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "x.png")
+    plan = make_plan([tmp_path], in_place=True)
+    assert [job.source.name for job in plan.jobs] == ["x.png"]
+    assert plan.skipped == ((tmp_path / "link.png", "it is a link, and its file stays in place"),)
+
+
+# The look before work.
+
+
+def test_the_survey_says_what_would_become_of_each(tmp_path):
+    good, there, bad = (put(tmp_path / name) for name in ("good.png", "there.png", "bad.png"))
+    bad.write_bytes(b"words")
+    put(tmp_path / "there-clean.png")
+    sources = [good, there, bad, tmp_path / "gone.png", tmp_path]
+    jobs = [Job(path, tmp_path / f"{path.stem}-clean.png") for path in sources]
+    found = survey_jobs(jobs)
+    assert [each.state for each in found] == ["write", "refuse", "refuse", "refuse", "refuse"]
+    reasons = ["", "already exists", "is no picture that", "No such file", "it is a folder"]
+    assert all(reason in each.reason for reason, each in zip(reasons, found, strict=True))
+    assert survey_jobs(jobs, overwrite=True)[1].state == "write"
+
+
+def test_the_survey_looks_at_the_place_of_results(tmp_path):
+    source = put(tmp_path / "x.png")
+    (found,) = survey_jobs([Job(source, source / "below" / "x.png")])
+    assert "cannot be made: " in found.reason
+    (found,) = survey_jobs([Job(source, tmp_path / "new" / "deep" / "x.png")])
+    assert found.state == "write"
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="may write everywhere")
+def test_the_survey_sees_folders_that_are_read_only(tmp_path):
+    source = put(tmp_path / "x.png")
+    (tmp_path / "shut").mkdir(mode=0o500)
+    (found,) = survey_jobs([Job(source, tmp_path / "shut" / "x.png")])
+    assert "cannot be written to: that is not allowed." in found.reason
+
+
+# The ledger.
+
+
+def test_what_is_done_is_known_by_its_own_folder(tmp_path):
+    jobs = [Job(put(tmp_path / name / "x.png"), tmp_path / name / "x-clean.png") for name in "ab"]
+    ledger = Ledger([tmp_path / "a", tmp_path / "b"], "settings")
+    for job in jobs:
+        ledger.begin(job)
+        put(job.target)
+    for name, job in zip("ab", jobs, strict=True):
+        again = Ledger([tmp_path / name], "settings")
+        assert again.is_done(job)
+        assert not Ledger([tmp_path / name], "others").is_done(job)
+    assert not Ledger([tmp_path / "a"], "settings").is_done(jobs[1])
+    assert survey_jobs(jobs, ledger=ledger)[0].state == "done"
+
+
+def test_a_changed_input_is_not_done(tmp_path):
+    job = Job(put(tmp_path / "x.png"), tmp_path / "x-clean.png")
+    ledger = Ledger([tmp_path], "settings")
+    ledger.begin(job)
+    put(job.target)
+    assert ledger.is_done(job)
+    put(job.source, 7, side=SIDE + 1)
+    assert not ledger.is_done(job)
+
+
+def test_a_torn_ledger_is_read_as_far_as_it_goes(tmp_path):
+    job = Job(put(tmp_path / "x.png"), tmp_path / "x-clean.png")
+    Ledger([tmp_path], "settings").begin(job)
+    put(job.target)
+    with (tmp_path / ".quietpixel-done.jsonl").open("ab") as file:
+        file.write(b'\n{"target": "cut sh')
+    assert Ledger([tmp_path], "settings").is_done(job)
+
+
+def test_fingerprints_tell_models_options_and_maps_apart(models):
+    base = np.zeros((200, 200), np.float32)
+    other = base.copy()
+    other[100, 100] = 1e-6
+    name = str(models["blur"])
+    texts = [
+        fingerprint(name, [0.1]), fingerprint(name, [0.2]), fingerprint(name, [base]),
+        fingerprint(name, [other]), fingerprint(str(models["told"]), [base]),
+    ]  # fmt: skip
+    assert len(set(texts)) == 5
+    assert texts[2] == fingerprint(name, [base.copy()])
+
+
+# The pipeline.
+
+
+def test_jobs_come_back_in_order_with_their_times(tmp_path, blur):
+    jobs = [Job(put(tmp_path / f"{i}.png", i), tmp_path / "out" / f"{i}.png") for i in range(9)]
+    outcomes = list(run_jobs(blur, jobs, Settings()))
+    assert [each.job for each in outcomes] == jobs
+    for number, each in enumerate(outcomes):
+        assert each.error == ""
+        assert each.megapixels == SIDE * SIDE / 1e6
+        assert min(each.read_seconds, each.compute_seconds, each.write_seconds) > 0
+        assert each.seconds == each.read_seconds + each.compute_seconds + each.write_seconds
+        middle = read_picture(each.job.target).pages[0][SIDE // 2, SIDE // 2, 0]
+        assert abs(int(middle) - number) <= 1
+
+
+def test_a_bad_job_between_good_ones_has_its_reason(tmp_path, blur):
+    names = ["a.png", "b.png", "c.png"]
+    jobs = [Job(put(tmp_path / name), tmp_path / f"new-{name}") for name in names]
+    jobs[1].source.write_bytes(jobs[1].source.read_bytes()[:60])
+    outcomes = list(run_jobs(blur, jobs, Settings()))
+    assert [bool(each.error) for each in outcomes] == [False, True, False]
+    assert "b.png' cannot be read: the file is damaged or cut short" in outcomes[1].error
+    assert not jobs[1].target.exists()
+
+
+def test_no_more_than_three_pictures_are_in_memory(tmp_path, blur, monkeypatch):
+    most = watch_pictures(monkeypatch)
+    jobs = [Job(put(tmp_path / f"{i}.png", i), tmp_path / "out" / f"{i}.png") for i in range(12)]
+    assert len(list(run_jobs(blur, jobs, Settings()))) == 12
+    assert 1 <= max(most) <= pipeline.IN_FLIGHT
+
+
+def test_pictures_larger_than_the_memory_come_one_by_one(tmp_path, models, monkeypatch):
+    most = watch_pictures(monkeypatch)
+    small = Denoiser(models["blur"], memory=3 * SIDE * SIDE)  # a picture and its result, not two
+    jobs = [Job(put(tmp_path / f"{i}.png", i), tmp_path / "out" / f"{i}.png") for i in range(12)]
+    outcomes = list(run_jobs(small, jobs, Settings()))
+    assert [each.error for each in outcomes] == [""] * 12
+    assert max(most) == 1
+
+
+def watch_pictures(monkeypatch) -> list[int]:
+    """Return a list that gets the number of pictures in work each time one was read."""
+    counts, lock, now = [], threading.Lock(), [0]
+    read, write = pipeline.read_picture, pipeline.write_picture
+
+    def counted_read(*args, **options):
+        picture = read(*args, **options)
+        with lock:
+            now[0] += 1
+            counts.append(now[0])
+        return picture
+
+    def counted_write(*args, **options):
+        time.sleep(0.01)  # let the reader run ahead as far as it may
+        with lock:
+            now[0] -= 1
+        return write(*args, **options)
+
+    monkeypatch.setattr(pipeline, "read_picture", counted_read)
+    monkeypatch.setattr(pipeline, "write_picture", counted_write)
+    return counts
+
+
+def test_leaving_early_stops_the_threads(tmp_path, blur):
+    before = threading.active_count()
+    jobs = [Job(put(tmp_path / f"{i}.png", i), tmp_path / "out" / f"{i}.png") for i in range(30)]
+    outcomes = run_jobs(blur, jobs, Settings())
+    next(outcomes)
+    outcomes.close()
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+    assert len(list((tmp_path / "out").iterdir())) < 30
+
+
+def test_a_mistake_of_ours_is_not_swallowed(tmp_path, blur, monkeypatch):
+    def fail(*args, **options):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(pipeline, "denoise_picture", fail)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        list(run_jobs(blur, [Job(put(tmp_path / "x.png"), tmp_path / "y.png")], Settings()))
+
+
+def test_too_little_memory_is_a_sentence(tmp_path, blur, monkeypatch):
+    def fail(*args, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(pipeline, "denoise_picture", fail)
+    job = Job(put(tmp_path / "x.png"), tmp_path / "y.png")
+    (outcome,) = run_jobs(blur, [job], Settings())
+    assert outcome.error == f"'{job.source}': there is not enough memory for it."
+
+
+def test_progress_of_a_picture_is_told(tmp_path, models):
+    small = Denoiser(models["blur"], memory=200 * 1024)
+    shares = []
+    job = Job(put(tmp_path / "x.png", side=60), tmp_path / "y.png")
+    list(run_jobs(small, [job], Settings(), on_progress=shares.append))
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    assert len(shares) > 5
+
+
+# Room for bytes.
+
+
+def test_room_is_waited_for():
+    room, taken = Room(100), threading.Event()
+    assert room.take(80)
+    thread = threading.Thread(target=lambda: room.take(30) and taken.set(), daemon=True)
+    thread.start()
+    assert not taken.wait(0.05)
+    room.give(80)
+    assert taken.wait(5)
+
+
+def test_closed_room_lets_nobody_in():
+    room, answers = Room(100), []
+    room.take(100)
+    thread = threading.Thread(target=lambda: answers.append(room.take(1)), daemon=True)
+    thread.start()
+    room.close()
+    thread.join(5)
+    assert answers == [False]
+
+
+# Before, after and the difference.
+
+
+@pytest.mark.parametrize("shape", [(9, 5), (600, 7, 3), (9, 5, 4), (9, 5, 2)])
+def test_a_comparison_shows_three_parts(shape):
+    rng = np.random.default_rng(0)
+    before = rng.integers(0, 256, shape, np.uint8)
+    after = before // 2
+    shown, note = compare_pictures(
+        Picture.from_pixels(before), Picture.from_pixels(after), Path("seen.png")
+    )
+    colours = 3 if shape[-1] in (3, 4) else 1
+    height, width = shape[:2]
+    assert shown.pages[0].shape == (height, 3 * width + 16, colours)
+    page = shown.pages[0]
+    first = before.reshape(height, width, -1)[..., :colours]
+    assert np.array_equal(page[:, :width], first)
+    assert np.array_equal(page[:, width + 8 : 2 * width + 8], first // 2)
+    assert note == "'seen.png' shows before, after, and what was taken away."
+
+
+def test_a_weak_difference_is_amplified():
+    before = np.full((8, 8), 100, np.uint8)
+    after = before.copy()
+    after[::2] += 1
+    shown, note = compare_pictures(
+        Picture.from_pixels(before), Picture.from_pixels(after), Path("seen.png")
+    )
+    gain = int(note.split()[-4])
+    assert gain == 100
+    assert shown.pages[0][0, -1, 0] == round(255 * (0.5 - gain / 255))
+
+
+def test_a_folder_of_results_that_cannot_be_made_is_said(tmp_path, blur):
+    source = put(tmp_path / "x.png")
+    (outcome,) = run_jobs(blur, [Job(source, source / "y.png")], Settings())
+    assert "cannot be made" in outcome.error
+    with pytest.raises(FileError, match="cannot be written"):
+        Ledger([source], "settings").begin(Job(source, source / "y.png"))

@@ -1,0 +1,462 @@
+"""Images larger than memory: what one machine gives, metadata kept, gone on with after a stop."""
+
+import os
+import signal
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from quietpixel.cli.main import main
+from quietpixel.cluster import large_image
+from quietpixel.cluster.axes import Axes
+from quietpixel.cluster.blocks import BlockGrid, Field
+from quietpixel.cluster.large_image import LargeSettings, denoise_image
+from quietpixel.cluster.parts import cut
+from quietpixel.cluster.workers import connect
+from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
+from quietpixel.imaging.tiling import run_tiles
+from quietpixel.inference.denoiser import Denoiser
+
+from .conftest import finish
+
+EXACT = LargeSettings(options={"precision": "f32"})
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    """Cut even small images into several parts."""
+    monkeypatch.setattr(
+        large_image, "cut", lambda *words, **options: cut(*words, **options, pixels=9000)
+    )
+
+
+@pytest.fixture
+def blur(models):
+    return Denoiser(models["blur"], precision="f32")
+
+
+def noise(shape, dtype="uint16", white=4000):
+    return (np.random.default_rng(0).random(shape) * white).astype(dtype)
+
+
+def put(path, pixels, **options):
+    array = zarr.create_array(str(path), shape=pixels.shape, dtype=pixels.dtype, **options)
+    array[...] = pixels
+    return str(path)
+
+
+def hidden(folder):
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_blocks_keep_what_the_whole_gives() -> None:
+    """Every cut of every size, with a function that sees its halo, phase and border."""
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        halo, divisor = int(rng.integers(0, 9)), int(rng.choice([1, 2, 4, 8]))
+        shape = tuple(map(int, rng.integers(1, 70, 2)))
+        image = rng.random((*shape, 1))
+        field = Field(shape, halo, divisor)
+        whole = see(padded(image, divisor), halo, divisor)[: shape[0], : shape[1]]
+        top, left = (int(rng.integers(0, side)) for side in shape)
+        bottom, right = (
+            int(rng.integers(a + 1, b + 1)) for a, b in zip((top, left), shape, strict=True)
+        )
+        block = field.block(slice(top, bottom), slice(left, right))
+        region = image[block.rows.start : block.rows.stop, block.columns.start : block.columns.stop]
+        grid = BlockGrid(field, block, pixels=int(rng.integers(1, 900)))
+        result = run_tiles(partial(see, halo=halo, divisor=divisor), region, grid)
+        kept = result[block.rows.inner, block.columns.inner]
+        assert np.array_equal(kept, whole[top:bottom, left:right])
+
+
+def padded(image, divisor):
+    beyond = [(0, -side % divisor) for side in image.shape[:2]]
+    mode = "reflect" if min(image.shape[:2]) > 1 else "symmetric"
+    for axis in (0, 1):
+        each = [(0, 0)] * 3
+        each[axis] = beyond[axis]
+        mode = "reflect" if image.shape[axis] > 1 else "edge"
+        image = np.pad(image, each, mode=mode)
+    return image
+
+
+def see(part, halo, divisor):
+    """Add the pixels `halo` away, with zeros beyond the border, and the phase."""
+    assert not any(side % divisor for side in part.shape[:2])
+    framed = np.pad(part, ((halo, halo), (halo, halo), (0, 0)))
+    height, width = part.shape[:2]
+    total = part + 2 * framed[:height, :width] + 3 * framed[2 * halo :, 2 * halo :]
+    return total + (np.arange(height) % divisor)[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("shape", "unit", "axes"),
+    [((50, 70), (7, 9), Axes(0, 1, False)), ((3, 20, 30, 3), (2, 8, 8, 1), Axes(1, 2, True))],
+)
+def test_parts_cover_all_once_and_share_no_piece(shape, unit, axes) -> None:
+    count = np.zeros(shape, int)
+    for part in cut(shape, unit, axes, pixels=500):
+        count[part.where] += 1
+        assert all(span[0] % side == 0 for span, side in zip(part.spans, unit, strict=True))
+    assert (count == 1).all()
+
+
+@pytest.mark.parametrize("form", [2, 3])
+def test_zarr_of_both_versions(tmp_path, models, blur, form) -> None:
+    pixels = noise((201, 170))
+    more = {"shards": (60, 50)} if form == 3 else {}
+    source = put(
+        tmp_path / "a.zarr", pixels, chunks=(30, 25), zarr_format=form, attributes={"by": ["me"]},
+        **more,
+    )  # fmt: skip
+    shares = []
+    done = denoise_image(
+        source, str(tmp_path / "b.zarr"), models["blur"], EXACT, on_progress=shares.append
+    )
+    before, after = zarr.open(source, mode="r"), zarr.open(str(tmp_path / "b.zarr"), mode="r")
+    assert np.array_equal(after[...], blur(pixels))
+    assert after.metadata == before.metadata
+    assert after.attrs.asdict() == {"by": ["me"]}
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    assert len(shares) > 4
+    assert done.megapixels == pixels.size / 1e6
+    assert done.notes == ("Black is 0 and white is 4095.",)
+    assert not hidden(tmp_path)
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0, 1.5), (0, 100), (0, 30000), (-20, 20)])
+def test_black_and_white_of_floats_are_those_of_one_machine(tmp_path, models, blur, values) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.uniform(*values, (130, 120)).astype("float32")
+    pixels[5, 5] = values[1]
+    source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
+    denoise_image(source, str(tmp_path / "b.zarr"), models["blur"], EXACT)
+    assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], blur(pixels))
+
+
+def write_ome(path, pixels, form=2):
+    group = zarr.open_group(str(path), mode="w", zarr_format=form)
+    factors = (1, 2, 4)
+    for number, factor in enumerate(factors):
+        put(
+            path / str(number),
+            pixels[..., ::factor, ::factor],
+            chunks=(1, 2, 40, 40),
+            zarr_format=form,
+        )
+    image = {
+        "axes": [{"name": name} for name in "czyx"],
+        "datasets": [
+            {
+                "path": str(n),
+                "coordinateTransformations": [{"type": "scale", "scale": [1, 1, f, f]}],
+            }
+            for n, f in enumerate(factors)
+        ],
+    }
+    images = {"multiscales": [image]}
+    group.attrs.update({"ome": images} if form == 3 else images | {"omero": {"channels": []}})
+    (path / "labels").mkdir()
+    (path / "labels" / "note").write_text("kept")
+    return str(path)
+
+
+@pytest.mark.parametrize("form", [2, 3])
+def test_an_ome_zarr_keeps_its_metadata_and_gets_its_pyramid(tmp_path, models, blur, form) -> None:
+    pixels = noise((2, 3, 101, 90), white=250)
+    source = write_ome(tmp_path / "a.zarr", pixels, form)
+    denoise_image(source, str(tmp_path / "b.zarr"), models["blur"], EXACT)
+    before, after = zarr.open(source, mode="r"), zarr.open(str(tmp_path / "b.zarr"), mode="r")
+    assert after.attrs.asdict() == before.attrs.asdict()
+    assert (tmp_path / "b.zarr" / "labels" / "note").read_text() == "kept"
+    wanted = np.stack([np.stack([blur(plane, range=(0, 255)) for plane in z]) for z in pixels])
+    assert np.array_equal(after["0"][...], wanted)
+    half = wanted[..., :100, :90].astype(float).reshape(2, 3, 50, 2, 45, 2).mean((3, 5))
+    assert np.array_equal(after["1"][..., :50, :], np.rint(half))
+    assert after["1"].shape == (2, 3, 51, 45)
+    assert after["2"].metadata == before["2"].metadata
+    assert np.ptp(after["2"][...]) > 0
+
+
+def test_a_tiled_tiff_and_its_metadata(tmp_path, models, blur) -> None:
+    pixels = noise((201, 170))
+    source, target = tmp_path / "a.tif", tmp_path / "b.tif"
+    tifffile.imwrite(
+        source, pixels, tile=(64, 48), compression="zlib", bigtiff=True, description="mine",
+        resolution=(300, 200), iccprofile=b"profile", software="camera", metadata=None,
+    )  # fmt: skip
+    denoise_image(str(source), str(target), models["blur"], EXACT)
+    with tifffile.TiffFile(target) as file:
+        page = file.pages[0]
+        assert np.array_equal(file.asarray(), blur(pixels))
+        assert (page.tile, page.compression, file.is_bigtiff) == ((64, 48), 8, True)
+        assert page.description == "mine"
+        assert page.tags["XResolution"].value == (300, 1)
+        assert page.tags["Software"].value == "camera"
+        assert page.tags[34675].value == b"profile"
+    assert not hidden(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["rgb", "gray with alpha", "strips", "ome"])
+def test_other_tiffs(tmp_path, models, blur, kind) -> None:
+    source, target = tmp_path / "a.ome.tif", tmp_path / "b.ome.tif"
+    if kind == "rgb":
+        pixels = noise((90, 85, 3), "uint8", 255)
+        tifffile.imwrite(source, pixels, photometric="rgb", tile=(32, 48), ome=False)
+    elif kind == "gray with alpha":
+        pixels = noise((90, 85, 2), "uint8", 255)
+        pixels[30:60, 30:60, 1] = 0
+        options = {"photometric": "minisblack", "planarconfig": "contig", "ome": False}
+        tifffile.imwrite(source, pixels, extrasamples=["unassalpha"], metadata=None, **options)
+    elif kind == "strips":
+        pixels = noise((700, 33), "float32", 1)
+        tifffile.imwrite(source, pixels, rowsperstrip=10, ome=False)
+    else:
+        pixels = noise((2, 3, 50, 60), "uint8", 255)
+        tifffile.imwrite(source, pixels, metadata={"axes": "TCYX"})
+    denoise_image(str(source), str(target), models["blur"], EXACT)
+    planes = pixels.reshape(-1, *pixels.shape[-2:]) if kind == "ome" else pixels[None]
+    wanted = np.stack([blur(plane) for plane in planes]).reshape(pixels.shape)
+    with tifffile.TiffFile(source) as before, tifffile.TiffFile(target) as after:
+        assert np.array_equal(after.asarray(), wanted)
+        assert after.ome_metadata == before.ome_metadata
+        assert after.series[0].axes == before.series[0].axes
+
+
+def test_the_noise_level_is_estimated_of_each_plane(tmp_path, models) -> None:
+    pixels = noise((2, 100, 90), "float32", 1)
+    pixels[1] *= 0.1
+    source = put(tmp_path / "a.zarr", pixels, chunks=(1, 50, 50), dimension_names=list("tyx"))
+    denoise_image(source, str(tmp_path / "b.zarr"), models["told"])
+    told = Denoiser(models["told"])
+    wanted = np.stack([told(plane) for plane in pixels])
+    assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], wanted)
+
+
+def test_interrupted_work_goes_on_at_the_part(tmp_path, models, blur) -> None:
+    pixels = noise((301, 270), "uint8", 255)
+    source, target = put(tmp_path / "a.zarr", pixels, chunks=(50, 50)), str(tmp_path / "b.zarr")
+
+    class StopError(Exception):
+        pass
+
+    def stop(share):
+        if share > 0.5:
+            raise StopError
+
+    with pytest.raises(StopError):
+        denoise_image(source, target, models["blur"], EXACT, on_progress=stop)
+    assert not (tmp_path / "b.zarr").exists()
+    (work,) = hidden(tmp_path)
+    done = sorted((tmp_path / work / "done").iterdir())
+    assert done
+    times = {path: path.stat().st_mtime_ns for path in done}
+    chunks = {
+        path: path.stat().st_mtime_ns for path in (tmp_path / work).rglob("c/*/*") if path.is_file()
+    }
+    with pytest.raises(StopError):
+        denoise_image(source, target, models["blur"], EXACT, on_progress=stop)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert {path: path.stat().st_mtime_ns for path in chunks} == chunks  # nothing written twice
+    other = LargeSettings(options={"precision": "f32", "threads": 1, "memory": "100MB"})
+    result = denoise_image(source, target, models["blur"], other)  # no matter for the result
+    assert any("parts were done before." in note for note in result.notes)
+    assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
+    assert not hidden(tmp_path)
+
+
+def test_other_settings_begin_again(tmp_path, models) -> None:
+    pixels = noise((100, 90), "uint8", 255)
+    source, target = put(tmp_path / "a.zarr", pixels, chunks=(50, 50)), str(tmp_path / "b.zarr")
+
+    def stop(share):
+        if share > 0:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        denoise_image(source, target, models["blur"], EXACT, on_progress=stop)
+    assert not denoise_image(source, target, models["halver"], EXACT).notes
+    assert abs(zarr.open(target, mode="r")[...] - pixels / 2).max() <= 1
+
+
+def test_an_image_that_changed_is_opened_anew(tmp_path, models) -> None:
+    target = str(tmp_path / "b.zarr")
+    for side in (40, 60):
+        pixels = noise((side, side), "uint8", 255)
+        source = put(tmp_path / "a.zarr", pixels, chunks=(20, 20), overwrite=True)
+        denoise_image(source, target, models["halver"], LargeSettings(overwrite=True))
+        assert abs(zarr.open(target, mode="r")[...] - pixels / 2).max() <= 1
+
+
+def test_urls(models, blur) -> None:
+    pixels = noise((60, 50), "uint8", 255)
+    array = zarr.create_array("memory://a.zarr", shape=(60, 50), dtype="uint8", chunks=(30, 30))
+    array[...] = pixels
+    denoise_image("memory://a.zarr", "memory://out/b.zarr", models["blur"], EXACT)
+    assert np.array_equal(zarr.open("memory://out/b.zarr", mode="r")[...], blur(pixels))
+    with pytest.raises(FileError, match=r"'nonsense://a' cannot be reached .* fsspec needs a"):
+        denoise_image("nonsense://a", "memory://c", models["blur"])
+
+
+def test_on_real_workers(tmp_path, models, blur, machines) -> None:
+    pixels = noise((301, 270))
+    source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
+    tifffile.imwrite(tmp_path / "a.tif", pixels, tile=(64, 64))
+    with connect(scheduler=machines.address) as cluster:
+        for name in ("b.zarr", "b.tif"):
+            before = source if name == "b.zarr" else str(tmp_path / "a.tif")
+            denoise_image(before, str(tmp_path / name), models["blur"], EXACT, cluster=cluster)
+    assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], blur(pixels))
+    assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), blur(pixels))
+
+
+def test_a_killed_worker_and_a_late_one(tmp_path, models, blur, own_machines) -> None:
+    pixels = noise((301, 270), "uint8", 255)
+    source, target = put(tmp_path / "a.zarr", pixels, chunks=(50, 50)), str(tmp_path / "b.zarr")
+    first = own_machines.add_worker()
+
+    def kill(share):
+        if share > 0 and first.poll() is None:
+            own_machines.add_worker()
+            first.kill()
+            first.wait()
+
+    with connect(scheduler=own_machines.address) as cluster:
+        denoise_image(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)
+    assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
+
+
+def test_a_lost_scheduler(tmp_path, models, blur, own_machines) -> None:
+    pixels = noise((301, 270), "uint8", 255)
+    source, target = put(tmp_path / "a.zarr", pixels, chunks=(50, 50)), str(tmp_path / "b.zarr")
+    own_machines.add_worker()
+
+    def kill(share):
+        if share > 0:
+            own_machines.scheduler.kill()
+            own_machines.scheduler.wait()
+
+    with (
+        pytest.raises(ClusterError, match="was lost during the work; what is done stays"),
+        connect(scheduler=own_machines.address) as cluster,
+    ):
+        denoise_image(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)
+    assert not (tmp_path / "b.zarr").exists()
+    result = denoise_image(source, target, models["blur"], EXACT)
+    assert any("were done before" in note for note in result.notes)
+    assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="other signals")
+@pytest.mark.parametrize("words", [(), pytest.param(("--workers", 2), marks=pytest.mark.slow)])
+def test_a_killed_command_is_finished_by_the_next(start, tmp_path, models, words) -> None:
+    """With parts as users have them: 8 megapixels each."""
+    pixels = np.tile(noise((64, 6000), "uint8", 255), (94, 1))
+    source, target = put(tmp_path / "a.zarr", pixels, chunks=(512, 512)), tmp_path / "a-clean.zarr"
+    line = [source, *words, "--precision", "f32"]
+    whole = Denoiser(models["blur"], precision="f32")(pixels)
+    for number in (signal.SIGKILL, signal.SIGINT):
+        before = len(list(tmp_path.glob(".quietpixel-*/done/*")))
+        process = start(*line, model="blur")
+        deadline = time.monotonic() + 120
+        while len(list(tmp_path.glob(".quietpixel-*/done/*"))) == before:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=120)
+        assert not target.exists()
+    assert process.returncode == 130
+    assert "Finished parts are kept; the same command goes on there." in err.decode()
+    _, err = finish(start(*line, model="blur"))
+    assert "parts were done before." in err
+    assert np.array_equal(zarr.open(str(target), mode="r")[...], whole)
+    assert not hidden(tmp_path)
+
+
+def test_the_command(tmp_path, models, capsys) -> None:
+    pixels = noise((100, 90), "uint8", 255)
+    source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
+    words = ["denoise", source, "--model", str(models["halver"])]
+    assert main([*words, "--dry-run"]) == 0
+    assert main([*words, "--json", str(tmp_path / "told.json")]) == 0
+    assert f"{source} -> {tmp_path / 'a-clean.zarr'}" in capsys.readouterr().out
+    assert abs(zarr.open(str(tmp_path / "a-clean.zarr"), mode="r")[...] - pixels / 2).max() <= 1
+    assert '"status": "done"' in (tmp_path / "told.json").read_text()
+    assert main(words) == 2
+    assert "already exists" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
+    assert main([*words, "-o", f"{tmp_path}/new/"]) == 0
+    assert (tmp_path / "new" / "a.zarr" / "zarr.json").exists()
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    line = ["denoise", str(tmp_path / "a.tif"), "--model", str(models["halver"])]
+    assert main([*line, "--max-pixels", "100"]) == 0
+    assert abs(tifffile.imread(tmp_path / "a-clean.tif") - pixels / 2).max() <= 1
+    assert not hidden(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (["--in-place"], "--in-place cannot be used with"),
+        (["--axes", "xy"], "`axes` must name each dimension"),
+        (["-o", "b.tif"], "must be of the same kind; got '"),
+        (["--sigma", "0.1"], "does not take a noise level"),
+        (["--model", "mnist-bottleneck"], "cannot denoise in blocks"),
+    ],
+)
+def test_wrong_words(tmp_path, models, capsys, case) -> None:
+    words, told = case
+    source = put(tmp_path / "a.zarr", noise((40, 40), "uint8", 255), chunks=(20, 20))
+    assert main(["denoise", source, "--model", str(models["halver"]), *words]) == 2
+    assert told in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_wrong_images(tmp_path, models) -> None:
+    target, model = str(tmp_path / "out.zarr"), models["blur"]
+    with pytest.raises(FileError, match="nothing is there"):
+        denoise_image(str(tmp_path / "gone.zarr"), target, model)
+    (tmp_path / "empty.zarr").mkdir()
+    with pytest.raises(FileError, match="it is no Zarr"):
+        denoise_image(str(tmp_path / "empty.zarr"), target, model)
+    (tmp_path / "words.tif").write_bytes(b"only words")
+    with pytest.raises(FileError, match="cannot be read as a TIFF"):
+        denoise_image(str(tmp_path / "words.tif"), str(tmp_path / "out.tif"), model)
+    zarr.open_group(str(tmp_path / "group.zarr"), mode="w").create_group("well")
+    with pytest.raises(ImageError, match=r"is a group and not one image; it holds well"):
+        denoise_image(str(tmp_path / "group.zarr"), target, model)
+    tifffile.imwrite(tmp_path / "apart.tif", noise((3, 40, 40), "uint8", 255), photometric="rgb")
+    with pytest.raises(ImageError, match="keeps each colour in a plane of its own"):
+        denoise_image(str(tmp_path / "apart.tif"), str(tmp_path / "out.tif"), model)
+    source = put(tmp_path / "a.zarr", noise((40, 40), "uint8", 255), chunks=(20, 20))
+    with pytest.raises(ArgumentError, match="cannot be replaced while it is read"):
+        denoise_image(source, source, model)
+    with pytest.raises(FileError, match="is a folder with other things"):
+        denoise_image(source, str(tmp_path), model, LargeSettings(overwrite=True))
+    with pytest.raises(ModelError, match="cannot denoise in blocks"):
+        denoise_image(source, target, "mnist-bottleneck")
+    bad = put(tmp_path / "bad.zarr", np.full((40, 40), np.nan, "float32"), chunks=(20, 20))
+    with pytest.raises(FileError, match="values that are not finite"):
+        denoise_image(bad, target, model)
+
+
+def test_a_mixture_is_refused(tmp_path, models, capsys) -> None:
+    source = put(tmp_path / "a.zarr", noise((40, 40), "uint8", 255), chunks=(20, 20))
+    assert main(["denoise", source, "x.png", "--model", str(models["blur"])]) == 2
+    assert "give them to two runs" in capsys.readouterr().err
+
+
+def test_the_command_on_workers(start, tmp_path) -> None:
+    pixels = noise((200, 190), "uint8", 255)
+    source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
+    out, err = finish(start(source, "--workers", 2))
+    assert "2 workers, 2 threads at tcp://" in err
+    assert " -> " in out
+    assert abs(zarr.open(str(tmp_path / "a-clean.zarr"), mode="r")[...] - pixels / 2).max() <= 1

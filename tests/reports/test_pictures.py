@@ -1,0 +1,115 @@
+"""Every picture is a PNG of the expected size, always the same, and refuses what it cannot show."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from quietpixel.errors import ArgumentError, MissingDependencyError
+from quietpixel.reports import charts, pictures
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((12, 8, 8, 1)).astype(np.float32)
+LABELS = np.arange(12) % 5
+HISTORY = [
+    {"epoch": n, "loss": 1 / n, "validation_loss": 0.9 / n, "learning_rate": 1e-3 / n}
+    for n in range(1, 4)
+]
+
+
+def pixels(png):
+    image = pytest.importorskip("PIL.Image").open(io.BytesIO(png))
+    return np.asarray(image.convert("RGB"))
+
+
+DRAWINGS = {
+    "samples": lambda: pictures.samples(IMAGES, IMAGES, IMAGES, labels=LABELS),
+    "extremes": lambda: pictures.extremes(IMAGES, IMAGES, IMAGES, np.arange(12), count=3),
+    "code_walk": lambda: pictures.code_walk(IMAGES.reshape(3, 4, 8, 8, 1), names=list("abc")),
+    "learning_curves": lambda: pictures.learning_curves(HISTORY),
+    "error_by_digit": lambda: pictures.error_by_digit(RNG.random(12), LABELS),
+    "code_map": lambda: pictures.code_map(np.eye(9, 16), np.arange(9)),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_is_a_png_with_something_on_white(name):
+    image = pixels(DRAWINGS[name]())
+    assert (image[0] == 255).all()
+    assert (image[:, 0] == 255).all()
+    assert image.min() < 100
+
+
+def test_the_same_arrays_give_the_same_bytes():
+    assert DRAWINGS["samples"]() == DRAWINGS["samples"]()
+
+
+def test_images_are_shown_without_blur():
+    checks = np.indices((28, 28)).sum(0)[None, ..., None] % 2
+    image = pixels(pictures.samples(checks, checks, checks, title=""))
+    block = image[68:180, 205:317]
+    assert set(np.unique(block)) <= {0, 255}
+    assert 0.4 < block.mean() / 255 < 0.6
+
+
+@pytest.mark.parametrize("shape", [(2, 300, 200, 3), (2, 1, 1, 1), (2, 100, 100, 1)])
+def test_images_of_any_size_are_shown(shape):
+    images = np.full(shape, 0.5)
+    assert max(pixels(pictures.samples(images, images, images)).shape) < 1000
+
+
+def test_first_of_each_label_is_taken_in_order():
+    assert pictures.first_of_each([3, 1, 3, 0, 1]).tolist() == [3, 1, 0]
+    assert len(pictures.first_of_each(np.arange(30))) == 10
+
+
+def test_one_epoch_and_missing_columns_are_borne():
+    assert pictures.learning_curves(HISTORY[:1])
+    assert pictures.learning_curves([{"epoch": 1, "loss": 0.5}])
+
+
+def test_a_loss_in_decibels_is_drawn_too():
+    rows = [{**row, "loss": -29.5, "validation_loss": -30 - row["epoch"]} for row in HISTORY]
+    assert pixels(pictures.learning_curves(rows)).min() < 100
+
+
+def test_the_map_of_many_codes_uses_tsne_and_repeats():
+    pytest.importorskip("sklearn")
+    codes = RNG.random((40, 16))
+    first = pictures.code_map(codes, np.arange(40) % 4)
+    assert first == pictures.code_map(codes, np.arange(40) % 4)
+
+
+def test_a_map_of_equal_codes_is_borne():
+    assert pictures.code_map(np.zeros((20, 1)), np.zeros(20, int))
+
+
+def test_no_epoch_is_refused():
+    with pytest.raises(ArgumentError, match="at least one epoch"):
+        pictures.learning_curves([])
+
+
+def test_other_lengths_are_refused():
+    with pytest.raises(ArgumentError, match="`labels` must hold one entry for each image"):
+        pictures.error_by_digit(np.ones(3), np.ones(2))
+    with pytest.raises(ArgumentError, match="`denoised`"):
+        pictures.samples(IMAGES, IMAGES, IMAGES[:2])
+
+
+def test_a_walk_of_another_shape_is_refused():
+    with pytest.raises(ArgumentError, match=r"`frames` must be \(R, S, H, W, C\)"):
+        pictures.code_walk(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("module", "draw"),
+    [
+        ("matplotlib.figure", DRAWINGS["samples"]),
+        ("sklearn.manifold", lambda: charts.code_map(np.eye(3), np.arange(3))),
+    ],
+)
+def test_what_is_missing_is_named(module, draw, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingDependencyError, match=r"quietpixel\[train\]"):
+        draw()

@@ -1,0 +1,282 @@
+"""A folder of pictures becomes training data, or a sentence says why not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quietpixel.data import image_cache
+from quietpixel.data.image_cache import decode, to_channels
+from quietpixel.data.pixel_cache import PixelCache
+from quietpixel.errors import ArgumentError, DataError, FileError, TrainingError
+from quietpixel.files import Picture, write_picture
+from quietpixel.training.callbacks import rate_at
+from quietpixel.training.folder_data import Folder, find_channels, measure_folder, open_folder
+from quietpixel.training.named_recipes import named_recipe
+from quietpixel.training.progress import Progress
+from quietpixel.training.recipe import Recipe
+from quietpixel.training.run_folder import RunFolder
+from quietpixel.training.trainer import run_recipe
+from quietpixel.training.training_data import Material, from_folder
+
+TINY = {
+    "options": {"filters": (4, 8), "blocks": (0, 1), "output": "residual"},
+    "patch": 16,
+    "steps": 2,
+    "batch": 2,
+    "channels": 1,
+}
+
+
+def write(pixels: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    form = "tiff" if path.suffix == ".tif" else path.suffix[1:]
+    write_picture(Picture.from_pixels(pixels, format=form), path, overwrite=True)
+
+
+def make_photos(folder: Path, number: int, side: int = 96) -> Path:
+    rng = np.random.default_rng(0)
+    for i in range(number):
+        write(rng.integers(0, 255, (side, side, 3), np.uint8), folder / f"{i:02}.png")
+    return folder
+
+
+def recipe_for(folder: Path, **changes: object) -> Recipe:
+    return named_recipe("photo", data=str(folder), **{**TINY, **changes})
+
+
+def load(folder: Path, **changes: object) -> tuple[Folder, list[str]]:
+    told: list[str] = []
+    return open_folder(recipe_for(folder, **changes), cache=None, tell=told.append), told
+
+
+def test_every_twentieth_image_is_for_validation(tmp_path: Path) -> None:
+    found, told = load(make_photos(tmp_path, 40, 16))
+    assert (len(found.train), len(found.validation), told) == (38, 2, [])
+    names = {scene[0].name for scene in found.validation.scenes}
+    assert names == {"19.png", "39.png"}
+    assert not names & {scene[0].name for scene in found.train.scenes}
+
+
+@pytest.mark.parametrize(("number", "train", "validation"), [(3, 3, 3), (5, 4, 1), (17, 16, 1)])
+def test_a_small_folder_spares_one(
+    tmp_path: Path, number: int, train: int, validation: int
+) -> None:
+    found, _ = load(make_photos(tmp_path, number, 16))
+    assert (len(found.train), len(found.validation)) == (train, validation)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_are_opened_with_the_channels_of_the_recipe(tmp_path: Path, channels: int) -> None:
+    found, _ = load(make_photos(tmp_path, 1, 16), channels=channels)
+    (image,) = found.train.open(0)
+    assert image.whole().shape == (16, 16, channels)
+
+
+def test_damaged_and_small_files_are_named_once(tmp_path: Path) -> None:
+    make_photos(tmp_path, 6, 32)
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    cut = (tmp_path / "00.png").read_bytes()
+    (tmp_path / "00.png").write_bytes(cut[: len(cut) // 2])
+    write(np.zeros((8, 8), np.uint8), tmp_path / "little.png")
+    recipe, told = recipe_for(tmp_path), []
+    material = from_folder(recipe, open_folder(recipe, cache=None, tell=told.append))
+    for epoch in range(40):
+        material.batches.make(epoch, 0)
+    assert len(told) == 3
+    assert any("bad.png" in text for text in told)
+    assert any("little.png': smaller than 16 x 16" in text for text in told)
+    assert any("00.png" in text and "cannot be read" in text for text in told)
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"must hold pictures .* none can be used"):
+        load(tmp_path)
+
+
+def test_a_folder_whose_pictures_are_all_cut_is_refused(tmp_path: Path) -> None:
+    make_photos(tmp_path, 2, 32)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:1500])
+    recipe = recipe_for(tmp_path)
+    with pytest.raises(DataError, match="could not be used, so that there is nothing left"):
+        from_folder(recipe, open_folder(recipe, cache=None, tell=lambda text: None))
+
+
+def test_gray_is_that_of_bt_601_and_alpha_falls_away(tmp_path: Path) -> None:
+    write(np.array([[[255, 0, 0, 9]]], np.uint8), tmp_path / "a.png")
+    assert decode(tmp_path / "a.png", 1).pixels.tolist() == [[[76]]]
+    assert decode(tmp_path / "a.png", 3).pixels.tolist() == [[[255, 0, 0]]]
+    assert to_channels(np.array([[[7]]], np.uint8), 3).tolist() == [[[7, 7, 7]]]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "wanted"),
+    [
+        (np.array([[0, 4095, 1001]], np.uint16), [0, 1, 1001 / 4095]),
+        (np.array([[0, 65535, 1001]], np.uint16), [0, 1, 1001 / 65535]),
+        (np.array([[-0.2, 1.3, 0.12345678]], np.float32), [-0.2, 1.3, 0.12345678]),
+    ],
+)
+def test_deep_pictures_keep_their_depth(
+    tmp_path: Path, pixels: np.ndarray, wanted: list[float]
+) -> None:
+    write(pixels, tmp_path / "a.tif")
+    values = decode(tmp_path / "a.tif", 1).whole().ravel()
+    np.testing.assert_allclose(values, wanted, rtol=1e-6)
+
+
+def test_a_picture_with_nan_is_left_out(tmp_path: Path) -> None:
+    make_photos(tmp_path, 1, 32)
+    write(np.full((32, 32), np.nan, np.float32), tmp_path / "nan.tif")
+    found, told = load(tmp_path)
+    assert [found.train.open(index) is None for index in (0, 1, 1)] == [False, True, True]
+    assert len(told) == 1
+    assert "some of its values are not finite" in told[0]
+
+
+def test_memory_for_pixels_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _ = load(make_photos(tmp_path, 12, 32))
+    found.train.memory = 3 * 32 * 32
+    decoded = []
+    monkeypatch.setattr(
+        image_cache,
+        "decode",
+        lambda path, channels: (decoded.append(path), decode(path, channels))[1],
+    )
+    for index in (0, 1, 2, 2, 1, 0):
+        found.train.open(index)
+    assert len(decoded) == 3
+    found.train.open(3)
+    found.train.open(0)
+    assert len(decoded) == 4
+    found.train.open(2)
+    assert len(decoded) == 5
+    assert found.train._bytes <= found.train.memory
+
+
+def test_the_cache_decodes_once_and_again_when_a_file_changes(tmp_path: Path) -> None:
+    write(np.full((16, 16), 1234, np.uint16), tmp_path / "a.tif")
+    decoded = []
+
+    def count(path: Path, channels: int) -> image_cache.StoredImage:
+        decoded.append(path)
+        return decode(path, channels)
+
+    for _ in range(2):
+        cached = PixelCache(tmp_path / "cache").get(tmp_path / "a.tif", 1, count)
+        np.testing.assert_array_equal(cached.whole(), decode(tmp_path / "a.tif", 1).whole())
+    assert isinstance(cached.pixels, np.memmap)
+    assert len(decoded) == 1
+    write(np.full((16, 20), 9, np.uint16), tmp_path / "a.tif")
+    assert PixelCache(tmp_path / "cache").get(tmp_path / "a.tif", 1, count).size == (16, 20)
+    assert len(decoded) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match=r"cache of pixels .* cannot be written"):
+        PixelCache(tmp_path / "file" / "cache")
+    with pytest.raises(FileError, match="cannot be read"):
+        PixelCache(tmp_path / "c").get(tmp_path / "none.png", 1, decode)
+
+
+def test_a_run_is_the_same_with_and_without_a_cache(tmp_path: Path) -> None:
+    recipe = recipe_for(make_photos(tmp_path / "photos", 6, 32))
+    made = []
+    for cache in (None, tmp_path / "cache"):
+        material = from_folder(recipe, open_folder(recipe, cache=cache, tell=print))
+        made.append(material.batches.make(3, 1))
+    for one, two in zip(*made, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_colour_is_found_by_looking(tmp_path: Path) -> None:
+    write(np.zeros((16, 16), np.uint8), tmp_path / "gray" / "a.png")
+    assert find_channels(str(tmp_path / "gray"), target="clean", pairs="") == 1
+    make_photos(tmp_path / "mixed", 2, 16)
+    write(np.zeros((16, 16), np.uint8), tmp_path / "mixed" / "gray.png")
+    assert find_channels(str(tmp_path / "mixed"), target="clean", pairs="") == 3
+
+
+def test_the_noise_of_a_folder_is_measured(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(60, 190, 128), (128, 1))
+    for i in range(3):
+        noise = np.random.default_rng(i).normal(0, 15, ramp.shape)
+        write(np.clip(ramp + noise, 0, 255).astype(np.uint8), tmp_path / f"{i}.png")
+    measured = measure_folder(str(tmp_path), pairs="", channels=1)
+    assert measured.kind == "white"
+    assert measured.sigma == pytest.approx(15 / 255, rel=0.1)
+    (tmp_path / "small").mkdir()
+    write(np.zeros((16, 16), np.uint8), tmp_path / "small" / "a.png")
+    with pytest.raises(DataError, match="`noise` auto measures the pictures"):
+        measure_folder(str(tmp_path / "small"), pairs="", channels=1)
+
+
+def test_recorruption_needs_the_law(tmp_path: Path) -> None:
+    recipe = recipe_for(make_photos(tmp_path, 1, 32), target="none", method="recorrupted", noise="")
+    with pytest.raises(ArgumentError, match="`method` recorrupted needs the law of the noise"):
+        from_folder(recipe, open_folder(recipe, cache=None, tell=print))
+
+
+def test_the_rate_by_the_clock_begins_and_ends_at_zero() -> None:
+    assert rate_at(0) == rate_at(1) == 0
+    assert max(rate_at(i / 100) for i in range(101)) == 1
+
+
+@pytest.mark.slow
+def test_a_folder_run_resumes_and_says_what_it_was_made_of(tmp_path: Path) -> None:
+    recipe = recipe_for(make_photos(tmp_path / "photos", 2), epochs=2)
+    rows = []
+    for name, stop in (("whole", False), ("cut", True)):
+        folder = RunFolder(tmp_path / name)
+        folder.start(recipe)
+
+        def watch(progress: Progress, stop: bool = stop) -> None:
+            if stop and progress.epoch == 2:
+                raise TrainingError("stop")
+
+        if stop:
+            with pytest.raises(TrainingError, match="stop"):
+                run_recipe(recipe, folder, on_progress=watch)
+        card = run_recipe(recipe, folder)
+        rows.append([row["validation_loss"] for row in folder.read_history()])
+    assert rows[0] == rows[1]
+    assert (card.channels, card.size, card.data) == (1, None, "photographs in photos")
+
+
+def test_a_run_by_the_clock_stops(tmp_path: Path) -> None:
+    data = make_photos(tmp_path / "photos", 2)
+    changes = {**TINY, "optimizer": "convolution-muon", "steps": 10_000}
+    recipe = named_recipe("photo", data=str(data), minutes=0.02, **changes)
+    folder = RunFolder(tmp_path / "run")
+    folder.start(recipe)
+    run_recipe(recipe, folder)
+    (row,) = folder.read_history()
+    assert row["learning_rate"] < recipe.learning_rate
+
+
+@pytest.mark.parametrize("target", ["clean", "none"])
+def test_only_clean_patches_are_shrunk_and_never_those_that_judge(
+    tmp_path: Path, target: str
+) -> None:
+    method = "" if target == "clean" else "neighbours"
+    recipe = recipe_for(make_photos(tmp_path, 5), shrunk=1.0, target=target, method=method)
+    folder = open_folder(recipe, cache=None, tell=lambda sentence: None)
+    material, plainly = (from_folder(replace(recipe, shrunk=x), folder) for x in (1.0, 0.0))
+    np.testing.assert_array_equal(material.validation[1], plainly.validation[1])
+    same = np.array_equal(first_targets(material), first_targets(plainly))
+    assert same == (target == "none")
+
+
+def test_patches_are_woven_for_training_and_never_those_that_judge(tmp_path: Path) -> None:
+    recipe = recipe_for(make_photos(tmp_path, 5), woven=1.0)
+    folder = open_folder(recipe, cache=None, tell=lambda sentence: None)
+    material, plainly = (from_folder(replace(recipe, woven=x), folder) for x in (1.0, 0.0))
+    np.testing.assert_array_equal(material.validation[1], plainly.validation[1])
+    assert not np.array_equal(first_targets(material), first_targets(plainly))
+
+
+def first_targets(material: Material) -> np.ndarray:
+    return material.batches.make(0, 0)[1]

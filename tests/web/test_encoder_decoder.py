@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from quietpixel.errors import ImageError, ModelError
+from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.model_store import find_model
+from quietpixel.web.encoder_decoder import Halves
+
+PATH = find_model("mnist-bottleneck")
+
+
+def test_both_halves_make_the_whole():
+    halves, whole = Halves(PATH), Denoiser(PATH, precision="f32")
+    for seed in range(3):
+        image = np.random.default_rng(seed).random((28, 28)).astype(np.float32)
+        code = halves.encode(image)
+        assert code.shape == (16,)
+        np.testing.assert_allclose(halves.decode(code), whole(image), atol=1e-5)
+
+
+def test_wrong_shapes_and_models_are_refused():
+    halves = Halves(PATH)
+    with pytest.raises(ImageError, match=r"`image` must be 28 x 28; got \(5, 5\)"):
+        halves.encode(np.zeros((5, 5), np.float32))
+    with pytest.raises(ImageError, match=r"`code` must hold 16 numbers; got \(3,\)"):
+        halves.decode(np.zeros(3, np.float32))
+    with pytest.raises(ModelError, match="has no layer 'code'"):
+        Halves(find_model("mnist-unet"))

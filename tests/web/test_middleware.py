@@ -1,0 +1,86 @@
+import pytest
+from web_making import coded, detail, noisy
+
+from quietpixel.web.middleware import HEADERS
+
+
+def test_every_answer_carries_the_headers(client):
+    answers = [client.get(path) for path in ("/", "/static/app.js", "/v1/models", "/nope")]
+    answers.append(client.post("/v1/denoise", content=coded(noisy())))
+    for answer in answers:
+        for name, value in HEADERS.items():
+            assert answer.headers[name] == value
+        assert "server" not in answer.headers
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    policy = answers[0].headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_the_token_is_wanted(make_client):
+    client = make_client(token="a long secret")
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "a long secret"},
+        {"Authorization": "Basic a long secret"},
+    ):
+        answer = client.get("/v1/models", headers=headers)
+        assert "Authorization: Bearer TOKEN" in detail(answer, 401)
+        assert answer.headers["www-authenticate"] == "Bearer"
+    given = {"Authorization": "Bearer a long secret"}
+    assert client.get("/v1/models", headers=given).status_code == 200
+    assert client.post("/v1/denoise", content=coded(noisy()), headers=given).status_code == 200
+
+
+def test_what_needs_no_token(make_client):
+    client = make_client(token="secret")
+    for path in ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/static/app.js"):
+        assert client.get(path).status_code == client.head(path).status_code == 200
+    for path in ("/metrics", "/v1/models", "/page/setup", "/page/progress", "/static/../v1/models"):
+        assert client.get(path).status_code == 401
+
+
+def test_names_that_others_may_have_pointed_here_are_refused(make_client):
+    client = make_client(names=("pictures.example",))
+    for host in ("evil.example", "127.0.0.1.evil.example", "", "[", "evil.example:80"):
+        answer = client.get("/", headers={"Host": host})
+        assert "under a name that it does not answer to" in detail(answer, 421)
+    for host in ("localhost:9", "127.0.0.1", "[::1]:80", "pictures.example"):
+        assert client.get("/", headers={"Host": host}).status_code == 200
+
+
+def test_with_a_token_any_name_is_answered(make_client):
+    assert make_client(token="x").get("/", headers={"Host": "else.example"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    ],
+)
+def test_pages_of_other_sites_are_refused(client, headers):
+    answer = client.post("/v1/denoise", content=coded(noisy()), headers=headers)
+    assert "A page of another site may not call" in detail(answer, 403)
+
+
+def test_links_from_other_sites_open_the_page(client):
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert client.get("/", headers=headers).status_code == 200
+    own = {"Origin": f"http://{client.base_url.host}:{client.base_url.port}"}
+    assert client.get("/v1/models", headers=own).status_code == 200
+
+
+def test_sites_that_were_let_in_are_answered(make_client):
+    client = make_client(origins=("https://friend.example",))
+    friend = {"Origin": "https://friend.example"}
+    answer = client.post("/v1/denoise", content=coded(noisy()), headers=friend)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "https://friend.example"
+    assert "Quietpixel-Sigma" in answer.headers["access-control-expose-headers"]
+    asked = {**friend, "Access-Control-Request-Method": "POST"}
+    assert client.options("/v1/denoise", headers=asked).status_code == 200
+    assert client.get("/v1/models", headers={"Origin": "https://evil.example"}).status_code == 403

@@ -1,0 +1,253 @@
+"""`train` on folders as people have them: clean pictures, pairs, two shots, noisy ones only."""
+
+import builtins
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import quietpixel
+from quietpixel.errors import ArgumentError, DataError, FileError, UnknownNameError
+from quietpixel.files import Picture, write_picture
+from quietpixel.inference.model_store import known_models
+from quietpixel.training.start_model import default_start
+from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
+from quietpixel.workflows.user_models import check_name
+
+TINY = {
+    "options": {"filters": (4, 6), "blocks": (0, 1), "output": "residual"},
+    "epochs": 1,
+    "steps": 2,
+    "batch": 2,
+    "patch": 16,
+}
+
+
+def scene(seed: int) -> np.ndarray:
+    coarse = np.random.default_rng(seed).random((10, 11))
+    return np.kron(coarse, np.ones((8, 8)))
+
+
+def put(path: Path, values: np.ndarray, sigma: float = 0.0, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng((7, seed)).normal(0, 1, values.shape)
+    pixels = np.clip(255 * (values + sigma * noise), 0, 255).astype(np.uint8)
+    write_picture(Picture.from_pixels(pixels), path)
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    for i in range(6):
+        put(tmp_path / "data" / "noisy" / f"{i}.png", scene(i), 0.1, i)
+        put(tmp_path / "data" / "clean" / f"{i}.png", scene(i))
+    return tmp_path / "data"
+
+
+def choose(data: Path | str, **words: object) -> quietpixel.Recipe:
+    named = {
+        name: words.pop(name, None) for name in ("model", "code", "filters", "blocks", "start")
+    }
+    return choose_recipe(words.pop("recipe", None), data=str(data), changes=words, **named)[0]
+
+
+def facts_of(run: Path) -> str:
+    return (run / "report.html").read_text().partition("<section>")[0]
+
+
+def test_what_suits_the_data_is_chosen(pairs: Path, tmp_path: Path) -> None:
+    assert choose("digits").name == "tuned"
+    assert choose("digits").loss == "mean_squared_error"
+    chosen = choose(pairs / "clean")
+    assert (chosen.name, chosen.method, chosen.channels) == ("photo", "", 1)
+    chosen = choose(pairs)
+    assert (chosen.name, chosen.method, chosen.noise) == ("pairs", "pairs", "")
+    chosen = choose(pairs, target="none")
+    assert (chosen.name, chosen.method, chosen.noise) == ("noisy", "neighbours", "")
+    chosen = choose(pairs, target="none", noise="gaussian:0.1")
+    assert (chosen.method, chosen.noise) == ("recorrupted", "gaussian:0.1")
+    chosen = choose(pairs, target="none", structure="h:5")
+    assert (chosen.method, chosen.structure) == ("hidden", "h:5")
+    chosen = choose(pairs, recipe="photo", channels=3)
+    assert (chosen.name, chosen.loss, chosen.channels) == ("photo", "mean_squared_error", 3)
+
+
+def test_sizes_of_the_model_are_taken_over(pairs: Path) -> None:
+    options = choose("digits", filters=(64, 128), code=8).options
+    assert (options["filters"], options["code"], options["dropout"]) == ((64, 128), 8, 0.0)
+    for filters in ((8, 16), (4, 8, 16, 32, 64)):
+        count = len(filters)
+        chosen = choose(pairs / "clean", filters=filters)
+        blocks = (1, 2, 1, 1, 1)[:count]
+        assert (chosen.options["filters"], chosen.options["blocks"]) == (filters, blocks)
+        assert (chosen.options["output"], chosen.start) == ("residual", "nothing")
+        assert choose("digits", recipe="classic", model="unet", filters=filters).options == {
+            "filters": filters,
+            "blocks": (0, 1, 1, 1, 1)[:count],
+        }
+    with pytest.raises(ArgumentError, match="`code` is for the bottleneck because 'unet' has none"):
+        choose("digits", model="unet", code=8)
+    chosen = choose(pairs / "clean", blocks=(1, 1, 3, 3))
+    assert (chosen.options["blocks"], chosen.start) == ((1, 1, 3, 3), "photo-gray")
+    with pytest.raises(ArgumentError, match="`blocks` is for the unet because the bottleneck has"):
+        choose("digits", blocks=(1, 1))
+
+
+def test_the_noise_of_noisy_pictures_is_measured(pairs: Path) -> None:
+    chosen = choose(pairs, target="none", noise="auto")
+    assert (chosen.method == "recorrupted") == bool(chosen.noise)
+    assert describe_measured(chosen).startswith("The noise was measured: ")
+    assert describe_measured(replace(chosen, noise="", structure="v:12")).endswith(
+        "columns share it, so v:12 is hidden"
+    )
+    with pytest.raises(ArgumentError, match="`noise` auto measures noisy pictures"):
+        choose(pairs / "clean", noise="auto")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"noise": "gaussian:0.1"}, "`noise` is for clean images because it is added to them"),
+        ({"structure": "h:5"}, "`structure` is for noisy images alone"),
+        ({"target": "none", "structure": "x:5"}, "`structure` must be h"),
+        ({"target": "noisy", "pairs": "*"}, "`pairs` must be two patterns"),
+    ],
+)
+def test_words_that_do_not_go_together_are_told(
+    pairs: Path, words: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        choose(pairs, **words)
+
+
+def test_what_a_folder_cannot_train_is_told(pairs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="`model` bottleneck takes images of one size only"):
+        choose(pairs, model="bottleneck")
+    with pytest.raises(ArgumentError, match=r"`patch` must be a multiple of 4 because .* Try 16"):
+        quietpixel.train(str(pairs), target="none", run=tmp_path / "a", **{**TINY, "patch": 18})
+    with pytest.raises(DataError, match=r"folder '.*nowhere' does not exist; give the path"):
+        quietpixel.train(str(tmp_path / "nowhere"), run=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_words_for_folders_are_refused_for_named_sets(pairs: Path) -> None:
+    with pytest.raises(ArgumentError, match="`target` is for a folder of pictures"):
+        choose("digits", target="none")
+    with pytest.raises(UnknownNameError, match="did you mean 'noisy'"):
+        choose(pairs, target="nosy")
+
+
+def test_a_folder_begins_with_the_photo_model_where_there_is_one(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quietpixel.training.start_model.known_models", dict)
+    assert choose(pairs).start == "nothing"
+    run = quietpixel.train(str(pairs), run=tmp_path / "run", **TINY)
+    for module in ("training.start_model", "inference.model_store"):
+        models = {"photo-gray": run / "model.onnx"}
+        monkeypatch.setattr(f"quietpixel.{module}.known_models", lambda models=models: models)
+    assert default_start(1).name == "photo-gray"
+    assert default_start(3) is None
+    assert choose(pairs, channels=3).start == "nothing"
+    chosen = choose(pairs)
+    assert (chosen.start, list(chosen.options["filters"])) == ("photo-gray", [4, 6])
+    assert choose(pairs, start="nothing").start == "nothing"
+    assert choose(pairs, model="unet").start == "nothing"
+
+
+def test_pairs_are_trained_on_and_judged(pairs: Path, tmp_path: Path) -> None:
+    put(pairs / "noisy" / "7.png", scene(7)[3:], 0.1)
+    put(pairs / "clean" / "7.png", scene(7)[:-3])
+    told: list[str] = []
+    run = quietpixel.train(
+        str(pairs), run=tmp_path / "run", on_progress=lambda p: told.append(p.message), **TINY
+    )
+    assert sum("moved by -3 down and 0 right" in text for text in told) == 1
+    card = quietpixel.read_card(run / "model.onnx")
+    assert (card.noise, card.data) == ("", "pairs of noisy and clean images in data")
+    assert "dB noisy" in facts_of(run)
+
+
+def test_two_noisy_shots_teach_and_judge_each_other(tmp_path: Path) -> None:
+    for i in range(6):
+        put(tmp_path / "data" / "first" / f"{i}.png", scene(i), 0.1, i)
+        put(tmp_path / "data" / "second" / f"{i}.png", scene(i), 0.1, 100 + i)
+    run = quietpixel.train(str(tmp_path / "data"), target="noisy", run=tmp_path / "run", **TINY)
+    assert "Estimated from two noisy shots" in facts_of(run)
+    assert quietpixel.read_card(run / "model.onnx").data == "pairs of noisy images in data"
+
+
+@pytest.mark.parametrize(
+    ("words", "fact"),
+    [
+        ({}, "No clean images: squared error against noisy neighbours"),
+        ({"structure": "v:2"}, "No clean images: squared error at hidden pixels"),
+        ({"noise": "gaussian:0.1"}, "Estimated without clean images (SURE)"),
+    ],
+)
+def test_noisy_pictures_alone_never_open_a_clean_file(
+    pairs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: dict[str, str],
+    fact: str,
+) -> None:
+    opened: list[str] = []
+    plain, low = builtins.open, os.open
+
+    def watch(path: object, *rest: object, **options: object) -> object:
+        opened.append(str(path))
+        return plain(path, *rest, **options)  # type: ignore[call-overload]
+
+    def watch_low(path: object, *rest: object, **options: object) -> int:
+        opened.append(str(path))
+        return low(path, *rest, **options)  # type: ignore[arg-type]
+
+    for path in (pairs / "clean").iterdir():
+        path.chmod(0)  # for users that are not root the system itself is a witness
+    monkeypatch.setattr(builtins, "open", watch)
+    monkeypatch.setattr("io.open", watch)
+    monkeypatch.setattr(os, "open", watch_low)
+    run = quietpixel.train(str(pairs), target="none", run=tmp_path / "run", **{**TINY, **words})
+    assert any(f"noisy{os.sep}0.png" in path for path in opened)
+    assert not [path for path in opened if f"{os.sep}clean{os.sep}" in path]
+    assert fact in facts_of(run)
+    assert quietpixel.read_card(run / "model.onnx").data == "noisy images in data"
+
+
+def test_a_model_gets_a_name_among_the_users_own(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    quietpixel.train(str(pairs), run=tmp_path / "run", name="lab", **TINY)
+    assert "lab" in known_models()
+    denoiser = quietpixel.Denoiser("lab")
+    assert denoiser.card.name == "lab"
+    assert denoiser(np.zeros((20, 24), np.uint8)).shape == (20, 24)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "run" / "model.onnx"))
+    with pytest.raises(FileError, match="cannot be kept as 'lab'"):
+        quietpixel.train(str(pairs), run=tmp_path / "again", name="lab", **TINY)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../a", "a b", "x.onnx", "-a", "nothing"])
+def test_what_cannot_be_a_name_is_told_before_training(name: str) -> None:
+    with pytest.raises(ArgumentError, match="`name` must be of letters, digits"):
+        check_name(name)
+    with pytest.raises(ArgumentError, match="`name` must be of letters, digits"):
+        quietpixel.train("digits", name=name)
+
+
+def test_the_name_of_a_bundled_model_is_taken() -> None:
+    with pytest.raises(ArgumentError, match=r"not be that of a bundled model.* 'my-mnist-unet'"):
+        check_name("mnist-unet")
+
+
+def test_the_recipe_remembers_how_the_folder_was_read(pairs: Path, tmp_path: Path) -> None:
+    run = quietpixel.train(
+        str(pairs), pairs="noisy/*=clean/*", run=tmp_path / "run", cache=tmp_path / "cache", **TINY
+    )
+    facts = json.loads((run / "recipe.json").read_text())
+    assert (facts["pairs"], facts["target"]) == ("noisy/*=clean/*", "clean")
+    assert list((tmp_path / "cache").glob("*.npy"))
