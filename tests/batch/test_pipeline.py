@@ -16,8 +16,8 @@ from quietpixel.batch import (
     run_jobs,
     survey_jobs,
 )
-from quietpixel.batch.fingerprint import fingerprint
-from quietpixel.batch.memory_budget import Room
+from quietpixel.batch.ledger import fingerprint
+from quietpixel.batch.pipeline import Room
 from quietpixel.batch.side_by_side import compare_pictures
 from quietpixel.errors import ArgumentError, FileError
 from quietpixel.files import Job, Picture, read_picture, write_picture

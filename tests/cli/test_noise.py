@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from quietpixel.errors import ArgumentError
-from quietpixel.reports.noise_chart import noise_chart
+from quietpixel.reports.charts import noise_chart
 from quietpixel.workflows.measure_noise import measure_noise
 
 

@@ -11,9 +11,8 @@ from quietpixel.card import Card
 from quietpixel.errors import ModelError, TrainingError, UnknownNameError
 from quietpixel.models import build
 from quietpixel.models.export import export_onnx
-from quietpixel.training.initial_weights import begin_with
+from quietpixel.training.initial_weights import begin_with, open_start
 from quietpixel.training.onnx_weights import read_weights
-from quietpixel.training.start_model import open_start
 
 TINY = {"filters": [4, 6], "blocks": [1, 1], "output": "residual"}
 SMALL = {"unet": TINY, "bottleneck": {"filters": [4, 8], "code": 3, "size": 28}}

@@ -17,8 +17,8 @@ from quietpixel.data.batches import NoisyBatches
 from quietpixel.errors import ArgumentError, FileError, TrainingError, UnknownNameError
 from quietpixel.noise.parser import Gaussian
 from quietpixel.training import trainer
+from quietpixel.training.devices import choose_precision, processor_flags
 from quietpixel.training.named_recipes import named_recipe
-from quietpixel.training.precision import choose_precision, processor_flags
 from quietpixel.training.progress import Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
@@ -268,7 +268,7 @@ def test_bfloat16_is_chosen_only_where_the_processor_has_it(
     info = tmp_path / "cpuinfo"
     info.write_text("flags\t\t: fpu avx512f avx512_bf16\n")
     assert "avx512_bf16" in processor_flags(info)
-    module = "quietpixel.training.precision.processor_flags"
+    module = "quietpixel.training.devices.processor_flags"
     monkeypatch.setattr(module, lambda: {"avx2"})
     assert choose_precision("auto") == "float32"
     monkeypatch.setattr(module, lambda: {"amx_bf16"})

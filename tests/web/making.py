@@ -13,10 +13,9 @@ from onnx import TensorProto, helper, save_model
 from PIL import Image
 
 from quietpixel.card import METADATA_KEY, Card
-from quietpixel.web.connections import PatientProtocol
 from quietpixel.web.options import Options
 from quietpixel.web.problems import MEDIA_TYPE
-from quietpixel.web.server import listen
+from quietpixel.web.server import PatientProtocol, listen
 
 
 def write_photo(path: Path, channels: int, *, blind: bool = False) -> Path:

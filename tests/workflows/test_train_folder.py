@@ -13,7 +13,7 @@ import quietpixel
 from quietpixel.errors import ArgumentError, DataError, FileError, UnknownNameError
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.model_store import known_models
-from quietpixel.training.start_model import default_start
+from quietpixel.training.initial_weights import default_start
 from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
 from quietpixel.workflows.user_models import check_name
 
@@ -142,10 +142,10 @@ def test_words_for_folders_are_refused_for_named_sets(pairs: Path) -> None:
 def test_a_folder_begins_with_the_photo_model_where_there_is_one(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quietpixel.training.start_model.known_models", dict)
+    monkeypatch.setattr("quietpixel.training.initial_weights.known_models", dict)
     assert choose(pairs).start == "nothing"
     run = quietpixel.train(str(pairs), run=tmp_path / "run", **TINY)
-    for module in ("training.start_model", "inference.model_store"):
+    for module in ("training.initial_weights", "inference.model_store"):
         models = {"photo-gray": run / "model.onnx"}
         monkeypatch.setattr(f"quietpixel.{module}.known_models", lambda models=models: models)
     assert default_start(1).name == "photo-gray"

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from quietpixel.files import Picture, turn_page
+from quietpixel.files import Picture, turn_page, turn_upright, write_picture
 from quietpixel.files.formats import find_format
 from quietpixel.files.picture import Pixels, white_of
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import Layout, Range, check_range, is_neutral, read_layout
 from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.error_bars import measure_half_width, read_calibration
 from quietpixel.inference.noise_level import Sigma, check_level
 from quietpixel.inference.tiled_run import OnProgress
 
@@ -80,8 +81,6 @@ def denoise_picture(
     ]
     result = picture.with_pixels(pages)
     if settings.uncertainty is not None:
-        from quietpixel.batch.error_bars import write_error_bars
-
         path = settings.uncertainty
         notes.append(write_error_bars(denoiser, picture, result, settings, path))
     return result, tuple(dict.fromkeys(notes))
@@ -128,3 +127,25 @@ def declared_range(picture: Picture) -> Range | None:
     """Return the range that the file declares, where it is not its type's own."""
     white = float(picture.maximum)
     return None if white == white_of(picture.dtype) else (0.0, white)
+
+
+def write_error_bars(
+    denoiser: Denoiser, before: Picture, after: Picture, settings: Settings, path: Path
+) -> str:
+    """Write how far the truth may lie from each pixel as a float picture; return a sentence on it.
+
+    Black is 0 and white is 1. The pages lie upright, one for each page of the picture, without
+    transparency.
+    """
+    first, second = turn_upright(before), turn_upright(after)
+    pages = []
+    share = 0.0
+    for noisy, denoised in zip(first.pages, second.pages, strict=True):
+        layout = read_layout(noisy, settings.range or declared_range(before))
+        card = denoiser.card_for(1 if is_neutral(noisy, layout) else layout.colours)
+        share = read_calibration(card).share
+        pages.append(measure_half_width(card, noisy, denoised, layout))
+    bars = Picture(tuple(pages), format="tiff", colour=before.colour, maximum=1.0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_picture(bars, path, overwrite=settings.overwrite)
+    return f"'{path}' holds half widths of {share:.0%} intervals; white minus black is 1."

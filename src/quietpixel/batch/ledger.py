@@ -5,14 +5,18 @@ is flushed to the disk. Results appear whole or not at all, so the line and the 
 what is done, at whatever moment the process was killed. Without the file, work is only done again.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from quietpixel.errors import FileError
 from quietpixel.files import Job
+from quietpixel.inference.model_store import default_model, find_model
 
 NAME = ".quietpixel-done.jsonl"
 
@@ -111,3 +115,16 @@ def _same_input(job: Job, line: dict[str, Any], source: dict[str, int]) -> bool:
     if line.get("source") != str(job.source.resolve()) or line.get("time") != source["time"]:
         return False
     return job.source.resolve() == job.target.resolve() or line.get("size") == source["size"]
+
+
+def fingerprint(model: str | None, options: Sequence[Any]) -> str:
+    """Return a text that is the same for the same model file and options, maps included."""
+    paths = [find_model(model)] if model else [default_model(3), default_model(1)]
+    digest = hashlib.sha256()
+    for option in options:
+        whole = isinstance(option, np.ndarray)
+        digest.update(repr(option.shape if whole else option).encode() + b"\0")
+        digest.update(option.tobytes() if whole else b"")
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]

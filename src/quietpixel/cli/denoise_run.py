@@ -203,7 +203,7 @@ class DenoiseRun:
         if not plan.folders:
             return None
         from quietpixel.batch import Ledger
-        from quietpixel.batch.fingerprint import fingerprint
+        from quietpixel.batch.ledger import fingerprint
 
         for folder in plan.folders:
             self._make_folder(folder)

@@ -122,7 +122,7 @@ def _compare(models: Sequence[str], data: str, words: dict[str, Any]) -> str:
 
 def show_evaluation(text: str) -> None:
     """Print what was judged, and the table of the methods."""
-    from quietpixel.cli.table import format_table
+    from quietpixel.cli.evaluate_tables import format_table
 
     facts = json.loads(text)
     if "tables" in facts:

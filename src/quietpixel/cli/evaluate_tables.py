@@ -1,11 +1,54 @@
-"""The tables of a comparison: for each noise one row for each method."""
+"""The tables of an evaluation and of a comparison: one row for each method."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+HEADER = ("method", "MSE", "95 % interval", "PSNR", "SSIM", "images/s")
+
+
+def format_table(methods: Sequence[Mapping[str, Any]]) -> str:
+    """Return the methods of an evaluation as a plain table, for people and for pipes.
+
+    Parameters
+    ----------
+    methods
+        Mappings with ``name``, ``mse``, ``mse_interval``, ``psnr``, ``ssim`` and
+        ``images_per_second``, as in the JSON of an evaluation.
+
+    Examples
+    --------
+    >>> print(format_table([{"name": "noisy", "mse": 0.1156, "mse_interval": [0.115, 0.116],
+    ...     "psnr": 9.37, "ssim": 0.2, "images_per_second": None}]))
+    method      MSE      95 % interval  PSNR   SSIM  images/s
+    noisy   0.11560  0.11500 - 0.11600  9.37  0.200
+    """
+    rows = [HEADER, *(_row(method) for method in methods)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def _row(method: Mapping[str, Any]) -> tuple[str, ...]:
+    low, high = method["mse_interval"]
+    speed = method["images_per_second"]
+    return (
+        method["name"],
+        f"{method['mse']:.5f}",
+        f"{low:.5f} - {high:.5f}",
+        f"{method['psnr']:.2f}",
+        f"{method['ssim']:.3f}",
+        f"{speed:,.0f}" if speed else "",
+    )
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [row[0].ljust(widths[0])]
+    cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+    return "  ".join(cells).rstrip()
+
+
 Facts = Mapping[str, Any]
 DIGITS = {"psnr": 2, "ssim": 4, "ms_ssim": 4, "gmsd": 4, "mse": 5}
-HEADER = (
+COMPARISON_HEADER = (
     "method", "PSNR", "less the first's, 95 %", "SSIM", "MS-SSIM", "GMSD", "MSE",
     "megapixels/s", "memory, MB", "file, MB",
 )  # fmt: skip
@@ -42,15 +85,15 @@ def format_comparison(facts: Facts) -> str:
 
 def _lines(table: Facts) -> Iterator[str]:
     apart = {each["name"]: each for each in table["differences"] if each["measure"] == "psnr"}
-    rows = [HEADER, *(_row(row, apart.get(row["name"])) for row in table["rows"])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        yield "  ".join(cells).rstrip()
+    rows = [
+        COMPARISON_HEADER,
+        *(_comparison_row(row, apart.get(row["name"])) for row in table["rows"]),
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COMPARISON_HEADER))]
+    return (_line(row, widths) for row in rows)
 
 
-def _row(row: Facts, apart: Facts | None) -> Sequence[str]:
+def _comparison_row(row: Facts, apart: Facts | None) -> Sequence[str]:
     means = {name: _number(row["means"][name], digits) for name, digits in DIGITS.items()}
     speed, memory, size = row["megapixels_per_second"], row["memory"], row["size"]
     return (

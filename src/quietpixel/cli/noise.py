@@ -37,7 +37,7 @@ def command(
     if json_file not in (None, "-"):
         _write(str(json_file), _to_json(measures).encode() + b"\n")
     if plot is not None and measures:
-        from quietpixel.reports.noise_chart import noise_chart
+        from quietpixel.reports.charts import noise_chart
 
         _write(plot, noise_chart(measures))
     ctx.exit(1 if failed else 0)

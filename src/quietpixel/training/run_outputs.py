@@ -1,5 +1,8 @@
 """What a run leaves behind: the models, and the card that says what they are."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,10 +10,11 @@ import keras
 import numpy as np
 
 from quietpixel.card import Card
+from quietpixel.errors import ModelError
+from quietpixel.models.export import export_onnx
 from quietpixel.models.receptive_field import measure_model
 from quietpixel.training.callbacks import Checkpoint
 from quietpixel.training.initial_weights import Start
-from quietpixel.training.onnx_export import export_anywhere
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.training_data import is_folder
@@ -90,3 +94,60 @@ class Outcome:
         card = self.start.card
         before = card.data if card is not None else "data that its file does not name"
         return f"{here}; begun with {self.start.name}, trained on {before}"
+
+
+EXPORTER = "tensorflow"
+"""The backend whose export to ONNX needs nothing that is not installed with training."""
+SCRIPT = """
+import sys
+from pathlib import Path
+
+import keras
+
+from quietpixel.card import Card
+from quietpixel.models.export import export_onnx
+
+model = keras.models.load_model(sys.argv[1], compile=False)
+export_onnx(model, Path(sys.argv[2]), Card.from_json(sys.stdin.read()))
+"""
+
+
+def export_anywhere(model: keras.Model, saved: Path, path: Path, card: Card) -> None:
+    """Write `model` to `path` as ONNX with its card.
+
+    Another backend than TensorFlow leaves the export to a process of its own, since Keras takes one
+    backend for good when it is first loaded.
+
+    Parameters
+    ----------
+    model
+        The model.
+    saved
+        The same model as a ``.keras`` file.
+    path
+        Where the ONNX file goes.
+    card
+        What it says of itself.
+
+    Raises
+    ------
+    ModelError
+        If the other process fails.
+    """
+    if keras.backend.backend() == EXPORTER:
+        export_onnx(model, path, card)
+        return
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(saved), str(path)],
+        input=card.to_json(),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"KERAS_BACKEND": EXPORTER},
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ModelError(
+            f"The trained model is in '{saved}', but could not be written as ONNX by Keras with "
+            f"{EXPORTER} ({last}); install tensorflow-cpu, and begin a run with --from {saved}."
+        )

@@ -9,11 +9,10 @@ from quietpixel.data import load_split, named_sets
 from quietpixel.errors import DataError, TrainingError
 from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
 from quietpixel.training.compiled_model import build_for, check_patch, make_optimizer
-from quietpixel.training.devices import part_evenly, release, use_devices
+from quietpixel.training.devices import choose_precision, part_evenly, release, use_devices
 from quietpixel.training.folder_data import open_folder
 from quietpixel.training.initial_weights import Start, begin_with
 from quietpixel.training.losses import find_loss
-from quietpixel.training.precision import choose_precision
 from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder

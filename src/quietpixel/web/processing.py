@@ -1,12 +1,13 @@
 """What is done with a picture in a thread: bytes in, bytes out, nothing on a disk."""
 
 import io
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from quietpixel.files.picture import white_of
 from quietpixel.files.write import check_writable, choose_format, write_picture
 from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.noise_level import Sigma, estimate_level
-from quietpixel.web.memory import memory_file
 from quietpixel.web.models import Models
 
 MEDIA_TYPES = {
@@ -205,3 +205,14 @@ def _to_bytes(values: Any, low: float, high: float) -> Any:
         return values
     scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+
+
+def memory_file() -> BinaryIO:
+    """Return an empty binary file in memory; under Linux one that the system knows too.
+
+    A TIFF is written through a file of the system. Linux has such files in memory; elsewhere the
+    writer of TIFF takes an unnamed temporary file between.
+    """
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("quietpixel"), "w+b")
+    return io.BytesIO()

@@ -7,10 +7,9 @@ from typing import Any
 
 from quietpixel.errors import ArgumentError, unknown_name
 from quietpixel.training.folder_data import find_channels, find_kind, measure_folder
-from quietpixel.training.initial_weights import NOTHING, Start
+from quietpixel.training.initial_weights import NOTHING, Start, adopt, default_start, open_start
 from quietpixel.training.named_recipes import named_recipe
 from quietpixel.training.recipe import CHOICES, Recipe
-from quietpixel.training.start_model import adopt, default_start, open_start
 from quietpixel.training.training_data import is_folder
 
 CODE = 16

@@ -4,7 +4,7 @@ import pytest
 from quietpixel.errors import ImageError, ModelError
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.model_store import find_model
-from quietpixel.web.encoder_decoder import Halves
+from quietpixel.web.digits import Halves
 
 PATH = find_model("mnist-bottleneck")
 

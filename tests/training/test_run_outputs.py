@@ -9,7 +9,7 @@ from quietpixel.card import Card
 from quietpixel.errors import ModelError
 from quietpixel.inference.engine import read_card
 from quietpixel.models import build
-from quietpixel.training.onnx_export import export_anywhere
+from quietpixel.training.run_outputs import export_anywhere
 
 CARD = Card(name="tiny", architecture="unet", channels=1, divisor=2, halo=8)
 

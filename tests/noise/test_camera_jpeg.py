@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from quietpixel.noise.jpeg import lose_as_jpeg
+from quietpixel.noise.camera import lose_as_jpeg
 
 
 @pytest.mark.parametrize("quality", [40, 75, 95])
