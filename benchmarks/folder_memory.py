@@ -46,7 +46,7 @@ def draw(folder: Path) -> None:
     recipe = named_recipe("photo", data=str(folder), batch=16, steps=20)
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    material = from_folder(recipe, open_folder(recipe, cache=None, tell=print))
+    material = from_folder(recipe, open_folder(recipe, cache=None, notify=print))
     seconds = time.perf_counter() - start
     for epoch in range(50):
         for index in range(len(material.batches)):

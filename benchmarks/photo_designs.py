@@ -77,7 +77,7 @@ def megapixels_a_second(denoiser, repeats=5):
 def main(folder, runs, minutes="3", *names):
     """Train, time and judge each design."""
     recipe = named_recipe("photo", data=str(folder), patch=CROP)
-    shelf = open_folder(recipe, cache=None, tell=lambda text: None).validation
+    shelf = open_folder(recipe, cache=None, notify=lambda text: None).validation
     validation = [shelf.open(index)[0].pixels for index in range(len(shelf))]
     print("| design | multiply-adds per pixel | MP/s | PSNR at 15 / 25 / 50 | pixels seen |")
     print("|---|---|---|---|---|", flush=True)

@@ -36,12 +36,12 @@ from typing import Any
 
 import numpy as np
 
-from quietpixel.batch import Ledger, Settings, make_plan, survey_jobs
+from quietpixel.batch import Ledger, Settings, make_plan, preflight_jobs
 from quietpixel.batch import run_jobs as run_here
 from quietpixel.cluster import connect
 from quietpixel.cluster.files import run_jobs
 from quietpixel.cluster.large_image import LargeSettings, denoise_image
-from quietpixel.cluster.task_pool import Flight
+from quietpixel.cluster.task_pool import TaskPool
 from quietpixel.cluster.worker_model import pack_model
 from quietpixel.files import Job, Picture, write_picture
 from quietpixel.inference.denoiser import Denoiser
@@ -175,8 +175,8 @@ def measure_files(words: argparse.Namespace, folder: Path) -> bool:
                 exhaust(run_jobs(cluster, packed, jobs, Settings(), ledger=ledger))
 
             def empty(out: Path, count: int = count) -> None:
-                flight: Flight[int] = Flight(cluster, divmod, 3)
-                for _ in flight.run(iter(range(-(-count // 16)))):
+                pool: TaskPool[int] = TaskPool(cluster, divmod, 3)
+                for _ in pool.run(iter(range(-(-count // 16)))):
                     pass
 
             def lines(out: Path, paths: list[Path] = paths) -> None:
@@ -229,7 +229,7 @@ def measure_plan(words: argparse.Namespace, folder: Path) -> bool:
         (folder / "in" / f"{number:08}.png").touch()
     tracemalloc.start()
     plan = make_plan([folder / "in"], f"{folder}/out/")
-    findings = survey_jobs(plan.jobs)
+    findings = preflight_jobs(plan.jobs)
     kept = tracemalloc.get_traced_memory()[0] / count
     tracemalloc.stop()
     (folder / "out").mkdir()

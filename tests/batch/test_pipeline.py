@@ -13,11 +13,11 @@ from quietpixel.batch import (
     Settings,
     make_plan,
     pipeline,
+    preflight_jobs,
     run_jobs,
-    survey_jobs,
 )
 from quietpixel.batch.ledger import fingerprint
-from quietpixel.batch.pipeline import Room
+from quietpixel.batch.pipeline import MemoryBudget
 from quietpixel.batch.side_by_side import compare_pictures
 from quietpixel.errors import ArgumentError, FileError
 from quietpixel.files import Job, Picture, read_picture, write_picture
@@ -85,18 +85,18 @@ def test_the_survey_says_what_would_become_of_each(tmp_path):
     put(tmp_path / "there-clean.png")
     sources = [good, there, bad, tmp_path / "gone.png", tmp_path]
     jobs = [Job(path, tmp_path / f"{path.stem}-clean.png") for path in sources]
-    found = survey_jobs(jobs)
+    found = preflight_jobs(jobs)
     assert [each.state for each in found] == ["write", "refuse", "refuse", "refuse", "refuse"]
     reasons = ["", "already exists", "is no picture that", "No such file", "it is a folder"]
     assert all(reason in each.reason for reason, each in zip(reasons, found, strict=True))
-    assert survey_jobs(jobs, overwrite=True)[1].state == "write"
+    assert preflight_jobs(jobs, overwrite=True)[1].state == "write"
 
 
 def test_the_survey_looks_at_the_place_of_results(tmp_path):
     source = put(tmp_path / "x.png")
-    (found,) = survey_jobs([Job(source, source / "below" / "x.png")])
+    (found,) = preflight_jobs([Job(source, source / "below" / "x.png")])
     assert "cannot be made: " in found.reason
-    (found,) = survey_jobs([Job(source, tmp_path / "new" / "deep" / "x.png")])
+    (found,) = preflight_jobs([Job(source, tmp_path / "new" / "deep" / "x.png")])
     assert found.state == "write"
     assert not (tmp_path / "new").exists()
 
@@ -105,7 +105,7 @@ def test_the_survey_looks_at_the_place_of_results(tmp_path):
 def test_the_survey_sees_folders_that_are_read_only(tmp_path):
     source = put(tmp_path / "x.png")
     (tmp_path / "shut").mkdir(mode=0o500)
-    (found,) = survey_jobs([Job(source, tmp_path / "shut" / "x.png")])
+    (found,) = preflight_jobs([Job(source, tmp_path / "shut" / "x.png")])
     assert "cannot be written to: that is not allowed." in found.reason
 
 
@@ -123,7 +123,7 @@ def test_what_is_done_is_known_by_its_own_folder(tmp_path):
         assert again.is_done(job)
         assert not Ledger([tmp_path / name], "others").is_done(job)
     assert not Ledger([tmp_path / "a"], "settings").is_done(jobs[1])
-    assert survey_jobs(jobs, ledger=ledger)[0].state == "done"
+    assert preflight_jobs(jobs, ledger=ledger)[0].state == "done"
 
 
 def test_a_changed_input_is_not_done(tmp_path):
@@ -269,7 +269,7 @@ def test_progress_of_a_picture_is_told(tmp_path, models):
 
 
 def test_room_is_waited_for():
-    room, taken = Room(100), threading.Event()
+    room, taken = MemoryBudget(100), threading.Event()
     assert room.take(80)
     thread = threading.Thread(target=lambda: room.take(30) and taken.set(), daemon=True)
     thread.start()
@@ -279,7 +279,7 @@ def test_room_is_waited_for():
 
 
 def test_closed_room_lets_nobody_in():
-    room, answers = Room(100), []
+    room, answers = MemoryBudget(100), []
     room.take(100)
     thread = threading.Thread(target=lambda: answers.append(room.take(1)), daemon=True)
     thread.start()

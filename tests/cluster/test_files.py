@@ -232,16 +232,16 @@ def test_a_picture_that_kills_workers_is_a_failure_of_its_own() -> None:
         def again(self, task):
             self.tasks.append(task)
 
-    flight = Nobody()
-    flight.tasks = []
-    run = _Run(Nobody(), flight, Settings(), None)
+    pool = Nobody()
+    pool.tasks = []
+    run = _Run(Nobody(), pool, Settings(), None)
     items = tuple(
         Item(Job(Path("/a") / name, Path("/b") / name), Job(Path(name), Path("x")), None)
         for name in ("1.png", "2.png")
     )
     died = WorkerDiedError("each worker that took it died")
     assert list(run.settle(items, died)) == []
-    assert flight.tasks == [(items[0],), (items[1],)]
+    assert pool.tasks == [(items[0],), (items[1],)]
     (outcome,) = run.settle((items[0],), died)
     assert outcome.error == "1.png: each worker that took it died."
 
@@ -306,8 +306,8 @@ def test_what_was_found_is_judged(case) -> None:
         def again(self, task, **options):
             self.tasks = [task]
 
-    cluster, flight = Nobody(), Nobody()
-    run = _Run(cluster, flight, Settings(overwrite=case == "to be replaced"), None)
+    cluster, pool = Nobody(), Nobody()
+    run = _Run(cluster, pool, Settings(overwrite=case == "to be replaced"), None)
     job = Job(Path("/a/1.png"), Path("/b/1.png"))
     item = Item(job, job, None)
     if case == "worker lost":
@@ -315,7 +315,7 @@ def test_what_was_found_is_judged(case) -> None:
     outcomes = list(run.settle((item,), [Answer(Outcome(job), found=True)]))
     if case == "to be replaced":
         assert outcomes == []
-        assert flight.tasks[0][0].job == job
+        assert pool.tasks[0][0].job == job
     else:
         told = "" if case == "worker lost" else "'/b/1.png' was put there by somebody else"
         assert outcomes[0].error.startswith(told)
@@ -324,14 +324,14 @@ def test_what_was_found_is_judged(case) -> None:
 
 def test_the_number_of_tasks_is_bounded(machines) -> None:
     from quietpixel.cluster import connect
-    from quietpixel.cluster.task_pool import LEAST, Flight
+    from quietpixel.cluster.task_pool import LEAST, TaskPool
 
     most = 0
     with connect(scheduler=machines.address) as cluster:
-        flight = Flight(cluster, divmod, 7)
+        pool = TaskPool(cluster, divmod, 7)
         results = []
-        for task, result in flight.run(iter(range(200))):
-            most = max(most, len(flight._aloft))
+        for task, result in pool.run(iter(range(200))):
+            most = max(most, len(pool._pending))
             results.append((task, result))
         held = cluster.client.run_on_scheduler(eval, _TASKS)
     assert sorted(results) == [(number, divmod(number, 7)) for number in range(200)]
@@ -342,7 +342,7 @@ def test_the_number_of_tasks_is_bounded(machines) -> None:
 def test_every_worker_gets_of_the_first_tasks(own_machines) -> None:
     """Without being told, the scheduler gives all to the worker that holds what they share."""
     from quietpixel.cluster import connect
-    from quietpixel.cluster.task_pool import AHEAD, Flight
+    from quietpixel.cluster.task_pool import AHEAD, TaskPool
 
     own_machines.add_worker()
     own_machines.add_worker()
@@ -350,7 +350,7 @@ def test_every_worker_gets_of_the_first_tasks(own_machines) -> None:
     with connect(scheduler=own_machines.address) as cluster:
         wait_until(lambda: len(cluster.look(now=True)) == 2)
         tasks = iter([slowly] * (2 * AHEAD))
-        done = Counter(worker for _, worker in Flight(cluster, eval, {}).run(tasks))
+        done = Counter(worker for _, worker in TaskPool(cluster, eval, {}).run(tasks))
     assert sorted(done.values()) == [AHEAD, AHEAD]
 
 

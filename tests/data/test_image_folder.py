@@ -21,7 +21,7 @@ def find(
     folder: Path, target: str = "clean", pairs: str = ""
 ) -> tuple[Layout, list[list[str]], list[str]]:
     told: list[str] = []
-    layout = find_layout(folder, target=target, pairs=pairs, tell=told.append)
+    layout = find_layout(folder, target=target, pairs=pairs, notify=told.append)
     names = [[path.relative_to(folder).as_posix() for path in scene] for scene in layout.scenes]
     return layout, names, told
 

@@ -5,7 +5,7 @@ import pytest
 
 from quietpixel.card import UNKNOWN_SIGMA
 from quietpixel.data.image_source import ArraySource
-from quietpixel.data.patches import Draw, PatchBatches, shrink, turn
+from quietpixel.data.patches import PatchBatches, PatchSampling, shrink, turn
 from quietpixel.data.tasks import AddNoise
 from quietpixel.errors import DataError
 from quietpixel.noise.parser import parse_noise
@@ -16,7 +16,7 @@ SMALL, LARGE = np.full((16, 20, 1), 10, np.uint8), np.full((40, 64, 1), 200, np.
 def batches(
     seed: int = 0, noise: str = "gaussian:0..0.2,clip=no", **options: float
 ) -> PatchBatches:
-    draw = Draw(**{"patch": 16, "batch": 4, "steps": 3, "seed": seed, **options})
+    draw = PatchSampling(**{"patch": 16, "batch": 4, "steps": 3, "seed": seed, **options})
     return PatchBatches(ArraySource([(SMALL,), (LARGE,)]), AddNoise(parse_noise(noise)), draw)
 
 
@@ -75,13 +75,15 @@ class Rows:
 def test_both_images_of_a_scene_are_cut_and_turned_alike() -> None:
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     source = ArraySource([(image, 255 - image)])
-    noisy, other = PatchBatches(source, Rows(), Draw(patch=8, batch=16, steps=1, seed=0)).make(0, 0)
+    noisy, other = PatchBatches(
+        source, Rows(), PatchSampling(patch=8, batch=16, steps=1, seed=0)
+    ).make(0, 0)
     np.testing.assert_allclose(noisy + other, 1, atol=1e-6)
 
 
 def test_upright_patches_keep_their_rows() -> None:
     rows = np.repeat(np.arange(32, dtype=np.uint8)[:, None, None], 32, axis=1)
-    draw = Draw(patch=8, batch=64, steps=1, seed=0, upright=True)
+    draw = PatchSampling(patch=8, batch=64, steps=1, seed=0, upright=True)
     patches, _ = PatchBatches(ArraySource([(rows,)]), Rows(), draw).make(0, 0)
     assert not np.ptp(patches, axis=2).any()
     assert len({patch[0, 0, 0] > patch[-1, 0, 0] for patch in patches}) == 2
@@ -98,7 +100,7 @@ class Broken(ArraySource):
 
 
 def test_a_scene_that_cannot_be_used_gives_its_place_to_the_next_drawn() -> None:
-    draw = Draw(patch=16, batch=200, steps=1, seed=0)
+    draw = PatchSampling(patch=16, batch=200, steps=1, seed=0)
     source = Broken([(SMALL,), (LARGE,)])
     patches, _ = PatchBatches(source, Rows(), draw).make(0, 0)
     assert 0 in source.opened
@@ -109,7 +111,9 @@ def test_a_scene_that_cannot_be_used_gives_its_place_to_the_next_drawn() -> None
 
 def test_an_epoch_opens_only_so_many_scenes_chosen_anew() -> None:
     source = Broken([(LARGE,)] * 50)
-    drawn = PatchBatches(source, Rows(), Draw(patch=8, batch=30, steps=2, seed=0, scenes=5))
+    drawn = PatchBatches(
+        source, Rows(), PatchSampling(patch=8, batch=30, steps=2, seed=0, scenes=5)
+    )
     seen = []
     for epoch in (0, 1):
         source.opened = []
@@ -163,7 +167,7 @@ def test_softened_patches_keep_their_mean_and_lose_fine_detail() -> None:
 
 def test_shrunk_patches_hold_finer_detail_than_the_image_has() -> None:
     ramp = np.repeat(np.arange(0, 240, 4, dtype=np.uint8)[:, None], 60, axis=1)[..., None]
-    draw = Draw(patch=24, batch=200, steps=1, seed=0, shrunk=0.5)
+    draw = PatchSampling(patch=24, batch=200, steps=1, seed=0, shrunk=0.5)
     _, clean = PatchBatches(ArraySource([(ramp,)]), AddNoise(parse_noise("gaussian:0.1")), draw)[0]
     assert clean.shape == (200, 24, 24, 1)
     steps = np.abs(np.diff(clean[:, 4:-4, 4:-4], axis=1)).max((1, 2, 3))

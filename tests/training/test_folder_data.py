@@ -18,7 +18,7 @@ from quietpixel.training.progress import Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import run_recipe
-from quietpixel.training.training_data import Material, from_folder
+from quietpixel.training.training_data import TrainingData, from_folder
 
 TINY = {
     "options": {"filters": (4, 8), "blocks": (0, 1), "output": "residual"},
@@ -48,7 +48,7 @@ def recipe_for(folder: Path, **changes: object) -> Recipe:
 
 def load(folder: Path, **changes: object) -> tuple[Folder, list[str]]:
     told: list[str] = []
-    return open_folder(recipe_for(folder, **changes), cache=None, tell=told.append), told
+    return open_folder(recipe_for(folder, **changes), cache=None, notify=told.append), told
 
 
 def test_every_twentieth_image_is_for_validation(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_damaged_and_small_files_are_named_once(tmp_path: Path) -> None:
     (tmp_path / "00.png").write_bytes(cut[: len(cut) // 2])
     write(np.zeros((8, 8), np.uint8), tmp_path / "little.png")
     recipe, told = recipe_for(tmp_path), []
-    material = from_folder(recipe, open_folder(recipe, cache=None, tell=told.append))
+    material = from_folder(recipe, open_folder(recipe, cache=None, notify=told.append))
     for epoch in range(40):
         material.batches.make(epoch, 0)
     assert len(told) == 3
@@ -101,7 +101,7 @@ def test_a_folder_whose_pictures_are_all_cut_is_refused(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:1500])
     recipe = recipe_for(tmp_path)
     with pytest.raises(DataError, match="could not be used, so that there is nothing left"):
-        from_folder(recipe, open_folder(recipe, cache=None, tell=lambda text: None))
+        from_folder(recipe, open_folder(recipe, cache=None, notify=lambda text: None))
 
 
 def test_gray_is_that_of_bt_601_and_alpha_falls_away(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_run_is_the_same_with_and_without_a_cache(tmp_path: Path) -> None:
     recipe = recipe_for(make_photos(tmp_path / "photos", 6, 32))
     made = []
     for cache in (None, tmp_path / "cache"):
-        material = from_folder(recipe, open_folder(recipe, cache=cache, tell=print))
+        material = from_folder(recipe, open_folder(recipe, cache=cache, notify=print))
         made.append(material.batches.make(3, 1))
     for one, two in zip(*made, strict=True):
         np.testing.assert_array_equal(one, two)
@@ -217,7 +217,7 @@ def test_the_noise_of_a_folder_is_measured(tmp_path: Path) -> None:
 def test_recorruption_needs_the_law(tmp_path: Path) -> None:
     recipe = recipe_for(make_photos(tmp_path, 1, 32), target="none", method="recorrupted", noise="")
     with pytest.raises(ArgumentError, match="`method` recorrupted needs the law of the noise"):
-        from_folder(recipe, open_folder(recipe, cache=None, tell=print))
+        from_folder(recipe, open_folder(recipe, cache=None, notify=print))
 
 
 def test_the_rate_by_the_clock_begins_and_ends_at_zero() -> None:
@@ -263,7 +263,7 @@ def test_only_clean_patches_are_shrunk_and_never_those_that_judge(
 ) -> None:
     method = "" if target == "clean" else "neighbours"
     recipe = recipe_for(make_photos(tmp_path, 5), shrunk=1.0, target=target, method=method)
-    folder = open_folder(recipe, cache=None, tell=lambda sentence: None)
+    folder = open_folder(recipe, cache=None, notify=lambda sentence: None)
     material, plainly = (from_folder(replace(recipe, shrunk=x), folder) for x in (1.0, 0.0))
     np.testing.assert_array_equal(material.validation[1], plainly.validation[1])
     same = np.array_equal(first_targets(material), first_targets(plainly))
@@ -272,11 +272,11 @@ def test_only_clean_patches_are_shrunk_and_never_those_that_judge(
 
 def test_patches_are_woven_for_training_and_never_those_that_judge(tmp_path: Path) -> None:
     recipe = recipe_for(make_photos(tmp_path, 5), woven=1.0)
-    folder = open_folder(recipe, cache=None, tell=lambda sentence: None)
+    folder = open_folder(recipe, cache=None, notify=lambda sentence: None)
     material, plainly = (from_folder(replace(recipe, woven=x), folder) for x in (1.0, 0.0))
     np.testing.assert_array_equal(material.validation[1], plainly.validation[1])
     assert not np.array_equal(first_targets(material), first_targets(plainly))
 
 
-def first_targets(material: Material) -> np.ndarray:
+def first_targets(material: TrainingData) -> np.ndarray:
     return material.batches.make(0, 0)[1]

@@ -53,28 +53,28 @@ def send(port: int, query: str = "") -> socket.socket:
 
 def test_work_ends_when_its_client_has_gone(start, slow):
     port, app = start()
-    house = app.state.house
+    app_state = app.state.shared
     connection = send(port)
     wait_for(lambda: slow.steps > 2)
     connection.close()
-    wait_for(lambda: house.turns.working == 0)
+    wait_for(lambda: app_state.queue.working == 0)
     steps = slow.steps
     time.sleep(0.1)
     assert slow.steps == steps
-    wait_for(lambda: house.held.bytes == 0)
+    wait_for(lambda: app_state.held.bytes == 0)
     metrics = f"http://localhost:{port}/metrics"
     wait_for(lambda: "quietpixel_clients_gone_total 1" in httpx.get(metrics).text)
 
 
 def test_clients_that_leave_while_they_wait_leave_the_line(start, slow):
     port, app = start()
-    turns = app.state.house.turns
+    queue = app.state.shared.queue
     connections = [send(port) for _ in range(6)]
-    wait_for(lambda: turns.waiting == 4)
+    wait_for(lambda: queue.waiting == 4)
     for connection in connections[2:]:
         connection.close()
-    wait_for(lambda: turns.waiting == 0)
-    assert turns.working == 2
+    wait_for(lambda: queue.waiting == 0)
+    assert queue.working == 2
     slow.let_go.set()
     for connection in connections[:2]:
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
@@ -130,7 +130,7 @@ def test_a_fault_is_500_and_the_next_request_works(start, models, monkeypatch, c
     assert "the engine broke" in caplog.text
     assert httpx.post(address, content=coded(noisy())).status_code == 200
     assert "quietpixel_faults_total 1" in httpx.get(f"http://localhost:{port}/metrics").text
-    assert app.state.house.turns.working == 0
+    assert app.state.shared.queue.working == 0
 
 
 def test_too_little_memory_is_503(start, models, monkeypatch):

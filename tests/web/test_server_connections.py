@@ -46,7 +46,7 @@ def test_an_answer_that_is_not_taken_in_is_given_up(start):
     with connect(port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(head.encode() + body)
-        held = app.state.house.held
+        held = app.state.shared.held
         end = time.monotonic() + 60
         while held.bytes == 0 and time.monotonic() < end:
             time.sleep(0.01)

@@ -35,7 +35,7 @@ def test_bodies_beyond_the_limit_are_413(make_client):
     assert "--max-body" in detail(client.post("/v1/denoise", content=chunks), 413)
     form = client.post("/v1/denoise", files={"file": ("a.png", b"x" * 2000)})
     assert form.status_code == 413
-    assert client.app.state.house.held.bytes == 0
+    assert client.app.state.shared.held.bytes == 0
 
 
 def test_a_client_that_asks_first_is_told_before_it_sends(start):
@@ -55,11 +55,11 @@ def test_uploads_beyond_the_memory_for_them_are_503(start):
     port, app = start(Limits(held=5000))
     with connect(port) as connection:
         connection.sendall(head(4500) + b"x" * 4400)
-        wait_for(lambda: app.state.house.held.bytes == 4400)
+        wait_for(lambda: app.state.shared.held.bytes == 4400)
         answer = httpx.post(f"http://localhost:{port}/v1/denoise", content=b"x" * 1000)
         assert "take all the memory allowed for them" in detail(answer, 503)
         assert answer.headers["retry-after"] == "5"
-    wait_for(lambda: app.state.house.held.bytes == 0)
+    wait_for(lambda: app.state.shared.held.bytes == 0)
     metrics = f"http://localhost:{port}/metrics"
     assert 'quietpixel_refused_total{reason="memory"} 1' in httpx.get(metrics).text
     wait_for(lambda: "quietpixel_clients_gone_total 1" in httpx.get(metrics).text)
@@ -99,7 +99,7 @@ def test_two_hundred_slow_and_cut_connections_do_not_disturb(start):
             for _ in range(5):
                 assert client.post("/v1/denoise", content=file).status_code == 200
         assert time.perf_counter() - begin < 50  # none waited for a slow one to be given up
-    wait_for(lambda: app.state.house.held.bytes == 0 and app.state.house.turns.working == 0)
+    wait_for(lambda: app.state.shared.held.bytes == 0 and app.state.shared.queue.working == 0)
 
 
 def wait_for(condition, seconds: float = 60) -> None:

@@ -4,8 +4,15 @@ from quietpixel.batch.denoise import Settings
 from quietpixel.batch.ledger import Ledger
 from quietpixel.batch.pipeline import Outcome, run_jobs
 from quietpixel.batch.plan import Plan, make_plan
-from quietpixel.batch.preflight import Finding, survey_jobs
+from quietpixel.batch.preflight import PreflightResult, preflight_jobs
 
 __all__ = [
-    "Finding", "Ledger", "Outcome", "Plan", "Settings", "make_plan", "run_jobs", "survey_jobs",
-]  # fmt: skip
+    "Ledger",
+    "Outcome",
+    "Plan",
+    "PreflightResult",
+    "Settings",
+    "make_plan",
+    "preflight_jobs",
+    "run_jobs",
+]

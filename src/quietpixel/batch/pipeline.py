@@ -17,7 +17,7 @@ from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.tiled_run import OnProgress
 
 
-class Room:
+class MemoryBudget:
     """A number of bytes to take from and give back to; one picture alone may exceed it.
 
     Parameters
@@ -27,7 +27,7 @@ class Room:
 
     Examples
     --------
-    >>> room = Room(100)
+    >>> room = MemoryBudget(100)
     >>> room.take(250), room.give(250), room.take(60)
     (True, None, True)
     """
@@ -161,7 +161,7 @@ class _Run:
     ) -> None:
         self._jobs, self._settings, self._ledger = jobs, settings, ledger
         self._slots = threading.Semaphore(IN_FLIGHT)
-        self._room = Room(memory)
+        self._memory = MemoryBudget(memory)
         self._read: queue.Queue[_Item | None] = queue.Queue()  # bounded by the slots
         self._treated: queue.Queue[_Item | None] = queue.Queue()
         self._written: queue.Queue[_Item] = queue.Queue()
@@ -183,7 +183,7 @@ class _Run:
     def stop(self) -> None:
         self._stopped.set()
         self._slots.release()
-        self._room.close()
+        self._memory.close()
         self._treated.put(None)
         if self._writer.is_alive():
             self._writer.join(PATIENCE)
@@ -207,7 +207,7 @@ class _Run:
 
         def reserve(size: int) -> None:
             start = time.perf_counter()
-            item.size = 2 * size if self._room.take(2 * size) else 0  # the picture and its result
+            item.size = 2 * size if self._memory.take(2 * size) else 0  # the picture and its result
             item.waited = time.perf_counter() - start
 
         item.picture = read_picture(job.source, max_pixels=settings.max_pixels, reserve=reserve)
@@ -229,7 +229,7 @@ class _Run:
         while (item := self._treated.get()) is not None and not self._stopped.is_set():
             _attempt("write", item, self._write_one)
             item.picture = item.comparison = None  # outcomes may wait long to be looked at
-            self._room.give(item.size)
+            self._memory.give(item.size)
             self._written.put(item)
             self._slots.release()
 

@@ -12,7 +12,7 @@ from quietpixel.files import Job, check_readable, refuse_existing
 
 
 @dataclass(frozen=True)
-class Finding:
+class PreflightResult:
     """What would become of one job.
 
     Parameters
@@ -30,9 +30,9 @@ class Finding:
     reason: str = ""
 
 
-def survey_jobs(
+def preflight_jobs(
     jobs: Sequence[Job], *, overwrite: bool = False, ledger: Ledger | None = None
-) -> tuple[Finding, ...]:
+) -> tuple[PreflightResult, ...]:
     """Return what would become of each job; of a file no more than its first bytes is read.
 
     Parameters
@@ -47,16 +47,16 @@ def survey_jobs(
     return tuple(_look(job, overwrite, ledger) for job in jobs)
 
 
-def _look(job: Job, overwrite: bool, ledger: Ledger | None) -> Finding:
+def _look(job: Job, overwrite: bool, ledger: Ledger | None) -> PreflightResult:
     if ledger is not None and ledger.is_done(job):
-        return Finding(job, "done")
+        return PreflightResult(job, "done")
     try:
         check_readable(job.source)
         refuse_existing(job.target, overwrite=overwrite)
         _check_folder(job.target.parent)
     except QuietpixelError as error:
-        return Finding(job, "refuse", " ".join(str(error).split()))
-    return Finding(job, "write")
+        return PreflightResult(job, "refuse", " ".join(str(error).split()))
+    return PreflightResult(job, "write")
 
 
 def _check_folder(folder: Path) -> None:

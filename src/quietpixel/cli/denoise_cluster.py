@@ -65,12 +65,12 @@ class ClusterWork:
         settings: "Settings",
         *,
         ledger: "Ledger | None",
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> "Iterator[Outcome]":
         """Denoise files; see `quietpixel.cluster.files.run_jobs`."""
         from quietpixel.cluster.files import run_jobs
 
-        return run_jobs(cluster, self.model(), jobs, settings, ledger=ledger, tell=tell)
+        return run_jobs(cluster, self.model(), jobs, settings, ledger=ledger, notify=notify)
 
     def stop(self) -> None:
         """Remove what workers of this process are writing; those of others finish their files."""

@@ -154,7 +154,7 @@ class LargeRun:
         try:
             done = denoise_image(
                 source, target, self._options["model"], settings,
-                cluster=cluster, on_progress=self._view.advance, tell=self._view.say,
+                cluster=cluster, on_progress=self._view.advance, notify=self._view.say,
             )  # fmt: skip
         except FileError as error:
             if self._alone:
@@ -168,9 +168,9 @@ class LargeRun:
         )
 
     def _finding(self, source: str, target: str) -> Any:
-        from quietpixel.batch import Finding
+        from quietpixel.batch import PreflightResult
 
-        return Finding(_job(source, target), "write")
+        return PreflightResult(_job(source, target), "write")
 
     def _write_json(self, *, interrupted: bool = False) -> None:
         if self._options["json"]:

@@ -13,7 +13,7 @@ from quietpixel.cli.denoise_view import FolderView, show_findings, write_json
 from quietpixel.errors import ArgumentError, ClusterError, FileError
 
 if TYPE_CHECKING:
-    from quietpixel.batch import Finding, Ledger, Outcome, Plan, Settings
+    from quietpixel.batch import Ledger, Outcome, Plan, PreflightResult, Settings
     from quietpixel.files import Job
     from quietpixel.inference.denoiser import Denoiser
 
@@ -90,12 +90,12 @@ class DenoiseRun:
         return plan
 
     def _run_plan(self, plan: "Plan") -> int:
-        from quietpixel.batch import survey_jobs
+        from quietpixel.batch import preflight_jobs
 
         denoiser, settings = self._open()
         self._ledger = self._open_ledger(plan)
         again = bool(self._options["compare"] or self._options["uncertainty"])  # both need the work
-        findings = survey_jobs(
+        findings = preflight_jobs(
             plan.jobs, overwrite=settings.overwrite, ledger=None if again else self._ledger
         )
         alone = not plan.folders and len(plan.jobs) == 1
@@ -109,7 +109,7 @@ class DenoiseRun:
         self,
         denoiser: "Denoiser",
         settings: "Settings",
-        findings: "tuple[Finding, ...]",
+        findings: "tuple[PreflightResult, ...]",
         *,
         alone: bool,
     ) -> int:
@@ -126,7 +126,7 @@ class DenoiseRun:
             if jobs and is_wanted(self._options):
                 cluster = opened.enter_context(self._cluster.connected())
                 outcomes = self._cluster.run_jobs(
-                    cluster, jobs, settings, ledger=self._ledger, tell=self._view.say
+                    cluster, jobs, settings, ledger=self._ledger, notify=self._view.say
                 )
             else:
                 outcomes = run_jobs(

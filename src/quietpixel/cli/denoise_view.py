@@ -14,7 +14,7 @@ from quietpixel.cli.progress import describe_seconds
 from quietpixel.errors import FileError
 
 if TYPE_CHECKING:
-    from quietpixel.batch import Finding, Outcome
+    from quietpixel.batch import Outcome, PreflightResult
     from quietpixel.files import Job
 
 RARELY = 10.0
@@ -35,7 +35,7 @@ class FolderView:
         self._task: Any = None
         self.outcomes: list[Outcome] = []
 
-    def begin(self, findings: "Sequence[Finding]", *, alone: bool = False) -> None:
+    def begin(self, findings: "Sequence[PreflightResult]", *, alone: bool = False) -> None:
         """Take what is known before the work: what is done already, and what is refused."""
         from quietpixel.batch import Outcome
 
@@ -169,7 +169,7 @@ class FolderView:
         click.echo(f"{done} of {self._total} images are done{told}.", err=True)
 
 
-def show_findings(findings: "Sequence[Finding]", *, alone: bool = False) -> int:
+def show_findings(findings: "Sequence[PreflightResult]", *, alone: bool = False) -> int:
     """Say what would become of each file, and return the exit code that the work would have."""
     words = {"write": "would be written", "done": "done already", "refuse": "would be refused"}
     for found in findings:

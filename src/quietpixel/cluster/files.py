@@ -8,7 +8,7 @@ from typing import Any
 
 from quietpixel import batch
 from quietpixel.batch import Ledger, Outcome, Settings
-from quietpixel.cluster.task_pool import Flight, Tell, WorkerDiedError
+from quietpixel.cluster.task_pool import Notify, TaskPool, WorkerDiedError
 from quietpixel.cluster.worker_model import TravellingModel, open_model
 from quietpixel.cluster.workers import Cluster
 from quietpixel.errors import FileError
@@ -114,7 +114,7 @@ def run_jobs(
     settings: Settings,
     *,
     ledger: Ledger | None = None,
-    tell: Tell = lambda sentence: None,
+    notify: Notify = lambda sentence: None,
 ) -> Iterator[Outcome]:
     """Denoise files on a cluster; yield what became of each as soon as its result is in place.
 
@@ -129,7 +129,7 @@ def run_jobs(
         What workers open, once each.
     jobs, settings, ledger
         As on one machine; the ledger is written here, so that only one process writes it.
-    tell
+    notify
         Gets sentences on workers that cannot be used.
 
     Raises
@@ -139,9 +139,9 @@ def run_jobs(
     """
     cluster.check_folders(_folders_of(jobs))
     travelling = replace(settings, **_absolute(settings))
-    flight: Flight[tuple[Item, ...]] = Flight(cluster, denoise_items, (model, travelling), tell)
-    run = _Run(cluster, flight, settings, ledger)
-    for items, result in flight.run(run.tasks(jobs)):
+    pool: TaskPool[tuple[Item, ...]] = TaskPool(cluster, denoise_items, (model, travelling), notify)
+    run = _Run(cluster, pool, settings, ledger)
+    for items, result in pool.run(run.tasks(jobs)):
         yield from run.settle(items, result)
 
 
@@ -151,11 +151,11 @@ class _Run:
     def __init__(
         self,
         cluster: Cluster,
-        flight: "Flight[tuple[Item, ...]]",
+        pool: "TaskPool[tuple[Item, ...]]",
         settings: Settings,
         ledger: Ledger | None,
     ) -> None:
-        self._cluster, self._flight = cluster, flight
+        self._cluster, self._pool = cluster, pool
         self._settings, self._ledger = settings, ledger
         self._lost_before: frozenset[str] = cluster.lost_workers()
         self._failed: dict[Job, Answer] = {}
@@ -170,7 +170,7 @@ class _Run:
         """Yield the outcomes of a task, or hand it out again."""
         if isinstance(result, WorkerDiedError) and len(items) > 1:
             for item in items:  # one of them may be too large; the others need not suffer
-                self._flight.again((item,))
+                self._pool.again((item,))
             return
         if isinstance(result, WorkerDiedError):
             for each in items:
@@ -189,12 +189,12 @@ class _Run:
         earlier = self._failed.pop(item.job, None)
         if earlier is not None and not answer.outcome.error:
             reason = earlier.outcome.error
-            self._flight.leave_out(
+            self._pool.leave_out(
                 earlier.worker, f"The worker {earlier.worker} gets no more work: {reason}"
             )
         elif earlier is None and self._is_worth_another_try(answer):
             self._failed[item.job] = answer
-            self._flight.again((self._item(item.shown),), avoid=answer.worker)
+            self._pool.again((self._item(item.shown),), avoid=answer.worker)
             return None
         return _as_named(item, answer.outcome)
 
@@ -203,7 +203,7 @@ class _Run:
         if self._cluster.lost_workers() - self._lost_before:
             return Outcome(item.shown)  # whoever put it there died before it could tell
         if self._settings.overwrite and item.job.source != item.job.target:
-            self._flight.again((self._item(item.shown),))
+            self._pool.again((self._item(item.shown),))
             return None
         return Outcome(
             item.shown,

@@ -42,7 +42,7 @@ def look_at_part(part: Part, work: Work) -> Extent:
     return Extent(float(region.min()), float(region.max()), whole, outside, sample.size)
 
 
-def told_level(sigma: float | str, card: Card) -> tuple[float, ...] | None:
+def given_level(sigma: float | str, card: Card) -> tuple[float, ...] | None:
     """Return the noise level that is known before a look; None where there is none."""
     if not card.sigma_input:
         return None

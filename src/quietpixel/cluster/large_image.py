@@ -16,14 +16,14 @@ from quietpixel.cluster.arrays import layout_of
 from quietpixel.cluster.axes import Axes, find_axes
 from quietpixel.cluster.image_statistics import (
     estimate_levels,
+    given_level,
     judge_extents,
     look_at_part,
-    told_level,
 )
 from quietpixel.cluster.part_tasks import Work, treat_part
 from quietpixel.cluster.parts import Part, cut
 from quietpixel.cluster.storage import Place, is_store, to_json
-from quietpixel.cluster.task_pool import Flight, Tell
+from quietpixel.cluster.task_pool import Notify, TaskPool
 from quietpixel.cluster.worker_model import (
     TravellingModel,
     Treatment,
@@ -93,7 +93,7 @@ def denoise_image(
     *,
     cluster: Cluster | None = None,
     on_progress: OnProgress | None = None,
-    tell: Tell = lambda sentence: None,
+    notify: Notify = lambda sentence: None,
 ) -> Done:
     """Denoise a Zarr, an OME-Zarr or a TIFF file that may be larger than memory.
 
@@ -114,7 +114,7 @@ def denoise_image(
         Who works; None for this process alone.
     on_progress
         Gets the share that is done.
-    tell
+    notify
         Gets sentences on workers that cannot be used.
 
     Raises
@@ -132,7 +132,7 @@ def denoise_image(
     run.prepare(pack_model(model, settings.options))
     if cluster is not None:
         cluster.check_folders(run.folders())
-    hands = _Hands(cluster, tell)
+    hands = _Hands(cluster, notify)
     run.look(hands)
     run.work(hands, on_progress or (lambda share: None))
     run.publish()
@@ -144,7 +144,7 @@ class _Hands:
     """Who does the work: a cluster, or this process."""
 
     cluster: Cluster | None
-    tell: Tell
+    notify: Notify
 
     def do(
         self, function: Callable[[Part, Work], Any], work: Work, parts: Iterable[Part]
@@ -153,8 +153,8 @@ class _Hands:
         if self.cluster is None:
             yield from (function(part, work) for part in parts)
             return
-        flight: Flight[Part] = Flight(self.cluster, function, work, self.tell)
-        for _, result in flight.run(iter(parts)):
+        pool: TaskPool[Part] = TaskPool(self.cluster, function, work, self.notify)
+        for _, result in pool.run(iter(parts)):
             if isinstance(result, ClusterError):
                 raise ClusterError(f"A part of the image was not done: {result}") from result
             if isinstance(result, BaseException):
@@ -211,7 +211,7 @@ class _LargeRun:
         treatment = Treatment(layout, shape, settings.strength)
         self._work = Work(
             self._image, self._empty(), axes, self._folder.below("done"), model, treatment,
-            card.halo or 0, card.divisor, told_level(settings.sigma, card),
+            card.halo or 0, card.divisor, given_level(settings.sigma, card),
         )  # fmt: skip
         if card.sigma_input and self._work.levels is None:
             self._work = replace(self._work, levels=estimate_levels(self._work))

@@ -10,7 +10,7 @@ from quietpixel.cluster.workers import LOOK_SECONDS, Cluster
 from quietpixel.errors import ClusterError
 
 Task = TypeVar("Task")
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 """Gets a sentence that a person should know at once."""
 
 AHEAD = 2
@@ -29,7 +29,7 @@ class WorkerDiedError(ClusterError):
 
 
 @dataclass
-class _Aloft(Generic[Task]):
+class _Pending(Generic[Task]):
     task: Task
     attempts: int = 1
     avoid: frozenset[str] = frozenset()
@@ -37,7 +37,7 @@ class _Aloft(Generic[Task]):
     """The only workers that may take it; empty where there was none, so that one is asked for."""
 
 
-class Flight(Generic[Task]):
+class TaskPool(Generic[Task]):
     """Tasks on their way: handed out, watched, handed out again.
 
     Parameters
@@ -48,7 +48,7 @@ class Flight(Generic[Task]):
         ``function(task, content)``, called on workers.
     content
         What all tasks have in common.
-    tell
+    notify
         Gets sentences on workers that cannot be used.
     """
 
@@ -57,12 +57,12 @@ class Flight(Generic[Task]):
         cluster: Cluster,
         function: Callable[[Any, Any], Any],
         content: Any,
-        tell: Tell = lambda sentence: None,
+        notify: Notify = lambda sentence: None,
     ) -> None:
-        self._cluster, self._function, self._tell = cluster, function, tell
+        self._cluster, self._function, self._notify = cluster, function, notify
         self._avoid: dict[str, str] = {}
-        self._landed: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._aloft: dict[str, tuple[Any, _Aloft[Task]]] = {}
+        self._completed: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._pending: dict[str, tuple[Any, _Pending[Task]]] = {}
         self._content = content
         self._shared: Any = None
         self._shared_choice: frozenset[str] = frozenset()
@@ -89,13 +89,13 @@ class Flight(Generic[Task]):
 
     def again(self, task: Task, *, avoid: str = "") -> None:
         """Hand a task out once more, not to the worker `avoid` if there is another."""
-        self._submit(_Aloft(task, avoid=frozenset({avoid} - {""})))
+        self._submit(_Pending(task, avoid=frozenset({avoid} - {""})))
 
     def leave_out(self, address: str, sentence: str) -> None:
         """Give a worker no more tasks as long as there are others, and say why."""
         if address not in self._avoid:
             self._avoid[address] = sentence
-            self._tell(sentence)
+            self._notify(sentence)
 
     def _fill(self, tasks: Iterator[Task]) -> bool:
         """Hand out tasks up to the limit; False if all have come back."""
@@ -103,15 +103,15 @@ class Flight(Generic[Task]):
         for address, sentence in self._cluster.unfit.items():
             self.leave_out(address, sentence)
         limit = max(AHEAD * sum(threads.values()), LEAST)
-        while len(self._aloft) < limit:
+        while len(self._pending) < limit:
             try:
                 task = next(tasks)
             except StopIteration:
                 break
-            self._submit(_Aloft(task))
-        return bool(self._aloft)
+            self._submit(_Pending(task))
+        return bool(self._pending)
 
-    def _submit(self, item: _Aloft[Task]) -> None:
+    def _submit(self, item: _Pending[Task]) -> None:
         self._cluster.refuse_lost()
         fit = self._cluster.look()
         choice = frozenset(fit.keys() - self._avoid.keys() - item.avoid) or frozenset(fit)
@@ -123,8 +123,8 @@ class Flight(Generic[Task]):
         item.choice = self._place(choice, fit)
         workers = sorted(item.choice) or None
         future = submit(self._function, item.task, self._shared, pure=False, workers=workers)
-        self._aloft[future.key] = future, item
-        future.add_done_callback(self._landed.put)
+        self._pending[future.key] = future, item
+        future.add_done_callback(self._completed.put)
 
     def _place(self, choice: frozenset[str], threads: Mapping[str, int]) -> frozenset[str]:
         """Return the workers that may take the next task: at first one, so that all get some.
@@ -142,14 +142,14 @@ class Flight(Generic[Task]):
     def _next(self) -> tuple[Task, Any] | None:
         """Return a task that came back, or None after a moment without one."""
         try:
-            future = self._landed.get(timeout=LOOK_SECONDS)
+            future = self._completed.get(timeout=LOOK_SECONDS)
         except queue.Empty:
             self._rescue(self._cluster.look(now=True).keys())
             return None
         self._cluster.refuse_lost()
-        if future.key not in self._aloft:
+        if future.key not in self._pending:
             return None
-        _, item = self._aloft.pop(future.key)
+        _, item = self._pending.pop(future.key)
         return self._judge(future, item)
 
     def _rescue(self, there: Set[str]) -> None:
@@ -157,13 +157,13 @@ class Flight(Generic[Task]):
         everything = bool(self._shared_choice) and self._shared_choice.isdisjoint(there)
         if everything:
             self._shared = None
-        for key, (future, item) in list(self._aloft.items()):
+        for key, (future, item) in list(self._pending.items()):
             if everything or (item.choice and item.choice.isdisjoint(there)):
-                del self._aloft[key]
+                del self._pending[key]
                 self._cluster.client.cancel([future])
                 self._submit(replace(item, avoid=frozenset()))
 
-    def _judge(self, future: Any, item: _Aloft[Task]) -> tuple[Task, Any] | None:
+    def _judge(self, future: Any, item: _Pending[Task]) -> tuple[Task, Any] | None:
         if future.status == "finished":
             return item.task, future.result()
         if future.status != "error":  # the scheduler forgot it: it was restarted
@@ -173,7 +173,7 @@ class Flight(Generic[Task]):
             return item.task, WorkerDiedError(_DIED)
         return item.task, error
 
-    def _repeat(self, item: _Aloft[Task], error: BaseException) -> tuple[Task, Any] | None:
+    def _repeat(self, item: _Pending[Task], error: BaseException) -> tuple[Task, Any] | None:
         if item.attempts >= ATTEMPTS:
             return item.task, error
         self._submit(replace(item, attempts=item.attempts + 1))
@@ -181,8 +181,8 @@ class Flight(Generic[Task]):
 
     def _cancel(self) -> None:
         """Take back what was not begun; what a worker is at ends on its own."""
-        futures = [future for future, _ in self._aloft.values()]
-        self._aloft.clear()
+        futures = [future for future, _ in self._pending.values()]
+        self._pending.clear()
         if futures and self._cluster.client.status == "running":
             self._cluster.client.cancel(futures)
 

@@ -15,7 +15,7 @@ from quietpixel.errors import ImageError, QuietpixelError
 from quietpixel.files import read_picture
 from quietpixel.imaging.intensity_scale import find_range
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 Pixels = NDArray[Any]
 Paths = tuple[Path, ...]
 
@@ -29,26 +29,26 @@ Check = Callable[[Sequence[StoredImage], Paths], str]
 
 
 @dataclass
-class LeftOut:
+class SkippedFiles:
     """The files that cannot be used, each told once.
 
     Parameters
     ----------
-    tell
+    notify
         Called with a sentence for each.
     """
 
-    tell: Tell
+    notify: Notify
     names: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, reason: str) -> None:
         """Leave out a file for a reason."""
         if name not in self.names:
             self.names[name] = reason
-            self.tell(f"Left out: {reason}")
+            self.notify(f"Left out: {reason}")
 
 
-class Shelf:
+class ImageCache:
     """The scenes of a folder, a `quietpixel.data.image_source.Source` of files.
 
     Parameters
@@ -59,7 +59,7 @@ class Shelf:
         Pixels of each scene as its files declare them.
     channels
         1 (turned to gray) or 3 (RGB).
-    left_out
+    skipped
         Where files that cannot be used are told.
     check
         Looks at the images of a scene when it is opened.
@@ -75,13 +75,13 @@ class Shelf:
         areas: NDArray[np.int64],
         *,
         channels: int,
-        left_out: LeftOut,
+        skipped: SkippedFiles,
         check: Check | None = None,
         cache: PixelCache | None = None,
         memory: int = MEMORY,
     ) -> None:
         self.scenes, self.areas, self.channels = scenes, areas, channels
-        self.left_out, self.check, self.cache, self.memory = left_out, check, cache, memory
+        self.skipped, self.check, self.cache, self.memory = skipped, check, cache, memory
         self._open: OrderedDict[int, tuple[StoredImage, ...]] = OrderedDict()
         self._bytes = 0
 
@@ -95,7 +95,7 @@ class Shelf:
             self._open.move_to_end(index)
             return self._open[index]
         name = str(self.scenes[index][0])
-        if name in self.left_out.names:
+        if name in self.skipped.names:
             return None
         try:
             images = tuple(self._read(path) for path in self.scenes[index])
@@ -103,7 +103,7 @@ class Shelf:
         except QuietpixelError as error:
             wrong = str(error)
         if wrong:
-            self.left_out.add(name, wrong)
+            self.skipped.add(name, wrong)
             return None
         self._keep(index, images)
         return images

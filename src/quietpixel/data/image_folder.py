@@ -9,7 +9,7 @@ from quietpixel.errors import ArgumentError, DataError
 from quietpixel.files import list_images
 
 Paths = tuple[Path, ...]
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 SIDES = {"clean": (("noisy", "clean"),), "noisy": (("first", "second"), ("noisy", "clean"))}
 """The subfolders that make pairs, by what the target is."""
@@ -33,7 +33,7 @@ class Layout:
     scenes: tuple[Paths, ...]
 
 
-def find_layout(folder: Path, *, target: str, pairs: str, tell: Tell) -> Layout:
+def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Layout:
     """Return the scenes of `folder`.
 
     Parameters
@@ -45,7 +45,7 @@ def find_layout(folder: Path, *, target: str, pairs: str, tell: Tell) -> Layout:
         noisy ones; ``"none"``: noisy pictures, of ``noisy/`` alone if there is such a subfolder.
     pairs
         Two patterns of names such as ``"*_real.*=*_mean.*"``; empty goes by subfolders.
-    tell
+    notify
         Called with a sentence on files without a partner.
 
     Raises
@@ -59,10 +59,10 @@ def find_layout(folder: Path, *, target: str, pairs: str, tell: Tell) -> Layout:
         first = _split_patterns(pairs)[0] if pairs else None
         return Layout("noisy", tuple((path,) for path in _noisy_only(folder, first)))
     if pairs:
-        return _match(folder, _split_patterns(pairs), tell)
+        return _match(folder, _split_patterns(pairs), notify)
     for sides in SIDES[target]:
         if all((folder / side).is_dir() for side in sides):
-            return _match(folder, tuple(f"{side}/**" for side in sides), tell)
+            return _match(folder, tuple(f"{side}/**" for side in sides), notify)
     if target == "noisy":
         raise ArgumentError(
             f"`target` noisy needs two noisy shots of each scene, and the folder '{folder}' has no "
@@ -93,7 +93,7 @@ def _split_patterns(pairs: str) -> tuple[str, str]:
     return sides[0], sides[1]
 
 
-def _match(folder: Path, patterns: tuple[str, ...], tell: Tell) -> Layout:
+def _match(folder: Path, patterns: tuple[str, ...], notify: Notify) -> Layout:
     paths = list_images(folder, recursive=True).images
     first, second = (_by_key(paths, folder, pattern) for pattern in patterns)
     scenes = [(path, second[key]) for key, path in first.items() if key in second]
@@ -101,7 +101,7 @@ def _match(folder: Path, patterns: tuple[str, ...], tell: Tell) -> Layout:
     alone = [first[key] for key in first.keys() - second.keys()]
     alone += [second[key] for key in second.keys() - first.keys()]
     if alone:
-        tell(f"Left out, because the other of the pair is missing: {_name(alone, folder)}")
+        notify(f"Left out, because the other of the pair is missing: {_name(alone, folder)}")
     if not scenes:
         raise DataError(
             f"The folder '{folder}' holds no pair of pictures named like '{patterns[0]}' and "

@@ -22,7 +22,7 @@ UPRIGHT = (0, 2, 4, 6)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draw:
+class PatchSampling:
     """How patches are drawn.
 
     Parameters
@@ -70,7 +70,9 @@ class PatchBatches(EpochBatches):
         The epoch that the first pass is.
     """
 
-    def __init__(self, source: Source, task: Task, draw: Draw, *, first_epoch: int = 0) -> None:
+    def __init__(
+        self, source: Source, task: Task, draw: PatchSampling, *, first_epoch: int = 0
+    ) -> None:
         super().__init__(batch=draw.batch, seed=draw.seed, first_epoch=first_epoch)
         self.source, self.task, self.draw = source, task, draw
         self._kept: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None

@@ -95,7 +95,7 @@ def _show_folder_run(folder: "RunFolder", recipe: "Recipe") -> None:
     from quietpixel.training.folder_data import open_folder
     from quietpixel.training.training_data import from_folder
 
-    pictured = open_folder(recipe, cache=None, tell=lambda text: None)
+    pictured = open_folder(recipe, cache=None, notify=lambda text: None)
     denoiser = Denoiser(folder.onnx_model, precision="f32")
     scenes = whole.denoise_scenes(recipe, pictured, denoiser)
     validation = denoiser.card.scores["validation"]

@@ -9,10 +9,10 @@ from quietpixel.models import build
 from quietpixel.models.receptive_field import measure_model
 from quietpixel.training.muon import ConvolutionMuon
 from quietpixel.training.recipe import Recipe
-from quietpixel.training.training_data import Material, is_folder
+from quietpixel.training.training_data import TrainingData, is_folder
 
 
-def build_for(recipe: Recipe, material: Material, precision: str) -> keras.Model:
+def build_for(recipe: Recipe, material: TrainingData, precision: str) -> keras.Model:
     """Return the untrained model of `recipe` for the images of `material`."""
     options: dict[str, Any] = {"channels": material.channels, **recipe.options}
     if recipe.model == "bottleneck" and material.size:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.data.image_cache import MEMORY, LeftOut, Paths, Shelf, Tell, decode
+from quietpixel.data.image_cache import MEMORY, ImageCache, Notify, Paths, SkippedFiles, decode
 from quietpixel.data.image_folder import find_layout
 from quietpixel.data.image_source import StoredImage
 from quietpixel.data.pixel_cache import PixelCache
@@ -47,13 +47,13 @@ class Folder:
         How many scenes of ordinary size fit into the memory for pixels.
     """
 
-    train: Shelf
-    validation: Shelf
+    train: ImageCache
+    validation: ImageCache
     validation_sides: NDArray[np.int64]
     scenes_at_a_time: int
 
 
-def open_folder(recipe: Recipe, *, cache: Path | None, tell: Tell) -> Folder:
+def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder:
     """Find the scenes of the folder of `recipe`; no picture is decoded yet.
 
     Parameters
@@ -62,7 +62,7 @@ def open_folder(recipe: Recipe, *, cache: Path | None, tell: Tell) -> Folder:
         Says the folder, how scenes are found in it, the channels and the size of the patches.
     cache
         A folder for decoded pixels, if they are to be kept.
-    tell
+    notify
         Called with a sentence on each file that is left out.
 
     Raises
@@ -70,9 +70,9 @@ def open_folder(recipe: Recipe, *, cache: Path | None, tell: Tell) -> Folder:
     DataError
         If no scene can be used.
     """
-    layout = find_layout(Path(recipe.data), target=recipe.target, pairs=recipe.pairs, tell=tell)
-    left_out = LeftOut(tell)
-    sizes = {scene: _read_size(scene, left_out, recipe.patch) for scene in layout.scenes}
+    layout = find_layout(Path(recipe.data), target=recipe.target, pairs=recipe.pairs, notify=notify)
+    skipped = SkippedFiles(notify)
+    sizes = {scene: _read_size(scene, skipped, recipe.patch) for scene in layout.scenes}
     known = {scene: size for scene, size in sizes.items() if size is not None}
     if not known:
         raise DataError(
@@ -80,16 +80,16 @@ def open_folder(recipe: Recipe, *, cache: Path | None, tell: Tell) -> Folder:
             f"{recipe.patch} pixels to train on, and of its {len(layout.scenes)} none can be "
             "used. Name another folder, or take smaller patches."
         )
-    shelve = partial(
-        Shelf,
+    open_cache = partial(
+        ImageCache,
         channels=recipe.channels,
-        left_out=left_out,
+        skipped=skipped,
         check=_check_pair if layout.kind == "pairs" else None,
         cache=None if cache is None else PixelCache(cache),
     )
 
-    def put(part: list[Paths]) -> Shelf:
-        return shelve(part, _areas(part, known))
+    def put(part: list[Paths]) -> ImageCache:
+        return open_cache(part, _areas(part, known))
 
     train, validation = _spare_usable(*split(list(known)), put)
     sides = [min(known[scene].height, known[scene].width) for scene in validation]
@@ -101,15 +101,15 @@ def open_folder(recipe: Recipe, *, cache: Path | None, tell: Tell) -> Folder:
 
 
 def _spare_usable(
-    train: list[Paths], validation: list[Paths], shelve: Callable[[list[Paths]], Shelf]
+    train: list[Paths], validation: list[Paths], open_cache: Callable[[list[Paths]], ImageCache]
 ) -> tuple[list[Paths], list[Paths]]:
     """Return both parts, with another scene to validate by if none of those chosen can be used."""
-    while not _any_usable(shelve(validation)) and len(train) > 1:
+    while not _any_usable(open_cache(validation)) and len(train) > 1:
         validation = [train.pop()]
     return train, validation
 
 
-def _any_usable(shelf: Shelf) -> bool:
+def _any_usable(shelf: ImageCache) -> bool:
     return any(shelf.open(index) is not None for index in range(len(shelf)))
 
 
@@ -132,14 +132,14 @@ def split(scenes: Sequence[Paths]) -> tuple[list[Paths], list[Paths]]:
 
 def find_channels(data: str, *, target: str, pairs: str) -> int:
     """Return 3 if one of the first pictures of a folder is in colour, else 1."""
-    layout = find_layout(Path(data), target=target, pairs=pairs, tell=lambda text: None)
+    layout = find_layout(Path(data), target=target, pairs=pairs, notify=lambda text: None)
     step = max(1, len(layout.scenes) // LOOKED_AT)
     return 3 if any(_is_coloured(scene) for scene in layout.scenes[::step]) else 1
 
 
 def find_kind(data: str, *, target: str, pairs: str) -> str:
     """Return ``"clean"``, ``"pairs"`` or ``"noisy"``: how a folder holds its scenes."""
-    return find_layout(Path(data), target=target, pairs=pairs, tell=lambda text: None).kind
+    return find_layout(Path(data), target=target, pairs=pairs, notify=lambda text: None).kind
 
 
 def measure_folder(data: str, *, pairs: str, channels: int) -> NoiseMeasure:
@@ -150,7 +150,7 @@ def measure_folder(data: str, *, pairs: str, channels: int) -> NoiseMeasure:
     DataError
         If none of them can be measured.
     """
-    layout = find_layout(Path(data), target="none", pairs=pairs, tell=lambda text: None)
+    layout = find_layout(Path(data), target="none", pairs=pairs, notify=lambda text: None)
     step = max(1, len(layout.scenes) // MEASURED)
     images = (_read_whole(scene[0], channels) for scene in layout.scenes[::step])
     usable = [image for image in images if image is not None]
@@ -177,15 +177,15 @@ def _is_coloured(scene: Paths) -> bool:
         return False
 
 
-def _read_size(scene: Paths, left_out: LeftOut, least: int) -> Size | None:
+def _read_size(scene: Paths, skipped: SkippedFiles, least: int) -> Size | None:
     """Return the size of the first file of a scene; ``None``, and told, if it cannot be used."""
     try:
         sizes = [read_size(path) for path in scene]
     except QuietpixelError as error:
-        left_out.add(str(scene[0]), str(error))
+        skipped.add(str(scene[0]), str(error))
         return None
     if min(sizes[0].height, sizes[0].width) < least:
-        left_out.add(str(scene[0]), f"'{scene[0]}': smaller than {least} x {least} pixels.")
+        skipped.add(str(scene[0]), f"'{scene[0]}': smaller than {least} x {least} pixels.")
         return None
     return sizes[0]
 

@@ -17,7 +17,7 @@ from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.run_outputs import Outcome
-from quietpixel.training.training_data import Material, from_folder, from_splits, is_folder
+from quietpixel.training.training_data import TrainingData, from_folder, from_splits, is_folder
 
 UNLIMITED = 10**6
 """The epochs of a run that ends by the clock."""
@@ -101,11 +101,11 @@ def run_recipe(
 
 def load_material(
     recipe: Recipe, data_dir: Path | None, on_progress: OnProgress, cache: Path | None = None
-) -> Material:
+) -> TrainingData:
     """Return what `recipe` trains on: the scenes of a folder, or a named set."""
     if is_folder(recipe.data):
         folder = open_folder(
-            recipe, cache=cache, tell=lambda text: on_progress(Progress(message=text))
+            recipe, cache=cache, notify=lambda text: on_progress(Progress(message=text))
         )
         return from_folder(recipe, folder)
     if {"/", "\\"} & set(recipe.data):
@@ -124,7 +124,7 @@ def _begin(model: keras.Model, start: Start, exact: keras.Model) -> None:
 
 
 def _prepare(
-    model: keras.Model, recipe: Recipe, folder: RunFolder, material: Material
+    model: keras.Model, recipe: Recipe, folder: RunFolder, material: TrainingData
 ) -> tuple[Checkpoint, list[keras.callbacks.Callback]]:
     steps = len(material.batches)
     model.compile(
@@ -161,7 +161,7 @@ def _watch(
 def _fit(
     model: keras.Model,
     recipe: Recipe,
-    material: Material,
+    material: TrainingData,
     callbacks: list[keras.callbacks.Callback],
     first: int,
 ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from quietpixel.data import Split
 from quietpixel.data.batches import EpochBatches, NoisyBatches
-from quietpixel.data.patches import Draw, PatchBatches
+from quietpixel.data.patches import PatchBatches, PatchSampling
 from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
 from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
 from quietpixel.errors import ArgumentError
@@ -26,7 +26,7 @@ VALIDATION_PATCHES, VALIDATION_PATCH = 40, 96
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """What one run trains on and is validated by.
 
     Parameters
@@ -58,7 +58,7 @@ def is_folder(data: str) -> bool:
     return Path(data).is_dir()
 
 
-def from_splits(recipe: Recipe, train: Split, validation: Split) -> Material:
+def from_splits(recipe: Recipe, train: Split, validation: Split) -> TrainingData:
     """Return the material of a named set."""
     law = parse_noise(recipe.noise)
     clean = validation.as_float()
@@ -66,10 +66,10 @@ def from_splits(recipe: Recipe, train: Split, validation: Split) -> Material:
     batches = NoisyBatches(
         train.images, law, batch=recipe.batch, seed=recipe.seed, fresh=recipe.fresh_noise
     )
-    return Material(batches, (noisy, clean), train.images.shape[-1], train.images.shape[1])
+    return TrainingData(batches, (noisy, clean), train.images.shape[-1], train.images.shape[1])
 
 
-def from_folder(recipe: Recipe, folder: Folder) -> Material:
+def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
     """Return the material of a folder."""
     draw = _how_to_draw(recipe, folder)
     as_they_are = recipe.leaving_patches()
@@ -81,7 +81,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> Material:
         seed=recipe.seed + VALIDATION_SEED_OFFSET,
         told=None if draw.told is None else 0.0,
     )
-    return Material(
+    return TrainingData(
         PatchBatches(folder.train, make_task(recipe), draw),
         PatchBatches(folder.validation, make_task(as_they_are), judge).make(0, 0),
         recipe.channels,
@@ -90,8 +90,8 @@ def from_folder(recipe: Recipe, folder: Folder) -> Material:
     )
 
 
-def _how_to_draw(recipe: Recipe, folder: Folder) -> Draw:
-    return Draw(
+def _how_to_draw(recipe: Recipe, folder: Folder) -> PatchSampling:
+    return PatchSampling(
         patch=recipe.patch,
         batch=recipe.batch,
         steps=recipe.steps,

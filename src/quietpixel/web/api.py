@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from quietpixel.files import FORMATS
 from quietpixel.files.formats import format_of_name
-from quietpixel.web.app_state import House, house_of
+from quietpixel.web.app_state import AppState, get_app_state
 from quietpixel.web.openapi import BODY, PARAMETERS, PICTURE, problems
 from quietpixel.web.processing import MEDIA_TYPES, Result, denoise, estimate
-from quietpixel.web.request_parameters import check_words, read_wish
+from quietpixel.web.request_parameters import check_words, read_denoise_request
 from quietpixel.web.streaming import Parts
 
 router = APIRouter(prefix="/v1", tags=["pictures"])
@@ -55,19 +55,19 @@ class ModelList(BaseModel):
 )
 async def denoise_upload(request: Request) -> Response:
     """Send a picture file; the same kind of file comes back, clean."""
-    house = house_of(request)
-    wish = read_wish(request.query_params, more=("job",))
-    if wish.model is not None:
-        house.models.choose(wish.model, 3)  # a wrong name is told before the upload
-    most = house.options.limits.pixels
-    async with house.upload(request) as upload:
-        result = await house.do(
+    app_state = get_app_state(request)
+    wanted = read_denoise_request(request.query_params, more=("job",))
+    if wanted.model is not None:
+        app_state.models.choose(wanted.model, 3)  # a wrong name is told before the upload
+    most = app_state.options.limits.pixels
+    async with app_state.upload(request) as upload:
+        result = await app_state.do(
             request,
-            lambda watch: denoise(house.models, upload.file, wish, most, watch),
+            lambda watch: denoise(app_state.models, upload.file, wanted, most, watch),
             name=request.query_params.get("job"),
         )
-    house.metrics.count("quietpixel_pixels_total", result.pixels, model=result.model)
-    return answer(house, result, upload.name)
+    app_state.metrics.count("quietpixel_pixels_total", result.pixels, model=result.model)
+    return answer(app_state, result, upload.name)
 
 
 @router.post(
@@ -79,24 +79,24 @@ async def denoise_upload(request: Request) -> Response:
 async def estimate_upload(request: Request) -> Estimate:
     """Send a picture file; its noise level comes back, and what the file is."""
     check_words(request.query_params, ())
-    house = house_of(request)
-    most = house.options.limits.pixels
-    async with house.upload(request) as upload:
-        found = await house.do(request, lambda watch: estimate(upload.file, most))
+    app_state = get_app_state(request)
+    most = app_state.options.limits.pixels
+    async with app_state.upload(request) as upload:
+        found = await app_state.do(request, lambda watch: estimate(upload.file, most))
     return Estimate(**found)
 
 
 @router.get("/models", summary="List the models", responses=problems())
 async def list_models(request: Request) -> ModelList:
     """Return every model by name with what its card says."""
-    models = house_of(request).models
+    models = get_app_state(request).models
     return ModelList(
         models=[{**asdict(card), "name": name} for name, card in models.cards.items()],
         default={"gray": models.default(1), "rgb": models.default(3)},
     )
 
 
-def answer(house: House, result: Result, name: str) -> Response:
+def answer(app_state: AppState, result: Result, name: str) -> Response:
     """Return a result as a file to download."""
     headers = {
         "Content-Disposition": disposition(name, result.format),
@@ -109,7 +109,7 @@ def answer(house: House, result: Result, name: str) -> Response:
     }
     if result.sigma is not None:
         headers["Quietpixel-Sigma"] = f"{result.sigma:.6g}"
-    return Parts(result.content, house.held, MEDIA_TYPES[result.format], headers)
+    return Parts(result.content, app_state.held, MEDIA_TYPES[result.format], headers)
 
 
 def disposition(name: str, format: str) -> str:

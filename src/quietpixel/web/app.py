@@ -9,7 +9,7 @@ from starlette.staticfiles import StaticFiles
 
 from quietpixel import __version__
 from quietpixel.web import api, digits, health, pages
-from quietpixel.web.app_state import House
+from quietpixel.web.app_state import AppState
 from quietpixel.web.middleware import Guard
 from quietpixel.web.models import Models
 from quietpixel.web.options import Options
@@ -39,7 +39,7 @@ def make_app(options: Options, models: Models) -> FastAPI:
     models
         The models that it knows.
     """
-    house = House(options, models)
+    app_state = AppState(options, models)
     app = FastAPI(
         title="quietpixel",
         description=ABOUT,
@@ -48,14 +48,14 @@ def make_app(options: Options, models: Models) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
     )
-    app.state.house = house
+    app.state.shared = app_state
     app.state.digits = digits.Digits(models)
     for part in (api, health, pages, digits):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     _name_models(app, models)
     add_handlers(app)
-    app.add_middleware(Guard, options=options, metrics=house.metrics)
+    app.add_middleware(Guard, options=options, metrics=app_state.metrics)
     if options.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -77,7 +77,7 @@ def _name_models(app: FastAPI, models: Models) -> None:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Take requests from now on, and let the threads go at the end."""
-    house: House = app.state.house
-    house.ready = True
+    app_state: AppState = app.state.shared
+    app_state.ready = True
     yield
-    house.close()
+    app_state.close()

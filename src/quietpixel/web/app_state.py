@@ -16,7 +16,7 @@ from quietpixel.web.metrics import Metrics
 from quietpixel.web.models import Models
 from quietpixel.web.options import Options
 from quietpixel.web.problems import BusyError, ClientGoneError, FaultError, RefusalError
-from quietpixel.web.request_queue import Held, Turns
+from quietpixel.web.request_queue import MemoryBudget, RequestQueue
 from quietpixel.web.uploads import Upload, receive_upload
 
 Answer = TypeVar("Answer")
@@ -49,20 +49,20 @@ class Watch:
         self._stop.set()
 
 
-class House:
+class AppState:
     """Everything that requests share: models, places, memory, counters."""
 
     def __init__(self, options: Options, models: Models) -> None:
         self.options, self.models, self.metrics = options, models, Metrics()
-        self.turns = Turns(options.in_hand, options.limits.waiting)
-        self.quick = Turns(1, QUICK)
-        self.held = Held(options.limits.held)
+        self.queue = RequestQueue(options.in_hand, options.limits.waiting)
+        self.quick = RequestQueue(1, QUICK)
+        self.held = MemoryBudget(options.limits.held)
         self.watches: dict[str, Watch] = {}
         self.ready = False
         self._pool = ThreadPoolExecutor(options.in_hand + 1, "quietpixel")
         self.metrics.gauges |= {
-            "quietpixel_working": ("Requests in work.", lambda: self.turns.working),
-            "quietpixel_waiting": ("Requests that wait.", lambda: self.turns.waiting),
+            "quietpixel_working": ("Requests in work.", lambda: self.queue.working),
+            "quietpixel_waiting": ("Requests that wait.", lambda: self.queue.waiting),
             "quietpixel_held_bytes": ("Bytes of uploads and results.", lambda: self.held.bytes),
         }
 
@@ -82,7 +82,7 @@ class House:
         request: Request,
         work: Callable[[Watch], Answer],
         *,
-        turns: Turns | None = None,
+        queue: RequestQueue | None = None,
         name: str | None = None,
     ) -> Answer:
         """Run `work` in a thread when it is its turn, and return its answer.
@@ -93,7 +93,7 @@ class House:
             Whose body has been taken in; when its client leaves, the work ends.
         work
             Called with what it must call now and then with the share done.
-        turns
+        queue
             The places that it waits for; by default those of full pictures.
         name
             Under which others may ask for the progress.
@@ -106,7 +106,7 @@ class House:
         watch = Watch()
         with self._shown(watch, name):
             gone = asyncio.ensure_future(wait_until_gone(request.receive))
-            task = asyncio.ensure_future(self._in_turn(turns or self.turns, work, watch))
+            task = asyncio.ensure_future(self._in_turn(queue or self.queue, work, watch))
             try:
                 await asyncio.wait({gone, task}, return_when=asyncio.FIRST_COMPLETED)
                 if not task.done():
@@ -117,8 +117,10 @@ class House:
                 task.cancel()
                 await asyncio.gather(gone, task, return_exceptions=True)
 
-    async def _in_turn(self, turns: Turns, work: Callable[[Watch], Answer], watch: Watch) -> Answer:
-        async with turns.turn():
+    async def _in_turn(
+        self, queue: RequestQueue, work: Callable[[Watch], Answer], watch: Watch
+    ) -> Answer:
+        async with queue.turn():
             done = asyncio.get_running_loop().run_in_executor(self._pool, work, watch)
             try:
                 return await asyncio.shield(done)
@@ -164,11 +166,11 @@ async def wait_until_gone(receive: Receive) -> None:
         pass
 
 
-def house_of(request: Request) -> House:
+def get_app_state(request: Request) -> AppState:
     """Return what the requests of an application share."""
-    house: Any = request.app.state.house
-    assert isinstance(house, House)
-    return house
+    app_state: Any = request.app.state.shared
+    assert isinstance(app_state, AppState)
+    return app_state
 
 
 def _no_memory() -> RefusalError:

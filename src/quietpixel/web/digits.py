@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from quietpixel.errors import ImageError, ModelError
 from quietpixel.inference.engine import import_openvino
-from quietpixel.web.app_state import Watch, house_of
+from quietpixel.web.app_state import Watch, get_app_state
 from quietpixel.web.models import Models
 from quietpixel.web.problems import RefusalError
 
@@ -157,14 +157,14 @@ class Digits:
 @router.post("/page/digit")
 async def use_halves(request: Request) -> JSONResponse:
     """Take ``{"image": [784 numbers]}`` or ``{"code": [16 numbers]}``; return code and image."""
-    house, digits = house_of(request), request.app.state.digits
+    app_state, digits = get_app_state(request), request.app.state.digits
 
-    async with house.upload(request) as upload:
+    async with app_state.upload(request) as upload:
 
         def work(watch: Watch) -> dict[str, list[float]]:
             return digits.answer(_read(upload.content))  # type: ignore[no-any-return]
 
-        return JSONResponse(await house.do(request, work, turns=house.quick))
+        return JSONResponse(await app_state.do(request, work, queue=app_state.quick))
 
 
 def _read(content: bytes) -> dict[str, Any]:

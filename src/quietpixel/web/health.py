@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from quietpixel.web import metrics
-from quietpixel.web.app_state import house_of
+from quietpixel.web.app_state import get_app_state
 from quietpixel.web.openapi import problems
 from quietpixel.web.problems import BusyError
 
@@ -29,7 +29,7 @@ async def healthz() -> State:
 @router.get("/readyz", summary="Say whether requests are taken", responses=problems(503))
 async def readyz(request: Request) -> State:
     """Answer once the default models are open, and until the service is told to end."""
-    if not house_of(request).ready:
+    if not get_app_state(request).ready:
         raise BusyError("ending", 1)
     return State(status="ready")
 
@@ -42,4 +42,4 @@ async def readyz(request: Request) -> State:
 )
 async def tell_metrics(request: Request) -> Response:
     """Return counters, gauges and the times of requests."""
-    return Response(house_of(request).metrics.text(), media_type=metrics.MEDIA_TYPE)
+    return Response(get_app_state(request).metrics.text(), media_type=metrics.MEDIA_TYPE)

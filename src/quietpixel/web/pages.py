@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from quietpixel.errors import ArgumentError
-from quietpixel.web.app_state import house_of
+from quietpixel.web.app_state import get_app_state
 from quietpixel.web.digits import digit_model
 from quietpixel.web.processing import denoise, estimate, view
-from quietpixel.web.request_parameters import check_words, read_wish
+from quietpixel.web.request_parameters import check_words, read_denoise_request
 from quietpixel.web.streaming import Parts
 
 router = APIRouter(include_in_schema=False)
@@ -34,12 +34,12 @@ async def show_docs() -> FileResponse:
 @router.get("/page/setup")
 async def tell_setup(request: Request) -> JSONResponse:
     """Return what the page must know: models, limits, how much to send at once."""
-    house = house_of(request)
-    limits = house.options.limits
-    digits = digit_model(house.models)
+    app_state = get_app_state(request)
+    limits = app_state.options.limits
+    digits = digit_model(app_state.models)
     return JSONResponse(
         {
-            "in_hand": house.options.in_hand,
+            "in_hand": app_state.options.in_hand,
             "body": limits.body,
             "pixels": limits.pixels,
             "preview": PREVIEW_PIXELS,
@@ -51,28 +51,28 @@ async def tell_setup(request: Request) -> JSONResponse:
 @router.post("/page/preview")
 async def denoise_preview(request: Request) -> Response:
     """Return a small picture denoised, before the large ones that wait."""
-    house = house_of(request)
-    wish = read_wish(request.query_params)
-    async with house.upload(request) as upload:
-        result = await house.do(
+    app_state = get_app_state(request)
+    wanted = read_denoise_request(request.query_params)
+    async with app_state.upload(request) as upload:
+        result = await app_state.do(
             request,
-            lambda watch: denoise(house.models, upload.file, wish, PREVIEW_PIXELS, watch),
-            turns=house.quick,
+            lambda watch: denoise(app_state.models, upload.file, wanted, PREVIEW_PIXELS, watch),
+            queue=app_state.quick,
         )
     timing = ", ".join(f"{step};dur={1000 * took:.1f}" for step, took in result.seconds.items())
     headers = {"Server-Timing": timing}
     if result.sigma is not None:
         headers["Quietpixel-Sigma"] = f"{result.sigma:.6g}"
-    return Parts(result.content, house.held, "application/octet-stream", headers)
+    return Parts(result.content, app_state.held, "application/octet-stream", headers)
 
 
 @router.post("/page/estimate")
 async def estimate_part(request: Request) -> JSONResponse:
     """Return the noise of a part of a picture, before the large ones that wait."""
-    house = house_of(request)
-    async with house.upload(request) as upload:
-        found = await house.do(
-            request, lambda watch: estimate(upload.file, PREVIEW_PIXELS), turns=house.quick
+    app_state = get_app_state(request)
+    async with app_state.upload(request) as upload:
+        found = await app_state.do(
+            request, lambda watch: estimate(upload.file, PREVIEW_PIXELS), queue=app_state.quick
         )
     return JSONResponse(found)
 
@@ -80,14 +80,14 @@ async def estimate_part(request: Request) -> JSONResponse:
 @router.post("/page/view")
 async def make_view(request: Request) -> Response:
     """Return a picture that the browser cannot show as one that it can."""
-    house = house_of(request)
+    app_state = get_app_state(request)
     check_words(request.query_params, ("range",))
     wanted = _read_range(request.query_params.get("range"))
-    most = house.options.limits.pixels
-    async with house.upload(request) as upload:
-        shown = await house.do(request, lambda watch: view(upload.file, most, wanted))
+    most = app_state.options.limits.pixels
+    async with app_state.upload(request) as upload:
+        shown = await app_state.do(request, lambda watch: view(upload.file, most, wanted))
     headers = {"Quietpixel-Range": "{:.9g},{:.9g}".format(*shown.range)}
-    return Parts(shown.content, house.held, shown.media_type, headers)
+    return Parts(shown.content, app_state.held, shown.media_type, headers)
 
 
 def _read_range(text: str | None) -> tuple[float, float] | None:
@@ -107,6 +107,6 @@ def _read_range(text: str | None) -> tuple[float, float] | None:
 @router.get("/page/progress")
 async def tell_progress(request: Request) -> JSONResponse:
     """Return how far each of the requests named in ``job`` is: null waits, 0 to 1 is in work."""
-    watches = house_of(request).watches
+    watches = get_app_state(request).watches
     names = request.query_params.getlist("job")[:100]
     return JSONResponse({name: watches[name].share for name in names if name in watches})

@@ -34,12 +34,12 @@ LARGE = 4_000_000
 """Pixels from which a view is a JPEG: as a PNG it would take seconds."""
 _ESTIMATED = re.compile(r"noise level is estimated as (\d+\.\d+)")
 
-Tell = Callable[[float], None]
+OnProgress = Callable[[float], None]
 """Gets the share done; what it raises ends the work."""
 
 
 @dataclass(frozen=True)
-class Wish:
+class DenoiseRequest:
     """What a client asks for."""
 
     model: str | None = None
@@ -84,7 +84,13 @@ def read(file: NamedBytes, max_pixels: int) -> Picture:
     return read_picture(file if file.name else file.getvalue(), max_pixels=max_pixels)
 
 
-def denoise(models: Models, file: NamedBytes, wish: Wish, max_pixels: int, tell: Tell) -> Result:
+def denoise(
+    models: Models,
+    file: NamedBytes,
+    wanted: DenoiseRequest,
+    max_pixels: int,
+    on_progress: OnProgress,
+) -> Result:
     """Return a picture file without its noise, with all that it carried.
 
     Raises
@@ -95,15 +101,15 @@ def denoise(models: Models, file: NamedBytes, wish: Wish, max_pixels: int, tell:
     result = Result(b"", "")
     with result.step("read"):
         picture = read(file, max_pixels)
-    result.format = check_writable(picture, io.BytesIO(), format=wish.format)
-    result.model = models.choose(wish.model, 1 if picture.colour == "gray" else 3)
+    result.format = check_writable(picture, io.BytesIO(), format=wanted.format)
+    result.model = models.choose(wanted.model, 1 if picture.colour == "gray" else 3)
     denoiser = models.open(result.model)
     with result.step("denoise"):
-        settings = Settings(sigma=wish.sigma, strength=wish.strength)
-        clean, notes = denoise_picture(denoiser, picture, settings, on_progress=tell)
+        settings = Settings(sigma=wanted.sigma, strength=wanted.strength)
+        clean, notes = denoise_picture(denoiser, picture, settings, on_progress=on_progress)
     with result.step("write"):
-        result.content, lost = encode(clean, wish.format)
-    result.sigma = _level(wish.sigma, notes)
+        result.content, lost = encode(clean, wanted.format)
+    result.sigma = _level(wanted.sigma, notes)
     result.notes = (*picture.notes, *notes, *lost)
     result.picture = describe(clean)
     result.pixels = sum(page.shape[0] * page.shape[1] for page in picture.pages)

@@ -8,12 +8,12 @@ from quietpixel.errors import ArgumentError, unknown_name
 from quietpixel.files import find_format
 from quietpixel.imaging.strength import check_strength
 from quietpixel.noise.parser import parse_number
-from quietpixel.web.processing import Wish
+from quietpixel.web.processing import DenoiseRequest
 
 WORDS = ("model", "sigma", "strength", "format")
 
 
-def read_wish(query: QueryParams, *, more: Collection[str] = ()) -> Wish:
+def read_denoise_request(query: QueryParams, *, more: Collection[str] = ()) -> DenoiseRequest:
     """Return what a query asks for.
 
     Parameters
@@ -31,14 +31,14 @@ def read_wish(query: QueryParams, *, more: Collection[str] = ()) -> Wish:
     check_words(query, (*WORDS, *more))
     sigma, strength = query.get("sigma", "auto"), query.get("strength", "1")
     format = query.get("format")
-    wish = Wish(
+    wanted = DenoiseRequest(
         model=query.get("model"),
         sigma="auto" if sigma == "auto" else _number("sigma", sigma),
         strength=_number("strength", strength),
         format=None if format is None else find_format(format).name,
     )
-    check_strength(wish.strength)
-    return wish
+    check_strength(wanted.strength)
+    return wanted
 
 
 def check_words(query: QueryParams, known: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from quietpixel.web.problems import BusyError
 
 
-class Turns:
+class RequestQueue:
     """Places for requests that are worked on, and a line for those that wait.
 
     Parameters
@@ -84,7 +84,7 @@ class Turns:
             self._leave()
 
 
-class Held:
+class MemoryBudget:
     """Bytes that uploads and results take together, up to a limit."""
 
     def __init__(self, limit: int) -> None:

@@ -147,7 +147,7 @@ class _Server(uvicorn.Server):
         self._on_ready(self._address)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.config.app.state.house.ready = False  # type: ignore[union-attr]
+        self.config.app.state.shared.ready = False  # type: ignore[union-attr]
         await super().shutdown(sockets)
 
 

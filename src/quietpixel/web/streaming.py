@@ -3,7 +3,7 @@
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from quietpixel.web.request_queue import Held
+from quietpixel.web.request_queue import MemoryBudget
 
 PART = 256 * 1024
 
@@ -12,7 +12,7 @@ class Parts(Response):
     """An answer that is sent in parts; its bytes count as held until the last is on its way."""
 
     def __init__(
-        self, content: bytes, held: Held, media_type: str, headers: dict[str, str]
+        self, content: bytes, held: MemoryBudget, media_type: str, headers: dict[str, str]
     ) -> None:
         super().__init__(content, headers=headers, media_type=media_type)
         self._held = held

@@ -14,7 +14,7 @@ from starlette.types import Receive
 from quietpixel.web.options import Limits
 from quietpixel.web.problems import ClientGoneError, RefusalError
 from quietpixel.web.processing import NamedBytes
-from quietpixel.web.request_queue import Held
+from quietpixel.web.request_queue import MemoryBudget
 
 LINGER = 5.0
 """Seconds for which a refused upload is still taken in and dropped: a client that is sending would
@@ -41,7 +41,9 @@ class _MemoryParser(MultiPartParser):
 
 
 @contextlib.asynccontextmanager
-async def receive_upload(request: Request, limits: Limits, held: Held) -> AsyncIterator[Upload]:
+async def receive_upload(
+    request: Request, limits: Limits, held: MemoryBudget
+) -> AsyncIterator[Upload]:
     """Take in the one picture of a request, and count its bytes as held while the block runs.
 
     Raises
@@ -68,7 +70,7 @@ async def receive_upload(request: Request, limits: Limits, held: Held) -> AsyncI
 class _Body:
     """The parts of a body as they come, counted and timed."""
 
-    def __init__(self, receive: Receive, limits: Limits, held: Held) -> None:
+    def __init__(self, receive: Receive, limits: Limits, held: MemoryBudget) -> None:
         self._receive, self._limits, self._held = receive, limits, held
         self.size = 0
         self.ended = False

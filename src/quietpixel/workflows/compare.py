@@ -18,7 +18,7 @@ from quietpixel.reports.comparison_report import write_comparison_report
 from quietpixel.reports.crops import build_crops, choose_images
 from quietpixel.reports.worst_images import draw_worst
 from quietpixel.training.progress import Progress
-from quietpixel.workflows.comparison_data import Material, open_material
+from quietpixel.workflows.comparison_data import ComparisonData, open_material
 
 OnProgress = Callable[[Progress], None]
 
@@ -119,9 +119,11 @@ def compare(  # noqa: PLR0913  (the words of the command line)
     tables, pictures, crops = [], [], []
     for law in laws:
         where = f" at {describe_noise(str(law))}" if law is not None else ""
-        tell = partial(_tell, on_progress, where)
-        contestants = [_enter(name, opened, material, law, seed=seed, tell=tell) for name in names]
-        table = compare_methods(contestants, trials, law, seed=seed, on_progress=tell)
+        notify = partial(_notify, on_progress, where)
+        contestants = [
+            _enter(name, opened, material, law, seed=seed, notify=notify) for name in names
+        ]
+        table = compare_methods(contestants, trials, law, seed=seed, on_progress=notify)
         tables.append(table)
         if report is not None:
             drawn = draw_worst(contestants, trials, law, seed=seed, numbers=table.worst)
@@ -168,18 +170,18 @@ def check_models(names: Sequence[str]) -> None:
             raise unknown_name("model or method", name, known) from error
 
 
-def _tell(on_progress: OnProgress, where: str, words: str) -> None:
+def _notify(on_progress: OnProgress, where: str, words: str) -> None:
     on_progress(Progress(message=f"Judging{where}: {words}"))
 
 
 def _enter(
     name: str,
     opened: dict[str, Denoiser],
-    material: Material,
+    material: ComparisonData,
     law: NoiseLaw | None,
     *,
     seed: int,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Contestant:
     """Return a model, or a method that is tuned for this noise."""
     if name == NOISY:
@@ -187,7 +189,7 @@ def _enter(
     if name in opened:
         run = partial(opened[name].batch, range=SCALE)
         return Contestant(name, run, size=find_model(name).stat().st_size)
-    tell(f"tuning {name}")
+    notify(f"tuning {name}")
     trials = material.tuning()
     side = min(TUNING_SIDE, *trials.open(0)[0].shape[:2])
     most = min(TUNING_COUNT, TUNING_PIXELS // side**2)
@@ -197,7 +199,7 @@ def _enter(
 
 
 def _choose_laws(
-    noise: str | Sequence[str] | None, opened: dict[str, Denoiser], material: Material
+    noise: str | Sequence[str] | None, opened: dict[str, Denoiser], material: ComparisonData
 ) -> list[NoiseLaw | None]:
     given = [noise] if isinstance(noise, str) else list(noise or ())
     if material.own_noise:

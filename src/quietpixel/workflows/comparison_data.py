@@ -24,7 +24,7 @@ PHOTOGRAPHS = ("camera", "chelsea", "coffee")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class ComparisonData:
     """What is judged on and what methods are tuned on.
 
     Parameters
@@ -55,7 +55,7 @@ def open_material(
     pairs: str,
     tuning: str | Path | None,
     data_dir: str | Path | None,
-) -> Material:
+) -> ComparisonData:
     """Return what is judged on: a named set, a folder of clean pictures, or one of pairs.
 
     Parameters
@@ -74,7 +74,7 @@ def open_material(
         if pairs:
             raise ArgumentError(f"`pairs` is for a folder of pictures, and '{data}' is none.")
         load = partial(_open_split, str(data), data_dir=data_dir)
-        return Material(
+        return ComparisonData(
             trials=load("test"),
             channels=1,
             own_noise=False,
@@ -84,9 +84,9 @@ def open_material(
     folder = Path(data)
     if not folder.is_dir():
         raise _no_data(str(data))
-    kind = find_layout(folder, target="clean", pairs=pairs, tell=_ignore).kind
+    kind = find_layout(folder, target="clean", pairs=pairs, notify=_ignore).kind
     wanted = channels or find_channels(str(folder), target="clean", pairs=pairs)
-    return Material(
+    return ComparisonData(
         trials=open_folder(folder, wanted, pairs=pairs),
         channels=wanted,
         own_noise=kind == "pairs",
@@ -123,7 +123,7 @@ def open_folder(folder: Path, channels: int, *, pairs: str = "") -> Trials:
     DataError
         If there are none.
     """
-    scenes = find_layout(folder, target="clean", pairs=pairs, tell=_ignore).scenes
+    scenes = find_layout(folder, target="clean", pairs=pairs, notify=_ignore).scenes
     if not scenes:
         raise DataError(f"The folder '{folder}' holds no pictures to judge by; name another one.")
 

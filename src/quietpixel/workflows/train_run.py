@@ -92,7 +92,7 @@ def _scenes(recipe: "Recipe") -> Iterator[list[Image]]:
     """Yield the images of some validation scenes, spread over all of them."""
     from quietpixel.training.folder_data import open_folder
 
-    shelf = open_folder(recipe, cache=None, tell=lambda text: None).validation
+    shelf = open_folder(recipe, cache=None, notify=lambda text: None).validation
     step = max(len(shelf) // MOST, 1)
     for index in np.arange(0, len(shelf), step)[:MOST]:
         images = shelf.open(int(index))
