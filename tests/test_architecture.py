@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -69,8 +69,20 @@ def part_of(path: Path) -> str:
     return "quietpixel" if top == "__init__" else top
 
 
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for path in MODULES}
+
+
 def imported_names(path: Path) -> Iterator[str]:
-    """Yield the absolute dotted name of everything that the file imports, wherever in it."""
+    """Yield the absolute dotted name of everything that the file imports, wherever in it.
+
+    Imports inside functions and those for type checkers count too: a module that needs another only
+    later, or only for its types, cannot be understood or moved without it either.
+    """
     package = ["quietpixel", *path.relative_to(SOURCE).parent.parts]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -81,12 +93,36 @@ def imported_names(path: Path) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def imported_parts(path: Path) -> Iterator[str]:
-    for name in imported_names(path):
-        top, _, rest = name.partition(".")
-        if top == "quietpixel":
-            first = rest.partition(".")[0]
-            yield first if first in LEVEL else "quietpixel"
+def imported_modules(path: Path) -> set[str]:
+    """Return the modules of quietpixel that the file imports, or imports names from."""
+    inside = [name for name in imported_names(path) if name.partition(".")[0] == "quietpixel"]
+    return {_owner(name) for name in inside} - {module_name(path)}
+
+
+def _owner(name: str) -> str:
+    """Return the module that `name` is, or is a name of."""
+    return name if name in FILES else _owner(name.rpartition(".")[0])
+
+
+def find_cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Return the groups of nodes that reach each other (the graph's strong components)."""
+    reached = {node: _reach(node, graph) for node in graph}
+    groups = {
+        frozenset({node, *(other for other in reached[node] if node in reached[other])})
+        for node in graph
+        if node in reached[node]
+    }
+    return sorted(sorted(group) for group in groups)
+
+
+def _reach(node: str, graph: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    ahead = [node]
+    while ahead:
+        new = graph[ahead.pop()] - found
+        found |= new
+        ahead += new
+    return found
 
 
 def run_python(code: str) -> str:
@@ -120,8 +156,36 @@ def test_every_part_stands_on_a_level(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_imports_go_down_only(path: Path) -> None:
     part = part_of(path)
-    wrong = [to for to in imported_parts(path) if to != part and LEVEL[to] >= LEVEL[part]]
+    imported = {name: part_of(FILES[name]) for name in imported_modules(path)}
+    wrong = [name for name, to in imported.items() if to != part and LEVEL[to] >= LEVEL[part]]
     assert not wrong, f"{relative(path)} is in '{part}' and may not import {wrong}."
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    cycles = find_cycles({name: imported_modules(path) for name, path in FILES.items()})
+    assert not cycles, f"These modules reach each other by their imports: {cycles}."
+
+
+def test_a_circle_is_found_wherever_its_imports_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "quietpixel"
+    package.mkdir()
+    texts = {
+        "__init__": "",
+        "one": "from quietpixel.two import name",
+        "two": "def late():\n    from quietpixel import three",
+        "three": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .one import Name",
+        "four": "import quietpixel.one",
+    }
+    for name, text in texts.items():
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.setitem(globals(), "SOURCE", package)
+    files = {module_name(path): path for path in package.iterdir()}
+    monkeypatch.setitem(globals(), "FILES", files)
+    graph = {name: imported_modules(path) for name, path in files.items()}
+    assert graph["quietpixel.four"] == {"quietpixel.one"}
+    assert find_cycles(graph) == [["quietpixel.one", "quietpixel.three", "quietpixel.two"]]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

@@ -9,6 +9,7 @@ NARROW = 8
 """A kernel with fewer outputs is left to Adam: it is no matrix worth straightening."""
 
 
+# Model files name this module and this class, so both keep their names.
 @keras.saving.register_keras_serializable("quietpixel")
 class ConvolutionMuon(keras.optimizers.Muon):  # type: ignore[misc]
     """Keras' Muon, which knows only matrices, with kernels (H, W, in, out) as (H W in, out).
