@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 import yaml
+from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -80,3 +81,11 @@ def test_locks_have_hashes_and_name_no_index(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert not re.search(r"://|--index|--find-links", text)
     assert text.count("--hash=sha256:") > text.count("==")
+
+
+def test_the_wheel_holds_the_stubs_that_list_the_public_names() -> None:
+    builder = WheelBuilder(str(ROOT))
+    shipped = {file.distribution_path for file in builder.recurse_included_files()}
+    stubs = {path.relative_to(ROOT / "src").as_posix() for path in ROOT.glob("src/**/*.pyi")}
+    assert len(stubs) == 2
+    assert stubs <= shipped

@@ -1,0 +1,16 @@
+from . import cluster as cluster
+from ._version import __version__ as __version__
+from .card import Card as Card
+from .errors import QuietpixelError as QuietpixelError
+from .inference.denoiser import Denoiser as Denoiser
+from .inference.denoiser import denoise as denoise
+from .inference.engine import read_card as read_card
+from .noise.measure import fit_law as fit_law
+from .noise.parser import parse_noise as parse_noise
+from .training.recipe import Recipe as Recipe
+from .workflows.calibrate import calibrate as calibrate
+from .workflows.calibrate import uncertainty as uncertainty
+from .workflows.compare import compare as compare
+from .workflows.evaluate import evaluate as evaluate
+from .workflows.measure_noise import measure_noise as measure_noise
+from .workflows.train import train as train

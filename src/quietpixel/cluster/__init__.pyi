@@ -1,0 +1,3 @@
+from .arrays import denoise as denoise
+from .workers import Cluster as Cluster
+from .workers import connect as connect
