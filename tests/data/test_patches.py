@@ -190,3 +190,24 @@ def test_shrinking_keeps_the_mean_and_the_range() -> None:
 def test_an_image_hardly_larger_than_a_patch_is_shrunk_as_far_as_it_goes() -> None:
     noisy, _ = batches(shrunk=1.0, batch=50).make(0, 0)
     assert noisy.shape == (50, 16, 16, 1)
+
+
+def test_levels_are_constant_or_maps_and_true_on_average() -> None:
+    (noisy, levels), clean = batches(noise="gaussian:0.1,clip=no", told=1.0, batch=60).make(0, 0)
+    constant = np.ptp(levels, axis=(1, 2, 3)) == 0
+    assert 0.3 < constant.mean() < 0.7
+    measured = np.sqrt(np.mean(np.square(noisy - clean), axis=(1, 2, 3)))
+    np.testing.assert_allclose(levels[constant][:, 0, 0, 0], measured[constant], rtol=1e-5)
+    np.testing.assert_allclose(levels[~constant].mean(), 0.1, rtol=0.05)
+
+
+def test_gray_patches_share_their_noise_and_may_be_toned() -> None:
+    task, rng = AddNoise(parse_noise("gaussian:0.1,clip=no"), gray=1.0), np.random.default_rng(0)
+    toned = 0
+    for _ in range(40):
+        noisy, clean = task((rng.random((12, 12, 3), np.float32),), rng)
+        tone = clean[0, 0] / clean[0, 0].max()
+        toned += bool(np.ptp(tone) > 1e-3)
+        for image in (clean / tone, noisy / tone):
+            assert np.ptp(image, axis=-1).max() < 1e-5
+    assert 10 < toned < 30

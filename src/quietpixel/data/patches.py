@@ -17,6 +17,8 @@ PATIENCE = 200
 """After so many scenes in a row that cannot be used, none is believed to be left."""
 CHOICE_INDEX = 2**31
 """The index of the generator that chooses the scenes of an epoch."""
+LOCAL, LOCAL_WIDTHS = 0.5, (6.0, 20.0)
+"""Share of the patches whose level is a map, and the widths of the Gaussian it is measured with."""
 UPRIGHT = (0, 2, 4, 6)
 """The ways of `turn` that leave rows rows."""
 
@@ -94,9 +96,17 @@ class PatchBatches(EpochBatches):
 
     def _level(self, noisy: Array, clean: Array, rng: np.random.Generator) -> Array:
         """Return the map that tells the noise level of a patch, or that nobody knows it."""
-        known = rng.random() < (self.draw.told or 0)
-        level = np.sqrt(np.mean(np.square(noisy - clean))) if known else UNKNOWN_SIGMA
-        return np.full((*noisy.shape[:2], 1), level, np.float32)
+        if not rng.random() < (self.draw.told or 0):
+            return np.full((*noisy.shape[:2], 1), UNKNOWN_SIGMA, np.float32)
+        squared = np.mean(np.square(noisy - clean), axis=-1, keepdims=True)
+        if rng.random() < LOCAL:
+            from scipy import ndimage  # only training measures levels so; denoising needs no scipy
+
+            width = rng.uniform(*LOCAL_WIDTHS)
+            squared = ndimage.gaussian_filter(squared, (width, width, 0), mode="mirror")
+            local: Array = np.sqrt(squared)
+            return local
+        return np.full(squared.shape, np.sqrt(squared.mean()), np.float32)
 
     def _cut(self, epoch: int, rng: np.random.Generator) -> tuple[Array, ...]:
         """Return the patches of one place of one scene, all turned the same way.

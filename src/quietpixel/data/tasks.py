@@ -12,6 +12,9 @@ import numpy as np
 from quietpixel.data.patterns import weave
 from quietpixel.noise.parser import Array, NoiseLaw
 
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+"""Share of red, green and blue in gray, by ITU-R BT.601."""
+
 Patches = tuple[Array, ...]
 
 
@@ -38,12 +41,16 @@ class AddNoise:
         How often, from 0 to 1, the patch is softened (`soften`) before it gets its noise.
     woven
         How often, from 0 to 1, the patch gets a regular fine pattern (`weave`) before all that.
+    gray
+        For colour patches: how often, from 0 to 1, the patch is made gray with the same noise in
+        all channels; half of these are then toned, noise included.
     """
 
     law: NoiseLaw
     plain: float = 0.0
     soft: float = 0.0
     woven: float = 0.0
+    gray: float = 0.0
 
     def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return input and target."""
@@ -57,7 +64,17 @@ class AddNoise:
                 clean = weave(clean, rng)
             if self.soft and rng.random() < self.soft:
                 clean = soften(clean, rng)
+        if self.gray and clean.shape[-1] == 3 and rng.random() < self.gray:
+            return self._gray(clean, rng)
         return self.law(clean, rng), clean
+
+    def _gray(self, clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        luminance = (clean @ LUMINANCE)[..., np.newaxis]
+        noisy = self.law(luminance, rng)
+        tone = np.ones(3, np.float32)
+        if rng.random() < 0.5:
+            tone = rng.uniform(0.75, 1.0, 3).astype(np.float32)
+        return noisy * tone, luminance * tone
 
 
 def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> Array:

@@ -32,7 +32,9 @@ TO_YCC = np.array(
 FROM_YCC = np.linalg.inv(TO_YCC).astype(np.float32)
 
 
-def lose_as_jpeg(image: Array, quality: int, *, halve_colour: bool = True) -> Array:
+def lose_as_jpeg(
+    image: Array, quality: int, *, halve_colour: bool = True, clip: bool = True
+) -> Array:
     """Return `image` as it would come back from a JPEG file.
 
     Parameters
@@ -43,6 +45,8 @@ def lose_as_jpeg(image: Array, quality: int, *, halve_colour: bool = True) -> Ar
         1 to 100, as libjpeg counts it.
     halve_colour
         Whether colour is kept at half the resolution (4:2:0).
+    clip
+        Whether the result is clipped to [0, 1], as in a file.
 
     References
     ----------
@@ -66,7 +70,7 @@ def lose_as_jpeg(image: Array, quality: int, *, halve_colour: bool = True) -> Ar
     result = np.stack(lost, axis=-1)[:height, :width]
     result[..., 0] += 128
     result = (result if channels == 1 else result @ FROM_YCC.T) / np.float32(255)
-    return np.clip(result, 0, 1).astype(np.float32, copy=False)
+    return (np.clip(result, 0, 1) if clip else result).astype(np.float32, copy=False)
 
 
 def _lose_plane(plane: Array, table: Array, quality: int) -> Array:
@@ -98,6 +102,8 @@ def _enlarge(plane: Array, by: int) -> Array:
 
 LEAST_GAIN = 0.01
 """The weakest noise that is drawn, as a share of the strongest."""
+DARKEST = 0.1
+"""Below this brightness the gamma curve is a straight line."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 BAYER = (np.array([[0, 0], [0, 1]]), np.array([[0, 1], [1, 0]]), np.array([[1, 0], [0, 0]]))
 """Where a sensor sees red, green and blue, in squares of 2x2 pixels."""
@@ -114,7 +120,7 @@ class Camera(NoiseLaw):
     the brightness says. By chance the noise is then that of a colour mosaic interpolated, white
     balance and colour matrix spread it over the channels, the gamma curve (here a square root)
     stretches it in the dark, resizing or the camera's own filter smooths it, and JPEG rounds it.
-    The result lies in [0, 1].
+    The noise has mean zero in the image's own domain; nothing is clipped.
 
     Parameters
     ----------
@@ -132,6 +138,10 @@ class Camera(NoiseLaw):
     word: ClassVar[str] = "camera"
     main: ClassVar[str] = "gain"
 
+    @property
+    def _clips(self) -> bool:
+        return False
+
     def __post_init__(self) -> None:
         if not self.gain > 0:
             raise ArgumentError(
@@ -140,7 +150,7 @@ class Camera(NoiseLaw):
             )
 
     def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean`, (H, W) or (H, W, C), as such a camera would have given it.
+        """Return `clean`, (H, W) or (H, W, C), as such a camera would have given it, unclipped.
 
         Raises
         ------
@@ -154,11 +164,12 @@ class Camera(NoiseLaw):
                 "Camera noise needs an image of shape (H, W), (H, W, 1) or (H, W, 3) because it "
                 f"spreads over neighbours and colours; got {clean.shape}."
             )
-        light = np.square(np.clip(clean, 0, 1))
-        noise = self._sense(light, rng)
-        seen = np.sqrt(np.clip(light + noise, 0, 1))
-        noise = _smooth(seen - clean, rng)
-        return _compress(np.clip(clean + noise, 0, 1), rng)
+        bright = np.clip(clean, 0, 1)
+        # The slope of the square root keeps the mean; the root of clipped light darkened the image,
+        # so that models learned to brighten.
+        noise = self._sense(np.square(bright), rng) / (2 * np.maximum(bright, DARKEST))
+        noisy = clean + _smooth(noise, rng)
+        return noisy if rng.random() < 0.4 else compress(noisy, int(rng.integers(60, 99)), rng)
 
     def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
         """Refuse: the noise is that of another camera each time.
@@ -239,10 +250,9 @@ def _blur(noise: Array, width: float) -> Array:
     return smooth
 
 
-def _compress(image: Array, rng: np.random.Generator) -> Array:
-    if rng.random() < 0.4:
-        return image
+def compress(image: Array, quality: int, rng: np.random.Generator) -> Array:
+    """Return `image` (H, W, C) compressed as JPEG, on a grid of blocks that starts anywhere."""
     top, left = (int(offset) for offset in rng.integers(8, size=2))
     padded = np.pad(image, ((top, 0), (left, 0), (0, 0)), mode="edge")
     halve = bool(rng.random() < 0.6)
-    return lose_as_jpeg(padded, int(rng.integers(60, 99)), halve_colour=halve)[top:, left:]
+    return lose_as_jpeg(padded, quality, halve_colour=halve, clip=False)[top:, left:]

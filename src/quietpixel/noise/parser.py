@@ -22,6 +22,7 @@ from quietpixel.noise.laws import (
     Speckle,
     Uniform,
 )
+from quietpixel.noise.photo import PhotoNoise
 
 __all__ = [
     "FROZEN_EPOCH",
@@ -31,6 +32,7 @@ __all__ = [
     "Gaussian",
     "Mixture",
     "NoiseLaw",
+    "PhotoNoise",
     "Poisson",
     "Ranged",
     "SaltPepper",
@@ -76,7 +78,7 @@ def add_noise(clean: Array, law: NoiseLaw, *, seed: int) -> Array:
 
 
 NOISE_LAWS: dict[str, type[NoiseLaw]] = {
-    law.word: law for law in (Camera, Gaussian, Poisson, SaltPepper, Speckle, Uniform)
+    law.word: law for law in (Camera, Gaussian, PhotoNoise, Poisson, SaltPepper, Speckle, Uniform)
 }
 """Every noise law by the word that names it."""
 

@@ -18,6 +18,8 @@ Weights = list[NDArray[Any]]
 
 WARMUP = 0.02
 """The share of a run by the clock in which the learning rate rises."""
+DECAY = 0.2
+"""The share of a trapezoid in which the learning rate falls."""
 PLATEAU_STATE = ("best", "wait", "cooldown_counter")
 
 
@@ -84,10 +86,15 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         The highest learning rate.
     spent
         Seconds that earlier sessions trained for.
+    schedule
+        ``"trapezoid"``, or any other for a cosine.
     """
 
-    def __init__(self, seconds: float, learning_rate: float, spent: float) -> None:
+    def __init__(
+        self, seconds: float, learning_rate: float, spent: float, schedule: str = "cosine"
+    ) -> None:
         super().__init__()
+        self.rate = trapezoid if schedule == "trapezoid" else rate_at
         self.seconds, self.learning_rate, self.spent = seconds, learning_rate, spent
         self.started = time.perf_counter()
 
@@ -107,7 +114,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Set the learning rate of the step."""
-        self.model.optimizer.learning_rate = self.learning_rate * rate_at(self.share)
+        self.model.optimizer.learning_rate = self.learning_rate * self.rate(self.share)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Stop when the time is over."""
@@ -126,6 +133,20 @@ def rate_at(share: float) -> float:
     if share < WARMUP:
         return share / WARMUP
     return 0.5 * (1 + math.cos(math.pi * (share - WARMUP) / (1 - WARMUP)))
+
+
+def trapezoid(share: float) -> float:
+    """Return the part of the highest learning rate after a `share` of the run, in [0, 1].
+
+    Warm-up, constant, then down to zero: the constant part can be made as long as time allows, and
+    a run can be continued from any point of it.
+
+    Examples
+    --------
+    >>> [round(trapezoid(share), 2) for share in (0, 0.01, 0.5, 0.9, 1)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    return max(0.0, min(share / WARMUP, 1.0, (1 - share) / DECAY))
 
 
 class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]

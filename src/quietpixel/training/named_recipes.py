@@ -46,6 +46,15 @@ PHOTO = Recipe(
 # Afterwards, so that pictures with little noise count as well as those with a lot.
 POLISH = replace(PHOTO, name="photo-polish", loss="negative_psnr", learning_rate=1.5e-3)
 
+LEVEL = replace(
+    POLISH,
+    name="photo-level",
+    noise="gaussian:0..75/255,clip=no|gaussian:0..75/255,clip=no"
+    "|photo:0..12/255|photo:2/255..50/255|camera:0.02",
+    schedule="trapezoid",
+    gray=0.25,
+)
+
 RECIPES: dict[str, Recipe] = {
     "classic": Recipe(
         name="classic",
@@ -67,6 +76,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "photo": PHOTO,
     "photo-polish": POLISH,
+    "photo-level": LEVEL,
     # For gaussian-gray, from photo-gray: noise such as tables are made with, and none of a camera.
     "gaussian": replace(
         POLISH,

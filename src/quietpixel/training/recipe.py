@@ -14,10 +14,10 @@ CHOICES = {
     "method": ("", "pairs", "recorrupted", "neighbours", "hidden"),
     "optimizer": ("adam", "muon", "convolution-muon"),
     "loss": ("mean_squared_error", "mean_absolute_error", "negative_psnr"),
-    "schedule": ("plateau", "cosine", "constant"),
+    "schedule": ("plateau", "cosine", "constant", "trapezoid"),
     "precision": ("auto", "float32", "mixed_bfloat16"),
 }
-CHANGES = ("plain", "soft", "shrunk", "woven")
+CHANGES = ("plain", "soft", "shrunk", "woven", "gray")
 """The fields that say which share of a folder's patches is changed."""
 
 
@@ -42,7 +42,8 @@ class Recipe:
         images' own, so that those with little noise count as well).
     schedule
         ``"plateau"`` (ReduceLROnPlateau on the validation error), ``"cosine"`` (warm-up, then a
-        cosine to zero) or ``"constant"``.
+        cosine to zero), ``"trapezoid"`` (warm-up, constant, in the last fifth down to zero) or
+        ``"constant"``.
     warmup
         Epochs of warm-up of the cosine schedule.
     averaging
@@ -73,6 +74,9 @@ class Recipe:
     woven
         For clean pictures of a folder: the share of patches that get a regular fine pattern on a
         part of them, as cloth and bricks have and most photographs have not; 0 to 1.
+    gray
+        For clean pictures of a folder: the share of patches that are made gray, with the same noise
+        in all channels; half of these are toned; 0 to 1.
     target
         Of a folder: ``"clean"`` (clean pictures, or pairs of a noisy and a clean one), ``"noisy"``
         (pairs of two noisy ones), or ``"none"`` (noisy pictures only).
@@ -121,6 +125,7 @@ class Recipe:
     soft: float = 0.0
     shrunk: float = 0.0
     woven: float = 0.0
+    gray: float = 0.0
     target: str = "clean"
     pairs: str = ""
     method: str = ""

@@ -69,7 +69,7 @@ class Outcome:
             size=None if height is None else (height, width),
             noise=recipe.noise,
             sigma_input=takes_sigma,
-            blind=takes_sigma,
+            blind=takes_sigma and bool(recipe.method),
             operations=facts.operations,
             values=facts.values,
             parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),

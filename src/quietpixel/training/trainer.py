@@ -150,7 +150,7 @@ def _watch(
     clock = None
     if recipe.minutes is not None:
         spent = sum(float(row["seconds"]) for row in checkpoint.rows)
-        clock = Clock(60 * recipe.minutes, recipe.learning_rate, spent)
+        clock = Clock(60 * recipe.minutes, recipe.learning_rate, spent, recipe.schedule)
     first = checkpoint.next_epoch
     report = ReportProgress(
         on_progress, epochs=recipe.epochs, batch=recipe.batch, first=first, clock=clock

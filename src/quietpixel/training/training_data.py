@@ -19,7 +19,7 @@ from quietpixel.training.losses import hidden_squared_error
 from quietpixel.training.recipe import Recipe
 
 VALIDATION_SEED_OFFSET = 1_000_003
-TOLD = 0.4
+TOLD = 1.0
 """How often a model that takes the noise level is told it in training."""
 VALIDATION_PATCHES, VALIDATION_PATCH = 40, 96
 """How many patches of a folder's validation images judge an epoch, and how large they are."""
@@ -79,7 +79,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
         batch=VALIDATION_PATCHES,
         steps=1,
         seed=recipe.seed + VALIDATION_SEED_OFFSET,
-        told=None if draw.told is None else 0.0,
+        told=draw.told,
     )
     return TrainingData(
         PatchBatches(folder.train, make_task(recipe), draw),
@@ -133,7 +133,7 @@ def make_task(recipe: Recipe) -> Task:
     law = parse_noise(recipe.noise)
     if recipe.method == "recorrupted":
         return Recorrupt(law)
-    return AddNoise(law, recipe.plain, recipe.soft, recipe.woven)
+    return AddNoise(law, recipe.plain, recipe.soft, recipe.woven, recipe.gray)
 
 
 def _how_often_told(recipe: Recipe) -> float | None:

@@ -1,0 +1,82 @@
+"""Finds and repairs impulses: salt and pepper, hot and dead pixels.
+
+A value is an outlier if it lies far beyond its eight neighbours, measured by their own spread, so
+that edges, lines and noise are left alone.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+PASSES = 3
+"""Repairs one after the other: the second finds outliers that had another one beside them."""
+HALO = 2 * PASSES
+"""Pixels of surroundings that decide what `repair_outliers` makes of a pixel."""
+STRICT, LOOSE = (0.1, 3.0), (0.08, 1.5)
+"""Least distance from the neighbours and multiple of their spread, to detect and to repair. Of 47
+clean photographs the strict pair found 0.007 % of the values in the median and 0.012 % at most."""
+NOISES = 5.0
+"""Least distance as a multiple of the image's fine structure, so that strong noise has none."""
+RARE = 3e-4
+"""Share of outliers from which an image is taken to have impulses."""
+_OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+
+
+def outlier_distance(image: Array) -> float | None:
+    """Return how far outliers of an image lie from their neighbours at least; None without any.
+
+    Parameters
+    ----------
+    image
+        float32 (H, W, C) in [0, 1], a sample is enough.
+    """
+    if min(image.shape[:2]) < 3:
+        return None
+    around = _sorted_neighbours(image)
+    fine = 1.4826 * float(np.median(np.abs(image - (around[3] + around[4]) / 2)))
+    distance = NOISES * fine
+    found = _beyond(image, around, max(STRICT[0], distance), STRICT[1])
+    return distance if found.mean() >= RARE else None
+
+
+def repair_outliers(image: Array, distance: float) -> Array:
+    """Return `image` (H, W, C) with outliers replaced by the median of their sound neighbours.
+
+    Parameters
+    ----------
+    image
+        float32 in [0, 1].
+    distance
+        As `outlier_distance` found it.
+
+    References
+    ----------
+    H. Hwang, R. Haddad, "Adaptive median filters: new algorithms and results", IEEE TIP 1995.
+    """
+    for _ in range(PASSES):
+        around = _sorted_neighbours(image)
+        found = _beyond(image, around, max(LOOSE[0], distance), LOOSE[1])
+        if not found.any():
+            break
+        image = np.where(found, (around[3] + around[4]) / 2, image)
+    return image
+
+
+def _sorted_neighbours(image: Array) -> Array:
+    """Return the eight neighbours of each value, (8, H, W, C), the least first."""
+    height, width = image.shape[:2]
+    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="symmetric")
+    parts = [padded[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in _OFFSETS]
+    around = np.stack(parts)
+    around.sort(axis=0)
+    return around
+
+
+def _beyond(image: Array, around: Array, least: float, spreads: float) -> NDArray[np.bool_]:
+    low, high = around[1], around[6]
+    reach = np.float32(least) + np.float32(spreads) * (high - low)
+    beyond: NDArray[np.bool_] = (image > high + reach) | (image < low - reach)
+    return beyond

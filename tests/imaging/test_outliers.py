@@ -1,0 +1,68 @@
+"""Impulses are repaired where there are any; sharp structure and noise are left alone."""
+
+import numpy as np
+import pytest
+
+from quietpixel.imaging.outliers import HALO, outlier_distance, repair_outliers
+
+
+def scene(side: int = 96) -> np.ndarray:
+    """Edges, thin lines, a gradient and a soft spot."""
+    y, x = np.mgrid[:side, :side].astype(np.float32) / side
+    image = 0.2 + 0.5 * x
+    image[y > 0.5] += 0.2
+    image[:, 20] = 0.9
+    image[np.arange(side), np.arange(side)] = 0.05
+    image += 0.3 * np.exp(-((x - 0.7) ** 2 + (y - 0.2) ** 2) * 800)
+    return np.repeat(image[..., None], 3, axis=-1).astype(np.float32)
+
+
+def with_impulses(clean: np.ndarray, share: float) -> np.ndarray:
+    draw = np.random.default_rng(0).random(clean.shape)
+    noisy = np.where(draw < share / 2, 0, np.where(draw > 1 - share / 2, 1, clean))
+    return noisy.astype(np.float32)
+
+
+def psnr(image: np.ndarray, clean: np.ndarray) -> float:
+    return float(-10 * np.log10(np.mean((image - clean) ** 2)))
+
+
+@pytest.mark.parametrize(("share", "gain"), [(0.001, 0.5), (0.02, 6), (0.08, 6)])
+def test_impulses_are_found_and_repaired(share: float, gain: float) -> None:
+    clean = scene()
+    noisy = with_impulses(clean, share)
+    distance = outlier_distance(noisy)
+    assert distance is not None
+    assert psnr(repair_outliers(noisy, distance), clean) > psnr(noisy, clean) + gain
+
+
+def test_sharp_structure_has_none() -> None:
+    assert outlier_distance(scene()) is None
+
+
+@pytest.mark.parametrize("sigma", [2 / 255, 10 / 255, 50 / 255])
+def test_noise_has_none(sigma: float) -> None:
+    noise = sigma * np.random.default_rng(0).standard_normal((128, 128, 3))
+    assert outlier_distance((0.5 + noise).astype(np.float32)) is None
+
+
+def test_what_is_no_outlier_stays_to_the_last_bit() -> None:
+    noisy = with_impulses(scene(), 0.02)
+    distance = outlier_distance(noisy)
+    assert distance is not None
+    same = repair_outliers(noisy, distance) == noisy
+    assert same.mean() > 0.975
+    clean = scene()
+    assert np.mean(repair_outliers(clean, distance) == clean) > 0.999
+
+
+def test_a_pixel_depends_on_no_more_than_the_halo() -> None:
+    noisy = with_impulses(scene(), 0.08)
+    whole = repair_outliers(noisy, 0.1)
+    part = repair_outliers(noisy[16:64, 16:64], 0.1)
+    inner = slice(HALO, -HALO)
+    np.testing.assert_array_equal(part[inner, inner], whole[16:64, 16:64][inner, inner])
+
+
+def test_tiny_images_have_none() -> None:
+    assert outlier_distance(np.ones((2, 9, 1), np.float32)) is None

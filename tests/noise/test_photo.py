@@ -1,0 +1,70 @@
+"""Photo noise: of the given strength, with mean zero, shared and coarse to any degree."""
+
+import numpy as np
+import pytest
+
+from quietpixel.errors import ArgumentError
+from quietpixel.noise.parser import image_rng, parse_noise
+from quietpixel.noise.photo import PhotoNoise
+
+GRAY = np.full((64, 64, 3), 0.5, np.float32)
+
+
+def draw(law: PhotoNoise, clean: np.ndarray, count: int = 60) -> np.ndarray:
+    return np.stack([law(clean, image_rng(0, 0, i)) - clean for i in range(count)])
+
+
+def test_it_is_seeded_and_keeps_shape_and_type() -> None:
+    for clean in (GRAY, GRAY[..., :1], GRAY[..., 0]):
+        first, second = (PhotoNoise(0.1)(clean, image_rng(1, 2, 3)) for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+        assert (first.shape, first.dtype) == (clean.shape, np.float32)
+
+
+def test_it_is_as_strong_as_asked_and_has_mean_zero() -> None:
+    noise = draw(PhotoNoise(20 / 255), GRAY)
+    strengths = np.sqrt(np.mean(noise**2, axis=(1, 2, 3)))
+    # Compression takes some of the noise away, and never adds much.
+    assert np.median(strengths) == pytest.approx(20 / 255, rel=0.05)
+    assert strengths.max() < 1.1 * 20 / 255
+    assert np.abs(noise.mean(axis=(1, 2))).max() < 1.5 / 255
+    assert np.abs(noise.mean()) < 0.1 / 255
+
+
+def test_channels_share_all_some_or_none_of_it() -> None:
+    noise = draw(PhotoNoise(10 / 255), GRAY, 100)
+    shared = np.array([np.corrcoef(n[..., 0].ravel(), n[..., 1].ravel())[0, 1] for n in noise])
+    assert np.quantile(shared, [0.05, 0.95]) == pytest.approx([0, 1], abs=0.2)
+    assert 0.2 < np.mean((shared > 0.2) & (shared < 0.95)) < 0.9
+
+
+def test_it_is_white_or_coarse() -> None:
+    noise = draw(PhotoNoise(10 / 255), GRAY, 100)[..., 0]
+    neighbours = np.mean(noise[:, :, 1:] * noise[:, :, :-1], axis=(1, 2)) / noise.var(axis=(1, 2))
+    far = np.mean(noise[:, :, 6:] * noise[:, :, :-6], axis=(1, 2)) / noise.var(axis=(1, 2))
+    assert np.mean(np.abs(neighbours) < 0.1) > 0.1
+    assert np.mean(neighbours > 0.5) > 0.2
+    assert np.mean(far > 0.2) > 0.1
+
+
+def test_it_depends_on_brightness_in_some_images() -> None:
+    steps = np.repeat(np.linspace(0.1, 0.9, 64, dtype=np.float32), 64).reshape(64, 64, 1)
+    clean = np.repeat(steps, 3, axis=-1)
+    noise = draw(PhotoNoise(10 / 255), clean, 100)
+    ratio = noise[:, :20].std(axis=(1, 2, 3)) / noise[:, -20:].std(axis=(1, 2, 3))
+    assert np.quantile(ratio, 0.1) < 0.8
+    assert np.quantile(ratio, 0.9) > 1.3
+
+
+def test_it_is_a_law_in_words() -> None:
+    assert parse_noise("photo:0.02") == PhotoNoise(0.02)
+    assert str(parse_noise("photo:0..20/255|gaussian:0.01")).startswith("photo:0..")
+
+
+def test_what_it_refuses() -> None:
+    with pytest.raises(ArgumentError, match=r"`sigma` .* not be negative .* got -1\.0"):
+        PhotoNoise(-1.0)
+    with pytest.raises(ArgumentError, match=r"\(H, W, 3\) because it is coarse.*got \(2, 2, 2\)"):
+        PhotoNoise(0.1)(np.zeros((2, 2, 2), np.float32), image_rng(0, 0, 0))
+    with pytest.raises(ArgumentError, match="no one mean and variance because another kind"):
+        PhotoNoise(0.1).propagate(np.zeros(1, np.float32), np.zeros(1, np.float32))
