@@ -7,16 +7,16 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-all check docs format bench bench-quick release-check sbom lock
+.PHONY: help setup install demo test test-all mutations check docs format bench bench-quick release-check sbom lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null \
 	|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' Makefile
 
-setup: ## install the locked versions into .venv (every command below does this by itself)
+setup: ## install the locked versions into .venv (every command below does so first)
 	@cat requirements.lock pyproject.toml | cmp -s - $(VENV)/installed || $(MAKE) --no-print-directory install
 
-# The two files it was made from are kept in .venv, so that it is made again only when they change.
+# .venv keeps the two files it was made from, so that it is made again only when they change.
 install:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	echo "quietpixel needs Python 3.11 or newer as $(PYTHON); name another one with 'make setup PYTHON=python3.12'." >&2; exit 1; }
@@ -28,14 +28,20 @@ install:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@cat requirements.lock pyproject.toml > $(VENV)/installed
 
-demo: setup ## train on the embedded digits, judge and show, in at most three minutes
+demo: setup ## train on the bundled digits, evaluate and show the result in at most three minutes
 	@$(BIN)/quietpixel demo
 
-test: setup ## the fast tests
-	@$(BIN)/python -m pytest
+# Tests of one module share fixtures such as a trained run, so they stay in one process.
+PARALLEL := -n auto --maxprocesses 4 --dist loadscope
 
-test-all: setup ## the fast and the slow tests
-	@$(BIN)/python -m pytest -m ""
+test: setup ## the fast tests, in parallel
+	@$(BIN)/python -m pytest $(PARALLEL)
+
+test-all: setup ## the fast and the slow tests, with more Hypothesis examples
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest $(PARALLEL) -m ""
+
+mutations: setup ## wrong lines that the fast tests must notice, each tried in a copy of the source
+	@$(BIN)/python benchmarks/mutations.py
 
 check: setup ## lint, format, types, architecture, documentation
 	@$(BIN)/ruff check
@@ -44,29 +50,29 @@ check: setup ## lint, format, types, architecture, documentation
 	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_guides.py tests/test_docs.py
 	@$(BIN)/python docs/build.py
 
-docs: setup ## the documentation as pages, into build/docs; a warning is an error
+docs: setup ## build the documentation into build/docs; a warning is an error
 	@$(BIN)/python docs/build.py
 
-format: setup ## put the code into its one format
+format: setup ## format the code and apply automatic fixes
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: setup ## every benchmark, an hour; QUIETPIXEL_DATA names the folder of the data sets
+bench: setup ## all benchmarks, about an hour; QUIETPIXEL_DATA names the folder with the data sets
 	@$(BIN)/python benchmarks/run_all.py
 
-bench-quick: setup ## the benchmarks with few images: about five minutes
+bench-quick: setup ## the benchmarks on few images, about five minutes
 	@$(BIN)/python benchmarks/run_all.py --quick
 
-release-check: setup ## build the release, try it in new environments: base and every extra alone; PYTHONS names interpreters
+release-check: setup ## build the release and try it in new environments, base and each extra alone; PYTHONS names interpreters
 	@$(BIN)/python .ci/release_check.py build/release $(PYTHONS)
 
-sbom: ## the parts of a base installation as CycloneDX, after release-check
+sbom: ## list the components of a base installation (CycloneDX), after release-check
 	@test -d build/release/try-0 || { echo "Run 'make release-check' first." >&2; exit 1; }
 	@build/release/tools/bin/cyclonedx-py environment build/release/try-0/venv/bin/python \
 	--pyproject pyproject.toml --output-reproducible --output-file build/release/quietpixel.cdx.json
 	@echo "build/release/quietpixel.cdx.json"
 
-lock: ## write requirements.lock again, with the newest versions (needs uv)
+lock: ## update requirements.lock to the newest versions (needs uv)
 	@uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
 	--extra train --extra onnxruntime --extra web --extra cluster --group dev --group docs --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements.lock

@@ -1,9 +1,14 @@
-"""What tests of several parts share."""
+"""Fixtures and settings for all tests."""
 
 import os
 import shutil
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("fast", max_examples=50, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("thorough", max_examples=500, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 FLAGS = [
     "--headless",
@@ -17,9 +22,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module")  # its event loop would disturb other modules
 def browser():
-    """Give a real browser without a window; where there is none the test is skipped."""
+    """Open a headless browser; skip the test where none is installed."""
     sync_api = pytest.importorskip("playwright.sync_api")
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)

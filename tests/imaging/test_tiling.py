@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from quietpixel.errors import ArgumentError, ModelError
@@ -42,7 +42,6 @@ def whole(function, image, divisor):
 
 
 @given(SIDES, SIDES, st.integers(0, 3), st.sampled_from([1, 2, 3, 4]), st.integers(1, 9))
-@settings(max_examples=150, deadline=None)
 def test_tiled_equals_whole(height, width, halo, divisor, extra):
     image = np.random.default_rng(height * 41 + width).random((height, width, 2))
     reach = halo + divisor - 1  # the cells of the divisor look that much further
@@ -53,7 +52,6 @@ def test_tiled_equals_whole(height, width, halo, divisor, extra):
 
 
 @given(SIDES, SIDES, st.integers(0, 5), st.sampled_from([1, 2, 8]), st.integers(1, 2000))
-@settings(max_examples=150, deadline=None)
 def test_identity_and_each_pixel_once(height, width, halo, divisor, pixels):
     image = np.arange(height * width).reshape(height, width, 1)
     grid = plan_grid((height, width), pixels=pixels, halo=halo, divisor=divisor)
@@ -69,7 +67,6 @@ def test_identity_and_each_pixel_once(height, width, halo, divisor, pixels):
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(0, 40), st.integers(0, 4))
-@settings(max_examples=150, deadline=None)
 def test_plan_keeps_to_the_budget_unless_the_halo_forbids(height, width, halo, halvings):
     divisor, pixels = 2**halvings, 300**2
     grid = plan_grid((height, width), pixels=pixels, halo=halo, divisor=divisor)

@@ -1,0 +1,159 @@
+"""Wrong lines that a fast test must notice: a list, and the script that tries each of them.
+
+    python benchmarks/mutations.py [WORD]
+
+Each mutation replaces one piece of a line in a copy of the source and runs one test there, which
+must fail. WORD limits the list to the mutations whose file or test holds it. The exit code is 1 if
+a test still passes, or if a line has changed so that its mutation no longer applies.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One wrong edit.
+
+    Parameters
+    ----------
+    file
+        Path below ``src/quietpixel``.
+    old, new
+        The text that is replaced, once in the file, and what takes its place.
+    test
+        A test file or node id that must fail.
+    """
+
+    file: str
+    old: str
+    new: str
+    test: str
+
+    def apply(self, source: Path) -> None:
+        """Make the edit in a copy of the source; ValueError if `old` is not there exactly once."""
+        path = source / "quietpixel" / self.file
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.file} holds {text.count(self.old)} times: {self.old}")
+        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+
+GOLDEN = "tests/test_golden.py"
+TILING = "tests/imaging/test_tiling.py"
+MUTATIONS = [
+    # Metrics and the scale of intensities.
+    Mutation("imaging/strength.py", "[0.2126, 0.7152,", "[0.7152, 0.2126,", GOLDEN),
+    Mutation("imaging/strength.py", "(1 - strength) * removed", "strength * removed", GOLDEN),
+    Mutation("imaging/metrics.py", "sigma=1.5", "sigma=2.5", "tests/imaging/test_metrics.py"),
+    Mutation("imaging/metrics.py", "(1 + level) / 2", "level", "tests/imaging/test_metrics.py"),
+    # Tiles.
+    Mutation("imaging/tiling.py", "else stop - self.margin", "else stop", TILING),
+    Mutation(
+        "imaging/tiling.py", "return round_up(self.halo, self.divisor)", "return self.halo", TILING
+    ),
+    Mutation("imaging/tiling.py", "np.minimum(places, period - places)", "places % length", TILING),
+    # Transparency.
+    Mutation(
+        "imaging/alpha.py", "where=weight == 0", "where=weight > 0", "tests/imaging/test_alpha.py"
+    ),
+    # What was taken away.
+    Mutation(
+        "imaging/residual.py",
+        "(2 * follows - 1)",
+        "(follows - 1)",
+        "tests/imaging/test_residual.py",
+    ),
+    # Noise laws.
+    Mutation("noise/laws.py", "if self._clips else noisy", "if not self._clips else noisy", GOLDEN),
+    Mutation(
+        "noise/laws.py",
+        "(2 * rng.random(clean.shape, np.float32) - 1)",
+        "rng.random(clean.shape, np.float32)",
+        GOLDEN,
+    ),
+    Mutation("noise/laws.py", "draw >= 1 - self.amount / 2", "draw >= 1 - self.amount", GOLDEN),
+    Mutation(
+        "noise/laws.py",
+        "variance + mean / np.float32(self.peak)",
+        "variance + mean * np.float32(self.peak)",
+        "tests/noise/test_parser.py",
+    ),
+    # Files.
+    Mutation("files/write.py", " + int(maximum) // 2)", ")", GOLDEN),
+    Mutation(
+        "files/encode.py",
+        '"predictor": _predictor(picture, compression)',
+        '"predictor": "none"',
+        GOLDEN,
+    ),
+    Mutation(
+        "files/write.py",
+        "5: 1, 6: 3, 7: 3, 8: 1",
+        "5: 1, 6: 1, 7: 3, 8: 3",
+        GOLDEN,
+    ),
+]
+
+
+def copy_source(folder: Path) -> Path:
+    """Copy the code into `folder`; models stay where they are, behind a link."""
+    source = folder / "src"
+    ignored = shutil.ignore_patterns("__pycache__", "weights")
+    shutil.copytree(ROOT / "src", source, ignore=ignored)
+    (source / "quietpixel" / "weights").symlink_to(ROOT / "src" / "quietpixel" / "weights")
+    return source
+
+
+def run_test(test: str, source: Path) -> subprocess.CompletedProcess[str]:
+    """Run a test against the source in another folder."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", test]
+    paths = {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | paths, capture_output=True, text=True, check=False
+    )
+
+
+def is_caught(mutation: Mutation, source: Path) -> bool:
+    """Return whether the test fails on the mutated source; the source is restored afterwards.
+
+    Pytest's exit code 1 stands for failed tests; an error of collection or usage has another code
+    and proves nothing.
+    """
+    path = source / "quietpixel" / mutation.file
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    mutation.apply(source)
+    try:
+        return run_test(mutation.test, source).returncode == 1
+    finally:
+        if before is not None:
+            path.write_text(before, encoding="utf-8")
+
+
+def main(words: list[str]) -> int:
+    wanted = [
+        each for each in MUTATIONS if all(word in f"{each.file} {each.test}" for word in words)
+    ]
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="quietpixel-mutations-") as folder:
+        source = copy_source(Path(folder))
+        for each in wanted:
+            try:
+                verdict = "caught" if is_caught(each, source) else "MISSED"
+            except ValueError as error:
+                verdict = f"STALE ({error})"
+            missed += verdict != "caught"
+            print(f"{verdict}: {each.file}: {each.old.strip()} -> {each.new.strip()}", flush=True)
+    print(f"{len(wanted) - missed} of {len(wanted)} wrong lines are caught.")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
