@@ -64,6 +64,7 @@ def test_every_script_and_notebook_is_tested() -> None:
     assert set(EXAMPLES.glob("*.ipynb")) == {NOTEBOOK, PAGES, MICROSCOPE}
 
 
+@pytest.mark.slow
 def test_the_notebook_builds_an_autoencoder_that_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EPOCHS", "3")
     names, pngs = execute(NOTEBOOK)

@@ -129,6 +129,7 @@ def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 def test_a_keras_file_in_its_run_folder_brings_its_options(tmp_path: Path) -> None:
     settings = {"options": {"filters": [4, 8]}, "batch": 256, "code": 3, "epochs": 1}
     first = quietpixel.train("digits", run=tmp_path / "a", **settings)

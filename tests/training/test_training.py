@@ -64,7 +64,7 @@ def test_a_run_folder_holds_all_of_the_run(tmp_path: Path) -> None:
     assert 0 < row["validation_loss"] < 1
 
 
-@pytest.mark.parametrize("name", ["classic", "tuned"])
+@pytest.mark.parametrize("name", [pytest.param("classic", marks=pytest.mark.slow), "tuned"])
 def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -> None:
     changes = {"averaging": 0.9} if name == "tuned" else {}
     whole = run(tmp_path / "whole", name, **changes)
@@ -86,6 +86,7 @@ def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -
     ]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Error bars of a tiny model, from calibrating to the command line."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,10 +54,18 @@ def model(tmp_path: Path) -> Path:
     return write_shrinker(tmp_path / "shrinker.onnx")
 
 
+@pytest.fixture(scope="module")
+def calibrated_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Calibrate once for all tests, which takes 4 s."""
+    path = write_shrinker(tmp_path_factory.mktemp("calibrated") / "shrinker.onnx")
+    quietpixel.calibrate(path, make_clean(40))
+    return path
+
+
 @pytest.fixture
-def calibrated(model: Path) -> Path:
-    quietpixel.calibrate(model, make_clean(40))
-    return model
+def calibrated(calibrated_once: Path, tmp_path: Path) -> Path:
+    """Return a copy of the calibrated model that a test may change."""
+    return Path(shutil.copy(calibrated_once, tmp_path))
 
 
 def test_calibrating_measures_the_coverage_and_writes_the_card(model) -> None:
