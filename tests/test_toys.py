@@ -63,7 +63,8 @@ def load_toys(split, data_dir, on_progress):
     """Return squares of one gray value."""
     count, seed = {"train": (64, 0), "validation": (16, 1), "test": (16, 2)}[split]
     values = np.random.default_rng(seed).integers(60, 200, (count, 1, 1, 1), np.uint8)
-    return Split(values.repeat(28, axis=1).repeat(28, axis=2), np.zeros(count, np.int64), "toys", split)
+    images = values.repeat(28, axis=1).repeat(28, axis=2)
+    return Split(images, np.zeros(count, np.int64), "toys", split)
 '''
 METRIC = '''
 import numpy as np
