@@ -47,11 +47,12 @@ class Mutation:
 
 
 GOLDEN = "tests/test_golden.py"
+STRENGTH = "tests/imaging/test_strength.py"
 TILING = "tests/imaging/test_tiling.py"
 MUTATIONS = [
     # Metrics and the scale of intensities.
     Mutation("imaging/strength.py", "[0.2126, 0.7152,", "[0.7152, 0.2126,", GOLDEN),
-    Mutation("imaging/strength.py", "(1 - strength) * removed", "strength * removed", GOLDEN),
+    Mutation("imaging/strength.py", "noisy + strength *", "noisy + (1 - strength) *", STRENGTH),
     Mutation("imaging/metrics.py", "sigma=1.5", "sigma=2.5", "tests/imaging/test_metrics.py"),
     Mutation("imaging/metrics.py", "(1 + level) / 2", "level", "tests/imaging/test_metrics.py"),
     # Tiles.

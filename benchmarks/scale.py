@@ -45,6 +45,7 @@ from quietpixel.cluster.task_pool import TaskPool
 from quietpixel.cluster.worker_model import pack_model
 from quietpixel.files import Job, Picture, write_picture
 from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.options import DenoiseOptions
 
 SMALL = 28
 """Side of the pictures in the row of many files."""
@@ -123,7 +124,7 @@ def measure_workers(words: argparse.Namespace, folder: Path) -> bool:
                 lambda out: exhaust(run_here(denoiser, jobs_of(paths, out), settings)),
             )
         }
-    packed = pack_model(words.model, {"threads": 1})
+    packed = pack_model(DenoiseOptions(model=words.model, threads=1))
     for workers in (1, 2):
         with connect(workers=workers) as cluster:
             warm = folder / "warm"
@@ -162,7 +163,7 @@ def measure_files(words: argparse.Namespace, folder: Path) -> bool:
     print(f"\nPictures of {SMALL}x{SMALL} by 2 workers, from the plan's jobs to the last result:\n")
     print("| files | seconds | ms/file | Dask | ledger | CPU ms here | CPU ms of workers |")
     print("|---|---|---|---|---|---|---|")
-    packed = pack_model(words.model, {"threads": 1})
+    packed = pack_model(DenoiseOptions(model=words.model, threads=1))
     with connect(workers=2) as cluster:
         warm = make_pictures(folder / "warm", 32, SMALL)
         exhaust(run_jobs(cluster, packed, jobs_of(warm, folder / "warmed"), Settings()))
@@ -213,7 +214,7 @@ def measure_stack(words: argparse.Namespace, folder: Path) -> bool:
     pixels = np.random.default_rng(0).integers(0, 256, (count, SMALL, SMALL), np.uint8)
     chunks = (min(count, 1000), SMALL, SMALL)
     zarr.create_array(str(folder / "in.zarr"), data=pixels, chunks=chunks)
-    settings = LargeSettings(options={"threads": 1})
+    settings = LargeSettings(options=DenoiseOptions(threads=1))
     before = time.process_time()
     denoise_image(str(folder / "in.zarr"), str(folder / "out.zarr"), words.model, settings)
     each = 1000 * (time.process_time() - before) / count
@@ -268,7 +269,7 @@ def measure_pixels(words: argparse.Namespace, folder: Path) -> bool:
             before = processor_seconds(cluster)
             begin = time.perf_counter()
             threads = max((os.cpu_count() or 2) // 2, 1)
-            settings = LargeSettings(overwrite=True, options={"threads": threads})
+            settings = LargeSettings(overwrite=True, options=DenoiseOptions(threads=threads))
             source, target = str(folder / "in.zarr"), str(folder / "out.zarr")
             denoise_image(source, target, words.model, settings, cluster=cluster)
             seconds = time.perf_counter() - begin

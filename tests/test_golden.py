@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 import quietpixel
 from quietpixel.card import METADATA_KEY, Card
 from quietpixel.files import Picture, read_picture, write_picture
-from quietpixel.imaging.strength import give_back_texture
+from quietpixel.imaging.strength import blend
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_values_far_beyond_white_and_black_come_back(halver: Path) -> None:
 def test_luminance_weights_are_those_of_rec_709(channel: int, luminance: float) -> None:
     noisy = np.zeros((1, 1, 3), np.float32)
     noisy[..., channel] = 1
-    back = give_back_texture(noisy, np.zeros_like(noisy), 0.5)
+    back = blend(noisy, np.zeros_like(noisy), 0.5, colour_strength=1)
     np.testing.assert_allclose(back.ravel(), [luminance / 2] * 3, atol=1e-6)
 
 

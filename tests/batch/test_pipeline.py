@@ -22,6 +22,7 @@ from quietpixel.batch.side_by_side import compare_pictures
 from quietpixel.errors import ArgumentError, FileError
 from quietpixel.files import Job, Picture, read_picture, write_picture
 from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.options import DenoiseOptions
 
 SIDE = 20
 
@@ -149,13 +150,14 @@ def test_fingerprints_tell_models_options_and_maps_apart(models):
     base = np.zeros((200, 200), np.float32)
     other = base.copy()
     other[100, 100] = 1e-6
-    name = str(models["blur"])
-    texts = [
-        fingerprint(name, [0.1]), fingerprint(name, [0.2]), fingerprint(name, [base]),
-        fingerprint(name, [other]), fingerprint(str(models["told"]), [base]),
-    ]  # fmt: skip
+
+    def of(name, sigma):
+        return fingerprint(DenoiseOptions(model=str(models[name]), sigma=sigma))
+
+    pairs = [("blur", 0.1), ("blur", 0.2), ("blur", base), ("blur", other), ("told", base)]
+    texts = [of(*pair) for pair in pairs]
     assert len(set(texts)) == 5
-    assert texts[2] == fingerprint(name, [base.copy()])
+    assert texts[2] == of("blur", base.copy())
 
 
 # The pipeline.

@@ -136,8 +136,8 @@ def test_links_that_leave_and_loops_are_left_out_and_said(quietpixel, halver, tm
     words = ["--recursive", "-o", tmp_path / "result", "--model", halver]
     outcome = quietpixel("denoise", folder, *words)
     assert outcome.code == 0, outcome.err
-    assert f"{folder / 'out.png'} is left out: the link leaves the folder." in outcome.err
-    assert f"{folder / 'loop.png'} is left out: the link leads nowhere or in a loop" in outcome.err
-    assert f"{folder / 'up'} is left out: links to folders are not followed." in outcome.err
+    assert f"Skipping {folder / 'out.png'}: the link leaves the folder." in outcome.err
+    assert f"Skipping {folder / 'loop.png'}: the link leads nowhere or in a loop" in outcome.err
+    assert f"Skipping {folder / 'up'}: links to folders are not followed." in outcome.err
     made = sorted(path.name for path in (tmp_path / "result").iterdir())
     assert made == [".quietpixel-done.jsonl", "a.png", "inside.png"]

@@ -103,7 +103,7 @@ def test_an_empty_folder_is_said(quietpixel, halver, tmp_path) -> None:
     (tmp_path / "none").mkdir()
     outcome = quietpixel("denoise", tmp_path / "none", "--model", halver)
     assert outcome.code == 0
-    assert outcome.err == "No picture is there to denoise; --recursive looks further down.\n"
+    assert outcome.err == "No images found; use --recursive to search subfolders.\n"
 
 
 def test_no_speed_is_told_where_nothing_was_done(quietpixel, halver, tmp_path) -> None:

@@ -278,10 +278,11 @@ def test_a_result_that_an_earlier_attempt_left_is_not_made_again(tmp_path, model
     from quietpixel.cluster.files import Item, denoise_items, stamp
     from quietpixel.cluster.worker_model import pack_model
     from quietpixel.files import Job
+    from quietpixel.inference.options import DenoiseOptions
 
     source = fill(tmp_path / "in", 1) / "picture-0.png"
     job = Job(source, source)
-    work = pack_model(models["halver"]), Settings(overwrite=True)
+    work = pack_model(DenoiseOptions(model=models["halver"])), Settings(overwrite=True)
     item = Item(job, job, stamp(source))
     (first,) = denoise_items([item], work)
     assert (first.outcome.error, first.found) == ("", False)

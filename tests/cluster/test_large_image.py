@@ -20,10 +20,11 @@ from quietpixel.cluster.workers import connect
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
 from quietpixel.imaging.tiling import run_tiles
 from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.options import DenoiseOptions
 
 from .conftest import finish
 
-EXACT = LargeSettings(options={"precision": "f32"})
+EXACT = LargeSettings(options=DenoiseOptions(precision="f32"))
 
 
 @pytest.fixture(autouse=True)
@@ -264,7 +265,7 @@ def test_interrupted_work_goes_on_at_the_part(tmp_path, models, blur) -> None:
         denoise_image(source, target, models["blur"], EXACT, on_progress=stop)
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert {path: path.stat().st_mtime_ns for path in chunks} == chunks  # nothing written twice
-    other = LargeSettings(options={"precision": "f32", "threads": 1, "memory": "100MB"})
+    other = LargeSettings(options=DenoiseOptions(precision="f32", threads=1, memory="100MB"))
     result = denoise_image(source, target, models["blur"], other)  # no matter for the result
     assert any("parts were done before." in note for note in result.notes)
     assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))

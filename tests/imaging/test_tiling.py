@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quietpixel.errors import ArgumentError, ModelError
-from quietpixel.imaging.tiling import Grid, apply_tiled, plan_grid, reflect_indices, round_up
+from quietpixel.errors import ArgumentError
+from quietpixel.imaging.tiling import Grid, plan_grid, reflect_indices, round_up, run_tiles
 
 SIDES = st.integers(1, 40)
 
@@ -47,7 +47,7 @@ def test_tiled_equals_whole(height, width, halo, divisor, extra):
     reach = halo + divisor - 1  # the cells of the divisor look that much further
     function = stencil(halo, divisor)
     tile = 2 * round_up(reach, divisor) + extra * divisor
-    tiled = apply_tiled(function, image, tile=tile, halo=reach, divisor=divisor)
+    tiled = run_tiles(function, image, Grid(image.shape[:2], (tile, tile), reach, divisor))
     np.testing.assert_allclose(tiled, whole(function, image, divisor), atol=1e-9)
 
 
@@ -89,7 +89,7 @@ def test_large_image_wastes_little():
 
 def test_too_small_a_halo_shows():
     image = np.random.default_rng(0).random((30, 30, 1))
-    tiled = apply_tiled(stencil(3), image, tile=9, halo=2)
+    tiled = run_tiles(stencil(3), image, Grid((30, 30), (9, 9), halo=2))
     assert np.abs(tiled - whole(stencil(3), image, 1)).max() > 1e-3
 
 
@@ -99,19 +99,14 @@ def test_reflection_continues_any_length():
         assert np.array_equal(reflect_indices(-13, length + 13, length), expected)
 
 
-def test_no_halo_is_refused():
-    with pytest.raises(ModelError, match="cannot be run in tiles because it looks at the whole"):
-        apply_tiled(lambda part: part, np.zeros((5, 5, 1)), tile=4, halo=None)
-
-
 def test_tile_off_the_divisor_is_refused():
     with pytest.raises(ArgumentError, match=r"`tile` must be a multiple of 16 .* got 250. Try 256"):
-        apply_tiled(lambda part: part, np.zeros((500, 500, 1)), tile=250, halo=3, divisor=16)
+        Grid((500, 500), (250, 250), halo=3, divisor=16)
 
 
 def test_tile_within_the_halo_is_refused():
     with pytest.raises(ArgumentError, match=r"`tile` must be at least 17 .* got 10. Try 17"):
-        apply_tiled(lambda part: part, np.zeros((50, 50, 1)), tile=10, halo=8)
+        Grid((50, 50), (10, 10), halo=8)
 
 
 def test_tile_may_differ_by_side():

@@ -7,10 +7,9 @@ import pytest
 
 from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, UnknownNameError
-from quietpixel.inference.arrays import is_neutral, read_layout
+from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser, denoise
-from quietpixel.inference.memory_limits import bytes_per_pixel
-from quietpixel.inference.tiled_run import _views
+from quietpixel.inference.job import bytes_per_pixel, flips_and_turns
 
 PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32")
 """What a pixel of a tile takes with the models of these tests."""
@@ -70,7 +69,7 @@ def test_best_of_a_batch_is_that_of_each(models):
 
 def test_a_size_that_is_not_square_is_not_laid_on_its_side():
     card = Card(name="wide", architecture="x", channels=1, size=(20, 30))
-    assert _views(card) == [(False, 0), (False, 2), (True, 0), (True, 2)]
+    assert flips_and_turns(card) == [(False, 0), (False, 2), (True, 0), (True, 2)]
 
 
 def test_an_unknown_quality_is_refused(models):
@@ -109,9 +108,9 @@ def test_gray_stored_three_times_has_the_noise_of_one(models):
 
 def test_one_coloured_pixel_is_colour():
     image = noisy(200, 30, 1).repeat(3, axis=2)
-    assert is_neutral(image, read_layout(image))
+    assert read_layout(image).neutral
     image[199, 29, 2] += 0.01
-    assert not is_neutral(image, read_layout(image))
+    assert not read_layout(image).neutral
 
 
 def test_the_default_model_follows_what_the_image_shows(models, monkeypatch, tmp_path):

@@ -87,7 +87,7 @@ def test_words_in_the_address_act(client):
             "`sigma` must be 'auto', a number or a fraction such as 25/255",
         ),
         ("sigma=-1", "`sigma` must be 'auto', a number in [0, 1]"),
-        ("strength=2", "`strength` must lie between 0 (leave the image alone) and 1"),
+        ("strength=2.5", "`strength` must lie between 0 (no change) and 2"),
         ("strength=nan", "`strength` must be a number or a fraction"),
         ("strenght=1", "Unknown query parameter 'strenght': did you mean 'strength'?"),
         ("strength=1&strength=0", "`strength` must be given once"),

@@ -1,36 +1,36 @@
-"""Takes the noise out of a picture as a file holds it: all pages, any range."""
+"""Denoises a picture as a file holds it: all pages, any scale."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from quietpixel.files import Picture, turn_page, turn_upright, write_picture
 from quietpixel.files.formats import find_format
-from quietpixel.files.picture import Pixels, white_of
-from quietpixel.imaging.strength import check_strength
-from quietpixel.inference.arrays import Layout, Range, check_range, is_neutral, read_layout
+from quietpixel.imaging.intensity_scale import Range
+from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import measure_half_width, read_calibration
-from quietpixel.inference.noise_level import Sigma, check_level
-from quietpixel.inference.tiled_run import OnProgress
+from quietpixel.inference.job import OnProgress
+from quietpixel.inference.level import Noise
+from quietpixel.inference.options import DenoiseOptions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How pictures are read, treated and written.
+    """How pictures are read, denoised and written.
 
     Parameters
     ----------
-    sigma, strength, range
-        As for calling a `Denoiser`; a map lies upright, as the picture is shown.
+    options
+        How an image is treated; a map of noise levels lies upright, as the picture is shown.
     format
         Name of the format to write; None keeps that of the name or the source.
     quality
         JPEG, WebP or AVIF quality to write, 1 to 100; None keeps that of the source.
     overwrite
-        Whether files that are there are replaced.
+        Whether existing files are replaced.
     max_pixels
         The most pixels that a file may declare.
     compare
@@ -39,9 +39,7 @@ class Settings:
         Where the error bars are written; None for nowhere.
     """
 
-    sigma: Sigma = "auto"
-    strength: float = 1.0
-    range: Range | None = field(default=None)
+    options: DenoiseOptions = field(default_factory=DenoiseOptions)
     format: str | None = None
     quality: int | None = None
     overwrite: bool = False
@@ -50,13 +48,34 @@ class Settings:
     uncertainty: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no picture could be treated with, before any is read."""
-        check_level(self.sigma)
-        check_strength(self.strength)
-        if self.range is not None:
-            check_range(self.range)
+        """Refuse an unknown format before any picture is read."""
         if self.format is not None:
             find_format(self.format)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found in a picture, one entry for each page.
+
+    Parameters
+    ----------
+    noise
+        Level and kinds of the noise.
+    scale
+        The values that stand for black and white.
+    notes
+        Sentences on what a user should know, of all pages.
+    """
+
+    noise: tuple[Noise, ...] = ()
+    scale: tuple[Range, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sigma(self) -> float | None:
+        """The noise level, where it is known and the same for all pages."""
+        levels = {page.sigma for page in self.noise}
+        return levels.pop() if len(levels) == 1 else None
 
 
 def denoise_picture(
@@ -66,67 +85,44 @@ def denoise_picture(
     *,
     on_progress: OnProgress | None = None,
     reuse: bool = False,
-) -> tuple[Picture, tuple[str, ...]]:
-    """Return the picture without its noise, and notes on the range and the noise level used.
+) -> tuple[Picture, Findings]:
+    """Return the picture without its noise, and what was found in it.
 
-    `on_progress` is called with the share of all pages that is done; what it raises ends the work.
-    With `reuse` the result takes the memory of the picture's pages, which are lost.
+    Parameters
+    ----------
+    denoiser
+        Takes each page.
+    picture, settings
+        What is denoised and how.
+    on_progress
+        Called with the share of all pages that is done; what it raises ends the work.
+    reuse
+        Whether the result takes the memory of the picture's pages, which are then lost.
     """
-    notes: list[str] = []
-    count = len(picture.pages)
+    options, results = settings.options, []
+    if options.range is None:
+        options = replace(options, range=picture.declared_range)
+    if isinstance(options.sigma, np.ndarray):
+        level = turn_page(options.sigma, picture.metadata.orientation, back=True)
+        options = replace(options, sigma=level)
     reuse = reuse and settings.uncertainty is None
-    pages = [
-        _page(denoiser, page, (picture, settings, reuse), notes, _part(on_progress, number, count))
-        for number, page in enumerate(picture.pages)
-    ]
-    result = picture.with_pixels(pages)
+    for number, page in enumerate(picture.pages):
+        progress = on_progress and partial(_report_page, on_progress, number, len(picture.pages))
+        out = page if reuse and page.flags.writeable else None
+        results.append(denoiser.denoise(page, options, on_progress=progress, out=out))
+    clean = picture.with_pixels([result.image for result in results])
+    notes = [note for result in results for note in result.notes]
     if settings.uncertainty is not None:
-        path = settings.uncertainty
-        notes.append(write_error_bars(denoiser, picture, result, settings, path))
-    return result, tuple(dict.fromkeys(notes))
+        notes.append(write_error_bars(denoiser, picture, clean, settings, settings.uncertainty))
+    return clean, Findings(
+        noise=tuple(result.noise for result in results),
+        scale=tuple(result.scale for result in results),
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
-def _part(on_progress: OnProgress | None, number: int, count: int) -> OnProgress | None:
-    """Return what a page tells its progress to, as a part of the whole."""
-    if on_progress is None:
-        return None
-    return lambda share: on_progress((number + share) / count)
-
-
-def _page(
-    denoiser: Denoiser,
-    page: Pixels,
-    given: tuple[Picture, Settings, bool],
-    notes: list[str],
-    on_progress: OnProgress | None,
-) -> Pixels:
-    picture, settings, reuse = given
-    wanted = settings.range or declared_range(picture)
-    layout = read_layout(page, wanted)
-    low, high = layout.range
-    if (low, high) != (0, white_of(page.dtype)):
-        notes.append(f"Black is {low:g} and white is {high:g}.")
-    sigma = settings.sigma
-    if isinstance(sigma, np.ndarray):
-        sigma = turn_page(sigma, picture.metadata.orientation, back=True)
-    elif sigma == "auto" and settings.strength > 0 and _takes_level(denoiser, page, layout):
-        sigma = denoiser.estimate_sigma(page, range=(low, high))
-        notes.append(f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).")
-    options: dict[str, Any] = {"strength": settings.strength, "on_progress": on_progress}
-    out = page if reuse and page.flags.writeable else None
-    return np.asarray(denoiser(page, sigma=sigma, range=wanted, out=out, **options))
-
-
-def _takes_level(denoiser: Denoiser, page: Pixels, layout: Layout) -> bool:
-    colours = 1 if is_neutral(page, layout) else layout.colours
-    card = denoiser.card_for(colours)
-    return card.sigma_input and not card.blind
-
-
-def declared_range(picture: Picture) -> Range | None:
-    """Return the range that the file declares, where it is not its type's own."""
-    white = float(picture.maximum)
-    return None if white == white_of(picture.dtype) else (0.0, white)
+def _report_page(on_progress: OnProgress, number: int, count: int, share: float) -> None:
+    on_progress((number + share) / count)
 
 
 def write_error_bars(
@@ -138,11 +134,12 @@ def write_error_bars(
     transparency.
     """
     first, second = turn_upright(before), turn_upright(after)
+    range = settings.options.range or before.declared_range
     pages = []
     share = 0.0
     for noisy, denoised in zip(first.pages, second.pages, strict=True):
-        layout = read_layout(noisy, settings.range or declared_range(before))
-        card = denoiser.card_for(1 if is_neutral(noisy, layout) else layout.colours)
+        layout = read_layout(noisy, range)
+        card = denoiser.card_for(layout.model_colours)
         share = read_calibration(card).share
         pages.append(measure_half_width(card, noisy, denoised, layout))
     bars = Picture(tuple(pages), format="tiff", colour=before.colour, maximum=1.0)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from quietpixel.errors import FileError
 from quietpixel.files import Job
 from quietpixel.inference.model_store import default_model, find_model
+from quietpixel.inference.options import DenoiseOptions
 
 NAME = ".quietpixel-done.jsonl"
 
@@ -117,14 +119,14 @@ def _same_input(job: Job, line: dict[str, Any], source: dict[str, int]) -> bool:
     return job.source.resolve() == job.target.resolve() or line.get("size") == source["size"]
 
 
-def fingerprint(model: str | None, options: Sequence[Any]) -> str:
+def fingerprint(options: DenoiseOptions, *more: str | int | None) -> str:
     """Return a text that is the same for the same model file and options, maps included."""
-    paths = [find_model(model)] if model else [default_model(3), default_model(1)]
-    digest = hashlib.sha256()
-    for option in options:
-        whole = isinstance(option, np.ndarray)
-        digest.update(repr(option.shape if whole else option).encode() + b"\0")
-        digest.update(option.tobytes() if whole else b"")
-    for path in paths:
+    given, digest = options.sigma, hashlib.sha256()
+    if isinstance(given, np.ndarray):
+        digest.update(repr(given.shape).encode() + given.tobytes())
+        options = replace(options, sigma="auto")
+    digest.update(repr((replace(options, model=None), more)).encode())
+    found = [find_model(options.model)] if options.model else [default_model(3), default_model(1)]
+    for path in found:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from quietpixel.batch.denoise import Settings, denoise_picture
+from quietpixel.batch.denoise import Findings, Settings, denoise_picture
 from quietpixel.batch.ledger import Ledger
 from quietpixel.batch.side_by_side import compare_pictures
 from quietpixel.errors import FileError, QuietpixelError
 from quietpixel.files import Job, Picture, check_writable, read_picture, write_picture
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.tiled_run import OnProgress
+from quietpixel.inference.job import OnProgress
 
 
 class MemoryBudget:
@@ -61,7 +61,7 @@ class MemoryBudget:
         return self._used == 0 or self._used + size <= self._size
 
 
-Treat = Callable[[Picture], tuple[Picture, tuple[str, ...]]]
+Treat = Callable[[Picture], tuple[Picture, Findings]]
 
 IN_FLIGHT = 3
 """Pictures in memory at once: one is read, one computed, one written. Fewer, where they and their
@@ -82,6 +82,8 @@ class Outcome:
         Why it failed, a sentence; empty where it went well.
     notes
         Sentences on what a person should know.
+    findings
+        Noise level and scale of each page.
     skipped
         Whether an earlier run had done it.
     megapixels
@@ -93,6 +95,7 @@ class Outcome:
     job: Job
     error: str = ""
     notes: tuple[str, ...] = ()
+    findings: Findings = field(default_factory=Findings)
     skipped: bool = False
     megapixels: float = 0.0
     read_seconds: float = 0.0
@@ -112,6 +115,7 @@ class _Item:
     comparison: Picture | None = None
     error: Exception | None = None
     notes: tuple[str, ...] = ()
+    findings: Findings = field(default_factory=Findings)
     size: int = 0
     waited: float = 0.0
     megapixels: float = 0.0
@@ -145,7 +149,7 @@ def run_jobs(
     """
     run = _Run(jobs, settings, ledger, denoiser.memory)
 
-    def treat(picture: Picture) -> tuple[Picture, tuple[str, ...]]:
+    def treat(picture: Picture) -> tuple[Picture, Findings]:
         reuse = settings.compare is None
         return denoise_picture(denoiser, picture, settings, on_progress=on_progress, reuse=reuse)
 
@@ -219,8 +223,8 @@ class _Run:
     def _compute(self, treat: Treat, item: _Item) -> None:
         before = item.picture
         assert before is not None
-        item.picture, notes = treat(before)
-        item.notes = (*before.notes, *notes)
+        item.picture, item.findings = treat(before)
+        item.notes = (*before.notes, *item.findings.notes)
         if self._settings.compare is not None:
             item.comparison, note = compare_pictures(before, item.picture, self._settings.compare)
             item.notes += (note,)
@@ -273,6 +277,7 @@ def _outcome(item: _Item) -> Outcome:
         job=item.job,
         error=_sentence(item.job, error) if error is not None else "",
         notes=item.notes,
+        findings=item.findings,
         megapixels=item.megapixels,
         read_seconds=item.seconds.get("read", 0.0) - item.waited,
         compute_seconds=item.seconds.get("compute", 0.0),

@@ -22,9 +22,9 @@ def denoise_one(
     picture = read_picture(source, max_pixels=settings.max_pixels)
     check_writable(picture, target, format=settings.format, overwrite=settings.overwrite)
     ready = time.perf_counter()
-    clean, notes = denoise_picture(denoiser, picture, settings, reuse=settings.compare is None)
+    clean, findings = denoise_picture(denoiser, picture, settings, reuse=settings.compare is None)
     computed = time.perf_counter()
-    notes = (*picture.notes, *notes)
+    notes = (*picture.notes, *findings.notes)
     if settings.compare is not None:
         comparison, note = compare_pictures(picture, clean, settings.compare)
         write_picture(comparison, settings.compare, overwrite=settings.overwrite)
@@ -43,6 +43,7 @@ def denoise_one(
     return Outcome(
         Job(*(each if isinstance(each, Path) else Path("-") for each in (source, target))),
         notes=notes,
+        findings=findings,
         megapixels=sum(page.shape[0] * page.shape[1] for page in clean.pages) / 1e6,
         read_seconds=ready - start,
         compute_seconds=computed - ready,

@@ -1,10 +1,12 @@
-"""`quietpixel denoise`: image files in, the same files out, clean."""
+"""The command `quietpixel denoise` and its options."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import click
 
+from quietpixel.cli.interrupt import run_interruptibly
 from quietpixel.cli.options import read_level
 from quietpixel.errors import ArgumentError
 
@@ -26,28 +28,44 @@ def read_range(
 
 @click.command()
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@click.option("-o", "--output", metavar="FILE|FOLDER|-", help="Left out: name-clean.ext beside it.")
-@click.option("--model", help="A name, a run folder or a file; see 'quietpixel models'.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE|FOLDER|-",
+    help="Output path.  [default: NAME-clean.EXT next to the input]",
+)
+@click.option(
+    "--model",
+    help="Model name, run folder or .onnx file; see 'quietpixel models'.  [default: photo]",
+)
 @click.option(
     "--sigma",
     metavar="auto|NUMBER|FILE",
     callback=read_level,
     default="auto",
     show_default=True,
-    help="Noise level, such as 25/255, or an image of it.",
+    help="Noise level, such as 25/255, or an image of noise levels.",
 )
 @click.option(
     "--strength",
-    type=click.FloatRange(0, 1),
+    type=click.FloatRange(0, 2),
     default=1.0,
     show_default=True,
-    help="Less gives texture back; 0 changes nothing.",
+    help="0 to 1: share of the result in its blend with the input; 1 to 2: factor on the noise "
+    "level.",
 )
-@click.option("--recursive", is_flag=True, help="Search folders to the bottom.")
-@click.option("--suffix", default="-clean", show_default=True, help="Added to the name.")
-@click.option("--in-place", is_flag=True, help="Put each result in the place of its source.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@click.option("--format", help="Write another format, such as png.")
+@click.option(
+    "--colour-strength",
+    "--color-strength",
+    "colour_strength",
+    type=click.FloatRange(0, 2),
+    help="As --strength, for colour alone.  [default: --strength]",
+)
+@click.option("--recursive", is_flag=True, help="Search subfolders.")
+@click.option("--suffix", default="-clean", show_default=True, help="Text added to output names.")
+@click.option("--in-place", is_flag=True, help="Replace each input with its result.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option("--format", help="Output format, such as png.  [default: that of the input]")
 @click.option(
     "--quality",
     default="normal",
@@ -57,51 +75,54 @@ def read_range(
 @click.option(
     "--jpeg-quality",
     type=click.IntRange(1, 100),
-    help="Also of WebP and AVIF. Left out: that of the source.",
+    help="Quality of JPEG, WebP and AVIF files.  [default: that of the input]",
 )
 @click.option("--engine", default="openvino", show_default=True, help="openvino or onnxruntime.")
 @click.option("--precision", default="auto", show_default=True, help="auto, f32 or bf16.")
-@click.option("--threads", type=click.IntRange(min=1), help="Left out: all cores.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
+)
 @click.option(
     "--memory",
     default="512MB",
     show_default=True,
-    help="What one tile, or pictures in work, may take.",
+    help="Memory limit for tiles and queued images.",
 )
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
     default=500_000_000,
     show_default=True,
-    help="Refuse larger images.",
+    help="Size limit of an image.",
 )
 @click.option("--range", metavar="LOW,HIGH", callback=read_range, help="Values of black and white.")
 @click.option("--axes", help="Dimensions of a Zarr or a stack, such as tzyx or yxc.")
-@click.option("--workers", type=click.IntRange(min=1), help="Work with N processes (cluster).")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of worker processes.")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
     envvar="DASK_SCHEDULER_ADDRESS",
-    help="Work on a Dask cluster, such as tcp://host:8786; or DASK_SCHEDULER_ADDRESS.",
+    help="Address of a Dask scheduler, such as tcp://host:8786; or DASK_SCHEDULER_ADDRESS.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--json", metavar="FILE", help="Write what became of each file.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")
+@click.option("--json", metavar="FILE", help="Write a JSON report with one entry per file.")
 @click.option("--compare", metavar="FILE", help="Write before, after and the difference.")
-@click.option(
-    "--uncertainty", metavar="FILE.tif", help="Write how far the truth may lie, for each pixel."
-)
+@click.option("--uncertainty", metavar="FILE.tif", help="Write the error bars of each pixel.")
 @click.pass_context
-def command(ctx: click.Context, /, *, inputs: Sequence[str], **options: Any) -> None:
-    """Take the noise out of image files.
+def command(ctx: click.Context, /, *, inputs: Sequence[str], **values: Any) -> None:
+    """Remove the noise from image files.
 
     Size, depth, alpha, colour profile and metadata stay as they are. A folder keeps its tree; '-'
     stands for standard input and output. A Zarr, a TIFF file above --max-pixels and a URL are
-    treated in parts.
+    processed in parts.
     """
+    from quietpixel.cli.denoise_call import DenoiseCall
     from quietpixel.cli.denoise_large import LargeRun, is_large
     from quietpixel.cli.denoise_run import DenoiseRun
-    from quietpixel.cli.interrupt import run_interruptibly
+    from quietpixel.inference.options import DenoiseOptions
 
-    kind = LargeRun if is_large(inputs, options) else DenoiseRun
-    run = kind(tuple(inputs), options)
+    words = [field.name for field in fields(DenoiseOptions) if field.name in values]
+    options = DenoiseOptions(**{word: values.pop(word) for word in words})
+    call = DenoiseCall(inputs=tuple(inputs), options=options, **values)
+    run = LargeRun(call) if is_large(call) else DenoiseRun(call)
     ctx.exit(run_interruptibly(run, run.stop))

@@ -1,59 +1,48 @@
-"""One call of `quietpixel denoise`: plan, look, work, report."""
+"""A run of `quietpixel denoise` over files and folders: plan, preflight, work, report."""
 
 import contextlib
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from quietpixel.cli.denoise_cluster import ClusterWork, is_wanted, refuse_stream
+from quietpixel.cli.denoise_call import DenoiseCall
+from quietpixel.cli.denoise_cluster import ClusterWork
 from quietpixel.cli.denoise_view import FolderView, show_findings, write_json
-from quietpixel.errors import ArgumentError, ClusterError, FileError
+from quietpixel.errors import ArgumentError, ClusterError
 
 if TYPE_CHECKING:
     from quietpixel.batch import Ledger, Outcome, Plan, PreflightResult, Settings
     from quietpixel.files import Job
     from quietpixel.inference.denoiser import Denoiser
 
-DENOISER = ("engine", "precision", "threads", "memory", "quality")
-SETTINGS = ("sigma", "strength", "range", "format", "max_pixels")
-IDENTITY = (
-    "sigma", "strength", "range", "format", "jpeg_quality", "precision", "engine", "quality",
-)  # fmt: skip
-"""Options that change what comes out, so that an earlier run with others counts for nothing."""
 MOST_UNSEEN = 1000
-"""More results than can be in place without having been shown."""
+"""The most results that can be finished and not shown yet when a run is interrupted."""
 
 
 class DenoiseRun:
-    """The work of one call; `stop` may be called from another thread at any moment.
+    """The work of one call; `stop` may be called from another thread at any moment."""
 
-    Parameters
-    ----------
-    inputs
-        Names of files and folders, or ``-``.
-    options
-        The command's options by their names.
-    """
-
-    def __init__(self, inputs: tuple[str, ...], options: dict[str, Any]) -> None:
-        self._inputs, self._options = inputs, options
+    def __init__(self, call: DenoiseCall) -> None:
+        self._call = call
         self._view = FolderView()
         self._jobs: tuple[Job, ...] = ()
         self._ledger: Ledger | None = None
-        self._cluster = ClusterWork(options, DENOISER)
+        self._cluster = ClusterWork(call)
 
     def __call__(self) -> int:
         """Do the work, show it, and return the exit code."""
-        if "-" in self._inputs or self._options["output"] == "-":
-            refuse_stream(self._options)
+        if self._call.on_stream:
             return self._run_stream()
-        return self._run_plan(self._plan())
+        plan = self._plan()
+        denoiser, settings = self._open()
+        return self._run_plan(plan, denoiser, settings)
 
     def stop(self) -> None:
-        """Remove unfinished files, take the bar away and write what was done so far."""
+        """Remove unfinished files, close the progress bar and report what was done so far."""
         from quietpixel.batch import Outcome
         from quietpixel.files import abandon
 
@@ -77,31 +66,60 @@ class DenoiseRun:
     def _plan(self) -> "Plan":
         from quietpixel.batch import make_plan
 
-        words = ("recursive", "suffix", "in_place", "format")
-        paths = [Path(name) for name in self._inputs]
-        options = {word: self._options[word] for word in words}
-        plan = make_plan(paths, self._options["output"], **options)
-        for word in ("compare", "uncertainty"):
-            if self._options[word] and len(plan.jobs) != 1:
-                raise ArgumentError(f"--{word} needs one image; got {len(plan.jobs)}.")
-        self._check_reports(*(each for job in plan.jobs for each in (job.source, job.target)))
+        call = self._call
+        plan = make_plan(
+            [Path(name) for name in call.inputs],
+            call.output,
+            recursive=call.recursive,
+            suffix=call.suffix,
+            in_place=call.in_place,
+            format=call.format,
+        )
+        for name in call.reports.keys() - {"json"}:
+            if len(plan.jobs) != 1:
+                raise ArgumentError(f"--{name} needs one image; got {len(plan.jobs)}.")
+        call.check_reports(*(each for job in plan.jobs for each in (job.source, job.target)))
         for path, reason in plan.skipped:
-            click.echo(f"{path} is left out: {reason}.", err=True)
+            click.echo(f"Skipping {path}: {reason}.", err=True)
         return plan
 
-    def _run_plan(self, plan: "Plan") -> int:
+    def _open(self) -> "tuple[Denoiser, Settings]":
+        """Return the denoiser and the settings; a wrong option fails before an image is read."""
+        from quietpixel.inference.denoiser import Denoiser
+        from quietpixel.inference.error_bars import read_calibration
+
+        call = self._call
+        denoiser = Denoiser.from_options(call.options)
+        card = denoiser.card_for(3)
+        call.options.check_model(card)
+        if call.uncertainty:
+            path, options = Path(call.uncertainty), call.options
+            if path.suffix.lower() not in (".tif", ".tiff"):
+                raise ArgumentError(
+                    f"--uncertainty must name a TIFF file because it holds floats; got '{path}'. "
+                    f"Try '{path.with_suffix('.tif')}'."
+                )
+            if options.strength != 1 or options.colour_strength not in (None, 1):
+                raise ArgumentError(
+                    "--uncertainty needs --strength 1 because error bars are those of the model's "
+                    f"own result; got {options.strength:g}. Leave --strength out."
+                )
+            read_calibration(card)
+        return denoiser, call.settings()
+
+    def _run_plan(self, plan: "Plan", denoiser: "Denoiser", settings: "Settings") -> int:
         from quietpixel.batch import preflight_jobs
 
-        denoiser, settings = self._open()
+        call = self._call
         self._ledger = self._open_ledger(plan)
-        again = bool(self._options["compare"] or self._options["uncertainty"])  # both need the work
+        again = bool(call.compare or call.uncertainty)  # both need the work
         findings = preflight_jobs(
             plan.jobs, overwrite=settings.overwrite, ledger=None if again else self._ledger
         )
         alone = not plan.folders and len(plan.jobs) == 1
         if not findings:
-            click.echo("No picture is there to denoise; --recursive looks further down.", err=True)
-        if self._options["dry_run"]:
+            click.echo("No images found; use --recursive to search subfolders.", err=True)
+        if call.dry_run:
             return show_findings(findings, alone=alone)
         return self._work(denoiser, settings, findings, alone=alone)
 
@@ -113,7 +131,7 @@ class DenoiseRun:
         *,
         alone: bool,
     ) -> int:
-        """Tell what will not be done, and do the rest."""
+        """Report what will not be done, and do the rest."""
         from quietpixel.batch import run_jobs
         from quietpixel.files import remove_leftovers
 
@@ -123,7 +141,7 @@ class DenoiseRun:
         for folder in {job.target.parent for job in jobs}:
             remove_leftovers(folder)
         with contextlib.ExitStack() as opened:
-            if jobs and is_wanted(self._options):
+            if jobs and self._call.on_cluster:
                 cluster = opened.enter_context(self._cluster.connected())
                 outcomes = self._cluster.run_jobs(
                     cluster, jobs, settings, ledger=self._ledger, notify=self._view.say
@@ -137,7 +155,7 @@ class DenoiseRun:
         return self._view.summarize()
 
     def _show_all(self, outcomes: "Iterator[Outcome]", opened: contextlib.ExitStack) -> None:
-        """Show what became of each; if a cluster is lost, also what was done until then."""
+        """Show every outcome; if a cluster is lost, also what was done until then."""
         opened.enter_context(self._view)
         try:
             for outcome in outcomes:
@@ -149,86 +167,36 @@ class DenoiseRun:
             self._write_json(interrupted=True)
             raise
 
-    def _open(self) -> "tuple[Denoiser, Settings]":
-        """Return the denoiser and the settings; a wrong option is told before an image is read."""
-        from quietpixel.batch import Settings
-        from quietpixel.inference.denoiser import Denoiser
-        from quietpixel.inference.error_bars import check_error_bars
-        from quietpixel.inference.noise_level import check_takes_sigma
-
-        options = self._options
-        denoiser = Denoiser(options["model"], **{word: options[word] for word in DENOISER})
-        check_takes_sigma(options["sigma"], denoiser.card_for(3))
-        if options["uncertainty"]:
-            check_error_bars(
-                Path(options["uncertainty"]), denoiser.card_for(3), options["strength"]
-            )
-        settings = Settings(
-            overwrite=options["overwrite"] or options["in_place"],
-            quality=options["jpeg_quality"],
-            compare=self._beside("compare"),
-            uncertainty=self._beside("uncertainty"),
-            **{word: options[word] for word in SETTINGS},
-        )
-        return denoiser, settings
-
-    def _beside(self, word: str) -> Path | None:
-        """Return where what --compare or --uncertainty writes goes, refused before any work."""
-        from quietpixel.files import refuse_existing
-
-        if self._options[word] is None:
-            return None
-        path = Path(self._options[word])
-        refuse_existing(path, overwrite=self._options["overwrite"])
-        return path
-
-    def _check_reports(self, *pictures: Path) -> None:
-        """Raise ArgumentError if a file beside the results would take the place of a picture."""
-        places = {path.resolve() for path in pictures}
-        for word in ("compare", "uncertainty", "json"):
-            path = Path(self._options[word] or "-").resolve()
-            if self._options[word] and path in places:
-                raise ArgumentError(
-                    f"--{word} must name a file of its own; '{self._options[word]}' is a picture "
-                    "that is read or written."
-                )
-            if word == "json" and not path.parent.is_dir():
-                raise ArgumentError(
-                    f"--json must lie in a folder that exists; got '{self._options[word]}'."
-                )
-            places.add(path)
-
     def _open_ledger(self, plan: "Plan") -> "Ledger | None":
         """Return the ledger of a folder run; files alone need none."""
         if not plan.folders:
             return None
         from quietpixel.batch import Ledger
         from quietpixel.batch.ledger import fingerprint
+        from quietpixel.batch.pipeline import make_folder
 
-        for folder in plan.folders:
-            self._make_folder(folder)
-        options = [self._options[word] for word in IDENTITY]
-        return Ledger(plan.folders, fingerprint(self._options["model"], options))
-
-    def _make_folder(self, folder: Path) -> None:
-        if self._options["dry_run"]:
-            return
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"The folder '{folder}' cannot be made: {error.strerror}.") from error
+        if not self._call.dry_run:
+            for folder in plan.folders:
+                make_folder(folder)
+        options = replace(self._call.options, threads=None, memory=1)  # no matter for the result
+        settings = fingerprint(options, self._call.format, self._call.jpeg_quality)
+        return Ledger(plan.folders, settings)
 
     def _run_stream(self) -> int:
         """Denoise one image where its source, its target or both are a stream."""
-        if len(self._inputs) > 1 or Path(self._inputs[0]).is_dir() or self._options["in_place"]:
-            raise ArgumentError("'-' stands for one image; give one INPUT, and no --in-place.")
         from quietpixel.batch.single_file import denoise_one
+        from quietpixel.files import check_readable, refuse_existing
 
-        name, output = self._inputs[0], self._options["output"] or "-"
-        self._check_reports(*(Path(each) for each in (name, output) if each != "-"))
+        call = self._call
+        call.check_stream()
+        name, output = call.inputs[0], call.output or "-"
+        call.check_reports(*(Path(each) for each in (name, output) if each != "-"))
         denoiser, settings = self._open()
-        self._check_stream(name, output)
-        if self._options["dry_run"]:
+        if name != "-":
+            check_readable(name)
+        if output != "-":
+            refuse_existing(Path(output), overwrite=call.overwrite)
+        if call.dry_run:
             click.echo(f"{name} -> {output}", err=True)
             return 0
         source = sys.stdin.buffer.read() if name == "-" else Path(name)
@@ -237,15 +205,7 @@ class DenoiseRun:
         self._write_json()
         return 0
 
-    def _check_stream(self, name: str, output: str) -> None:
-        from quietpixel.files import check_readable, refuse_existing
-
-        if name != "-":
-            check_readable(name)
-        if output != "-":
-            refuse_existing(Path(output), overwrite=self._options["overwrite"])
-
     def _write_json(self, *, interrupted: bool = False) -> None:
-        if self._options["json"] and not self._options["dry_run"]:
-            path = Path(self._options["json"])
+        if self._call.json and not self._call.dry_run:
+            path = Path(self._call.json)
             write_json(path, self._view.outcomes, self._left(), interrupted=interrupted)

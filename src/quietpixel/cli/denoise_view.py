@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +204,8 @@ def _describe(outcome: "Outcome") -> dict[str, Any]:
         "status": "failed" if outcome.error else "skipped" if outcome.skipped else "done",
         "error": outcome.error,
         "notes": list(outcome.notes),
+        "noise": [asdict(page) for page in outcome.findings.noise],
+        "scale": [list(page) for page in outcome.findings.scale],
         "megapixels": outcome.megapixels,
         "seconds": outcome.seconds,
         "read_seconds": outcome.read_seconds,

@@ -31,7 +31,7 @@ def read_level(ctx: click.Context, parameter: click.Parameter, value: Any) -> An
     from pathlib import Path
 
     if value != "auto" and Path(value).is_file():
-        from quietpixel.inference.noise_level import read_map
+        from quietpixel.inference.level import read_map
 
         return read_map(Path(value))
     return read_sigma(ctx, parameter, value)

@@ -85,7 +85,7 @@ def command(**options: Any) -> None:
 
 def make_options(options: dict[str, Any]) -> "Options":
     """Return the options of the service that the command's options ask for."""
-    from quietpixel.inference.memory_limits import parse_memory
+    from quietpixel.inference.options import parse_memory
     from quietpixel.web.options import Limits, Options
 
     limits = Limits(
@@ -110,7 +110,7 @@ def make_options(options: dict[str, Any]) -> "Options":
 
 
 def _size(name: str, text: str) -> int:
-    from quietpixel.inference.memory_limits import parse_memory
+    from quietpixel.inference.options import parse_memory
 
     try:
         return parse_memory(text)

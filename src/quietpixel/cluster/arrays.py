@@ -19,11 +19,11 @@ from quietpixel.cluster.worker_model import (
     pack_model,
 )
 from quietpixel.errors import ArgumentError, ImageError
-from quietpixel.imaging.strength import check_strength
 from quietpixel.imaging.tiling import round_up
 from quietpixel.inference.arrays import FLOATS, INTEGERS, Layout, Range, check_range, type_ceiling
-from quietpixel.inference.noise_level import check_sigma, estimate_level, sample_places
-from quietpixel.inference.tiled_run import choose_grid
+from quietpixel.inference.job import choose_grid
+from quietpixel.inference.level import constant_level, estimate_level, sample_places
+from quietpixel.inference.options import DenoiseOptions, Sigma
 
 LEAST_SIDE = 256
 """Blocks narrower than this would be mostly halo, so they are put together."""
@@ -36,6 +36,7 @@ def denoise(
     axes: str | None = None,
     sigma: float | str = "auto",
     strength: float = 1.0,
+    colour_strength: float | None = None,
     range: Range | None = None,
     **options: Any,
 ) -> Any:
@@ -59,8 +60,8 @@ def denoise(
     sigma
         Noise level on the [0, 1] scale, for models that take it; ``"auto"`` estimates it of each
         plane.
-    strength
-        1 denoises fully, 0 returns the input's values.
+    strength, colour_strength
+        As for calling a `quietpixel.Denoiser`.
     range
         The values that stand for black and white. None takes floats as [0, 1] and integers as the
         full scale of their type, because finding out would read the whole array.
@@ -84,17 +85,26 @@ def denoise(
     (3, 600, 600)
     """
     need("dask.array")
-    check_strength(strength)
+    unknown = sorted(options.keys() - {"engine", "memory", "precision", "quality", "threads"})
+    if unknown:
+        raise ArgumentError(
+            f"`{unknown[0]}` is no option of a model on a cluster; those are engine, memory, "
+            "precision, quality and threads."
+        )
+    wanted = DenoiseOptions(
+        model=model, sigma=sigma, strength=strength, colour_strength=colour_strength, range=range,
+        **options,
+    )  # fmt: skip
     places = find_axes(array.shape, axes)
     layout = layout_of(array, places, range)
-    packed = pack_model(model, options)
+    packed = pack_model(wanted)
     card = card_of(packed, layout.colours)
     shape = (array.shape[places.y], array.shape[places.x])
-    check_sigma(sigma, card, shape)
+    wanted.check_model(card, colours=layout.colours)
     if isinstance(sigma, np.ndarray) and sigma.ndim:
         raise ArgumentError("`sigma` must be a number or 'auto' here; got an array.")
     choose_grid(card, shape, 2**62)  # a wrong size is told now
-    work = _Work(packed, Treatment(layout, shape, strength), places, card, _level(sigma, card))
+    work = _Work(packed, Treatment(layout, shape, wanted), places, card, _level(sigma, card))
     return work.over(array)
 
 
@@ -191,13 +201,11 @@ def _denoise_block(
         block = Field(treatment.shape, margin, 1).block(rows, columns)
     denoiser = open_model(work.model)
     planes = _planes(region, work.places)
-    told = None if work.level is None else float(work.level) if levels is None else None
-    done = [
-        denoiser.denoise_block(
-            plane, block, treatment, told if levels is None else float(levels.flat[number])
-        )
-        for number, plane in enumerate(planes)
-    ]
+    done = []
+    for number, plane in enumerate(planes):
+        sigma = work.level if levels is None else levels.flat[number]
+        level = None if sigma is None else constant_level(float(sigma))
+        done.append(denoiser.denoise_block(plane, block, treatment, level))
     kept = list(region.shape)
     kept[work.places.y], kept[work.places.x] = done[0].shape[:2]
     return np.stack(done).reshape(kept)
@@ -243,10 +251,10 @@ def layout_of(array: Any, places: Axes, range: Range | None) -> Layout:
     return Layout(dtype, channels - alpha, alpha, found, ceiling)
 
 
-def _level(sigma: float | str, card: Card) -> float | str | None:
+def _level(sigma: Sigma, card: Card) -> float | str | None:
     """Return the noise level that blocks are told: a number, ``"auto"`` or None."""
     if not card.sigma_input:
         return None
     if isinstance(sigma, str):
         return UNKNOWN_SIGMA if card.blind else "auto"
-    return float(sigma)
+    return float(np.asarray(sigma))

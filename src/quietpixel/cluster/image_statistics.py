@@ -10,7 +10,8 @@ from quietpixel.cluster.parts import Part
 from quietpixel.errors import FileError
 from quietpixel.imaging.intensity_scale import Range, judge_range
 from quietpixel.inference.arrays import Layout
-from quietpixel.inference.noise_level import estimate_level, sample_places
+from quietpixel.inference.level import estimate_level, sample_places
+from quietpixel.inference.options import Sigma
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ def look_at_part(part: Part, work: Work) -> Extent:
     return Extent(float(region.min()), float(region.max()), whole, outside, sample.size)
 
 
-def given_level(sigma: float | str, card: Card) -> tuple[float, ...] | None:
+def given_level(sigma: Sigma, card: Card) -> tuple[float, ...] | None:
     """Return the noise level that is known before a look; None where there is none."""
     if not card.sigma_input:
         return None
     if isinstance(sigma, str):
         return (UNKNOWN_SIGMA,) if card.blind else None
-    return (float(sigma),)
+    return (float(np.asarray(sigma)),)
 
 
 def estimate_levels(work: Work) -> tuple[float, ...]:

@@ -34,10 +34,9 @@ from quietpixel.cluster.worker_model import (
 from quietpixel.cluster.workers import Cluster
 from quietpixel.errors import ArgumentError, ClusterError, FileError
 from quietpixel.imaging.intensity_scale import Range
-from quietpixel.imaging.strength import check_strength
-from quietpixel.inference.arrays import check_range, type_ceiling
-from quietpixel.inference.noise_level import check_sigma
-from quietpixel.inference.tiled_run import OnProgress
+from quietpixel.inference.arrays import type_ceiling
+from quietpixel.inference.job import OnProgress
+from quietpixel.inference.options import DenoiseOptions
 
 
 @dataclass(frozen=True)
@@ -48,22 +47,15 @@ class LargeSettings:
     ----------
     axes
         A letter for each dimension; None takes those that the file names.
-    sigma
-        Noise level on the [0, 1] scale, or ``"auto"``.
-    strength, range
-        As for calling a `quietpixel.Denoiser`.
+    options
+        How the image is treated; the noise level is a number or ``"auto"``.
     overwrite
         Whether an image that is there is replaced.
-    options
-        What else a `quietpixel.Denoiser` takes.
     """
 
     axes: str | None = None
-    sigma: float | str = "auto"
-    strength: float = 1.0
-    range: Range | None = None
+    options: DenoiseOptions = field(default_factory=DenoiseOptions)
     overwrite: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,7 +99,7 @@ def denoise_image(
     target
         Path or URL of the same kind.
     model
-        As for a `quietpixel.Denoiser`; it must have a halo.
+        As for a `quietpixel.Denoiser`; it must have a halo. None takes that of the settings.
     settings
         How it is treated; None for the defaults.
     cluster
@@ -127,9 +119,11 @@ def denoise_image(
         If the scheduler is lost.
     """
     settings = settings or LargeSettings()
+    if model is not None:
+        settings = replace(settings, options=replace(settings.options, model=model))
     run = _LargeRun(Place(source.rstrip("/")).whole(), Place(target.rstrip("/")).whole(), settings)
     begin = time.perf_counter()
-    run.prepare(pack_model(model, settings.options))
+    run.prepare(pack_model(settings.options))
     if cluster is not None:
         cluster.check_folders(run.folders())
     hands = _Hands(cluster, notify)
@@ -196,22 +190,23 @@ class _LargeRun:
 
     def prepare(self, model: TravellingModel) -> None:
         """Check that all fits, and make the empty result unless it is there from before."""
-        settings = self._settings
-        check_strength(settings.strength)
+        settings, options = self._settings, self._settings.options
         self._image = self._kind.open_image(self._source)
         array = self._image.array()
         axes = find_axes(array.shape, settings.axes or self._image.axes)
-        layout = layout_of(array, axes, settings.range)
+        layout = layout_of(array, axes, options.range)
         card = card_of(model, layout.colours)
         check_blocks(card)
         shape = (array.shape[axes.y], array.shape[axes.x])
-        check_sigma(settings.sigma, card, shape)
+        options.check_model(card, colours=layout.colours)
+        if isinstance(options.sigma, np.ndarray) and options.sigma.ndim:
+            raise ArgumentError("`sigma` must be a number or 'auto' here; got an array.")
         self.megapixels = np.prod(array.shape) / (array.shape[-1] if axes.colours else 1) / 1e6
         self._about = _describe(self._source, model, settings, axes)
-        treatment = Treatment(layout, shape, settings.strength)
+        treatment = Treatment(layout, shape, options)
         self._work = Work(
             self._image, self._empty(), axes, self._folder.below("done"), model, treatment,
-            card.halo or 0, card.divisor, given_level(settings.sigma, card),
+            card.halo or 0, card.divisor, given_level(options.sigma, card),
         )  # fmt: skip
         if card.sigma_input and self._work.levels is None:
             self._work = replace(self._work, levels=estimate_levels(self._work))
@@ -229,9 +224,7 @@ class _LargeRun:
     def look(self, hands: _Hands) -> None:
         """Find which values are black and white, where that takes a look at all of them."""
         layout = self._work.treatment.layout
-        if self._settings.range is not None:
-            check_range(self._settings.range)
-        elif layout.dtype != np.uint8:
+        if self._settings.options.range is None and layout.dtype != np.uint8:
             found = self._found_range(hands)
             ceiling = found[1] if layout.dtype.kind == "u" else layout.ceiling
             layout = replace(layout, range=found, ceiling=ceiling)
@@ -289,14 +282,8 @@ def _describe(
     system, path = source.files()
     info = system.info(path)
     when = info.get("mtime") or info.get("LastModified") or info.get("ETag") or ""
-    options = [pair for pair in model.options if pair[0] not in ("threads", "memory")]
-    asked = (
-        model.name,
-        model.digest,
-        options,
-        replace(settings, overwrite=False, options={}),
-        axes,
-    )
+    options = replace(settings.options, model=model.name, threads=None, memory=1)
+    asked = (model.digest, replace(settings, overwrite=False, options=options), axes)
     return {
         "source": f"{source.name} {info.get('size')} {when}",
         "settings": hashlib.sha256(repr(asked).encode()).hexdigest(),

@@ -14,6 +14,7 @@ from quietpixel.cluster.storage import Place
 from quietpixel.cluster.worker_model import TravellingModel, Treatment, open_model
 from quietpixel.errors import FileError
 from quietpixel.imaging.tiling import Tile
+from quietpixel.inference.level import constant_level
 
 _CELL = 1024
 """Colours under transparent pixels are filled within squares of this side (`imaging.alpha`)."""
@@ -86,7 +87,7 @@ def _denoise(part: Part, work: Work) -> NDArray[Any]:
     levels = _levels_of(part, work, array.shape)
     result = np.empty((len(planes), shape[axes.y], shape[axes.x], planes.shape[-1]), region.dtype)
     for number, plane in enumerate(planes):
-        level = levels[number] if levels is not None else None
+        level = constant_level(levels[number]) if levels is not None else None
         result[number] = denoiser.denoise_block(plane, block, work.treatment, level)
     return result.reshape(shape)
 

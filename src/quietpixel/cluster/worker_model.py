@@ -3,8 +3,7 @@
 import hashlib
 import tempfile
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,16 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.cluster.blocks import BlockGrid, Field
-from quietpixel.errors import ArgumentError, ModelError, unknown_name
+from quietpixel.errors import ModelError
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, check_array
-from quietpixel.inference.denoiser import QUALITIES, Denoiser
-from quietpixel.inference.engine import ENGINES, PRECISIONS, Engine
-from quietpixel.inference.memory_limits import parse_memory
+from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.engine import Engine
+from quietpixel.inference.job import choose_grid, run
+from quietpixel.inference.level import NoiseLevel
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import BUNDLED, default_model, find_model
-from quietpixel.inference.tiled_run import Run, choose_grid
+from quietpixel.inference.options import DenoiseOptions
 
 _KEPT_OPEN = 2
 """Denoisers that one worker keeps; long-lived workers serve many runs."""
@@ -37,7 +37,7 @@ class TravellingModel:
     name
         What a worker opens by name: a bundled model, or None for the choice by channels.
     options
-        What else a `Denoiser` takes, as sorted pairs.
+        How the denoiser is opened; what concerns one image is left at its default.
     digest
         Of the content, so that the same model is known again.
     content
@@ -45,7 +45,7 @@ class TravellingModel:
     """
 
     name: str | None
-    options: tuple[tuple[str, Any], ...] = ()
+    options: DenoiseOptions = field(default_factory=DenoiseOptions)
     digest: str = ""
     content: bytes = field(default=b"", compare=False, repr=False)
 
@@ -60,13 +60,13 @@ class Treatment:
         How the image holds its values.
     shape
         (height, width) of the image.
-    strength
-        As for calling a `Denoiser`.
+    options
+        How the image is treated.
     """
 
     layout: Layout
     shape: tuple[int, int]
-    strength: float = 1.0
+    options: DenoiseOptions = field(default_factory=DenoiseOptions)
 
 
 class BlockDenoiser(Denoiser):
@@ -77,7 +77,7 @@ class BlockDenoiser(Denoiser):
         region: NDArray[Any],
         block: Tile,
         treatment: Treatment,
-        sigma: float | None = None,
+        level: NoiseLevel | None = None,
     ) -> NDArray[Any]:
         """Return what a block keeps without its noise, as it comes out of the whole image.
 
@@ -89,20 +89,17 @@ class BlockDenoiser(Denoiser):
             Where that lies in the image, and what of it is kept.
         treatment
             What is the same for all blocks.
-        sigma
-            The noise level on the [0, 1] scale, for models that take one.
+        level
+            The noise level of the whole image, for models that take one.
         """
         check_array(region)
-        keep = block.rows.inner, block.columns.inner
-        if treatment.strength == 0:
-            return region[keep].copy()
         engine = self._engine(treatment.layout.colours)
-        stack = region[:, :, np.newaxis]
-        level = None
-        if engine.card.sigma_input and sigma is not None:
-            level = np.broadcast_to(np.float32(sigma), stack.shape[:3])
-        run = Run(engine, treatment.layout, level, treatment.strength, self._views)
-        return run.over(stack, self._grid(engine, block, treatment.shape))[keep][:, :, 0]
+        job = self.prepare_stack(
+            region[:, :, np.newaxis], treatment.layout, treatment.options, level=level,
+            tiles=self._grid(engine, block, treatment.shape).tiles(),
+            origin=(block.rows.start, block.columns.start),
+        )  # fmt: skip
+        return run(job).image[block.rows.inner, block.columns.inner][:, :, 0]
 
     def _grid(self, engine: Engine, block: Tile, shape: tuple[int, int]) -> Any:
         card, pixels = engine.card, self._tile_pixels(engine)
@@ -130,49 +127,27 @@ def check_blocks(card: Card) -> None:
         )
 
 
-def pack_model(
-    model: str | Path | None, options: Mapping[str, Any] | None = None
-) -> TravellingModel:
-    """Return a model ready to travel.
+def pack_model(options: DenoiseOptions) -> TravellingModel:
+    """Return the model of these options ready to travel.
 
-    Parameters
-    ----------
-    model, options
-        As for a `Denoiser`. Bundled models go by name, because workers have the same version;
-        others with their content.
+    Bundled models go by name, because workers have the same version; others with their content.
 
     Raises
     ------
-    UnknownNameError, ModelError, ArgumentError
-        If there is no such model, or an option is wrong.
+    UnknownNameError, ModelError
+        If there is no such model.
     """
-    _check_options(options or {})
-    pairs = tuple(sorted((options or {}).items()))
-    if model is None:
-        default_model(3)  # told here, not on a worker
-        return TravellingModel(None, pairs)
-    path = find_model(model)
+    opening = replace(
+        options, model=None, sigma="auto", strength=1.0, colour_strength=None, range=None
+    )
+    if options.model is None:
+        default_model(3)  # fails here, not on a worker
+        return TravellingModel(None, opening)
+    path = find_model(options.model)
     if path.parent == BUNDLED:
-        return TravellingModel(path.stem, pairs)
+        return TravellingModel(path.stem, opening)
     content = path.read_bytes()
-    return TravellingModel("", pairs, hashlib.sha256(content).hexdigest(), content)
-
-
-def _check_options(options: Mapping[str, Any]) -> None:
-    """Raise an error for a wrong option here, before a worker does."""
-    known: dict[str, tuple[str, ...]] = {
-        "quality": tuple(QUALITIES), "engine": tuple(ENGINES), "precision": PRECISIONS,
-    }  # fmt: skip
-    unknown = sorted(options.keys() - {*known, "threads", "memory"})
-    if unknown:
-        raise ArgumentError(
-            f"`{unknown[0]}` is no option of a model on a cluster; those are engine, memory, "
-            "precision, quality and threads."
-        )
-    for word, names in known.items():
-        if options.get(word, names[0]) not in names:
-            raise unknown_name(word, str(options[word]), names)
-    parse_memory(options.get("memory", "512MB"))
+    return TravellingModel("", opening, hashlib.sha256(content).hexdigest(), content)
 
 
 _opening = threading.Lock()
@@ -186,16 +161,14 @@ def open_model(model: TravellingModel) -> BlockDenoiser:
 
 @lru_cache(_KEPT_OPEN)
 def _open(model: TravellingModel) -> BlockDenoiser:
-    options = dict(model.options)
     at_once, cores = _threads_here()
-    options.setdefault("streams", at_once)
-    options["threads"] = options.get("threads") or cores
+    options = replace(model.options, streams=at_once, threads=model.options.threads or cores)
     if not model.content:
-        return BlockDenoiser(model.name, **options)
+        return BlockDenoiser.from_options(replace(options, model=model.name))
     with tempfile.TemporaryDirectory(prefix="quietpixel-") as folder:
         path = Path(folder) / f"{model.digest[:16]}.onnx"
         path.write_bytes(model.content)
-        return BlockDenoiser(path, **options)
+        return BlockDenoiser.from_options(replace(options, model=path))
 
 
 def _threads_here() -> tuple[int, int | None]:

@@ -158,6 +158,12 @@ class Picture:
         """Type of the pixels."""
         return self.pages[0].dtype
 
+    @property
+    def declared_range(self) -> tuple[float, float] | None:
+        """Black and white as the file declares them; None where they are those of the type."""
+        white = float(self.maximum)
+        return None if white == white_of(self.dtype) else (0.0, white)
+
     def with_pixels(self, pages: Sequence[Pixels]) -> "Picture":
         """Return the same picture with other pixels.
 

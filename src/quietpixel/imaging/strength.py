@@ -1,6 +1,6 @@
-"""How much of what was taken from an image is given back."""
+"""Blending of an image with its denoised version, in luminance and in colour."""
 
-from typing import Any, SupportsFloat
+from typing import SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,40 +13,56 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Share of red, green and blue in the luminance (Rec. 709)."""
 
 
-def give_back_texture(noisy: FloatArray, denoised: FloatArray, strength: float) -> FloatArray:
-    """Return `denoised` with part of the removed luminance texture given back.
-
-    Grain in the luminance reads as texture, coloured specks as noise; so only the luminance of
-    what was removed comes back, the same in red, green and blue.
+def blend(
+    noisy: FloatArray,
+    denoised: FloatArray,
+    strength: float,
+    colour_strength: float | None = None,
+    denoised_colour: FloatArray | None = None,
+) -> FloatArray:
+    """Return the mixture of an image and its denoised version.
 
     Parameters
     ----------
     noisy, denoised
-        (..., C), C = 1 or 3.
+        float32 (..., C), C = 1 or 3.
     strength
-        1 gives nothing back, 0.5 half of it; 0 returns `noisy` itself.
+        0 returns `noisy` itself, 1 and more `denoised`, and the result is linear between them.
+    colour_strength
+        The same for colour alone: luminance then follows `strength`, and the differences between
+        the channels follow `colour_strength`. None takes `strength`.
+    denoised_colour
+        What colour is blended with, where that is not `denoised`.
 
     Examples
     --------
     >>> noisy, denoised = np.full((1, 1, 1), 0.8), np.full((1, 1, 1), 0.4)
-    >>> round(give_back_texture(noisy, denoised, 0.75).item(), 3)
+    >>> round(blend(noisy, denoised, 0.75).item(), 3)
     0.5
     """
-    check_strength(strength)
+    result = _mix(noisy, denoised, strength)
+    other = denoised if denoised_colour is None else denoised_colour
+    if noisy.shape[-1] != 3 or colour_strength is None:
+        return result
+    if other is denoised and min(colour_strength, 1) == min(strength, 1):
+        return result
+    coloured = _mix(noisy, other, colour_strength)
+    moved = (result - coloured) @ LUMINANCE
+    return np.asarray(coloured + moved[..., np.newaxis], denoised.dtype)
+
+
+def _mix(noisy: FloatArray, denoised: FloatArray, strength: float) -> FloatArray:
     if strength == 0:
         return noisy
-    if strength == 1:
+    if strength >= 1:
         return denoised
-    removed: Any = noisy - denoised
-    if removed.shape[-1] == 3:
-        removed = (removed @ LUMINANCE)[..., np.newaxis]
-    return np.asarray(denoised + (1 - strength) * removed, denoised.dtype)
+    return np.asarray(noisy + strength * (denoised - noisy), denoised.dtype)
 
 
-def check_strength(strength: float) -> None:
-    """Raise ArgumentError unless `strength` lies between 0 and 1."""
-    if not (isinstance(strength, SupportsFloat) and 0 <= float(strength) <= 1):
+def check_strength(strength: float, name: str = "strength") -> None:
+    """Raise ArgumentError unless `strength` lies between 0 and 2."""
+    if not (isinstance(strength, SupportsFloat) and 0 <= float(strength) <= 2):
         raise ArgumentError(
-            f"`strength` must lie between 0 (leave the image alone) and 1 (denoise fully); "
+            f"`{name}` must lie between 0 (no change) and 2 (twice the noise level); "
             f"got {strength}."
         )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import ArgumentError, ModelError
+from quietpixel.errors import ArgumentError
 
 Array = NDArray[Any]
 Function = Callable[[Array], Array]
@@ -47,6 +47,11 @@ class Span:
         """What is kept, counted from the image's beginning."""
         return slice(self.keep_start, self.keep_stop)
 
+    def shift(self, pixels: int) -> "Span":
+        """Return the same span, counted from a point that many pixels further back."""
+        ends = (self.start, self.stop, self.keep_start, self.keep_stop)
+        return Span(*(end + pixels for end in ends))
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -59,6 +64,10 @@ class Tile:
         """Return the tile's pixels of `image` (H, W, ...), continued by reflection."""
         part = _take(image, self.rows, axis=0)
         return _take(part, self.columns, axis=1)
+
+    def shift(self, rows: int, columns: int) -> "Tile":
+        """Return the same rectangle, counted from a point that many pixels further back."""
+        return Tile(self.rows.shift(rows), self.columns.shift(columns))
 
     def write(self, target: Array, result: Array) -> None:
         """Put what is kept of `result` into its place in `target`."""
@@ -146,52 +155,6 @@ def plan_grid(shape: tuple[int, int], *, pixels: int, halo: int, divisor: int = 
         if height * width <= pixels and (rows == 1 or width <= height):
             break  # more columns would only add margins from here on
     return best
-
-
-def apply_tiled(
-    function: Function,
-    image: Array,
-    *,
-    tile: int | tuple[int, int],
-    halo: int | None,
-    divisor: int = 1,
-) -> Array:
-    """Return ``function(image)`` computed tile by tile, the same as computed whole.
-
-    Parameters
-    ----------
-    function
-        Takes and returns arrays (h, w, C) of the same h and w.
-    image
-        (H, W, C), any size from 1x1.
-    tile
-        Side, or (height, width), that a tile reads, its margins included; a multiple of
-        `divisor`, above twice the halo.
-    halo
-        Pixels of surroundings that decide one pixel of the result.
-    divisor
-        `function` takes only sides that are multiples of this.
-
-    Raises
-    ------
-    ArgumentError
-        If `tile` breaks its rule.
-    ModelError
-        If `halo` is None: `function` looks at the whole image, tiles would not be the same.
-
-    Examples
-    --------
-    >>> image = np.arange(35.0).reshape(5, 7, 1)
-    >>> np.array_equal(apply_tiled(lambda part: 2 * part, image, tile=3, halo=1), 2 * image)
-    True
-    """
-    if halo is None:
-        raise ModelError(
-            "This model cannot be run in tiles because it looks at the whole image at once; "
-            "give it an image of its own size, or use a model whose card names a halo."
-        )
-    sides = (tile, tile) if isinstance(tile, int) else tile
-    return run_tiles(function, image, Grid((image.shape[0], image.shape[1]), sides, halo, divisor))
 
 
 def run_tiles(function: Function, image: Array, grid: Grid) -> Array:

@@ -1,4 +1,4 @@
-"""Turns arrays as people have them into model images, and the answers back."""
+"""Conversion between arrays as users hold them and images as models take them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, ImageError
-from quietpixel.imaging.intensity_scale import Range as Range  # noqa: PLC0414  (used with Layout)
-from quietpixel.imaging.intensity_scale import find_range
+from quietpixel.imaging.intensity_scale import Range, find_range
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
@@ -16,10 +15,15 @@ FloatArray = NDArray[np.float32]
 INTEGERS = ("uint8", "uint16")
 FLOATS = ("float16", "float32", "float64")
 
+__all__ = [
+    "FLOATS", "INTEGERS", "Layout", "Range", "check_array", "check_batch", "check_out",
+    "check_range", "read_layout", "type_ceiling", "with_channels",
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Layout:
-    """How an array holds an image, found once and used for each of its tiles.
+    """How an array holds an image, found once and used for every tile.
 
     Parameters
     ----------
@@ -28,11 +32,13 @@ class Layout:
     colours
         Number of colour channels, 1 or 3.
     alpha
-        Whether one more channel, transparency, follows them.
+        Whether a transparency channel follows them.
     range
         The values that stand for black and white.
     ceiling
         The largest value that the type, or the bits in use, can hold.
+    neutral
+        Whether red, green and blue are the same everywhere, so that the image is gray.
     """
 
     dtype: np.dtype[Any]
@@ -40,6 +46,12 @@ class Layout:
     alpha: bool
     range: Range
     ceiling: float = np.inf
+    neutral: bool = False
+
+    @property
+    def model_colours(self) -> int:
+        """Colour channels that a model is given: 1 for gray, however it is stored."""
+        return 1 if self.neutral else self.colours
 
     @property
     def bounded(self) -> bool:
@@ -95,32 +107,24 @@ def read_layout(array: Array, range: Range | None = None) -> Layout:
     check_array(array)
     channels = array.shape[2] if array.ndim == 3 else 1
     alpha = channels in (2, 4)
+    ceiling = type_ceiling(array.dtype)
     if range is not None:
-        found, ceiling = check_range(range), type_ceiling(array.dtype)
+        found = check_range(range)
+    elif array.dtype == np.uint8:
+        found = (0.0, 255.0)  # whatever the values are, so none is looked at
     else:
         found = find_range(array)
-        ceiling = found[1] if array.dtype.kind == "u" else type_ceiling(array.dtype)
-    return Layout(array.dtype, channels - alpha, alpha, found, ceiling)
+        ceiling = found[1] if array.dtype.kind == "u" else ceiling
+    neutral = channels >= 3 and all(
+        (part[..., :1] == part[..., 1:3]).all()  # in steps, because colour is seen soon
+        for part in np.array_split(array, max(len(array) // 64, 1))
+    )
+    return Layout(array.dtype, channels - alpha, alpha, found, ceiling, neutral)
 
 
 def type_ceiling(dtype: np.dtype[Any]) -> float:
     """Return the largest value that a type holds."""
     return float(np.iinfo(dtype).max if dtype.kind == "u" else np.finfo(dtype).max)
-
-
-def is_neutral(array: Array, layout: Layout) -> bool:
-    """Say whether an RGB array holds gray: red, green and blue are the same everywhere.
-
-    Examples
-    --------
-    >>> gray = np.full((4, 4, 3), 7, np.uint8)
-    >>> is_neutral(gray, read_layout(gray))
-    True
-    """
-    if layout.colours != 3:
-        return False
-    steps = (array[top : top + 64] for top in range(0, len(array), 64))  # a coloured one ends soon
-    return all((part[..., :1] == part[..., 1:3]).all() for part in steps)
 
 
 def check_range(range: Range) -> Range:
@@ -143,26 +147,32 @@ def check_array(array: Array) -> None:
         raise ImageError(
             f"`image` must be a NumPy array; got {type(array).__name__}. Try numpy.asarray(image)."
         )
-    _check_type(array)
-    _check_shape(array)
+    if array.dtype.name not in INTEGERS + FLOATS:
+        raise ImageError(
+            f"`image` must hold {', '.join(INTEGERS + FLOATS[:-1])} or {FLOATS[-1]} because only "
+            f"these have a known black and white; got {array.dtype}. Convert it to float32 and "
+            "set `range` to its black and white."
+        )
+    if array.ndim != 2 and not (array.ndim == 3 and 1 <= array.shape[2] <= 4):
+        raise _wrong_shape(array)
     if array.size == 0:
         raise ImageError(f"`image` must have at least one pixel; got shape {array.shape}.")
-    _check_finite(array)
-
-
-def _check_type(array: Array) -> None:
-    if array.dtype.name in INTEGERS + FLOATS:
+    if array.dtype.kind != "f":
         return
-    raise ImageError(
-        f"`image` must hold {', '.join(INTEGERS + FLOATS[:-1])} or {FLOATS[-1]} because only "
-        f"these have a known black and white; got {array.dtype}. Turn it into float32 and say with "
-        "`range` what is black and white."
-    )
+    with np.errstate(all="ignore"):
+        if np.isfinite(array.sum(dtype=np.float64)):  # no array of flags for the usual case
+            return
+    bad = ~np.isfinite(array)
+    if bad.any():
+        place = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+        raise ImageError(
+            f"`image` must hold finite numbers; {int(bad.sum())} of its {array.size} values are "
+            f"not, the first at {place} is {array[place]}. Replace them first, for example with "
+            "numpy.nan_to_num(image)."
+        )
 
 
-def _check_shape(array: Array) -> None:
-    if array.ndim == 2 or (array.ndim == 3 and 1 <= array.shape[2] <= 4):
-        return
+def _wrong_shape(array: Array) -> ImageError:
     if array.ndim == 3 and array.shape[0] in (1, 3, 4):
         remedy = "Its channels seem to come first; pass numpy.moveaxis(image, 0, -1)."
     elif array.ndim == 3:
@@ -171,50 +181,39 @@ def _check_shape(array: Array) -> None:
         remedy = "Pass several images of one size to Denoiser.batch."
     else:
         remedy = "Pass one image."
-    raise ImageError(
+    return ImageError(
         "`image` must have the shape (H, W), (H, W, 1), (H, W, 3), or with alpha (H, W, 2) or "
         f"(H, W, 4); got {array.shape}. {remedy}"
     )
 
 
-def _check_finite(array: Array) -> None:
-    if array.dtype.kind != "f":
-        return
-    with np.errstate(all="ignore"):
-        if np.isfinite(array.sum(dtype=np.float64)):  # no array of flags for the usual case
-            return
-    bad = ~np.isfinite(array)
-    if not bad.any():
-        return
-    place = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
-    raise ImageError(
-        f"`image` must hold finite numbers; {int(bad.sum())} of its {array.size} values are not, "
-        f"the first at {place} is {array[place]}. Put numbers in their places first, such as "
-        "numpy.nan_to_num(image) does."
-    )
+def check_batch(images: Any) -> None:
+    """Raise ImageError unless `images` is a stack (N, H, W, 1 or 3) of usable images."""
+    shape = getattr(images, "shape", type(images).__name__)
+    if not isinstance(images, np.ndarray) or images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise ImageError(
+            f"`images` must be an array (N, H, W, 1) or (N, H, W, 3); got {shape}. Pass "
+            "images[..., None] for gray images, or one image to the denoiser itself."
+        )
+    if images.size == 0:
+        raise ImageError(f"`images` must hold at least one pixel; got shape {shape}.")
+    check_array(images.reshape(-1, *images.shape[2:]))
+
+
+def check_out(out: Any, image: Any) -> None:
+    """Raise ArgumentError unless `out` can take the result for `image`."""
+    got = f"{getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}".strip()
+    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (image.shape, image.dtype):
+        raise ArgumentError(
+            f"`out` must have the type and shape of `image`, {image.dtype} {image.shape}; "
+            f"got {got}. Leave it out for a new array."
+        )
+    if not out.flags.writeable:
+        raise ArgumentError("`out` cannot be written to; leave it out for a new array.")
+    if out is not image and np.may_share_memory(out, image):
+        raise ArgumentError("`out` overlaps `image`; pass `image` itself, or an array of its own.")
 
 
 def with_channels(image: Array) -> Array:
     """Return (H, W) as (H, W, 1), and all else as it is."""
     return image if image.ndim == 3 else image[..., np.newaxis]
-
-
-def one_channel(image: Array) -> Array:
-    """Return (H, W, 1) of RGB, or (H, W, 2) of RGB with alpha, that holds one gray three times."""
-    return image[..., :1] if image.shape[2] == 3 else image[..., [0, 3]]
-
-
-def all_channels(gray: Array, image: Array, out: Array | None) -> Array:
-    """Return `image` with the one gray of `gray` three times in its colours."""
-    result = copy_into(out, image)
-    result[..., :3] = gray[..., :1]
-    return result
-
-
-def copy_into(out: Array | None, image: Array) -> Array:
-    """Return a copy of `image`, or `out` with its values."""
-    if out is None:
-        return image.copy()
-    if out is not image:
-        out[...] = image
-    return out

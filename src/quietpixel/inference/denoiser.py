@@ -1,38 +1,41 @@
-"""Denoises arrays: the array becomes a model image, tile by tile, and comes back as it was."""
+"""Denoises arrays: every check and decision is made once, then a job is computed tile by tile."""
 
 import threading
-from functools import partial
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.errors import ImageError, unknown_name
-from quietpixel.imaging.strength import check_strength
+from quietpixel.errors import ImageError
+from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
     Layout,
     Range,
-    all_channels,
-    copy_into,
-    is_neutral,
-    one_channel,
+    check_batch,
+    check_out,
     read_layout,
     type_ceiling,
     with_channels,
 )
-from quietpixel.inference.engine import Engine, check_engine, open_engine, read_card
-from quietpixel.inference.memory_limits import bytes_per_pixel, check_batch, check_out, parse_memory
+from quietpixel.inference.engine import Engine, open_engine, read_card
+from quietpixel.inference.job import (
+    DenoiseJob,
+    OnProgress,
+    Result,
+    bytes_per_pixel,
+    choose_grid,
+    run,
+)
+from quietpixel.inference.level import NoiseLevel, estimate_level, find_level
 from quietpixel.inference.model_store import cache_of, default_model, find_model
-from quietpixel.inference.noise_level import Sigma, check_sigma, estimate_level, levels_for
-from quietpixel.inference.tiled_run import OnProgress, Run, choose_grid
+from quietpixel.inference.options import QUALITIES, DenoiseOptions, Sigma, parse_memory
 
 Array = NDArray[Any]
 Source = str | Path | bytes | BinaryIO
-
-QUALITIES = {"normal": 1, "best": 8}
-"""How many flips and turns of an image are denoised and averaged, by name."""
 
 
 class Denoiser:
@@ -40,24 +43,15 @@ class Denoiser:
 
     Parameters
     ----------
-    model
-        A name, a run folder or an .onnx file; None takes the bundled ``photo`` model for colour
-        and ``photo-gray`` for gray images, those with three equal channels included.
-    engine
-        ``"openvino"`` or ``"onnxruntime"``.
-    precision
-        ``"auto"``, ``"f32"`` or ``"bf16"``; what ``auto`` chose is in `precision`.
-    threads
-        Number of threads, None for all cores.
+    model, engine, precision, threads, memory, streams, quality
+        As for `DenoiseOptions`.
+
+    Attributes
+    ----------
+    options
+        All of them, with the defaults for an image.
     memory
-        What a tile may take while it is computed, beside the image and its result: bytes, or
-        text such as ``"512MB"``.
-    streams
-        How many threads may call it at once without waiting for each other; they share the cores
-        and the weights.
-    quality
-        ``"normal"``, or ``"best"`` for the mean over the eight flips and turns of the image, in
-        eight times the time.
+        The memory limit in bytes.
 
     Examples
     --------
@@ -76,26 +70,31 @@ class Denoiser:
         streams: int = 1,
         quality: str = "normal",
     ) -> None:
-        if quality not in QUALITIES:
-            raise unknown_name("quality", quality, QUALITIES)
-        check_engine(engine, precision, threads, streams)
-        self._views = QUALITIES[quality]
-        self._open = partial(
-            open_engine, name=engine, precision=precision, threads=threads, streams=streams
-        )
+        self.options = DenoiseOptions(
+            model=model, engine=engine, precision=precision, threads=threads, memory=memory,
+            streams=streams, quality=quality,
+        )  # fmt: skip
+        self.memory = parse_memory(memory)
         self._engines: dict[Path, Engine] = {}
         self._lock = threading.Lock()
-        self.memory = parse_memory(memory)
         self._model = None if model is None else find_model(model)
         if model is not None:
-            self._engine(3)  # a wrong model or option is told here, not at the first image
+            self._engine(3)  # a wrong model or option fails here, not at the first image
+
+    @classmethod
+    def from_options(cls, options: DenoiseOptions) -> Self:
+        """Return a denoiser with options that also say how an image is treated by default."""
+        words = ("engine", "precision", "threads", "memory", "streams", "quality")
+        denoiser = cls(options.model, **{word: getattr(options, word) for word in words})
+        denoiser.options = options
+        return denoiser
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is open, so that it can go to another process; it is opened anew there."""
+        """Return what can go to another process, where the engines are opened anew."""
         return {**self.__dict__, "_engines": {}, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what `__getstate__` left."""
+        """Take what `__getstate__` returned."""
         self.__dict__.update(state, _lock=threading.Lock())
 
     @property
@@ -105,7 +104,7 @@ class Denoiser:
 
     def card_for(self, channels: int) -> Card:
         """Return the card of the model that images of 1 or 3 colour channels get."""
-        path = self._path(channels)
+        path = self._model or default_model(channels)
         engine = self._engines.get(path)
         return engine.card if engine else read_card(path)
 
@@ -121,24 +120,20 @@ class Denoiser:
         *,
         sigma: Sigma = "auto",
         strength: float = 1.0,
+        colour_strength: float | None = None,
         range: Range | None = None,
         on_progress: OnProgress | None = None,
         out: Array | None = None,
     ) -> Array:
-        """Return `image` without its noise, in the same type and shape; `image` is left alone.
+        """Return `image` without its noise, in the same type and shape; `image` is not changed.
 
         Parameters
         ----------
         image
             uint8, uint16 or float, (H, W), (H, W, 1) or (H, W, 3); with alpha (H, W, 2) or
             (H, W, 4).
-        sigma
-            Noise level on the [0, 1] scale, for models that take it: a number, a map (H, W),
-            or ``"auto"`` to estimate it.
-        strength
-            1 denoises fully, less gives luminance texture back, 0 returns the input's values.
-        range
-            The values that stand for black and white; None finds them (`find_range`).
+        sigma, strength, colour_strength, range
+            As for `DenoiseOptions`.
         on_progress
             Called with the share done, in [0, 1], before the first tile and after each; what it
             raises ends the work.
@@ -153,17 +148,109 @@ class Denoiser:
         ArgumentError
             If another argument breaks its rule.
         """
-        layout = read_layout(image, range)
-        check_out(out, image)
-        if is_neutral(image, layout):
-            options: dict[str, Any] = {"strength": strength, "on_progress": on_progress}
-            gray = self(one_channel(image), sigma=sigma, range=range, **options)
-            return all_channels(gray, image, out)
+        options = replace(
+            self.options, sigma=sigma, strength=strength, colour_strength=colour_strength,
+            range=range,
+        )  # fmt: skip
+        result = run(self.prepare(image, options, out=out), on_progress)
+        return result.image if out is None else out
+
+    def denoise(
+        self,
+        image: Array,
+        options: DenoiseOptions | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+        out: Array | None = None,
+    ) -> Result:
+        """Return `image` without its noise, with the noise that was found, its scale and notes.
+
+        Parameters
+        ----------
+        image, on_progress, out
+            As for calling the denoiser.
+        options
+            How the image is treated; None takes those of the denoiser. Its model and engine are
+            always the denoiser's own.
+        """
+        return run(self.prepare(image, options, out=out), on_progress)
+
+    def prepare(
+        self, image: Array, options: DenoiseOptions | None = None, *, out: Array | None = None
+    ) -> DenoiseJob:
+        """Return the job for one image: all checks and decisions are made here.
+
+        Parameters
+        ----------
+        image, options, out
+            As for `denoise`.
+        """
+        options = options or self.options
+        layout = read_layout(image, options.range)
         stack = with_channels(image)[:, :, np.newaxis]
-        place = stack if out is image else None if out is None else with_channels(out)[:, :, None]
-        job = (sigma, strength, on_progress)
-        result = self._denoise(stack, layout, job, place)
-        return result.reshape(image.shape) if out is None else out
+        if out is not None:
+            check_out(out, image)
+            out = stack if out is image else with_channels(out)[:, :, np.newaxis]
+        return self.prepare_stack(stack, layout, options, shape=image.shape, out=out)
+
+    def prepare_stack(
+        self,
+        images: Array,
+        layout: Layout,
+        options: DenoiseOptions,
+        *,
+        level: NoiseLevel | None = None,
+        tiles: Iterable[Tile] | None = None,
+        origin: tuple[int, int] = (0, 0),
+        shape: tuple[int, ...] | None = None,
+        out: Array | None = None,
+    ) -> DenoiseJob:
+        """Return the job for images of one size, or for a part of a larger image.
+
+        Parameters
+        ----------
+        images
+            (H, W, N, channels), checked before.
+        layout
+            How the images, or the whole image, hold their values.
+        options
+            How the images are treated.
+        level
+            The level of the whole image; None finds that of `images`.
+        tiles
+            How `images` are cut; None decides it.
+        origin
+            (row, column) of `images` in the whole image.
+        shape
+            Shape of the result; None takes that of `images`.
+        out
+            Where the result is put, of the shape of `images`.
+        """
+        gray, notes = layout.model_colours == 1, []
+        layout = replace(layout, colours=layout.model_colours)
+        engine = self._engine(layout.colours)
+        options.check_model(engine.card, colours=layout.colours)
+        if tiles is None:
+            pixels = self._tile_pixels(engine) // images.shape[2]
+            tiles = choose_grid(engine.card, images.shape[:2], max(pixels, 1)).tiles()
+        colour_strength = None if gray else options.colour_strength
+        factors = level_factors(options.strength, colour_strength)
+        if level is None and factors:
+            level = find_level(images, layout, options.sigma, engine.card)
+        low, high = layout.range
+        if (low, high) != (0, type_ceiling(layout.dtype) if layout.dtype.kind == "u" else 1):
+            notes.append(f"Black is {low:g} and white is {high:g}.")
+        if level is not None and level.noise.source == "estimated":
+            sigma = level.noise.sigma or 0.0
+            notes.append(f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).")
+        if gray and options.colour_strength is not None:
+            notes.append("The image is gray, so the colour strength has no effect.")
+        return DenoiseJob(
+            images=images, shape=shape or images.shape, layout=layout, engine=engine,
+            tiles=tuple(tiles), level=level, factors=factors, strength=options.strength,
+            colour_strength=colour_strength, views=QUALITIES[options.quality], origin=origin,
+            out=out, notes=tuple(notes),
+        )  # fmt: skip
 
     def batch(
         self,
@@ -171,6 +258,7 @@ class Denoiser:
         *,
         sigma: Sigma = "auto",
         strength: float = 1.0,
+        colour_strength: float | None = None,
         range: Range | None = None,
     ) -> Array:
         """Return a stack of images of one size without their noise, in the same type and shape.
@@ -179,64 +267,61 @@ class Denoiser:
         ----------
         images
             uint8, uint16 or float, (N, H, W, 1) or (N, H, W, 3).
-        sigma, strength
+        sigma, strength, colour_strength
             As for one image; ``"auto"`` estimates each image.
         range
-            As for one image; left out, floats are taken as [0, 1] and integers as the full scale
-            of their type, whatever the values are.
+            As for one image; None takes floats as [0, 1] and integers as the full scale of their
+            type, whatever the values are.
         """
         check_batch(images)
         white = type_ceiling(images.dtype) if images.dtype.kind == "u" else 1.0
-        layout = read_layout(images[0], range or (0.0, white))
+        options = replace(
+            self.options, sigma=sigma, strength=strength, colour_strength=colour_strength,
+            range=range or (0.0, white),
+        )  # fmt: skip
+        layouts = [read_layout(image, options.range) for image in images]
         result = np.empty_like(images)
-        pixels = self._tile_pixels(self._engine(layout.colours))
-        step = max(pixels // (images.shape[1] * images.shape[2]), 1)
-        for start in np.arange(0, len(images), step):
-            part = np.moveaxis(images[start : start + step], 0, 2)
-            done = self._denoise(part, layout, (sigma, strength, None))
-            result[start : start + step] = np.moveaxis(done, 2, 0)
+        for layout in dict.fromkeys(layouts):  # colour, and gray that is stored three times
+            alike = np.flatnonzero([each == layout for each in layouts])
+            pixels = self._tile_pixels(self._engine(layout.model_colours))
+            step = max(pixels // (images.shape[1] * images.shape[2]), 1)
+            for start in np.arange(0, len(alike), step):
+                some = alike[start : start + step]
+                job = self.prepare_stack(np.moveaxis(images[some], 0, 2), layout, options)
+                result[some] = np.moveaxis(run(job).image, 2, 0)
         return result
 
     def estimate_sigma(self, image: Array, *, range: Range | None = None) -> float:
         """Return the noise level of `image` on the [0, 1] scale, as ``sigma="auto"`` finds it."""
         layout = read_layout(image, range)
-        if is_neutral(image, layout):
-            return self.estimate_sigma(one_channel(image), range=range)
+        layout = replace(layout, colours=layout.model_colours)
         return estimate_level(layout, with_channels(image))
-
-    def _denoise(
-        self,
-        stack: Array,
-        layout: Layout,
-        job: tuple[Sigma, float, OnProgress | None],
-        out: Array | None = None,
-    ) -> Array:
-        """Denoise images of one size, (H, W, N, channels)."""
-        sigma, strength, tell = job
-        check_strength(strength)
-        engine = self._engine(layout.colours)
-        check_sigma(sigma, engine.card, stack.shape[:2])
-        pixels = self._tile_pixels(engine) // stack.shape[2]
-        grid = choose_grid(engine.card, stack.shape[:2], pixels)
-        if strength == 0:
-            return copy_into(out, stack)
-        level, share = levels_for(engine.card, sigma, layout, stack)
-        run = Run(engine, layout, level, strength, self._views, share)
-        return run.over(stack, grid, tell, out=out)
 
     def _tile_pixels(self, engine: Engine) -> int:
         """Return how many pixels a tile may have."""
         return max(self.memory // bytes_per_pixel(engine.card, engine.precision), 1)
 
-    def _path(self, channels: int) -> Path:
-        return self._model or default_model(channels)
-
     def _engine(self, channels: int) -> Engine:
-        path = self._path(channels)
+        path, options = self._model or default_model(channels), self.options
         with self._lock:
             if path not in self._engines:
-                self._engines[path] = self._open(path, cache=cache_of(path))
+                self._engines[path] = open_engine(
+                    path, name=options.engine, precision=options.precision,
+                    threads=options.threads, streams=options.streams, cache=cache_of(path),
+                )  # fmt: skip
             return self._engines[path]
+
+
+def level_factors(strength: float, colour_strength: float | None) -> tuple[float, ...]:
+    """Return by what the level is multiplied: once, or for luminance and for colour.
+
+    Examples
+    --------
+    >>> level_factors(0.5, None), level_factors(1.5, 1.0), level_factors(0, 2), level_factors(0, 0)
+    ((1.0,), (1.5, 1.0), (2.0,), ())
+    """
+    strengths = (strength, strength if colour_strength is None else colour_strength)
+    return tuple(dict.fromkeys(max(float(each), 1.0) for each in strengths if each > 0))
 
 
 def denoise(
@@ -245,6 +330,7 @@ def denoise(
     *,
     sigma: Sigma = "auto",
     strength: float = 1.0,
+    colour_strength: float | None = None,
     range: Range | None = None,
     **options: Any,
 ) -> Array:
@@ -258,7 +344,7 @@ def denoise(
         upright, (H, W, C), in the file's type.
     model, **options
         As for `Denoiser`.
-    sigma, strength, range
+    sigma, strength, colour_strength, range
         As for calling a `Denoiser`.
 
     Examples
@@ -267,9 +353,11 @@ def denoise(
     """
     denoiser = Denoiser(model, **options)
     if isinstance(image, str | Path | bytes) or hasattr(image, "read"):
-        image, white = _read_pixels(cast(Source, image))
-        range = range or white
-    return denoiser(image, sigma=sigma, strength=strength, range=range)
+        image, declared = _read_pixels(cast(Source, image))
+        range = range or declared
+    return denoiser(
+        image, sigma=sigma, strength=strength, colour_strength=colour_strength, range=range
+    )
 
 
 def _read_pixels(source: Source) -> tuple[Array, Range | None]:
@@ -282,6 +370,4 @@ def _read_pixels(source: Source) -> tuple[Array, Range | None]:
             f"`image` must have one page because one array comes back; got {len(picture.pages)}. "
             "Pass the pages of quietpixel.files.read_picture(image) one by one to a Denoiser."
         )
-    page = picture.pages[0]
-    full = type_ceiling(page.dtype) if page.dtype.kind == "u" else 1.0
-    return page, None if picture.maximum == full else (0.0, float(picture.maximum))
+    return picture.pages[0], picture.declared_range

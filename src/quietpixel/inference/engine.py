@@ -16,7 +16,7 @@ from quietpixel.inference.model_file import read_card, unreadable
 
 FloatArray = NDArray[np.float32]
 
-__all__ = ["ENGINES", "Engine", "import_openvino", "open_engine", "read_card"]
+__all__ = ["ENGINES", "Engine", "import_openvino", "open_engine", "read_card", "run_model"]
 
 PRECISIONS = ("auto", "f32", "bf16")
 
@@ -185,6 +185,41 @@ ENGINES: dict[str, type[OpenVINOEngine] | type[OnnxRuntimeEngine]] = {
     "openvino": OpenVINOEngine,
     "onnxruntime": OnnxRuntimeEngine,
 }
+
+
+def run_model(engine: Engine, images: FloatArray, sigma: FloatArray | None) -> FloatArray:
+    """Run a model on images of any number of channels, whatever its own is.
+
+    A gray model denoises red, green and blue apart; an RGB model sees gray three times, and the
+    three results are averaged.
+
+    Parameters
+    ----------
+    engine
+        The model.
+    images
+        float32 (H, W, N, C) in [0, 1].
+    sigma
+        float32 (H, W, N), or None.
+    """
+    batch, own = np.moveaxis(images, 2, 0), engine.card.channels
+    level = None if sigma is None else np.moveaxis(sigma, 2, 0)[..., np.newaxis]
+    count, height, width, channels = batch.shape
+    if own == channels:
+        return np.moveaxis(_infer(engine, batch, level), 0, 2)
+    if own == 1:
+        apart = np.moveaxis(batch, 3, 1).reshape(-1, height, width, 1)
+        level = None if level is None else np.repeat(level, channels, axis=0)
+        result = _infer(engine, apart, level).reshape(count, channels, height, width)
+        return result.transpose(2, 3, 0, 1)
+    result = _infer(engine, np.repeat(batch, own, axis=3), level)
+    return np.moveaxis(result.mean(axis=3, keepdims=True), 0, 2)
+
+
+def _infer(engine: Engine, batch: FloatArray, level: FloatArray | None) -> FloatArray:
+    """Run the engine on contiguous copies, which OpenVINO shares without copying again."""
+    level = None if level is None else np.ascontiguousarray(level, np.float32)
+    return engine(np.ascontiguousarray(batch, np.float32), level)
 
 
 def import_openvino() -> Any:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.errors import ArgumentError, ImageError, ModelError
+from quietpixel.errors import ImageError, ModelError
 from quietpixel.imaging.uncertainty import REACH, Calibration
 from quietpixel.inference.arrays import Layout
 
@@ -80,21 +79,6 @@ def read_calibration(card: Card) -> Calibration:
             "quietpixel.calibrate(model, clean), or train one, which 'quietpixel train' ends with."
         )
     return Calibration.from_dict(card.uncertainty)
-
-
-def check_error_bars(path: Path, card: Card, strength: float) -> None:
-    """Raise an error unless a model can tell error bars, and the file for them can hold them."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        raise ArgumentError(
-            f"--uncertainty must name a TIFF file because it holds floats; got '{path}'. Try "
-            f"'{path.with_suffix('.tif')}'."
-        )
-    if strength != 1:
-        raise ArgumentError(
-            "--uncertainty needs --strength 1 because it tells how far the truth lies from what "
-            f"the model says; got {strength:g}. Leave --strength out."
-        )
-    read_calibration(card)
 
 
 def measure_half_width(card: Card, image: Array, denoised: Array, layout: Layout) -> FloatArray:

@@ -57,8 +57,10 @@ async def denoise_upload(request: Request) -> Response:
     """Send a picture file; the same kind of file comes back, clean."""
     app_state = get_app_state(request)
     wanted = read_denoise_request(request.query_params, more=("job",))
-    if wanted.model is not None:
-        app_state.models.choose(wanted.model, 3)  # a wrong name is told before the upload
+    if wanted.options.model is not None:
+        app_state.models.choose(
+            str(wanted.options.model), 3
+        )  # a wrong name is told before the upload
     most = app_state.options.limits.pixels
     async with app_state.upload(request) as upload:
         result = await app_state.do(

@@ -72,8 +72,14 @@ PARAMETERS: dict[str, Any] = {
         ),
         _parameter(
             "strength",
-            {"type": "number", "minimum": 0, "maximum": 1, "default": 1},
-            "Less than 1 gives texture back; 0 changes nothing.",
+            {"type": "number", "minimum": 0, "maximum": 2, "default": 1},
+            "From 0 to 1, the share of the result in its blend with the input; from 1 to 2, a "
+            "factor on the noise level given to the model.",
+        ),
+        _parameter(
+            "colour_strength",
+            {"type": "number", "minimum": 0, "maximum": 2},
+            "As strength, for colour differences alone. Default: strength.",
         ),
         _parameter(
             "format",

@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +12,10 @@ import numpy as np
 
 from quietpixel.batch.denoise import Settings, denoise_picture
 from quietpixel.files import Metadata, Picture, read_picture, turn_upright
-from quietpixel.files.picture import white_of
 from quietpixel.files.write import check_writable, choose_format, write_picture
 from quietpixel.inference.arrays import read_layout
-from quietpixel.inference.noise_level import Sigma, estimate_level
+from quietpixel.inference.level import estimate_level
+from quietpixel.inference.options import DenoiseOptions
 from quietpixel.web.models import Models
 
 MEDIA_TYPES = {
@@ -32,7 +31,6 @@ MEDIA_TYPES = {
 
 LARGE = 4_000_000
 """Pixels from which a view is a JPEG: as a PNG it would take seconds."""
-_ESTIMATED = re.compile(r"noise level is estimated as (\d+\.\d+)")
 
 OnProgress = Callable[[float], None]
 """Gets the share done; what it raises ends the work."""
@@ -42,9 +40,7 @@ OnProgress = Callable[[float], None]
 class DenoiseRequest:
     """What a client asks for."""
 
-    model: str | None = None
-    sigma: Sigma = "auto"
-    strength: float = 1.0
+    options: DenoiseOptions = field(default_factory=DenoiseOptions)
     format: str | None = None
 
 
@@ -102,34 +98,19 @@ def denoise(
     with result.step("read"):
         picture = read(file, max_pixels)
     result.format = check_writable(picture, io.BytesIO(), format=wanted.format)
-    result.model = models.choose(wanted.model, 1 if picture.colour == "gray" else 3)
+    name = None if wanted.options.model is None else str(wanted.options.model)
+    result.model = models.choose(name, 1 if picture.colour == "gray" else 3)
     denoiser = models.open(result.model)
     with result.step("denoise"):
-        settings = Settings(sigma=wanted.sigma, strength=wanted.strength)
-        clean, notes = denoise_picture(denoiser, picture, settings, on_progress=on_progress)
+        settings = Settings(options=wanted.options)
+        clean, found = denoise_picture(denoiser, picture, settings, on_progress=on_progress)
     with result.step("write"):
         result.content, lost = encode(clean, wanted.format)
-    result.sigma = _level(wanted.sigma, notes)
-    result.notes = (*picture.notes, *notes, *lost)
+    result.sigma = found.sigma
+    result.notes = (*picture.notes, *found.notes, *lost)
     result.picture = describe(clean)
     result.pixels = sum(page.shape[0] * page.shape[1] for page in picture.pages)
     return result
-
-
-def _level(sigma: Sigma, notes: tuple[str, ...]) -> float | None:
-    """Return the noise level that was used: the given one, or that which the notes tell."""
-    if not isinstance(sigma, str):
-        return float(np.asarray(sigma))
-    found = [match for note in notes if (match := _ESTIMATED.search(note))]
-    return float(found[0][1]) if len(found) == 1 else None
-
-
-def declared_range(picture: Picture) -> tuple[float, float]:
-    """Return the values that stand for black and white in the first page."""
-    declared = None
-    if picture.maximum != white_of(picture.dtype):
-        declared = (0.0, float(picture.maximum))
-    return read_layout(picture.pages[0], declared).range
 
 
 def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]]:
@@ -144,8 +125,8 @@ def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]
 def estimate(file: NamedBytes, max_pixels: int) -> dict[str, Any]:
     """Return the estimated noise level of a picture file's first page, and what the file is."""
     picture = read(file, max_pixels)
-    page, range = picture.pages[0], declared_range(picture)
-    sigma = estimate_level(read_layout(page, range), page)
+    page = picture.pages[0]
+    sigma = estimate_level(read_layout(page, picture.declared_range), page)
     return {"sigma": sigma, "sigma_255": sigma * 255, **describe(picture)}
 
 
@@ -193,8 +174,8 @@ def view(file: NamedBytes, max_pixels: int, range: tuple[float, float] | None = 
         The values shown as black and white; None finds them.
     """
     picture = turn_upright(read(file, max_pixels))
-    low, high = range or declared_range(picture)
     page = picture.pages[0]
+    low, high = range or read_layout(page, picture.declared_range).range
     colours = page[..., :-1] if picture.alpha else page
     shown = _to_bytes(colours, low, high)
     if picture.alpha:

@@ -6,11 +6,11 @@ from starlette.datastructures import QueryParams
 
 from quietpixel.errors import ArgumentError, unknown_name
 from quietpixel.files import find_format
-from quietpixel.imaging.strength import check_strength
+from quietpixel.inference.options import DenoiseOptions
 from quietpixel.noise.parser import parse_number
 from quietpixel.web.processing import DenoiseRequest
 
-WORDS = ("model", "sigma", "strength", "format")
+WORDS = ("model", "sigma", "strength", "colour_strength", "format")
 
 
 def read_denoise_request(query: QueryParams, *, more: Collection[str] = ()) -> DenoiseRequest:
@@ -29,16 +29,15 @@ def read_denoise_request(query: QueryParams, *, more: Collection[str] = ()) -> D
         If a word is not known, said twice, or its value breaks its rule.
     """
     check_words(query, (*WORDS, *more))
-    sigma, strength = query.get("sigma", "auto"), query.get("strength", "1")
+    sigma, colour = query.get("sigma", "auto"), query.get("colour_strength")
     format = query.get("format")
-    wanted = DenoiseRequest(
+    options = DenoiseOptions(
         model=query.get("model"),
         sigma="auto" if sigma == "auto" else _number("sigma", sigma),
-        strength=_number("strength", strength),
-        format=None if format is None else find_format(format).name,
+        strength=_number("strength", query.get("strength", "1")),
+        colour_strength=None if colour is None else _number("colour_strength", colour),
     )
-    check_strength(wanted.strength)
-    return wanted
+    return DenoiseRequest(options, None if format is None else find_format(format).name)
 
 
 def check_words(query: QueryParams, known: Collection[str]) -> None:

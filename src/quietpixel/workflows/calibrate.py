@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, DataError, MissingDependencyError, ModelError
 from quietpixel.imaging.uncertainty import SHARE, draw_pixels, fit_pixels
-from quietpixel.inference.arrays import Range, is_neutral, read_layout
+from quietpixel.inference.arrays import Range, read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import Coverage, measure_half_width
 from quietpixel.inference.model_store import bundled_models, find_model
@@ -75,7 +75,7 @@ def uncertainty(
     """
     denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
     layout = read_layout(image, range)
-    card = denoiser.card_for(1 if is_neutral(image, layout) else layout.colours)
+    card = denoiser.card_for(layout.model_colours)
     flat = image.ndim == 2
     stacks = (image[..., np.newaxis], denoised[..., np.newaxis]) if flat else (image, denoised)
     widths = measure_half_width(card, *stacks, layout)

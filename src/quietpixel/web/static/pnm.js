@@ -40,20 +40,18 @@ export function decodePnm(buffer, like) {
   return result;
 }
 
-// Takes away a share of the noise found and gives part of its luminance back, as the service does
-// (inference/tiled_run.py, imaging/strength.py).
-export function mix(noisy, clean, { strength, share }) {
+// Blends a picture with its denoised version, in luminance and in colour, as the service does
+// (inference/job.py, imaging/strength.py); of the noise found only a share is removed.
+export function mix(noisy, clean, { strength, colour = strength, share = 1 }) {
   const result = new ImageData(clean.width, clean.height);
-  const taken = strength ? share : 0, back = 1 - strength;
+  const light = share * Math.min(strength, 1), tint = share * Math.min(colour, 1);
   const [a, b, out] = [noisy.data, clean.data, result.data];
   for (let at = 0; at < out.length; at += 4) {
-    const red = taken * (a[at] - b[at]);
-    const green = taken * (a[at + 1] - b[at + 1]);
-    const blue = taken * (a[at + 2] - b[at + 2]);
-    const given = back * (0.2126 * red + 0.7152 * green + 0.0722 * blue);
-    out[at] = a[at] - red + given;
-    out[at + 1] = a[at + 1] - green + given;
-    out[at + 2] = a[at + 2] - blue + given;
+    const red = a[at] - b[at], green = a[at + 1] - b[at + 1], blue = a[at + 2] - b[at + 2];
+    const back = (tint - light) * (0.2126 * red + 0.7152 * green + 0.0722 * blue);
+    out[at] = a[at] - tint * red + back;
+    out[at + 1] = a[at + 1] - tint * green + back;
+    out[at + 2] = a[at + 2] - tint * blue + back;
     out[at + 3] = b[at + 3];
   }
   return result;

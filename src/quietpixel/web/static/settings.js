@@ -59,7 +59,7 @@ export class Settings extends EventTarget {
 
   // What a preview of a picture with this estimate is asked with, and how it is shown. A model that
   // finds the level by itself is not asked again for another one: a level that is given only limits
-  // the share of the noise that goes (inference/noise_level.py), which the page takes by itself.
+  // the share of the noise that goes (inference/level.py), which the page takes by itself.
   forPreview(estimate) {
     const blind = Boolean(this.card?.blind);
     const sigma = this.takesSigma && !blind ? this.sigma ?? estimate : null;

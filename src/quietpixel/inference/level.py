@@ -1,0 +1,166 @@
+"""The noise level that a model is given: set by the user, or estimated from the image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.card import UNKNOWN_SIGMA, Card
+from quietpixel.errors import ArgumentError
+from quietpixel.imaging.tiling import Tile
+from quietpixel.inference.arrays import Layout
+from quietpixel.inference.options import Sigma, wrong_level
+from quietpixel.noise.estimate import estimate_sigma
+
+Array = NDArray[Any]
+FloatArray = NDArray[np.float32]
+
+_CELL, _CELLS = 256, 4
+"""The estimate looks at no more than 4x4 squares of 256 pixels, spread over the image."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is known of the noise of an image.
+
+    Parameters
+    ----------
+    sigma
+        Its level on the [0, 1] scale, the mean of a map; None where it is not known.
+    source
+        Where the level comes from.
+    kinds
+        Kinds of noise that were found, one word each.
+    """
+
+    sigma: float | None = None
+    source: Literal["given", "estimated", "unknown"] = "unknown"
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseLevel:
+    """The level of a whole image, from which every tile reads its part.
+
+    Parameters
+    ----------
+    values
+        What the model is given: float32 (1, 1, N), one level for each image, or (H, W, 1).
+    noise
+        What is reported of it.
+    share
+        Which part of what the model finds is removed, in [0, 1], of such a shape too; None for
+        all of it.
+    """
+
+    values: FloatArray
+    noise: Noise = Noise()
+    share: FloatArray | None = None
+
+    def read(self, tile: Tile, count: int) -> FloatArray:
+        """Return the level of `count` images in a tile of the whole image, (h, w, N)."""
+        return _read(self.values, tile, count)
+
+    def read_share(self, tile: Tile, count: int) -> FloatArray | None:
+        """Return the part that is removed in a tile of the whole image, (h, w, N), or None."""
+        return None if self.share is None else _read(self.share, tile, count)
+
+
+def _read(values: FloatArray, tile: Tile, count: int) -> FloatArray:
+    if values.shape[:2] != (1, 1):
+        values = tile.read(values)
+    height, width = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
+    return np.broadcast_to(values, (height, width, count))
+
+
+def constant_level(sigma: float) -> NoiseLevel:
+    """Return one level for a whole image."""
+    return NoiseLevel(np.full((1, 1, 1), sigma, np.float32))
+
+
+def find_level(images: Array, layout: Layout, sigma: Sigma, card: Card) -> NoiseLevel | None:
+    """Return the noise level that a model is given for images of one size.
+
+    A model whose card says `blind` finds the level by itself. A level that is set for it is
+    honoured all the same: of noise measured to be stronger, no more than that level is removed.
+
+    Parameters
+    ----------
+    images
+        (H, W, N, channels).
+    layout
+        How the images hold their values.
+    sigma
+        ``"auto"``, a number or a map (H, W), on the [0, 1] scale.
+    card
+        The model's card.
+
+    Returns
+    -------
+    level
+        None for a model that takes no level.
+
+    Raises
+    ------
+    ArgumentError
+        If a map has another size than the images.
+    """
+    if isinstance(sigma, str):
+        if not card.sigma_input:
+            return None
+        if card.blind:
+            return constant_level(UNKNOWN_SIGMA)
+        found = _estimate_each(images, layout)
+        return NoiseLevel(found, Noise(float(found.mean()), "estimated"))
+    given = np.asarray(sigma, np.float32)
+    if given.shape not in ((), images.shape[:2]):
+        shape = images.shape[:2]
+        raise wrong_level(f"an array of shape {given.shape} for an image of shape {shape}")
+    level = given.reshape(given.shape or (1, 1))[..., np.newaxis]
+    noise = Noise(float(given.mean()), "given")
+    if not card.blind:
+        return NoiseLevel(level, noise)
+    measured = np.maximum(_estimate_each(images, layout), np.finfo(np.float32).tiny)
+    return NoiseLevel(constant_level(UNKNOWN_SIGMA).values, noise, np.minimum(level / measured, 1))
+
+
+def _estimate_each(images: Array, layout: Layout) -> FloatArray:
+    levels = [estimate_level(layout, images[:, :, number]) for number in range(images.shape[2])]
+    return np.array(levels, np.float32).reshape(1, 1, -1)
+
+
+def estimate_level(layout: Layout, pixels: Array) -> float:
+    """Return the estimated noise level of an array (H, W, channels), on the [0, 1] scale."""
+    rows, columns = (sample_places(length) for length in pixels.shape[:2])
+    return estimate_sigma(layout.to_model(pixels[rows][:, columns]))
+
+
+def sample_places(length: int) -> NDArray[np.intp]:
+    """Return the places looked at along one side: all, or runs of neighbours."""
+    if length <= _CELL * _CELLS:
+        return np.arange(length)
+    starts = np.linspace(0, length - _CELL, _CELLS).astype(np.intp)
+    return (starts[:, np.newaxis] + np.arange(_CELL)).ravel()
+
+
+def read_map(path: Path) -> FloatArray:
+    """Return the map of noise levels that an image file holds, upright, (H, W), float32.
+
+    Floats are levels on the [0, 1] scale; in integers white is 1, so that 25 of 255 means 25/255.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not one page of gray.
+    """
+    from quietpixel.files import read_picture, turn_upright
+
+    picture = turn_upright(read_picture(path))
+    if len(picture.pages) != 1 or picture.pages[0].shape[2] != 1:
+        raise ArgumentError(
+            f"`sigma` must be one gray picture where it is a map; '{path}' has "
+            f"{len(picture.pages)} pages of {picture.pages[0].shape[2]} channels."
+        )
+    return picture.pages[0][..., 0].astype(np.float32) / np.float32(picture.maximum)

@@ -1,0 +1,169 @@
+"""What a user may set for an image and for the denoiser, in one object that is passed on whole."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.card import Card
+from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.imaging.strength import check_strength
+from quietpixel.inference.arrays import Range, check_range
+from quietpixel.inference.engine import check_engine
+
+Sigma = float | str | NDArray[Any]
+
+QUALITIES: Mapping[str, int] = MappingProxyType({"normal": 1, "best": 8})
+"""How many flips and quarter turns of an image are denoised and averaged, by name."""
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiseOptions:
+    """Everything that a user may set for an image and for the denoiser, checked once.
+
+    Parameters
+    ----------
+    model
+        A name, a run folder or an .onnx file; None takes the bundled ``photo`` model for colour
+        and ``photo-gray`` for gray images, those with three equal channels included.
+    sigma
+        Noise level on the [0, 1] scale, for models that take it: a number, a map (H, W), or
+        ``"auto"`` to estimate it.
+    strength
+        From 0 to 1 the result is blended with the input; 0 returns the input. From 1 to 2 the
+        noise level given to the model is multiplied by it.
+    colour_strength
+        As `strength`, for the colour differences alone; None takes `strength`. Gray images have
+        none.
+    range
+        The values that stand for black and white; None finds them (`find_range`).
+    quality
+        ``"normal"``, or ``"best"`` for the mean over the eight flips and turns of the image, in
+        eight times the time.
+    engine
+        ``"openvino"`` or ``"onnxruntime"``.
+    precision
+        ``"auto"``, ``"f32"`` or ``"bf16"``.
+    threads
+        Number of threads, None for all cores.
+    memory
+        Memory limit for a tile, beside the image and its result: bytes, or text such as
+        ``"512MB"``.
+    streams
+        How many threads may call the denoiser at once without waiting for each other; they share
+        the cores and the weights.
+
+    Raises
+    ------
+    ArgumentError, UnknownNameError
+        If a value breaks its rule.
+
+    Examples
+    --------
+    >>> DenoiseOptions(strength=0.8).quality
+    'normal'
+    """
+
+    model: str | Path | None = None
+    sigma: Sigma = "auto"
+    strength: float = 1.0
+    colour_strength: float | None = None
+    range: Range | None = None
+    quality: str = "normal"
+    engine: str = "openvino"
+    precision: str = "auto"
+    threads: int | None = None
+    memory: int | str = "512MB"
+    streams: int = 1
+
+    def __post_init__(self) -> None:
+        """Check every value that needs neither the model nor the image."""
+        check_level(self.sigma)
+        check_strength(self.strength)
+        if self.colour_strength is not None:
+            check_strength(self.colour_strength, "colour_strength")
+        if self.range is not None:
+            check_range(self.range)
+        if self.quality not in QUALITIES:
+            raise unknown_name("quality", self.quality, QUALITIES)
+        check_engine(self.engine, self.precision, self.threads, self.streams)
+        parse_memory(self.memory)
+
+    def check_model(self, card: Card, *, colours: int = 3) -> None:
+        """Raise ArgumentError if a model cannot follow these options.
+
+        Parameters
+        ----------
+        card
+            The model's card.
+        colours
+            Colour channels of the image; `colour_strength` means nothing where there is one.
+        """
+        if not card.sigma_input and not isinstance(self.sigma, str):
+            raise ArgumentError(
+                f"`sigma` cannot be given because the model '{card.name}' does not take a noise "
+                "level; leave it out, or use a model whose card says sigma_input."
+            )
+        if card.sigma_input and not card.blind:
+            return
+        strengths = {"strength": self.strength}
+        if colours == 3 and self.colour_strength is not None:
+            strengths["colour_strength"] = self.colour_strength
+        for name, value in strengths.items():
+            if value > 1:
+                raise ArgumentError(
+                    f"`{name}` must be at most 1 because the model '{card.name}' does not follow a "
+                    f"noise level that could be raised; got {value:g}."
+                )
+
+
+def check_level(sigma: Sigma) -> None:
+    """Raise ArgumentError unless `sigma` is ``"auto"`` or levels that an image can have."""
+    if isinstance(sigma, str) and sigma == "auto":
+        return
+    try:
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, which is refused below
+            level = np.asarray(sigma, np.float32)
+    except (TypeError, ValueError):
+        level = np.array(np.nan, np.float32)
+    if level.ndim not in (0, 2) or not (level >= 0).all():  # NaN is not above 0 either
+        raise wrong_level(f"an array of shape {level.shape}" if level.ndim else repr(sigma))
+    if level.max() > 1:
+        raise wrong_level(f"{level.max():g}")
+
+
+def wrong_level(got: str) -> ArgumentError:
+    """Return the error for a `sigma` that is no noise level of the image."""
+    return ArgumentError(
+        "`sigma` must be 'auto', a number in [0, 1], where 1 is all from black to white, or an "
+        f"array (H, W) of such numbers, because it is the noise of the image; got {got}. Noise of "
+        "25 where white is 255 is 25/255."
+    )
+
+
+def parse_memory(memory: int | str) -> int:
+    """Return a size of memory in bytes.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no positive size.
+
+    Examples
+    --------
+    >>> parse_memory("1GB"), parse_memory("512 MB"), parse_memory(1000)
+    (1073741824, 536870912, 1000)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMG]?)(?:i?B)?\s*", str(memory), re.IGNORECASE)
+    size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if size < 1:
+        raise ArgumentError(
+            f"`memory` must be a size above 0 because tiles need memory; got {memory!r}. Try '1GB'."
+        )
+    return size
