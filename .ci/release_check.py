@@ -1,10 +1,10 @@
-"""Builds the release and tries it as a stranger would: new environments, away from the repository.
+"""Builds the release and tries it in new environments, away from the repository.
 
     python .ci/release_check.py FOLDER [--extra base] [PYTHON ...]
 
-Writes wheel and sdist into FOLDER/dist, checks what they say of themselves, and builds the wheel
-again from the sdist. Then, for each PYTHON (left out: each of 3.11 to 3.13 that is here; those that
-are not are named), the wheel is installed alone and with every extra alone, each into a new
+Writes wheel and sdist into FOLDER/dist, checks their metadata, and builds the wheel
+again from the sdist. Then, for each PYTHON (default: each of 3.11 to 3.13 that
+is installed; others are named), the wheel is installed alone and with every extra alone, each into a new
 environment, where a picture is cleaned and the extra is used. What came and how large it is stands
 in FOLDER/sizes.md. Each environment is removed after its use but that of the base.
 """

@@ -38,8 +38,9 @@ import re, subprocess, sys, urllib.request
 words = [sys.argv[1], "serve", "--port", "0", "--no-browser"]
 server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 try:
-    told = next(found for line in server.stdout if (found := re.search(r"http://[\\w.:]+", line)))
-    page = urllib.request.urlopen(told[0], timeout=30).read()
+    found = (re.search(r"http://[\\w.:]+", line) for line in server.stdout)
+    address = next(filter(None, found))
+    page = urllib.request.urlopen(address[0], timeout=30).read()
     assert b"<html" in page.lower(), page[:200]
 finally:
     server.terminate()
@@ -84,7 +85,7 @@ class Tried:
 
 
 def find_pythons(asked: list[str]) -> Iterator[str]:
-    """Yield the interpreters asked for, or else those promised that are here; tell the gaps."""
+    """Yield the given interpreters or all supported ones; print those that are missing."""
     for minor in range(OLDEST, NEWEST + 1):
         if not asked:
             name = f"python3.{minor}"
@@ -161,7 +162,7 @@ def to_table(tried: list[Tried]) -> str:
 
 
 def run(*words: object, at: Path) -> str:
-    """Run a command away from the repository, and return what it said."""
+    """Run a command away from the repository, and return its output."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(
         [str(word) for word in words], cwd=at, env=clean, text=True,

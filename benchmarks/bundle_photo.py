@@ -1,9 +1,9 @@
-"""Judge a finished photo run on the test sets and put its model, with the scores, in the weights.
+"""Evaluate a finished photo run on the test sets and bundle its model with the scores.
 
     python benchmarks/bundle_photo.py RUN NAME --data DIR
 
 DIR holds ``photos/test/...`` and ``photos/real/polyu``. The history of the run goes to
-``benchmarks/logs/NAME.csv`` beside the scores.
+``benchmarks/logs/NAME.csv``, next to the scores.
 """
 
 import argparse
@@ -54,14 +54,14 @@ def main() -> None:
 
 
 def measure(run: Path, channels: int, data: Path) -> dict[str, dict[str, float]]:
-    """Return the PSNR in dB on each test set, the noise level not told."""
+    """Return the PSNR in dB on each test set, without the noise level."""
     denoiser = quietpixel.Denoiser(run, precision="f32", memory="4GB")
     scores = {}
     for name in SETS[channels]:
         images = [p for _, p in quality.read_folder(data / "photos/test" / name, channels)]
         scores[name] = {
             f"psnr at gaussian:{s:g}/255": round(
-                quality.judge(denoiser, images, s / 255, Namespace(seed=0, level="unknown"))[1], 3
+                quality.score(denoiser, images, s / 255, Namespace(seed=0, level="unknown"))[1], 3
             )
             for s in quality.SIGMAS
         }

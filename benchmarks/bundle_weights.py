@@ -1,4 +1,4 @@
-"""Judge a finished run on its test split and put its model, with the scores, among the weights.
+"""Evaluate a finished run on its test split and bundle its model with the scores.
 
 python benchmarks/bundle_weights.py RUN NAME DATA [--data-dir DIR]
 """
@@ -21,17 +21,17 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--data-dir", type=Path)
     given = parser.parse_args()
-    judged = quietpixel.evaluate(given.run, given.data, data_dir=given.data_dir)
-    model = judged.methods[0]
+    evaluation = quietpixel.evaluate(given.run, given.data, data_dir=given.data_dir)
+    model = evaluation.methods[0]
     card = quietpixel.read_card(given.run / "model.onnx")
     test = {
         "mse": model.mse,
         "mse_interval": model.mse_interval,
         "psnr": model.psnr,
         "ssim": model.ssim,
-        "noise": judged.noise,
-        "seed": judged.seed,
-        "images": judged.count,
+        "noise": evaluation.noise,
+        "seed": evaluation.seed,
+        "images": evaluation.count,
     }
     card = replace(
         card,

@@ -2,11 +2,11 @@
 
     python benchmarks/error_bars.py MODEL CALIBRATE TEST [--sigmas 5 15 25 50] [--every 1]
 
-MODEL is an .onnx file, which is left as it is; a calibrated copy is made of the pictures in the
-folders CALIBRATE (several after commas), which the model must not have been trained on. Then the
-pictures of the folder TEST get Gaussian noise that is not clipped, and the model is not told its
-strength. Prints for each sigma the share of pixels inside, over all pixels, and its 10 and 90 %
-points over the images; and the mean half width.
+MODEL is an .onnx file, which is not changed: a copy is calibrated on the pictures in the folders
+CALIBRATE (separated by commas), which must not be training data of the model. The pictures of the
+folder TEST then get unclipped Gaussian noise of a strength that the model does not know. Prints
+for each sigma the share of pixels inside the bars, over all pixels and as 10 and 90 % quantiles
+over the images, and the mean half width.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--sigmas", nargs="+", type=float, default=[5, 15, 25, 50])
     parser.add_argument("--every", type=int, default=1, help="every so many test images")
     parser.add_argument("--validation", type=int, default=1, help="every so many of CALIBRATE")
-    parser.add_argument("--noise", help="law to calibrate by; left out: that of the model")
+    parser.add_argument("--noise", help="noise law for calibration [default: that of the model]")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     paths: list[Path] = []
@@ -43,7 +43,7 @@ def main() -> None:
         print(f"| sigma | inside, % | 10 and 90 % of images | half width, of 255 | {len(images)} |")
         print("|---|---|---|---|---|")
         for sigma in given.sigmas:
-            print(judge(denoiser, images, sigma, given.seed), flush=True)
+            print(measure(denoiser, images, sigma, given.seed), flush=True)
 
 
 def read(path: Path, denoiser: quietpixel.Denoiser) -> Array:
@@ -54,7 +54,7 @@ def read(path: Path, denoiser: quietpixel.Denoiser) -> Array:
     return pixels
 
 
-def judge(denoiser: quietpixel.Denoiser, images: list[Array], sigma: float, seed: int) -> str:
+def measure(denoiser: quietpixel.Denoiser, images: list[Array], sigma: float, seed: int) -> str:
     law = Gaussian(sigma / 255, clip=False)
     inside, widths = [], []
     for index, clean in enumerate(images):

@@ -31,8 +31,8 @@ def make(folder: Path, count: int) -> None:
         if path.exists():
             continue
         path.parent.mkdir(exist_ok=True)
-        turns = np.random.default_rng(number).random((3, 3))
-        planes = [np.sin(a * waves)[:, None] * np.cos(b * waves + c)[None] for a, b, c in turns]
+        factors = np.random.default_rng(number).random((3, 3))
+        planes = [np.sin(a * waves)[:, None] * np.cos(b * waves + c)[None] for a, b, c in factors]
         pixels = (127.5 + 127.5 * np.stack(planes, axis=-1)).astype(np.uint8)
         write_picture(Picture.from_pixels(pixels, format="jpeg"), path)
 

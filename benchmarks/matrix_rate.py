@@ -1,11 +1,11 @@
-"""Which share of the machine's own limit the engine reaches.
+"""The share of the machine's matrix rate that the engine reaches.
 
     python benchmarks/matrix_rate.py [MODEL] [--repeats 5]
 
 The limit is a product of square matrices, measured in the same precision by the same library;
-the best of several sizes counts. The engine's rate is the multiply-adds that the model's card
-names, for the pixels of a batch of 512 x 1024, by the time that batch takes; layers that only
-move or add are in that time and not in that number. A multiply-add counts as two operations.
+the best of several sizes counts. The engine's rate is the number of multiply-adds on the model's
+card, for a batch of 512 x 1024 pixels, divided by the time of that batch; layers that only move or
+add data count in the time but not in the number. A multiply-add counts as two operations.
 Other work on the machine disturbs both. Prints Markdown.
 """
 
@@ -56,7 +56,7 @@ def time_engine(path: object, precision: str, repeats: int) -> float:
     engine = open_engine(path, precision=precision)  # type: ignore[arg-type]
     card = engine.card
     if not card.operations:
-        raise SystemExit("The model's card does not say how many multiply-adds it takes.")
+        raise SystemExit("The model's card does not give the number of multiply-adds.")
     height, width = card.size or (HEIGHT, WIDTH)
     count = max(HEIGHT * WIDTH // (height * width), 1)
     batch = np.random.default_rng(0).random((count, height, width, card.channels), np.float32)

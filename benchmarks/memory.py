@@ -4,8 +4,8 @@
                                 [--plots FOLDER]
 
 MODEL is a bundled name, a run folder or an .onnx file. Each row is one run of `quietpixel denoise`
-in a process of its own: the resident memory that the system says it had at most, whole process,
-and the time, which other work on the machine lengthens. With --folder N the last row is a run over
+in a process of its own: its peak resident memory as the system reports it, and the time, which
+other work on the machine lengthens. With --folder N the last row is a run over
 a folder of N such pictures. Prints a Markdown table and ends with 1 if a row is above --most; a
 plot of memory by size goes into --plots.
 """
@@ -82,7 +82,7 @@ def rows_of(
 
 
 def make(path: Path, height: int, width: int, kind: str) -> None:
-    """Write a picture of waves and noise, in a process of its own."""
+    """Write a picture of waves and noise in a separate process."""
     path.parent.mkdir()
     words = [str(path), str(height), str(width), kind]
     subprocess.run([sys.executable, "-c", MAKE, *words], check=True)
@@ -100,7 +100,7 @@ def measure(words: list[str]) -> tuple[float, float]:
     """Return peak memory in MiB and seconds of the command with `words`."""
     start = time.perf_counter()
     line = [sys.executable, "-m", "quietpixel", "denoise", *words]
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL)  # it tells what it writes
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL)  # it prints what it writes
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

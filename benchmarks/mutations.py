@@ -101,6 +101,87 @@ MUTATIONS = [
         "5: 1, 6: 1, 7: 3, 8: 3",
         GOLDEN,
     ),
+    # The scale of intensities and error bars.
+    Mutation(
+        "imaging/intensity_scale.py",
+        "4095, 65535) if largest <= s)",
+        "4095, 65535) if largest < s)",
+        "tests/inference/test_arrays.py",
+    ),
+    Mutation(
+        "imaging/uncertainty.py",
+        "NEAR) - mean**2",
+        "NEAR) + mean**2",
+        "tests/imaging/test_uncertainty.py",
+    ),
+    # The mean over images; values beyond the range.
+    Mutation(
+        "evaluation/comparison.py",
+        "else float(numbers.mean())",
+        "else float(-10 * np.log10(np.mean(10 ** (-numbers / 10))))",
+        GOLDEN,
+    ),
+    Mutation("inference/tiled_run.py", " + (noisy - shown)", "", GOLDEN),
+    # Text and order of noise laws; noise level.
+    Mutation(
+        "noise/parser.py", "float(above) / (", "float(above) * (", "tests/noise/test_parser.py"
+    ),
+    Mutation(
+        "noise/parser.py",
+        "default_rng((seed, epoch, index))",
+        "default_rng((seed, index))",
+        "tests/data/test_patches.py",
+    ),
+    Mutation(
+        "noise/combined.py",
+        "return self.laws[-1]._clips",
+        "return self.laws[0]._clips",
+        "tests/noise/test_parser.py",
+    ),
+    Mutation(
+        "noise/estimate.py",
+        "np.sqrt(max(mean, 0.0))",
+        "max(mean, 0.0)",
+        "tests/noise/test_estimate.py",
+    ),
+    # Data, models, training.
+    Mutation("data/split.py", "np.float32(255)", "np.float32(256)", "tests/data/test_split.py"),
+    Mutation(
+        "models/receptive_field.py",
+        "(spread - before) * reach.scale",
+        "(spread - before)",
+        "tests/models/test_models.py",
+    ),
+    Mutation("training/losses.py", "axis=(1, 2, 3)", "axis=None", "tests/training/test_losses.py"),
+    # Existing files; the ledger.
+    Mutation(
+        "files/atomic.py",
+        "if not overwrite and os.path.lexists(target)",
+        "if False",
+        "tests/files/test_write.py",
+    ),
+    Mutation(
+        "batch/ledger.py",
+        'line.get("time") != source["time"]',
+        "False",
+        "tests/batch/test_pipeline.py",
+    ),
+    # Limits of the service.
+    Mutation(
+        "web/request_queue.py",
+        "len(self._line) >= self._longest",
+        "len(self._line) > self._longest",
+        "tests/web/test_request_queue.py",
+    ),
+    Mutation(
+        "web/request_queue.py",
+        "self.bytes + count > self._limit",
+        "count > self._limit",
+        "tests/web/test_request_queue.py",
+    ),
+    Mutation(
+        "web/options.py", "and not options.open", "and options.open", "tests/web/test_options.py"
+    ),
 ]
 
 

@@ -2,11 +2,11 @@
 
     python benchmarks/noise_measure.py FOLDER [FOLDER ...] [--every 30] [--seed 0]
 
-Takes every so many pictures of each folder, in gray, and adds noise. In the first table the error
-of sigma, at the mean brightness of each image and relative to the law's own, has its 10, 50 and
-90 % points over the images; gain and read noise are medians. Beside them stands the error of the
-patch PCA (`quietpixel.noise.estimate`). In the second table are the kinds that were found for
-noise of three strengths and several kinds, and the median of sigma over the truth.
+Takes every Nth picture of each folder, in gray, and adds noise. The first table gives the relative
+error of sigma at the mean brightness of each image, as 10, 50 and 90 % quantiles over the images;
+the medians of gain and read noise; and the error of the patch PCA (`quietpixel.noise.estimate`).
+The second table gives the kinds found for noise of several kinds at three strengths, and the
+median ratio of sigma to its true value.
 """
 
 import argparse

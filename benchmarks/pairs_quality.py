@@ -1,12 +1,12 @@
-"""How good models are on pairs of noisy and clean pictures, beside tuned classical methods.
+"""Quality of models and tuned classical methods on pairs of noisy and clean pictures.
 
     python benchmarks/pairs_quality.py FOLDER [MODEL ...] [--classical] [--last 20]
                                        [--quality normal|best] [--plots FOLDER]
 
-FOLDER holds ``noisy/`` and ``clean/`` with the same names; ``--last`` judges the last so many by
-name. Prints the mean PSNR in dB and the root mean squared error over all pixels, on [0, 1]. The
-classical methods, and a Gaussian filter, take the parameters that are best on the first four of the
-pictures that are judged, which favours them. A plot of the errors goes into --plots.
+FOLDER holds ``noisy/`` and ``clean/`` with the same names; ``--last N`` uses the last N by name.
+Prints the mean PSNR in dB and the root mean squared error over all pixels, on [0, 1]. The classical
+methods and a Gaussian filter use the parameters that are best on the first four of the test
+pictures, which favours them. A plot of the errors goes into --plots.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def read(folder: Path, last: int | None) -> Pairs:
     ]  # type: ignore[misc]
 
 
-def judge(name: str, method: Callable[[Array], Array], pairs: Pairs) -> float:
+def score(name: str, method: Callable[[Array], Array], pairs: Pairs) -> float:
     denoised = [np.clip(method(noisy), 0, 1) for noisy, _ in pairs]
     quality = np.mean(
         [psnr(clean, image) for image, (_, clean) in zip(denoised, pairs, strict=True)]
@@ -52,17 +52,17 @@ def judge(name: str, method: Callable[[Array], Array], pairs: Pairs) -> float:
     return error
 
 
-def judge_classical(pairs: Pairs) -> dict[str, float]:
+def score_classical(pairs: Pairs) -> dict[str, float]:
     def blur(sigma: float) -> Callable[[Array], Array]:
         return lambda image: gaussian_filter(image, (sigma, sigma, 0))
 
     few = pairs[:TUNED_ON]
     best = min(BLURS, key=lambda s: sum(np.square(blur(s)(a) - b).mean() for a, b in few))
-    errors = {"Gaussian filter": judge(f"Gaussian filter, {best} pixels", blur(best), pairs)}
+    errors = {"Gaussian filter": score(f"Gaussian filter, {best} pixels", blur(best), pairs)}
     noisy, clean = (np.stack(side) for side in zip(*few, strict=True))
     for name, method in tune_all(clean, noisy).items():
         shown = f"{name} ({method.parameters})"
-        errors[name] = judge(shown, lambda image, m=method: m(image[None])[0], pairs)
+        errors[name] = score(shown, lambda image, m=method: m(image[None])[0], pairs)
     return errors
 
 
@@ -78,14 +78,14 @@ def main() -> None:
     pairs = read(given.folder, given.last)
     print(f"| method, on {len(pairs)} pictures | PSNR, dB | root mean squared error |")
     print("|---|---|---|")
-    errors = {"noisy": judge("noisy", lambda image: image, pairs)}
+    errors = {"noisy": score("noisy", lambda image: image, pairs)}
     for name in given.models:
         denoiser = Denoiser(name, precision="f32", quality=given.quality)
-        errors[Path(name).name] = judge(
+        errors[Path(name).name] = score(
             name, lambda image, d=denoiser: np.asarray(d(image, range=(0.0, 1.0))), pairs
         )
     if given.classical:
-        errors |= judge_classical(pairs)
+        errors |= score_classical(pairs)
     if given.plots is not None:
         name = given.folder.name
         drawn = draw_bars(f"Error on {name}", "root mean squared error, on [0, 1]", errors)

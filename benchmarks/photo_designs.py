@@ -1,4 +1,4 @@
-"""Compares designs of the photo model: each is trained for the same time, then timed and judged.
+"""Compares designs of the photo model: each is trained for the same time, then timed and scored.
 
 Usage: python benchmarks/photo_designs.py FOLDER RUNS [MINUTES] [DESIGN ...]
 
@@ -42,8 +42,8 @@ def train(name, folder, runs, minutes):
     return run, run_recipe(recipe, run)
 
 
-def judge(denoiser, images):
-    """Return the mean PSNR in dB on middle crops at each sigma, told nothing."""
+def score(denoiser, images):
+    """Return the mean PSNR in dB on centre crops at each sigma, without the noise level."""
     means = []
     for sigma in SIGMAS:
         values = []
@@ -75,16 +75,16 @@ def megapixels_a_second(denoiser, repeats=5):
 
 
 def main(folder, runs, minutes="3", *names):
-    """Train, time and judge each design."""
+    """Train, time and score each design."""
     recipe = named_recipe("photo", data=str(folder), patch=CROP)
-    shelf = open_folder(recipe, cache=None, notify=lambda text: None).validation
-    validation = [shelf.open(index)[0].pixels for index in range(len(shelf))]
+    images = open_folder(recipe, cache=None, notify=lambda text: None).validation
+    validation = [images.open(index)[0].pixels for index in range(len(images))]
     print("| design | multiply-adds per pixel | MP/s | PSNR at 15 / 25 / 50 | pixels seen |")
     print("|---|---|---|---|---|", flush=True)
     for name in names or DESIGNS:
         run, card = train(name, folder, Path(runs), float(minutes))
         seen = len(run.read_history()) * card.training["steps"] * card.training["batch"]
-        quality = judge(Denoiser(run.path, precision="f32"), validation)
+        quality = score(Denoiser(run.path, precision="f32"), validation)
         speed = megapixels_a_second(Denoiser(run.path))
         numbers = " / ".join(f"{value:.2f}" for value in quality)
         print(

@@ -1,4 +1,4 @@
-"""How good a photo model is: PSNR in dB on clean pictures made noisy, on real pairs, on clean ones.
+"""PSNR of a photo model on pictures with added noise, on real pairs and on clean pictures.
 
     python benchmarks/photo_quality.py MODEL FOLDER [FOLDER ...] [--sigmas 15 25 50] [--seed 0]
            [--level unknown|estimated|true] [--pairs FOLDER] [--clean] [--plain]
@@ -6,10 +6,10 @@
 MODEL is a bundled name, a run folder or an .onnx file. The noise is Gaussian, seeded by the place
 of an image in its sorted folder and not clipped; the model computes in float32 on whole images, and
 its output is clipped to [0, 1]. Each number is the mean of the PSNR of each image in dB.
-``--level`` says what the model is told of the noise. ``--pairs`` adds real noise: files
-``*_real.*`` beside ``*_mean.*``. ``--clean`` gives the model the pictures without noise and prints
-how far its output is from them. ``--plain`` does the same with 40 plain colours and gradients made
-here, apart for what lies near the border. Prints Markdown tables.
+``--level`` chooses the noise level given to the model. ``--pairs`` adds real noise: files
+``*_real.*`` next to ``*_mean.*``. ``--clean`` gives the model the pictures without noise and prints
+how much it changes them. ``--plain`` does the same with 40 generated plain colours and gradients,
+with the border on its own. Prints Markdown tables.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
         print(f"|---|---|{'---|' * len(given.sigmas)}")
     for folder in given.folders:
         images = [pixels for _, pixels in read_folder(folder, channels)]
-        scores = [judge(denoiser, images, s / 255, given) for s in given.sigmas]
+        scores = [score(denoiser, images, s / 255, given) for s in given.sigmas]
         numbers = " | ".join(f"{noisy:.2f} -> {clean:.2f}" for noisy, clean in scores)
         print(f"| {folder.name} | {len(images)} | {numbers} |", flush=True)
         if given.clean:
@@ -74,7 +74,7 @@ def read_folder(folder: Path, channels: int) -> Iterator[tuple[Path, Array]]:
         yield path, pixels
 
 
-def judge(
+def score(
     denoiser: Denoiser, images: list[Array], sigma: float, given: argparse.Namespace
 ) -> tuple[float, float]:
     """Return the mean PSNR of the noisy images, clipped too, and of the denoised ones."""
@@ -82,14 +82,16 @@ def judge(
     before, after = [], []
     for index, clean in enumerate(images):
         noisy = law(clean, image_rng(given.seed, FROZEN_EPOCH, index))
-        denoised = denoiser(noisy, range=RANGE, sigma=told(denoiser, noisy, sigma, given.level))
+        denoised = denoiser(
+            noisy, range=RANGE, sigma=level_for(denoiser, noisy, sigma, given.level)
+        )
         before.append(psnr(clean, np.clip(noisy, 0, 1)))
         after.append(psnr(clean, np.clip(denoised, 0, 1)))
     return float(np.mean(before)), float(np.mean(after))
 
 
-def told(denoiser: Denoiser, noisy: Array, sigma: float, level: str) -> float | str:
-    """Return what the model is told of the noise."""
+def level_for(denoiser: Denoiser, noisy: Array, sigma: float, level: str) -> float | str:
+    """Return the noise level given to the model."""
     if level == "true":
         return sigma
     return denoiser.estimate_sigma(noisy, range=RANGE) if level == "estimated" else "auto"

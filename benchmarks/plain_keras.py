@@ -1,4 +1,4 @@
-"""The autoencoder of the mission as people write it: fixed noise, float32, Adam, one script.
+"""The bottleneck autoencoder as a plain Keras script: fixed noise, float32, Adam.
 
 The baseline of `benchmarks/time_to_quality.py`. It reads MNIST from the folder it is given and
 prints one line of JSON for each epoch: epoch, seconds of training so far, test error.
@@ -45,7 +45,7 @@ def build() -> keras.Model:
 
 
 class Clock(keras.callbacks.Callback):
-    """Tells the test error after each epoch, and does not count the time that this takes."""
+    """Prints the test error after each epoch; evaluation time does not count."""
 
     def __init__(self, noisy: np.ndarray, clean: np.ndarray) -> None:
         super().__init__()

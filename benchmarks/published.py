@@ -1,7 +1,7 @@
 """Figures that others published, each with the paper or repository it was read from.
 
 PSNR in dB, additive Gaussian noise that is not clipped, sigma of 255; whole sets, mean of each
-image's PSNR. They were not measured here, and stand in a column of their own beside what was.
+image's PSNR. They were not measured here and are shown in a column of their own.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ def at(method: str, source: str, *values: float) -> Published:
 
 
 COUNTS = {"set12": 12, "bsd68": 68, "cbsd68": 68}
-"""Images of each set; figures are shown only beside a run over all of them."""
+"""Images of each set; figures are shown only next to a run over all of them."""
 FIGURES: dict[str, tuple[Published, ...]] = {
     "set12": (
         at("BM3D", GRAY, 32.37, 29.97, 26.72),

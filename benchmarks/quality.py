@@ -1,14 +1,14 @@
-"""Quality of models and methods on one set of photographs, beside what others published.
+"""Quality of models and methods on one set of photographs, next to published figures.
 
     python benchmarks/quality.py FOLDER MODEL [METHOD ...] [--sigmas 15,25,50] [--count N]
                                  [--pairs 'A=B'] [--plots FOLDER] [--precision f32|auto]
 
-All get the same noise, seeded and not clipped; images are whole, what comes out is clipped to
-[0, 1], and a figure is the mean of each image's PSNR. Models compute in float32; speeds are to be
-compared with --precision auto, in which they compute when nothing is asked for. Published figures
-stand in a column of their own with their source, and only beside a run over the whole set of that
-name (`published.py`); they were made with other noise of the same law. With --pairs the noise is
-that of the pictures. Prints Markdown; plots go into --plots.
+All get the same seeded, unclipped noise on whole images; results are clipped to [0, 1], and a
+figure is the mean PSNR over the images. Models compute in float32; compare speeds with --precision auto,
+the default of the program. Published figures have a column of their own with their source, and are
+shown only next to a run over the whole set of that name (`published.py`); they were made with
+another draw of the same noise. With --pairs the noise is that of the pictures. Prints Markdown;
+plots go into --plots.
 """
 
 import argparse

@@ -1,17 +1,17 @@
-"""Runs the benchmarks one after the other, and keeps what they print in one page.
+"""Runs all benchmarks and collects their output on one page.
 
     python benchmarks/run_all.py [--quick] [--data FOLDER] [--out FILE]
 
-FOLDER (left out: that of the variable QUIETPIXEL_DATA) holds ``mnist``, ``photos/test/set12`` (and
-``bsd68``, ``cbsd68``), ``photos/real/polyu``, ``documents`` and ``microscopy/w2s``, as far as they
-are there; a benchmark whose data are missing is named and left out. ``--quick`` takes few images
-and small pictures: about five minutes on two cores that are free. What other work on the machine
-does disturbs all times; the load is told. Ends with 1 if one of them failed.
+FOLDER (default: the variable QUIETPIXEL_DATA) may hold ``mnist``, ``photos/test/set12`` (and
+``bsd68``, ``cbsd68``), ``photos/real/polyu``, ``documents`` and ``microscopy/w2s``; a benchmark
+whose data are missing is named and skipped. ``--quick`` uses few images and small pictures, about
+five minutes on two idle cores. Other work on the machine disturbs times, so the load is reported.
+The exit code is 1 if a benchmark failed.
 
-What was printed is kept in FILE as it comes (left out: ``build/bench/results.md``), plots beside
-it. When nothing failed, was left out or shortened, it also takes the place of what an earlier run
-wrote into ``benchmarks/RESULTS.md``, between two marks, plots in ``benchmarks/plots``; what
-stands there outside of the marks was written by hand and stays.
+The output goes to FILE (default: ``build/bench/results.md``), plots next to it. After a complete
+run without failures or skipped data, it also replaces the section between two marks in
+``benchmarks/RESULTS.md``, with plots in ``benchmarks/plots``; the text outside the marks is written
+by hand and stays.
 """
 
 import argparse
@@ -61,24 +61,24 @@ def main() -> int:
     if given.data is not None:
         given.data = given.data.resolve()
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    failed, left_out = [], []
+    failed, skipped = [], []
     with given.out.open("w", encoding="utf-8") as page:
-        tell(page, f"# Benchmarks{', the quick ones' if given.quick else ''}\n\n{machine()}")
+        write(page, f"# Benchmarks{', quick' if given.quick else ''}\n\n{machine()}")
         for job in jobs(given.data, given.out.parent / "plots", quick=given.quick):
             if job.lacks_data():
-                left_out.append(job.title)
+                skipped.append(job.title)
             if not run(job, page):
                 failed.append(job.title)
     print(f"\nFailed: {', '.join(failed) or 'none'}. Kept in {given.out}.")
-    if not (failed or left_out or given.quick):
+    if not (failed or skipped or given.quick):
         publish(given.out, HERE / "RESULTS.md", hidden=given.data)
     return bool(failed)
 
 
 def publish(out: Path, results: Path, *, hidden: Path) -> None:
-    """Put the page of a run into `results`, between the marks, and its plots beside.
+    """Put the page of a run between the marks of `results`, and its plots next to it.
 
-    The absolute path `hidden`, where the data lie on this machine, is called FOLDER there.
+    The absolute path `hidden` of the data on this machine is replaced by FOLDER.
     """
     text = results.read_text(encoding="utf-8") if results.exists() else ""
     page = out.read_text(encoding="utf-8").replace(str(hidden), "FOLDER")
@@ -169,9 +169,12 @@ def evaluate(title: str, needs: Path, *words: str) -> Job:
 
 def run(job: Job, page: object) -> bool:
     """Run a benchmark, show and keep what it prints, and return whether it went well."""
-    tell(page, f"\n## {job.title}\n\n`{job.shown()}`\n")
+    write(page, f"\n## {job.title}\n\n`{job.shown()}`\n")
     if job.lacks_data():
-        tell(page, f"Left out, because '{job.needs}' is missing; say where the data are: --data.")
+        write(
+            page,
+            f"Skipped because '{job.needs}' is missing; give the folder of the data with --data.",
+        )
         return True
     start = time.monotonic()
     process = subprocess.Popen(
@@ -179,13 +182,13 @@ def run(job: Job, page: object) -> bool:
     )
     assert process.stdout is not None
     quoted = job.words[:2] == COMMAND
-    tell(page, "```text" if quoted else "")
+    write(page, "```text" if quoted else "")
     for line in process.stdout:
-        tell(page, line.rstrip())
+        write(page, line.rstrip())
     if quoted:
-        tell(page, "```")
+        write(page, "```")
     code = process.wait()
-    tell(page, f"\n{time.monotonic() - start:.0f} s{f', FAILED with {code}' if code else ''}.")
+    write(page, f"\n{time.monotonic() - start:.0f} s{f', FAILED with {code}' if code else ''}.")
     return code == 0
 
 
@@ -195,7 +198,7 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {python}, load {load:.1f}."
 
 
-def tell(page: object, text: str) -> None:
+def write(page: object, text: str) -> None:
     for place in (sys.stdout, page):
         print(text, file=place, flush=True)  # type: ignore[call-overload]
 

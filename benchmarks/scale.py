@@ -1,11 +1,11 @@
-"""What a cluster costs and brings: workers, many files, large images, the share of Dask itself.
+"""Cost and gain of a cluster: workers, many files, large images, and the overhead of Dask.
 
     python benchmarks/scale.py [MODEL] [--parts workers files stack plan pixels]
                                [--files 10 100 1000] [--megapixels 1 16 64] [--side 1024]
                                [--repeats 3] [--most-gb 2]
 
-MODEL is a bundled name, a run folder or an .onnx file. Everything is made here, on a local disk,
-and each figure is the best of --repeats; other work on the machine disturbs them.
+MODEL is a bundled name, a run folder or an .onnx file. All data are generated on a local disk, and
+each figure is the best of --repeats; other work on the machine disturbs them.
 
 - workers: the same pictures by one process with one thread, and by 1 and 2 workers of one thread
   each; the goal is 1.85 times for 2 workers. The process is held to one core where the system can

@@ -3,12 +3,12 @@
     python benchmarks/service.py [MODEL] [--workers 1] [--seconds 20] [--requests 2000]
 
 MODEL is a bundled name, a run folder or an .onnx file. JPEGs of one megapixel are made here, sent
-by 1, 2, 8 and 32 clients at once, each sending the next when the last has come back; a client that
-is told to come again later (503) does so, and the wait counts. The overhead is what the service
-takes for a picture at 2 clients beyond what the engine takes: `quietpixel.Denoiser` on the same
-decoded pixels, in a process of its own, measured before and after; by the clock, and in time of the
-processor, which other work on the machine disturbs less. Memory is the resident memory that
-`/metrics` tells, while two clients send `--requests` pictures.
+by 1, 2, 8 and 32 clients at once, each sending the next picture when the last has come back; a
+client that gets 503 retries later, and the wait counts. The overhead is the time per picture at 2
+clients minus the time of the engine: `quietpixel.Denoiser` on the same decoded pixels in a process
+of its own, measured before and after, by the clock and in processor time, which other work on the
+machine disturbs less. Memory is the resident memory reported by `/metrics` while two clients send
+`--requests` pictures.
 """
 
 import argparse
@@ -115,7 +115,7 @@ def time_engine(options: argparse.Namespace, file: bytes) -> Cost:
 
 @contextmanager
 def service(model: str, *words: str) -> Iterator[int]:
-    """Run the service beside this process, with more words on its command line; give its port."""
+    """Run the service in a process of its own with further options, and yield its port."""
     line = ["serve", "--port=0", "--quiet", "--no-browser", f"--model={model}", *words]
     process = subprocess.Popen(
         [sys.executable, "-m", "quietpixel", *line], stdout=subprocess.PIPE, text=True

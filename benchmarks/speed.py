@@ -9,7 +9,8 @@ a folder made for this run; its time is split into start (all that is no picture
 libraries, compiling), read, compute and write, and the engine's part of compute is measured inside
 that process. Times are medians of --repeats runs, of the large picture and the folder of the best
 third. --pictures names a folder of clean pictures on which the loss by bfloat16 is measured
-(noise of 25/255, seeded). Other work on the machine disturbs all of it: the load is told.
+(noise of 25/255, seeded). Other work on the machine disturbs all of it: so the load is
+reported.
 Prints Markdown; --json also keeps the numbers.
 """
 
@@ -106,7 +107,7 @@ class Bench:
                 for _ in range(4 * self.repeats)
             )
             speeds[precision] = batch[..., 0].size / 1e6 / seconds
-            tell(f"engine alone, {precision}", f"{speeds[precision]:.2f} megapixels/s")
+            report(f"engine alone, {precision}", f"{speeds[precision]:.2f} megapixels/s")
         return speeds
 
     def time_start(self) -> Numbers:
@@ -117,12 +118,12 @@ class Bench:
             self.run(source, "-o", self.folder / f"small-{number}.png")["wall"]
             for number in range(self.repeats)
         ]
-        tell("cold start, model not compiled before", f"{first:.2f} s")
-        tell("cold start, model compiled before", f"{statistics.median(later):.2f} s (must: 1.5)")
+        report("cold start, model not compiled before", f"{first:.2f} s")
+        report("cold start, model compiled before", f"{statistics.median(later):.2f} s (must: 1.5)")
         return {"first": first, "later": later}
 
     def time_large(self, megapixels: float) -> Numbers:
-        """Time the command on one JPEG, and tell where the time goes."""
+        """Time the command on one JPEG and report where the time goes."""
         height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
         source = self.write("large.jpg", height, height * 4 // 3)
         runs = [
@@ -131,13 +132,13 @@ class Bench:
         ]
         best = min(runs, key=lambda run: run["wall"])
         speed = best["megapixels"] / best["wall"]
-        tell(f"command, JPEG of {best['megapixels']:.1f} megapixels", f"{best['wall']:.2f} s")
-        tell("the same", f"{speed:.2f} megapixels/s")
+        report(f"command, JPEG of {best['megapixels']:.1f} megapixels", f"{best['wall']:.2f} s")
+        report("the same", f"{speed:.2f} megapixels/s")
         for part in ("start", "read", "compute", "write"):
-            tell(f"share of {part}", f"{best[part] / best['wall']:.1%} ({best[part]:.2f} s)")
-        tell("share of the engine", f"{best['engine'] / best['wall']:.1%} (must: 85 %)")
+            report(f"share of {part}", f"{best[part] / best['wall']:.1%} ({best[part]:.2f} s)")
+        report("share of the engine", f"{best['engine'] / best['wall']:.1%} (must: 85 %)")
         part = best["engine_cpu"] / best["cpu"]
-        tell("processor time", f"{best['cpu']:.2f} s, {part:.1%} of it in the engine")
+        report("processor time", f"{best['cpu']:.2f} s, {part:.1%} of it in the engine")
         return {
             **best,
             "megapixels_per_second": speed,
@@ -157,8 +158,8 @@ class Bench:
         text = (
             f"{best['wall']:.2f} s, {speed:.2f} megapixels/s, {count / best['wall']:.1f} images/s"
         )
-        tell(f"folder of {count} JPEGs of 640 x 480", text)
-        tell("share of the engine there", f"{best['engine'] / best['wall']:.1%}")
+        report(f"folder of {count} JPEGs of 640 x 480", text)
+        report("share of the engine there", f"{best['engine'] / best['wall']:.1%}")
         del best["start"]  # parts overlap here
         return {**best, "megapixels_per_second": speed}
 
@@ -174,7 +175,9 @@ class Bench:
             scores = [psnr(clean, np.clip(each(noisy), 0, 1)) for each in (exact, quick)]
             losses.append(scores[0] - scores[1])
         loss = float(np.mean(losses))
-        tell(f"lost by {quick.precision} on {len(losses)} pictures", f"{loss:.4f} dB (must: 0.02)")
+        report(
+            f"lost by {quick.precision} on {len(losses)} pictures", f"{loss:.4f} dB (must: 0.02)"
+        )
         return loss
 
     def write(self, name: str, height: int, width: int, seed: int = 0) -> Path:
@@ -186,18 +189,18 @@ class Bench:
 
     def run(self, source: Path, *words: object) -> Numbers:
         """Run the command once; return the seconds of each part."""
-        told = self.folder / "told.json"
+        written = self.folder / "report.json"
         line = [sys.executable, "-c", COMMAND, "denoise", str(source), *map(str, words)]
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
-            [*line, "--model", str(self.model), "--json", str(told)],
+            [*line, "--model", str(self.model), "--json", str(written)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         if done.returncode:
             raise SystemExit(done.stderr)
-        files = json.loads(told.read_text())["files"]
+        files = json.loads(written.read_text())["files"]
         parts = {
             name: sum(file[f"{name}_seconds"] for file in files)
             for name in ("read", "compute", "write")
@@ -226,7 +229,7 @@ def clock(work: Any) -> float:
     return time.perf_counter() - start
 
 
-def tell(what: str, measured: str) -> None:
+def report(what: str, measured: str) -> None:
     print(f"| {what} | {measured} |", flush=True)
 
 

@@ -4,7 +4,7 @@
 
 Both learn the same layers on the same machine, one after the other. The plain script's time is
 that of its first epoch at the target; `tuned`, whose learning rate falls to zero at its end, is
-given a number of epochs and counts with all of them. Loading data and judging are not counted.
+given a number of epochs and counts with all of them. Loading data and evaluation do not count.
 Where the plain script does not get there in its epochs, the ratio is the most that it can be; where
 `tuned` does not, there is none, and the script ends with 1.
 """

@@ -1,6 +1,6 @@
-"""The walls of the house: which part may import which, and what importing costs.
+"""Import rules: which package may import which, and the cost of importing.
 
-ARCHITECTURE.md says why each wall stands.
+ARCHITECTURE.md lists the levels.
 """
 
 import ast
@@ -150,7 +150,7 @@ def fastest(code: str) -> float:
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_every_part_stands_on_a_level(path: Path) -> None:
-    assert part_of(path) in LEVEL, f"Say in LEVELS on which level '{part_of(path)}' stands."
+    assert part_of(path) in LEVEL, f"Add '{part_of(path)}' to a level in LEVELS."
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

@@ -1,4 +1,4 @@
-"""What the documentation tells people to type exists: commands, options, names, files."""
+"""Commands, options, names and files in the documentation exist."""
 
 import re
 import shlex

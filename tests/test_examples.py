@@ -1,4 +1,4 @@
-"""Each example runs as a person would run it, on little."""
+"""Each example runs as a user would run it, on little data."""
 
 import ast
 import json
@@ -98,9 +98,9 @@ def test_methods_are_compared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(monkeypatch, "compare_methods.py", 5)
-    told = capsys.readouterr().out
-    assert told.count("dB") == 6
-    assert "noisy surely differs from mnist-unet" in told
+    printed = capsys.readouterr().out
+    assert printed.count("dB") == 6
+    assert "noisy surely differs from mnist-unet" in printed
 
 
 @pytest.mark.slow
@@ -114,15 +114,15 @@ def test_a_microscope_gets_a_model(
 
 
 @pytest.fixture
-def little(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let notebooks train on a few small images, in a folder of this test."""
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let notebooks train on a few small images in a temporary folder."""
     for name, value in {"EPOCHS": "2", "STEPS": "20", "PAGES": "6", "IMAGES": "4"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("little")
+@pytest.mark.usefixtures("small")
 def test_the_notebook_of_scanned_pages_cleans_a_page() -> None:
     names, pngs = execute(PAGES)
     assert len(pngs) == 2
@@ -132,7 +132,7 @@ def test_the_notebook_of_scanned_pages_cleans_a_page() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("little")
+@pytest.mark.usefixtures("small")
 def test_the_notebook_of_a_microscope_learns_from_noise_alone() -> None:
     names, pngs = execute(MICROSCOPE)
     assert len(pngs) == 2

@@ -1,4 +1,4 @@
-"""What a release says of itself agrees, and names what exists."""
+"""The metadata of a release are consistent and name what exists."""
 
 import importlib
 import re
@@ -70,9 +70,9 @@ def test_an_interpreter_that_is_not_here_is_named(
 ) -> None:
     monkeypatch.setattr(tries, "runs", lambda python: python == "python3.12")
     assert list(tries.find_pythons([])) == ["python3.12"]
-    told = capsys.readouterr().out
-    assert "python3.11 is not here, so NOT TRIED" in told
-    assert "python3.13 is not here, so NOT TRIED" in told
+    printed = capsys.readouterr().out
+    assert "python3.11 is not here, so NOT TRIED" in printed
+    assert "python3.13 is not here, so NOT TRIED" in printed
     assert list(tries.find_pythons(["mine"])) == ["mine"]
 
 

@@ -26,7 +26,7 @@ def large(tmp_path_factory):
 
 
 def end(process, number):
-    """Send a signal; return what was said and the seconds until the end."""
+    """Send a signal; return its messages and the seconds until the end."""
     begin = time.monotonic()
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
@@ -69,30 +69,30 @@ def test_within_one_large_image(start, large, tmp_path, number, moment) -> None:
 @pytest.mark.parametrize("number", CODES)
 def test_while_a_large_image_is_written(start, large, tmp_path, number) -> None:
     target = tmp_path / "out.png"
-    process = start(large, "-o", target, "--json", tmp_path / "told.json")
+    process = start(large, "-o", target, "--json", tmp_path / "report.json")
     wait_until(lambda: unfinished(tmp_path) or target.exists(), process)
     _, seconds = end(process, number)
     assert seconds < SOON
     assert not unfinished(tmp_path)
     assert not target.exists()
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told["interrupted"]
-    assert [each["status"] for each in told["files"]] == ["left"]
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["interrupted"]
+    assert [each["status"] for each in report["files"]] == ["left"]
 
 
 @pytest.mark.parametrize("number", CODES)
 def test_in_a_folder_run_that_says_what_was_done(start, fill, tmp_path, number) -> None:
     fill(tmp_path / "in", 60, side=500)
     out = tmp_path / "out"
-    words = [tmp_path / "in", "--recursive", "-o", out, "--json", tmp_path / "told.json"]
+    words = [tmp_path / "in", "--recursive", "-o", out, "--json", tmp_path / "report.json"]
     process = start(*words)
     wait_until(lambda: len(list(out.rglob("*.png"))) > 2, process)
     err, seconds = end(process, number)
     assert seconds < SOON
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told["interrupted"]
-    assert len(told["files"]) == 60
-    done = {each["target"] for each in told["files"] if each["status"] == "done"}
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["interrupted"]
+    assert len(report["files"]) == 60
+    done = {each["target"] for each in report["files"] if each["status"] == "done"}
     assert done == {str(path) for path in out.rglob("*.png")}
     left = 60 - len(done)
     assert f"{left} of 60 images are left." in err

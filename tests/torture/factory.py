@@ -1,6 +1,6 @@
-"""Bad and odd picture files, made by code.
+"""Damaged and unusual picture files, generated.
 
-Every case says whether a right picture or an error must come of it. `CASES[name].make()` gives the
+Every case states whether a correct picture or an error is expected. `CASES[name].make()` gives the
 bytes; `CASES[name].ending` the suffix that the file gets, which may lie.
 """
 

@@ -45,7 +45,7 @@ def test_all_of_them_in_one_run(tmp_path) -> None:
 
 def run(folder: Path):
     words = ["denoise", "in", "--recursive", "-o", "out", "--model", "copier.onnx"]
-    words += ["--max-pixels", "50000000", "--json", "told.json"]
+    words += ["--max-pixels", "50000000", "--json", "report.json"]
     done = subprocess.run(
         [sys.executable, "-m", "quietpixel", *words],
         cwd=folder,
@@ -56,7 +56,7 @@ def run(folder: Path):
         check=False,
     )
     assert done.returncode == 1, done.stderr[-2000:]
-    return json.loads((folder / "told.json").read_text())["files"], done.stderr
+    return json.loads((folder / "report.json").read_text())["files"], done.stderr
 
 
 def check(each, case) -> None:
