@@ -2,11 +2,11 @@
 
     python .ci/release_check.py FOLDER [--extra base] [PYTHON ...]
 
-Writes wheel and sdist into FOLDER/dist, checks their metadata, and builds the wheel
-again from the sdist. Then, for each PYTHON (default: each of 3.11 to 3.13 that
-is installed; others are named), the wheel is installed alone and with every extra alone, each into a new
-environment, where a picture is cleaned and the extra is used. What came and how large it is stands
-in FOLDER/sizes.md. Each environment is removed after its use but that of the base.
+Writes wheel and sdist into FOLDER/dist, checks their metadata, and builds the wheel again from the
+sdist. Then, for each PYTHON (default: each of 3.11 to 3.13 that is installed; missing ones are
+named), the wheel is installed alone and with every extra alone, each into a new environment, where
+a picture is denoised and the extra is used. FOLDER/sizes.md lists packages and sizes. Only the
+environment of the base installation is kept.
 """
 
 import argparse

@@ -121,7 +121,7 @@ MUTATIONS = [
         "else float(-10 * np.log10(np.mean(10 ** (-numbers / 10))))",
         GOLDEN,
     ),
-    Mutation("inference/tiled_run.py", " + (noisy - shown)", "", GOLDEN),
+    Mutation("inference/job.py", " + (noisy - shown)", "", GOLDEN),
     # Text and order of noise laws; noise level.
     Mutation(
         "noise/parser.py", "float(above) / (", "float(above) * (", "tests/noise/test_parser.py"

@@ -4,11 +4,11 @@
                                  [--pairs 'A=B'] [--plots FOLDER] [--precision f32|auto]
 
 All get the same seeded, unclipped noise on whole images; results are clipped to [0, 1], and a
-figure is the mean PSNR over the images. Models compute in float32; compare speeds with --precision auto,
-the default of the program. Published figures have a column of their own with their source, and are
-shown only next to a run over the whole set of that name (`published.py`); they were made with
-another draw of the same noise. With --pairs the noise is that of the pictures. Prints Markdown;
-plots go into --plots.
+figure is the mean PSNR over the images. Models compute in float32; compare speeds with
+--precision auto, the default of the program. Published figures have a column of their own with
+their source, and are shown only next to a run over the whole set of that name (`published.py`);
+they were made with another draw of the same noise. With --pairs the noise is that of the pictures.
+Prints Markdown; plots go into --plots.
 """
 
 import argparse
