@@ -31,7 +31,9 @@ SCORE_SEED = 11_000_003
 
 
 def _has_code(estimator: "DenoisingAutoencoder") -> bool:
-    return estimator.model == "bottleneck"
+    from quietpixel.models import MODELS, model_options
+
+    return estimator.model in MODELS and "code" in model_options(estimator.model)
 
 
 class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -208,11 +210,13 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         return images[:, :height, :width].reshape(len(images), -1)[:, : self.n_features_in_]
 
     def _make_recipe(self, images: FloatArray) -> Any:
+        from quietpixel.models import complete_options
         from quietpixel.training.named_recipes import named_recipe
 
-        options: dict[str, Any] = {"channels": images.shape[3]}
-        if self.model == "bottleneck":
-            options |= {"size": images.shape[1], "code": self.code}
+        height, channels = images.shape[1], images.shape[3]
+        options = complete_options(self.model, {}, channels=channels, size=height)
+        if _has_code(self):
+            options["code"] = self.code
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         return named_recipe(
             "tuned",

@@ -1,84 +1,53 @@
-"""One contract for every registered model."""
+"""One contract for every registered model, and what is particular to each."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, ModelError, UnknownNameError
 from quietpixel.models import MODELS, build
 from quietpixel.models.bottleneck import decoder, encoder
-from quietpixel.models.export import check_parity, export_onnx
 from quietpixel.models.receptive_field import measure_model
 
-SMALL = {"bottleneck": {"filters": (4, 8)}, "unet": {"filters": (4, 6, 8)}}
+from ..model_contract import CONTRACT, awake, build_small, check_halo, check_plain_file
 
 
-@pytest.fixture(params=sorted(MODELS))
-def model(request: pytest.FixtureRequest) -> keras.Model:
-    keras.utils.set_random_seed(1)
-    return awake(build(request.param, **SMALL[request.param]))
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_registered_model_fulfils_the_contract(
+    name: str, check: Callable[[str, Path], None], tmp_path: Path
+) -> None:
+    check(name, tmp_path)
 
 
-def awake(model: keras.Model) -> keras.Model:
-    """Return `model` with its last convolution, which begins at zero, set by chance."""
-    for layer in model.layers:
-        if layer.weights and not np.any(layer.get_weights()[0]):
-            kernel, bias = layer.get_weights()
-            rng = np.random.default_rng(9)
-            layer.set_weights([rng.normal(0, 0.1, kernel.shape).astype(np.float32), bias])
-    return model
+def build_plain(*, channels: int = 1, filters: int = 4, sigma: bool = False) -> keras.Model:
+    """Build a plain residual net: two convolutions whose output is the noise."""
+    image = keras.Input((None, None, channels), name="image")
+    level = [keras.Input((None, None, 1), name="sigma")] if sigma else []
+    x = keras.layers.Concatenate()([image, *level]) if level else image
+    x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+    x = keras.layers.Conv2D(channels, 3, padding="same")(x)
+    x = keras.layers.Subtract(dtype="float32")([image, x])
+    return keras.Model([image, *level] if level else image, x, name="plain")
 
 
-def test_each_model_is_in_the_contract() -> None:
-    assert set(SMALL) == set(MODELS)
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+def test_a_plain_residual_net_fulfils_the_contract(
+    check: Callable[[str, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "plain", build_plain)
+    check("plain", tmp_path)
 
 
-def test_output_has_the_shape_of_the_input_and_lies_in_the_range(model: keras.Model) -> None:
+@pytest.mark.parametrize("name", ["bottleneck", "unet"])
+def test_a_sigmoid_output_lies_in_the_range(name: str) -> None:
     images = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
-    denoised = np.asarray(model(images))
-    assert denoised.shape == images.shape
-    assert denoised.dtype == np.float32
+    denoised = np.asarray(build_small(name)(images))
     assert denoised.min() >= 0
     assert denoised.max() <= 1
-
-
-def test_it_takes_colour(model: keras.Model) -> None:
-    colour = build(model.name, channels=3, **SMALL[model.name])
-    assert colour.output_shape[-1] == 3
-
-
-def test_declared_halo_covers_the_measured_one(model: keras.Model) -> None:
-    facts = measure_model(model)
-    if facts.halo is None:
-        assert model.input_shape[1] is not None
-        return
-    size = 8 * (facts.halo // 8 + 1) * 2 + 8
-    image = np.zeros((1, size, size, 1), np.float32)
-    rows = []
-    for y in range(size // 2, size // 2 + facts.divisor):
-        poked = image.copy()
-        poked[0, y, size // 2] = 100.0
-        changed = np.abs(np.asarray(model(poked)) - np.asarray(model(image)))[0, :, :, 0]
-        touched = np.nonzero(changed.max(axis=1) > 0)[0]
-        rows += [y - touched.min(), touched.max() - y]
-    assert max(rows) <= facts.halo
-    assert max(rows) >= facts.halo - facts.divisor
-
-
-def test_the_onnx_file_says_the_same_as_keras(model: keras.Model, tmp_path: Path) -> None:
-    openvino = pytest.importorskip("openvino")
-    path = tmp_path / "model.onnx"
-    export_onnx(model, path, Card(name="tiny", architecture=model.name, channels=1))
-    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
-    compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    denoised = compiled(images)[0]
-    assert check_parity(model, denoised, images) < 1e-4
-    assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(ModelError, match="differs from Keras by up to 1"):
-        check_parity(model, denoised + 1, images)
 
 
 def test_encode_and_decode_make_the_whole() -> None:
@@ -121,7 +90,11 @@ def test_operations_are_counted_as_by_hand() -> None:
         ("bottleneck", {"kernel_sizes": (3, 0)}, "`kernel_sizes` must be two numbers"),
         ("bottleneck", {"code": 0}, "`code` must be at least 1"),
         ("bottleneck", {"dropout": 1.0}, r"`dropout` must lie in \[0, 1\)"),
-        ("bottleneck", {"colour": 1}, "model 'bottleneck' cannot be built"),
+        (
+            "bottleneck",
+            {"colour": 1},
+            "model 'bottleneck' cannot be built .*options are channels, size, filters",
+        ),
         ("unet", {"filters": (4,)}, "`filters` must be at least two numbers"),
         ("unet", {"blocks": (1,)}, "`blocks` must give one number"),
         ("unet", {"entry": 3}, "`entry` must be 1 or 2 because it is the first level's stride"),
@@ -165,7 +138,7 @@ def test_a_unet_that_is_told_the_noise_level_heeds_it_pixel_by_pixel() -> None:
 def test_the_reach_of_both_entries_is_that_declared(entry: int) -> None:
     keras.utils.set_random_seed(3)
     model = build("unet", filters=(4, 6), blocks=(1, 1), entry=entry)
-    test_declared_halo_covers_the_measured_one(awake(model))
+    check_halo(awake(model))
 
 
 def test_convnext_blocks_see_far_and_are_exported_as_they_are(tmp_path: Path) -> None:
@@ -174,8 +147,8 @@ def test_convnext_blocks_see_far_and_are_exported_as_they_are(tmp_path: Path) ->
     assert measure_model(model).halo == 1 + 2 * 2 * 3 + 1 + 1
     by_hand = 2 * (49 * 6 + 2 * 6 * 24) / 4 + 9 * 4 + 4 * 4 * 6 / 4 + 4 * 6 * 4 / 4 + 9 * 4
     assert measure_model(model).operations == round(by_hand)
-    test_declared_halo_covers_the_measured_one(model)
-    test_the_onnx_file_says_the_same_as_keras(model, tmp_path)
+    check_halo(model)
+    check_plain_file(model, tmp_path)
 
 
 def test_held_values_are_those_of_the_widest_moment():

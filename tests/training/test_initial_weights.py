@@ -11,7 +11,7 @@ from quietpixel.card import Card
 from quietpixel.errors import ModelError, TrainingError, UnknownNameError
 from quietpixel.models import build
 from quietpixel.models.export import export_onnx
-from quietpixel.training.initial_weights import begin_with, open_start
+from quietpixel.training.initial_weights import open_start, start_from
 from quietpixel.training.onnx_weights import read_weights
 
 TINY = {"filters": [4, 6], "blocks": [1, 1], "output": "residual"}
@@ -45,7 +45,7 @@ def test_all_weights_come_back_from_a_file(tmp_path: Path, name: str, suffix: st
     model = make(name, 1, **options)
     start = open_start(save(model, tmp_path / f"m{suffix}", name, options))
     other = make(name, 2, **options)
-    begin_with(other, start)
+    start_from(other, start)
     for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -54,21 +54,21 @@ def test_all_weights_come_back_from_a_file(tmp_path: Path, name: str, suffix: st
 def test_the_bundled_models_can_be_begun_with(name: str) -> None:
     start = open_start(name)
     options = {"channels": 1, **start.card.training["options"]}
-    begin_with(build(start.card.architecture, **options), start)
+    start_from(build(start.card.architecture, **options), start)
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".keras"])
 def test_other_layers_are_refused(tmp_path: Path, suffix: str) -> None:
     start = open_start(save(make("unet", 1, **TINY), tmp_path / f"m{suffix}", "unet", TINY))
     for options in ({**TINY, "filters": [4, 8]}, {**TINY, "blocks": [0, 1]}):
-        with pytest.raises(TrainingError, match=r"layers differ .* Leave out --model"):
-            begin_with(build("unet", **options), start)
+        with pytest.raises(TrainingError, match=r"layers differ .* Omit `model`"):
+            start_from(build("unet", **options), start)
 
 
 def test_the_same_weights_that_compute_something_else_are_refused(tmp_path: Path) -> None:
     start = open_start(save(make("unet", 1, **TINY), tmp_path / "m.onnx", "unet", TINY))
     with pytest.raises(TrainingError, match=r"output on a random image differs by"):
-        begin_with(build("unet", **{**TINY, "output": "sigmoid"}), start)
+        start_from(build("unet", **{**TINY, "output": "sigmoid"}), start)
 
 
 def test_depthwise_and_biasless_layers_are_taken_too(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
     (tmp_path / "bad.keras").write_bytes(b"no")
     (tmp_path / "bad.onnx").write_bytes(b"\x12\x03no")
     with pytest.raises(ModelError, match="not a model that Keras can read"):
-        begin_with(build("unet", **TINY), open_start(tmp_path / "bad.keras"))
+        start_from(build("unet", **TINY), open_start(tmp_path / "bad.keras"))
     with pytest.raises(ModelError, match="is not an ONNX model"):
         read_weights(tmp_path / "bad.onnx")
     with pytest.raises(ModelError, match=r"'.*none.keras' does not exist"):
@@ -119,8 +119,8 @@ def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
     card = quietpixel.read_card(second / "model.onnx")
     assert card.training["start"] == str(first)
     assert card.training["options"]["code"] == 3
-    assert card.data == f"digits; begun with {first}, trained on digits"
-    assert f"Beginning with the weights of {first}" in told
+    assert card.data == f"digits; started from {first}, trained on digits"
+    assert f"Starting from the weights of {first}" in told
     models = [keras.models.load_model(run / "model.keras") for run in (first, second)]
     for one, two in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-4)

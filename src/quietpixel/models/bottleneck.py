@@ -1,4 +1,4 @@
-"""The denoising autoencoder with a dense code: everything it keeps of an image is 16 numbers."""
+"""The denoising autoencoder with a dense code: it represents an image by 16 numbers."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ def build_bottleneck(
     code
         Length of the code.
     dropout
-        Share of the features hidden from the code in training, in [0, 1).
+        Fraction of the features dropped before the code in training, in [0, 1).
 
     Raises
     ------
@@ -74,12 +74,12 @@ def build_bottleneck(
 
 
 def encoder(model: keras.Model) -> keras.Model:
-    """Return the half of a bottleneck `model` that maps images to codes, (N, code) float32."""
+    """Return the half of `model` that maps images to codes, (N, code) float32."""
     return keras.Model(model.input, model.get_layer(CODE).output, name="encoder")
 
 
 def decoder(model: keras.Model) -> keras.Model:
-    """Return the half of a bottleneck `model` that maps codes to images in [0, 1]."""
+    """Return the half of `model` that maps codes to images."""
     return keras.Model(model.get_layer(CODE).output, model.output, name="decoder")
 
 
@@ -94,22 +94,31 @@ def _check(
     for name, values in (("filters", filters), ("kernel_sizes", kernel_sizes)):
         if len(values) != 2 or min(values) < 1:
             raise ArgumentError(
-                f"`{name}` must be two numbers of at least 1, one a convolution; "
+                f"`{name}` must be two numbers of at least 1, one per convolution; "
                 f"got {tuple(values)}."
             )
     if code < 1:
         raise ArgumentError(f"`code` must be at least 1 because it is a length; got {code}.")
     if not 0 <= dropout < 1:
         raise ArgumentError(
-            f"`dropout` must lie in [0, 1) because it is a share of the features; got {dropout}."
+            f"`dropout` must lie in [0, 1) because it is a fraction of the features; got {dropout}."
         )
 
 
 def open_halves(path: Path) -> tuple[Half, Half]:
-    """Return `encode` and `decode` of the bottleneck saved as a ``.keras`` file.
+    """Return `encode` and `decode` of a model with a code, saved as a ``.keras`` file.
 
-    Both take and return float32 arrays: images (N, H, W, C) in [0, 1] become codes (N, code), and
-    the other way round.
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    encode
+        Maps images (N, H, W, C) in [0, 1] to codes (N, code), both float32.
+    decode
+        Maps codes to images.
     """
     model = keras.models.load_model(path)
     halves = [

@@ -1,6 +1,7 @@
-"""The models by name. To add one, write its builder and enter it here."""
+"""The models by name. To add one, write its builder in a file here and enter it in `MODELS`."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -13,7 +14,62 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "bottleneck": build_bottleneck,
     "unet": build_unet,
 }
-"""The builder of every model by its name."""
+"""The builder of every model by its name.
+
+The parameters of a builder are the options of its model. Five names have a meaning elsewhere:
+`channels` (of the images), `size` (the only height and width it takes), `code` (length of the
+output of the layer ``code``), `sigma` (whether it takes the noise level) and `blocks` (one number
+for each of `filters`).
+"""
+
+
+def model_options(name: str) -> dict[str, Any]:
+    """Return the options of a model with their defaults, from the signature of its builder.
+
+    Parameters
+    ----------
+    name
+        A name in `MODELS`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no model of that name.
+
+    Examples
+    --------
+    >>> model_options("bottleneck")["code"]
+    16
+    """
+    if name not in MODELS:
+        raise unknown_name("model", name, MODELS)
+    return {key: one.default for key, one in inspect.signature(MODELS[name]).parameters.items()}
+
+
+def complete_options(
+    name: str, options: Mapping[str, Any], *, channels: int, size: int | None = None
+) -> dict[str, Any]:
+    """Return `options` with `channels` and `size` of the images where the model takes them.
+
+    Parameters
+    ----------
+    name
+        A name in `MODELS`.
+    options
+        Options of the model; they take precedence.
+    channels
+        1 (gray) or 3 (RGB).
+    size
+        Height and width of the images in pixels; None if they have several sizes.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no model of that name.
+    """
+    images = {"channels": channels} | ({} if size is None else {"size": size})
+    known = model_options(name)
+    return {key: value for key, value in images.items() if key in known} | dict(options)
 
 
 def build(name: str, **options: Any) -> keras.Model:
@@ -24,18 +80,20 @@ def build(name: str, **options: Any) -> keras.Model:
     name
         A name in `MODELS`.
     options
-        What the builder of that model takes.
+        Options of that model; see `model_options`.
 
     Raises
     ------
     UnknownNameError
         If there is no model of that name.
     ArgumentError
-        If the model does not take an option, or an option breaks its rule.
+        If the model has no such option, or an option breaks its rule.
     """
-    if name not in MODELS:
-        raise unknown_name("model", name, MODELS)
-    try:
-        return MODELS[name](**options)
-    except TypeError as error:
-        raise ArgumentError(f"The model '{name}' cannot be built: {error}.") from error
+    known = model_options(name)
+    for option in options:
+        if option not in known:
+            raise ArgumentError(
+                f"The model '{name}' cannot be built with `{option}` because it has no such "
+                f"option; its options are {', '.join(known)}."
+            )
+    return MODELS[name](**options)

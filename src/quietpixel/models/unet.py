@@ -10,8 +10,8 @@ from quietpixel.models.blocks import BLOCK, BLOCKS
 
 OUTPUTS = ("sigmoid", "residual")
 DARK = -1.0
-"""The bias before a sigmoid at first. Begun at 0, MNIST became all black in the first epoch, and
-no gradient came back; five runs from here did not."""
+"""Initial bias of a sigmoid output. Initialised with 0, the outputs for MNIST became all black in
+the first epoch and the gradient vanished; none of five runs with -1 did that."""
 LAST = 16
 """Filters at full resolution of a model whose first level is at half resolution."""
 
@@ -28,8 +28,8 @@ def build_unet(
 ) -> keras.Model:
     """Return the skip-connected convolutional autoencoder.
 
-    Each level halves the image; what a level knew is added back on the way up. There is no
-    whole-image normalisation, so a tile sees what the whole would.
+    Each level halves the image; its features are added back on the way up. There is no
+    normalisation over the image, so that a tile gives the same result as the whole image.
 
     Parameters
     ----------
@@ -40,16 +40,16 @@ def build_unet(
     blocks
         Blocks of each level, on the way down and again on the way up.
     output
-        ``"sigmoid"`` for images that fill [0, 1], or ``"residual"``: the output is the input less
-        the noise that was found.
+        ``"sigmoid"`` for images that fill [0, 1], or ``"residual"``: the model predicts the noise
+        and subtracts it from its input.
     entry
-        1 for a first level at full resolution, or 2 for one at half resolution, which a
-        processor works off faster for the same cost.
+        Stride of the first convolution: 1 for a first level at full resolution, or 2 for one at
+        half resolution, which is faster on a processor for the same number of multiply-adds.
     sigma
         Whether the model also takes the noise level of each pixel, (N, H, W, 1).
     block
         ``"residual"`` (two 3x3 convolutions) or ``"convnext"`` (a 7x7 depthwise and two 1x1
-        convolutions), which sees farther and takes longer for each multiply-add.
+        convolutions), which has a larger receptive field and takes longer per multiply-add.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def _check(filters: Sequence[int], blocks: Sequence[int], output: str, entry: in
         raise unknown_name("output", output, OUTPUTS)
     if len(filters) < 2 or min(filters) < 1:
         raise ArgumentError(
-            "`filters` must be at least two numbers of at least 1, one a level; "
+            "`filters` must be at least two numbers of at least 1, one per level; "
             f"got {tuple(filters)}."
         )
     if len(blocks) != len(filters) or min(blocks) < 0:

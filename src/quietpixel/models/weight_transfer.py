@@ -1,4 +1,4 @@
-"""Gives a model the weights of another that is not built quite alike: for colour, or smaller."""
+"""Copies the weights of one model into another that differs in channels or in blocks."""
 
 import keras
 import numpy as np
@@ -8,19 +8,18 @@ from quietpixel.models.blocks import BLOCK, LAST_OF_BLOCK
 
 
 def transfer(source: keras.Model, target: keras.Model) -> None:
-    """Give `target` the weights of `source` in such a way that it answers the same at first.
+    """Initialise `target` with the weights of `source` so that both first compute the same.
 
-    A colour model becomes a gray one: what a convolution takes of red, green and blue is added up,
-    and what the last one gives of them is averaged, so that it answers as the colour model does to
-    three equal channels. Noise that is the same in all channels was no part of what a colour model
-    learnt, so that this is a start for training and no end. Blocks that only `target` has begin
-    as if they were not there: the last convolution of each gets zeros.
+    For a gray model from a colour model, the weights of a convolution for red, green and blue are
+    added up, and the outputs of the last one are averaged, so that it gives the result of the
+    colour model for three equal channels. A colour model has not learned noise that is the same in
+    all channels, so such a model still has to be trained. A block that only `target` has adds
+    nothing at first: the weights of its last convolution are zero.
 
     Parameters
     ----------
     source, target
-        Models with the same layers, but for the channels of the images and further blocks of a
-        U-Net's levels.
+        Models with the same layers, except for the channels of the images and additional blocks.
 
     Raises
     ------
@@ -32,29 +31,21 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
     T. Chen, I. Goodfellow, J. Shlens, "Net2Net: Accelerating learning via knowledge transfer",
     ICLR 2016 (growing by identity).
     """
-    given = {layer.name: layer for layer in _weighted(source)}
-    wanted = _weighted(target)
-    if len(given) == len(wanted):  # names that Keras gave count up from model to model
+    given = {layer.name: layer for layer in source.layers if layer.weights}
+    wanted = [layer for layer in target.layers if layer.weights]
+    if len(given) == len(wanted):  # Keras numbers the default names of layers across models
         given = dict(zip((layer.name for layer in wanted), given.values(), strict=True))
     for layer in wanted:
+        shapes = [tuple(weight.shape) for weight in layer.weights]
         if layer.name in given:
-            _give(layer, given.pop(layer.name))
+            weights = given.pop(layer.name).get_weights()
+            layer.set_weights([_fold(*pair) for pair in zip(weights, shapes, strict=True)])
         elif BLOCK not in layer.name:
             raise _unlike(f"only one of both has a layer '{layer.name}'")
         elif layer.name.endswith(LAST_OF_BLOCK):
-            layer.set_weights([np.zeros(weight.shape, np.float32) for weight in layer.weights])
+            layer.set_weights([np.zeros(shape, np.float32) for shape in shapes])
     if given:
         raise _unlike(f"only one of both has a layer '{next(iter(given))}'")
-
-
-def _weighted(model: keras.Model) -> list[keras.layers.Layer]:
-    return [layer for layer in model.layers if layer.weights]
-
-
-def _give(layer: keras.layers.Layer, source: keras.layers.Layer) -> None:
-    shapes = [tuple(weight.shape) for weight in layer.weights]
-    pairs = zip(source.get_weights(), shapes, strict=True)
-    layer.set_weights([_fold(values, shape) for values, shape in pairs])
 
 
 def _fold(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -68,4 +59,4 @@ def _fold(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _unlike(what: str) -> ModelError:
-    return ModelError(f"The layers differ in more than colour and further blocks: {what}.")
+    return ModelError(f"The layers differ in more than colour and additional blocks: {what}.")

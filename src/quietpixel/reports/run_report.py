@@ -43,7 +43,7 @@ def show_run(folder: "RunFolder", recipe: "Recipe", *, data_dir: Path | None = N
     history = folder.read_history()
     shown = show_images(clean, noisy, denoiser.batch(noisy), labels=labels)
     folder.write("samples.png", shown[0][2])
-    if recipe.model == "bottleneck":
+    if "code" in denoiser.card.training["options"]:
         shown += _show_codes(folder, labels, noisy)
     write_report(
         folder.path / "report.html",

@@ -1,39 +1,47 @@
-"""From a recipe to a Keras model that is ready to be fitted."""
+"""From a recipe to an untrained Keras model and its optimiser."""
 
 from typing import Any
 
 import keras
 
 from quietpixel.errors import ArgumentError
-from quietpixel.models import build
+from quietpixel.models import build, complete_options
 from quietpixel.models.receptive_field import measure_model
 from quietpixel.training.muon import ConvolutionMuon
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.training_data import TrainingData, is_folder
 
 
-def build_for(recipe: Recipe, material: TrainingData, precision: str) -> keras.Model:
-    """Return the untrained model of `recipe` for the images of `material`."""
-    options: dict[str, Any] = {"channels": material.channels, **recipe.options}
-    if recipe.model == "bottleneck" and material.size:
-        options.setdefault("size", material.size)
-    keras.config.set_dtype_policy(precision)
-    try:
-        return build(recipe.model, **options)
-    finally:
-        keras.config.set_dtype_policy("float32")
+def build_for(recipe: Recipe, data: TrainingData, precision: str) -> keras.Model:
+    """Return the untrained model of `recipe`.
 
-
-def check_patch(recipe: Recipe, model: keras.Model) -> None:
-    """Refuse patches that the model cannot take.
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    data
+        The images, whose channels and size the model gets if its builder takes them.
+    precision
+        Keras dtype policy.
 
     Raises
     ------
-    ArgumentError
-        If their side is not a multiple of what the model halves.
+    ArgumentError, UnknownNameError
+        If the recipe's model or options do not exist or break a rule, or the model cannot process
+        the recipe's patches.
     """
-    if not is_folder(recipe.data):
-        return
+    options = complete_options(recipe.model, recipe.options, channels=data.channels, size=data.size)
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = build(recipe.model, **options)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    if is_folder(recipe.data):
+        _check_patch(recipe, model)
+    return model
+
+
+def _check_patch(recipe: Recipe, model: keras.Model) -> None:
     divisor = measure_model(model).divisor * (2 if recipe.method == "neighbours" else 1)
     if recipe.patch % divisor:
         raise ArgumentError(
@@ -43,7 +51,15 @@ def check_patch(recipe: Recipe, model: keras.Model) -> None:
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """Return the optimiser of `recipe` for epochs of so many `steps`."""
+    """Return the optimiser of `recipe`.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    steps
+        Steps in an epoch.
+    """
     options: dict[str, Any] = {"learning_rate": _make_schedule(recipe, steps)}
     if recipe.averaging:
         options |= {"use_ema": True, "ema_momentum": recipe.averaging}

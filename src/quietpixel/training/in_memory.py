@@ -10,7 +10,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.data.batches import NoisyBatches
+from quietpixel.data.batches import Batches
+from quietpixel.data.samplers import NoisySampler
 from quietpixel.models import build
 from quietpixel.models.bottleneck import decoder, encoder
 from quietpixel.noise.parser import Array, parse_noise
@@ -20,9 +21,9 @@ from quietpixel.training.losses import find_loss
 from quietpixel.training.recipe import Recipe
 
 BATCH = 250
-"""Images that are denoised at once."""
+"""Images denoised at once."""
 SMALL = 64
-"""Up to so many images, running step by step takes less time than compiling."""
+"""Up to this many images in all epochs, eager execution takes less time than compiling."""
 
 
 @dataclass
@@ -32,7 +33,7 @@ class ImageModel:
     Parameters
     ----------
     name, options
-        The registered model and what its builder took.
+        The registered model and the options it was built with.
     weights
         As Keras orders them.
     """
@@ -43,7 +44,7 @@ class ImageModel:
     _open: dict[str, keras.Model] = field(default_factory=dict, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what was opened; it is made again from the rest."""
+        """Drop the Keras models, which are built again from the rest."""
         return {**self.__dict__, "_open": {}}
 
     def denoise(self, images: Array) -> Array:
@@ -51,11 +52,11 @@ class ImageModel:
         return self._run("whole", images)
 
     def encode(self, images: Array) -> Array:
-        """Return the codes (N, code) of a bottleneck's images."""
+        """Return the codes (N, code) of images (N, H, W, C), for a model with a code."""
         return self._run("encoder", images)
 
     def decode(self, codes: Array) -> Array:
-        """Return the images of a bottleneck's codes (N, code)."""
+        """Return the images of codes (N, code), for a model with a code."""
         return self._run("decoder", codes)
 
     def _run(self, half: str, batch: Array) -> Array:
@@ -72,29 +73,29 @@ class ImageModel:
                 model = build(self.name, **self.options)
             model.set_weights(self.weights)
             self._open["whole"] = model
-            if self.name == "bottleneck":
-                self._open |= {"encoder": encoder(model), "decoder": decoder(model)}
+        if half not in self._open:
+            self._open[half] = {"encoder": encoder, "decoder": decoder}[half](self._open["whole"])
         return self._open[half]
 
 
 def fit_images(images: Array, recipe: Recipe) -> ImageModel:
-    """Return a model trained on clean images as `recipe` says, by epochs.
+    """Return a model trained on clean images with `recipe`.
 
-    The random states of Python and NumPy are left as they were.
+    The random states of Python and NumPy stay unchanged.
 
     Parameters
     ----------
     images
         float32 (N, H, W, C) in [0, 1], all of one size.
     recipe
-        Its data, minutes and patches do not count.
+        Its data, minutes and patches are ignored.
 
     Raises
     ------
     TrainingError
-        If the loss is not finite.
+        If the loss becomes non-finite.
     """
-    batches = NoisyBatches(
+    sampler = NoisySampler(
         images,
         parse_noise(recipe.noise),
         batch=recipe.batch,
@@ -104,18 +105,24 @@ def fit_images(images: Array, recipe: Recipe) -> ImageModel:
     with _own_randomness(recipe.seed):
         model = build(recipe.model, **recipe.options)
         model.compile(
-            optimizer=make_optimizer(recipe, len(batches)),
+            optimizer=make_optimizer(recipe, len(sampler)),
             loss=find_loss(recipe.loss),
             jit_compile=False,
             run_eagerly=len(images) * recipe.epochs <= SMALL,
         )
-        model.fit(batches, epochs=recipe.epochs, callbacks=[StopOnNaN()], shuffle=False, verbose=0)
+        model.fit(
+            Batches(sampler),
+            epochs=recipe.epochs,
+            callbacks=[StopOnNaN()],
+            shuffle=False,
+            verbose=0,
+        )
     return ImageModel(recipe.model, dict(recipe.options), model.get_weights())
 
 
 @contextmanager
 def _own_randomness(seed: int) -> Iterator[None]:
-    """Let Keras be seeded, and give Python and NumPy their random states back."""
+    """Seed Keras in the block, and restore the random states of Python and NumPy after it."""
     states = random.getstate(), np.random.get_state()
     keras.utils.set_random_seed(seed)
     try:

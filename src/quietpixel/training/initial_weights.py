@@ -1,8 +1,7 @@
-"""Beginning a run with the weights of a finished model instead of random ones."""
+"""Starting a run from the weights of a trained model instead of random ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +11,39 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.errors import ModelError, TrainingError
-from quietpixel.inference.engine import Engine, open_engine
+from quietpixel.inference.engine import open_engine
 from quietpixel.inference.model_store import find_model, known_models
-from quietpixel.models import build
+from quietpixel.models import build, complete_options
 from quietpixel.models.receptive_field import measure_model
 from quietpixel.models.weight_transfer import transfer
-from quietpixel.training.onnx_weights import Taken, read_weights
+from quietpixel.training.onnx_weights import StoredWeights, read_weights
 from quietpixel.training.run_folder import RunFolder
 
 Array = NDArray[np.float32]
 Compute = Callable[[list[Array]], Array]
 
 NOTHING = "nothing"
-"""The word for a run that begins with random weights."""
+"""Name of the start of a run with random weights."""
 TOLERANCE = 1e-3
-"""Greatest difference that is allowed between the model in its file and in Keras."""
+"""Largest difference allowed between the model in its file and in Keras."""
 PROBE = 64
-"""Height and width of the random image on which both are compared, where the size is free."""
+"""Height and width of the random image that both are compared on, where the size is free."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """A finished model whose weights a run begins with.
+    """A trained model whose weights a run starts from.
 
     Parameters
     ----------
     name
-        How the user called it.
+        Its name as the user gave it.
     path
         Its ``.onnx`` or ``.keras`` file.
     card
-        What the model says of itself; ``None`` for a ``.keras`` file, which carries no card.
+        The card of the model; None for a ``.keras`` file, which has none.
     compute
-        Runs the ``.onnx`` file in float32 on one array for each input of the model; ``None`` for a
+        Runs the ``.onnx`` file in float32 on one array per input of the model; None for a
         ``.keras`` file.
     """
 
@@ -54,16 +53,23 @@ class Start:
     compute: Compute | None = None
 
 
-def begin_with(model: keras.Model, start: Start) -> None:
-    """Give `model`, built in float32, the weights of `start`; check that it then computes the same.
+def start_from(model: keras.Model, start: Start) -> None:
+    """Initialise `model` with the weights of `start`, and check that it then computes the same.
 
-    The weights of a colour model are folded where `model` is for gray images, and blocks that only
-    `model` has do nothing at first.
+    The weights of a colour model are converted if `model` is for gray images, and blocks that only
+    `model` has add nothing at first.
+
+    Parameters
+    ----------
+    model
+        The model, built in float32.
+    start
+        The trained model.
 
     Raises
     ------
     TrainingError
-        If the layers of the two differ in more than that, or the outputs for a random image do.
+        If the layers of the two differ in more than that, or their outputs for a random image.
     """
     own = _from_keras(start) if start.card is None else _from_onnx(start, start.card)
     try:
@@ -85,15 +91,15 @@ def _from_keras(start: Start) -> keras.Model:
 
 
 def _from_onnx(start: Start, card: Card) -> keras.Model:
-    options = {"channels": card.channels, **card.training.get("options", {})}
-    if card.size is not None:
-        options.setdefault("size", card.size[0])
+    size = None if card.size is None else card.size[0]
+    options = card.training.get("options", {})
+    options = complete_options(card.architecture, options, channels=card.channels, size=size)
     model = build(card.architecture, **options)
-    taken = read_weights(start.path)
+    stored = read_weights(start.path)
     for layer in (layer for layer in model.layers if layer.weights):
-        _give(layer, taken, start)
-    if taken:
-        raise _unlike(start, f"{len(taken)} layers of its file are not what its card says.")
+        _set_weights(layer, stored, start)
+    if stored:
+        raise _unlike(start, f"{len(stored)} layers of its file are not in its card.")
     if start.compute is not None:
         _check_same(model, start.compute(_probe(model)), start)
     return model
@@ -105,31 +111,30 @@ def _check_same(model: keras.Model, expected: Array, start: Start) -> None:
         raise TrainingError(
             f"'{start.name}' cannot be the start because its output on a random image differs by "
             f"{difference:.2g} from that of the same weights in this run's model; the options of "
-            "the two differ. Leave out --from, or train with the options of that model."
+            "the two differ. Omit `start`, or train with the options of that model."
         )
 
 
-def _give(layer: keras.layers.Layer, taken: list[Taken], start: Start) -> None:
-    """Give `layer` the first of the weights that fit it, and take them off the list.
+def _set_weights(layer: keras.layers.Layer, stored: list[StoredWeights], start: Start) -> None:
+    """Set the weights of `layer` to the first that fit it, and remove them from the list.
 
-    Both lists follow the flow of the image, so that the first that fits is the right one wherever
-    layers stand in one line; where they do not, the comparison of outputs has the last word.
+    Both lists follow the data flow, so that the first that fits is the right one wherever layers
+    form a chain; elsewhere the comparison of outputs decides.
     """
     shapes = [tuple(weight.shape) for weight in layer.weights]
-    kind = type(layer).__name__
-    for at, one in enumerate(taken):
-        weights = one.as_keras(kind, shapes)
+    for position, one in enumerate(stored):
+        weights = one.as_keras(type(layer).__name__, shapes)
         if weights is not None:
             layer.set_weights(weights)
-            del taken[at]
+            del stored[position]
             return
     raise _unlike(start, f"no layer of its file fits '{layer.name}' of its card ({shapes[0]}).")
 
 
 def _unlike(start: Start, what: str) -> TrainingError:
     return TrainingError(
-        f"'{start.name}' cannot be the start of this run. {what} Leave out --model and the options "
-        f"of the model to take those of the start, or say --from {NOTHING}."
+        f"'{start.name}' cannot be the start of this run. {what} Omit `model` and the options of "
+        f"the model to use those of the start, or set `start` to '{NOTHING}'."
     )
 
 
@@ -148,13 +153,16 @@ def _run(model: keras.Model, inputs: list[Array]) -> Array:
 
 
 DEFAULTS = {1: ("photo-gray", "photo"), 3: ("photo",)}
-"""The models that a folder's run begins with, by channels; a colour model can begin a gray one."""
+"""The models that the run of a folder starts from, by channels; colour models can become gray."""
 
 
 def open_start(name: str | Path) -> Start | None:
-    """Return the model that `name` stands for: a name, an .onnx or .keras file or a run folder.
+    """Return the model to start from.
 
-    ``"nothing"`` gives ``None``.
+    Parameters
+    ----------
+    name
+        Name of a model, an .onnx or .keras file or a run folder; ``"nothing"`` gives None.
 
     Raises
     ------
@@ -166,23 +174,23 @@ def open_start(name: str | Path) -> Start | None:
     path = Path(name)
     if path.suffix == ".keras":
         if not path.is_file():
-            raise ModelError(f"The model file '{path}' does not exist; give its right name.")
+            raise ModelError(f"The model file '{path}' does not exist; check its name.")
         return Start(str(name), path)
     path = find_model(name)
     engine = open_engine(path, precision="f32")
-    return Start(str(name), path, engine.card, partial(_compute, engine))
+    return Start(str(name), path, engine.card, lambda inputs: engine(*inputs))
 
 
 def default_start(channels: int) -> Start | None:
-    """Return the photo model that a run with so many channels begins with, if there is one."""
+    """Return the photo model that runs with this number of channels start from, if there is one."""
     names = [name for name in DEFAULTS[channels] if name in known_models()]
     return open_start(names[0]) if names else None
 
 
 def adopt(start: Start) -> dict[str, Any]:
-    """Return the fields of a recipe that `start` decides: its model, options and channels.
+    """Return the fields of a recipe that `start` determines: its model, options and channels.
 
-    A ``.keras`` file says nothing of itself; the recipe beside it in its run folder does.
+    For a ``.keras`` file, which has no card, they come from the recipe in the same run folder.
     """
     card = start.card
     if card is not None:
@@ -193,7 +201,3 @@ def adopt(start: Start) -> dict[str, Any]:
         return {}
     recipe = folder.read_recipe()
     return {"model": recipe.model, "options": dict(recipe.options), "channels": recipe.channels}
-
-
-def _compute(engine: Engine, inputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return engine(*inputs)

@@ -1,4 +1,4 @@
-"""Reads the weights of an exported model back out of its ONNX file, laid out as in Keras."""
+"""Reads the weights of an exported model from its ONNX file, in the layout of Keras."""
 
 import math
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ KINDS = {
     "MatMul": ("Dense",),
     "Gemm": ("Dense",),
 }
-"""The layers of Keras that each operator with weights can have been."""
+"""The Keras layers that each operator with weights can come from."""
 
 
 @dataclass(frozen=True)
-class Taken:
+class StoredWeights:
     """The weights of one operator of an ONNX file.
 
     Parameters
@@ -32,8 +32,8 @@ class Taken:
     operator
         A key of `KINDS`.
     kernel
-        As ONNX has it: (out, in, H, W), of a transposed convolution (in, out, H, W), of a matrix
-        (in, out).
+        In the layout of ONNX: (out, in, H, W), (in, out, H, W) for a transposed convolution and
+        (in, out) for a matrix.
     bias
         (out,), or ``None``.
     """
@@ -43,23 +43,24 @@ class Taken:
     bias: Weights | None
 
     def as_keras(self, kind: str, shapes: list[Shape]) -> list[Weights] | None:
-        """Return kernel and, where the layer has one, bias as Keras lays them out.
+        """Return kernel and, if the layer has one, bias in the layout of Keras.
 
         Parameters
         ----------
         kind
             The class of the layer, such as ``"Conv2D"``.
         shapes
-            Those of its weights.
+            The shapes of its weights.
 
         Returns
         -------
-        The weights, or ``None`` if these are not for such a layer.
+        list or None
+            The weights; None if these do not fit such a layer.
         """
         if kind not in KINDS[self.operator] or len(shapes) not in (1, 2):
             return None
         kernel, bias = self._kernel(kind, shapes[0]), self.bias
-        if bias is None and len(shapes) == 2:  # an exporter may leave out a bias of zeros
+        if bias is None and len(shapes) == 2:  # exporters may omit a bias of zeros
             bias = np.zeros(shapes[1], np.float32)
         weights = [kernel] if bias is None else [kernel, bias]
         return weights if [weight.shape for weight in weights] == shapes else None
@@ -73,13 +74,18 @@ class Taken:
         return kernel.reshape(shape) if kernel.size == math.prod(shape) else kernel
 
 
-def read_weights(path: Path) -> list[Taken]:
-    """Return the weights in the order in which the image flows through the operators.
+def read_weights(path: Path) -> list[StoredWeights]:
+    """Return the weights in the order of the operators.
+
+    Parameters
+    ----------
+    path
+        The ONNX file.
 
     Raises
     ------
     ModelError
-        If the file is no ONNX file.
+        If it is not an ONNX file.
     """
     import onnx
 
@@ -93,14 +99,14 @@ def read_weights(path: Path) -> list[Taken]:
     return list(_weights_of(graph))
 
 
-def _weights_of(graph: Any) -> Iterator[Taken]:
+def _weights_of(graph: Any) -> Iterator[StoredWeights]:
     from onnx import numpy_helper
 
     stored = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
     for node in graph.node:
         if node.op_type in KINDS and node.input[1] in stored:
             kernel = stored[node.input[1]]
-            yield Taken(node.op_type, kernel, _bias_of(node, graph, stored))
+            yield StoredWeights(node.op_type, kernel, _bias_of(node, graph, stored))
 
 
 def _bias_of(node: Any, graph: Any, stored: dict[str, Any]) -> Weights | None:

@@ -115,7 +115,7 @@ def digit_model(models: Models) -> str | None:
     names = [
         name
         for name, card in models.cards.items()
-        if card.architecture == "bottleneck" and card.size == SIZE and card.channels == 1
+        if "code" in card.training.get("options", {}) and (card.size, card.channels) == (SIZE, 1)
     ]
     return USUAL if USUAL in names else next(iter(names), None)
 
