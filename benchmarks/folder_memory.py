@@ -49,8 +49,8 @@ def draw(folder: Path) -> None:
     material = from_folder(recipe, open_folder(recipe, cache=None, notify=print))
     seconds = time.perf_counter() - start
     for epoch in range(50):
-        for index in range(len(material.batches)):
-            material.batches.make(epoch, index)
+        for index in range(len(material.sampler)):
+            material.sampler.make(epoch, index)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{seconds:.1f} s | {idle / 1024:.0f} MiB | {peak / 1024:.0f} MiB")
 

@@ -58,7 +58,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 def test_train_passes_every_word_on(quietpixel, calls) -> None:
     words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
-    more = "--filters 8,16 --blocks 0,1 --from photo --minutes 20 --channels 1 --devices 2"
+    more = (
+        "--filters 8,16 --blocks 0,1 --from photo --minutes 20 --channels 1 --devices 2 --workers 3"
+    )
     folder = "--tensorboard --target none --pairs *_a=*_b --structure h:5 --name lab --cache c"
     last = (
         f"{folder} --batch 8 --patch 96 --learning-rate 3e-3 --seed 4 --run r --resume --data-dir d"
@@ -83,6 +85,7 @@ def test_train_passes_every_word_on(quietpixel, calls) -> None:
         "channels": 1,
         "tensorboard": True,
         "devices": 2,
+        "workers": 3,
         "target": "none",
         "pairs": "*_a=*_b",
         "structure": "h:5",

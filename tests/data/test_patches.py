@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from quietpixel.card import UNKNOWN_SIGMA
+from quietpixel.data.batches import Batches
 from quietpixel.data.image_source import ArraySource
-from quietpixel.data.patches import PatchBatches, PatchSampling, shrink, turn
+from quietpixel.data.patches import PatchSampler, PatchSampling, shrink, turn
 from quietpixel.data.tasks import AddNoise
 from quietpixel.errors import DataError
 from quietpixel.noise.parser import parse_noise
@@ -15,9 +16,9 @@ SMALL, LARGE = np.full((16, 20, 1), 10, np.uint8), np.full((40, 64, 1), 200, np.
 
 def batches(
     seed: int = 0, noise: str = "gaussian:0..0.2,clip=no", **options: float
-) -> PatchBatches:
+) -> PatchSampler:
     draw = PatchSampling(**{"patch": 16, "batch": 4, "steps": 3, "seed": seed, **options})
-    return PatchBatches(ArraySource([(SMALL,), (LARGE,)]), AddNoise(parse_noise(noise)), draw)
+    return PatchSampler(ArraySource([(SMALL,), (LARGE,)]), AddNoise(parse_noise(noise)), draw)
 
 
 def test_any_batch_can_be_made_again_alone() -> None:
@@ -38,8 +39,8 @@ def test_epoch_index_and_seed_each_decide() -> None:
     assert len({noisy.tobytes() for noisy, _ in drawn}) == 4
 
 
-def test_a_look_before_the_first_epoch_does_not_count() -> None:
-    watched = batches()
+def test_a_read_before_the_first_epoch_does_not_count() -> None:
+    watched = Batches(batches())
     first = watched[0][0]
     watched.on_epoch_begin()
     np.testing.assert_array_equal(watched[0][0], first)
@@ -75,7 +76,7 @@ class Rows:
 def test_both_images_of_a_scene_are_cut_and_turned_alike() -> None:
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     source = ArraySource([(image, 255 - image)])
-    noisy, other = PatchBatches(
+    noisy, other = PatchSampler(
         source, Rows(), PatchSampling(patch=8, batch=16, steps=1, seed=0)
     ).make(0, 0)
     np.testing.assert_allclose(noisy + other, 1, atol=1e-6)
@@ -84,7 +85,7 @@ def test_both_images_of_a_scene_are_cut_and_turned_alike() -> None:
 def test_upright_patches_keep_their_rows() -> None:
     rows = np.repeat(np.arange(32, dtype=np.uint8)[:, None, None], 32, axis=1)
     draw = PatchSampling(patch=8, batch=64, steps=1, seed=0, upright=True)
-    patches, _ = PatchBatches(ArraySource([(rows,)]), Rows(), draw).make(0, 0)
+    patches, _ = PatchSampler(ArraySource([(rows,)]), Rows(), draw).make(0, 0)
     assert not np.ptp(patches, axis=2).any()
     assert len({patch[0, 0, 0] > patch[-1, 0, 0] for patch in patches}) == 2
 
@@ -102,16 +103,16 @@ class Broken(ArraySource):
 def test_a_scene_that_cannot_be_used_gives_its_place_to_the_next_drawn() -> None:
     draw = PatchSampling(patch=16, batch=200, steps=1, seed=0)
     source = Broken([(SMALL,), (LARGE,)])
-    patches, _ = PatchBatches(source, Rows(), draw).make(0, 0)
+    patches, _ = PatchSampler(source, Rows(), draw).make(0, 0)
     assert 0 in source.opened
     assert (patches == np.float32(200 / 255)).all()
     with pytest.raises(DataError, match="200 pictures in a row could not be used"):
-        PatchBatches(Broken([(SMALL,)]), Rows(), draw).make(0, 0)
+        PatchSampler(Broken([(SMALL,)]), Rows(), draw).make(0, 0)
 
 
 def test_an_epoch_opens_only_so_many_scenes_chosen_anew() -> None:
     source = Broken([(LARGE,)] * 50)
-    drawn = PatchBatches(
+    drawn = PatchSampler(
         source, Rows(), PatchSampling(patch=8, batch=30, steps=2, seed=0, scenes=5)
     )
     seen = []
@@ -125,7 +126,9 @@ def test_an_epoch_opens_only_so_many_scenes_chosen_anew() -> None:
 
 
 def test_a_model_that_takes_the_noise_level_is_told_it_sometimes() -> None:
-    (noisy, levels), _ = batches(noise="gaussian:0.1,clip=no", told=0.5, batch=60).make(0, 0)
+    (noisy, levels), _ = batches(noise="gaussian:0.1,clip=no", level_fraction=0.5, batch=60).make(
+        0, 0
+    )
     assert levels.shape == (*noisy.shape[:3], 1)
     told = levels[:, 0, 0, 0]
     assert {bool(level == np.float32(UNKNOWN_SIGMA)) for level in told} == {True, False}
@@ -133,7 +136,10 @@ def test_a_model_that_takes_the_noise_level_is_told_it_sometimes() -> None:
 
 
 def test_plain_patches_stand_in_as_often_as_asked() -> None:
-    task, rng = AddNoise(parse_noise("gaussian:0.1,clip=no"), plain=0.25), np.random.default_rng(0)
+    task, rng = (
+        AddNoise(parse_noise("gaussian:0.1,clip=no"), clean_fraction=0.25),
+        np.random.default_rng(0),
+    )
     given = rng.random((16, 12, 3), np.float32)
     pairs = [task((given,), rng) for _ in range(400)]
     plain = [clean for _, clean in pairs if clean is not given]
@@ -153,7 +159,10 @@ def test_plain_patches_stand_in_as_often_as_asked() -> None:
 
 
 def test_softened_patches_keep_their_mean_and_lose_fine_detail() -> None:
-    task, rng = AddNoise(parse_noise("gaussian:0.1,clip=no"), soft=0.5), np.random.default_rng(0)
+    task, rng = (
+        AddNoise(parse_noise("gaussian:0.1,clip=no"), blur_fraction=0.5),
+        np.random.default_rng(0),
+    )
     given = rng.random((32, 24, 3), np.float32)
     pairs = [task((given,), rng) for _ in range(200)]
     soft = [clean for _, clean in pairs if clean is not given]
@@ -167,8 +176,10 @@ def test_softened_patches_keep_their_mean_and_lose_fine_detail() -> None:
 
 def test_shrunk_patches_hold_finer_detail_than_the_image_has() -> None:
     ramp = np.repeat(np.arange(0, 240, 4, dtype=np.uint8)[:, None], 60, axis=1)[..., None]
-    draw = PatchSampling(patch=24, batch=200, steps=1, seed=0, shrunk=0.5)
-    _, clean = PatchBatches(ArraySource([(ramp,)]), AddNoise(parse_noise("gaussian:0.1")), draw)[0]
+    draw = PatchSampling(patch=24, batch=200, steps=1, seed=0, downscale_fraction=0.5)
+    _, clean = PatchSampler(
+        ArraySource([(ramp,)]), AddNoise(parse_noise("gaussian:0.1")), draw
+    ).make(0, 0)
     assert clean.shape == (200, 24, 24, 1)
     steps = np.abs(np.diff(clean[:, 4:-4, 4:-4], axis=1)).max((1, 2, 3))
     steps = np.maximum(steps, np.abs(np.diff(clean[:, 4:-4, 4:-4], axis=2)).max((1, 2, 3)))
@@ -188,12 +199,14 @@ def test_shrinking_keeps_the_mean_and_the_range() -> None:
 
 
 def test_an_image_hardly_larger_than_a_patch_is_shrunk_as_far_as_it_goes() -> None:
-    noisy, _ = batches(shrunk=1.0, batch=50).make(0, 0)
+    noisy, _ = batches(downscale_fraction=1.0, batch=50).make(0, 0)
     assert noisy.shape == (50, 16, 16, 1)
 
 
 def test_levels_are_constant_or_maps_and_true_on_average() -> None:
-    (noisy, levels), clean = batches(noise="gaussian:0.1,clip=no", told=1.0, batch=60).make(0, 0)
+    (noisy, levels), clean = batches(
+        noise="gaussian:0.1,clip=no", level_fraction=1.0, batch=60
+    ).make(0, 0)
     constant = np.ptp(levels, axis=(1, 2, 3)) == 0
     assert 0.3 < constant.mean() < 0.7
     measured = np.sqrt(np.mean(np.square(noisy - clean), axis=(1, 2, 3)))
@@ -202,7 +215,10 @@ def test_levels_are_constant_or_maps_and_true_on_average() -> None:
 
 
 def test_gray_patches_share_their_noise_and_may_be_toned() -> None:
-    task, rng = AddNoise(parse_noise("gaussian:0.1,clip=no"), gray=1.0), np.random.default_rng(0)
+    task, rng = (
+        AddNoise(parse_noise("gaussian:0.1,clip=no"), gray_fraction=1.0),
+        np.random.default_rng(0),
+    )
     toned = 0
     for _ in range(40):
         noisy, clean = task((rng.random((12, 12, 3), np.float32),), rng)

@@ -41,7 +41,8 @@ def test_the_picture_is_seen_beside_and_through_the_pattern() -> None:
 
 
 def test_patches_are_woven_as_often_as_asked_and_the_target_shows_it() -> None:
-    task, rng = AddNoise(parse_noise("gaussian:0.1,clip=no"), woven=0.25), np.random.default_rng(0)
+    task = AddNoise(parse_noise("gaussian:0.1,clip=no"), pattern_fraction=0.25)
+    rng = np.random.default_rng(0)
     pairs = [task((GRAY,), rng) for _ in range(400)]
     assert 70 < sum(clean is not GRAY for _, clean in pairs) < 130
     assert all(abs(np.std(noisy - clean) - 0.1) < 0.01 for noisy, clean in pairs)

@@ -17,7 +17,7 @@ from quietpixel.training.named_recipes import named_recipe
 from quietpixel.training.progress import Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
-from quietpixel.training.trainer import run_recipe
+from quietpixel.training.trainer import RunOptions, run_recipe
 from quietpixel.training.training_data import TrainingData, from_folder
 
 TINY = {
@@ -83,7 +83,7 @@ def test_damaged_and_small_files_are_named_once(tmp_path: Path) -> None:
     recipe, told = recipe_for(tmp_path), []
     material = from_folder(recipe, open_folder(recipe, cache=None, notify=told.append))
     for epoch in range(40):
-        material.batches.make(epoch, 0)
+        material.sampler.make(epoch, 0)
     assert len(told) == 3
     assert any("bad.png" in text for text in told)
     assert any("little.png': smaller than 16 x 16" in text for text in told)
@@ -187,7 +187,7 @@ def test_a_run_is_the_same_with_and_without_a_cache(tmp_path: Path) -> None:
     made = []
     for cache in (None, tmp_path / "cache"):
         material = from_folder(recipe, open_folder(recipe, cache=cache, notify=print))
-        made.append(material.batches.make(3, 1))
+        made.append(material.sampler.make(3, 1))
     for one, two in zip(*made, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -239,7 +239,7 @@ def test_a_folder_run_resumes_and_says_what_it_was_made_of(tmp_path: Path) -> No
 
         if stop:
             with pytest.raises(TrainingError, match="stop"):
-                run_recipe(recipe, folder, on_progress=watch)
+                run_recipe(recipe, folder, RunOptions(on_progress=watch))
         card = run_recipe(recipe, folder)
         rows.append([row["validation_loss"] for row in folder.read_history()])
     assert rows[0] == rows[1]
@@ -262,21 +262,27 @@ def test_only_clean_patches_are_shrunk_and_never_those_that_judge(
     tmp_path: Path, target: str
 ) -> None:
     method = "" if target == "clean" else "neighbours"
-    recipe = recipe_for(make_photos(tmp_path, 5), shrunk=1.0, target=target, method=method)
+    recipe = recipe_for(
+        make_photos(tmp_path, 5), downscale_fraction=1.0, target=target, method=method
+    )
     folder = open_folder(recipe, cache=None, notify=lambda sentence: None)
-    material, plainly = (from_folder(replace(recipe, shrunk=x), folder) for x in (1.0, 0.0))
+    material, plainly = (
+        from_folder(replace(recipe, downscale_fraction=x), folder) for x in (1.0, 0.0)
+    )
     np.testing.assert_array_equal(material.validation[1], plainly.validation[1])
     same = np.array_equal(first_targets(material), first_targets(plainly))
     assert same == (target == "none")
 
 
 def test_patches_are_woven_for_training_and_never_those_that_judge(tmp_path: Path) -> None:
-    recipe = recipe_for(make_photos(tmp_path, 5), woven=1.0)
+    recipe = recipe_for(make_photos(tmp_path, 5), pattern_fraction=1.0)
     folder = open_folder(recipe, cache=None, notify=lambda sentence: None)
-    material, plainly = (from_folder(replace(recipe, woven=x), folder) for x in (1.0, 0.0))
+    material, plainly = (
+        from_folder(replace(recipe, pattern_fraction=x), folder) for x in (1.0, 0.0)
+    )
     np.testing.assert_array_equal(material.validation[1], plainly.validation[1])
     assert not np.array_equal(first_targets(material), first_targets(plainly))
 
 
 def first_targets(material: TrainingData) -> np.ndarray:
-    return material.batches.make(0, 0)[1]
+    return material.sampler.make(0, 0)[1]

@@ -34,4 +34,4 @@ def test_a_photo_model_is_polished_with_it() -> None:
 def test_the_model_for_tables_learns_from_gaussian_noise_alone() -> None:
     recipe = named_recipe("gaussian")
     assert all(law.startswith("gaussian:") for law in recipe.noise.split("|"))
-    assert (recipe.loss, recipe.soft) == ("negative_psnr", 0.0)
+    assert (recipe.loss, recipe.blur_fraction) == ("negative_psnr", 0.0)

@@ -1,6 +1,7 @@
 """A run ends with the same weights however often it was cut off."""
 
 import errno
+import json
 import math
 import os
 import signal
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 
 from quietpixel.data import Split
-from quietpixel.data.batches import NoisyBatches
+from quietpixel.data.batches import Batches
+from quietpixel.data.samplers import NoisySampler
 from quietpixel.errors import ArgumentError, FileError, TrainingError, UnknownNameError
 from quietpixel.noise.parser import Gaussian
 from quietpixel.training import trainer
@@ -22,7 +24,7 @@ from quietpixel.training.named_recipes import named_recipe
 from quietpixel.training.progress import Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
-from quietpixel.training.trainer import run_recipe
+from quietpixel.training.trainer import RunOptions, run_recipe
 
 QUICK = {"options": {"filters": [4, 8]}, "epochs": 3, "batch": 256}
 
@@ -30,9 +32,10 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from quietpixel.training.run_folder import RunFolder
-from quietpixel.training.trainer import run_recipe
+from quietpixel.training.trainer import RunOptions, run_recipe
 folder = RunFolder(Path(sys.argv[1]))
-run_recipe(folder.read_recipe(), folder, on_progress=lambda p: print(p.epoch, p.step, flush=True))
+report = RunOptions(on_progress=lambda p: print(p.epoch, p.step, flush=True))
+run_recipe(folder.read_recipe(), folder, report)
 """
 
 
@@ -77,7 +80,7 @@ def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_recipe(cut.read_recipe(), cut, on_progress=stop)
+        run_recipe(cut.read_recipe(), cut, RunOptions(on_progress=stop))
     assert cut.onnx_model.exists()
     run_recipe(cut.read_recipe(), cut)
     assert_same(whole, cut)
@@ -134,11 +137,11 @@ def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
 
 def test_fresh_noise_differs_between_epochs_and_frozen_noise_does_not() -> None:
     images = np.zeros((4, 8, 8, 1), np.uint8)
-    fresh = NoisyBatches(images, Gaussian(0.5), batch=4, seed=0)
-    frozen = NoisyBatches(images, Gaussian(0.5), batch=4, seed=0, fresh=False)
+    fresh = NoisySampler(images, Gaussian(0.5), batch=4, seed=0)
+    frozen = NoisySampler(images, Gaussian(0.5), batch=4, seed=0, fresh=False)
 
-    def sums(batches: NoisyBatches, epoch: int) -> np.ndarray:
-        return np.sort(batches.make(epoch, 0)[0].sum(axis=(1, 2, 3)))
+    def sums(sampler: NoisySampler, epoch: int) -> np.ndarray:
+        return np.sort(sampler.make(epoch, 0)[0].sum(axis=(1, 2, 3)))
 
     assert np.array_equal(sums(fresh, 1), sums(fresh, 1))
     assert not np.array_equal(sums(fresh, 0), sums(fresh, 1))
@@ -147,14 +150,14 @@ def test_fresh_noise_differs_between_epochs_and_frozen_noise_does_not() -> None:
 
 def test_each_epoch_of_fit_sees_its_own_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
+    good = NoisySampler.make
     monkeypatch.setattr(
-        NoisyBatches,
-        "__getitem__",
-        lambda self, index: (seen.append(self.epoch), self.make(self.epoch, index))[1],
+        NoisySampler,
+        "make",
+        lambda self, epoch, index: (seen.append(epoch), good(self, epoch, index))[1],
     )
-    batches = NoisyBatches(
-        np.zeros((8, 4, 4, 1), np.uint8), Gaussian(0.5), batch=4, seed=0, first_epoch=5
-    )
+    sampler = NoisySampler(np.zeros((8, 4, 4, 1), np.uint8), Gaussian(0.5), batch=4, seed=0)
+    batches = Batches(sampler, first_epoch=5)
     model = keras.Sequential([keras.layers.Conv2D(1, 1)])
     model.compile("adam", "mse")
     model.fit(batches, epochs=7, initial_epoch=5, shuffle=False, verbose=0)
@@ -165,14 +168,14 @@ def test_each_epoch_of_fit_sees_its_own_batches(monkeypatch: pytest.MonkeyPatch)
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = NoisyBatches.make
+    good = NoisySampler.make
 
-    def poisoned(self: NoisyBatches, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def poisoned(self: NoisySampler, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
         noisy, clean = good(self, epoch, index)
         # The target, because some processors make 0 of the ReLU of NaN in bfloat16.
         return noisy, (clean * math.nan if epoch == 1 else clean)
 
-    monkeypatch.setattr(NoisyBatches, "make", poisoned)
+    monkeypatch.setattr(NoisySampler, "make", poisoned)
     with pytest.raises(TrainingError, match=r"loss became nan at step 1; the last good model"):
         run(tmp_path / "run")
     assert all(np.isfinite(w).all() for w in weights_of(RunFolder(tmp_path / "run")))
@@ -197,7 +200,7 @@ def test_progress_tells_rate_and_time_left(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     recipe = named_recipe("tuned", **{**QUICK, "epochs": 2})
     folder.start(recipe)
-    run_recipe(recipe, folder, on_progress=told.append)
+    run_recipe(recipe, folder, RunOptions(on_progress=told.append))
     assert "float32" in told[0].message or "bfloat16" in told[0].message
     steps = [p for p in told if p.steps]
     assert steps[-1].epoch == steps[-1].epochs == 2
@@ -211,7 +214,7 @@ def test_progress_tells_rate_and_time_left(tmp_path: Path) -> None:
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.start(Recipe())
-    with pytest.raises(TrainingError, match="already holds a run; go on with it by --resume"):
+    with pytest.raises(TrainingError, match="already holds a run; continue it with `resume`"):
         folder.start(Recipe())
 
 
@@ -253,6 +256,34 @@ def test_wrong_recipes_are_refused(
 def test_recipes_go_to_json_and_back() -> None:
     recipe = named_recipe("classic", options={"code": 8})
     assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+RECIPE_0_1 = """{"name": "photo-polish", "data": "photos/train", "noise":
+"gaussian:0..55/255,clip=no|camera:0.02", "model": "unet", "options": {"filters": [16, 48, 96, 128],
+"blocks": [1, 2, 1, 1], "output": "residual", "sigma": true}, "optimizer": "convolution-muon",
+"learning_rate": 0.001, "loss": "negative_psnr", "schedule": "cosine", "warmup": 0.5, "averaging":
+0.0, "fresh_noise": true, "epochs": 400, "batch": 8, "seed": 0, "precision": "mixed_bfloat16",
+"minutes": 40.0, "clip_norm": 1.0, "patch": 96, "steps": 200, "channels": 3, "plain": 0.1, "soft":
+0.3, "shrunk": 0.25, "woven": 0.2, "target": "clean", "pairs": "", "method": "", "structure": "",
+"start": "c4"}"""
+
+
+def test_a_recipe_of_version_0_1_is_read() -> None:
+    recipe = Recipe.from_json(RECIPE_0_1)
+    fractions = (recipe.clean_fraction, recipe.blur_fraction, recipe.downscale_fraction)
+    assert (*fractions, recipe.pattern_fraction) == (0.1, 0.3, 0.25, 0.2)
+    assert (recipe.name, recipe.minutes, recipe.gray_fraction) == ("photo-polish", 40.0, 0.0)
+    in_card = json.loads(RECIPE_0_1) | {"epochs_done": 33}
+    assert Recipe.from_dict(in_card) == recipe
+    assert json.loads(recipe.to_json())["blur_fraction"] == 0.3
+    assert named_recipe("photo", plain=0.5, woven=None).clean_fraction == 0.5
+    with pytest.raises(ArgumentError, match=r"`pattern_fraction` must lie in \[0, 1\]; got 2"):
+        Recipe.from_dict({"woven": 2})
+
+
+def test_options_of_a_recipe_are_for_its_own_model() -> None:
+    assert named_recipe("photo", model="bottleneck").options == {}
+    assert named_recipe("photo", model="unet").options["sigma"]
 
 
 def test_the_tuned_bottleneck_has_no_dropout_unless_it_is_asked_for() -> None:

@@ -111,7 +111,7 @@ def test_a_run_that_is_interrupted_in_its_first_epoch_keeps_what_it_has(tmp_path
     assert {"model.onnx", "report.html", "checkpoint.npz"} <= names
     run = quietpixel.train("digits", run=tmp_path / "run", resume=True)
     assert quietpixel.read_card(run / "model.onnx").training["epochs_done"] == 2
-    with pytest.raises(TrainingError, match="is finished, so there is nothing to go on with"):
+    with pytest.raises(TrainingError, match="is finished, so there is nothing to continue"):
         quietpixel.train("digits", run=tmp_path / "run", resume=True)
 
 

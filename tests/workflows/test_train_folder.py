@@ -15,7 +15,7 @@ from quietpixel.files import Picture, write_picture
 from quietpixel.inference.model_store import known_models
 from quietpixel.training.initial_weights import default_start
 from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
-from quietpixel.workflows.user_models import check_name
+from quietpixel.workflows.train_run import check_name
 
 TINY = {
     "options": {"filters": (4, 6), "blocks": (0, 1), "output": "residual"},
@@ -47,10 +47,9 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def choose(data: Path | str, **words: object) -> quietpixel.Recipe:
-    named = {
-        name: words.pop(name, None) for name in ("model", "code", "filters", "blocks", "start")
-    }
-    return choose_recipe(words.pop("recipe", None), data=str(data), changes=words, **named)[0]
+    options = {name: words.pop(name, None) for name in ("code", "filters", "blocks")}
+    start, name = words.pop("start", None), words.pop("recipe", None)
+    return choose_recipe(name, data=str(data), start=start, fields=words, options=options)[0]
 
 
 def facts_of(run: Path) -> str:
@@ -87,11 +86,16 @@ def test_sizes_of_the_model_are_taken_over(pairs: Path) -> None:
             "filters": filters,
             "blocks": (0, 1, 1, 1, 1)[:count],
         }
-    with pytest.raises(ArgumentError, match="`code` is for the bottleneck because 'unet' has none"):
+    with pytest.raises(
+        ArgumentError,
+        match="`code` is no option of the model 'unet', which takes channels, filters",
+    ):
         choose("digits", model="unet", code=8)
     chosen = choose(pairs / "clean", blocks=(1, 1, 3, 3))
     assert (chosen.options["blocks"], chosen.start) == ((1, 1, 3, 3), "photo-gray")
-    with pytest.raises(ArgumentError, match="`blocks` is for the unet because the bottleneck has"):
+    with pytest.raises(
+        ArgumentError, match="`blocks` is no option of the model 'bottleneck', which takes"
+    ):
         choose("digits", blocks=(1, 1))
 
 
@@ -102,7 +106,7 @@ def test_the_noise_of_noisy_pictures_is_measured(pairs: Path) -> None:
     assert describe_measured(replace(chosen, noise="", structure="v:12")).endswith(
         "columns share it, so v:12 is hidden"
     )
-    with pytest.raises(ArgumentError, match="`noise` auto measures noisy pictures"):
+    with pytest.raises(ArgumentError, match="`noise` auto measures noisy images"):
         choose(pairs / "clean", noise="auto")
 
 
@@ -133,7 +137,7 @@ def test_what_a_folder_cannot_train_is_told(pairs: Path, tmp_path: Path) -> None
 
 
 def test_words_for_folders_are_refused_for_named_sets(pairs: Path) -> None:
-    with pytest.raises(ArgumentError, match="`target` is for a folder of pictures"):
+    with pytest.raises(ArgumentError, match="`target` is for a folder of images"):
         choose("digits", target="none")
     with pytest.raises(UnknownNameError, match="did you mean 'noisy'"):
         choose(pairs, target="nosy")
@@ -227,7 +231,7 @@ def test_a_model_gets_a_name_among_the_users_own(
     assert denoiser.card.name == "lab"
     assert denoiser(np.zeros((20, 24), np.uint8)).shape == (20, 24)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "run" / "model.onnx"))
-    with pytest.raises(FileError, match="cannot be kept as 'lab'"):
+    with pytest.raises(FileError, match="cannot be stored as 'lab'"):
         quietpixel.train(str(pairs), run=tmp_path / "again", name="lab", **TINY)
 
 

@@ -97,6 +97,11 @@ from quietpixel.cli.options import read_counts, read_noise
     type=click.IntRange(min=1),
     help="How many accelerators (KERAS_BACKEND=jax).  [default: all]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Processes that make batches ahead of time.  [default: 1 for a folder, else 0]",
+)
 @click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard into the run.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
 def command(data: str, **options: Any) -> None:

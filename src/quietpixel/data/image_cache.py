@@ -47,6 +47,14 @@ class SkippedFiles:
             self.names[name] = reason
             self.notify(f"Left out: {reason}")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Drop `notify`: a worker process only collects names, and its parent reports them."""
+        return {"names": dict(self.names), "notify": _ignore}
+
+
+def _ignore(text: str) -> None:
+    pass
+
 
 class ImageCache:
     """The scenes of a folder, a `quietpixel.data.image_source.Source` of files.
@@ -107,6 +115,10 @@ class ImageCache:
             return None
         self._keep(index, images)
         return images
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Drop the open images: a worker process opens its own."""
+        return self.__dict__ | {"_open": OrderedDict(), "_bytes": 0}
 
     def _keep(self, index: int, images: tuple[StoredImage, ...]) -> None:
         self._open[index] = images

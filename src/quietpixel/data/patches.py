@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import UNKNOWN_SIGMA
-from quietpixel.data.batches import EpochBatches
+from quietpixel.data.image_cache import SkippedFiles
 from quietpixel.data.image_source import Source
 from quietpixel.data.tasks import Task
 from quietpixel.errors import DataError
@@ -40,9 +40,9 @@ class PatchSampling:
         time at most.
     upright
         Whether rows must stay rows: patches are then only flipped.
-    told
+    level_fraction
         For a model that takes the noise level: how often it is told it, from 0 to 1.
-    shrunk
+    downscale_fraction
         How often, from 0 to 1, more of the scene is cut, up to twice the sides, and made smaller
         (`shrink`), so that 1 pixel holds more detail.
     """
@@ -53,11 +53,11 @@ class PatchSampling:
     seed: int
     scenes: int = 10**9
     upright: bool = False
-    told: float | None = None
-    shrunk: float = 0.0
+    level_fraction: float | None = None
+    downscale_fraction: float = 0.0
 
 
-class PatchBatches(EpochBatches):
+class PatchSampler:
     """Batches of (input, target) patches, drawn by (seed, epoch, index).
 
     Parameters
@@ -65,19 +65,19 @@ class PatchBatches(EpochBatches):
     source
         The scenes; large ones are drawn from more often, in proportion to their area.
     task
-        Makes input and target of the patches of a scene.
+        Makes input and target from the patches of a scene.
     draw
         How they are drawn.
-    first_epoch
-        The epoch that the first pass is.
     """
 
-    def __init__(
-        self, source: Source, task: Task, draw: PatchSampling, *, first_epoch: int = 0
-    ) -> None:
-        super().__init__(batch=draw.batch, seed=draw.seed, first_epoch=first_epoch)
+    def __init__(self, source: Source, task: Task, draw: PatchSampling) -> None:
         self.source, self.task, self.draw = source, task, draw
         self._kept: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    @property
+    def skipped(self) -> SkippedFiles | None:
+        """The files that could not be used, if the scenes are files."""
+        return getattr(self.source, "skipped", None)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -85,18 +85,18 @@ class PatchBatches(EpochBatches):
 
     def make(self, epoch: int, index: int) -> tuple[Any, Array]:
         """Return batch number `index` of `epoch`: (input, target) or ((input, level), target)."""
-        numbers = range(index * self.batch, (index + 1) * self.batch)
-        rngs = [image_rng(self.seed, epoch, number) for number in numbers]
+        numbers = range(index * self.draw.batch, (index + 1) * self.draw.batch)
+        rngs = [image_rng(self.draw.seed, epoch, number) for number in numbers]
         pairs = [self.task(self._cut(epoch, rng), rng) for rng in rngs]
         inputs, targets = (np.stack(part) for part in zip(*pairs, strict=True))
-        if self.draw.told is None:
+        if self.draw.level_fraction is None:
             return inputs, targets
         levels = [self._level(*pair, rng) for pair, rng in zip(pairs, rngs, strict=True)]
         return (inputs, np.stack(levels)), targets
 
     def _level(self, noisy: Array, clean: Array, rng: np.random.Generator) -> Array:
         """Return the map that tells the noise level of a patch, or that nobody knows it."""
-        if not rng.random() < (self.draw.told or 0):
+        if not rng.random() < (self.draw.level_fraction or 0):
             return np.full((*noisy.shape[:2], 1), UNKNOWN_SIGMA, np.float32)
         squared = np.mean(np.square(noisy - clean), axis=-1, keepdims=True)
         if rng.random() < LOCAL:
@@ -134,7 +134,7 @@ class PatchBatches(EpochBatches):
     def _side(self, longest: int, rng: np.random.Generator) -> int:
         """Return the side of what is cut for a patch, at most `longest`."""
         side = self.draw.patch
-        if self.draw.shrunk and rng.random() < self.draw.shrunk:
+        if self.draw.downscale_fraction and rng.random() < self.draw.downscale_fraction:
             return int(rng.integers(side, min(2 * side, longest) + 1))
         return side
 
@@ -144,7 +144,7 @@ class PatchBatches(EpochBatches):
             count = len(self.source.areas)
             chosen = np.arange(count)
             if count > self.draw.scenes:
-                rng = image_rng(self.seed, epoch, CHOICE_INDEX)
+                rng = image_rng(self.draw.seed, epoch, CHOICE_INDEX)
                 chosen = np.sort(rng.choice(count, self.draw.scenes, replace=False))
             self._kept = epoch, chosen, np.cumsum(self.source.areas[chosen])
         return self._kept[1:]

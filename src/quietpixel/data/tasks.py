@@ -34,37 +34,37 @@ class AddNoise:
     ----------
     law
         The noise.
-    plain
+    clean_fraction
         How often, from 0 to 1, a plain patch (`draw_plain`) stands in for the one given; half of
         those get no noise, for what has none must stay as it is.
-    soft
+    blur_fraction
         How often, from 0 to 1, the patch is softened (`soften`) before it gets its noise.
-    woven
+    pattern_fraction
         How often, from 0 to 1, the patch gets a regular fine pattern (`weave`) before all that.
-    gray
+    gray_fraction
         For colour patches: how often, from 0 to 1, the patch is made gray with the same noise in
         all channels; half of these are then toned, noise included.
     """
 
     law: NoiseLaw
-    plain: float = 0.0
-    soft: float = 0.0
-    woven: float = 0.0
-    gray: float = 0.0
+    clean_fraction: float = 0.0
+    blur_fraction: float = 0.0
+    pattern_fraction: float = 0.0
+    gray_fraction: float = 0.0
 
     def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return input and target."""
         clean = patches[0]
-        if self.plain and rng.random() < self.plain:
+        if self.clean_fraction and rng.random() < self.clean_fraction:
             clean = draw_plain(clean.shape, rng)
             if rng.random() < 0.5:
                 return clean, clean
         else:
-            if self.woven and rng.random() < self.woven:
+            if self.pattern_fraction and rng.random() < self.pattern_fraction:
                 clean = weave(clean, rng)
-            if self.soft and rng.random() < self.soft:
+            if self.blur_fraction and rng.random() < self.blur_fraction:
                 clean = soften(clean, rng)
-        if self.gray and clean.shape[-1] == 3 and rng.random() < self.gray:
+        if self.gray_fraction and clean.shape[-1] == 3 and rng.random() < self.gray_fraction:
             return self._gray(clean, rng)
         return self.law(clean, rng), clean
 

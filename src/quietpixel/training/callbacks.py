@@ -1,4 +1,4 @@
-"""What happens between the steps of a run: progress, checkpoints, the check for NaN."""
+"""Keras callbacks of a run: progress, schedules by the clock, checkpoints, the check for NaN."""
 
 import json
 import math
@@ -17,14 +17,26 @@ from quietpixel.training.run_folder import RunFolder
 Weights = list[NDArray[Any]]
 
 WARMUP = 0.02
-"""The share of a run by the clock in which the learning rate rises."""
+"""Fraction of a run by the clock in which the learning rate rises."""
 DECAY = 0.2
-"""The share of a trapezoid in which the learning rate falls."""
+"""Fraction of a trapezoid in which the learning rate falls."""
 PLATEAU_STATE = ("best", "wait", "cooldown_counter")
 
 
 class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
-    """Calls `on_progress` after each step."""
+    """Calls `on_progress` after each step.
+
+    Parameters
+    ----------
+    on_progress
+        The function.
+    epochs, batch
+        Epochs of the run, and images in a step.
+    first
+        First epoch of this session.
+    clock
+        The clock of a run by time.
+    """
 
     def __init__(
         self,
@@ -71,17 +83,17 @@ class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
         )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Keep the validation error for the next reports."""
+        """Store the validation error for the next reports."""
         self.validation_loss = (logs or {}).get("val_loss")
 
 
 class Clock(keras.callbacks.Callback):  # type: ignore[misc]
-    """Lets a run last for a time: warm-up, a cosine to zero, and the end go by the clock.
+    """Sets the learning rate by the clock, and ends the run after a given time.
 
     Parameters
     ----------
     seconds
-        How long to train, earlier sessions included.
+        Duration of training, including earlier sessions.
     learning_rate
         The highest learning rate.
     spent
@@ -105,7 +117,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
 
     @property
     def share(self) -> float:
-        """The part of the run that is over, in [0, 1]."""
+        """Fraction of the run that is over, in [0, 1]."""
         return 1 - self.left / self.seconds
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -117,13 +129,18 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         self.model.optimizer.learning_rate = self.learning_rate * self.rate(self.share)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Stop when the time is over."""
+        """Stop at the end of the time."""
         if not self.left:
             self.model.stop_training = True
 
 
 def rate_at(share: float) -> float:
-    """Return the part of the highest learning rate after a `share` of the run, in [0, 1].
+    """Return the learning rate of the cosine schedule, relative to the highest.
+
+    Parameters
+    ----------
+    share
+        Fraction of the run that is over, in [0, 1].
 
     Examples
     --------
@@ -136,10 +153,15 @@ def rate_at(share: float) -> float:
 
 
 def trapezoid(share: float) -> float:
-    """Return the part of the highest learning rate after a `share` of the run, in [0, 1].
+    """Return the learning rate of the trapezoid schedule, relative to the highest.
 
-    Warm-up, constant, then down to zero: the constant part can be made as long as time allows, and
-    a run can be continued from any point of it.
+    Warm-up, constant, then down to zero: the constant part can be extended, and a run can be
+    continued from any point of it.
+
+    Parameters
+    ----------
+    share
+        Fraction of the run that is over, in [0, 1].
 
     Examples
     --------
@@ -150,7 +172,7 @@ def trapezoid(share: float) -> float:
 
 
 class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
-    """Raises a `TrainingError` when the loss is no finite number."""
+    """Raises a `TrainingError` when the loss becomes non-finite."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Check the loss."""
@@ -158,15 +180,22 @@ class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
         if not math.isfinite(loss):
             raise TrainingError(
                 f"The loss became {loss} at step {batch + 1}; the last good model was kept. "
-                "Lower the learning rate, or look for images with NaN."
+                "Lower the learning rate, or check the images for NaN."
             )
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the whole state of the run after each epoch, and the best weights so far.
+    """Stores the state of the run after each epoch, and the best weights so far.
 
-    It must stand before `SwapEMAWeights` in the list of callbacks, so that it sees the averaged
-    weights when validation ends.
+    It must precede `SwapEMAWeights` in the list of callbacks, so that it sees the averaged weights
+    when validation ends.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    plateau
+        The ReduceLROnPlateau callback of the run, if it has one.
     """
 
     def __init__(self, folder: RunFolder, plateau: keras.callbacks.Callback | None) -> None:
@@ -175,17 +204,17 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.rows: list[dict[str, Any]] = []
         self.best: Weights | None = None
         self.best_loss = math.inf
-        self.judged: Weights = []
+        self.validated: Weights = []
         self.plateau_state: dict[str, float] = {}
         self.started, self.steps, self.loss = 0.0, 0, math.nan
 
     @property
     def next_epoch(self) -> int:
-        """The epoch the run goes on with."""
+        """The epoch that the run continues with."""
         return len(self.rows)
 
     def restore(self, model: keras.Model) -> None:
-        """Put the state of the folder's checkpoint, if there is one, into the compiled `model`."""
+        """Restore the compiled `model` from the checkpoint in the folder, if there is one."""
         arrays = self.folder.read_checkpoint()
         if not arrays:
             return
@@ -199,7 +228,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.plateau_state = notes["plateau"]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Give ReduceLROnPlateau back what it knew."""
+        """Restore the state of ReduceLROnPlateau."""
         for name, value in self.plateau_state.items():
             setattr(self.plateau, name, value)
 
@@ -211,45 +240,45 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         """Count the steps, in case the run ends in its first epoch."""
         self.steps, self.loss = self.steps + 1, float((logs or {}).get("loss", math.nan))
 
-    def keeps_something(self, *, interrupted: bool) -> bool:
-        """Tell whether there is a best so far; a run that was interrupted has its present one."""
+    def has_model(self, *, interrupted: bool) -> bool:
+        """Return whether there is a best model so far; an interrupted run has its current one."""
         return self.best is not None or (interrupted and self.steps > 0)
 
     def describe_best(self) -> str:
-        """Say which epoch was kept."""
+        """Return which epoch was kept, in words."""
         losses = [float(row["validation_loss"]) for row in self.rows]
         best = losses.index(min(losses)) + 1
         return f"Kept the model of epoch {best} of {len(losses)}: validation loss {min(losses):.6f}"
 
-    def judge_unless_done(self, validation: Any) -> None:
-        """Judge the present weights as if the first epoch ended here, if none has ended."""
+    def validate_once(self, validation: Any) -> None:
+        """Validate the current weights as if the first epoch ended here, if none has ended."""
         if self.best is None:
             images, size = part_evenly(validation, 20)
             loss = self.model.evaluate(*images, batch_size=size, verbose=0)
-            self.judged = self.model.get_weights()
+            self.validated = self.model.get_weights()
             self.on_epoch_end(0, {"loss": self.loss, "val_loss": loss})
 
     def on_test_end(self, logs: dict[str, float] | None = None) -> None:
-        """Take the weights that were judged, averaged or not."""
-        self.judged = self.model.get_weights()
+        """Store the weights that were validated, averaged or not."""
+        self.validated = self.model.get_weights()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Write history and checkpoint."""
+        """Write the history and the checkpoint."""
         logs = logs or {}
         if logs["val_loss"] < self.best_loss:
-            self.best, self.best_loss = self.judged, float(logs["val_loss"])
-        self.rows.append(self._row(epoch, logs))
+            self.best, self.best_loss = self.validated, float(logs["val_loss"])
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        self.rows.append(
+            {
+                "epoch": epoch + 1,
+                "loss": float(logs["loss"]),
+                "validation_loss": float(logs["val_loss"]),
+                "learning_rate": float(rate),
+                "seconds": round(time.perf_counter() - self.started, 3),
+            }
+        )
         self.folder.write_history(self.rows)
         self.folder.write_checkpoint(self._arrays())
-
-    def _row(self, epoch: int, logs: dict[str, float]) -> dict[str, Any]:
-        return {
-            "epoch": epoch + 1,
-            "loss": float(logs["loss"]),
-            "validation_loss": float(logs["val_loss"]),
-            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            "seconds": round(time.perf_counter() - self.started, 3),
-        }
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         arrays = {

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from quietpixel.errors import unknown_name
-from quietpixel.training.recipe import Recipe
+from quietpixel.training.recipe import RENAMED, Recipe
 
 NOISY = Recipe(
     name="noisy",
@@ -37,10 +37,10 @@ PHOTO = Recipe(
     epochs=400,
     batch=16,
     steps=200,
-    plain=0.1,
-    soft=0.3,
-    shrunk=0.3,
-    woven=0.2,
+    clean_fraction=0.1,
+    blur_fraction=0.3,
+    downscale_fraction=0.3,
+    pattern_fraction=0.2,
 )
 
 # Afterwards, so that pictures with little noise count as well as those with a lot.
@@ -52,7 +52,7 @@ LEVEL = replace(
     noise="gaussian:0..75/255,clip=no|gaussian:0..75/255,clip=no"
     "|photo:0..12/255|photo:2/255..50/255|camera:0.02",
     schedule="trapezoid",
-    gray=0.25,
+    gray_fraction=0.25,
 )
 
 RECIPES: dict[str, Recipe] = {
@@ -84,8 +84,8 @@ RECIPES: dict[str, Recipe] = {
         noise="gaussian:0..55/255,clip=no|gaussian:15/255..55/255,clip=no",
         batch=8,
         patch=96,
-        plain=0.02,
-        soft=0.0,
+        clean_fraction=0.02,
+        blur_fraction=0.0,
     ),
     "pairs": replace(
         NOISY,
@@ -120,7 +120,15 @@ MODEL_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
 
 
 def named_recipe(name: str, **changes: Any) -> Recipe:
-    """Return the recipe `name` with some of its fields changed; ``None`` changes nothing.
+    """Return a named recipe with some of its fields changed.
+
+    Parameters
+    ----------
+    name
+        A name in `RECIPES`.
+    changes
+        Fields of `Recipe`, also by their names of version 0.1; None keeps the field. Options are
+        added to those of the recipe for another model only if `MODEL_CHANGES` has some for it.
 
     Raises
     ------
@@ -129,11 +137,13 @@ def named_recipe(name: str, **changes: Any) -> Recipe:
     """
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
-    known = [f.name for f in fields(Recipe)]
-    for change in changes:
-        if change not in known:
-            raise unknown_name("recipe field", change, known)
-    wanted = {key: value for key, value in changes.items() if value is not None}
-    preset = MODEL_CHANGES.get((name, wanted.get("model", RECIPES[name].model)), {})
-    options = {**preset.get("options", {}), **wanted.get("options", RECIPES[name].options)}
-    return replace(RECIPES[name], **{**preset, **wanted, "options": options})
+    recipe, known = RECIPES[name], [f.name for f in fields(Recipe)]
+    wanted = {RENAMED.get(key, key): value for key, value in changes.items() if value is not None}
+    for field in wanted:
+        if field not in known:
+            raise unknown_name("recipe field", field, known)
+    model = wanted.get("model", recipe.model)
+    preset = MODEL_CHANGES.get((name, model), {})
+    own = recipe.options if model == recipe.model else {}
+    options = {**preset.get("options", {}), **wanted.get("options", own)}
+    return replace(recipe, **{**preset, **wanted, "options": options})

@@ -17,29 +17,45 @@ CHOICES = {
     "schedule": ("plateau", "cosine", "constant", "trapezoid"),
     "precision": ("auto", "float32", "mixed_bfloat16"),
 }
-CHANGES = ("plain", "soft", "shrunk", "woven", "gray")
-"""The fields that say which share of a folder's patches is changed."""
+FRACTIONS = (
+    "clean_fraction",
+    "blur_fraction",
+    "downscale_fraction",
+    "pattern_fraction",
+    "gray_fraction",
+)
+"""The fields that say which fraction of a folder's patches is modified."""
+RENAMED = {
+    "plain": "clean_fraction",
+    "soft": "blur_fraction",
+    "shrunk": "downscale_fraction",
+    "woven": "pattern_fraction",
+    "gray": "gray_fraction",
+}
+"""Fields by the names they had in recipes of version 0.1, which are still read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one run goes; the same recipe on the same machine gives the same weights.
+    """The settings of a run; the same recipe on the same machine gives the same weights.
 
     Parameters
     ----------
+    name
+        Name of the recipe.
     data
         A named set, such as ``"mnist"``, or a folder.
     noise
-        The noise law as text; of noisy images the law of their noise, empty if it is not known.
+        The noise law as text; for noisy images the law of their noise, empty if it is not known.
     model, options
-        The registered model and what its builder takes.
+        The registered model and the options of its builder.
     optimizer
         ``"adam"``, ``"muon"`` (dense layers; Adam for the rest) or ``"convolution-muon"``.
     learning_rate
         The highest learning rate.
     loss
-        ``"mean_squared_error"``, ``"mean_absolute_error"`` or ``"negative_psnr"`` (the mean of the
-        images' own, so that those with little noise count as well).
+        ``"mean_squared_error"``, ``"mean_absolute_error"`` or ``"negative_psnr"`` (the mean over
+        the images, so that those with little noise count as much as the others).
     schedule
         ``"plateau"`` (ReduceLROnPlateau on the validation error), ``"cosine"`` (warm-up, then a
         cosine to zero), ``"trapezoid"`` (warm-up, constant, in the last fifth down to zero) or
@@ -49,48 +65,47 @@ class Recipe:
     averaging
         Momentum of the averaged weights, 0 for none.
     fresh_noise
-        Whether the noise is drawn anew in each epoch.
+        Whether new noise is drawn in each epoch.
     epochs, batch, seed
-        Passes over the data, images in a step, and the number that decides all randomness.
-    minutes
-        How long to train instead of `epochs`, earlier sessions of the run included; the schedule
-        follows the clock, so that such a run is not exactly repeatable. ``None`` goes by epochs.
-    clip_norm
-        Greatest norm of all gradients together, 0 for no limit.
-    patch, steps, channels
-        For a folder: height and width of the patches, steps that count as an epoch, and 1 (gray)
-        or 3 (RGB).
+        Passes over the data, images in a step, and the seed of all randomness.
     precision
         ``"auto"`` (bfloat16 where the processor computes in it, else float32), or one of the two.
-    plain
-        For clean pictures of a folder: the share of patches that one colour or a gradient stands in
-        for, half of these without noise, so that flat areas stay as they are; 0 to 1.
-    soft
-        For clean pictures of a folder: the share of patches that are softened, as a camera's own
-        pixels are softer than those of pictures made smaller; 0 to 1.
-    shrunk
-        For clean pictures of a folder: the share of patches that are made smaller from up to twice
-        their sides, so that finer structure than the pictures have is learned as well; 0 to 1.
-    woven
-        For clean pictures of a folder: the share of patches that get a regular fine pattern on a
-        part of them, as cloth and bricks have and most photographs have not; 0 to 1.
-    gray
-        For clean pictures of a folder: the share of patches that are made gray, with the same noise
-        in all channels; half of these are toned; 0 to 1.
+    minutes
+        Duration of training instead of `epochs`, including earlier sessions of the run; the
+        schedule follows the clock, so that such a run is not exactly repeatable. None uses epochs.
+    clip_norm
+        Largest norm of all gradients together, 0 for no limit.
+    patch, steps, channels
+        For a folder: height and width of the patches, steps in an epoch, and 1 (gray) or 3 (RGB).
+    clean_fraction
+        Of the patches of clean images, the fraction replaced by one colour or a gradient, half of
+        these without noise, so that the model leaves flat areas unchanged; 0 to 1.
+    blur_fraction
+        The fraction that is blurred, as the pixels of a camera are less sharp than those of images
+        that were downscaled; 0 to 1.
+    downscale_fraction
+        The fraction downscaled from up to twice their size, so that the model also learns finer
+        structure than the images have; 0 to 1.
+    pattern_fraction
+        The fraction that gets a regular fine pattern on a part of the patch, as cloth and bricks
+        have and most photographs lack; 0 to 1.
+    gray_fraction
+        The fraction of colour patches made gray, with the same noise in all channels; half of
+        these are toned; 0 to 1.
     target
-        Of a folder: ``"clean"`` (clean pictures, or pairs of a noisy and a clean one), ``"noisy"``
-        (pairs of two noisy ones), or ``"none"`` (noisy pictures only).
+        Of a folder: ``"clean"`` (clean images, or pairs of a noisy and a clean one), ``"noisy"``
+        (pairs of two noisy ones), or ``"none"`` (noisy images only).
     pairs
-        Two patterns of names that make pairs, such as ``"*_real.*=*_mean.*"``; empty takes the
+        Two patterns for the names of pairs, such as ``"*_real.*=*_mean.*"``; empty uses the
         subfolders ``noisy`` and ``clean``, if there are any.
     method
-        How noisy pictures alone teach: ``"recorrupted"`` (the law of their noise is known),
-        ``"neighbours"`` or ``"hidden"`` (it is not). ``"pairs"`` for pairs, empty for clean ones.
+        How to learn from noisy images alone: ``"recorrupted"`` (the law of their noise is known),
+        ``"neighbours"`` or ``"hidden"`` (it is not). ``"pairs"`` for pairs, empty for clean images.
     structure
-        For ``"hidden"``: noise that rows (``"h:5"``) or columns (``"v:5"``) share over so many
-        pixels to both sides.
+        For ``"hidden"``: noise that rows (``"h:5"``) or columns (``"v:5"``) share over this many
+        pixels on both sides.
     start
-        The model whose weights the run begins with, as it was called, or ``"nothing"``.
+        The model whose weights the run starts from, as the user named it, or ``"nothing"``.
 
     Examples
     --------
@@ -121,11 +136,11 @@ class Recipe:
     patch: int = 64
     steps: int = 400
     channels: int = 3
-    plain: float = 0.0
-    soft: float = 0.0
-    shrunk: float = 0.0
-    woven: float = 0.0
-    gray: float = 0.0
+    clean_fraction: float = 0.0
+    blur_fraction: float = 0.0
+    downscale_fraction: float = 0.0
+    pattern_fraction: float = 0.0
+    gray_fraction: float = 0.0
     target: str = "clean"
     pairs: str = ""
     method: str = ""
@@ -148,18 +163,18 @@ class Recipe:
         self._require("minutes", self.minutes is None or self.minutes > 0, "be more than 0")
         self._require("seed", self.seed >= 0, "be at least 0")
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
-        for share in CHANGES:
-            self._require(share, 0 <= getattr(self, share) <= 1, "lie in [0, 1]")
+        for name in FRACTIONS:
+            self._require(name, 0 <= getattr(self, name) <= 1, "lie in [0, 1]")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
             raise ArgumentError(f"`{name}` must {rule}; got {getattr(self, name)}.")
 
-    def leaving_patches(self) -> "Recipe":
-        """Return the recipe with all patches of a folder as they are, for those that judge."""
-        untouched: dict[str, Any] = dict.fromkeys(CHANGES, 0.0)
-        return replace(self, **untouched)
+    def without_modified_patches(self) -> "Recipe":
+        """Return the recipe with the patches of a folder unmodified, as for validation."""
+        unmodified: dict[str, Any] = dict.fromkeys(FRACTIONS, 0.0)
+        return replace(self, **unmodified)
 
     def to_json(self) -> str:
         """Return the recipe as JSON."""
@@ -167,16 +182,32 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
-        """Return the recipe that `text` describes.
+        """Return the recipe that `text` describes; see `from_dict`.
+
+        Parameters
+        ----------
+        text
+            JSON as of `to_json`, of any version of quietpixel.
 
         Raises
         ------
         TrainingError
-            If it is none.
+            If it is not a recipe.
         """
         try:
-            values = json.loads(text)
-            known = {f.name for f in fields(cls)}
-            return cls(**{name: value for name, value in values.items() if name in known})
+            return cls.from_dict(json.loads(text))
         except (AttributeError, TypeError, ValueError) as error:
             raise TrainingError(f"The recipe of this run cannot be read: {error}.") from error
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe with these fields; other keys are ignored.
+
+        Parameters
+        ----------
+        values
+            Fields by name, also by those of version 0.1, as in a file or in `Card.training`.
+        """
+        known = {f.name for f in fields(cls)}
+        current = {RENAMED.get(name, name): value for name, value in values.items()}
+        return cls(**{name: value for name, value in current.items() if name in known})

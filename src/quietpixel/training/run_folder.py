@@ -1,4 +1,4 @@
-"""The folder of one run: written so that it is whole after any interruption."""
+"""The folder of a run, complete after any interruption."""
 
 import csv
 import io
@@ -21,12 +21,12 @@ PACKAGES = ("quietpixel", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch
 
 
 class RunFolder:
-    """Reads and writes what a run keeps.
+    """Reads and writes the files of a run.
 
     Parameters
     ----------
     path
-        The folder; it is made if it does not exist.
+        The folder; `start` creates it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,51 +38,51 @@ class RunFolder:
         self.onnx_model = path / "model.onnx"
 
     def start(self, recipe: Recipe) -> None:
-        """Make the folder and write the recipe and the environment.
+        """Create the folder, and write the recipe and the environment.
 
         Raises
         ------
         TrainingError
-            If the folder already holds a run, or cannot be made.
+            If the folder already holds a run, or cannot be created.
         FileError
             If a file in it cannot be written.
         """
         if self.recipe.exists():
             raise TrainingError(
-                f"'{self.path}' already holds a run; go on with it by --resume, or choose another "
-                "folder with --run."
+                f"'{self.path}' already holds a run; continue it with `resume`, or choose another "
+                "folder as `run`."
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TrainingError(
                 f"The run folder '{self.path}' cannot be written ({error.strerror or error}); "
-                "choose another with --run."
+                "choose another as `run`."
             ) from error
         self.write("environment.json", json.dumps(describe_environment(), indent=2))
         self.write("recipe.json", recipe.to_json())
 
-    def discard_unless_begun(self) -> None:
-        """Take back what `start` wrote if no epoch was finished, so that the name is free again."""
+    def discard_unless_trained(self) -> None:
+        """Delete what `start` wrote if no epoch was completed, so that the folder can be reused."""
         if self.checkpoint.exists() or self.history.exists():
             return
         self.recipe.unlink(missing_ok=True)
         (self.path / "environment.json").unlink(missing_ok=True)
-        with suppress(OSError):  # something else lies in the folder
+        with suppress(OSError):  # the folder holds other files
             self.path.rmdir()
 
     def refuse_finished(self) -> None:
-        """Refuse to go on with a run that reached its end.
+        """Refuse to continue a run that is finished.
 
         Raises
         ------
         TrainingError
-            If it did.
+            If it is.
         """
         if self.onnx_model.exists() and not self.checkpoint.exists():
             raise TrainingError(
-                f"The run in '{self.path}' is finished, so there is nothing to go on with; begin "
-                f"another with its weights: --from {self.path}."
+                f"The run in '{self.path}' is finished, so there is nothing to continue; start "
+                f"another from its weights, with '{self.path}' as `start`."
             )
 
     def read_recipe(self) -> Recipe:
@@ -95,7 +95,7 @@ class RunFolder:
         """
         if not self.recipe.exists():
             raise TrainingError(
-                f"'{self.path}' holds no run to resume (no recipe.json); leave out --resume to "
+                f"'{self.path}' holds no run to resume (no recipe.json); omit `resume` to "
                 "start one."
             )
         return Recipe.from_json(self.recipe.read_text())
@@ -106,7 +106,7 @@ class RunFolder:
         self.replace(name, lambda partial: partial.write_bytes(data))
 
     def replace(self, name: str, write: Callable[[Path], object]) -> None:
-        """Let `write` make a file under a temporary name of the same ending, then rename it."""
+        """Call `write` with a temporary name of the same suffix, then rename the file."""
         partial = self.path / f".partial-{name}"
         try:
             write(partial)
@@ -117,7 +117,7 @@ class RunFolder:
             partial.unlink(missing_ok=True)
 
     def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write one line for each epoch."""
+        """Write one line per epoch."""
         text = io.StringIO()
         writer = csv.DictWriter(text, list(rows[0]) if rows else ["epoch"])
         writer.writeheader()
@@ -125,7 +125,7 @@ class RunFolder:
         self.write("history.csv", text.getvalue())
 
     def read_history(self) -> list[dict[str, float]]:
-        """Return one mapping for each epoch."""
+        """Return one mapping per epoch."""
         with self.history.open(newline="") as lines:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(lines)]
 
@@ -144,7 +144,7 @@ class RunFolder:
 
 
 def describe_environment() -> dict[str, Any]:
-    """Return the versions and the machine that a run was made with."""
+    """Return the versions of the packages and the machine of a run."""
     return {
         "python": platform.python_version(),
         "system": platform.platform(),

@@ -1,4 +1,4 @@
-"""What a run leaves behind: the models, and the card that says what they are."""
+"""The models that a run writes, and their card."""
 
 import os
 import subprocess
@@ -19,13 +19,13 @@ from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.training_data import is_folder
 
-WORDS = {
+CONTENTS = {
     ("clean", False): "photographs in",
     ("clean", True): "pairs of noisy and clean images in",
     ("noisy", True): "pairs of noisy images in",
     ("none", False): "noisy images in",
 }
-"""What a folder holds, by target and whether there are pairs."""
+"""The content of a folder in words, by target and whether there are pairs."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Outcome:
     recipe, precision, start
         How the model was trained.
     folder
-        Where the models go.
+        The run folder.
     loss_name
-        What the validation loss is, where it is not the loss of the recipe.
+        The validation loss in words, if it is not the loss of the recipe.
     """
 
     recipe: Recipe
@@ -49,7 +49,7 @@ class Outcome:
     loss_name: str = ""
 
     def keep(self, model: keras.Model, checkpoint: Checkpoint) -> Card:
-        """Give `model` the best weights, write it as Keras and ONNX files, and return its card."""
+        """Set the best weights in `model`, write Keras and ONNX files, and return the card."""
         model.set_weights(checkpoint.best)
         self.folder.replace("model.keras", model.save)
         card = self._describe(model, checkpoint)
@@ -85,19 +85,21 @@ class Outcome:
         )
 
     def _describe_data(self) -> str:
-        """Say what the weights have seen, the earlier data of a model begun with included."""
+        """Return the training data in words, including those of the start model."""
         here = self.recipe.data
         if is_folder(here):
-            here = f"{WORDS[self.recipe.target, self.recipe.method == 'pairs']} {Path(here).name}"
+            here = (
+                f"{CONTENTS[self.recipe.target, self.recipe.method == 'pairs']} {Path(here).name}"
+            )
         if self.start is None:
             return here
         card = self.start.card
         before = card.data if card is not None else "data that its file does not name"
-        return f"{here}; begun with {self.start.name}, trained on {before}"
+        return f"{here}; started from {self.start.name}, trained on {before}"
 
 
 EXPORTER = "tensorflow"
-"""The backend whose export to ONNX needs nothing that is not installed with training."""
+"""The backend whose export to ONNX needs no further packages."""
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -115,8 +117,8 @@ export_onnx(model, Path(sys.argv[2]), Card.from_json(sys.stdin.read()))
 def export_anywhere(model: keras.Model, saved: Path, path: Path, card: Card) -> None:
     """Write `model` to `path` as ONNX with its card.
 
-    Another backend than TensorFlow leaves the export to a process of its own, since Keras takes one
-    backend for good when it is first loaded.
+    With another backend than TensorFlow, a separate process exports the model, since Keras cannot
+    change its backend once it is loaded.
 
     Parameters
     ----------
@@ -125,14 +127,14 @@ def export_anywhere(model: keras.Model, saved: Path, path: Path, card: Card) -> 
     saved
         The same model as a ``.keras`` file.
     path
-        Where the ONNX file goes.
+        The ONNX file.
     card
-        What it says of itself.
+        Its card.
 
     Raises
     ------
     ModelError
-        If the other process fails.
+        If the export fails, or the exported model differs from `model`.
     """
     if keras.backend.backend() == EXPORTER:
         export_onnx(model, path, card)
@@ -149,5 +151,5 @@ def export_anywhere(model: keras.Model, saved: Path, path: Path, card: Card) -> 
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ModelError(
             f"The trained model is in '{saved}', but could not be written as ONNX by Keras with "
-            f"{EXPORTER} ({last}); install tensorflow-cpu, and begin a run with --from {saved}."
+            f"{EXPORTER} ({last}); install tensorflow-cpu, and start a run from '{saved}'."
         )

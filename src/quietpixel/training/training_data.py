@@ -1,4 +1,4 @@
-"""What a recipe trains on: batches, and images to validate by."""
+"""What a recipe trains on: a sampler of batches, and validation images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from quietpixel.data import Split
-from quietpixel.data.batches import EpochBatches, NoisyBatches
-from quietpixel.data.patches import PatchBatches, PatchSampling
+from quietpixel.data.patches import PatchSampler, PatchSampling
+from quietpixel.data.samplers import NoisySampler, Sampler
 from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
 from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
 from quietpixel.errors import ArgumentError
@@ -19,34 +19,39 @@ from quietpixel.training.losses import hidden_squared_error
 from quietpixel.training.recipe import Recipe
 
 VALIDATION_SEED_OFFSET = 1_000_003
-TOLD = 1.0
-"""How often a model that takes the noise level is told it in training."""
+"""Added to the seed, so that validation images never get noise that was trained on."""
 VALIDATION_PATCHES, VALIDATION_PATCH = 40, 96
-"""How many patches of a folder's validation images judge an epoch, and how large they are."""
+"""Number of validation patches of a folder, and their largest height and width."""
+LOSS_NAMES = {
+    "hidden": "squared error at hidden pixels against their noisy values",
+    "neighbours": "squared error against noisy neighbours",
+    "recorrupted": "squared error against images recorrupted with their own noise law",
+}
+"""The validation loss in words, for each method that learns from noisy images."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What one run trains on and is validated by.
+    """The data of a run.
 
     Parameters
     ----------
-    batches
-        Where the steps come from.
+    sampler
+        Makes the training batches.
     validation
         Inputs and targets, float32 (N, H, W, C), the same in every epoch.
     channels
         1 or 3.
     size
-        Height of the images where all are alike, else ``None``.
+        Height and width of the images if all are alike, else None.
     loss
-        What compares outputs with targets, where the recipe's does not.
+        Compares outputs with targets, if the loss of the recipe cannot.
     loss_name
-        What the validation loss is, in words for the card.
+        The validation loss in words, for the card.
     """
 
-    batches: EpochBatches
-    validation: tuple[Array, Array]
+    sampler: Sampler
+    validation: tuple[Any, Array]
     channels: int
     size: int | None = None
     loss: Callable[[Any, Any], Any] | None = None
@@ -54,70 +59,102 @@ class TrainingData:
 
 
 def is_folder(data: str) -> bool:
-    """Tell whether `data` is the path of a folder and not the name of a set."""
+    """Return whether `data` is the path of a folder and not the name of a set."""
     return Path(data).is_dir()
 
 
 def from_splits(recipe: Recipe, train: Split, validation: Split) -> TrainingData:
-    """Return the material of a named set."""
-    law = parse_noise(recipe.noise)
+    """Return the training data of a named set.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    train, validation
+        Parts of the set.
+    """
+    law, images = parse_noise(recipe.noise), train.images
     clean = validation.as_float()
     noisy = add_noise(clean, law, seed=recipe.seed + VALIDATION_SEED_OFFSET)
-    batches = NoisyBatches(
-        train.images, law, batch=recipe.batch, seed=recipe.seed, fresh=recipe.fresh_noise
+    sampler = NoisySampler(
+        images, law, batch=recipe.batch, seed=recipe.seed, fresh=recipe.fresh_noise
     )
-    return TrainingData(batches, (noisy, clean), train.images.shape[-1], train.images.shape[1])
+    return TrainingData(sampler, (noisy, clean), images.shape[-1], images.shape[1])
 
 
 def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
-    """Return the material of a folder."""
-    draw = _how_to_draw(recipe, folder)
-    as_they_are = recipe.leaving_patches()
-    judge = replace(
-        _how_to_draw(as_they_are, folder),
-        patch=_judging_patch(recipe, folder),
-        batch=VALIDATION_PATCHES,
-        steps=1,
-        seed=recipe.seed + VALIDATION_SEED_OFFSET,
-        told=draw.told,
-    )
-    return TrainingData(
-        PatchBatches(folder.train, make_task(recipe), draw),
-        PatchBatches(folder.validation, make_task(as_they_are), judge).make(0, 0),
-        recipe.channels,
-        loss=hidden_squared_error if recipe.method == "hidden" else None,
-        loss_name=LOSS_NAMES.get(recipe.method, ""),
-    )
+    """Return the training data of a folder.
 
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    folder
+        Its scenes.
 
-def _how_to_draw(recipe: Recipe, folder: Folder) -> PatchSampling:
-    return PatchSampling(
+    Raises
+    ------
+    ArgumentError
+        If the method of the recipe needs a noise law and the recipe has none.
+    DataError
+        If no scene can be used.
+    """
+    drawing = PatchSampling(
         patch=recipe.patch,
         batch=recipe.batch,
         steps=recipe.steps,
         seed=recipe.seed,
         scenes=folder.scenes_at_a_time,
         upright=bool(recipe.structure),
-        told=_how_often_told(recipe),
-        shrunk=0.0 if recipe.method else recipe.shrunk,
+        level_fraction=_level_fraction(recipe),
+        downscale_fraction=0.0 if recipe.method else recipe.downscale_fraction,
+    )
+    validating = replace(
+        drawing,
+        patch=_validation_patch(recipe, folder),
+        batch=VALIDATION_PATCHES,
+        steps=1,
+        seed=recipe.seed + VALIDATION_SEED_OFFSET,
+        downscale_fraction=0.0,
+    )
+    task = make_task(recipe.without_modified_patches())
+    return TrainingData(
+        PatchSampler(folder.train, make_task(recipe), drawing),
+        PatchSampler(folder.validation, task, validating).make(0, 0),
+        recipe.channels,
+        loss=hidden_squared_error if recipe.method == "hidden" else None,
+        loss_name=LOSS_NAMES.get(recipe.method, ""),
     )
 
 
-LOSS_NAMES = {
-    "hidden": "squared error at hidden pixels against their noisy values",
-    "neighbours": "squared error against noisy neighbours",
-    "recorrupted": "squared error against images recorrupted with their own noise law",
-}
-"""What the validation loss of each way to learn from noisy images is."""
+def _level_fraction(recipe: Recipe) -> float | None:
+    """Return how often the model is given the noise level, which only a clean patch shows."""
+    if not recipe.options.get("sigma"):
+        return None
+    return 0.0 if recipe.method else 1.0
+
+
+def _validation_patch(recipe: Recipe, folder: Folder) -> int:
+    """Return the side of the largest square, up to a limit, that all validation images have.
+
+    It is a multiple of half a patch, so that the model of the patches also takes it.
+    """
+    least, step = int(np.min(folder.validation_sides)), max(recipe.patch // 2, 1)
+    return max(recipe.patch, min(VALIDATION_PATCH, least) // step * step)
 
 
 def make_task(recipe: Recipe) -> Task:
-    """Return what makes examples of the scenes of a folder.
+    """Return the function that makes input and target from the scenes of a folder.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
 
     Raises
     ------
     ArgumentError
-        If the noise law that the method needs was not given.
+        If the method of the recipe needs a noise law and the recipe has none.
     """
     if recipe.method == "pairs":
         return SwapPair() if recipe.target == "noisy" else TakePair()
@@ -127,26 +164,16 @@ def make_task(recipe: Recipe) -> Task:
         return SplitNeighbours()
     if recipe.method == "recorrupted" and not recipe.noise:
         raise ArgumentError(
-            "`method` recorrupted needs the law of the noise in the images; give it by --noise, "
-            "such as --noise gaussian:25/255, or leave it out for a method that needs none."
+            "`method` recorrupted needs the law of the noise in the images; give it as `noise`, "
+            "such as 'gaussian:25/255', or omit `method` for one that needs none."
         )
     law = parse_noise(recipe.noise)
     if recipe.method == "recorrupted":
         return Recorrupt(law)
-    return AddNoise(law, recipe.plain, recipe.soft, recipe.woven, recipe.gray)
-
-
-def _how_often_told(recipe: Recipe) -> float | None:
-    """Only where the clean patch is known, so is the level of the noise on it."""
-    if not recipe.options.get("sigma"):
-        return None
-    return 0.0 if recipe.method else TOLD
-
-
-def _judging_patch(recipe: Recipe, folder: Folder) -> int:
-    """Return the largest square, up to a limit, that all validation images have.
-
-    It is a multiple of a patch's half, so that a model that takes the patches takes it too.
-    """
-    least, step = int(np.min(folder.validation_sides)), max(recipe.patch // 2, 1)
-    return max(recipe.patch, min(VALIDATION_PATCH, least) // step * step)
+    return AddNoise(
+        law,
+        clean_fraction=recipe.clean_fraction,
+        blur_fraction=recipe.blur_fraction,
+        pattern_fraction=recipe.pattern_fraction,
+        gray_fraction=recipe.gray_fraction,
+    )

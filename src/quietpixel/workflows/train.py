@@ -1,4 +1,4 @@
-"""The word `train`: a recipe is chosen, carried out, calibrated and shown."""
+"""The function `train`: chooses a recipe, carries it out, calibrates and reports."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 OnProgress = Callable[["Progress"], None]
 
 
-def _ignore(progress: "Progress") -> None:
-    pass
-
-
-def train(  # noqa: PLR0913  (the words of the command line)
+def train(  # noqa: PLR0913  (the options of the command line)
     data: str = "digits",
     *,
     model: str | None = None,
@@ -36,7 +32,8 @@ def train(  # noqa: PLR0913  (the words of the command line)
     name: str | None = None,
     tensorboard: bool = False,
     devices: int | None = None,
-    on_progress: OnProgress = _ignore,
+    workers: int | None = None,
+    on_progress: OnProgress = lambda progress: None,
     **overrides: Any,
 ) -> Path:
     """Train a denoising autoencoder and return the folder of the run.
@@ -44,50 +41,50 @@ def train(  # noqa: PLR0913  (the words of the command line)
     Parameters
     ----------
     data
-        ``"digits"`` (built in), ``"mnist"``, ``"fashion-mnist"``, or a folder: of clean pictures;
-        of pairs in ``noisy`` and ``clean`` under the same names, or named as `pairs` says; of
-        noisy pictures with ``target="none"``.
+        ``"digits"`` (built in), ``"mnist"``, ``"fashion-mnist"``, or a folder: of clean images; of
+        pairs in ``noisy`` and ``clean`` under the same names, or named as `pairs` says; of noisy
+        images with ``target="none"``.
     model
-        ``"bottleneck"`` (a dense code) or ``"unet"`` (skip connections, any size); None takes the
-        recipe's.
+        ``"bottleneck"`` (a dense code), ``"unet"`` (skip connections, any size) or another model
+        of `quietpixel.models.MODELS`; None uses the recipe's.
     recipe
         ``"tuned"``, ``"classic"`` or ``"wide"``; for folders ``"photo"``, ``"photo-polish"``,
-        ``"gaussian"``, ``"pairs"`` or ``"noisy"``; None takes the one that suits the data.
+        ``"gaussian"``, ``"pairs"`` or ``"noisy"``; None chooses the one that suits the data.
     noise
-        Noise law as text; None takes the recipe's. Of noisy pictures alone, the law of the noise
-        that is in them, if it is known; `"auto"` measures it.
+        Noise law as text; None uses the recipe's. For noisy images alone, the law of their noise
+        if it is known; ``"auto"`` measures it.
     epochs
-        Passes over the data; None takes the recipe's.
-    code
-        Length of the code of the bottleneck; None takes 16.
-    filters
-        Filters of the two convolutions of the bottleneck, or of each level of the unet; None takes
-        the recipe's. A folder's run then begins with nothing, unless `start` says otherwise.
-    blocks
-        Blocks of each level of the unet; None takes the recipe's. A start with fewer grows: what it
-        has not yet does nothing at first.
+        Passes over the data; None uses the recipe's.
+    code, filters, blocks
+        Options of the model: length of the code of the bottleneck (default 16); filters of its two
+        convolutions, or of each level of the unet; blocks of each level of the unet. None uses the
+        recipe's. With `filters`, the run of a folder starts from random weights unless `start` is
+        given. With more `blocks` than the start model has, the new ones add nothing at first.
     seed
-        Decides all randomness.
+        Seed of all randomness.
     start
-        The model whose weights are the first ones: a name, an .onnx or .keras file, a run folder,
-        or ``"nothing"``. Its layers and channels become those of the run; if others are asked for,
-        but for more `blocks` and gray instead of colour, it is refused. None begins the run of a
-        folder with the bundled ``photo`` or ``photo-gray`` where that has the layers of the recipe,
-        and others with nothing.
+        The model whose weights the run starts from: a name, an .onnx or .keras file, a run folder,
+        or ``"nothing"`` for random weights. The run uses its layers and channels; other ones are
+        refused, except more `blocks`, and gray instead of colour. None starts the run of a folder
+        from the bundled ``photo`` or ``photo-gray`` if that has the layers of the recipe, and other
+        runs from random weights.
     run
-        Folder of the run; None makes one below ``runs/``, named by data and time.
+        Folder of the run; None creates one in ``runs/``, named by data and time.
     resume
-        Go on with the run in `run`, as its recipe says; the other arguments do not count.
+        Whether to continue the run in `run` with its recipe; other arguments are ignored.
     data_dir
-        Where the data's files are looked for first.
+        Folder that is searched first for the files of a named data set.
     cache
-        A folder where decoded pixels are kept, for folders that take long to decode.
+        Folder for decoded pixels, for image folders that take long to decode; None keeps none.
     name
-        Puts the model among the user's own under this name; see ``quietpixel models``.
+        Name under which the model is added to the user's own; see ``quietpixel models``.
     tensorboard
-        Whether logs for TensorBoard are written to ``logs`` in the run folder.
+        Whether to write logs for TensorBoard to ``logs`` in the run folder.
     devices
-        On how many accelerators, with the JAX backend; None takes all that Keras can use.
+        Number of accelerators, with the JAX backend; None uses all that Keras sees.
+    workers
+        Number of processes that make batches ahead of time; 0 makes them in this process. None
+        uses one for a folder if there are two cores or more. The result is the same.
     on_progress
         Called with a `Progress` after each step.
     overrides
@@ -103,16 +100,17 @@ def train(  # noqa: PLR0913  (the words of the command line)
     Raises
     ------
     QuietpixelError
-        If an argument breaks its rule, data are missing, or the loss stops to be finite.
+        If an argument breaks its rule, data are missing, or the loss becomes non-finite.
     KeyboardInterrupt
-        If the run was interrupted; the best so far is in the run folder as after its end.
+        If the run was interrupted; the best model so far is in the run folder.
     """
     try:
+        from quietpixel.training.initial_weights import open_start
         from quietpixel.training.progress import Progress
         from quietpixel.training.run_folder import RunFolder
-        from quietpixel.workflows.train_recipe import choose_recipe, describe_measured, reopen_start
-        from quietpixel.workflows.train_run import carry_out
-        from quietpixel.workflows.user_models import check_name
+        from quietpixel.training.trainer import RunOptions
+        from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
+        from quietpixel.workflows.train_run import carry_out, check_name
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"Training needs {error.name}, which is not installed; install it with: "
@@ -120,47 +118,31 @@ def train(  # noqa: PLR0913  (the words of the command line)
         ) from error
 
     if resume and run is None:
-        raise ArgumentError("`resume` needs `run`, the folder of the run to go on with.")
+        raise ArgumentError("`resume` needs `run`, the folder of the run to continue.")
     if name is not None:
         check_name(name)
-    folder = RunFolder(Path(run) if run else _new_run(data))
+    folder = RunFolder(Path(run or f"runs/{Path(data).name}-{datetime.now():%Y%m%d-%H%M%S}"))
     if resume:
         folder.refuse_finished()
         chosen = folder.read_recipe()
-        begun = reopen_start(chosen)
+        first = open_start(chosen.start)
     else:
-        changes = {"noise": noise, "epochs": epochs, "seed": seed, **overrides}
-        chosen, begun = choose_recipe(
-            recipe,
-            data=data,
-            model=model,
-            code=code,
-            filters=filters,
-            blocks=blocks,
-            start=start,
-            changes=changes,
+        fields = {"model": model, "noise": noise, "epochs": epochs, "seed": seed, **overrides}
+        options = {"code": code, "filters": filters, "blocks": blocks}
+        chosen, first = choose_recipe(
+            recipe, data=data, start=start, fields=fields, options=options
         )
         folder.start(chosen)
         if noise == "auto":
             on_progress(Progress(message=describe_measured(chosen)))
-
-    carry_out(
-        chosen,
-        folder,
-        data_dir=_path(data_dir),
-        name=name,
-        start=begun,
-        cache=_path(cache),
-        on_progress=on_progress,
+    how = RunOptions(
+        start=first,
+        data_dir=None if data_dir is None else Path(data_dir),
+        cache=None if cache is None else Path(cache),
         tensorboard=tensorboard,
         devices=devices,
+        workers=workers,
+        on_progress=on_progress,
     )
+    carry_out(chosen, folder, how, name=name)
     return folder.path
-
-
-def _new_run(data: str) -> Path:
-    return Path("runs") / f"{Path(data).name}-{datetime.now():%Y%m%d-%H%M%S}"
-
-
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)

@@ -1,131 +1,125 @@
-"""From the words that a user gives to the recipe of the run, and the model that it begins with."""
+"""From the arguments of `train` to the recipe of the run and the model that it starts from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.models import model_options
 from quietpixel.training.folder_data import find_channels, find_kind, measure_folder
 from quietpixel.training.initial_weights import NOTHING, Start, adopt, default_start, open_start
 from quietpixel.training.named_recipes import named_recipe
 from quietpixel.training.recipe import CHOICES, Recipe
 from quietpixel.training.training_data import is_folder
 
-CODE = 16
-"""Numbers in the code of a bottleneck where nothing is said."""
 OF_KIND = {"clean": "photo", "pairs": "pairs", "noisy": "noisy"}
-"""The recipe for a folder, by how it holds its scenes."""
-
+"""The recipe for a folder, by the kind of images in it."""
 STRIPES = {True: "h:12", False: "v:12"}
-"""What is hidden where rows (or else columns) are lighter or darker as a whole."""
+"""The structure for noise that the pixels of a row (or else of a column) share."""
 GRAIN = "s:2"
-"""What is hidden where neighbours share their noise."""
+"""The structure for noise that neighbouring pixels share."""
 
-Words = dict[str, Any]
+Fields = dict[str, Any]
 
 
 def choose_recipe(
     name: str | None,
     *,
     data: str,
-    model: str | None,
-    code: int | None,
-    filters: Sequence[int] | None = None,
-    blocks: Sequence[int] | None = None,
     start: str | Path | None,
-    changes: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> tuple[Recipe, Start | None]:
-    """Return the recipe that the user's words make, and the model whose weights it begins with.
+    """Return the recipe for the arguments of `train`, and the model that the run starts from.
 
     Parameters
     ----------
     name
-        Of the recipe; ``None`` takes the one that suits the data.
-    data, model, code, filters, blocks, start
+        Name of a recipe; None takes the one that suits the data.
+    data, start
         As for `quietpixel.train`.
-    changes
-        Other fields of the recipe; ``None`` changes nothing.
+    fields
+        Fields of the recipe; None stands for the value of the named recipe.
+    options
+        Single options of the model, such as ``filters``; None stands for the recipe's.
 
     Raises
     ------
     QuietpixelError
-        If a word is not known or breaks its rule.
+        If an argument is unknown or breaks its rule.
     """
-    words = {key: value for key, value in {"model": model, **changes}.items() if value is not None}
-    begun = None if start is None else open_start(start)
+    given = {key: value for key, value in fields.items() if value is not None}
+    options = {key: value for key, value in options.items() if value is not None}
+    first = None if start is None else open_start(start)
     if is_folder(data):
-        name, words = _suit_folder(name, data, words)
-        if start is None and filters is None:
-            begun = _begin_by_default(words)
+        name, given = _suit_folder(name, data, given)
+        if start is None and not {"model", "options"} & given.keys() and "filters" not in options:
+            first = default_start(given["channels"])
     else:
-        _refuse_folder_words(data, words)
-    recipe = named_recipe(
-        name or "tuned", data=data, **{**(adopt(begun) if begun else {}), **words}
-    )
-    recipe = replace(recipe, options=_with_sizes(recipe, code, filters, blocks))
-    return replace(recipe, start=NOTHING if begun is None else begun.name), begun
+        for field in ("target", "pairs", "structure", "channels"):
+            if given.get(field):
+                raise ArgumentError(
+                    f"`{field}` is for a folder of images, and '{data}' is none; omit it, or "
+                    "give the path of a folder."
+                )
+    recipe = named_recipe(name or "tuned", data=data, **((adopt(first) if first else {}) | given))
+    recipe = replace(recipe, options=_with_options(recipe, options))
+    return replace(recipe, start=NOTHING if first is None else first.name), first
 
 
-def reopen_start(recipe: Recipe) -> Start | None:
-    """Return the model that a run to go on with began with."""
-    return open_start(recipe.start)
-
-
-def _suit_folder(name: str | None, data: str, words: Words) -> tuple[str, Words]:
-    """Return the recipe for a folder, and what follows from how it holds its scenes."""
-    target, pairs = words.get("target", "clean"), words.get("pairs", "")
+def _suit_folder(name: str | None, data: str, given: Fields) -> tuple[str, Fields]:
+    """Return the recipe for a folder, and the fields that follow from the images in it."""
+    target, pairs = given.get("target", "clean"), given.get("pairs", "")
     if target not in CHOICES["target"]:
         raise unknown_name("target", target, CHOICES["target"])
-    if words.get("model") == "bottleneck":
+    if "model" in given and "size" in model_options(given["model"]):
         raise ArgumentError(
-            "`model` bottleneck takes images of one size only, and those of a folder have any; "
-            "leave it out, or take unet."
+            f"`model` {given['model']} takes images of one size only, and those of a folder have "
+            "any size; omit it, or use unet."
         )
     kind = find_kind(data, target=target, pairs=pairs)
-    if "channels" not in words:
-        words = {**words, "channels": find_channels(data, target=target, pairs=pairs)}
+    if "channels" not in given:
+        given = given | {"channels": find_channels(data, target=target, pairs=pairs)}
     if kind == "pairs":
-        _refuse_noise(data, words)
-        words |= {"method": "pairs", "noise": ""}
-    if words.get("noise") == "auto":
-        words = _measure(data, kind, words)
+        if given.get("noise"):
+            raise ArgumentError(
+                "`noise` is for clean images because it is added to them, and "
+                f"'{data}' holds pairs; omit it, or give the folder of the clean images."
+            )
+        given |= {"method": "pairs", "noise": ""}
+    if given.get("noise") == "auto":
+        given = _measure_noise(data, kind, given)
     if kind == "noisy":
-        words = {"method": _way_to_learn(words), "noise": "", **words}
-    if kind != "noisy" and words.get("structure"):
+        method = "recorrupted" if given.get("noise") else "neighbours"
+        given = {"method": "hidden" if given.get("structure") else method, "noise": ""} | given
+    elif given.get("structure"):
         raise ArgumentError(
-            "`structure` is for noisy images alone because it says what is hidden from the model; "
-            "add --target none, or leave it out."
+            "`structure` is for noisy images alone because it says which pixels are hidden from "
+            "the model; set `target` to 'none', or omit it."
         )
     if kind != "clean":
-        words = {"loss": "mean_squared_error", **words}
-    return name or OF_KIND[kind], words
+        given = {"loss": "mean_squared_error"} | given
+    return name or OF_KIND[kind], given
 
 
-def _way_to_learn(words: Words) -> str:
-    if words.get("structure"):
-        return "hidden"
-    return "recorrupted" if words.get("noise") else "neighbours"
-
-
-def _measure(data: str, kind: str, words: Words) -> Words:
-    """Return the words with the measured noise: its law if it is white, its structure if not."""
+def _measure_noise(data: str, kind: str, given: Fields) -> Fields:
+    """Return the fields with the measured noise: its law if it is white, or else its structure."""
     if kind != "noisy":
         raise ArgumentError(
-            f"`noise` auto measures noisy pictures, and '{data}' is taken as clean ones; measure "
-            "noisy ones by 'quietpixel noise', and give the law that it says."
+            f"`noise` auto measures noisy images, and those in '{data}' are taken to be clean; "
+            "measure noisy ones with measure_noise, and give the law that it returns."
         )
-    pairs = words.get("pairs", "")
-    measured = measure_folder(data, pairs=pairs, channels=words["channels"])
+    measured = measure_folder(data, pairs=given.get("pairs", ""), channels=given["channels"])
     if measured.kind == "white":
-        return {**words, "noise": str(measured.law)}
+        return given | {"noise": str(measured.law)}
     rows = measured.stripes[0] >= measured.stripes[1]
     structure = STRIPES[rows] if measured.kind == "stripes" else GRAIN
-    return {"structure": structure, **words, "noise": ""}
+    return {"structure": structure} | given | {"noise": ""}
 
 
 def describe_measured(recipe: Recipe) -> str:
-    """Say what ``noise="auto"`` found and what follows from it.
+    """Return what ``noise="auto"`` measured and what follows from it.
 
     Examples
     --------
@@ -139,53 +133,20 @@ def describe_measured(recipe: Recipe) -> str:
     return f"The noise was measured: {found}, so {recipe.structure} is hidden"
 
 
-def _refuse_noise(data: str, words: Words) -> None:
-    if words.get("noise"):
-        raise ArgumentError(
-            f"`noise` is for clean images because it is added to them, and '{data}' holds pairs; "
-            "leave it out, or name the folder of its clean images."
-        )
-
-
-def _refuse_folder_words(data: str, words: Words) -> None:
-    for word in ("target", "pairs", "structure", "channels"):
-        if words.get(word):
+def _with_options(recipe: Recipe, given: Mapping[str, Any]) -> Fields:
+    """Return the options of the recipe's model with those that were given one by one."""
+    known = model_options(recipe.model)
+    for name in given:
+        if name not in known:
             raise ArgumentError(
-                f"`{word}` is for a folder of pictures, and '{data}' is none; leave it out, or "
-                "give the path of a folder."
+                f"`{name}` is no option of the model '{recipe.model}', which takes "
+                f"{', '.join(known)}; omit it, or use another model."
             )
-
-
-def _begin_by_default(words: Words) -> Start | None:
-    """Return the bundled photo model, unless another model or other options are asked for."""
-    return None if {"model", "options"} & words.keys() else default_start(words["channels"])
-
-
-def _with_sizes(
-    recipe: Recipe,
-    code: int | None,
-    filters: Sequence[int] | None,
-    blocks: Sequence[int] | None,
-) -> Words:
-    """Return the options of the recipe's model with the sizes that the user's words say."""
-    options = dict(recipe.options)
-    if recipe.model == "bottleneck":
-        options["code"] = options.get("code", CODE) if code is None else code
-        if blocks is not None:
-            raise ArgumentError(
-                "`blocks` is for the unet because the bottleneck has none; leave it out, or take "
-                "the model unet."
-            )
-    elif code is not None:
-        raise ArgumentError(
-            f"`code` is for the bottleneck because '{recipe.model}' has none; leave it out, or "
-            "take the model bottleneck."
-        )
-    if filters is not None:
-        options["filters"] = tuple(filters)
-        if recipe.model == "unet":  # one number of blocks for each level, however many there are
-            known = tuple(options.get("blocks", (0, 1)))
-            options["blocks"] = (*known, *known[-1:] * len(filters))[: len(filters)]
-    if blocks is not None:
-        options["blocks"] = tuple(blocks)
+    options = dict(recipe.options) | dict(given)
+    if "code" in known:  # recorded even where it is the default: cards say how long their code is
+        options.setdefault("code", known["code"])
+    if "filters" in given and "blocks" in known and "blocks" not in given:
+        blocks = tuple(options.get("blocks", known["blocks"]))
+        levels = len(options["filters"])
+        options["blocks"] = (blocks + blocks[-1:] * levels)[:levels]
     return options

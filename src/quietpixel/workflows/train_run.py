@@ -1,100 +1,142 @@
-"""A run from its recipe to its page."""
+"""A training run from its recipe to its report, and the name of its model."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quietpixel.errors import TrainingError
+from quietpixel.data import load_split
+from quietpixel.errors import ArgumentError, FileError, TrainingError
 from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.engine import read_card
+from quietpixel.inference.model_store import bundled_models, user_models_folder
+from quietpixel.models.export import replace_card
 from quietpixel.noise.parser import parse_noise
 from quietpixel.reports.run_report import show_run
-from quietpixel.training.trainer import run_recipe
+from quietpixel.training.folder_data import open_folder
+from quietpixel.training.recipe import Recipe
+from quietpixel.training.run_folder import RunFolder
+from quietpixel.training.trainer import RunOptions, run_recipe
+from quietpixel.training.training_data import is_folder
 from quietpixel.workflows.calibrate import write_calibration
 from quietpixel.workflows.calibration_images import Image, Pair, draw_pairs
-from quietpixel.workflows.user_models import keep_model
 
-if TYPE_CHECKING:
-    from quietpixel.training.recipe import Recipe
-    from quietpixel.training.run_folder import RunFolder
+ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Names that a model may have."""
+MOST, LARGEST = 60, 384
+"""Validation images of a folder that calibrate a model, and their largest height and width."""
+MOST_SMALL = 1000
+"""Validation images of a named set that calibrate a model."""
 
 
-def carry_out(
-    recipe: "Recipe", folder: "RunFolder", *, data_dir: Path | None, name: str | None, **how: Any
-) -> None:
-    """Train as `recipe` says, then calibrate, show and, under `name`, keep the model.
+def carry_out(recipe: Recipe, folder: RunFolder, options: RunOptions, *, name: str | None) -> None:
+    """Train with `recipe`, then calibrate the model, write the report and store the model.
 
-    A run that is interrupted or fails ends in the same way with the best model so far, if it has
-    one, and then raises what stopped it; `how` goes to `run_recipe`.
+    A run that is interrupted or fails does the same with its best model so far, if it has one, and
+    then raises the error.
+
+    Parameters
+    ----------
+    recipe, folder, options
+        As for `run_recipe`.
+    name
+        Name of the model among the user's own; None stores it in the run folder only.
     """
     try:
-        run_recipe(recipe, folder, data_dir=data_dir, **how)
+        run_recipe(recipe, folder, options)
     except BaseException as error:
-        folder.discard_unless_begun()
+        folder.discard_unless_trained()
         stopped = isinstance(error, KeyboardInterrupt | TrainingError)
         if stopped and folder.onnx_model.exists():
-            _finish(recipe, folder, data_dir, name)
+            _finish(recipe, folder, options.data_dir, name)
         raise
-    _finish(recipe, folder, data_dir, name)
+    _finish(recipe, folder, options.data_dir, name)
 
 
-def _finish(recipe: "Recipe", folder: "RunFolder", data_dir: Path | None, name: str | None) -> None:
-    calibrate_run(folder, recipe, data_dir=data_dir)
+def _finish(recipe: Recipe, folder: RunFolder, data_dir: Path | None, name: str | None) -> None:
+    denoiser = Denoiser(folder.onnx_model)
+    pairs = list(_calibration_pairs(recipe, denoiser.card.size, data_dir))
+    if pairs:  # without clean images there is no error to measure
+        write_calibration(denoiser, pairs, folder.onnx_model, folder.onnx_model)
     show_run(folder, recipe, data_dir=data_dir)
     if name is not None:
         keep_model(folder.onnx_model, name)
 
 
-MOST, LARGEST = 60, 384
-"""Validation images of a folder that are used, and their greatest height and width."""
-MOST_SMALL = 1000
-"""Validation images of a named set that are used."""
-
-
-def calibrate_run(folder: "RunFolder", recipe: "Recipe", *, data_dir: Path | None = None) -> None:
-    """Write into the model of a run what its error bars are told by.
-
-    Without clean images there is nothing to measure errors by, and nothing is written.
-    """
-    denoiser = Denoiser(folder.onnx_model)
-    pairs = list(_pairs(recipe, denoiser.card.size, data_dir))
-    if pairs:
-        write_calibration(denoiser, pairs, folder.onnx_model, folder.onnx_model)
-
-
-def _pairs(recipe: "Recipe", size: tuple[int, int] | None, data_dir: Path | None) -> Iterator[Pair]:
-    from quietpixel.training.training_data import is_folder
-
+def _calibration_pairs(
+    recipe: Recipe, size: tuple[int, int] | None, data_dir: Path | None
+) -> Iterator[Pair]:
     if not is_folder(recipe.data):
-        yield from draw_pairs(
-            _named(recipe, data_dir), parse_noise(recipe.noise), size, seed=recipe.seed
-        )
+        split = load_split(recipe.data, "validation", data_dir=data_dir)
+        clean = list(split.as_float()[:MOST_SMALL])
+    elif recipe.target in ("noisy", "none"):
         return
-    if recipe.target in ("noisy", "none"):
+    elif recipe.method == "pairs":
+        yield from ((number, noisy, clean) for number, (noisy, clean) in enumerate(_scenes(recipe)))
         return
-    scenes = list(_scenes(recipe))
-    if recipe.method == "pairs":
-        yield from ((number, noisy, clean) for number, (noisy, clean) in enumerate(scenes))
-        return
-    clean = [scene[0] for scene in scenes]
+    else:
+        clean = [scene[0] for scene in _scenes(recipe)]
     yield from draw_pairs(clean, parse_noise(recipe.noise), size, seed=recipe.seed)
 
 
-def _named(recipe: "Recipe", data_dir: Path | None) -> list[Image]:
-    from quietpixel.data import load_split
-
-    split = load_split(recipe.data, "validation", data_dir=data_dir)
-    return list(split.as_float()[:MOST_SMALL])
-
-
-def _scenes(recipe: "Recipe") -> Iterator[list[Image]]:
-    """Yield the images of some validation scenes, spread over all of them."""
-    from quietpixel.training.folder_data import open_folder
-
-    shelf = open_folder(recipe, cache=None, notify=lambda text: None).validation
-    step = max(len(shelf) // MOST, 1)
-    for index in np.arange(0, len(shelf), step)[:MOST]:
-        images = shelf.open(int(index))
+def _scenes(recipe: Recipe) -> Iterator[list[Image]]:
+    """Yield the images of evenly spaced validation scenes."""
+    scenes = open_folder(recipe, cache=None, notify=lambda text: None).validation
+    step = max(len(scenes) // MOST, 1)
+    for index in np.arange(0, len(scenes), step)[:MOST]:
+        images = scenes.open(int(index))
         if images is not None:
             yield [image.part(0, 0, *(min(s, LARGEST) for s in image.size)) for image in images]
+
+
+def check_name(name: str) -> None:
+    """Refuse an invalid name for a model, before anything is trained.
+
+    Parameters
+    ----------
+    name
+        The name.
+
+    Raises
+    ------
+    ArgumentError
+        If it holds other than letters, digits, '.', '_' and '-', or is that of a bundled model.
+    """
+    if not ALLOWED.fullmatch(name) or name.endswith((".onnx", ".keras")) or name == "nothing":
+        raise ArgumentError(
+            "`name` must be of letters, digits, '.', '_' and '-', without the suffix of a file, "
+            f"because it becomes the name of a model; got '{name}'. Try 'lab'."
+        )
+    if name in bundled_models():
+        raise ArgumentError(
+            "`name` must not be that of a bundled model because it would hide that model; got "
+            f"'{name}'. Try 'my-{name}'."
+        )
+
+
+def keep_model(model: Path, name: str) -> None:
+    """Copy `model` to the user's own models as `name`, replacing an older one.
+
+    Parameters
+    ----------
+    model
+        The ``.onnx`` file.
+    name
+        Its new name.
+
+    Raises
+    ------
+    FileError
+        If the folder of the user's models cannot be written.
+    """
+    folder = user_models_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_card(model, folder / f"{name}.onnx", replace(read_card(model), name=name))
+    except OSError as error:
+        raise FileError(
+            f"The model cannot be stored as '{name}' in '{folder}' ({error.strerror or error}); "
+            f"it is still in '{model}'."
+        ) from error
