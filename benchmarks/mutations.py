@@ -121,7 +121,21 @@ MUTATIONS = [
         "else float(-10 * np.log10(np.mean(10 ** (-numbers / 10))))",
         GOLDEN,
     ),
-    Mutation("inference/job.py", " + (noisy - shown)", "", GOLDEN),
+    Mutation("inference/job.py", "if shown is not model_input", "if shown is model_input", GOLDEN),
+    # One image: transparency, flips and turns, levels above the one found.
+    Mutation(
+        "inference/job.py",
+        "visible = images[:, :, 0, -1] > 0",
+        "visible = images[:, :, 0, -1] >= 0",
+        GOLDEN,
+    ),
+    Mutation(
+        "inference/job.py",
+        "back[:, ::-1] if flip else back",
+        "back",
+        "tests/inference/test_views.py",
+    ),
+    Mutation("inference/job.py", "level * np.float32(factor)", "level", GOLDEN),
     # Text and order of noise laws; noise level.
     Mutation(
         "noise/parser.py", "float(above) / (", "float(above) * (", "tests/noise/test_parser.py"

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import pyvips
 import tifffile
-from onnx import TensorProto, helper, save_model
+from onnx import TensorProto, helper
 from PIL import Image, ImageOps
 
 import quietpixel
@@ -19,24 +20,38 @@ from quietpixel.files import Picture, read_picture, write_picture
 from quietpixel.imaging.strength import blend
 
 
-@pytest.fixture(scope="module")
-def halver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a gray model that halves every value."""
-    path = tmp_path_factory.mktemp("models") / "halver.onnx"
+def write_model(path: Path, node: onnx.NodeProto, **card: object) -> Path:
+    """Write a gray model of one node that reads `image`, `half` (0.5) and, where taken, `sigma`."""
     shape = ["n", "h", "w", 1]
+    names = ["image", "sigma"] if card.get("sigma_input") else ["image"]
     graph = helper.make_graph(
-        [helper.make_node("Mul", ["image", "half"], ["denoised"])],
-        "halver",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [node],
+        path.stem,
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in names],
         [helper.make_tensor_value_info("denoised", TensorProto.FLOAT, shape)],
         [helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    card = Card(name="halver", architecture="halver", channels=1, halo=0)
     entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, card.to_json()
-    save_model(model, str(path))
+    entry.key = METADATA_KEY
+    entry.value = Card(name=path.stem, architecture=path.stem, channels=1, halo=0, **card).to_json()
+    onnx.save_model(model, str(path))
     return path
+
+
+@pytest.fixture(scope="module")
+def halver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a gray model that halves every value."""
+    path = tmp_path_factory.mktemp("models") / "halver.onnx"
+    return write_model(path, helper.make_node("Mul", ["image", "half"], ["denoised"]))
+
+
+@pytest.fixture(scope="module")
+def adder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a gray model that adds the noise level it is given."""
+    path = tmp_path_factory.mktemp("models") / "adder.onnx"
+    node = helper.make_node("Add", ["image", "sigma"], ["denoised"])
+    return write_model(path, node, sigma_input=True)
 
 
 def write_gray(path: Path, value: int) -> None:
@@ -101,6 +116,17 @@ def test_half_of_the_result_is_half_of_the_way(halver: Path) -> None:
     image = np.full((2, 2), 200, np.uint8)
     assert np.unique(quietpixel.denoise(image, halver)).tolist() == [100]
     assert np.unique(quietpixel.denoise(image, halver, strength=0.25)).tolist() == [175]
+
+
+@pytest.mark.parametrize(
+    ("strength", "added"), [(0, 0), (0.5, 0.05), (1, 0.1), (1.5, 0.15), (2, 0.2)]
+)
+def test_strength_above_one_multiplies_the_noise_level(
+    adder: Path, strength: float, added: float
+) -> None:
+    image = np.full((4, 5), 0.25, np.float32)
+    denoised = quietpixel.denoise(image, adder, sigma=0.1, strength=strength, precision="f32")
+    np.testing.assert_allclose(denoised, 0.25 + added, atol=1e-6)
 
 
 def test_a_given_range_is_subtracted_and_put_back(halver: Path) -> None:
