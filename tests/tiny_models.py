@@ -97,11 +97,17 @@ def write_dense(path: Path, side: int = 28) -> Path:
     return write_model(path, nodes, weights, card=made)
 
 
-def write_sigma(path: Path, *, blind: bool = False) -> Path:
-    """Write a model that gives back the image plus the noise level it is told."""
-    made = Card(name="told", architecture="told", channels=1, halo=0, sigma_input=True, blind=blind)
-    nodes = [helper.make_node("Add", ["image", "sigma"], ["denoised"])]
-    return write_model(path, nodes, {}, card=made, sigma=True)
+def write_sigma(path: Path, *, blind: bool = False, red: bool = False) -> Path:
+    """Write a model that gives back the image plus the noise level it is told, or to red alone."""
+    made = Card(
+        name="told", architecture="told", channels=3 if red else 1, halo=0, sigma_input=True,
+        blind=blind,
+    )  # fmt: skip
+    nodes = [helper.make_node("Add", ["image", "level" if red else "sigma"], ["denoised"])]
+    if red:
+        nodes.insert(0, helper.make_node("Mul", ["sigma", "red"], ["level"]))
+    weights = {"red": np.array([1, 0, 0], np.float32)} if red else {}
+    return write_model(path, nodes, weights, card=made, sigma=True)
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,15 @@ import sys
 
 import numpy as np
 import pytest
+from onnx import helper
 
+from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, MissingDependencyError, ModelError, UnknownNameError
 from quietpixel.imaging.metrics import psnr
 from quietpixel.inference import engine as module
 from quietpixel.inference.engine import ENGINES, open_engine, read_card
+
+from ..tiny_models import write_model
 
 
 @pytest.mark.parametrize("name", ["blur", "colour", "pyramid", "dense", "told"])
@@ -194,3 +198,17 @@ def test_bf16_loses_less_than_a_fiftieth_of_a_decibel(models, name):
     noisy = clean + np.random.default_rng(0).normal(0, 25 / 255, clean.shape).astype(np.float32)
     scores = [psnr(clean, open_engine(models[name], precision=p)(noisy)) for p in ("f32", "bf16")]
     assert abs(scores[0] - scores[1]) < 0.02
+
+
+def test_a_level_goes_to_its_input_though_a_layer_is_merged_into_it(tmp_path):
+    """Multiplying by 1 is merged away, and then the input has the name of its result too."""
+    nodes = [
+        helper.make_node("Mul", ["sigma", "one"], ["level"]),
+        helper.make_node("Add", ["image", "level"], ["denoised"]),
+    ]
+    card = Card(name="merged", architecture="merged", channels=1, halo=0, sigma_input=True)
+    weights = {"one": np.ones(1, np.float32)}
+    path = write_model(tmp_path / "merged.onnx", nodes, weights, card=card, sigma=True)
+    image, sigma = np.random.default_rng(0).random((2, 1, 5, 5, 1), np.float32)
+    result = open_engine(path, precision="f32")(image, sigma)
+    np.testing.assert_allclose(result, image + sigma, atol=1e-6)

@@ -87,11 +87,12 @@ class DenoiseRun:
         """Return the denoiser and the settings; a wrong option fails before an image is read."""
         from quietpixel.inference.denoiser import Denoiser
         from quietpixel.inference.error_bars import read_calibration
+        from quietpixel.inference.level import check_model
 
         call = self._call
         denoiser = Denoiser.from_options(call.options)
         card = denoiser.card_for(3)
-        call.options.check_model(card)
+        check_model(call.options, card)
         if call.uncertainty:
             path, options = Path(call.uncertainty), call.options
             if path.suffix.lower() not in (".tif", ".tiff"):

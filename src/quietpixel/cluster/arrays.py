@@ -21,8 +21,8 @@ from quietpixel.cluster.worker_model import (
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.tiling import round_up
 from quietpixel.inference.arrays import FLOATS, INTEGERS, Layout, Range, check_range, type_ceiling
-from quietpixel.inference.job import choose_grid
-from quietpixel.inference.level import constant_level, estimate_level, sample_places
+from quietpixel.inference.denoiser import choose_grid
+from quietpixel.inference.level import check_model, constant_level, estimate_level, sample_places
 from quietpixel.inference.options import DenoiseOptions, Sigma
 
 LEAST_SIDE = 256
@@ -100,7 +100,7 @@ def denoise(
     packed = pack_model(wanted)
     card = card_of(packed, layout.colours)
     shape = (array.shape[places.y], array.shape[places.x])
-    wanted.check_model(card, colours=layout.colours)
+    check_model(wanted, card, colours=layout.colours)
     if isinstance(sigma, np.ndarray) and sigma.ndim:
         raise ArgumentError("`sigma` must be a number or 'auto' here; got an array.")
     choose_grid(card, shape, 2**62)  # a wrong size is told now

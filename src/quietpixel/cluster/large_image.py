@@ -36,6 +36,7 @@ from quietpixel.errors import ArgumentError, ClusterError, FileError
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.inference.arrays import type_ceiling
 from quietpixel.inference.job import OnProgress
+from quietpixel.inference.level import check_model
 from quietpixel.inference.options import DenoiseOptions
 
 
@@ -198,7 +199,7 @@ class _LargeRun:
         card = card_of(model, layout.colours)
         check_blocks(card)
         shape = (array.shape[axes.y], array.shape[axes.x])
-        options.check_model(card, colours=layout.colours)
+        check_model(options, card, colours=layout.colours)
         if isinstance(options.sigma, np.ndarray) and options.sigma.ndim:
             raise ArgumentError("`sigma` must be a number or 'auto' here; got an array.")
         self.megapixels = np.prod(array.shape) / (array.shape[-1] if axes.colours else 1) / 1e6

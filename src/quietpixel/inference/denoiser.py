@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.errors import ImageError
-from quietpixel.imaging.tiling import Tile
+from quietpixel.errors import ImageError, ModelError
+from quietpixel.imaging.tiling import Grid, Tile, plan_grid, round_up
 from quietpixel.inference.arrays import (
     Layout,
     Range,
@@ -26,16 +26,21 @@ from quietpixel.inference.job import (
     DenoiseJob,
     OnProgress,
     Result,
-    bytes_per_pixel,
-    choose_grid,
     run,
 )
-from quietpixel.inference.level import NoiseLevel, estimate_level, find_level
+from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_store import cache_of, default_model, find_model
-from quietpixel.inference.options import QUALITIES, DenoiseOptions, Sigma, parse_memory
+from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
 
 Array = NDArray[Any]
 Source = str | Path | bytes | BinaryIO
+
+VALUE_BYTES = {"f32": 4, "bf16": 2}
+MARGIN = 2
+"""What an engine and the arrays around it take for each byte that a card's `values` name: 1.1 to
+2.2 were measured with OpenVINO, 1.3 for the bundled photo models."""
+UNKNOWN_VALUES = 128
+"""What is assumed of a model whose card does not say: a U-Net of 32 filters at full resolution."""
 
 
 class Denoiser:
@@ -75,7 +80,8 @@ class Denoiser:
             streams=streams, quality=quality,
         )  # fmt: skip
         self.memory = parse_memory(memory)
-        self._engines: dict[Path, Engine] = {}
+        self._engines: dict[int, Engine] = {}  # by channels of the image
+        self._opened: dict[Path, Engine] = {}
         self._lock = threading.Lock()
         self._model = None if model is None else find_model(model)
         if model is not None:
@@ -91,7 +97,7 @@ class Denoiser:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what can go to another process, where the engines are opened anew."""
-        return {**self.__dict__, "_engines": {}, "_lock": None}
+        return {**self.__dict__, "_engines": {}, "_opened": {}, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take what `__getstate__` returned."""
@@ -104,9 +110,8 @@ class Denoiser:
 
     def card_for(self, channels: int) -> Card:
         """Return the card of the model that images of 1 or 3 colour channels get."""
-        path = self._model or default_model(channels)
-        engine = self._engines.get(path)
-        return engine.card if engine else read_card(path)
+        engine = self._engines.get(channels)
+        return engine.card if engine else read_card(self._model or default_model(channels))
 
     @property
     def precision(self) -> str:
@@ -226,31 +231,35 @@ class Denoiser:
         out
             Where the result is put, of the shape of `images`.
         """
-        gray, notes = layout.model_colours == 1, []
-        layout = replace(layout, colours=layout.model_colours)
+        layout, notes = replace(layout, colours=layout.model_colours), []
+        if layout.colours == 1 and options.colour_strength is not None:
+            options = replace(options, colour_strength=None)
+            notes.append("The image is gray, so the colour strength has no effect.")
         engine = self._engine(layout.colours)
-        options.check_model(engine.card, colours=layout.colours)
         if tiles is None:
             pixels = self._tile_pixels(engine) // images.shape[2]
             tiles = choose_grid(engine.card, images.shape[:2], max(pixels, 1)).tiles()
-        colour_strength = None if gray else options.colour_strength
-        factors = level_factors(options.strength, colour_strength)
-        if level is None and factors:
-            level = find_level(images, layout, options.sigma, engine.card)
+        if level is None:
+            level = find_level(images, layout, options, engine.card)
         low, high = layout.range
         if (low, high) != (0, type_ceiling(layout.dtype) if layout.dtype.kind == "u" else 1):
             notes.append(f"Black is {low:g} and white is {high:g}.")
         if level is not None and level.noise.source == "estimated":
             sigma = level.noise.sigma or 0.0
             notes.append(f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).")
-        if gray and options.colour_strength is not None:
-            notes.append("The image is gray, so the colour strength has no effect.")
         return DenoiseJob(
-            images=images, shape=shape or images.shape, layout=layout, engine=engine,
-            tiles=tuple(tiles), level=level, factors=factors, strength=options.strength,
-            colour_strength=colour_strength, views=QUALITIES[options.quality], origin=origin,
-            out=out, notes=tuple(notes),
-        )  # fmt: skip
+            images=images,
+            shape=shape or images.shape,
+            layout=layout,
+            engine=engine,
+            options=options,
+            factors=level_factors(options.strength, options.colour_strength),
+            tiles=tuple(tiles),
+            level=level,
+            origin=origin,
+            out=out,
+            notes=tuple(notes),
+        )
 
     def batch(
         self,
@@ -302,26 +311,71 @@ class Denoiser:
         return max(self.memory // bytes_per_pixel(engine.card, engine.precision), 1)
 
     def _engine(self, channels: int) -> Engine:
-        path, options = self._model or default_model(channels), self.options
+        options = self.options
         with self._lock:
-            if path not in self._engines:
-                self._engines[path] = open_engine(
+            if channels in self._engines:
+                return self._engines[channels]
+            path = self._model or default_model(channels)
+            engine = self._opened.get(path)
+            if engine is None:
+                engine = self._opened[path] = open_engine(
                     path, name=options.engine, precision=options.precision,
                     threads=options.threads, streams=options.streams, cache=cache_of(path),
                 )  # fmt: skip
-            return self._engines[path]
+            self._engines[channels] = engine
+            return engine
 
 
-def level_factors(strength: float, colour_strength: float | None) -> tuple[float, ...]:
-    """Return by what the level is multiplied: once, or for luminance and for colour.
+def bytes_per_pixel(card: Card, precision: str) -> int:
+    """Return what one pixel of a tile takes while a model computes in ``"f32"`` or ``"bf16"``.
 
     Examples
     --------
-    >>> level_factors(0.5, None), level_factors(1.5, 1.0), level_factors(0, 2), level_factors(0, 0)
-    ((1.0,), (1.5, 1.0), (2.0,), ())
+    >>> bytes_per_pixel(Card(name="m", architecture="unet", channels=3, values=68), "bf16")
+    272
     """
-    strengths = (strength, strength if colour_strength is None else colour_strength)
-    return tuple(dict.fromkeys(max(float(each), 1.0) for each in strengths if each > 0))
+    return MARGIN * (card.values or UNKNOWN_VALUES) * VALUE_BYTES[precision]
+
+
+def choose_grid(card: Card, shape: tuple[int, int], pixels: int, *, repair_halo: int = 0) -> Grid:
+    """Return how images of this (height, width) are cut for a model.
+
+    Parameters
+    ----------
+    card
+        The model's card.
+    shape
+        (height, width) of the images.
+    pixels
+        The most that one tile should read.
+    repair_halo
+        Pixels of surroundings that a step before the model needs.
+
+    Raises
+    ------
+    ImageError
+        If the model takes only one size, and this is another.
+    ModelError
+        If the model looks at the whole image, and the image is too large for that.
+    """
+    if card.size is not None and tuple(shape) != tuple(card.size):
+        height, width = card.size
+        raise ImageError(
+            f"`image` must be {height}x{width} because the model '{card.name}' looks at the whole "
+            f"image and was made for that size; got {shape[0]}x{shape[1]}. Resize or pad it to "
+            f"{height}x{width}, or use a model of any size."
+        )
+    if card.halo is not None:
+        halo = card.halo + repair_halo
+        return plan_grid(shape, pixels=pixels, halo=halo, divisor=card.divisor)
+    whole = round_up(shape[0], card.divisor), round_up(shape[1], card.divisor)
+    if card.size is None and whole[0] * whole[1] > pixels:
+        raise ModelError(
+            f"The model '{card.name}' cannot take an image of {shape[0]}x{shape[1]} in the memory "
+            "allowed, and not in tiles because it looks at the whole image at once; raise "
+            "`memory`, or use a model whose card names a halo."
+        )
+    return Grid(shape, whole, halo=0, divisor=card.divisor)
 
 
 def denoise(

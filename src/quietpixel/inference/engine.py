@@ -121,7 +121,8 @@ class OpenVINOEngine:
             compiled = _compile(core, path, self._settings(setup), setup.cache)
         except RuntimeError as error:
             raise unreadable(path, "OpenVINO cannot read its layers") from error
-        self._names = [value.get_any_name() for value in compiled.inputs]
+        # A tensor may have several names once layers are merged; "sigma" is the one that counts.
+        self._names = [max(value.get_names(), key=_is_sigma) for value in compiled.inputs]
         self._requests: SimpleQueue[Any] = SimpleQueue()  # one for each stream, taken in turn
         for _ in range(setup.streams):
             self._requests.put(compiled.create_infer_request())
@@ -262,8 +263,12 @@ def _choose_precision(wanted: str, *, native: bool) -> str:
 
 
 def _feeds(names: list[str], batch: FloatArray, sigma: FloatArray | None) -> dict[str, FloatArray]:
-    feeds = {name: batch for name in names if "sigma" not in name}
-    return feeds | {name: sigma for name in names if "sigma" in name and sigma is not None}
+    feeds = {name: batch for name in names if not _is_sigma(name)}
+    return feeds | {name: sigma for name in names if _is_sigma(name) and sigma is not None}
+
+
+def _is_sigma(name: str) -> bool:
+    return "sigma" in name
 
 
 def _import_onnxruntime() -> Any:

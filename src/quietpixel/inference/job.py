@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.errors import ImageError, ModelError
 from quietpixel.imaging.alpha import fill_transparent
 from quietpixel.imaging.strength import blend
-from quietpixel.imaging.tiling import Grid, Tile, plan_grid, round_up
+from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, Range
 from quietpixel.inference.engine import Engine, run_model
 from quietpixel.inference.level import Noise, NoiseLevel
+from quietpixel.inference.options import QUALITIES, DenoiseOptions
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
@@ -26,12 +26,6 @@ must have its halo."""
 
 LOWEST, HIGHEST = -4.0, 5.0
 """Values a model is shown; what lies beyond is kept apart and added again, so never lost."""
-VALUE_BYTES = {"f32": 4, "bf16": 2}
-MARGIN = 2
-"""What an engine and the arrays around it take for each byte that a card's `values` name: 1.1 to
-2.2 were measured with OpenVINO, 1.3 for the bundled photo models."""
-UNKNOWN_VALUES = 128
-"""What is assumed of a model whose card does not say: a U-Net of 32 filters at full resolution."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,17 +42,15 @@ class DenoiseJob:
         How the arrays hold their images; one colour for gray that is stored three times.
     engine
         The model.
+    options
+        How the images are treated.
+    factors
+        By what the level is multiplied: once for all, or once for luminance and once for colour;
+        empty where the result is the input.
     tiles
         How the images are cut.
     level
         Noise level of the whole image, or None for a model that does not take it.
-    factors
-        By what the level is multiplied: once for all, or once for luminance and once for colour;
-        empty where the input is the result.
-    strength, colour_strength
-        Shares of the blend; None takes `strength` for colour too.
-    views
-        1, or 8 for the mean over the flips and quarter turns of each tile.
     repair
         A step before the model, or None.
     origin
@@ -74,12 +66,10 @@ class DenoiseJob:
     shape: tuple[int, ...]
     layout: Layout
     engine: Engine
+    options: DenoiseOptions
+    factors: tuple[float, ...]
     tiles: tuple[Tile, ...]
     level: NoiseLevel | None = None
-    factors: tuple[float, ...] = (1.0,)
-    strength: float = 1.0
-    colour_strength: float | None = None
-    views: int = 1
     repair: Repair | None = None
     origin: tuple[int, int] = (0, 0)
     out: Array | None = None
@@ -167,8 +157,9 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, colours: Array) -> Array:
         if share is not None:
             denoised = noisy + share[..., np.newaxis] * (denoised - noisy)
         results.append(denoised)
-    coloured = results[1] if len(results) > 1 else None
-    mixed = blend(noisy, results[0], job.strength, job.colour_strength, coloured)
+    mixed, (strength, colour) = results[0], (job.options.strength, job.options.colour_strength)
+    if strength < 1 or colour is not None:
+        mixed = blend(noisy, mixed, strength, colour, results[-1])
     return job.layout.from_model(mixed)
 
 
@@ -178,7 +169,7 @@ def _denoise_views(job: DenoiseJob, shown: FloatArray, level: FloatArray | None)
     Tiles begin and end on multiples of the divisor, so that flipped tiles see what the whole
     image, flipped, would show them.
     """
-    if job.views == 1:
+    if QUALITIES[job.options.quality] == 1:
         return run_model(job.engine, shown, level)
     views = flips_and_turns(job.engine.card)
     total = np.zeros_like(shown)
@@ -197,55 +188,3 @@ def flips_and_turns(card: Card) -> list[tuple[bool, int]]:
     """Return the flips and quarter turns that a model can be shown."""
     square = card.size is None or card.size[0] == card.size[1]
     return [(flip, turns) for flip in (False, True) for turns in range(0, 4, 1 if square else 2)]
-
-
-def bytes_per_pixel(card: Card, precision: str) -> int:
-    """Return what one pixel of a tile takes while a model computes in ``"f32"`` or ``"bf16"``.
-
-    Examples
-    --------
-    >>> bytes_per_pixel(Card(name="m", architecture="unet", channels=3, values=68), "bf16")
-    272
-    """
-    return MARGIN * (card.values or UNKNOWN_VALUES) * VALUE_BYTES[precision]
-
-
-def choose_grid(card: Card, shape: tuple[int, int], pixels: int, *, repair_halo: int = 0) -> Grid:
-    """Return how images of this (height, width) are cut for a model.
-
-    Parameters
-    ----------
-    card
-        The model's card.
-    shape
-        (height, width) of the images.
-    pixels
-        The most that one tile should read.
-    repair_halo
-        Pixels of surroundings that a step before the model needs.
-
-    Raises
-    ------
-    ImageError
-        If the model takes only one size, and this is another.
-    ModelError
-        If the model looks at the whole image, and the image is too large for that.
-    """
-    if card.size is not None and tuple(shape) != tuple(card.size):
-        height, width = card.size
-        raise ImageError(
-            f"`image` must be {height}x{width} because the model '{card.name}' looks at the whole "
-            f"image and was made for that size; got {shape[0]}x{shape[1]}. Resize or pad it to "
-            f"{height}x{width}, or use a model of any size."
-        )
-    if card.halo is not None:
-        halo = card.halo + repair_halo
-        return plan_grid(shape, pixels=pixels, halo=halo, divisor=card.divisor)
-    whole = round_up(shape[0], card.divisor), round_up(shape[1], card.divisor)
-    if card.size is None and whole[0] * whole[1] > pixels:
-        raise ModelError(
-            f"The model '{card.name}' cannot take an image of {shape[0]}x{shape[1]} in the memory "
-            "allowed, and not in tiles because it looks at the whole image at once; raise "
-            "`memory`, or use a model whose card names a halo."
-        )
-    return Grid(shape, whole, halo=0, divisor=card.divisor)

@@ -11,7 +11,7 @@ from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout
-from quietpixel.inference.options import Sigma, wrong_level
+from quietpixel.inference.options import DenoiseOptions, wrong_level
 from quietpixel.noise.estimate import estimate_sigma
 
 Array = NDArray[Any]
@@ -80,7 +80,51 @@ def constant_level(sigma: float) -> NoiseLevel:
     return NoiseLevel(np.full((1, 1, 1), sigma, np.float32))
 
 
-def find_level(images: Array, layout: Layout, sigma: Sigma, card: Card) -> NoiseLevel | None:
+def check_model(options: DenoiseOptions, card: Card, *, colours: int = 3) -> None:
+    """Raise ArgumentError if a model cannot follow the options.
+
+    Parameters
+    ----------
+    options
+        How an image is treated.
+    card
+        The model's card.
+    colours
+        Colour channels of the image; `colour_strength` means nothing where there is one.
+    """
+    if not card.sigma_input and not isinstance(options.sigma, str):
+        raise ArgumentError(
+            f"`sigma` cannot be given because the model '{card.name}' does not take a noise "
+            "level; leave it out, or use a model whose card says sigma_input."
+        )
+    if card.sigma_input and not card.blind:
+        return
+    strengths = {"strength": options.strength}
+    if colours == 3 and options.colour_strength is not None:
+        strengths["colour_strength"] = options.colour_strength
+    for name, value in strengths.items():
+        if value > 1:
+            raise ArgumentError(
+                f"`{name}` must be at most 1 because the model '{card.name}' does not follow a "
+                f"noise level that could be raised; got {value:g}."
+            )
+
+
+def level_factors(strength: float, colour_strength: float | None) -> tuple[float, ...]:
+    """Return by what the level is multiplied: once, or for luminance and for colour.
+
+    Examples
+    --------
+    >>> level_factors(0.5, None), level_factors(1.5, 1.0), level_factors(0, 2), level_factors(0, 0)
+    ((1.0,), (1.5, 1.0), (2.0,), ())
+    """
+    strengths = (strength, strength if colour_strength is None else colour_strength)
+    return tuple(dict.fromkeys(max(float(each), 1.0) for each in strengths if each > 0))
+
+
+def find_level(
+    images: Array, layout: Layout, options: DenoiseOptions, card: Card
+) -> NoiseLevel | None:
     """Return the noise level that a model is given for images of one size.
 
     A model whose card says `blind` finds the level by itself. A level that is set for it is
@@ -92,22 +136,26 @@ def find_level(images: Array, layout: Layout, sigma: Sigma, card: Card) -> Noise
         (H, W, N, channels).
     layout
         How the images hold their values.
-    sigma
-        ``"auto"``, a number or a map (H, W), on the [0, 1] scale.
+    options
+        How the images are treated.
     card
         The model's card.
 
     Returns
     -------
     level
-        None for a model that takes no level.
+        None for a model that takes no level, and where the result is the input.
 
     Raises
     ------
     ArgumentError
-        If a map has another size than the images.
+        If the model cannot follow the options, or a map has another size than the images.
     """
+    check_model(options, card, colours=layout.colours)
+    sigma = options.sigma
     if isinstance(sigma, str):
+        if not level_factors(options.strength, options.colour_strength):
+            return None
         if not card.sigma_input:
             return None
         if card.blind:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, unknown_name
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import Range, check_range
@@ -94,33 +93,6 @@ class DenoiseOptions:
             raise unknown_name("quality", self.quality, QUALITIES)
         check_engine(self.engine, self.precision, self.threads, self.streams)
         parse_memory(self.memory)
-
-    def check_model(self, card: Card, *, colours: int = 3) -> None:
-        """Raise ArgumentError if a model cannot follow these options.
-
-        Parameters
-        ----------
-        card
-            The model's card.
-        colours
-            Colour channels of the image; `colour_strength` means nothing where there is one.
-        """
-        if not card.sigma_input and not isinstance(self.sigma, str):
-            raise ArgumentError(
-                f"`sigma` cannot be given because the model '{card.name}' does not take a noise "
-                "level; leave it out, or use a model whose card says sigma_input."
-            )
-        if card.sigma_input and not card.blind:
-            return
-        strengths = {"strength": self.strength}
-        if colours == 3 and self.colour_strength is not None:
-            strengths["colour_strength"] = self.colour_strength
-        for name, value in strengths.items():
-            if value > 1:
-                raise ArgumentError(
-                    f"`{name}` must be at most 1 because the model '{card.name}' does not follow a "
-                    f"noise level that could be raised; got {value:g}."
-                )
 
 
 def check_level(sigma: Sigma) -> None:
