@@ -1,5 +1,6 @@
 """The noise level that a model is told, and the model that is not named."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,34 @@ def test_a_level_that_is_none_is_refused(quietpixel, told, gray, text) -> None:
     outcome = quietpixel("denoise", gray, "--model", told, f"--sigma={text}")
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
+
+
+# --strength and --colour-strength
+
+
+@pytest.mark.parametrize("word", ["--colour-strength", "--color-strength"])
+def test_strengths_act_and_the_report_holds_what_was_found(
+    quietpixel, told, tmp_path, word
+) -> None:
+    picture, report = noisy(tmp_path / "a.png", sigma=0.02), tmp_path / "report.json"
+    words = ["--sigma", "20/255", "--strength", "1.5", word, "1", "--json", report]
+    outcome = quietpixel(*WORD, picture, "--model", told, *words)
+    assert outcome.code == 0, outcome.err
+    assert (pixels(clean(picture)) == pixels(picture) + 30).all()
+    (entry,) = json.loads(report.read_text())["files"]
+    (noise,) = entry["noise"]
+    assert noise == {"sigma": pytest.approx(20 / 255), "source": "given", "kinds": []}
+    assert entry["scale"] == [[0, 255]]
+    assert entry["notes"] == ["The image is gray, so the colour strength has no effect."]
+
+
+def test_a_strength_that_the_model_cannot_follow_is_refused_before_any_work(
+    quietpixel, halver, gray
+) -> None:
+    outcome = quietpixel("denoise", gray.parent, "--model", halver, "--strength", "1.5")
+    assert outcome.code == 2
+    assert "must be at most 1 because the model 'halver'" in outcome.err
+    assert not clean(gray).exists()
 
 
 # The model that is not named.

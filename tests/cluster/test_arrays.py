@@ -172,3 +172,12 @@ def test_what_is_missing_is_said(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(MissingDependencyError, match=r"package zarr; install it with pip install"):
         need("zarr")
+
+
+def test_strengths_act_in_blocks_as_in_the_whole(models) -> None:
+    image = np.random.default_rng(0).random((300, 600, 3), np.float32)
+    lazy = dask.array.from_array(image, chunks=(300, 300, 3))
+    words = {"sigma": 0.1, "strength": 1.5, "colour_strength": 0.5}
+    blocks = denoise(lazy, models["told"], axes="yxc", precision="f32", **words).compute()
+    whole = Denoiser(models["told"], precision="f32")(image, **words)
+    np.testing.assert_allclose(blocks, whole, atol=1e-6)

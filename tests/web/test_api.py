@@ -77,6 +77,17 @@ def test_words_in_the_address_act(client):
     assert gray.headers["quietpixel-model"] == "photo-gray"
 
 
+def test_strengths_act_as_in_python(client, models):
+    pixels = noisy()
+    denoiser = models.open("photo")
+    for words in ({"strength": 1.5}, {"strength": 0.5, "colour_strength": 2}):
+        answer = client.post("/v1/denoise", params={"sigma": 0.1, **words}, content=coded(pixels))
+        assert np.array_equal(decoded(answer.content), denoiser(pixels, sigma=0.1, **words))
+    gray = client.post("/v1/denoise?colour_strength=2", content=coded(noisy(channels=1)))
+    notes = json.loads(gray.headers["quietpixel-notes"])
+    assert "The image is gray, so the colour strength has no effect." in notes
+
+
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [

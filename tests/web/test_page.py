@@ -196,6 +196,26 @@ def test_what_a_result_tells_is_not_asked_again(visit):
     expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
 
 
+def test_strengths_above_1_and_of_colour_alone_show_as_they_come_out(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
+    expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
+    page.fill("#split", "0")
+    page.uncheck("#colour-strength-auto")
+    for strength, colour in (("60", "100"), ("150", "0")):
+        page.fill("#strength", strength)
+        page.fill("#colour-strength", colour)
+        expect(page.locator("#colour-strength-value")).to_have_text(f"{colour} %")
+        expect(page.locator("#caption")).to_contain_text("Preview of the part in view")
+        page.wait_for_timeout(1500)
+        preview = stage_pixels(page)
+        page.click("#apply")
+        expect(page.locator("#caption")).to_contain_text("8 bits PNG")
+        assert np.abs(stage_pixels(page).astype(float) - preview).max() <= 4
+    page.select_option("#model", "blind")
+    expect(page.locator("#strength-value")).to_have_text("100 %")
+
+
 def test_one_bad_file_among_good_ones_and_all_as_a_zip(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     files = [as_file("good.png", coded(noisy(seed=seed))) for seed in range(3)]

@@ -152,7 +152,7 @@ export class Pictures {
       const { image } = await openImage(item.result, item.resultName, item.range);
       if (item === this.chosen && item.state === "done") {
         this.stage.showAfter(image);
-        if (item.words.strength === 1) this.whole = { key: keyOf(item.words), image };
+        if (item.words.strength === 1 && item.words.colour_strength === "") this.whole = { key: keyOf(item.words), image };
       }
     } catch (error) {
       this.previewError = error.message;

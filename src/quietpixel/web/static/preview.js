@@ -99,7 +99,7 @@ export class Preview {
   async askFor(image, where, { key, settings }, running) {
     const noisy = read(image, where);
     const start = performance.now();
-    const words = query({ model: settings.model, sigma: settings.sigma, format: "pnm" });
+    const words = query({ model: settings.model, sigma: settings.sigma, ...settings.above, format: "pnm" });
     const answer = await postBytes(`/page/preview${words}`, encodePnm(noisy), running.signal);
     const clean = decodePnm(await answer.arrayBuffer(), noisy);
     if (running.signal.aborted) throw new DOMException("stopped", "AbortError");
@@ -113,8 +113,8 @@ export class Preview {
   }
 }
 
-// What decides the pixels that the service answers, at full strength.
-export const keyOf = ({ model, sigma }) => JSON.stringify([model, sigma]);
+// What decides the pixels that the service answers: `above` holds strengths, if one is above 1.
+export const keyOf = ({ model, sigma, above = {} }) => JSON.stringify([model, sigma, above]);
 
 const area = ({ width, height }) => width * height;
 

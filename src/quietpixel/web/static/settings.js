@@ -8,7 +8,7 @@ export class Settings extends EventTarget {
     this.models = new Map(models.map((model) => [model.name, model]));
     this.usual = usual;
     this.controls = Object.fromEntries(
-      ["model", "strength", "sigma", "sigma-auto", "format"].map((id) => [id, find(id)]));
+      ["model", "strength", "colour-strength", "colour-strength-auto", "sigma", "sigma-auto", "format"].map((id) => [id, find(id)]));
     this.fillModels();
     for (const control of Object.values(this.controls)) {
       control.addEventListener("input", () => this.changed(control.id));
@@ -42,6 +42,13 @@ export class Settings extends EventTarget {
 
   get takesSigma() { return Boolean(this.card?.sigma_input); }
   get strength() { return this.controls.strength.value / 100; }
+  // A level that the model is given can be raised; one that it finds by itself cannot.
+  get raisesLevel() { return this.takesSigma && !this.card.blind; }
+  // The strength of colour alone; null takes that of the whole.
+  get colour() {
+    const { "colour-strength": colour, "colour-strength-auto": auto } = this.controls;
+    return auto.checked ? null : colour.value / 100;
+  }
   get isAuto() { return this.controls["sigma-auto"].checked; }
 
   // The noise level that is set by hand, on the [0, 1] scale; null leaves it to the estimate.
@@ -52,6 +59,7 @@ export class Settings extends EventTarget {
   get words() {
     const { model, format } = this.controls;
     return { model: model.value, strength: this.strength, format: format.value,
+             colour_strength: this.colour ?? "",
              sigma: this.sigma === null ? "" : this.sigma.toFixed(6) };
   }
 
@@ -59,19 +67,31 @@ export class Settings extends EventTarget {
 
   // What a preview of a picture with this estimate is asked with, and how it is shown. A model that
   // finds the level by itself is not asked again for another one: a level that is given only limits
-  // the share of the noise that goes (inference/level.py), which the page takes by itself.
+  // the share of the noise that goes (inference/level.py), which the page takes by itself. Strengths
+  // up to 1 are blended here too; those above change the level, so the service is asked.
   forPreview(estimate) {
     const blind = Boolean(this.card?.blind);
     const sigma = this.takesSigma && !blind ? this.sigma ?? estimate : null;
     const share = () => (blind && this.sigma !== null && estimate ? Math.min(this.sigma / estimate, 1) : 1);
-    return { model: this.controls.model.value, sigma: sigma == null ? "" : sigma.toFixed(6),
-             amount: () => ({ strength: this.strength, share: share() }) };
+    const strengths = { strength: this.strength, colour_strength: this.colour ?? "" };
+    const above = Math.max(this.strength, this.colour ?? 0) > 1 ? strengths : {};
+    const amount = () => above === strengths ? { strength: 1 }
+      : { strength: this.strength, colour: this.colour ?? this.strength, share: share() };
+    return { model: this.controls.model.value, sigma: sigma == null ? "" : sigma.toFixed(6), above, amount };
   }
 
   show(estimate = this.estimate) {
     this.estimate = estimate;
     const { sigma, "sigma-auto": auto } = this.controls;
-    find("strength-value").textContent = `${this.controls.strength.value} %`;
+    const { strength, "colour-strength": colour, "colour-strength-auto": same } = this.controls;
+    strength.max = colour.max = this.raisesLevel ? 200 : 100;
+    if (same.checked) colour.value = strength.value;
+    colour.disabled = same.checked;
+    find("strength-value").textContent = `${strength.value} %`;
+    find("colour-strength-value").textContent = same.checked ? "" : `${colour.value} %`;
+    find("strength-help").textContent = this.raisesLevel
+      ? "Below 100 % the original shows through; above, the noise level is raised."
+      : "Below 100 % the original shows through.";
     auto.disabled = !this.takesSigma;
     sigma.disabled = !this.takesSigma || auto.checked;
     if (auto.checked && estimate != null) sigma.value = Math.round(estimate * 510) / 2;
