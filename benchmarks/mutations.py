@@ -162,11 +162,29 @@ MUTATIONS = [
     Mutation("data/split.py", "np.float32(255)", "np.float32(256)", "tests/data/test_split.py"),
     Mutation(
         "models/receptive_field.py",
-        "(spread - before) * reach.scale",
-        "(spread - before)",
-        "tests/models/test_models.py",
+        "(spread - left) * reach.scale",
+        "(spread - left)",
+        "tests/models/test_receptive_field.py",
     ),
     Mutation("training/losses.py", "axis=(1, 2, 3)", "axis=None", "tests/training/test_losses.py"),
+    Mutation(
+        "training/callbacks.py",
+        "min(share / WARMUP, 1.0, (1 - share) / DECAY)",
+        "min(share / WARMUP, 1.0)",
+        "tests/training/test_schedules.py",
+    ),
+    Mutation(
+        "training/callbacks.py",
+        'if logs["val_loss"] < self.best_loss',
+        'if logs["val_loss"] > self.best_loss',
+        "tests/training/test_training.py",
+    ),
+    Mutation(
+        "models/export.py",
+        "if not difference <= TOLERANCE",
+        "if False",
+        "tests/models/test_export.py",
+    ),
     # Existing files; the ledger.
     Mutation(
         "files/atomic.py",
