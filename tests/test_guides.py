@@ -45,7 +45,7 @@ def test_every_package_is_on_the_map() -> None:
 
 def test_registries_are_where_the_guide_says() -> None:
     named = REGISTRY.findall(read("CONTRIBUTING.md"))
-    assert len(named) == 6
+    assert len(named) >= 6
     for name, path in named:
         text = (ROOT / path).read_text(encoding="utf-8")
         assert re.search(rf"^{name}\b", text, re.MULTILINE), f"{path} does not define {name}."

@@ -1,4 +1,4 @@
-"""A toy of each kind, added as CONTRIBUTING.md says, works from training to the service.
+"""Toys added as CONTRIBUTING.md says, of each kind but a file format, work end to end.
 
 Each toy is one file in a temporary folder that the package's own folder is extended by, and one
 entry in a registry.
@@ -110,7 +110,7 @@ async def post(model: Path, content: bytes) -> httpx.Response:
         return await client.post("/v1/denoise", content=content)
 
 
-def test_a_toy_of_each_kind_works_from_training_to_the_service(
+def test_toys_work_from_training_to_the_service(
     add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
