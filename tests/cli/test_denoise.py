@@ -82,7 +82,7 @@ def test_two_inputs_for_one_output_are_refused(tmp_path) -> None:
 def test_many_inputs_need_a_folder(tmp_path) -> None:
     file = tmp_path / "one.png"
     file.touch()
-    with pytest.raises(ArgumentError, match="--output must be a folder because"):
+    with pytest.raises(ArgumentError, match="`output` must be a folder because"):
         make_plan([Path("a.png"), Path("b.png")], str(file))
 
 

@@ -119,7 +119,7 @@ def test_a_coloured_map_is_refused(quietpixel, told, tmp_path) -> None:
     Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(tmp_path / "map.png")
     outcome = quietpixel(*WORD, "a.png", "--model", told, "--sigma", tmp_path / "map.png")
     assert outcome.code == 2
-    assert "must be one gray picture where it is a map" in outcome.err
+    assert "--sigma must be one gray picture where it is a map" in outcome.err
 
 
 def test_a_level_for_a_blind_model_is_refused_before_any_work(
@@ -162,7 +162,7 @@ def test_a_strength_that_the_model_cannot_follow_is_refused_before_any_work(
 ) -> None:
     outcome = quietpixel("denoise", gray.parent, "--model", halver, "--strength", "1.5")
     assert outcome.code == 2
-    assert "must be at most 1 because the model 'halver'" in outcome.err
+    assert "--strength must be at most 1 because the model 'halver'" in outcome.err
     assert not clean(gray).exists()
 
 
@@ -179,7 +179,7 @@ def test_without_a_bundled_photo_model_a_sentence_says_how_to_name_one(
     assert outcome.code == 2
     assert outcome.err == (
         "quietpixel: No model was named and this installation carries neither photo nor photo-gray;"
-        " name one with `model=` (--model): other, a run folder or an .onnx file.\n"
+        " name one with --model: other, a run folder or an .onnx file.\n"
     )
 
 

@@ -110,7 +110,7 @@ def test_the_quality_of_a_jpeg_is_kept_unless_told(quietpixel, halver, tmp_path)
 def test_more_pixels_than_allowed_are_refused(quietpixel, halver, gray) -> None:
     outcome = quietpixel("denoise", gray, "--model", halver, "--max-pixels", 62)
     assert outcome.code == 2
-    assert "declares 7 x 9 pixels, 63 in all, and `max_pixels` is 62" in outcome.err
+    assert "declares 7 x 9 pixels, 63 in all, and --max-pixels is 62" in outcome.err
     assert quietpixel("denoise", gray, "--model", halver, "--max-pixels", 63).code == 0
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quietpixel.errors import ArgumentError
-from quietpixel.files import Job, list_images, plan_jobs
+from quietpixel.files import Job, list_images, plan_jobs, refuse_collisions
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def make_plan(
     'a/b-clean.png'
     """
     if in_place and (output is not None or format is not None):
-        raise ArgumentError("--in-place writes to the sources; leave out --output and --format.")
+        raise ArgumentError("`in_place` replaces the inputs; leave out `output` and `format`.")
     folders = [path for path in inputs if path.is_dir()]
     if output is not None and len(inputs) == 1 and not folders and not _is_folder(output):
         return _checked([Job(inputs[0], Path(output))], [])
@@ -92,7 +92,7 @@ def _checked(
     jobs: list[Job], skipped: list[tuple[Path, str]], folders: tuple[Path, ...] = ()
 ) -> Plan:
     unique = tuple(dict.fromkeys(jobs))
-    _refuse_collisions(unique)
+    refuse_collisions(unique)
     return Plan(unique, tuple(skipped), folders)
 
 
@@ -106,7 +106,7 @@ def _folder(output: str | None) -> Path | None:
     path = Path(output)
     if path.exists() and not path.is_dir():
         raise ArgumentError(
-            f"--output must be a folder because there are many inputs; '{output}' is a file."
+            f"`output` must be a folder because there are many inputs; '{output}' is a file."
         )
     return path
 
@@ -121,26 +121,3 @@ def _pictures(
         return list(listing.images), list(listing.skipped)
     found = [image for image in listing.images if results not in image.resolve().parents]
     return found, list(listing.skipped)
-
-
-def _place(path: Path) -> Path:
-    """The same for all spellings of one place, without following a link in the last part."""
-    return path.parent.resolve() / path.name
-
-
-def _refuse_collisions(jobs: tuple[Job, ...]) -> None:
-    taken: dict[Path, Path] = {}
-    sources = {_place(job.source): job.source for job in jobs}
-    for job in jobs:
-        place = _place(job.target)
-        other = taken.setdefault(place, job.source)
-        if _place(other) != _place(job.source):
-            raise ArgumentError(
-                f"Two inputs would both become '{job.target}': '{other}' and '{job.source}'; "
-                "give them to two runs with other folders."
-            )
-        if place in sources and place != _place(job.source):
-            raise ArgumentError(
-                f"The result of '{job.source}' would take the place of another input, "
-                f"'{sources[place]}'; choose another --output or --suffix."
-            )

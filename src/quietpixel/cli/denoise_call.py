@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from quietpixel.inference.options import DenoiseOptions
 
 
+OPTION_NAMES = frozenset(
+    {
+        *("colour_strength", "max_pixels", "memory", "model", "output", "precision", "range"),
+        *("sigma", "strength", "suffix"),
+    }
+)
+"""Arguments of the library, in sentences on single files, that are options of the command."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DenoiseCall:
     """What the user asked for; `options` holds all that concerns the image and the denoiser."""

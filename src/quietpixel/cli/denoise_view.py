@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quietpixel.cli.denoise_call import OPTION_NAMES
+from quietpixel.cli.options import name_options
 from quietpixel.cli.progress import describe_seconds
 from quietpixel.errors import FileError
 
@@ -159,7 +161,7 @@ class FolderView:
     def name_failures(self) -> None:
         """Say of each failure why."""
         for outcome in self.failures:
-            click.echo(f"quietpixel: {outcome.error}", err=True)
+            click.echo(f"quietpixel: {name_options(outcome.error, OPTION_NAMES)}", err=True)
 
     def _tell_total(self) -> None:
         seconds = time.monotonic() - self._start

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from quietpixel.cli.options import name_options
 from quietpixel.errors import QuietpixelError, unknown_name
 
 COMMANDS = ("train", "evaluate", "denoise", "noise", "serve", "models", "demo")
@@ -85,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _tell(_describe_usage(error), FAILED)
     except QuietpixelError as error:
-        return _tell(str(error), FAILED)
+        words = sys.argv[1:] if arguments is None else arguments
+        return _tell(name_options(str(error), _option_names(words)), FAILED)
     except OSError as error:
         return _tell(_describe_system(error), FAILED)
     except MemoryError:
@@ -96,6 +98,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     words = None if arguments is None else list(arguments)
     result: Any = group.main(words, "quietpixel", standalone_mode=False)
     return result if isinstance(result, int) else 0
+
+
+def _option_names(arguments: Sequence[str]) -> set[str]:
+    """Return the names of the options of the command that was called."""
+    name = next((word for word in arguments if word in COMMANDS), "")
+    command = group.get_command(click.Context(group), name)
+    parameters = command.params if command else []
+    return {each.name or "" for each in parameters if isinstance(each, click.Option)}
 
 
 def _quieten_libraries() -> None:

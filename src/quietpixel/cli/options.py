@@ -1,6 +1,7 @@
 """Options that click does not know: noise laws, and numbers such as ``25/255``."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from typing import Any
 
 import click
@@ -54,3 +55,18 @@ def read_counts(lowest: int, example: str) -> Callable[..., tuple[int, ...] | No
         return tuple(int(part) for part in parts)
 
     return read
+
+
+def name_options(sentence: str, names: Collection[str]) -> str:
+    """Return a sentence of the library with its arguments named as options.
+
+    Examples
+    --------
+    >>> name_options("`max_pixels` of `image` is 9.", {"max_pixels"})
+    '--max-pixels of `image` is 9.'
+    """
+
+    def name(match: re.Match[str]) -> str:
+        return f"--{match[1].replace('_', '-')}" if match[1] in names else match[0]
+
+    return re.sub(r"`(\w+)`", name, sentence)

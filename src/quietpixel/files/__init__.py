@@ -8,7 +8,7 @@ from quietpixel.files.atomic import (
     remove_leftovers,
 )
 from quietpixel.files.formats import FORMATS, Format, find_format, format_of_name, sniff
-from quietpixel.files.listing import Job, Listing, list_images, plan_jobs
+from quietpixel.files.listing import Job, Listing, list_images, plan_jobs, refuse_collisions
 from quietpixel.files.picture import Encoding, Metadata, Picture
 from quietpixel.files.read import check_readable, read_picture
 from quietpixel.files.write import (
@@ -37,6 +37,7 @@ __all__ = [
     "is_temporary",
     "list_images",
     "plan_jobs",
+    "refuse_collisions",
     "read_picture",
     "refuse_existing",
     "remove_leftovers",

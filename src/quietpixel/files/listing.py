@@ -132,9 +132,9 @@ def plan_jobs(
     Raises
     ------
     FileError
-        If two results would have the same name, or one would take the place of another source.
+        If two results would have the same name.
     ArgumentError
-        If `suffix` holds a path separator.
+        If `suffix` holds a path separator, or a result would take the place of another source.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def plan_jobs(
     paths = list(dict.fromkeys(sources))
     jobs = [Job(path, _target(path, root, output, suffix=suffix, format=format)) for path in paths]
     jobs = _without_results(jobs)
-    _refuse_collisions(jobs)
+    refuse_collisions(jobs)
     return tuple(jobs)
 
 
@@ -171,13 +171,21 @@ def _without_results(jobs: list[Job]) -> list[Job]:
     return [job for job in jobs if results.get(_place(job.source), job).source == job.source]
 
 
-def _refuse_collisions(jobs: list[Job]) -> None:
+def refuse_collisions(jobs: Iterable[Job]) -> None:
+    """Raise an error if a result would take the place of another result or of another input."""
+    jobs = list(jobs)
+    sources = {_place(job.source): job.source for job in jobs}
     taken: dict[str, Path] = {}
     for job in jobs:
-        place = _place(job.target)
-        if place in taken:
+        place, own = _place(job.target), _place(job.source)
+        other = taken.setdefault(place, job.source)
+        if _place(other) != own:
             raise FileError(
-                f"'{taken[place]}' and '{job.source}' would both be written to '{job.target}'; "
+                f"'{other}' and '{job.source}' would both be written to '{job.target}'; "
                 "rename one, or write them into different folders."
             )
-        taken[place] = job.source
+        if place in sources and place != own:
+            raise ArgumentError(
+                f"The result of '{job.source}' would take the place of another input, "
+                f"'{sources[place]}'; choose another `output` or `suffix`."
+            )

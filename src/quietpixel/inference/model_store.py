@@ -80,7 +80,7 @@ def default_model(channels: int) -> Path:
     names = ", ".join(sorted(known))
     raise ModelError(
         f"No model was named and this installation carries neither photo nor photo-gray; "
-        f"name one with `model=` (--model): {f'{names}, ' if names else ''}a run folder or an "
+        f"name one with `model`: {f'{names}, ' if names else ''}a run folder or an "
         ".onnx file."
     )
 
