@@ -1,12 +1,15 @@
 """A folder of pictures becomes training data, or a sentence says why not."""
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from quietpixel.data import image_cache
+from quietpixel.data import batches, image_cache
+from quietpixel.data.batch_pool import BatchPool
 from quietpixel.data.image_cache import decode, to_channels
 from quietpixel.data.pixel_cache import PixelCache
 from quietpixel.errors import ArgumentError, DataError, FileError, TrainingError
@@ -255,6 +258,45 @@ def test_a_run_by_the_clock_stops(tmp_path: Path) -> None:
     run_recipe(recipe, folder)
     (row,) = folder.read_history()
     assert row["learning_rate"] < recipe.learning_rate
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, KeyboardInterrupt])
+def test_a_run_that_stops_closes_its_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: object
+) -> None:
+    pools: list[BatchPool] = []
+    monkeypatch.setattr(batches, "BatchPool", lambda *a: pools.append(BatchPool(*a)) or pools[0])
+    recipe = recipe_for(make_photos(tmp_path / "photos", 5), steps=50, epochs=1)
+    folder = RunFolder(tmp_path / "run")
+    folder.start(recipe)
+    workers: set[int] = set()
+
+    def stop_it(progress: Progress) -> None:
+        if progress.step == 2 and not workers:
+            workers.update(pools[0]._executor._processes)
+            if stop is KeyboardInterrupt:
+                raise KeyboardInterrupt
+            os.kill(next(iter(workers)), signal.SIGKILL)
+
+    options = RunOptions(workers=1, on_progress=stop_it)
+    error = KeyboardInterrupt if stop is KeyboardInterrupt else TrainingError
+    with pytest.raises(error, match=None if error is KeyboardInterrupt else "fewer `workers`"):
+        run_recipe(recipe, folder, options)
+    assert len(workers) == len(pools) == 1
+    assert not Path(f"/proc/{workers.pop()}").exists()
+
+
+def test_a_run_is_the_same_with_and_without_workers(tmp_path: Path) -> None:
+    recipe = recipe_for(make_photos(tmp_path / "photos", 5), epochs=2)
+    losses = []
+    for workers in (0, 1):
+        folder = RunFolder(tmp_path / str(workers))
+        folder.start(recipe)
+        run_recipe(recipe, folder, RunOptions(workers=workers))
+        losses.append([row["validation_loss"] for row in folder.read_history()])
+    assert losses[0] == losses[1]
+    with pytest.raises(ArgumentError, match="`workers` must be at least 0; got -1"):
+        RunOptions(workers=-1)
 
 
 @pytest.mark.parametrize("target", ["clean", "none"])
