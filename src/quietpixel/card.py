@@ -1,4 +1,4 @@
-"""What a model says of itself: the card that travels inside its ONNX file."""
+"""The card of a model, stored inside its ONNX file."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields
@@ -9,50 +9,50 @@ from quietpixel.errors import ModelError
 METADATA_KEY = "quietpixel.card"
 """The key of the card in the ``metadata_props`` of an ONNX file."""
 UNKNOWN_SIGMA = -0.25
-"""What a model that takes the noise level is told where nobody knows it."""
+"""Input of a model that takes the noise level, where the level is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a model is, what it takes, how it was made and how good it is.
+    """What a model is, what images it takes, how it was trained and how good it is.
 
     Parameters
     ----------
     name
-        The name the model goes by.
+        Name of the model.
     architecture
-        The registered name of its layers, such as ``"bottleneck"``.
+        Registered name of its architecture, such as ``"bottleneck"``.
     channels
         1 (gray) or 3 (RGB).
     divisor
         Height and width must be multiples of this many pixels.
     halo
-        How many pixels of surroundings decide one pixel; ``None`` for a model that looks at the
-        whole image, which then cannot be tiled.
+        Distance in pixels at which other pixels still affect a pixel; None for a model that
+        depends on the whole image, which cannot be tiled.
     size
-        (height, width) in pixels of the only size it takes, or ``None`` for any.
+        (height, width) in pixels of the only size it takes, or None for any.
     noise
         The noise law it was trained for, as text (``"gaussian:0.5"``).
     sigma_input
         Whether it also takes the noise level of the image.
     blind
-        Whether it finds the level by itself: it is told `UNKNOWN_SIGMA`, and a level that is given
-        limits how much of the noise is taken away.
+        Whether it estimates the level itself: its input is `UNKNOWN_SIGMA`, and a level given by
+        the user limits how much noise is removed.
     operations
-        Multiply-adds for each pixel.
+        Multiply-adds per pixel.
     values
-        The most numbers that it holds at once for each pixel while it computes.
+        Largest number of values stored at once while it computes, per pixel.
     parameters
         Number of trained weights.
     training
-        The recipe and facts of the run.
+        The fields of the recipe, and facts of the run.
     scores
         Measured quality, by test set.
     uncertainty
-        What `quietpixel.imaging.uncertainty.Calibration` tells error bars by, and how many pixels
-        it held; empty for a model that was not calibrated.
+        Parameters of `quietpixel.imaging.uncertainty.Calibration` and the coverage measured with
+        them; empty for a model that was not calibrated.
     data, licence, not_for
-        What it was trained on, under which terms, and what it must not be used for.
+        Training data, terms of use, and what the model must not be used for.
 
     Examples
     --------
@@ -86,12 +86,17 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
-        """Return the card that `text` describes; words it does not know are left out.
+        """Return the card that `text` describes; unknown keys are ignored.
+
+        Parameters
+        ----------
+        text
+            JSON as of `to_json`, of any version of quietpixel.
 
         Raises
         ------
         ModelError
-            If `text` is not JSON or lacks what a card must say.
+            If `text` is not JSON or lacks a required key.
         """
         try:
             values = json.loads(text)

@@ -40,7 +40,7 @@ def test_why_several_devices_are_not_used_is_said(monkeypatch: pytest.MonkeyPatc
     assert text.startswith("2 devices (gpu:0, gpu:1); only the first is used, as Keras with ")
     assert "KERAS_BACKEND=jax" in text
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    assert use_devices(9).endswith("a batch of 9 cannot be parted among 2")
+    assert use_devices(9).endswith("a batch of 9 cannot be divided among 2")
 
 
 def test_what_validates_is_parted_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_devices_that_are_wanted_must_be_there_and_usable(monkeypatch: pytest.Mo
 def test_two_devices_reach_the_loss_of_one() -> None:
     one, two = run_on(1), run_on(2)
     assert one[:2] == ["the processor", "1"]
-    assert two[:2] == ["2 devices (cpu:0, cpu:1); a batch of 8 is spread over them", "2"]
+    assert two[:2] == ["2 devices (cpu:0, cpu:1); a batch of 8 is distributed over them", "2"]
     assert float(two[2]) == pytest.approx(float(one[2]), rel=1e-5)
 
 

@@ -75,8 +75,11 @@ class BatchPool:
         return batch
 
     def close(self) -> None:
-        """End the workers at once, whatever they are doing."""
-        self._executor.shutdown(wait=True, kill_workers=True)
+        """End the workers, after the batches that they are making now."""
+        for future in self._pending.values():
+            future.cancel()
+        # Without kill_workers: it races with the queue of requests (KeyError in loky 3.6).
+        self._executor.shutdown(wait=True)
 
 
 _sampler: Sampler

@@ -1,4 +1,4 @@
-"""On what a run computes, and how it is spread over several devices."""
+"""Device selection, and training on several devices."""
 
 import platform
 from pathlib import Path
@@ -9,27 +9,27 @@ import numpy as np
 
 from quietpixel.errors import ArgumentError
 
-PART = "a batch of {batch} is spread over them"
+PART = "a batch of {batch} is distributed over them"
 WHOLE = "only the first is used, as {reason}"
 
 
 def use_devices(batch: int, wanted: int | None = None) -> str:
-    """Spread training over accelerators that Keras sees, and say in words what is used.
+    """Distribute training over the accelerators that Keras sees; return the devices in words.
 
-    Each device holds the whole model and works on its part of every batch (Keras' data parallel
-    distribution), which the JAX backend can do.
+    Each device holds the model and computes its part of every batch (data parallel distribution),
+    which Keras supports with the JAX backend.
 
     Parameters
     ----------
     batch
-        Images in a step; it must be a multiple of the number of devices to be spread.
+        Images in a step, a multiple of the number of devices.
     wanted
-        How many devices; None takes all, and only the first where it cannot be spread.
+        Number of devices; None uses all, or only the first if training cannot be distributed.
 
     Raises
     ------
     ArgumentError
-        If so many as are wanted are not there, or the batch cannot be spread over them.
+        If there are fewer devices than wanted, or the batch cannot be distributed over them.
     """
     found = list_devices()
     if wanted is not None and not 1 <= wanted <= len(found):
@@ -51,14 +51,14 @@ def use_devices(batch: int, wanted: int | None = None) -> str:
 
 
 def part_evenly(images: Any, batch: int) -> tuple[Any, int]:
-    """Return arrays of as many images as can be parted evenly among the devices, and their batch.
+    """Return arrays of as many images as the devices can share evenly, and their batch size.
 
     Parameters
     ----------
     images
-        Arrays (N, ...), nested in any way, such as inputs and targets to validate by.
+        Nested arrays (N, ...), such as validation inputs and targets.
     batch
-        How many images are to be computed at a time, about.
+        Approximate number of images to compute at a time.
     """
     distribution = keras.distribution.distribution()
     if distribution is None:
@@ -71,21 +71,26 @@ def part_evenly(images: Any, batch: int) -> tuple[Any, int]:
 
 
 def release() -> None:
-    """End the spreading, so that what follows computes on one device."""
+    """End the distribution, so that later models compute on one device."""
     if keras.distribution.distribution() is not None:
         keras.distribution.set_distribution(None)
 
 
 def list_devices() -> list[str]:
-    """Return the accelerators that Keras sees, or else the processor, such as ``"gpu:0"``."""
+    """Return the accelerators that Keras sees, such as ``"gpu:0"``, or else the processor."""
     try:
         return [str(name) for name in keras.distribution.list_devices()]
     except (AttributeError, NotImplementedError, RuntimeError):
-        return ["cpu:0"]  # a backend that has no list computes on what it finds itself
+        return ["cpu:0"]  # this backend chooses its device itself
 
 
 def describe(devices: list[str]) -> str:
-    """Return devices as people count them.
+    """Return the devices in words.
+
+    Parameters
+    ----------
+    devices
+        Names of devices.
 
     Examples
     --------
@@ -100,11 +105,11 @@ def describe(devices: list[str]) -> str:
 def _find_obstacle(devices: int, batch: int) -> str:
     if keras.backend.backend() != "jax":
         return (
-            f"Keras with {keras.backend.backend()} cannot spread a model here; set "
+            f"Keras with {keras.backend.backend()} cannot distribute training; set "
             "KERAS_BACKEND=jax to use all"
         )
     if batch % devices:
-        return f"a batch of {batch} cannot be parted among {devices}"
+        return f"a batch of {batch} cannot be divided among {devices}"
     return ""
 
 
@@ -112,10 +117,13 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def choose_precision(wanted: str) -> str:
-    """Return the Keras dtype policy for `wanted` (``"auto"`` or a policy's name).
+    """Return the Keras dtype policy.
 
-    ``"auto"`` is ``"mixed_bfloat16"`` where the processor multiplies in bfloat16, and
-    ``"float32"`` elsewhere.
+    Parameters
+    ----------
+    wanted
+        Name of a policy, or ``"auto"``: ``"mixed_bfloat16"`` if the processor multiplies in
+        bfloat16, else ``"float32"``.
     """
     if wanted != "auto":
         return wanted
@@ -123,7 +131,7 @@ def choose_precision(wanted: str) -> str:
 
 
 def processor_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
-    """Return the processor's feature words, empty where the system does not tell."""
+    """Return the feature flags of the processor; empty if the system does not list them."""
     if platform.system() != "Linux" or not path.exists():
         return set()
     lines = path.read_text(errors="replace").splitlines()

@@ -1,36 +1,34 @@
-"""A folder as two parts of scenes, to train on and to validate by."""
+"""An image folder as scenes for training and for validation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.data.image_cache import MEMORY, ImageCache, Notify, Paths, SkippedFiles, decode
-from quietpixel.data.image_folder import find_layout
+from quietpixel.data.image_folder import Layout, find_layout
 from quietpixel.data.image_source import StoredImage
 from quietpixel.data.pixel_cache import PixelCache
 from quietpixel.data.registration import find_mismatch
 from quietpixel.errors import DataError, QuietpixelError
 from quietpixel.files.image_size import Size, read_size
 from quietpixel.noise.measure import LEAST_SIDE, NoiseMeasure, measure_noise
-from quietpixel.noise.parser import Array
 from quietpixel.training.recipe import Recipe
 
 VALIDATION_EVERY = 20
-"""Every scene of this number, by name, is for validation and never trained on."""
+"""Every 20th scene, by name, is for validation and never trained on."""
 FEWEST = 5
-"""With fewer scenes than this none can be spared: what is trained on also validates."""
+"""A folder with fewer scenes is not divided: all of them serve for training and validation."""
 MEASURED = 8
-"""About so many pictures are measured to find the law of a folder's noise."""
+"""Approximate number of images that are measured to find the noise law of a folder."""
 CHECKED = 500
-"""Up to so many pairs are checked before training begins; of more, each when it is drawn."""
+"""Up to this many pairs are checked before training; in larger folders, each when it is drawn."""
 DEPTH = 2
-"""Bytes of a value, to guess what fits into memory; whether they are 1, 2 or 4 is not known yet."""
-LOOKED_AT = 50
-"""So many pictures of a folder decide whether it is in colour."""
+"""Assumed bytes per value, to estimate what fits into memory; the files have 1, 2 or 4."""
+INSPECTED = 50
+"""Approximate number of images that decide whether a folder is in colour."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,11 @@ class Folder:
     Parameters
     ----------
     train, validation
-        Where the scenes of both parts come from.
+        The scenes of both parts.
     validation_sides
         The shorter side of each validation image, in pixels.
     scenes_at_a_time
-        How many scenes of ordinary size fit into the memory for pixels.
+        Number of scenes of median size that fit into the memory for pixels.
     """
 
     train: ImageCache
@@ -54,16 +52,18 @@ class Folder:
 
 
 def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder:
-    """Find the scenes of the folder of `recipe`; no picture is decoded yet.
+    """Find the scenes of the folder of `recipe`.
+
+    Only validation images are decoded until one can be used, and pairs to be checked.
 
     Parameters
     ----------
     recipe
-        Says the folder, how scenes are found in it, the channels and the size of the patches.
+        Has the folder, its layout, the channels and the size of the patches.
     cache
-        A folder for decoded pixels, if they are to be kept.
+        Folder for decoded pixels; None keeps none.
     notify
-        Called with a sentence on each file that is left out.
+        Called with a sentence about each file that is skipped.
 
     Raises
     ------
@@ -76,45 +76,44 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
     known = {scene: size for scene, size in sizes.items() if size is not None}
     if not known:
         raise DataError(
-            f"The folder '{recipe.data}' must hold pictures of at least {recipe.patch} x "
+            f"The folder '{recipe.data}' must hold images of at least {recipe.patch} x "
             f"{recipe.patch} pixels to train on, and of its {len(layout.scenes)} none can be "
-            "used. Name another folder, or take smaller patches."
+            "used. Give another folder, or a smaller `patch`."
         )
-    open_cache = partial(
-        ImageCache,
-        channels=recipe.channels,
-        skipped=skipped,
-        check=_check_pair if layout.kind == "pairs" else None,
-        cache=None if cache is None else PixelCache(cache),
-    )
+    areas = {scene: size.height * size.width for scene, size in known.items()}
 
     def put(part: list[Paths]) -> ImageCache:
-        return open_cache(part, _areas(part, known))
+        return ImageCache(
+            part,
+            np.array([areas[scene] for scene in part], np.int64),
+            channels=recipe.channels,
+            skipped=skipped,
+            check=_check_pair if layout.kind == "pairs" else None,
+            cache=None if cache is None else PixelCache(cache),
+        )
 
-    train, validation = _spare_usable(*split(list(known)), put)
-    sides = [min(known[scene].height, known[scene].width) for scene in validation]
-    shelves = put(train), put(validation)
+    train, validation = split(list(known))
+    validating = put(validation)
+    while all(validating.open(i) is None for i in range(len(validation))) and len(train) > 1:
+        validation = [train.pop()]
+        validating = put(validation)
+    training = put(train)
     if layout.kind == "pairs" and len(train) <= CHECKED:
         for index in range(len(train)):
-            shelves[0].open(index)
-    return Folder(shelves[0], shelves[1], np.array(sides), _fitting(recipe, known))
-
-
-def _spare_usable(
-    train: list[Paths], validation: list[Paths], open_cache: Callable[[list[Paths]], ImageCache]
-) -> tuple[list[Paths], list[Paths]]:
-    """Return both parts, with another scene to validate by if none of those chosen can be used."""
-    while not _any_usable(open_cache(validation)) and len(train) > 1:
-        validation = [train.pop()]
-    return train, validation
-
-
-def _any_usable(shelf: ImageCache) -> bool:
-    return any(shelf.open(index) is not None for index in range(len(shelf)))
+            training.open(index)
+    sides = [min(known[scene].height, known[scene].width) for scene in validation]
+    scene_bytes = np.median(list(areas.values())) * len(train[0]) * recipe.channels * DEPTH
+    # Few enough that each is decoded about once in an epoch.
+    return Folder(training, validating, np.array(sides), max(1, int(MEMORY / scene_bytes)))
 
 
 def split(scenes: Sequence[Paths]) -> tuple[list[Paths], list[Paths]]:
-    """Return the scenes to train on and those to validate by.
+    """Return the scenes for training and those for validation.
+
+    Parameters
+    ----------
+    scenes
+        All scenes, in order of their names.
 
     Examples
     --------
@@ -130,76 +129,89 @@ def split(scenes: Sequence[Paths]) -> tuple[list[Paths], list[Paths]]:
     return [s for i, s in numbered if i % every], [s for i, s in numbered if not i % every]
 
 
+def _inspect(data: str, target: str, pairs: str) -> Layout:
+    return find_layout(Path(data), target=target, pairs=pairs, notify=lambda text: None)
+
+
 def find_channels(data: str, *, target: str, pairs: str) -> int:
-    """Return 3 if one of the first pictures of a folder is in colour, else 1."""
-    layout = find_layout(Path(data), target=target, pairs=pairs, notify=lambda text: None)
-    step = max(1, len(layout.scenes) // LOOKED_AT)
-    return 3 if any(_is_coloured(scene) for scene in layout.scenes[::step]) else 1
+    """Return 3 if one of the images of a folder that are inspected is in colour, else 1.
+
+    Parameters
+    ----------
+    data
+        The folder.
+    target, pairs
+        Its layout, as in a recipe.
+    """
+    scenes = _inspect(data, target, pairs).scenes
+    for scene in scenes[:: max(1, len(scenes) // INSPECTED)]:
+        try:
+            if any(read_size(path).colour for path in scene):
+                return 3
+        except QuietpixelError:
+            continue  # reported when the folder is opened
+    return 1
 
 
 def find_kind(data: str, *, target: str, pairs: str) -> str:
-    """Return ``"clean"``, ``"pairs"`` or ``"noisy"``: how a folder holds its scenes."""
-    return find_layout(Path(data), target=target, pairs=pairs, notify=lambda text: None).kind
+    """Return the kind of scenes in a folder: ``"clean"``, ``"pairs"`` or ``"noisy"``.
+
+    Parameters
+    ----------
+    data
+        The folder.
+    target, pairs
+        Its layout, as in a recipe.
+    """
+    return _inspect(data, target, pairs).kind
 
 
 def measure_folder(data: str, *, pairs: str, channels: int) -> NoiseMeasure:
-    """Return the noise of the noisy pictures of a folder, by a few of them.
+    """Return the noise of some noisy images of a folder.
+
+    Parameters
+    ----------
+    data
+        The folder.
+    pairs
+        Its layout, as in a recipe.
+    channels
+        1 or 3.
 
     Raises
     ------
     DataError
         If none of them can be measured.
     """
-    layout = find_layout(Path(data), target="none", pairs=pairs, notify=lambda text: None)
-    step = max(1, len(layout.scenes) // MEASURED)
-    images = (_read_whole(scene[0], channels) for scene in layout.scenes[::step])
-    usable = [image for image in images if image is not None]
+    scenes = _inspect(data, "none", pairs).scenes
+    usable = []
+    for scene in scenes[:: max(1, len(scenes) // MEASURED)]:
+        try:
+            image = decode(scene[0], channels).whole()
+        except QuietpixelError:
+            continue  # reported when the folder is opened
+        if min(image.shape[:2]) >= LEAST_SIDE:
+            usable.append(image)
     if not usable:
         raise DataError(
-            f"`noise` auto measures the pictures of '{data}', and none of them can be read and is "
-            f"large enough ({LEAST_SIDE} pixels); give the law of their noise, or leave it out."
+            f"`noise` auto measures the images of '{data}', and none of them can be read and is "
+            f"large enough ({LEAST_SIDE} pixels); give the law of their noise, or omit it."
         )
     return measure_noise(usable)
 
 
-def _read_whole(path: Path, channels: int) -> Array | None:
-    try:
-        image = decode(path, channels).whole()
-    except QuietpixelError:
-        return None  # opening the folder will tell
-    return image if min(image.shape[:2]) >= LEAST_SIDE else None
-
-
-def _is_coloured(scene: Paths) -> bool:
-    try:
-        return any(read_size(path).colour for path in scene)
-    except QuietpixelError:
-        return False
-
-
 def _read_size(scene: Paths, skipped: SkippedFiles, least: int) -> Size | None:
-    """Return the size of the first file of a scene; ``None``, and told, if it cannot be used."""
+    """Return the size of the first file of a scene; None, and reported, if it cannot be used."""
     try:
-        sizes = [read_size(path) for path in scene]
+        size, *_ = [read_size(path) for path in scene]
     except QuietpixelError as error:
         skipped.add(str(scene[0]), str(error))
         return None
-    if min(sizes[0].height, sizes[0].width) < least:
+    if min(size.height, size.width) < least:
         skipped.add(str(scene[0]), f"'{scene[0]}': smaller than {least} x {least} pixels.")
         return None
-    return sizes[0]
-
-
-def _areas(scenes: Sequence[Paths], sizes: Mapping[Paths, Size]) -> NDArray[np.int64]:
-    return np.array([sizes[scene].height * sizes[scene].width for scene in scenes], np.int64)
+    return size
 
 
 def _check_pair(images: Sequence[StoredImage], scene: Paths) -> str:
     return find_mismatch(images, [str(path) for path in scene])
-
-
-def _fitting(recipe: Recipe, sizes: Mapping[Paths, Size]) -> int:
-    """Return how many scenes an epoch may draw from, so that each is decoded about once in it."""
-    usual = float(np.median([size.height * size.width for size in sizes.values()]))
-    files = len(next(iter(sizes)))
-    return max(1, int(MEMORY / (usual * files * recipe.channels * DEPTH)))

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 FLOOR = 1e-5
-"""Added to a squared error before its logarithm: beyond 50 dB an image counts less and less."""
+"""Added to a squared error before its logarithm, so that images above 50 dB hardly count."""
 
 
 @keras.saving.register_keras_serializable("quietpixel")  # type: ignore[untyped-decorator]
@@ -16,7 +16,7 @@ def hidden_squared_error(target: Any, output: Any) -> Any:
     Parameters
     ----------
     target
-        (N, H, W, 2 C): noisy values, then how much each counts, 1 on average.
+        (N, H, W, 2 C): noisy values, then their weights, 1 on average.
     output
         (N, H, W, C).
     """
@@ -26,10 +26,10 @@ def hidden_squared_error(target: Any, output: Any) -> Any:
 
 @keras.saving.register_keras_serializable("quietpixel")  # type: ignore[untyped-decorator]
 def negative_psnr(target: Any, output: Any) -> Any:
-    """Return the peak signal-to-noise ratio of each image in dB, with its sign turned.
+    """Return the negative peak signal-to-noise ratio of each image in dB.
 
-    An image with little noise counts as much as one with a lot, where the mean error of both is
-    that of the second.
+    An image with little noise counts as much as one with strong noise, which dominates the mean
+    squared error of both.
 
     Parameters
     ----------
@@ -45,5 +45,11 @@ def negative_psnr(target: Any, output: Any) -> Any:
 
 
 def find_loss(name: str) -> Any:
-    """Return what Keras takes as the loss that a recipe calls `name`."""
+    """Return the loss of a recipe in the form that Keras takes.
+
+    Parameters
+    ----------
+    name
+        A loss of `quietpixel.training.recipe.CHOICES`.
+    """
     return negative_psnr if name == "negative_psnr" else name

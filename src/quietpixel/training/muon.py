@@ -1,4 +1,4 @@
-"""Muon for convolutions: their kernels are taken as the matrices that they multiply by."""
+"""Muon for convolutions: their kernels are treated as matrices."""
 
 import math
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import keras
 
 NARROW = 8
-"""A kernel with fewer outputs is left to Adam: it is no matrix worth straightening."""
+"""Adam updates kernels with fewer outputs or inputs, which are too narrow to orthogonalise."""
 
 
 # Model files name this module and this class, so both keep their names.
 @keras.saving.register_keras_serializable("quietpixel")
 class ConvolutionMuon(keras.optimizers.Muon):  # type: ignore[misc]
-    """Keras' Muon, which knows only matrices, with kernels (H, W, in, out) as (H W in, out).
+    """Muon of Keras, extended from matrices to kernels (H, W, in, out) taken as (H W in, out).
 
     References
     ----------

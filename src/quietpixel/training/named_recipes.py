@@ -1,4 +1,4 @@
-"""The recipes that have a name."""
+"""The named recipes."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -12,7 +12,7 @@ NOISY = Recipe(
     target="none",
     method="neighbours",
     model="unet",
-    # A U-Net that sees far, since scans have stains and microscopes blur.
+    # A large receptive field, since scans have stains and microscopes blur.
     options={"filters": (16, 32, 64, 96), "blocks": (0, 1, 1, 1), "output": "residual"},
     learning_rate=2e-3,
     clip_norm=1.0,
@@ -43,7 +43,7 @@ PHOTO = Recipe(
     pattern_fraction=0.2,
 )
 
-# Afterwards, so that pictures with little noise count as well as those with a lot.
+# Fine-tuning after `photo`, so that images with little noise count as much as noisy ones.
 POLISH = replace(PHOTO, name="photo-polish", loss="negative_psnr", learning_rate=1.5e-3)
 
 LEVEL = replace(
@@ -67,7 +67,7 @@ RECIPES: dict[str, Recipe] = {
     "tuned": Recipe(name="tuned", optimizer="muon", learning_rate=1e-2),
     "wide": Recipe(
         name="wide",
-        # An encoder that sees more: test error 0.0120; with 3 and 3 it was 0.0124 after 22 epochs.
+        # Larger kernels: test error 0.0120, with 3 and 3 0.0124 after 22 epochs.
         options={"filters": (32, 256), "kernel_sizes": (7, 5), "dropout": 0.0},
         optimizer="convolution-muon",
         learning_rate=1e-2,
@@ -77,7 +77,7 @@ RECIPES: dict[str, Recipe] = {
     "photo": PHOTO,
     "photo-polish": POLISH,
     "photo-level": LEVEL,
-    # For gaussian-gray, from photo-gray: noise such as tables are made with, and none of a camera.
+    # For gaussian-gray, starting from photo-gray: the noise of published tables, no camera noise.
     "gaussian": replace(
         POLISH,
         name="gaussian",
@@ -100,7 +100,7 @@ RECIPES: dict[str, Recipe] = {
 """The recipes by name."""
 
 MODEL_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
-    # With noise drawn anew, dropout before the code only hides what the code has to say.
+    # With new noise in each epoch, dropout before the code only removes information.
     ("tuned", "bottleneck"): {"options": {"dropout": 0.0}},
     # Two epochs of MNIST came to these validation errors: residual output and blocks, Adam at 2e-3
     # 0.0110, Muon on the convolutions 0.0096; sigmoid output 0.0093; ConvNeXt blocks too 0.0087.
@@ -116,7 +116,7 @@ MODEL_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
         "clip_norm": 1.0,
     },
 }
-"""What a recipe sets differently for a model, by the names of both."""
+"""Fields that a recipe sets differently for a model, by the names of both."""
 
 
 def named_recipe(name: str, **changes: Any) -> Recipe:

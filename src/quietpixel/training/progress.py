@@ -1,4 +1,4 @@
-"""What a run tells while it goes."""
+"""The progress of a run."""
 
 import math
 from collections.abc import Callable
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands.
+    """The state of a run after a step, or a message.
 
     Parameters
     ----------
     epoch, epochs, step, steps
         Counted from 1; `epochs` is 0 for a run that ends by the clock.
     images_per_second, seconds_left
-        Rate so far in this session and what is left of the whole run at that rate.
+        Mean rate of this session, and the remaining time of the run at that rate.
     loss, validation_loss
-        Of the epoch so far, and of the last whole epoch (``None`` in the first).
+        Loss of the epoch so far, and of the last complete epoch (None in the first).
     share
-        The part of the whole run that is over, in [0, 1].
+        Fraction of the run that is over, in [0, 1].
     message
-        A sentence to show once, else empty.
+        A sentence to display once, or empty.
     """
 
     epoch: int = 0
@@ -36,4 +36,4 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-"""What is called after each step."""
+"""Called after each step."""
