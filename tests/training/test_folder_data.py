@@ -94,7 +94,7 @@ def test_damaged_and_small_files_are_named_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"must hold pictures .* none can be used"):
+    with pytest.raises(DataError, match=r"must hold images .* none can be used"):
         load(tmp_path)
 
 
@@ -213,7 +213,7 @@ def test_the_noise_of_a_folder_is_measured(tmp_path: Path) -> None:
     assert measured.sigma == pytest.approx(15 / 255, rel=0.1)
     (tmp_path / "small").mkdir()
     write(np.zeros((16, 16), np.uint8), tmp_path / "small" / "a.png")
-    with pytest.raises(DataError, match="`noise` auto measures the pictures"):
+    with pytest.raises(DataError, match="`noise` auto measures the images"):
         measure_folder(str(tmp_path / "small"), pairs="", channels=1)
 
 
