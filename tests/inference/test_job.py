@@ -188,3 +188,13 @@ def test_a_repair_sees_places_of_the_whole_image_and_is_blended_too(models):
         expected = (image + whole) / 2
         inside = slice(blur.card.halo if top else 0, None)  # the part has a border of its own
         np.testing.assert_allclose(result[inside], expected[top:][inside], atol=1e-6)
+
+
+def test_a_denoiser_has_defaults_for_an_image(models):
+    image = noisy(12, 9)
+    options = DenoiseOptions(model=models["told"], precision="f32", sigma=0.1, strength=1.5)
+    denoiser = Denoiser.from_options(options)
+    np.testing.assert_allclose(denoiser(image) - image, 0.15, atol=1e-6)
+    np.testing.assert_allclose(denoiser(image, strength=1) - image, 0.1, atol=1e-6)
+    stack = denoiser.batch(image[None, ..., None], sigma=0.2)
+    np.testing.assert_allclose(stack[0, ..., 0] - image, 0.3, atol=1e-6)

@@ -123,8 +123,8 @@ class Denoiser:
         self,
         image: Array,
         *,
-        sigma: Sigma = "auto",
-        strength: float = 1.0,
+        sigma: Sigma | None = None,
+        strength: float | None = None,
         colour_strength: float | None = None,
         range: Range | None = None,
         on_progress: OnProgress | None = None,
@@ -138,7 +138,7 @@ class Denoiser:
             uint8, uint16 or float, (H, W), (H, W, 1) or (H, W, 3); with alpha (H, W, 2) or
             (H, W, 4).
         sigma, strength, colour_strength, range
-            As for `DenoiseOptions`.
+            As for `DenoiseOptions`; None takes those of the denoiser's own options.
         on_progress
             Called with the share done, in [0, 1], before the first tile and after each; what it
             raises ends the work.
@@ -153,10 +153,7 @@ class Denoiser:
         ArgumentError
             If another argument breaks its rule.
         """
-        options = replace(
-            self.options, sigma=sigma, strength=strength, colour_strength=colour_strength,
-            range=range,
-        )  # fmt: skip
+        options = self._options(sigma, strength, colour_strength, range)
         result = run(self.prepare(image, options, out=out), on_progress)
         return result.image if out is None else out
 
@@ -265,8 +262,8 @@ class Denoiser:
         self,
         images: Array,
         *,
-        sigma: Sigma = "auto",
-        strength: float = 1.0,
+        sigma: Sigma | None = None,
+        strength: float | None = None,
         colour_strength: float | None = None,
         range: Range | None = None,
     ) -> Array:
@@ -284,10 +281,8 @@ class Denoiser:
         """
         check_batch(images)
         white = type_ceiling(images.dtype) if images.dtype.kind == "u" else 1.0
-        options = replace(
-            self.options, sigma=sigma, strength=strength, colour_strength=colour_strength,
-            range=range or (0.0, white),
-        )  # fmt: skip
+        options = self._options(sigma, strength, colour_strength, range)
+        options = replace(options, range=options.range or (0.0, white))
         layouts = [read_layout(image, options.range) for image in images]
         result = np.empty_like(images)
         for layout in dict.fromkeys(layouts):  # colour, and gray that is stored three times
@@ -305,6 +300,13 @@ class Denoiser:
         layout = read_layout(image, range)
         layout = replace(layout, colours=layout.model_colours)
         return estimate_level(layout, with_channels(image))
+
+    def _options(self, *given: Any) -> DenoiseOptions:
+        """Return the denoiser's options with what is given for one image; None gives nothing."""
+        names = ("sigma", "strength", "colour_strength", "range")
+        pairs = zip(names, given, strict=True)
+        changes: dict[str, Any] = {name: value for name, value in pairs if value is not None}
+        return replace(self.options, **changes) if changes else self.options
 
     def _tile_pixels(self, engine: Engine) -> int:
         """Return how many pixels a tile may have."""

@@ -206,21 +206,19 @@ def run_model(engine: Engine, images: FloatArray, sigma: FloatArray | None) -> F
     batch, own = np.moveaxis(images, 2, 0), engine.card.channels
     level = None if sigma is None else np.moveaxis(sigma, 2, 0)[..., np.newaxis]
     count, height, width, channels = batch.shape
-    if own == channels:
-        return np.moveaxis(_infer(engine, batch, level), 0, 2)
-    if own == 1:
-        apart = np.moveaxis(batch, 3, 1).reshape(-1, height, width, 1)
+    if own == 1 < channels:
+        batch = np.moveaxis(batch, 3, 1).reshape(-1, height, width, 1)
         level = None if level is None else np.repeat(level, channels, axis=0)
-        result = _infer(engine, apart, level).reshape(count, channels, height, width)
-        return result.transpose(2, 3, 0, 1)
-    result = _infer(engine, np.repeat(batch, own, axis=3), level)
-    return np.moveaxis(result.mean(axis=3, keepdims=True), 0, 2)
-
-
-def _infer(engine: Engine, batch: FloatArray, level: FloatArray | None) -> FloatArray:
-    """Run the engine on contiguous copies, which OpenVINO shares without copying again."""
+    elif channels < own:
+        batch = np.repeat(batch, own, axis=3)
+    # Contiguous, because OpenVINO shares the memory of its inputs.
     level = None if level is None else np.ascontiguousarray(level, np.float32)
-    return engine(np.ascontiguousarray(batch, np.float32), level)
+    result = engine(np.ascontiguousarray(batch, np.float32), level)
+    if own == 1 < channels:
+        return result.reshape(count, channels, height, width).transpose(2, 3, 0, 1)
+    if channels < own:
+        result = result.mean(axis=3, keepdims=True)
+    return np.moveaxis(result, 0, 2)
 
 
 def import_openvino() -> Any:

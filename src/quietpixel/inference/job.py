@@ -151,7 +151,10 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, colours: Array) -> Array:
     results = []
     for factor in job.factors:
         scaled = level if level is None or factor == 1 else level * np.float32(factor)
-        denoised = _denoise_views(job, shown, scaled)
+        if QUALITIES[job.options.quality] == 1:
+            denoised = run_model(job.engine, shown, scaled)
+        else:
+            denoised = _denoise_views(job, shown, scaled)
         if shown is not model_input:
             denoised += model_input - shown
         if share is not None:
@@ -164,13 +167,11 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, colours: Array) -> Array:
 
 
 def _denoise_views(job: DenoiseJob, shown: FloatArray, level: FloatArray | None) -> FloatArray:
-    """Return what the model makes of a tile, or the mean over its flips and turns.
+    """Return the mean of what the model makes of the flips and turns of a tile.
 
     Tiles begin and end on multiples of the divisor, so that flipped tiles see what the whole
     image, flipped, would show them.
     """
-    if QUALITIES[job.options.quality] == 1:
-        return run_model(job.engine, shown, level)
     views = flips_and_turns(job.engine.card)
     total = np.zeros_like(shown)
     for flip, turns in views:
