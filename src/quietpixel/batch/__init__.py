@@ -2,9 +2,8 @@
 
 from quietpixel.batch.denoise import Settings
 from quietpixel.batch.ledger import Ledger
-from quietpixel.batch.pipeline import Outcome, run_jobs
-from quietpixel.batch.plan import Plan, make_plan
-from quietpixel.batch.preflight import PreflightResult, preflight_jobs
+from quietpixel.batch.pipeline import Outcome, denoise_one, run_jobs
+from quietpixel.batch.plan import Plan, PreflightResult, make_plan, preflight_jobs
 
 __all__ = [
     "Ledger",
@@ -12,6 +11,7 @@ __all__ = [
     "Plan",
     "PreflightResult",
     "Settings",
+    "denoise_one",
     "make_plan",
     "preflight_jobs",
     "run_jobs",

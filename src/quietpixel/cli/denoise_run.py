@@ -185,7 +185,7 @@ class DenoiseRun:
 
     def _run_stream(self) -> int:
         """Denoise one image where its source, its target or both are a stream."""
-        from quietpixel.batch.single_file import denoise_one
+        from quietpixel.batch import denoise_one
         from quietpixel.files import check_readable, refuse_existing
 
         call = self._call
