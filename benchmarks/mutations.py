@@ -188,8 +188,8 @@ MUTATIONS = [
     # Existing files; the ledger.
     Mutation(
         "files/atomic.py",
-        "if not overwrite and os.path.lexists(target)",
-        "if False",
+        "S_IMODE(status.st_mode) & 0o777",
+        "S_IMODE(status.st_mode) & 0o700",
         "tests/files/test_write.py",
     ),
     Mutation(

@@ -51,6 +51,19 @@ def test_tiled_equals_whole(height, width, halo, divisor, extra):
     np.testing.assert_allclose(tiled, whole(function, image, divisor), atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("halo", "divisor", "margin"), [(3, 2, 4), (2, 3, 3), (5, 4, 8), (4, 4, 4)]
+)
+def test_margins_and_starts_are_multiples_of_the_divisor(halo, divisor, margin):
+    grid = Grid((97, 61), tile=(24, 36), halo=halo, divisor=divisor)
+    assert grid.margin == margin
+    assert {tile.rows.start % divisor for tile in grid.tiles()} == {0}
+    for tile in grid.tiles():
+        for span, length in ((tile.rows, 97), (tile.columns, 61)):
+            assert span.keep_start == 0 or span.keep_start - span.start >= margin
+            assert span.keep_stop == length or span.stop - span.keep_stop >= margin
+
+
 @given(SIDES, SIDES, st.integers(0, 5), st.sampled_from([1, 2, 8]), st.integers(1, 2000))
 def test_identity_and_each_pixel_once(height, width, halo, divisor, pixels):
     image = np.arange(height * width).reshape(height, width, 1)

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from quietpixel.errors import ArgumentError
-from quietpixel.imaging.uncertainty import Calibration, conformal_quantile, fit_calibration
+from quietpixel.imaging.uncertainty import (
+    Calibration,
+    conformal_quantile,
+    describe_pixels,
+    fit_calibration,
+)
 
 
 def make_triples(count: int, seed: int, *, side: int = 48):
@@ -86,3 +91,13 @@ def test_what_cannot_be_calibrated_is_refused() -> None:
         fit_calibration([])
     with pytest.raises(ArgumentError, match="`share` must lie between 0 and 1; got 90"):
         fit_calibration(make_triples(1, 0), share=90)
+
+
+def test_pixels_are_described_by_what_was_removed_and_by_variety():
+    rows = np.full((40, 40, 1), 0.5, np.float32)
+    stripes = np.indices((40, 40))[1][..., np.newaxis].astype(np.float32) % 2
+    strength, variety = describe_pixels(rows + np.float32(0.1), rows)
+    np.testing.assert_allclose(strength, 0.1, atol=1e-4)
+    np.testing.assert_allclose(variety, 0, atol=1e-3)
+    # Five columns around a pixel hold two or three ones: the square root of 0.4 * 0.6.
+    np.testing.assert_allclose(describe_pixels(stripes, stripes)[1][8:-8, 8:-8], 0.4899, atol=1e-3)

@@ -1,4 +1,4 @@
-"""The real command in a process of its own, with a tiny model."""
+"""The real command in a separate process, with a tiny model."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def halver(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def start(tmp_path, halver):
-    """Start `quietpixel denoise` with words."""
+    """Start `quietpixel denoise` with arguments."""
     home = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_DATA_HOME": str(tmp_path / "data")}
 
     def begin(*words, **options):

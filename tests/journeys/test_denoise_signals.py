@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end the command within a second, cleanly, whatever it is at."""
+"""Ctrl-C and SIGTERM end the command cleanly within a second at any stage."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def end(process, number):
 
 
 def wait_until(condition, process):
-    """Wait until something is seen; the process must still be at work then."""
+    """Wait for a condition; the process must still be running then."""
     deadline = time.monotonic() + 30
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -52,7 +52,7 @@ def unfinished(folder):
 @pytest.mark.parametrize("number", CODES)
 @pytest.mark.parametrize("moment", [0.0, 0.1, 0.2])
 def test_within_one_large_image(start, large, tmp_path, number, moment) -> None:
-    """Whatever it is at: the folder for the results appears before the first picture is read."""
+    """Interrupt at several moments; the output folder appears before the first picture is read."""
     out = tmp_path / "out"
     process = start(large.parent, "-o", out)
     wait_until(out.exists, process)

@@ -1,4 +1,4 @@
-"""What a person sees in a terminal: a bar with speed and time left, which goes away."""
+"""Output in a terminal: a progress bar with speed and time left, removed at the end."""
 
 import os
 import re

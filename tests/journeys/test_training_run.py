@@ -1,4 +1,4 @@
-"""A training run that is interrupted by the keyboard, or by the system, keeps the best so far."""
+"""A training run interrupted by Ctrl-C or SIGTERM keeps the best model so far."""
 
 import os
 import signal

@@ -26,7 +26,7 @@ def visit(browser, start):
 
     def go(path: str = "/", service=None, ready: bool = True, **options):
         port, _ = start(**(service or {}))
-        # A colour on its way from one tab to another is judged as it is, and may lack contrast.
+        # Reduced motion, because a colour in transition may lack contrast when it is checked.
         context = browser.new_context(**{"reduced_motion": "reduce", **options})
         contexts.append(context)
         page = context.new_page()
@@ -45,7 +45,7 @@ def visit(browser, start):
 
 
 def is_trouble(line) -> bool:
-    """Answers with an error are part of some journeys, and told in the page."""
+    """Tell troubles from error answers, which some journeys expect and the page shows."""
     return line.type == "error" and not line.text.startswith("Failed to load resource")
 
 
@@ -69,7 +69,7 @@ def changes(page, selector: str, before: np.ndarray) -> np.ndarray:
 
 
 def wait_until(page, holds, patience=30_000) -> None:
-    """Look again until `holds()`, for at most `patience` milliseconds and what looking takes."""
+    """Poll until `holds()`, for at most `patience` milliseconds plus the time of polling."""
     for _ in range(patience // 50):
         if holds():
             return
@@ -247,9 +247,9 @@ def test_zoom_and_what_was_taken_away(visit):
     expect(page.locator(".row-item.done")).to_have_count(1)
     page.focus("#stage")
     zoom = page.locator("#zoom")
-    for key, told in (("1", "100 %"), ("+", "200 %"), ("-", "100 %")):
+    for key, caption in (("1", "100 %"), ("+", "200 %"), ("-", "100 %")):
         page.keyboard.press(key)
-        expect(zoom).to_have_text(told)
+        expect(zoom).to_have_text(caption)
     page.keyboard.press("0")
     expect(zoom).not_to_have_text("100 %")
     page.click("[data-zoom=pixel]")
@@ -286,7 +286,7 @@ def test_the_model_and_its_card(visit):
 
 
 def is_of_a_drawing(answer) -> bool:
-    """The pad is wiped before an example is drawn, and the empty one is asked about too."""
+    """The pad is cleared before an example is drawn, which also sends an empty digit."""
     if not answer.url.endswith("/page/digit"):
         return False
     return sum(answer.request.post_data_json.get("image", [])) > 0
@@ -372,13 +372,13 @@ def test_a_narrow_screen_and_a_finger(visit):
     touch("touchMove", (x + 60, y))
     touch("touchEnd")
     assert float(page.input_value("#split")) > 60
-    told = page.inner_text("#caption")
+    caption = page.inner_text("#caption")
     before = page.locator("#zoom").text_content()
     touch("touchStart", (x - 20, y + 80), (x + 20, y + 80))
     touch("touchMove", (x - 60, y + 80), (x + 60, y + 80))
     touch("touchEnd")
     wait_until(page, lambda: page.locator("#zoom").text_content() != before)
-    assert told
+    assert caption
 
 
 def test_light_and_dark(visit):
