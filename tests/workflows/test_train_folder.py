@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ import quietpixel
 from quietpixel.errors import ArgumentError, DataError, FileError, UnknownNameError
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.model_store import known_models
+from quietpixel.models import MODELS
 from quietpixel.training.initial_weights import default_start
 from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
 from quietpixel.workflows.train_run import check_name
@@ -246,6 +248,32 @@ def test_what_cannot_be_a_name_is_told_before_training(name: str) -> None:
 def test_the_name_of_a_bundled_model_is_taken() -> None:
     with pytest.raises(ArgumentError, match=r"not be that of a bundled model.* 'my-mnist-unet'"):
         check_name("mnist-unet")
+
+
+def build_plain(*, channels: int = 1, filters: int = 4) -> keras.Model:
+    """Build a residual net without levels, blocks or a code."""
+    image = keras.Input((None, None, channels), name="image")
+    x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(image)
+    x = keras.layers.Conv2D(channels, 3, padding="same")(x)
+    return keras.Model(image, keras.layers.Subtract(dtype="float32")([image, x]), name="plain")
+
+
+def test_a_model_that_is_only_registered_trains_on_a_folder_and_starts_another_run(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "plain", build_plain)
+    small = {name: value for name, value in TINY.items() if name != "options"}
+    words = {**small, "model": "plain", "filters": 6, "recipe": "photo", "workers": 0}
+    run = quietpixel.train(str(pairs / "clean"), run=tmp_path / "a", **words)
+    card = quietpixel.read_card(run / "model.onnx")
+    assert (card.architecture, card.training["options"], card.halo) == ("plain", {"filters": 6}, 2)
+    assert quietpixel.Denoiser(run)(np.zeros((20, 24), np.uint8)).shape == (20, 24)
+    again = quietpixel.train(
+        str(pairs / "clean"), run=tmp_path / "b", start=run, workers=0, **small
+    )
+    assert quietpixel.read_card(again / "model.onnx").training["start"] == str(run)
+    with pytest.raises(ArgumentError, match="`blocks` is no option of the model 'plain', which"):
+        choose(pairs / "clean", model="plain", blocks=(1, 1))
 
 
 def test_the_recipe_remembers_how_the_folder_was_read(pairs: Path, tmp_path: Path) -> None:

@@ -57,6 +57,10 @@ def read_counts(lowest: int, example: str) -> Callable[..., tuple[int, ...] | No
     return read
 
 
+SPELLED = {"start": "from"}
+"""Arguments of the library whose option has another name."""
+
+
 def name_options(sentence: str, names: Collection[str]) -> str:
     """Return a sentence of the library with its arguments named as options.
 
@@ -64,9 +68,12 @@ def name_options(sentence: str, names: Collection[str]) -> str:
     --------
     >>> name_options("`max_pixels` of `image` is 9.", {"max_pixels"})
     '--max-pixels of `image` is 9.'
+    >>> name_options("Omit `start`.", {"start"})
+    'Omit --from.'
     """
 
     def name(match: re.Match[str]) -> str:
-        return f"--{match[1].replace('_', '-')}" if match[1] in names else match[0]
+        word = SPELLED.get(match[1], match[1])
+        return f"--{word.replace('_', '-')}" if match[1] in names else match[0]
 
     return re.sub(r"`(\w+)`", name, sentence)
