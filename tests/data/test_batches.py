@@ -66,7 +66,10 @@ def wait_for_end(process: int) -> None:
     end = time.monotonic() + 20
     while is_running(process) and time.monotonic() < end:
         time.sleep(0.1)
-    assert not is_running(process)
+    running = is_running(process)
+    if running:
+        os.kill(process, signal.SIGKILL)
+    assert not running
 
 
 def test_batches_are_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
@@ -126,7 +129,10 @@ def test_closing_ends_the_workers_and_ctrl_c_does_not(tmp_path: Path) -> None:
     with Batches(make_sampler(tmp_path), workers=1) as batches:
         batches[0]
         (worker,) = batches._pool._executor._processes
+        for future in batches._pool._pending.values():
+            future.result()
         os.kill(worker, signal.SIGINT)
+        time.sleep(0.5)
         batches.epoch = 5  # no batch of which was requested before
         batches[0]
         assert list(batches._pool._executor._processes) == [worker]
@@ -138,11 +144,10 @@ def test_closing_ends_the_workers_and_ctrl_c_does_not(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_workers_end_when_their_parent_is_gone() -> None:
     command = [sys.executable, "-c", SCRIPT]
-    parent = subprocess.Popen(command, stdin=-1, stdout=-1, text=True)
-    worker = int(parent.stdout.readline())
-    assert is_running(worker)
-    parent.kill()
-    parent.communicate()
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        assert is_running(worker)
+        parent.kill()
     wait_for_end(worker)
 
 
