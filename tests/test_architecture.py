@@ -43,6 +43,7 @@ NEVER_ON_IMPORT = [
 ]
 PUBLIC = [
     "Card",
+    "DenoiseOptions",
     "Denoiser",
     "QuietpixelError",
     "Recipe",

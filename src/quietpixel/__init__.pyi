@@ -5,6 +5,7 @@ from .errors import QuietpixelError as QuietpixelError
 from .inference.denoiser import Denoiser as Denoiser
 from .inference.denoiser import denoise as denoise
 from .inference.engine import read_card as read_card
+from .inference.options import DenoiseOptions as DenoiseOptions
 from .noise.measure import fit_law as fit_law
 from .noise.parser import parse_noise as parse_noise
 from .training.recipe import Recipe as Recipe

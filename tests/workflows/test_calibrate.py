@@ -141,7 +141,7 @@ def test_a_model_that_was_not_calibrated_says_how_to(model) -> None:
 
 
 def test_arrays_of_two_shapes_are_refused(calibrated) -> None:
-    with pytest.raises(ImageError, match="`denoised` must be what became of `image`"):
+    with pytest.raises(ImageError, match="`denoised` must have the shape of `image`; got"):
         quietpixel.uncertainty(np.zeros((9, 9)), np.zeros((9, 8)), calibrated)
 
 

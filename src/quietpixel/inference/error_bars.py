@@ -58,10 +58,10 @@ class Coverage:
         )
 
 
-def describe_coverage(told: Mapping[str, Any]) -> str:
-    """Return the coverage that is written in a card, as a sentence."""
-    levels = tuple((float(noise), float(share)) for noise, share in told["coverage_by_level"])
-    return Coverage(told["share"], told["coverage"], levels, told["images"]).describe()
+def describe_coverage(entry: Mapping[str, Any]) -> str:
+    """Return the coverage in a card as a sentence."""
+    levels = tuple((float(noise), float(share)) for noise, share in entry["coverage_by_level"])
+    return Coverage(entry["share"], entry["coverage"], levels, entry["images"]).describe()
 
 
 def read_calibration(card: Card) -> Calibration:
@@ -87,7 +87,7 @@ def measure_half_width(card: Card, image: Array, denoised: Array, layout: Layout
     Parameters
     ----------
     card
-        That of the model that gave `denoised`.
+        The card of the model that made `denoised`.
     image, denoised
         Arrays of one shape, (H, W, channels), held as `layout` says.
 
@@ -98,8 +98,7 @@ def measure_half_width(card: Card, image: Array, denoised: Array, layout: Layout
     """
     if image.shape != denoised.shape:
         raise ImageError(
-            f"`denoised` must be what became of `image`, of the same shape; got {denoised.shape} "
-            f"for {image.shape}."
+            f"`denoised` must have the shape of `image`; got {denoised.shape} for {image.shape}."
         )
     calibration = read_calibration(card)
     result = np.empty((*image.shape[:2], layout.colours), np.float32)
