@@ -406,7 +406,7 @@ def test_the_command(tmp_path, models, capsys) -> None:
     "case",
     [
         (["--in-place"], "--in-place cannot be used with"),
-        (["--axes", "xy"], "`axes` must name each dimension"),
+        (["--axes", "xy"], "--axes must name each dimension"),
         (["-o", "b.tif"], "must be of the same kind; got '"),
         (["--sigma", "0.1"], "does not take a noise level"),
         (["--model", "mnist-bottleneck"], "cannot denoise in blocks"),
