@@ -80,6 +80,11 @@ class Card:
     licence: str = ""
     not_for: str = ""
 
+    @property
+    def takes_level(self) -> bool:
+        """Whether the model obeys the noise level that it is given."""
+        return self.sigma_input and not self.blind
+
     def to_json(self) -> str:
         """Return the card as one line of JSON."""
         return json.dumps(asdict(self))

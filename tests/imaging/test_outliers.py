@@ -64,5 +64,11 @@ def test_a_pixel_depends_on_no_more_than_the_halo() -> None:
     np.testing.assert_array_equal(part[inner, inner], whole[16:64, 16:64][inner, inner])
 
 
+def test_a_few_bright_points_are_content() -> None:
+    stars = np.zeros((64, 64, 1), np.float32)
+    stars[::25, ::25] = 40
+    assert outlier_distance(stars) is None
+
+
 def test_tiny_images_have_none() -> None:
     assert outlier_distance(np.ones((2, 9, 1), np.float32)) is None

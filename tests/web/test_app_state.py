@@ -10,6 +10,8 @@ import httpx
 import pytest
 from web_making import coded, detail, noisy
 
+from quietpixel.inference.job import Result
+from quietpixel.inference.level import Noise
 from quietpixel.web.options import Limits
 
 
@@ -22,11 +24,11 @@ class Slow:
     def __getattr__(self, name):
         return getattr(self.within, name)
 
-    def __call__(self, page, *, on_progress, **options):
+    def denoise(self, page, options=None, *, on_progress, out=None):
         while not self.let_go.wait(0.01):
             self.steps += 1
             on_progress(0.25)
-        return page
+        return Result(page, Noise(), (0.0, 255.0))
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def test_a_fault_is_500_and_the_next_request_works(start, models, monkeypatch, c
     address = f"http://localhost:{port}/v1/denoise"
 
     class Broken(Slow):
-        def __call__(self, page, **options):
+        def denoise(self, page, options=None, **more):
             raise RuntimeError("the engine broke")
 
     with monkeypatch.context() as patch:

@@ -141,7 +141,7 @@ def test_nothing_reaches_the_disk(launch, monkeypatch):
         (["--cors", "*"], "`--cors` must be the origin of one site"),
         (["--max-body", "much"], "`--max-body` must be a size above 0; got 'much'. Try 64MB."),
         (["--max-held", "0"], "`--max-held` must be a size above 0"),
-        (["--memory", "0"], "`memory` must be"),
+        (["--memory", "0"], "--memory must be"),
         (["--model", "phto"], "Unknown model 'phto': did you mean 'photo'?"),
         (["--engine", "openvno"], "did you mean 'openvino'?"),
         (["--host", "203.0.113.9", "--open"], "The service cannot listen on 203.0.113.9:"),

@@ -20,8 +20,8 @@ STRICT, LOOSE = (0.1, 3.0), (0.08, 1.5)
 clean photographs the strict pair found 0.007 % of the values in the median and 0.012 % at most."""
 NOISES = 5.0
 """Least distance as a multiple of the image's fine structure, so that strong noise has none."""
-RARE = 3e-4
-"""Share of outliers from which an image is taken to have impulses."""
+RARE, FEWEST = 3e-4, 10
+"""Share and number of outliers from which an image is taken to have impulses; a few are content."""
 _OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 
 
@@ -39,7 +39,7 @@ def outlier_distance(image: Array) -> float | None:
     fine = 1.4826 * float(np.median(np.abs(image - (around[3] + around[4]) / 2)))
     distance = NOISES * fine
     found = _beyond(image, around, max(STRICT[0], distance), STRICT[1])
-    return distance if found.mean() >= RARE else None
+    return distance if found.sum() >= max(RARE * found.size, FEWEST) else None
 
 
 def repair_outliers(image: Array, distance: float) -> Array:

@@ -31,6 +31,7 @@ from quietpixel.inference.job import (
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_store import cache_of, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
+from quietpixel.inference.repair import find_repair
 
 Array = NDArray[Any]
 Source = str | Path | bytes | BinaryIO
@@ -233,11 +234,17 @@ class Denoiser:
             options = replace(options, colour_strength=None)
             notes.append("The image is gray, so the colour strength has no effect.")
         engine = self._engine(layout.colours)
+        factors = level_factors(options.strength, options.colour_strength)
+        repair = None
         if tiles is None:
-            pixels = self._tile_pixels(engine) // images.shape[2]
-            tiles = choose_grid(engine.card, images.shape[:2], max(pixels, 1)).tiles()
+            if factors and images.shape[2] == 1 and engine.card.takes_level:
+                repair = find_repair(images[:, :, 0], layout)
+            halo = 0 if repair is None else repair.halo
+            pixels = max(self._tile_pixels(engine) // images.shape[2], 1)
+            tiles = choose_grid(engine.card, images.shape[:2], pixels, repair_halo=halo).tiles()
         if level is None:
-            level = find_level(images, layout, options, engine.card)
+            level = find_level(images, layout, options, engine.card, repair)
+        notes += () if repair is None else repair.notes
         low, high = layout.range
         if (low, high) != (0, type_ceiling(layout.dtype) if layout.dtype.kind == "u" else 1):
             notes.append(f"Black is {low:g} and white is {high:g}.")
@@ -250,9 +257,10 @@ class Denoiser:
             layout=layout,
             engine=engine,
             options=options,
-            factors=level_factors(options.strength, options.colour_strength),
+            factors=factors,
             tiles=tuple(tiles),
             level=level,
+            repair=repair,
             origin=origin,
             out=out,
             notes=tuple(notes),

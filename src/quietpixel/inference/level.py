@@ -12,6 +12,8 @@ from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.options import DenoiseOptions, wrong_level
+from quietpixel.inference.repair import Repair
+from quietpixel.noise import level as automatic
 from quietpixel.noise.estimate import estimate_sigma
 
 Array = NDArray[Any]
@@ -97,7 +99,7 @@ def check_model(options: DenoiseOptions, card: Card, *, colours: int = 3) -> Non
             f"`sigma` cannot be given because the model '{card.name}' does not take a noise "
             "level; leave it out, or use a model whose card says sigma_input."
         )
-    if card.sigma_input and not card.blind:
+    if card.takes_level:
         return
     strengths = {"strength": options.strength}
     if colours == 3 and options.colour_strength is not None:
@@ -123,7 +125,11 @@ def level_factors(strength: float, colour_strength: float | None) -> tuple[float
 
 
 def find_level(
-    images: Array, layout: Layout, options: DenoiseOptions, card: Card
+    images: Array,
+    layout: Layout,
+    options: DenoiseOptions,
+    card: Card,
+    repair: Repair | None = None,
 ) -> NoiseLevel | None:
     """Return the noise level that a model is given for images of one size.
 
@@ -140,6 +146,8 @@ def find_level(
         How the images are treated.
     card
         The model's card.
+    repair
+        What is repaired before the model sees an image, and before its level is estimated.
 
     Returns
     -------
@@ -160,29 +168,44 @@ def find_level(
             return None
         if card.blind:
             return constant_level(UNKNOWN_SIGMA)
-        found = _estimate_each(images, layout)
-        return NoiseLevel(found, Noise(float(found.mean()), "estimated"))
+        found = _estimate_each(images, layout, repair)
+        kinds = () if repair is None else repair.kinds
+        return NoiseLevel(found, Noise(float(found.mean()), "estimated", kinds))
     given = np.asarray(sigma, np.float32)
     if given.shape not in ((), images.shape[:2]):
         shape = images.shape[:2]
         raise wrong_level(f"an array of shape {given.shape} for an image of shape {shape}")
     level = given.reshape(given.shape or (1, 1))[..., np.newaxis]
-    noise = Noise(float(given.mean()), "given")
+    noise = Noise(float(given.mean()), "given", () if repair is None else repair.kinds)
     if not card.blind:
         return NoiseLevel(level, noise)
-    measured = np.maximum(_estimate_each(images, layout), np.finfo(np.float32).tiny)
+    measured = np.maximum(_white_noise(images, layout), np.finfo(np.float32).tiny)
     return NoiseLevel(constant_level(UNKNOWN_SIGMA).values, noise, np.minimum(level / measured, 1))
 
 
-def _estimate_each(images: Array, layout: Layout) -> FloatArray:
-    levels = [estimate_level(layout, images[:, :, number]) for number in range(images.shape[2])]
+def _estimate_each(images: Array, layout: Layout, repair: Repair | None) -> FloatArray:
+    each = (images[:, :, number] for number in range(images.shape[2]))
+    levels = [estimate_level(layout, pixels, repair) for pixels in each]
     return np.array(levels, np.float32).reshape(1, 1, -1)
 
 
-def estimate_level(layout: Layout, pixels: Array) -> float:
-    """Return the estimated noise level of an array (H, W, channels), on the [0, 1] scale."""
+def _white_noise(images: Array, layout: Layout) -> FloatArray:
+    samples = (sample_image(layout, images[:, :, number]) for number in range(images.shape[2]))
+    return np.array([estimate_sigma(each) for each in samples], np.float32).reshape(1, 1, -1)
+
+
+def estimate_level(layout: Layout, pixels: Array, repair: Repair | None = None) -> float:
+    """Return the noise level that suits an array (H, W, channels) best, on the [0, 1] scale."""
+    return automatic.estimate_level(sample_image(layout, pixels, repair))
+
+
+def sample_image(layout: Layout, pixels: Array, repair: Repair | None = None) -> FloatArray:
+    """Return the parts of an array (H, W, channels) that are looked at, as a model image."""
     rows, columns = (sample_places(length) for length in pixels.shape[:2])
-    return estimate_sigma(layout.to_model(pixels[rows][:, columns]))
+    sample = layout.to_model(pixels[rows][:, columns])
+    return (
+        sample if repair is None else repair.apply(sample[:, :, np.newaxis], rows, columns)[:, :, 0]
+    )
 
 
 def sample_places(length: int) -> NDArray[np.intp]:

@@ -1,0 +1,89 @@
+"""Impulses and stripes are repaired before the model, in tiles as in the whole image."""
+
+import numpy as np
+import pytest
+
+from quietpixel import DenoiseOptions, Denoiser
+from quietpixel.inference.arrays import read_layout
+from quietpixel.inference.repair import find_repair
+
+
+def scene(height: int = 200, width: int = 264) -> np.ndarray:
+    """Soft shapes with edges, in colour, float32."""
+    y, x = np.mgrid[:height, :width].astype(np.float32) / 200
+    image = np.stack([0.3 + 0.3 * x, 0.5 - 0.2 * y, 0.4 + 0.1 * np.sin(6 * x + 4 * y)], axis=-1)
+    image[60:120, 50:140] += 0.25
+    image[(x - 0.9) ** 2 + (y - 0.5) ** 2 < 0.05] -= 0.2
+    return image.astype(np.float32)
+
+
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def psnr(image: np.ndarray, clean: np.ndarray) -> float:
+    error = np.mean((image.astype(np.float64) - to_bytes(clean)) ** 2)
+    return float(20 * np.log10(255) - 10 * np.log10(error))
+
+
+def salted(clean: np.ndarray, share: float = 0.02) -> np.ndarray:
+    draw = np.random.default_rng(0).random(clean.shape)
+    return to_bytes(np.where(draw < share / 2, 0, np.where(draw > 1 - share / 2, 1, clean)))
+
+
+def striped(clean: np.ndarray, axis: int, sigma: float = 8 / 255) -> np.ndarray:
+    shape = [1, 1, 1]
+    shape[axis] = clean.shape[axis]
+    return to_bytes(clean + sigma * np.random.default_rng(1).standard_normal(shape))
+
+
+@pytest.fixture(scope="module")
+def photo() -> Denoiser:
+    return Denoiser("photo")
+
+
+def test_salt_and_pepper_is_removed_and_named(photo: Denoiser) -> None:
+    noisy = salted(scene())
+    result = photo.denoise(noisy)
+    assert psnr(noisy, scene()) < 24
+    assert psnr(result.image, scene()) > 34
+    assert result.noise.kinds == ("impulses",)
+    assert "Single outlying pixels were repaired before denoising." in result.notes
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_stripes_are_removed_and_named(photo: Denoiser, axis: int) -> None:
+    noisy = striped(scene(), axis)
+    result = photo.denoise(noisy)
+    assert psnr(noisy, scene()) < 31
+    assert psnr(result.image, scene()) > 36
+    assert result.noise.kinds == ("stripes",)
+    assert "Stripes were removed before denoising." in result.notes
+
+
+def test_an_image_without_them_is_not_repaired() -> None:
+    rng, clean = np.random.default_rng(0), scene()
+    for sigma in (0, 5 / 255, 25 / 255):
+        noisy = to_bytes(clean + sigma * rng.standard_normal(clean.shape))
+        assert find_repair(noisy, read_layout(noisy)) is None
+
+
+def test_repaired_tiles_equal_the_whole() -> None:
+    noisy = striped(to_bytes(scene()) / 255, 0)
+    noisy[::7, ::11, 1] = 255
+    options = {"precision": "f32", "threads": 1}
+    whole = Denoiser("photo", memory="2GB", **options).prepare(noisy)
+    tiled = Denoiser("photo", memory="12MB", **options).prepare(noisy)
+    assert whole.repair is not None
+    assert whole.repair.kinds == ("stripes", "impulses")
+    assert len(whole.tiles) == 1
+    assert len(tiled.tiles) > 2
+    from quietpixel.inference.job import run
+
+    difference = run(whole).image.astype(int) - run(tiled).image
+    assert np.abs(difference).max() <= 1
+
+
+def test_strength_zero_repairs_nothing(photo: Denoiser) -> None:
+    noisy = salted(scene())
+    np.testing.assert_array_equal(photo.denoise(noisy, DenoiseOptions(strength=0)).image, noisy)

@@ -1,0 +1,50 @@
+"""The automatic level: the standard deviation of white noise, and enough for noise that is not."""
+
+import numpy as np
+import pytest
+
+from quietpixel.noise.estimate import estimate_sigma
+from quietpixel.noise.level import estimate_level
+
+
+def scene(side: int = 256) -> np.ndarray:
+    y, x = np.mgrid[:side, :side].astype(np.float32) / side
+    image = np.stack([0.3 + 0.3 * x, 0.6 - 0.2 * y, 0.4 + 0.1 * np.sin(9 * x + 5 * y)], axis=-1)
+    image[60:120, 50:140] += 0.2
+    return image.astype(np.float32)
+
+
+def noisy(sigma: float, shared: float = 0.0, blur: float = 0.0) -> np.ndarray:
+    from scipy import ndimage
+
+    rng = np.random.default_rng(0)
+    clean = scene()
+    noise = np.sqrt(1 - shared) * rng.standard_normal(clean.shape)
+    noise += np.sqrt(shared) * rng.standard_normal(clean.shape[:2])[..., None]
+    if blur:
+        noise = ndimage.gaussian_filter(noise, (blur, blur, 0))
+        noise /= noise.std()
+    return (clean + sigma * noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("sigma", [10 / 255, 25 / 255, 50 / 255])
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+def test_white_noise_is_measured_whatever_the_channels_share(sigma: float, shared: float) -> None:
+    assert estimate_level(noisy(sigma, shared)) == pytest.approx(sigma, rel=0.2)
+
+
+def test_coarse_noise_is_found_where_an_estimator_of_white_noise_sees_little() -> None:
+    image = noisy(10 / 255, 0.8, blur=0.6)
+    assert estimate_sigma(image) < 7 / 255
+    assert 8 / 255 < estimate_level(image) < 13 / 255
+
+
+def test_gray_is_measured_as_three_equal_channels() -> None:
+    gray = noisy(20 / 255)[..., :1]
+    assert estimate_level(gray) == pytest.approx(estimate_level(np.repeat(gray, 3, axis=2)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (5, 80, 1), (40, 33, 3)])
+def test_flat_and_tiny_images_have_almost_none(shape: tuple[int, ...]) -> None:
+    for value in (0.0, 0.5, 1.0):
+        assert 0 <= estimate_level(np.full(shape, value, np.float32)) < 1 / 255
