@@ -17,8 +17,8 @@ from quietpixel.cli.options import read_counts, read_noise
 @click.option("--model", help="bottleneck or unet; left out: as the recipe says.")
 @click.option(
     "--recipe",
-    help="classic, tuned, wide; for folders photo, photo-polish, gaussian, pairs, noisy.  "
-    "[default: by DATA]",
+    help="classic, tuned, wide; for folders photo, photo-polish, photo-level, gaussian, pairs, "
+    "noisy.  [default: by DATA]",
 )
 @click.option(
     "--noise", metavar="LAW", callback=read_noise, help="Such as gaussian:0.5, or auto (measured)."

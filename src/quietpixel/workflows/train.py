@@ -49,7 +49,8 @@ def train(  # noqa: PLR0913  (the options of the command line)
         of `quietpixel.models.MODELS`; None uses the recipe's.
     recipe
         ``"tuned"``, ``"classic"`` or ``"wide"``; for folders ``"photo"``, ``"photo-polish"``,
-        ``"gaussian"``, ``"pairs"`` or ``"noisy"``; None chooses the one that suits the data.
+        ``"photo-level"``, ``"gaussian"``, ``"pairs"`` or ``"noisy"``; None chooses the one that
+        suits the data.
     noise
         Noise law as text; None uses the recipe's. For noisy images alone, the law of their noise
         if it is known; ``"auto"`` measures it.
