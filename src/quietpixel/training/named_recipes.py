@@ -46,7 +46,7 @@ PHOTO = Recipe(
 # Fine-tuning after `photo`, so that images with little noise count as much as noisy ones.
 POLISH = replace(PHOTO, name="photo-polish", loss="negative_psnr", learning_rate=1.5e-3)
 
-# Last, for the bundled photo model: noise that real pictures have beside white noise, half and half.
+# Last, for the bundled photo model: white noise and noise as real pictures have it, half and half.
 # White noise alone leaves most of what the channels share (25.3 dB at sigma 20, with both 29.9).
 LEVEL = replace(
     POLISH,
