@@ -19,8 +19,8 @@ from quietpixel.noise.estimate import estimate_sigma
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
 
-_CELL, _CELLS = 256, 4
-"""The estimate looks at no more than 4x4 squares of 256 pixels, spread over the image."""
+_CELL, _CELLS = 256, 3
+"""The estimate looks at no more than 3x3 squares of 256 pixels, spread over the image."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ FloatArray = NDArray[np.float32]
 
 SIDE, PARTS = 128, 2
 """Impulses are looked for in 2 x 2 squares of 128 pixels, in one channel; it takes milliseconds."""
-LINES = 512
+LINES = 256
 """Stripes are measured in up to so many of the lines that cross them."""
 
 
@@ -89,12 +89,19 @@ def find_repair(image: Array, layout: Layout) -> Repair | None:
     part = layout.to_model(image[places[0]][:, places[1]])
     channel = part.shape[2] // 2
     distance = outliers.outlier_distance(part[..., channel : channel + 1])
-    rows = stripe_offsets(layout.to_model(image[:, _places(image.shape[1], LINES // 4, 4)]))
-    crossing = image[_places(image.shape[0], LINES // 4, 4)].swapaxes(0, 1)
-    columns = stripe_offsets(layout.to_model(crossing))
+    rows = _find_stripes(image, layout)
+    columns = _find_stripes(image.swapaxes(0, 1), layout)
     if distance is None and rows is None and columns is None:
         return None
     return Repair(distance, rows, columns)
+
+
+def _find_stripes(image: Array, layout: Layout) -> FloatArray | None:
+    sample = layout.to_model(image[:, _places(image.shape[1], LINES // 4, 4)])
+    channel = sample.shape[2] // 2  # one shows whether there are any
+    if stripe_offsets(sample[..., channel : channel + 1]) is None:
+        return None
+    return stripe_offsets(sample)
 
 
 def _places(length: int, run: int, count: int) -> NDArray[np.intp]:

@@ -10,8 +10,8 @@ Array = NDArray[Any]
 
 _SIDE = 6
 """Side of the patches in pixels. Of 5, 6 and 8 it had the least bias on photographs."""
-_FEW = 256**2
-"""Up to this many pixels every patch counts; in larger images every fourth is enough."""
+_PATCHES = 20_000
+"""About how many patches of an image are enough; a 12-megapixel image took 0.15 s with all."""
 
 
 def estimate_sigma(image: Array) -> float:
@@ -67,7 +67,7 @@ def _noise_of(covariance: NDArray[np.float64]) -> float:
 
 
 def _patch_covariance(image: Array) -> NDArray[np.float64]:
-    step = 1 if image.shape[0] * image.shape[1] <= _FEW else 2
+    step = max(1, round(np.sqrt(image.shape[0] * image.shape[1] / _PATCHES)))
     windows = sliding_window_view(image, (_SIDE, _SIDE), axis=(0, 1))[::step, ::step]
     patches = windows.reshape(-1, _SIDE * _SIDE * image.shape[2])
     patches = patches - patches.mean(axis=0)
