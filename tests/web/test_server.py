@@ -50,7 +50,7 @@ def launch(home, tmp_path):
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_running_request_end(launch, kind):
     process, address = launch("--threads=1", "--memory=1MB", "--precision=f32")
-    file, answers = coded(noisy(500, 700), "BMP"), []
+    file, answers = coded(noisy(1000, 1400), "BMP"), []
     post = threading.Thread(
         target=lambda: answers.append(
             httpx.post(f"{address}/v1/denoise", content=file, timeout=120)
