@@ -10,10 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from quietpixel.data.patterns import weave
+from quietpixel.noise.camera import LUMA
 from quietpixel.noise.parser import Array, NoiseLaw
-
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-"""Share of red, green and blue in gray, by ITU-R BT.601."""
 
 Patches = tuple[Array, ...]
 
@@ -69,7 +67,7 @@ class AddNoise:
         return self.law(clean, rng), clean
 
     def _gray(self, clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        luminance = (clean @ LUMINANCE)[..., np.newaxis]
+        luminance = (clean @ LUMA)[..., np.newaxis]
         noisy = self.law(luminance, rng)
         tone = np.ones(3, np.float32)
         if rng.random() < 0.5:

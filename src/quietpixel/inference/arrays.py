@@ -17,7 +17,7 @@ FLOATS = ("float16", "float32", "float64")
 
 __all__ = [
     "FLOATS", "INTEGERS", "Layout", "Range", "check_array", "check_batch", "check_out",
-    "check_range", "read_layout", "type_ceiling", "with_channels",
+    "check_range", "read_layout", "spread_runs", "type_ceiling", "with_channels",
 ]  # fmt: skip
 
 
@@ -217,3 +217,17 @@ def check_out(out: Any, image: Any) -> None:
 def with_channels(image: Array) -> Array:
     """Return (H, W) as (H, W, 1), and all else as it is."""
     return image if image.ndim == 3 else image[..., np.newaxis]
+
+
+def spread_runs(length: int, run: int, count: int) -> NDArray[np.intp]:
+    """Return `count` runs of neighbouring places, spread over a side of an image, or all of it.
+
+    Examples
+    --------
+    >>> spread_runs(10, 2, 3).tolist(), spread_runs(4, 2, 3).tolist()
+    ([0, 1, 4, 5, 8, 9], [0, 1, 2, 3])
+    """
+    if length <= run * count:
+        return np.arange(length)
+    starts = np.linspace(0, length - run, count).astype(np.intp)
+    return (starts[:, np.newaxis] + np.arange(run)).ravel()

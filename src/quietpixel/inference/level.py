@@ -1,5 +1,6 @@
 """The noise level that a model is given: set by the user, or estimated from the image."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import Tile
-from quietpixel.inference.arrays import Layout
+from quietpixel.inference.arrays import Layout, spread_runs
 from quietpixel.inference.options import DenoiseOptions, wrong_level
 from quietpixel.inference.repair import Repair
 from quietpixel.noise import level as automatic
@@ -160,7 +161,7 @@ def find_level(
         If the model cannot follow the options, or a map has another size than the images.
     """
     check_model(options, card, colours=layout.colours)
-    sigma = options.sigma
+    sigma, kinds = options.sigma, () if repair is None else repair.kinds
     if isinstance(sigma, str):
         if not level_factors(options.strength, options.colour_strength):
             return None
@@ -168,30 +169,25 @@ def find_level(
             return None
         if card.blind:
             return constant_level(UNKNOWN_SIGMA)
-        found = _estimate_each(images, layout, repair)
-        kinds = () if repair is None else repair.kinds
+        found = _of_each(images, lambda pixels: estimate_level(layout, pixels, repair))
         return NoiseLevel(found, Noise(float(found.mean()), "estimated", kinds))
     given = np.asarray(sigma, np.float32)
     if given.shape not in ((), images.shape[:2]):
         shape = images.shape[:2]
         raise wrong_level(f"an array of shape {given.shape} for an image of shape {shape}")
     level = given.reshape(given.shape or (1, 1))[..., np.newaxis]
-    noise = Noise(float(given.mean()), "given", () if repair is None else repair.kinds)
+    noise = Noise(float(given.mean()), "given", kinds)
     if not card.blind:
         return NoiseLevel(level, noise)
-    measured = np.maximum(_white_noise(images, layout), np.finfo(np.float32).tiny)
+    white = _of_each(images, lambda pixels: estimate_sigma(sample_image(layout, pixels)))
+    measured = np.maximum(white, np.finfo(np.float32).tiny)
     return NoiseLevel(constant_level(UNKNOWN_SIGMA).values, noise, np.minimum(level / measured, 1))
 
 
-def _estimate_each(images: Array, layout: Layout, repair: Repair | None) -> FloatArray:
-    each = (images[:, :, number] for number in range(images.shape[2]))
-    levels = [estimate_level(layout, pixels, repair) for pixels in each]
-    return np.array(levels, np.float32).reshape(1, 1, -1)
-
-
-def _white_noise(images: Array, layout: Layout) -> FloatArray:
-    samples = (sample_image(layout, images[:, :, number]) for number in range(images.shape[2]))
-    return np.array([estimate_sigma(each) for each in samples], np.float32).reshape(1, 1, -1)
+def _of_each(images: Array, measure: Callable[[Array], float]) -> FloatArray:
+    """Return a number for each of the images (H, W, N, channels), (1, 1, N)."""
+    numbers = [measure(images[:, :, number]) for number in range(images.shape[2])]
+    return np.array(numbers, np.float32).reshape(1, 1, -1)
 
 
 def estimate_level(layout: Layout, pixels: Array, repair: Repair | None = None) -> float:
@@ -203,17 +199,14 @@ def sample_image(layout: Layout, pixels: Array, repair: Repair | None = None) ->
     """Return the parts of an array (H, W, channels) that are looked at, as a model image."""
     rows, columns = (sample_places(length) for length in pixels.shape[:2])
     sample = layout.to_model(pixels[rows][:, columns])
-    return (
-        sample if repair is None else repair.apply(sample[:, :, np.newaxis], rows, columns)[:, :, 0]
-    )
+    if repair is None:
+        return sample
+    return repair.apply(sample[:, :, np.newaxis], rows, columns)[:, :, 0]
 
 
 def sample_places(length: int) -> NDArray[np.intp]:
-    """Return the places looked at along one side: all, or runs of neighbours."""
-    if length <= _CELL * _CELLS:
-        return np.arange(length)
-    starts = np.linspace(0, length - _CELL, _CELLS).astype(np.intp)
-    return (starts[:, np.newaxis] + np.arange(_CELL)).ravel()
+    """Return the places looked at along one side of an image."""
+    return spread_runs(length, _CELL, _CELLS)
 
 
 def read_map(path: Path) -> FloatArray:

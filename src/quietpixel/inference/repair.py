@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from quietpixel.imaging import outliers
 from quietpixel.imaging.stripes import stripe_offsets
 from quietpixel.imaging.tiling import Tile, reflect_indices
-from quietpixel.inference.arrays import Layout
+from quietpixel.inference.arrays import Layout, spread_runs
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
@@ -26,12 +26,15 @@ class Repair:
 
     Parameters
     ----------
+    shape
+        Height and width of the image.
     distance
         How far impulses lie from their neighbours at least; None if there are none.
     rows, columns
         What each row (H, C) and column (W, C) has too much; None without stripes.
     """
 
+    shape: tuple[int, int]
     distance: float | None = None
     rows: FloatArray | None = None
     columns: FloatArray | None = None
@@ -58,19 +61,15 @@ class Repair:
 
     def __call__(self, pixels: FloatArray, tile: Tile) -> FloatArray:
         """Return what a tile of the image reads, (h, w, N, C), repaired."""
-        rows, columns = (np.arange(span.start, span.stop) for span in (tile.rows, tile.columns))
+        sides = zip((tile.rows, tile.columns), self.shape, strict=True)
+        rows, columns = (reflect_indices(span.start, span.stop, side) for span, side in sides)
         return self.apply(pixels, rows, columns)
 
     def apply(self, pixels: FloatArray, rows: Array, columns: Array) -> FloatArray:
-        """Return pixels (h, w, N, C) that lie in these rows and columns of the image, repaired.
-
-        Rows and columns beyond the image stand for its reflection.
-        """
+        """Return pixels (h, w, N, C) that lie in these rows and columns of the image, repaired."""
         if self.rows is not None:
-            rows = _reflect(rows, len(self.rows))
             pixels = pixels - self.rows[rows][:, np.newaxis, np.newaxis]
         if self.columns is not None:
-            columns = _reflect(columns, len(self.columns))
             pixels = pixels - self.columns[columns][np.newaxis, :, np.newaxis]
         if self.distance is None:
             return pixels
@@ -83,9 +82,9 @@ def find_repair(image: Array, layout: Layout) -> Repair | None:
 
     Impulses and stripes are taken out before the model, which knows neither: of photographs with
     2 % salt and pepper, the repair alone raised the PSNR from 22 to 34 dB, of those with row noise
-    of 8/255 from 30.2 to 38.2 dB. Of 373 sides of clean photographs none was taken as striped.
+    of 8/255 from 30.2 to 38.2 dB. Of 187 clean photographs none was taken as striped.
     """
-    places = [_places(length, SIDE, PARTS) for length in image.shape[:2]]
+    places = [spread_runs(length, SIDE, PARTS) for length in image.shape[:2]]
     part = layout.to_model(image[places[0]][:, places[1]])
     channel = part.shape[2] // 2
     distance = outliers.outlier_distance(part[..., channel : channel + 1])
@@ -93,26 +92,12 @@ def find_repair(image: Array, layout: Layout) -> Repair | None:
     columns = _find_stripes(image.swapaxes(0, 1), layout)
     if distance is None and rows is None and columns is None:
         return None
-    return Repair(distance, rows, columns)
+    return Repair((image.shape[0], image.shape[1]), distance, rows, columns)
 
 
 def _find_stripes(image: Array, layout: Layout) -> FloatArray | None:
-    sample = layout.to_model(image[:, _places(image.shape[1], LINES // 4, 4)])
+    sample = layout.to_model(image[:, spread_runs(image.shape[1], LINES // 4, 4)])
     channel = sample.shape[2] // 2  # one shows whether there are any
     if stripe_offsets(sample[..., channel : channel + 1]) is None:
         return None
     return stripe_offsets(sample)
-
-
-def _places(length: int, run: int, count: int) -> NDArray[np.intp]:
-    """Return `count` runs of neighbouring places along a side, or all of them."""
-    if length <= run * count:
-        return np.arange(length)
-    starts = np.linspace(0, length - run, count).astype(np.intp)
-    return (starts[:, np.newaxis] + np.arange(run)).ravel()
-
-
-def _reflect(places: Array, length: int) -> Array:
-    if places[-1] < length:
-        return places
-    return reflect_indices(int(places[0]), int(places[-1]) + 1, length)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from quietpixel.errors import ArgumentError
-from quietpixel.noise.laws import Array, NoiseLaw
+from quietpixel.noise.laws import Array, DrawnNoise
 
 BLOCK = 8
 LUMA_TABLE = np.array(
@@ -113,7 +113,7 @@ SQUARE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
 
 
 @dataclass(frozen=True)
-class Camera(NoiseLaw):
+class Camera(DrawnNoise):
     """Noise of a sensor that went through a camera's processing; another camera each time.
 
     The picture is taken back to linear light; photons and read-out add noise there, as strong as
@@ -137,10 +137,8 @@ class Camera(NoiseLaw):
     gain: float
     word: ClassVar[str] = "camera"
     main: ClassVar[str] = "gain"
-
-    @property
-    def _clips(self) -> bool:
-        return False
+    reason: ClassVar[str] = "spreads over neighbours and colours"
+    drawn: ClassVar[str] = "another camera"
 
     def __post_init__(self) -> None:
         if not self.gain > 0:
@@ -149,40 +147,14 @@ class Camera(NoiseLaw):
                 f"got {self.gain}. Try camera:0.02."
             )
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean`, (H, W) or (H, W, C), as such a camera would have given it, unclipped.
-
-        Raises
-        ------
-        ArgumentError
-            If it has another shape.
-        """
-        if clean.ndim == 2:
-            return self.corrupt(clean[..., np.newaxis], rng)[..., 0]
-        if clean.ndim != 3 or clean.shape[-1] not in (1, 3):
-            raise ArgumentError(
-                "Camera noise needs an image of shape (H, W), (H, W, 1) or (H, W, 3) because it "
-                f"spreads over neighbours and colours; got {clean.shape}."
-            )
+    def draw(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean` (H, W, C) as such a camera would have given it, not clipped."""
         bright = np.clip(clean, 0, 1)
         # The slope of the square root keeps the mean; the root of clipped light darkened the image,
         # so that models learned to brighten.
         noise = self._sense(np.square(bright), rng) / (2 * np.maximum(bright, DARKEST))
         noisy = clean + _smooth(noise, rng)
         return noisy if rng.random() < 0.4 else compress(noisy, int(rng.integers(60, 99)), rng)
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Refuse: the noise is that of another camera each time.
-
-        Raises
-        ------
-        ArgumentError
-            Always.
-        """
-        raise ArgumentError(
-            f"The noise law '{self}' has no one mean and variance because another camera is drawn "
-            "for each image; give a law such as 'poisson:100+gaussian:0.01'."
-        )
 
     def _sense(self, light: Array, rng: np.random.Generator) -> Array:
         """Return the noise of the sensor in linear light."""

@@ -46,6 +46,56 @@ class NoiseLaw:
 
 
 @dataclass(frozen=True)
+class DrawnNoise(NoiseLaw):
+    """A law that draws another kind of noise for each whole image; nothing is clipped.
+
+    A subclass says why it needs an image (`reason`) and what is drawn (`drawn`), and implements
+    `draw` for (H, W, C).
+    """
+
+    reason: ClassVar[str] = ""
+    drawn: ClassVar[str] = ""
+
+    @property
+    def _clips(self) -> bool:
+        return False
+
+    def draw(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean` (H, W, C), 1 or 3 channels, with noise, not clipped."""
+        raise NotImplementedError
+
+    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean`, (H, W) or (H, W, C), with noise, not clipped.
+
+        Raises
+        ------
+        ArgumentError
+            If it has another shape.
+        """
+        if clean.ndim == 2:
+            return self.draw(clean[..., np.newaxis], rng)[..., 0]
+        if clean.ndim != 3 or clean.shape[-1] not in (1, 3):
+            raise ArgumentError(
+                f"{self.word.capitalize()} noise needs an image of shape (H, W), (H, W, 1) or "
+                f"(H, W, 3) because it {self.reason}; got {clean.shape}."
+            )
+        return self.draw(clean, rng)
+
+    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Refuse: the noise of each image is of another kind.
+
+        Raises
+        ------
+        ArgumentError
+            Always.
+        """
+        raise ArgumentError(
+            f"The noise law '{self}' has no one mean and variance because {self.drawn} is drawn "
+            "for each image; give a law such as 'poisson:100+gaussian:0.01'."
+        )
+
+
+@dataclass(frozen=True)
 class Gaussian(NoiseLaw):
     """Additive noise from a normal distribution.
 

@@ -57,7 +57,7 @@ def estimate_level(image: Array) -> float:
 
 
 def level_features(image: Array) -> NDArray[np.float64]:
-    """Return what the level of an image is told by, (32,): logarithms of amplitudes.
+    """Return what the level is estimated from, (32,): logarithms of amplitudes.
 
     The white noise of all channels and of luminance alone, then, of luminance and of colour, the
     amplitude of the flattest blocks in each octave.

@@ -7,7 +7,7 @@ import numpy as np
 
 from quietpixel.errors import ArgumentError
 from quietpixel.noise.camera import compress
-from quietpixel.noise.laws import Array, NoiseLaw
+from quietpixel.noise.laws import Array, DrawnNoise
 
 OCTAVES = 6
 """Octaves of spatial frequency from the finest; the last has periods of 64 pixels and more."""
@@ -16,7 +16,7 @@ WHITE, JPEG = 0.35, 0.4
 
 
 @dataclass(frozen=True)
-class PhotoNoise(NoiseLaw):
+class PhotoNoise(DrawnNoise):
     """Noise of processed photographs, scans and film; another kind for each image.
 
     White noise is coloured in frequency and shared between the channels. Drawn at random for each
@@ -44,6 +44,8 @@ class PhotoNoise(NoiseLaw):
     sigma: float
     word: ClassVar[str] = "photo"
     main: ClassVar[str] = "sigma"
+    reason: ClassVar[str] = "is coarse and shared between colours"
+    drawn: ClassVar[str] = "another kind of noise"
 
     def __post_init__(self) -> None:
         if not self.sigma >= 0:
@@ -52,25 +54,8 @@ class PhotoNoise(NoiseLaw):
                 f"sign; got {self.sigma}. Try photo:10/255."
             )
 
-    @property
-    def _clips(self) -> bool:
-        return False
-
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
-        """Return `clean`, (H, W) or (H, W, C), with such noise, not clipped.
-
-        Raises
-        ------
-        ArgumentError
-            If it has another shape.
-        """
-        if clean.ndim == 2:
-            return self.corrupt(clean[..., np.newaxis], rng)[..., 0]
-        if clean.ndim != 3 or clean.shape[-1] not in (1, 3):
-            raise ArgumentError(
-                "Photo noise needs an image of shape (H, W), (H, W, 1) or (H, W, 3) because it is "
-                f"coarse and shared between colours; got {clean.shape}."
-            )
+    def draw(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return `clean` (H, W, C) with such noise, not clipped."""
         noise = _draw_noise(clean.shape, rng) * _brightness_gain(clean, rng)
         noise *= np.float32(self.sigma / max(float(np.sqrt(np.mean(np.square(noise)))), 1e-9))
         noise -= noise.mean((0, 1))
@@ -78,19 +63,6 @@ class PhotoNoise(NoiseLaw):
         if rng.random() >= JPEG:
             return noisy.astype(np.float32, copy=False)
         return compress(noisy, int(rng.integers(30, 99)), rng)
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Refuse: another kind of noise is drawn for each image.
-
-        Raises
-        ------
-        ArgumentError
-            Always.
-        """
-        raise ArgumentError(
-            f"The noise law '{self}' has no one mean and variance because another kind of noise is "
-            "drawn for each image; give a law such as 'poisson:100+gaussian:0.01'."
-        )
 
 
 def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
