@@ -203,8 +203,8 @@ MUTATIONS = [
     # Limits of the service.
     Mutation(
         "web/request_queue.py",
-        "len(self._line) >= self._longest",
-        "not self._line",
+        "self.waiting >= self._limit",
+        "not self.waiting",
         "tests/web/test_request_queue.py",
     ),
     Mutation(
@@ -213,9 +213,7 @@ MUTATIONS = [
         "count > self._limit",
         "tests/web/test_request_queue.py",
     ),
-    Mutation(
-        "web/options.py", "and not options.open", "and options.open", "tests/web/test_options.py"
-    ),
+    Mutation("web/options.py", "and not self.open", "and self.open", "tests/web/test_options.py"),
 ]
 
 

@@ -19,11 +19,12 @@ import quietpixel
 from quietpixel.cli import main as cli
 from quietpixel.data import registry as data
 from quietpixel.evaluation import metrics
+from quietpixel.inference.options import DenoiseOptions
 from quietpixel.models import registry as models
 from quietpixel.noise import parser
 from quietpixel.web.app import make_app
 from quietpixel.web.models import find_models
-from quietpixel.web.options import Options
+from quietpixel.web.options import ServiceOptions
 
 MODEL = '''
 import keras
@@ -104,7 +105,7 @@ def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 async def post(model: Path, content: bytes) -> httpx.Response:
     """Return what the service, started with `model`, answers to a picture."""
-    app = make_app(Options(), find_models(str(model), {}))
+    app = make_app(ServiceOptions(), find_models(DenoiseOptions(model=model)))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         return await client.post("/v1/denoise", content=content)

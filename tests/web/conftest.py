@@ -1,4 +1,4 @@
-"""The application with tiny models, served in a thread of its own."""
+"""The application with tiny models, served from a thread."""
 
 import contextlib
 import importlib.util
@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from quietpixel.inference.options import DenoiseOptions
 from quietpixel.web.app import make_app
 from quietpixel.web.models import Models, find_models
-from quietpixel.web.options import Limits, Options
+from quietpixel.web.options import Limits, ServiceOptions
 
 _SPEC = importlib.util.spec_from_file_location("web_making", Path(__file__).with_name("making.py"))
 making = importlib.util.module_from_spec(_SPEC)
@@ -21,7 +22,7 @@ _SPEC.loader.exec_module(making)
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Give the environment of a user whose own models are `photo`, `photo-gray`, `blind`."""
+    """Return the environment of a user with the models `photo`, `photo-gray` and `blind`."""
     data, cache = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("cache")
     folder = data / "quietpixel" / "models"
     folder.mkdir(parents=True)
@@ -32,19 +33,19 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def own_home(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def use_home(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in home.items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")
 def models(home: dict[str, str]) -> Models:
-    """Give the models, opened once for all tests."""
+    """Return the models, opened once for all tests."""
     before = {name: os.environ.get(name) for name in home}
     os.environ.update(home)
     try:
-        models = find_models(None, {"precision": "f32", "threads": 1})
-        models.warm()
+        models = find_models(DenoiseOptions(precision="f32", threads=1))
+        models.warm_up()
         return models
     finally:
         for name, value in before.items():
@@ -53,20 +54,20 @@ def models(home: dict[str, str]) -> Models:
 
 @pytest.fixture
 def start(models: Models):
-    """Serve in a thread with options; return the port and the application."""
+    """Return a function that starts a server with options and returns its port and application."""
     with contextlib.ExitStack() as stack:
 
-        def begin(limits: Limits | None = None, **options):
-            given = Options(port=0, limits=limits or Limits(), **options)
-            app = make_app(given, models)
-            return stack.enter_context(making.running(app, given)), app
+        def start_one(limits: Limits | None = None, **options):
+            service = ServiceOptions(port=0, limits=limits or Limits(), **options)
+            app = make_app(service, models)
+            return stack.enter_context(making.running(app, service)), app
 
-        yield begin
+        yield start_one
 
 
 @pytest.fixture
 def make_client(start):
-    """Serve with options, and return a client of it; limits may come first."""
+    """Return a function that starts a server with options and returns a client of it."""
     with contextlib.ExitStack() as stack:
 
         def make(limits: Limits | None = None, **options) -> httpx.Client:

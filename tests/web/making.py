@@ -1,4 +1,4 @@
-"""What tests of the service need: tiny models, pictures, a server in a thread of its own."""
+"""Tiny models, images and a server in a thread, for tests of the service."""
 
 import contextlib
 import io
@@ -13,15 +13,15 @@ from onnx import TensorProto, helper, save_model
 from PIL import Image
 
 from quietpixel.card import METADATA_KEY, Card
-from quietpixel.web.options import Options
+from quietpixel.web.options import ServiceOptions
 from quietpixel.web.problems import MEDIA_TYPE
-from quietpixel.web.server import PatientProtocol, listen
+from quietpixel.web.server import TimeoutProtocol, listen
 
 
 def write_photo(path: Path, channels: int, *, blind: bool = False) -> Path:
-    """Write a model that blurs the more, the more noise it is told: half of it at 0.1.
+    """Write a model that blurs in proportion to its noise level: by half at 0.1.
 
-    A blind one blurs fully when it is told that nobody knows the level, which is less than 0.
+    A blind one blurs fully at a negative level, which stands for an unknown one.
     """
     values = {"five": [-5.0 if blind else 5.0], "one": [1.0]}
     kernel = np.zeros((channels, channels, 3, 3), np.float32)
@@ -76,8 +76,8 @@ def write_photo(path: Path, channels: int, *, blind: bool = False) -> Path:
 
 
 @contextlib.contextmanager
-def running(app, options: Options) -> Iterator[int]:
-    protocol = type("Protocol", (PatientProtocol,), {"limits": options.limits})
+def running(app, options: ServiceOptions) -> Iterator[int]:
+    protocol = type("Protocol", (TimeoutProtocol,), {"limits": options.limits})
     config = uvicorn.Config(app, http=protocol, ws="none", log_config=None, server_header=False)
     listener = listen(replace(options, port=0))
     server = uvicorn.Server(config)
@@ -94,7 +94,7 @@ def running(app, options: Options) -> Iterator[int]:
 
 
 def noisy(height: int = 40, width: int = 60, channels: int = 3, seed: int = 0) -> np.ndarray:
-    """Return gray of 0.5 with noise of 0.1, as uint8."""
+    """Return a uint8 image of mean 0.5 with noise of standard deviation 0.1."""
     rng = np.random.default_rng(seed)
     values = 0.5 + 0.1 * rng.standard_normal((height, width, channels))
     pixels = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
@@ -112,7 +112,7 @@ def decoded(content: bytes) -> np.ndarray:
 
 
 def detail(answer, status: int) -> str:
-    """Return the sentence of a problem, checked for its form."""
+    """Return the detail of a problem and check its form."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == MEDIA_TYPE
     problem = answer.json()

@@ -10,7 +10,7 @@ from web_making import coded, decoded, detail, noisy
 from quietpixel.web.options import Limits
 
 
-def test_a_picture_comes_back_clean(client):
+def test_an_image_is_denoised(client):
     pixels = noisy()
     answer = client.post("/v1/denoise", content=coded(pixels))
     assert answer.status_code == 200
@@ -27,7 +27,7 @@ def test_a_picture_comes_back_clean(client):
     assert (facts["width"], facts["height"], facts["type"]) == (60, 40, "uint8")
 
 
-def test_a_form_gives_the_same_and_a_name(client):
+def test_a_form_gives_the_same_result_and_a_name(client):
     file = coded(noisy())
     raw = client.post("/v1/denoise", content=file)
     form = client.post("/v1/denoise", files={"file": ("holiday é.png", file, "image/png")})
@@ -37,7 +37,7 @@ def test_a_form_gives_the_same_and_a_name(client):
     )
 
 
-def test_names_of_clients_stay_names(client):
+def test_names_from_clients_never_become_paths(client):
     file = coded(noisy())
     answer = client.post("/v1/denoise", files={"file": ("../../etc/passwd", file)})
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''passwd-clean.png"
@@ -59,12 +59,12 @@ def test_depth_profile_and_metadata_are_kept(client):
     assert tifffile.imread(io.BytesIO(answer.content)).dtype == np.uint16
 
 
-def test_gray_pictures_get_the_gray_model(client):
+def test_gray_images_get_the_gray_model(client):
     answer = client.post("/v1/denoise", content=coded(noisy(channels=1)))
     assert answer.headers["quietpixel-model"] == "photo-gray"
 
 
-def test_words_in_the_address_act(client):
+def test_query_parameters_take_effect(client):
     pixels = noisy()
     same = client.post("/v1/denoise?strength=0", content=coded(pixels))
     assert np.array_equal(decoded(same.content), pixels)
@@ -77,7 +77,7 @@ def test_words_in_the_address_act(client):
     assert gray.headers["quietpixel-model"] == "photo-gray"
 
 
-def test_strengths_act_as_in_python(client, models):
+def test_strengths_match_python(client, models):
     pixels = noisy()
     denoiser = models.open("photo")
     for words in ({"strength": 1.5}, {"strength": 0.5, "colour_strength": 2}):
@@ -107,11 +107,11 @@ def test_strengths_act_as_in_python(client, models):
         ("model=mnist-bottleneck", "`image` must be 28x28 because the model 'mnist-bottleneck'"),
     ],
 )
-def test_wrong_words_are_explained(client, query, sentence):
+def test_wrong_parameters_are_explained(client, query, sentence):
     assert sentence in detail(client.post(f"/v1/denoise?{query}", content=coded(noisy())), 422)
 
 
-def test_bad_pictures_are_explained_by_name(client):
+def test_unreadable_images_are_named(client):
     answer = client.post("/v1/denoise", files={"file": ("no picture.jpg", b"nothing like it")})
     assert detail(answer, 422).startswith(
         "'no picture.jpg' cannot be read: the file is no picture that quietpixel knows"
@@ -125,7 +125,7 @@ def test_bad_pictures_are_explained_by_name(client):
     )
 
 
-def test_bodies_without_one_picture_are_explained(client):
+def test_bodies_without_one_image_are_explained(client):
     assert "has no body" in detail(client.post("/v1/denoise"), 422)
     file = coded(noisy())
     fields = client.post("/v1/denoise", files={"file": file}, data={"strength": "0.5"})
@@ -142,12 +142,12 @@ def test_bodies_without_one_picture_are_explained(client):
 
 
 def test_pixels_beyond_the_limit_are_413(make_client):
-    client = make_client(Limits(pixels=1000))
+    client = make_client(Limits(max_pixels=1000))
     answer = client.post("/v1/denoise", content=coded(noisy()))
     assert "2,400 in all, and `max_pixels` is 1,000" in detail(answer, 413)
 
 
-def test_without_a_default_model_the_names_are_told(models, monkeypatch, client):
+def test_without_a_default_model_the_wanted_names_are_given(models, monkeypatch, client):
     monkeypatch.setattr(models, "paths", {"mnist-unet": models.paths["mnist-unet"]})
     monkeypatch.setenv("XDG_DATA_HOME", "/nowhere")
     monkeypatch.setattr("quietpixel.inference.model_store.bundled_models", dict)
@@ -170,9 +170,9 @@ def test_estimate(client):
 
 
 def test_models_and_their_cards(client):
-    told = client.get("/v1/models").json()
-    assert told["default"] == {"gray": "photo-gray", "rgb": "photo"}
-    cards = {card["name"]: card for card in told["models"]}
+    listed = client.get("/v1/models").json()
+    assert listed["default"] == {"gray": "photo-gray", "rgb": "photo"}
+    cards = {card["name"]: card for card in listed["models"]}
     assert {"photo", "photo-gray", "mnist-bottleneck", "mnist-unet"} <= set(cards)
     assert cards["mnist-bottleneck"]["size"] == [28, 28]
     assert cards["photo"]["sigma_input"] is True
@@ -185,7 +185,7 @@ def test_wrong_paths_and_methods_are_problems(client):
     assert answer.headers["allow"] == "POST"
 
 
-def test_orientation_is_told_as_people_see_it(client):
+def test_the_size_follows_the_orientation(client):
     exif = Image.Exif()
     exif[274] = 6
     facts = client.post("/v1/estimate", content=coded(noisy(), "JPEG", exif=exif)).json()

@@ -1,4 +1,4 @@
-"""Work in threads: how far it is, that it ends when nobody waits, that a fault stays alone."""
+"""Work in threads: progress, cancellation, and isolation of failures."""
 
 import logging
 import socket
@@ -16,16 +16,16 @@ from quietpixel.web.options import Limits
 
 
 class Slow:
-    """A denoiser that takes steps until it is let go; in all else as the one within."""
+    """A denoiser that takes steps until it is released; otherwise it is the wrapped one."""
 
-    def __init__(self, within) -> None:
-        self.within, self.steps, self.let_go = within, 0, threading.Event()
+    def __init__(self, wrapped) -> None:
+        self.wrapped, self.steps, self.released = wrapped, 0, threading.Event()
 
     def __getattr__(self, name):
-        return getattr(self.within, name)
+        return getattr(self.wrapped, name)
 
     def denoise(self, page, options=None, *, on_progress, out=None):
-        while not self.let_go.wait(0.01):
+        while not self.released.wait(0.01):
             self.steps += 1
             on_progress(0.25)
         return Result(page, Noise(), (0.0, 255.0))
@@ -53,7 +53,7 @@ def send(port: int, query: str = "") -> socket.socket:
     return connection
 
 
-def test_work_ends_when_its_client_has_gone(start, slow):
+def test_work_ends_when_its_client_disconnects(start, slow):
     port, app = start()
     app_state = app.state.shared
     connection = send(port)
@@ -63,12 +63,12 @@ def test_work_ends_when_its_client_has_gone(start, slow):
     steps = slow.steps
     time.sleep(0.1)
     assert slow.steps == steps
-    wait_for(lambda: app_state.held.bytes == 0)
+    wait_for(lambda: app_state.memory.bytes == 0)
     metrics = f"http://localhost:{port}/metrics"
     wait_for(lambda: "quietpixel_clients_gone_total 1" in httpx.get(metrics).text)
 
 
-def test_clients_that_leave_while_they_wait_leave_the_line(start, slow):
+def test_clients_that_disconnect_leave_the_queue(start, slow):
     port, app = start()
     queue = app.state.shared.queue
     connections = [send(port) for _ in range(6)]
@@ -77,14 +77,14 @@ def test_clients_that_leave_while_they_wait_leave_the_line(start, slow):
         connection.close()
     wait_for(lambda: queue.waiting == 0)
     assert queue.working == 2
-    slow.let_go.set()
+    slow.released.set()
     for connection in connections[:2]:
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
         connection.close()
 
 
-def test_a_full_line_is_503_and_others_are_still_answered(start, slow):
-    port, _ = start(Limits(waiting=2))
+def test_a_full_queue_is_503_and_other_routes_still_answer(start, slow):
+    port, _ = start(Limits(queue=2))
     connections = [send(port) for _ in range(4)]
     address = f"http://localhost:{port}"
     wait_for(lambda: "quietpixel_waiting 2" in httpx.get(f"{address}/metrics").text)
@@ -93,13 +93,13 @@ def test_a_full_line_is_503_and_others_are_still_answered(start, slow):
     assert int(answer.headers["retry-after"]) >= 1
     assert httpx.get(f"{address}/healthz").status_code == 200
     assert "quietpixel_working 2" in httpx.get(f"{address}/metrics").text
-    slow.let_go.set()
+    slow.released.set()
     for connection in connections:
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
         connection.close()
 
 
-def test_progress_is_told_by_name(start, slow):
+def test_progress_can_be_queried_by_name(start, slow):
     port, _ = start()
     address = f"http://localhost:{port}/page/progress?job=mine&job=other"
     assert httpx.get(address).json() == {}
@@ -109,12 +109,12 @@ def test_progress_is_told_by_name(start, slow):
             httpx.post, f"http://localhost:{port}/v1/denoise?job=mine", content=body
         )
         wait_for(lambda: httpx.get(address).json() == {"mine": 0.25})
-        slow.let_go.set()
+        slow.released.set()
         assert answer.result().status_code == 200
     assert httpx.get(address).json() == {}
 
 
-def test_a_fault_is_500_and_the_next_request_works(start, models, monkeypatch, caplog):
+def test_a_failure_is_500_and_the_next_request_works(start, models, monkeypatch, caplog):
     port, app = start()
     address = f"http://localhost:{port}/v1/denoise"
 

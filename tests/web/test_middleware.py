@@ -4,7 +4,7 @@ from web_making import coded, detail, noisy
 from quietpixel.web.middleware import HEADERS
 
 
-def test_every_answer_carries_the_headers(client):
+def test_every_response_has_the_security_headers(client):
     answers = [client.get(path) for path in ("/", "/static/app.js", "/v1/models", "/nope")]
     answers.append(client.post("/v1/denoise", content=coded(noisy())))
     for answer in answers:
@@ -17,7 +17,7 @@ def test_every_answer_carries_the_headers(client):
     assert "unsafe" not in policy
 
 
-def test_the_token_is_wanted(make_client):
+def test_the_token_is_required(make_client):
     client = make_client(token="a long secret")
     for headers in (
         {},
@@ -33,7 +33,7 @@ def test_the_token_is_wanted(make_client):
     assert client.post("/v1/denoise", content=coded(noisy()), headers=given).status_code == 200
 
 
-def test_what_needs_no_token(make_client):
+def test_public_paths_need_no_token(make_client):
     client = make_client(token="secret")
     for path in ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/static/app.js"):
         assert client.get(path).status_code == client.head(path).status_code == 200
@@ -41,16 +41,16 @@ def test_what_needs_no_token(make_client):
         assert client.get(path).status_code == 401
 
 
-def test_names_that_others_may_have_pointed_here_are_refused(make_client):
-    client = make_client(names=("pictures.example",))
+def test_foreign_host_names_are_refused(make_client):
+    client = make_client(allow_host=("pictures.example",))
     for host in ("evil.example", "127.0.0.1.evil.example", "", "[", "evil.example:80"):
         answer = client.get("/", headers={"Host": host})
-        assert "under a name that it does not answer to" in detail(answer, 421)
+        assert "does not answer to this host name" in detail(answer, 421)
     for host in ("localhost:9", "127.0.0.1", "[::1]:80", "pictures.example"):
         assert client.get("/", headers={"Host": host}).status_code == 200
 
 
-def test_with_a_token_any_name_is_answered(make_client):
+def test_with_a_token_any_host_name_is_answered(make_client):
     assert make_client(token="x").get("/", headers={"Host": "else.example"}).status_code == 200
 
 
@@ -74,8 +74,8 @@ def test_links_from_other_sites_open_the_page(client):
     assert client.get("/v1/models", headers=own).status_code == 200
 
 
-def test_sites_that_were_let_in_are_answered(make_client):
-    client = make_client(origins=("https://friend.example",))
+def test_permitted_sites_are_answered(make_client):
+    client = make_client(cors=("https://friend.example",))
     friend = {"Origin": "https://friend.example"}
     answer = client.post("/v1/denoise", content=coded(noisy()), headers=friend)
     assert answer.status_code == 200

@@ -4,19 +4,20 @@ import pytest
 from web_making import write_photo
 
 from quietpixel.errors import ModelError, UnknownNameError
+from quietpixel.inference.options import DenoiseOptions
 from quietpixel.web.models import find_models
 
 
-def test_defaults_follow_the_channels(models):
+def test_defaults_depend_on_the_channels(models):
     assert (models.choose(None, 3), models.choose(None, 1)) == ("photo", "photo-gray")
 
 
-def test_a_model_of_ones_own_takes_their_place(tmp_path):
+def test_a_given_model_replaces_the_defaults(tmp_path):
     path = write_photo(tmp_path / "mine.onnx", 3)
-    models = find_models(str(path), {})
+    models = find_models(DenoiseOptions(model=path))
     assert models.choose(None, 3) == models.choose(None, 1) == "mine"
     assert models.choose("photo", 3) == "photo"
-    assert find_models("photo-gray", {}).choose(None, 3) == "photo-gray"
+    assert find_models(DenoiseOptions(model="photo-gray")).choose(None, 3) == "photo-gray"
 
 
 def test_names_never_become_paths(models, tmp_path):
@@ -26,13 +27,13 @@ def test_names_never_become_paths(models, tmp_path):
             models.choose(name, 3)
 
 
-def test_files_that_are_no_models_are_left_out(home):
+def test_files_that_are_not_models_are_skipped(home):
     wrong = Path(home["XDG_DATA_HOME"]) / "quietpixel" / "models" / "wrong.onnx"
     wrong.write_bytes(b"nothing")
     try:
-        assert "wrong" not in find_models(None, {}).cards
+        assert "wrong" not in find_models(DenoiseOptions()).cards
         with pytest.raises(ModelError, match="not an ONNX file"):
-            find_models("wrong", {})
+            find_models(DenoiseOptions(model="wrong"))
     finally:
         wrong.unlink()
 

@@ -1,4 +1,4 @@
-"""What the page alone asks of the service."""
+"""The routes that only the page uses."""
 
 import io
 
@@ -8,11 +8,11 @@ import tifffile
 from PIL import Image, ImageCms
 from web_making import coded, decoded, detail, noisy
 
-from quietpixel.web.digits import digit_model
+from quietpixel.web.digits import find_digit_model
 from quietpixel.web.pages import STATIC
 
 
-def test_the_page_and_all_that_it_names_come_from_the_package(client):
+def test_the_page_and_its_files_come_from_the_package(client):
     page = client.get("/")
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["cache-control"] == "no-cache"
@@ -33,8 +33,8 @@ def test_nothing_outside_the_folder_is_served(client):
 
 
 def test_setup(client):
-    told = client.get("/page/setup").json()
-    assert told == {
+    answered = client.get("/page/setup").json()
+    assert answered == {
         "in_hand": 2,
         "body": 128 * 2**20,
         "pixels": 64_000_000,
@@ -43,7 +43,7 @@ def test_setup(client):
     }
 
 
-def test_a_preview_is_the_picture_denoised(client):
+def test_a_preview_is_the_denoised_image(client):
     file = coded(noisy(), "PPM")
     whole = client.post("/v1/denoise?sigma=0.1&format=pnm", content=file)
     answer = client.post("/page/preview?sigma=0.1&format=pnm", content=file)
@@ -53,11 +53,11 @@ def test_a_preview_is_the_picture_denoised(client):
 
 
 def test_the_noise_of_a_part_is_estimated(client):
-    told = client.post("/page/estimate", content=coded(noisy(128, 128), "PPM")).json()
-    assert told["sigma"] == pytest.approx(0.1, abs=0.01)
+    answered = client.post("/page/estimate", content=coded(noisy(128, 128), "PPM")).json()
+    assert answered["sigma"] == pytest.approx(0.1, abs=0.01)
 
 
-def test_deep_pictures_become_visible_upright_and_with_their_profile(client):
+def test_16_bit_images_are_shown_upright_with_their_profile(client):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     pixels = np.linspace(0, 65535, 40 * 60).reshape(40, 60).astype(np.uint16)
     stream = io.BytesIO()
@@ -72,7 +72,7 @@ def test_deep_pictures_become_visible_upright_and_with_their_profile(client):
     assert Image.open(io.BytesIO(answer.content)).info["icc_profile"] == profile
 
 
-def test_two_views_of_one_picture_share_black_and_white(client):
+def test_views_of_one_image_share_black_and_white(client):
     stream = io.BytesIO()
     tifffile.imwrite(stream, np.full((9, 9), 2000, np.uint16))
     own = client.post("/page/view", content=stream.getvalue())
@@ -80,10 +80,10 @@ def test_two_views_of_one_picture_share_black_and_white(client):
     given = client.post("/page/view?range=0,65535", content=stream.getvalue())
     assert decoded(given.content)[0, 0] == 8
     wrong = client.post("/page/view?range=5,1", content=stream.getvalue())
-    assert "`range` must be two growing numbers" in detail(wrong, 422)
+    assert "`range` must be two increasing numbers" in detail(wrong, 422)
 
 
-def test_transparency_and_large_pictures_are_shown(client):
+def test_transparent_and_large_images_are_shown(client):
     alpha = np.dstack([noisy(), np.full((40, 60, 1), 99, np.uint8)])
     shown = decoded(client.post("/page/view", content=coded(alpha)).content)
     assert np.array_equal(shown, alpha)
@@ -91,19 +91,19 @@ def test_transparency_and_large_pictures_are_shown(client):
     assert client.post("/page/view", content=large).headers["content-type"] == "image/jpeg"
 
 
-def test_digits_go_both_ways(client):
+def test_digits_are_encoded_and_decoded(client):
     image = np.zeros((28, 28))
     image[6:22, 13:16] = 1
-    told = client.post("/page/digit", json={"image": image.ravel().tolist()}).json()
-    assert len(told["code"]) == 16
-    drawn = np.array(told["image"]).reshape(28, 28)
+    answered = client.post("/page/digit", json={"image": image.ravel().tolist()}).json()
+    assert len(answered["code"]) == 16
+    drawn = np.array(answered["image"]).reshape(28, 28)
     assert drawn[8:20, 13:16].mean() > 0.5
     assert drawn[:, :5].mean() < 0.05
-    again = client.post("/page/digit", json={"code": told["code"]}).json()
-    assert np.allclose(again["image"], told["image"], atol=1e-3)
-    other = [*told["code"][:-1], told["code"][-1] + 5]
+    again = client.post("/page/digit", json={"code": answered["code"]}).json()
+    assert np.allclose(again["image"], answered["image"], atol=1e-3)
+    other = [*answered["code"][:-1], answered["code"][-1] + 5]
     changed = client.post("/page/digit", json={"code": other}).json()
-    assert np.abs(np.array(changed["image"]) - told["image"]).max() > 0.1
+    assert np.abs(np.array(changed["image"]) - answered["image"]).max() > 0.1
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_wrong_digits_are_explained(client, body, status, sentence):
     assert sentence in detail(client.post("/page/digit", content=body), status)
 
 
-def test_without_a_digit_model_the_page_is_told(models, monkeypatch, client):
+def test_without_a_digit_model_the_page_hides_its_tab(models, monkeypatch, client):
     monkeypatch.setattr(models, "cards", {"photo": models.cards["photo"]})
-    assert digit_model(models) is None
+    assert find_digit_model(models) is None
     assert client.get("/page/setup").json()["digits"] is None
     answer = client.post("/page/digit", json={"code": [0] * 16})
     assert "No model for digits" in detail(answer, 404)

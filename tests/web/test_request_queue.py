@@ -6,50 +6,50 @@ from quietpixel.web.problems import BusyError
 from quietpixel.web.request_queue import MemoryBudget, RequestQueue
 
 
-def test_they_are_called_in_order_and_no_more_than_there_are_places():
-    async def play():
+def test_requests_run_in_order_and_no_more_than_there_are_slots():
+    async def run():
         queue, order, together = RequestQueue(2, 10), [], []
 
-        async def guest(number):
-            async with queue.turn():
+        async def request(number):
+            async with queue.slot():
                 order.append(number)
                 together.append(queue.working)
                 await asyncio.sleep(0.001)
 
-        await asyncio.gather(*(guest(number) for number in range(8)))
+        await asyncio.gather(*(request(number) for number in range(8)))
         assert order == list(range(8))
         assert max(together) == 2
         assert (queue.working, queue.waiting) == (0, 0)
 
-    asyncio.run(play())
+    asyncio.run(run())
 
 
-def test_who_comes_to_a_full_line_is_sent_away():
-    async def play():
+def test_a_full_queue_refuses_further_requests():
+    async def run():
         queue = RequestQueue(1, 1)
-        async with queue.turn():
-            second = queue.turn()
+        async with queue.slot():
+            second = queue.slot()
             waiting = asyncio.ensure_future(second.__aenter__())
             await asyncio.sleep(0)
             with pytest.raises(BusyError, match="Too many requests are waiting; try") as caught:
-                await queue.turn().__aenter__()
+                await queue.slot().__aenter__()
             assert int(caught.value.headers["Retry-After"]) >= 1
             waiting.cancel()
 
-    asyncio.run(play())
+    asyncio.run(run())
 
 
-@pytest.mark.parametrize("called", [False, True])
-def test_who_stops_waiting_leaves_the_line(called):
-    """Also in the very moment in which the place was given to it."""
+@pytest.mark.parametrize("given", [False, True])
+def test_cancelled_requests_leave_the_queue(given):
+    """Also if they are cancelled just after they were given the slot."""
 
-    async def play():
+    async def run():
         queue = RequestQueue(1, 5)
-        first, second, third = queue.turn(), queue.turn(), queue.turn()
+        first, second, third = queue.slot(), queue.slot(), queue.slot()
         await first.__aenter__()
         tasks = [asyncio.ensure_future(each.__aenter__()) for each in (second, third)]
         await asyncio.sleep(0)
-        if called:
+        if given:
             await first.__aexit__(None, None, None)
             tasks[0].cancel()
         else:
@@ -59,14 +59,14 @@ def test_who_stops_waiting_leaves_the_line(called):
         await asyncio.wait_for(tasks[1], 1)
         assert (queue.working, queue.waiting) == (1, 0)
 
-    asyncio.run(play())
+    asyncio.run(run())
 
 
 def test_bytes_are_counted():
-    held = MemoryBudget(100)
-    held.take(60)
-    with pytest.raises(BusyError, match="take all the memory allowed"):
-        held.take(50)
-    assert held.bytes == 60
-    held.give(60)
-    held.take(100)
+    memory = MemoryBudget(100)
+    memory.reserve(60)
+    with pytest.raises(BusyError, match="use all the memory allowed"):
+        memory.reserve(50)
+    assert memory.bytes == 60
+    memory.release(60)
+    memory.reserve(100)

@@ -1,12 +1,12 @@
-"""The OpenAPI document: what it says, and schemathesis against the service with it."""
+"""The OpenAPI document, and the service tested against it by schemathesis."""
 
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from quietpixel.web.openapi import PARAMETERS
 from quietpixel.web.options import Limits
+from quietpixel.web.parameters import PARAMETERS
 
 CALLS = {
     ("post", "/v1/denoise"),
@@ -18,21 +18,21 @@ CALLS = {
 }
 
 
-def test_the_document_names_every_call_and_no_other(client):
+def test_the_document_lists_every_operation_and_no_other(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert {(method, path) for path, methods in paths.items() for method in methods} == CALLS
 
 
-def test_models_are_named_for_this_service_alone(client):
+def test_the_document_lists_the_models_of_its_own_service(client):
     call = client.get("/openapi.json").json()["paths"]["/v1/denoise"]["post"]
     schemas = {each["name"]: each["schema"] for each in call["parameters"]}
     assert {"photo", "mnist-unet"} <= set(schemas["model"]["enum"])
-    assert "enum" not in PARAMETERS["parameters"][0]["schema"]
+    assert "enum" not in PARAMETERS[0]["schema"]
 
 
 def test_schemathesis_finds_nothing(start, tmp_path):
-    """All checks but one: that each schema-valid body is taken, for random bytes are no picture."""
-    port, _ = start(Limits(pixels=200_000))
+    """All checks but one: random bytes match the schema of a body, but they are not an image."""
+    port, _ = start(Limits(max_pixels=200_000))
     program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert program is not None
     words = ["--checks=all", "--exclude-checks=positive_data_acceptance", "--max-examples=12"]

@@ -1,4 +1,4 @@
-"""The real command in a process of its own: how it begins, and how it ends."""
+"""The real command in a separate process: start, shutdown and refused options."""
 
 import io
 import os
@@ -23,10 +23,10 @@ COMMAND = [sys.executable, "-m", "quietpixel", "serve", "--port=0"]
 
 @pytest.fixture
 def launch(home, tmp_path):
-    """Start the command with words; return the process and the address."""
+    """Return a function that starts the command with options; it returns process and address."""
     processes = []
 
-    def begin(*words: str, **environment: str):
+    def start_one(*words: str, **environment: str):
         process = subprocess.Popen(
             [*COMMAND, *words],
             env=os.environ | home | environment,
@@ -41,14 +41,14 @@ def launch(home, tmp_path):
         assert found, process.stderr.read()
         return process, found[1]
 
-    yield begin
+    yield start_one
     for process in processes:
         process.kill()
         process.communicate()
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_the_running_request_end(launch, kind):
+def test_a_signal_lets_the_running_request_finish(launch, kind):
     process, address = launch("--threads=1", "--memory=1MB", "--precision=f32")
     file, answers = coded(noisy(1000, 1400), "BMP"), []
     post = threading.Thread(
@@ -70,7 +70,7 @@ def test_a_signal_lets_the_running_request_end(launch, kind):
     assert '"POST /v1/denoise HTTP/1.1" 200' in errors
 
 
-def test_a_quiet_server_says_nothing_and_takes_its_token_from_the_environment(launch):
+def test_a_quiet_server_prints_nothing_and_reads_its_token_from_the_environment(launch):
     process, address = launch("--quiet", QUIETPIXEL_TOKEN="secret")
     assert httpx.get(f"{address}/v1/models").status_code == 401
     given = {"Authorization": "Bearer secret"}
@@ -80,7 +80,7 @@ def test_a_quiet_server_says_nothing_and_takes_its_token_from_the_environment(la
     assert (output, errors, process.returncode) == ("", "", 0)
 
 
-def test_several_workers_give_the_same(launch):
+def test_several_workers_give_the_same_result(launch):
     _, address = launch("--workers=3", "--threads=3", "--precision=f32")
     file = coded(noisy(), "PPM")
     answers = {}
@@ -118,7 +118,7 @@ sys.exit(main())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="files in memory are Linux's")
 def test_nothing_reaches_the_disk(launch, monkeypatch):
-    """Not even for forms and TIFF files, for which libraries like to use temporary files."""
+    """Not even forms and TIFF files, for which libraries tend to use temporary files."""
     monkeypatch.setitem(globals(), "COMMAND", [COMMAND[0], "-c", WATCHED, *COMMAND[3:]])
     process, address = launch("--no-browser")
     stream = io.BytesIO()
@@ -136,11 +136,14 @@ def test_nothing_reaches_the_disk(launch, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--host", "0.0.0.0"], "`--host 0.0.0.0` can be reached by others, so it needs"),
-        (["--token", ""], "`--token` must not be empty"),
-        (["--cors", "*"], "`--cors` must be the origin of one site"),
-        (["--max-body", "much"], "`--max-body` must be a size above 0; got 'much'. Try 64MB."),
-        (["--max-held", "0"], "`--max-held` must be a size above 0"),
+        (
+            ["--host", "0.0.0.0"],
+            "--host '0.0.0.0' can be reached from other machines, so it needs --token",
+        ),
+        (["--token", ""], "--token must not be empty"),
+        (["--cors", "*"], "--cors must be the origin of one site"),
+        (["--max-body", "much"], "--max-body must be a size above 0; got 'much'. Try 64MB."),
+        (["--max-held", "0"], "--max-held must be a size above 0"),
         (["--memory", "0"], "--memory must be"),
         (["--model", "phto"], "Unknown model 'phto': did you mean 'photo'?"),
         (["--engine", "openvno"], "did you mean 'openvino'?"),
@@ -149,18 +152,20 @@ def test_nothing_reaches_the_disk(launch, monkeypatch):
         (["--port", "70000"], "'--port'"),
     ],
 )
-def test_what_cannot_be_served_is_told(capsys, words, sentence):
+def test_refused_options_are_explained(capsys, words, sentence):
     assert main(["serve", "--port=0", *words]) == 2
     errors = capsys.readouterr().err
     assert sentence in errors
     assert errors.count("\n") == 1
 
 
-def test_an_address_that_is_taken_is_told(capsys):
+def test_an_address_in_use_is_reported(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["serve", f"--port={port}"]) == 2
-    assert f"cannot listen on 127.0.0.1:{port} (address already in use)" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1:{port} (address already in use)" in errors
+    assert "choose another --port" in errors
 
 
 def test_a_missing_package_says_how_to_install(monkeypatch, capsys):

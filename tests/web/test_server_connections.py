@@ -1,4 +1,4 @@
-"""Connections that say nothing, no HTTP, or do not take in their answer."""
+"""Connections that send nothing or no HTTP, or do not read their response."""
 
 import contextlib
 import socket
@@ -23,7 +23,7 @@ def ends_after(connection: socket.socket) -> float:
     return time.monotonic() - start
 
 
-def test_a_request_that_does_not_come_is_not_awaited(start):
+def test_incomplete_request_heads_time_out(start):
     port, _ = start(Limits(patience=0.3))
     with connect(port) as silent:
         assert 0.2 < ends_after(silent) < 30
@@ -37,7 +37,7 @@ def test_a_request_that_does_not_come_is_not_awaited(start):
         assert ends_after(second) < 30
 
 
-def test_an_answer_that_is_not_taken_in_is_given_up(start):
+def test_a_client_that_does_not_read_is_dropped(start):
     port, app = start(Limits(patience=0.5))
     noise = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)
     body = coded(noise, "BMP")
@@ -46,26 +46,26 @@ def test_an_answer_that_is_not_taken_in_is_given_up(start):
     with connect(port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(head.encode() + body)
-        held = app.state.shared.held
+        memory = app.state.shared.memory
         end = time.monotonic() + 60
-        while held.bytes == 0 and time.monotonic() < end:
+        while memory.bytes == 0 and time.monotonic() < end:
             time.sleep(0.01)
-        while held.bytes and time.monotonic() < end:
+        while memory.bytes and time.monotonic() < end:
             time.sleep(0.05)
-        assert held.bytes == 0
+        assert memory.bytes == 0
 
 
-def test_what_is_no_http_is_told_so(start):
+def test_other_protocols_are_refused(start):
     port, _ = start()
     with connect(port) as connection:
         connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
         answer = connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request")
     assert b"application/problem+json" in answer
-    assert b"The request is not HTTP/1.1" in answer
+    assert b"The request is not valid HTTP/1.1" in answer
 
 
-def test_more_connections_than_allowed_are_sent_away(start):
+def test_connections_beyond_the_limit_are_refused(start):
     port, _ = start(Limits(connections=3))
     with contextlib.ExitStack() as stack:
         kept = [stack.enter_context(connect(port)) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Every bad or odd file of `tests/torture` through the service."""
+"""Every damaged or unusual file of `tests/torture` through the service."""
 
 import importlib.util
 import sys
@@ -11,7 +11,7 @@ from web_making import detail
 from quietpixel.web.options import Limits
 
 REFUSED_LATER = {"float-with-nan"}
-"""Files that are read, and whose values the denoiser refuses."""
+"""Files that can be read, but have values that the denoiser refuses."""
 
 
 def load_cases():
@@ -23,8 +23,8 @@ def load_cases():
     return factory.CASES.values()
 
 
-def test_each_gives_a_picture_or_a_sentence(make_client):
-    client = make_client(Limits(pixels=50_000_000))
+def test_each_gives_an_image_or_an_explanation(make_client):
+    client = make_client(Limits(max_pixels=50_000_000))
     for number, case in enumerate(load_cases()):
         content = case.make()
         if number % 2:
@@ -55,7 +55,7 @@ def check(case, answer: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/estimate", "/page/view", "/page/preview"])
-def test_other_doors_hold_too(client, path):
+def test_other_routes_withstand_them_too(client, path):
     for case in list(load_cases())[::8]:
         answer = client.post(path, content=case.make())
         assert answer.status_code in (200, 413, 422), (case.name, answer.text)

@@ -1,4 +1,4 @@
-"""What clients send, over real connections: too much, too slow, cut, all at once."""
+"""Uploads over real connections: too long, too slow, cut, many at once."""
 
 import contextlib
 import socket
@@ -28,48 +28,48 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def test_bodies_beyond_the_limit_are_413(make_client):
-    client = make_client(Limits(body=1000))
+    client = make_client(Limits(max_body=1000))
     whole = client.post("/v1/denoise", content=b"x" * 1001)
     assert "longer than the 1,000 bytes" in detail(whole, 413)
     chunks = (b"x" * 100 for _ in range(20))
-    assert "--max-body" in detail(client.post("/v1/denoise", content=chunks), 413)
+    assert "larger `max_body`" in detail(client.post("/v1/denoise", content=chunks), 413)
     form = client.post("/v1/denoise", files={"file": ("a.png", b"x" * 2000)})
     assert form.status_code == 413
-    assert client.app.state.shared.held.bytes == 0
+    assert client.app.state.shared.memory.bytes == 0
 
 
-def test_a_client_that_asks_first_is_told_before_it_sends(start):
-    port, _ = start(Limits(body=1000))
+def test_a_client_that_expects_100_is_refused_before_it_sends(start):
+    port, _ = start(Limits(max_body=1000))
     with connect(port) as connection:
         connection.sendall(head(10**12, "Expect: 100-continue"))
         assert read_all(connection).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_large_upload_gets_its_answer_and_not_a_broken_connection(make_client):
-    client = make_client(Limits(body=1000))
+def test_a_refused_upload_gets_a_response_and_not_a_broken_connection(make_client):
+    client = make_client(Limits(max_body=1000))
     for _ in range(5):
         assert client.post("/v1/denoise", content=b"x" * 3_000_000).status_code == 413
 
 
-def test_uploads_beyond_the_memory_for_them_are_503(start):
-    port, app = start(Limits(held=5000))
+def test_uploads_beyond_the_memory_budget_are_503(start):
+    port, app = start(Limits(max_held=5000))
     with connect(port) as connection:
         connection.sendall(head(4500) + b"x" * 4400)
-        wait_for(lambda: app.state.shared.held.bytes == 4400)
+        wait_for(lambda: app.state.shared.memory.bytes == 4400)
         answer = httpx.post(f"http://localhost:{port}/v1/denoise", content=b"x" * 1000)
-        assert "take all the memory allowed for them" in detail(answer, 503)
+        assert "use all the memory allowed for them" in detail(answer, 503)
         assert answer.headers["retry-after"] == "5"
-    wait_for(lambda: app.state.shared.held.bytes == 0)
+    wait_for(lambda: app.state.shared.memory.bytes == 0)
     metrics = f"http://localhost:{port}/metrics"
     assert 'quietpixel_refused_total{reason="memory"} 1' in httpx.get(metrics).text
     wait_for(lambda: "quietpixel_clients_gone_total 1" in httpx.get(metrics).text)
 
 
-def test_silent_and_trickling_uploads_are_ended(start):
+def test_silent_and_trickling_uploads_time_out(start):
     port, _ = start(Limits(patience=0.3, rate=10_000))
     with connect(port) as silent:
         silent.sendall(head(1000) + b"x")
-        assert b"The body came too slowly" in read_all(silent)
+        assert b"The body arrived too slowly" in read_all(silent)
     with connect(port) as trickling:
         trickling.sendall(head(1000))
         with contextlib.suppress(ConnectionError):
@@ -80,7 +80,7 @@ def test_silent_and_trickling_uploads_are_ended(start):
 
 
 def test_two_hundred_slow_and_cut_connections_do_not_disturb(start):
-    """Some never finish their head, some their body, some leave in the middle."""
+    """Some never complete their head, some their body, some disconnect in between."""
     port, app = start(Limits(patience=60.0))  # so that they are still there meanwhile
     file = coded(noisy())
     with contextlib.ExitStack() as stack:
@@ -99,7 +99,7 @@ def test_two_hundred_slow_and_cut_connections_do_not_disturb(start):
             for _ in range(5):
                 assert client.post("/v1/denoise", content=file).status_code == 200
         assert time.perf_counter() - begin < 50  # none waited for a slow one to be given up
-    wait_for(lambda: app.state.shared.held.bytes == 0 and app.state.shared.queue.working == 0)
+    wait_for(lambda: app.state.shared.memory.bytes == 0 and app.state.shared.queue.working == 0)
 
 
 def wait_for(condition, seconds: float = 60) -> None:

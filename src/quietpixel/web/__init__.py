@@ -1,6 +1,5 @@
-"""The page and the service: `quietpixel serve`.
+"""The web page and the HTTP service behind `quietpixel serve`.
 
-`quietpixel.web.server.serve` listens, `quietpixel.web.app.make_app` is the application, and what a
-request goes through on its way lies beside them: `middleware`, `uploads` and `request_queue` with
-their limits, `app_state` with the threads, `problems` for errors.
+`server` listens, `app` builds the FastAPI application, `middleware` guards it, `app_state` runs the
+work in threads, and `request_queue` and `uploads` enforce the limits.
 """

@@ -1,4 +1,4 @@
-"""What programs call: `/v1/denoise`, `/v1/estimate`, `/v1/models`."""
+"""The HTTP API for programs: `/v1/denoise`, `/v1/estimate`, `/v1/models`."""
 
 import json
 from dataclasses import asdict
@@ -12,19 +12,54 @@ from starlette.responses import Response
 
 from quietpixel.files import FORMATS
 from quietpixel.files.formats import format_of_name
-from quietpixel.web.app_state import AppState, get_app_state
-from quietpixel.web.openapi import BODY, PARAMETERS, PICTURE, problems
+from quietpixel.web.app_state import get_app_state
+from quietpixel.web.parameters import PARAMETERS, check_names, read_settings
+from quietpixel.web.problems import problem_responses
 from quietpixel.web.processing import MEDIA_TYPES, Result, denoise, estimate
-from quietpixel.web.request_parameters import check_words, read_denoise_request
-from quietpixel.web.streaming import Parts
+from quietpixel.web.uploads import ChunkedResponse
 
-router = APIRouter(prefix="/v1", tags=["pictures"])
+router = APIRouter(prefix="/v1", tags=["images"])
 
-UPLOAD = problems(400, 408, 413, 422, 500, 503)
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "additionalProperties": False,
+    "properties": {"file": _BINARY["schema"]},
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "One image file, as the body or as the only part of a form.",
+        "content": {
+            "multipart/form-data": {"schema": _FORM},
+            "application/octet-stream": _BINARY,
+            "image/*": _BINARY,
+        },
+    }
+}
+_HEADERS = {
+    "Quietpixel-Model": ("Name of the model.", "string"),
+    "Quietpixel-Sigma": ("Noise level that was used, if the model takes one.", "number"),
+    "Quietpixel-Notes": ("JSON list of notes on the result.", "string"),
+    "Quietpixel-Picture": ("JSON description of the file, as from /v1/estimate.", "string"),
+    "Server-Timing": ("Milliseconds for reading, denoising and writing.", "string"),
+}
+_IMAGE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The denoised image: same size, depth, profile and metadata.",
+        "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY),
+        "headers": {
+            name: {"description": text, "schema": {"type": kind}}
+            for name, (text, kind) in _HEADERS.items()
+        },
+    }
+}
+_UPLOAD = problem_responses(400, 408, 413, 422, 500, 503)
 
 
 class Estimate(BaseModel):
-    """The noise of a picture file, and what the file is."""
+    """The noise level of an image file and a description of the file."""
 
     sigma: float
     sigma_255: float
@@ -40,7 +75,7 @@ class Estimate(BaseModel):
 
 
 class ModelList(BaseModel):
-    """The models of the service with their cards, and which is taken for gray and for RGB."""
+    """The cards of all models, and the default models for gray and RGB images."""
 
     models: list[dict[str, Any]]
     default: dict[str, str | None]
@@ -48,49 +83,53 @@ class ModelList(BaseModel):
 
 @router.post(
     "/denoise",
-    summary="Take the noise out of a picture",
+    summary="Denoise an image",
     response_class=Response,
-    responses={**PICTURE, **UPLOAD},
-    openapi_extra={**PARAMETERS, **BODY},
+    responses={**_IMAGE, **_UPLOAD},
+    openapi_extra={"parameters": PARAMETERS, **_BODY},
 )
 async def denoise_upload(request: Request) -> Response:
-    """Send a picture file; the same kind of file comes back, clean."""
+    """Send an image file; it comes back denoised, in the same format unless asked otherwise."""
     app_state = get_app_state(request)
-    wanted = read_denoise_request(request.query_params, more=("job",))
-    if wanted.options.model is not None:
-        app_state.models.choose(
-            str(wanted.options.model), 3
-        )  # a wrong name is told before the upload
-    most = app_state.options.limits.pixels
-    async with app_state.upload(request) as upload:
-        result = await app_state.do(
-            request,
-            lambda watch: denoise(app_state.models, upload.file, wanted, most, watch),
-            name=request.query_params.get("job"),
-        )
-    app_state.metrics.count("quietpixel_pixels_total", result.pixels, model=result.model)
-    return answer(app_state, result, upload.name)
+    models, options = app_state.models, app_state.options
+    settings = read_settings(
+        request.query_params, options.denoise, options.limits.max_pixels, more=("job",)
+    )
+    models.choose(settings.options.model, 3)  # reports an unknown name before the upload
+    name, result = await app_state.process(
+        request,
+        lambda upload, progress: (upload.name, denoise(models, upload, settings, progress)),
+        job=request.query_params.get("job"),
+    )
+    app_state.metrics.pixels.labels(result.model).inc(result.pixels)
+    headers = {
+        **result_headers(result),
+        "Content-Disposition": disposition(name, result.format),
+        "Quietpixel-Model": quote(result.model, safe=" ()+,.-_"),
+        "Quietpixel-Notes": json.dumps(result.notes),
+        "Quietpixel-Picture": json.dumps(result.picture),
+    }
+    return ChunkedResponse(result.content, app_state.memory, MEDIA_TYPES[result.format], headers)
 
 
 @router.post(
     "/estimate",
-    summary="Estimate the noise of a picture",
-    responses=UPLOAD,
-    openapi_extra=BODY,
+    summary="Estimate the noise level of an image",
+    responses=_UPLOAD,
+    openapi_extra=_BODY,
 )
 async def estimate_upload(request: Request) -> Estimate:
-    """Send a picture file; its noise level comes back, and what the file is."""
-    check_words(request.query_params, ())
+    """Send an image file; its noise level and a description of the file come back."""
+    check_names(request.query_params, ())
     app_state = get_app_state(request)
-    most = app_state.options.limits.pixels
-    async with app_state.upload(request) as upload:
-        found = await app_state.do(request, lambda watch: estimate(upload.file, most))
+    max_pixels = app_state.options.limits.max_pixels
+    found = await app_state.process(request, lambda upload, _: estimate(upload, max_pixels))
     return Estimate(**found)
 
 
-@router.get("/models", summary="List the models", responses=problems())
+@router.get("/models", summary="List the models", responses=problem_responses())
 async def list_models(request: Request) -> ModelList:
-    """Return every model by name with what its card says."""
+    """Return the card of every model, and the default models."""
     models = get_app_state(request).models
     return ModelList(
         models=[{**asdict(card), "name": name} for name, card in models.cards.items()],
@@ -98,24 +137,17 @@ async def list_models(request: Request) -> ModelList:
     )
 
 
-def answer(app_state: AppState, result: Result, name: str) -> Response:
-    """Return a result as a file to download."""
-    headers = {
-        "Content-Disposition": disposition(name, result.format),
-        "Quietpixel-Model": quote(result.model, safe=" ()+,.-_"),
-        "Quietpixel-Notes": json.dumps(result.notes),
-        "Quietpixel-Picture": json.dumps(result.picture),
-        "Server-Timing": ", ".join(
-            f"{step};dur={seconds * 1000:.1f}" for step, seconds in result.seconds.items()
-        ),
-    }
+def result_headers(result: Result) -> dict[str, str]:
+    """Return the timing and the noise level of a result as headers."""
+    timing = (f"{step};dur={1000 * seconds:.1f}" for step, seconds in result.seconds.items())
+    headers = {"Server-Timing": ", ".join(timing)}
     if result.sigma is not None:
         headers["Quietpixel-Sigma"] = f"{result.sigma:.6g}"
-    return Parts(result.content, app_state.held, MEDIA_TYPES[result.format], headers)
+    return headers
 
 
 def disposition(name: str, format: str) -> str:
-    """Return the header that gives a download its name: that of the upload with ``-clean``.
+    """Return the header that names a download after its upload, with ``-clean`` added.
 
     Examples
     --------

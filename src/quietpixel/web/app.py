@@ -1,22 +1,24 @@
-"""The application: routes, the door, and what is shared, put together."""
+"""The FastAPI application: all routes, those for operators among them, and shared state."""
 
 import contextlib
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from quietpixel import __version__
-from quietpixel.web import api, digits, health, pages
-from quietpixel.web.app_state import AppState
+from quietpixel.web import api, digits, metrics, pages
+from quietpixel.web.app_state import AppState, get_app_state
 from quietpixel.web.middleware import Guard
 from quietpixel.web.models import Models
-from quietpixel.web.options import Options
-from quietpixel.web.problems import add_handlers
+from quietpixel.web.options import ServiceOptions
+from quietpixel.web.problems import BusyError, add_handlers, problem_responses
 
-ABOUT = """Takes the noise out of pictures. A picture comes back as the kind of file that it was:
-same size, depth, colour profile and metadata. Errors are `application/problem+json`."""
+ABOUT = """Denoises images. An image comes back in its own format, with its size, depth, colour
+profile and metadata. Errors are `application/problem+json`."""
 
 EXPOSED = [
     "Content-Disposition",
@@ -28,56 +30,89 @@ EXPOSED = [
     "Server-Timing",
 ]
 
+router = APIRouter(tags=["operation"])
 
-def make_app(options: Options, models: Models) -> FastAPI:
+
+class State(BaseModel):
+    """The state of the service."""
+
+    status: str
+
+
+@router.head("/healthz", include_in_schema=False)  # some load balancers use HEAD
+@router.get("/healthz", summary="Liveness check", responses=problem_responses())
+async def check_health() -> State:
+    """Answer as long as the process can."""
+    return State(status="alive")
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", summary="Readiness check", responses=problem_responses(503))
+async def check_ready(request: Request) -> State:
+    """Answer from when the default models are loaded until the shutdown begins."""
+    if not get_app_state(request).ready:
+        raise BusyError("ending", 1)
+    return State(status="ready")
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics in the text format of Prometheus",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **problem_responses(),
+    },
+)
+async def get_metrics(request: Request) -> Response:
+    """Return counters, gauges and request times."""
+    headers = {"Content-Type": metrics.MEDIA_TYPE}
+    return Response(get_app_state(request).metrics.to_text(), headers=headers)
+
+
+def make_app(options: ServiceOptions, models: Models) -> FastAPI:
     """Return the application.
 
     Parameters
     ----------
     options
-        How the service runs.
+        Settings of the service.
     models
-        The models that it knows.
+        Models that it offers.
     """
     app_state = AppState(options, models)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app_state.ready = True
+        yield
+        app_state.close()
+
     app = FastAPI(
         title="quietpixel",
         description=ABOUT,
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan,
+        lifespan=lifespan,
     )
     app.state.shared = app_state
-    app.state.digits = digits.Digits(models)
-    for part in (api, health, pages, digits):
+    app.state.digits = digits.DigitModel(models)
+    for part in (api, pages, digits):
         app.include_router(part.router)
+    app.include_router(router)
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
-    _name_models(app, models)
+    for parameter in app.openapi()["paths"]["/v1/denoise"]["post"]["parameters"]:
+        if parameter["name"] == "model":
+            parameter["schema"] = {"type": "string", "enum": sorted(models.paths)}
     add_handlers(app)
     app.add_middleware(Guard, options=options, metrics=app_state.metrics)
-    if options.origins:
+    if options.cors:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(options.origins),
+            allow_origins=list(options.cors),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=EXPOSED,
         )
     return app
-
-
-def _name_models(app: FastAPI, models: Models) -> None:
-    """Let the OpenAPI document say which models there are."""
-    for parameter in app.openapi()["paths"]["/v1/denoise"]["post"]["parameters"]:
-        if parameter["name"] == "model":
-            parameter["schema"] = {"type": "string", "enum": sorted(models.paths)}
-
-
-@contextlib.asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Take requests from now on, and let the threads go at the end."""
-    app_state: AppState = app.state.shared
-    app_state.ready = True
-    yield
-    app_state.close()

@@ -1,177 +1,164 @@
-"""Brings work to the threads: waits for a turn, follows it, ends it when the client has gone."""
+"""State shared by all requests, and the threads that do their work."""
 
 import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from starlette.requests import Request
-from starlette.types import Receive
 
 from quietpixel.errors import QuietpixelError
 from quietpixel.web.metrics import Metrics
 from quietpixel.web.models import Models
-from quietpixel.web.options import Options
+from quietpixel.web.options import ServiceOptions
 from quietpixel.web.problems import BusyError, ClientGoneError, FaultError, RefusalError
+from quietpixel.web.processing import Upload
 from quietpixel.web.request_queue import MemoryBudget, RequestQueue
-from quietpixel.web.uploads import Upload, receive_upload
+from quietpixel.web.uploads import receive_upload
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 log = logging.getLogger("quietpixel.web")
 
-QUICK = 8
-"""The longest line of previews: newer ones replace them anyway."""
+WAITING_PREVIEWS = 8
+"""Previews that may wait; the page replaces them by newer ones anyway."""
 
 
-class StoppedError(Exception):
-    """The work was ended because nobody waits for it."""
+class CancelledWorkError(Exception):
+    """The work was cancelled because its client has gone."""
 
 
-class Watch:
-    """What work calls now and then with the share done; it ends the work when it is told to."""
+class Progress:
+    """Callback that work calls with its completed fraction; it also cancels the work."""
 
     def __init__(self) -> None:
-        self.share: float | None = None
-        self._stop = threading.Event()
+        self.fraction: float | None = None
+        self._cancelled = threading.Event()
 
-    def __call__(self, share: float) -> None:
-        """Note the share done, in [0, 1]; raise `StoppedError` if the work shall end."""
-        if self._stop.is_set():
-            raise StoppedError
-        self.share = share
+    def __call__(self, fraction: float) -> None:
+        """Store the completed fraction, in [0, 1]; raise `CancelledWorkError` after `cancel`."""
+        if self._cancelled.is_set():
+            raise CancelledWorkError
+        self.fraction = fraction
 
-    def stop(self) -> None:
-        """Let the work end at its next word."""
-        self._stop.set()
+    def cancel(self) -> None:
+        """End the work at its next call."""
+        self._cancelled.set()
 
 
 class AppState:
-    """Everything that requests share: models, places, memory, counters."""
+    """Models, queues, memory budget, metrics and threads of one application."""
 
-    def __init__(self, options: Options, models: Models) -> None:
+    def __init__(self, options: ServiceOptions, models: Models) -> None:
         self.options, self.models, self.metrics = options, models, Metrics()
-        self.queue = RequestQueue(options.in_hand, options.limits.waiting)
-        self.quick = RequestQueue(1, QUICK)
-        self.held = MemoryBudget(options.limits.held)
-        self.watches: dict[str, Watch] = {}
+        self.queue = RequestQueue(options.slots, options.limits.queue)
+        self.previews = RequestQueue(1, WAITING_PREVIEWS)
+        self.memory = MemoryBudget(options.limits.max_held)
+        self.jobs: dict[str, Progress] = {}
         self.ready = False
-        self._pool = ThreadPoolExecutor(options.in_hand + 1, "quietpixel")
-        self.metrics.gauges |= {
-            "quietpixel_working": ("Requests in work.", lambda: self.queue.working),
-            "quietpixel_waiting": ("Requests that wait.", lambda: self.queue.waiting),
-            "quietpixel_held_bytes": ("Bytes of uploads and results.", lambda: self.held.bytes),
-        }
+        self._pool = ThreadPoolExecutor(options.slots + 1, "quietpixel")
+        add_gauge = self.metrics.add_gauge
+        add_gauge("working", "Requests being processed.", lambda: self.queue.working)
+        add_gauge("waiting", "Requests waiting.", lambda: self.queue.waiting)
+        add_gauge("held_bytes", "Bytes of uploads and results.", lambda: self.memory.bytes)
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Shut the threads down."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    @contextlib.asynccontextmanager
-    async def upload(self, request: Request) -> AsyncIterator[Upload]:
-        """Take in the picture of a request; see `receive_upload`."""
-        with self._counted():
-            async with receive_upload(request, self.options.limits, self.held) as upload:
-                yield upload
-
-    async def do(
+    async def process(
         self,
         request: Request,
-        work: Callable[[Watch], Answer],
+        work: Callable[[Upload, Progress], Result],
         *,
         queue: RequestQueue | None = None,
-        name: str | None = None,
-    ) -> Answer:
-        """Run `work` in a thread when it is its turn, and return its answer.
+        job: str | None = None,
+    ) -> Result:
+        """Receive the file of a request and run `work` on it in a thread once a slot is free.
 
         Parameters
         ----------
         request
-            Whose body has been taken in; when its client leaves, the work ends.
+            Request with the file; the work ends when its client disconnects.
         work
-            Called with what it must call now and then with the share done.
+            Called with the file and a callback, which it must call now and then.
         queue
-            The places that it waits for; by default those of full pictures.
-        name
-            Under which others may ask for the progress.
+            Queue to wait in; by default that of full-size images.
+        job
+            Name under which the progress can be queried.
+
+        Returns
+        -------
+        Result
+            What `work` returns.
 
         Raises
         ------
-        ClientGoneError, BusyError, FaultError
-            If the client left, there was no place, or the work failed in an unforeseen way.
+        RefusalError, ClientGoneError, FaultError
+            If the upload or the queue exceeds a limit, the client disconnected, or the work failed
+            unexpectedly.
         """
-        watch = Watch()
-        with self._shown(watch, name):
-            gone = asyncio.ensure_future(wait_until_gone(request.receive))
-            task = asyncio.ensure_future(self._in_turn(queue or self.queue, work, watch))
-            try:
-                await asyncio.wait({gone, task}, return_when=asyncio.FIRST_COMPLETED)
-                if not task.done():
-                    raise ClientGoneError
-                return task.result()
-            finally:
-                gone.cancel()
-                task.cancel()
-                await asyncio.gather(gone, task, return_exceptions=True)
+        progress = Progress()
+        if job is not None:
+            self.jobs[job] = progress
+        try:
+            async with receive_upload(request, self.options.limits, self.memory) as upload:
+                gone = asyncio.ensure_future(_wait_for_disconnect(request))
+                run = self._run_in_slot(queue or self.queue, partial(work, upload), progress)
+                task = asyncio.ensure_future(run)
+                try:
+                    await asyncio.wait({gone, task}, return_when=asyncio.FIRST_COMPLETED)
+                    if not task.done():
+                        raise ClientGoneError
+                    return task.result()
+                finally:
+                    gone.cancel()
+                    task.cancel()
+                    await asyncio.gather(gone, task, return_exceptions=True)
+        except BusyError as busy:
+            self.metrics.refused.labels(busy.reason).inc()
+            raise
+        except ClientGoneError:
+            self.metrics.clients_gone.inc()
+            raise
+        finally:
+            if job is not None and self.jobs.get(job) is progress:
+                del self.jobs[job]
 
-    async def _in_turn(
-        self, queue: RequestQueue, work: Callable[[Watch], Answer], watch: Watch
-    ) -> Answer:
-        async with queue.turn():
-            done = asyncio.get_running_loop().run_in_executor(self._pool, work, watch)
+    async def _run_in_slot(
+        self, queue: RequestQueue, work: Callable[[Progress], Result], progress: Progress
+    ) -> Result:
+        async with queue.slot():
+            done = asyncio.get_running_loop().run_in_executor(self._pool, work, progress)
             try:
                 return await asyncio.shield(done)
             except asyncio.CancelledError:
-                watch.stop()
+                progress.cancel()
                 with contextlib.suppress(Exception):
-                    await done  # the place is free only when the thread is
+                    await done  # the slot stays taken as long as the thread
                 raise
             except (QuietpixelError, RefusalError):
                 raise
             except MemoryError as error:
-                raise _no_memory() from error
+                detail = "There is not enough memory for this."
+                raise RefusalError(503, detail, {"Retry-After": "5"}) from error
             except Exception as error:
-                self.metrics.count("quietpixel_faults_total")
+                self.metrics.faults.inc()
                 log.exception("A request could not be answered.")
                 raise FaultError from error
 
-    @contextlib.contextmanager
-    def _shown(self, watch: Watch, name: str | None) -> Iterator[None]:
-        if name is not None:
-            self.watches[name] = watch
-        try:
-            yield
-        finally:
-            if name is not None and self.watches.get(name) is watch:
-                del self.watches[name]
 
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        try:
-            yield
-        except BusyError as busy:
-            self.metrics.count("quietpixel_refused_total", reason=busy.reason)
-            raise
-        except ClientGoneError:
-            self.metrics.count("quietpixel_clients_gone_total")
-            raise
-
-
-async def wait_until_gone(receive: Receive) -> None:
-    """Return when the client has left."""
-    while (await receive())["type"] != "http.disconnect":
+async def _wait_for_disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 def get_app_state(request: Request) -> AppState:
-    """Return what the requests of an application share."""
-    app_state: Any = request.app.state.shared
+    """Return the state of the application that serves a request."""
+    app_state = request.app.state.shared
     assert isinstance(app_state, AppState)
     return app_state
-
-
-def _no_memory() -> RefusalError:
-    return RefusalError(503, "There is not enough memory for this.", {"Retry-After": "5"})

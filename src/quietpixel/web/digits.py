@@ -1,4 +1,4 @@
-"""Lets a student play with the autoencoder that keeps 16 numbers of a digit."""
+"""The two halves of the digit autoencoder, for the page that shows its 16 numbers."""
 
 import json
 import re
@@ -13,23 +13,29 @@ from starlette.responses import JSONResponse
 
 from quietpixel.errors import ImageError, ModelError
 from quietpixel.inference.engine import import_openvino
-from quietpixel.web.app_state import Watch, get_app_state
+from quietpixel.web.app_state import get_app_state
 from quietpixel.web.models import Models
 from quietpixel.web.problems import RefusalError
+from quietpixel.web.processing import Upload
 
 FloatArray = NDArray[np.float32]
 
 _CODE = re.compile(r"(^|/)code(_\d+)?/")
-"""Names of what the layer ``code`` computes, as the export writes them."""
+"""Names that the ONNX export gives to the operations of the layer ``code``."""
+
+router = APIRouter(include_in_schema=False)
+
+SIZE = (28, 28)
+DEFAULT = "mnist-bottleneck"
 
 
-class Halves:
-    """Encoder and decoder of a bottleneck model.
+class SplitModel:
+    """Encoder and decoder of a bottleneck model, run separately.
 
     Parameters
     ----------
     path
-        The ONNX file of a model whose dense layer ``code`` holds all that it keeps of an image.
+        ONNX file of a model whose dense layer ``code`` is its bottleneck.
 
     Raises
     ------
@@ -39,9 +45,9 @@ class Halves:
     Examples
     --------
     >>> from quietpixel.inference.model_store import find_model
-    >>> halves = Halves(find_model("mnist-bottleneck"))
-    >>> code = halves.encode(np.zeros((28, 28), np.float32))
-    >>> code.shape, halves.decode(code).shape
+    >>> model = SplitModel(find_model("mnist-bottleneck"))
+    >>> code = model.encode(np.zeros((28, 28), np.float32))
+    >>> code.shape, model.decode(code).shape
     ((16,), (28, 28))
     """
 
@@ -49,12 +55,17 @@ class Halves:
         openvino = import_openvino()
         core = openvino.Core()
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+        # Cutting a graph changes it, so each half is cut from a graph of its own.
         whole, tail = core.read_model(str(path)), core.read_model(str(path))
-        self.length = _code_of(whole, path).get_partial_shape()[1].get_length()
+        code = _find_code(whole, path)
+        self.length = code.get_partial_shape()[1].get_length()
         self.size = tuple(whole.input(0).partial_shape[i].get_length() for i in (1, 2))
-        head = openvino.Model([_code_of(whole, path)], whole.get_parameters(), "encoder")
+        head = openvino.Model([code], whole.get_parameters(), "encoder")
+        start = openvino.opset13.parameter([-1, self.length], np.float32, name="code")
+        for target in list(_find_code(tail, path).get_target_inputs()):
+            target.replace_source_output(start.output(0))
+        tail = openvino.Model(tail.get_results(), [start], "decoder")
         self._encoder = core.compile_model(head, "CPU", settings).create_infer_request()
-        tail = _from_code(tail, path, self.length)
         self._decoder = core.compile_model(tail, "CPU", settings).create_infer_request()
         self._lock = threading.Lock()
 
@@ -66,7 +77,7 @@ class Halves:
         return code
 
     def decode(self, code: FloatArray) -> FloatArray:
-        """Return the image (H, W) that a code (length,) stands for."""
+        """Return the image (H, W) for a code (length,)."""
         if code.shape != (self.length,):
             raise ImageError(f"`code` must hold {self.length} numbers; got {code.shape}.")
         image: FloatArray = self._run(self._decoder, code[np.newaxis])[0, :, :, 0]
@@ -75,12 +86,11 @@ class Halves:
     def _run(self, request: Any, batch: FloatArray) -> FloatArray:
         with self._lock:
             request.infer([np.ascontiguousarray(batch, np.float32)])
-            result: FloatArray = np.array(request.get_output_tensor(0).data)
-        return result
+            return np.array(request.get_output_tensor(0).data)  # the next run overwrites it
 
 
-def _code_of(model: Any, path: Path) -> Any:
-    """Return the output that holds the code: the last of the layer ``code``."""
+def _find_code(model: Any, path: Path) -> Any:
+    """Return the output of the layer ``code``: that of its last operation."""
     nodes = [
         node
         for node in model.get_ordered_ops()
@@ -88,104 +98,78 @@ def _code_of(model: Any, path: Path) -> Any:
     ]
     if not nodes:
         raise ModelError(
-            f"The model '{path.stem}' has no layer 'code', so it cannot be cut into encoder and "
-            "decoder; use a model of the kind bottleneck."
+            f"The model '{path.stem}' has no layer 'code', so it cannot be split into encoder and "
+            "decoder; use a bottleneck model."
         )
     return nodes[-1].output(0)
 
 
-def _from_code(model: Any, path: Path, length: int) -> Any:
-    """Return the model that begins where the code is known."""
-    openvino = import_openvino()
-    code = _code_of(model, path)
-    start = openvino.opset13.parameter([-1, length], np.float32, name="code")
-    for target in list(code.get_target_inputs()):
-        target.replace_source_output(start.output(0))
-    return openvino.Model(model.get_results(), [start], "decoder")
-
-
-router = APIRouter(include_in_schema=False)
-
-SIZE = (28, 28)
-USUAL = "mnist-bottleneck"
-
-
-def digit_model(models: Models) -> str | None:
-    """Return the name of the model for the tab of digits, None where there is none."""
+def find_digit_model(models: Models) -> str | None:
+    """Return the name of a model for the page's digits, None if there is none."""
     names = [
         name
         for name, card in models.cards.items()
         if "code" in card.training.get("options", {}) and (card.size, card.channels) == (SIZE, 1)
     ]
-    return USUAL if USUAL in names else next(iter(names), None)
+    return DEFAULT if DEFAULT in names else next(iter(names), None)
 
 
-class Digits:
-    """The halves of the digit model, opened when they are first used."""
+class DigitModel:
+    """The split digit model, opened at its first use."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        self._halves: Halves | None = None
+        self._split: SplitModel | None = None
         self._lock = threading.Lock()
 
-    def answer(self, given: dict[str, Any]) -> dict[str, list[float]]:
-        """Return code and image for an image, or for a code.
+    def answer(self, body: bytes) -> dict[str, list[float]]:
+        """Return code and image for a JSON object with an image or a code.
 
         Raises
         ------
         RefusalError
-            If neither is given in the right length.
+            If it holds neither in the right length, or there is no model.
         """
-        halves = self._open()
-        if "image" in given:
-            image = _numbers(given, "image", SIZE[0] * SIZE[1]).reshape(SIZE)
-            code = halves.encode(np.clip(image, 0, 1))
-        else:
-            code = _numbers(given, "code", halves.length)
-        return {"code": _list(code), "image": _list(halves.decode(code).ravel())}
-
-    def _open(self) -> Halves:
+        try:
+            given = json.loads(body)
+        except ValueError:
+            given = None
+        if not isinstance(given, dict):
+            raise RefusalError(400, "The body must be a JSON object with 'image' or 'code'.")
         with self._lock:
-            if self._halves is None:
-                name = digit_model(self._models)
+            if self._split is None:
+                name = find_digit_model(self._models)
                 if name is None:
-                    raise RefusalError(404, "No model for digits is installed here.")
-                self._halves = Halves(self._models.paths[name])
-            return self._halves
+                    raise RefusalError(404, "No model for digits is installed.")
+                self._split = SplitModel(self._models.paths[name])
+        if "image" in given:
+            image = _read_numbers(given, "image", SIZE[0] * SIZE[1]).reshape(SIZE)
+            code = self._split.encode(np.clip(image, 0, 1))
+        else:
+            code = _read_numbers(given, "code", self._split.length)
+        decoded = self._split.decode(code).ravel()
+        # Four digits are finer than the page can show, and halve the response.
+        return {"code": np.round(code.astype(float), 4).tolist(),
+                "image": np.round(decoded.astype(float), 4).tolist()}  # fmt: skip
 
 
 @router.post("/page/digit")
-async def use_halves(request: Request) -> JSONResponse:
+async def split_digit(request: Request) -> JSONResponse:
     """Take ``{"image": [784 numbers]}`` or ``{"code": [16 numbers]}``; return code and image."""
-    app_state, digits = get_app_state(request), request.app.state.digits
+    app_state, model = get_app_state(request), request.app.state.digits
 
-    async with app_state.upload(request) as upload:
+    def work(upload: Upload, progress: object) -> dict[str, list[float]]:
+        answer: dict[str, list[float]] = model.answer(upload.getvalue())
+        return answer
 
-        def work(watch: Watch) -> dict[str, list[float]]:
-            return digits.answer(_read(upload.content))  # type: ignore[no-any-return]
-
-        return JSONResponse(await app_state.do(request, work, queue=app_state.quick))
+    return JSONResponse(await app_state.process(request, work, queue=app_state.previews))
 
 
-def _read(content: bytes) -> dict[str, Any]:
+def _read_numbers(given: dict[str, Any], name: str, length: int) -> FloatArray:
     try:
-        given = json.loads(content)
-    except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        raise RefusalError(400, "The body must be a JSON object with 'image' or 'code'.")
-    return given
-
-
-def _numbers(given: dict[str, Any], word: str, length: int) -> NDArray[np.float32]:
-    try:
-        numbers = np.array(given.get(word), np.float32)
+        numbers = np.array(given.get(name), np.float32)
     except (TypeError, ValueError):
         numbers = np.zeros(0, np.float32)
     if numbers.shape != (length,) or not np.isfinite(numbers).all():
-        raise RefusalError(422, f"`{word}` must be a list of {length} numbers.")
+        raise RefusalError(422, f"`{name}` must be a list of {length} numbers.")
     return numbers
-
-
-def _list(values: NDArray[np.float32]) -> list[float]:
-    return [round(float(value), 4) for value in values]

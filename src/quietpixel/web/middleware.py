@@ -1,10 +1,8 @@
-"""The door: who may come in, what every answer carries, and how long it took."""
+"""Access control, security headers and request metrics for every request."""
 
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,10 +10,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from quietpixel.web.metrics import Metrics
-from quietpixel.web.options import Options
+from quietpixel.web.options import ServiceOptions
 from quietpixel.web.problems import problem
-
-Next = Callable[[], Awaitable[None]]
 
 POLICY = "; ".join(
     [
@@ -37,15 +33,15 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-PUBLIC = ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/static/")
-"""What needs no token: the page's own files, and whether the service is alive. A last slash stands
-for everything below."""
+PUBLIC = {"/", "/docs", "/openapi.json", "/healthz", "/readyz"}
+"""Paths that need no token, beside those below `/static/`."""
+METHODS = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"}
 
 
 class Guard:
-    """Wraps the application: checks each request first, and completes each answer."""
+    """ASGI middleware that refuses forbidden requests and completes each response."""
 
-    def __init__(self, app: ASGIApp, options: Options, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, options: ServiceOptions, metrics: Metrics) -> None:
         self.app, self.options, self.metrics = app, options, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,53 +49,48 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, told = time.monotonic(), _Told(send)
-        refusal = refuse(scope, self.options)
+        start, status = time.monotonic(), 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in {**HEADERS, "Cache-Control": "no-store"}.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
         try:
-            await (refusal or self.app)(scope, receive, told.send)
+            await (refuse(scope, self.options) or self.app)(scope, receive, send_with_headers)
         finally:
-            labels = {"method": _method(scope), "path": _route(scope)}
-            self.metrics.count("quietpixel_requests_total", **labels, status=str(told.status))
-            self.metrics.observe(time.monotonic() - start, path=labels["path"])
+            # Unknown methods and paths share one label: clients cannot create new series.
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            path = str(getattr(scope.get("route"), "path", None) or "other")
+            self.metrics.requests.labels(method, path, str(status)).inc()
+            self.metrics.seconds.labels(path).observe(time.monotonic() - start)
 
 
-class _Told:
-    """Sends an answer on with the headers that all answers carry, and remembers its status."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.status = 500
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-            headers.setdefault("Cache-Control", "no-store")
-        await self._send(message)
-
-
-def refuse(scope: Scope, options: Options) -> Response | None:
-    """Return the answer to a request that must not come in, or None."""
-    headers = Headers(scope=scope)
+def refuse(scope: Scope, options: ServiceOptions) -> Response | None:
+    """Return the response to a forbidden request, None for a permitted one."""
+    headers, path = Headers(scope=scope), scope["path"]
     known = options.known_hosts
     if known is not None and _host(headers) not in known:
         return problem(
             421,
-            "The service was called under a name that it does not answer to; call it as "
-            "127.0.0.1 or localhost, or start it with --allow-host NAME.",
+            "The service does not answer to this host name; call it as 127.0.0.1 or localhost, or "
+            "start it with the name in `allow_host`.",
         )
     if _is_foreign(headers, options):
         return problem(
             403,
-            "A page of another site may not call this service; start it with --cors ORIGIN "
-            "to let that site in.",
+            "A page of another site may not call this service; start it with the site's origin in "
+            "`cors` to permit that.",
         )
-    if options.token is not None and not _is_public(scope) and not _knows(headers, options.token):
+    public = scope["method"] == "OPTIONS" or path in PUBLIC or path.startswith("/static/")
+    if options.token is not None and not public and not _is_authorized(headers, options.token):
         return problem(
             401,
-            "This service wants a token; send the header 'Authorization: Bearer TOKEN'.",
+            "This service needs a token; send the header 'Authorization: Bearer TOKEN'.",
             {"WWW-Authenticate": "Bearer"},
         )
     return None
@@ -112,40 +103,21 @@ def _host(headers: Headers) -> str:
         return ""
 
 
-def _is_foreign(headers: Headers, options: Options) -> bool:
-    """Tell whether a browser says that the request comes from a page of another site."""
+def _is_foreign(headers: Headers, options: ServiceOptions) -> bool:
+    """Return whether a browser sent the request for a page of another site."""
     origin = headers.get("origin")
-    if origin in options.origins:
+    if origin in options.cors:
         return False
     if headers.get("sec-fetch-site") == "cross-site":
         return headers.get("sec-fetch-mode") != "navigate"
     return origin is not None and urlsplit(origin).netloc != headers.get("host")
 
 
-def _is_public(scope: Scope) -> bool:
-    path = scope["path"]
-    return scope["method"] == "OPTIONS" or any(
-        path == public or (public.endswith("/") and public != "/" and path.startswith(public))
-        for public in PUBLIC
-    )
-
-
-def _knows(headers: Headers, token: str) -> bool:
-    """Compare in a time that tells nothing of the token, not even its length."""
+def _is_authorized(headers: Headers, token: str) -> bool:
     kind, _, given = headers.get("authorization", "").partition(" ")
-    same = hmac.compare_digest(_digest(given.strip()), _digest(token))
-    return kind.lower() == "bearer" and same
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
-
-
-def _method(scope: MutableMapping[str, Any]) -> str:
-    known = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE")
-    return scope["method"] if scope["method"] in known else "other"
-
-
-def _route(scope: MutableMapping[str, Any]) -> str:
-    """Return the path as the application knows it, so that strangers cannot make new labels."""
-    return str(getattr(scope.get("route"), "path", None) or "other")
+    # Digests have one length, so that not even the token's length shows in the time taken.
+    digests = [
+        hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+        for text in (given.strip(), token)
+    ]
+    return hmac.compare_digest(*digests) and kind.lower() == "bearer"

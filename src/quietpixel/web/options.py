@@ -1,105 +1,133 @@
-"""What the service may be told: where it listens, who may come, how much it takes at once."""
+"""Settings of the service: address, access control and limits."""
 
 import ipaddress
-import os
 from dataclasses import dataclass, field
-from typing import Any
 
 from quietpixel.errors import ArgumentError
+from quietpixel.inference.options import DenoiseOptions
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one request, and all of them together, may take.
+    """Limits on single requests and on all requests together.
 
     Parameters
     ----------
-    body
-        Bytes that one request may send.
-    pixels
-        Pixels, over all pages, that a picture may declare.
-    waiting
-        Requests that wait for their turn.
-    held
-        Bytes of uploads and of results not yet fetched, over all requests.
+    max_body
+        Bytes in the body of one request.
+    max_pixels
+        Pixels of an image over all its pages, as declared by the file.
+    queue
+        Requests that may wait.
+    max_held
+        Bytes of uploads and unfetched results over all requests.
     connections
         Open connections.
     patience
         Seconds that a client may be silent, or take to fetch the next part of its result.
     rate
-        Bytes per second that an upload must reach on average once `patience` is over.
+        Mean bytes per second that an upload must reach once `patience` is over.
     """
 
-    body: int = 128 * 2**20
-    pixels: int = 64_000_000
-    waiting: int = 16
-    held: int = 512 * 2**20
+    max_body: int = 128 * 2**20
+    max_pixels: int = 64_000_000
+    queue: int = 16
+    max_held: int = 512 * 2**20
     connections: int = 1000
     patience: float = 20.0
     rate: int = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """How the service runs.
+class ServiceOptions:
+    """Settings of one service.
 
     Parameters
     ----------
     host, port
-        Where it listens; port 0 takes a free one.
+        Address to listen on; port 0 takes a free one.
     token
-        What callers must send as ``Authorization: Bearer TOKEN``; None lets all in.
+        Secret that callers must send as ``Authorization: Bearer TOKEN``; None asks for none.
     open
-        Says that the service may be reached from elsewhere without a token.
-    names
-        Host names, beside this machine's own, under which the service may be called.
-    origins
-        Other sites whose pages may call the service (CORS).
-    model
-        A name, a run folder or an .onnx file that takes the place of the default models.
-    workers
-        Pictures that are computed at once.
-    engine
-        Options for each `quietpixel.Denoiser`.
+        Whether other machines may use the service without a token.
+    allow_host
+        Further host names under which the service may be called.
+    cors
+        Origins of other sites whose pages may call the service.
+    denoise
+        Options of the denoisers and defaults for requests; `model` replaces the default models,
+        and `streams` images are denoised at the same time.
     limits
-        What is refused.
+        Limits on requests.
     grace
-        Seconds that running requests get when the service is told to end.
+        Seconds that running requests get when the service shuts down.
+
+    Raises
+    ------
+    ArgumentError
+        If a value breaks its rule, or others could use the service without a token.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
     open: bool = False
-    names: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-    model: str | None = None
-    workers: int = 1
-    engine: dict[str, Any] = field(default_factory=dict)
+    allow_host: tuple[str, ...] = ()
+    cors: tuple[str, ...] = ()
+    denoise: DenoiseOptions = field(default_factory=DenoiseOptions)
     limits: Limits = Limits()
     grace: int = 60
 
+    def __post_init__(self) -> None:
+        """Refuse an unsafe or impossible service before anything is loaded."""
+        if not 0 <= self.port <= 65535:
+            raise ArgumentError(f"`port` must lie between 0 and 65535; got {self.port}.")
+        if self.token is not None:
+            rule = (
+                "not be empty because nothing else protects the service"
+                if not self.token.strip()
+                else "be ASCII because it is sent in a header"
+                if not self.token.isascii()
+                else None
+            )
+            if rule:
+                raise ArgumentError(
+                    f"`token` must {rule}; pass a long random one, such as the output of "
+                    "'openssl rand -hex 20'."
+                )
+        elif not is_local(self.host) and not self.open:
+            raise ArgumentError(
+                f"`host` '{self.host}' can be reached from other machines, so it needs `token`, "
+                "which callers must send, or `open`, which lets anyone use the service; got "
+                "neither. Omit `host` to serve this machine only."
+            )
+        for origin in self.cors:
+            scheme, _, rest = origin.partition("://")
+            if scheme not in ("http", "https") or not rest or "/" in rest or "*" in rest:
+                raise ArgumentError(
+                    "`cors` must be the origin of one site because each is permitted by name; got "
+                    f"'{origin}'. Try https://example.org."
+                )
+
     @property
-    def in_hand(self) -> int:
-        """Requests that are worked on at once: one more than computed, to read and to write."""
-        return self.workers + 1
+    def slots(self) -> int:
+        """Requests processed at once: one beyond `streams`, to read and write meanwhile."""
+        return self.denoise.streams + 1
 
     @property
     def known_hosts(self) -> frozenset[str] | None:
-        """Host names that are answered; None answers to all.
-
-        A page elsewhere can make its own name lead to 127.0.0.1; what protects a service without
-        a token is that it does not answer to such a name.
-        """
+        """Accepted host names; None accepts all."""
+        # Against DNS rebinding: a foreign page can make its own name resolve to 127.0.0.1, so a
+        # local service without a token must not answer to that name.
         if self.token is not None or not is_local(self.host):
             return None
-        return frozenset({*LOCAL_NAMES, self.host, *self.names})
+        return frozenset({*LOCAL_NAMES, self.host, *self.allow_host})
 
 
 def is_local(host: str) -> bool:
-    """Say whether an address can be reached from this machine only.
+    """Return whether an address can only be reached from this machine.
 
     Examples
     --------
@@ -110,39 +138,3 @@ def is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def check_options(options: Options) -> None:
-    """Raise ArgumentError unless the service may run with these options."""
-    if options.token is not None and not options.token.strip():
-        raise ArgumentError(
-            "`--token` must not be empty because it is all that keeps strangers out; pass a long "
-            "random one, such as the output of 'openssl rand -hex 20'."
-        )
-    if options.token is not None and not options.token.isascii():
-        raise ArgumentError(
-            "`--token` must be ASCII because it travels in a header; pass a long random one, such "
-            "as the output of 'openssl rand -hex 20'."
-        )
-    if not is_local(options.host) and options.token is None and not options.open:
-        raise ArgumentError(
-            f"`--host {options.host}` can be reached by others, so it needs `--token TOKEN`, which "
-            "callers must send, or `--open`, which says that anyone may use it; got neither. "
-            "Leave `--host` out to be reached from this machine only."
-        )
-    for origin in options.origins:
-        _check_origin(origin)
-
-
-def _check_origin(origin: str) -> None:
-    scheme, mark, rest = origin.partition("://")
-    if scheme not in ("http", "https") or not mark or not rest or "/" in rest or "*" in rest:
-        raise ArgumentError(
-            "`--cors` must be the origin of one site because each is let in by name; "
-            f"got '{origin}'. Try https://example.org."
-        )
-
-
-def usual_threads() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The page and what it alone asks: its files, previews, views for the screen, progress."""
+"""The web page and the routes that only the page uses: previews, views, progress."""
 
 from pathlib import Path
 
@@ -6,17 +6,18 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from quietpixel.errors import ArgumentError
+from quietpixel.web.api import result_headers
 from quietpixel.web.app_state import get_app_state
-from quietpixel.web.digits import digit_model
+from quietpixel.web.digits import find_digit_model
+from quietpixel.web.parameters import check_names, read_settings
 from quietpixel.web.processing import denoise, estimate, view
-from quietpixel.web.request_parameters import check_words, read_denoise_request
-from quietpixel.web.streaming import Parts
+from quietpixel.web.uploads import ChunkedResponse
 
 router = APIRouter(include_in_schema=False)
 
 STATIC = Path(__file__).with_name("static")
 PREVIEW_PIXELS = 3_000_000
-"""The most that a preview may have: it must come at once."""
+"""Most pixels of a preview, which must appear at once."""
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
@@ -32,81 +33,71 @@ async def show_docs() -> FileResponse:
 
 
 @router.get("/page/setup")
-async def tell_setup(request: Request) -> JSONResponse:
-    """Return what the page must know: models, limits, how much to send at once."""
+async def get_setup(request: Request) -> JSONResponse:
+    """Return the limits, the number of parallel requests and the digit model."""
     app_state = get_app_state(request)
     limits = app_state.options.limits
-    digits = digit_model(app_state.models)
     return JSONResponse(
         {
-            "in_hand": app_state.options.in_hand,
-            "body": limits.body,
-            "pixels": limits.pixels,
+            "in_hand": app_state.options.slots,
+            "body": limits.max_body,
+            "pixels": limits.max_pixels,
             "preview": PREVIEW_PIXELS,
-            "digits": digits,
+            "digits": find_digit_model(app_state.models),
         }
     )
 
 
 @router.post("/page/preview")
 async def denoise_preview(request: Request) -> Response:
-    """Return a small picture denoised, before the large ones that wait."""
+    """Return a small image denoised, ahead of the queue of full-size images."""
     app_state = get_app_state(request)
-    wanted = read_denoise_request(request.query_params)
-    async with app_state.upload(request) as upload:
-        result = await app_state.do(
-            request,
-            lambda watch: denoise(app_state.models, upload.file, wanted, PREVIEW_PIXELS, watch),
-            queue=app_state.quick,
-        )
-    timing = ", ".join(f"{step};dur={1000 * took:.1f}" for step, took in result.seconds.items())
-    headers = {"Server-Timing": timing}
-    if result.sigma is not None:
-        headers["Quietpixel-Sigma"] = f"{result.sigma:.6g}"
-    return Parts(result.content, app_state.held, "application/octet-stream", headers)
+    settings = read_settings(request.query_params, app_state.options.denoise, PREVIEW_PIXELS)
+    result = await app_state.process(
+        request,
+        lambda upload, progress: denoise(app_state.models, upload, settings, progress),
+        queue=app_state.previews,
+    )
+    headers, media_type = result_headers(result), "application/octet-stream"
+    return ChunkedResponse(result.content, app_state.memory, media_type, headers)
 
 
 @router.post("/page/estimate")
 async def estimate_part(request: Request) -> JSONResponse:
-    """Return the noise of a part of a picture, before the large ones that wait."""
+    """Return the noise level of a part of an image, ahead of the queue of full-size images."""
     app_state = get_app_state(request)
-    async with app_state.upload(request) as upload:
-        found = await app_state.do(
-            request, lambda watch: estimate(upload.file, PREVIEW_PIXELS), queue=app_state.quick
-        )
+    found = await app_state.process(
+        request, lambda upload, _: estimate(upload, PREVIEW_PIXELS), queue=app_state.previews
+    )
     return JSONResponse(found)
 
 
 @router.post("/page/view")
 async def make_view(request: Request) -> Response:
-    """Return a picture that the browser cannot show as one that it can."""
+    """Return an image in a format that browsers show."""
     app_state = get_app_state(request)
-    check_words(request.query_params, ("range",))
-    wanted = _read_range(request.query_params.get("range"))
-    most = app_state.options.limits.pixels
-    async with app_state.upload(request) as upload:
-        shown = await app_state.do(request, lambda watch: view(upload.file, most, wanted))
+    check_names(request.query_params, ("range",))
+    range, text = None, request.query_params.get("range")
+    if text is not None:
+        try:
+            low, high = (float(part) for part in text.split(","))
+        except ValueError:
+            low, high = 1.0, 0.0
+        if not -1e38 < low < high < 1e38:
+            raise ArgumentError(
+                "`range` must be two increasing numbers, black and white; "
+                f"got '{text[:100]}'. Try 0,4095."
+            )
+        range = low, high
+    max_pixels = app_state.options.limits.max_pixels
+    shown = await app_state.process(request, lambda upload, _: view(upload, max_pixels, range))
     headers = {"Quietpixel-Range": "{:.9g},{:.9g}".format(*shown.range)}
-    return Parts(shown.content, app_state.held, shown.media_type, headers)
-
-
-def _read_range(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        low, high = 1.0, 0.0
-    if not -1e38 < low < high < 1e38:
-        raise ArgumentError(
-            f"`range` must be two growing numbers, black and white; got '{text[:100]}'. Try 0,4095."
-        )
-    return low, high
+    return ChunkedResponse(shown.content, app_state.memory, shown.media_type, headers)
 
 
 @router.get("/page/progress")
-async def tell_progress(request: Request) -> JSONResponse:
-    """Return how far each of the requests named in ``job`` is: null waits, 0 to 1 is in work."""
-    watches = get_app_state(request).watches
+async def get_progress(request: Request) -> JSONResponse:
+    """Return the completed fraction of each request named by ``job``; null while it waits."""
+    jobs = get_app_state(request).jobs
     names = request.query_params.getlist("job")[:100]
-    return JSONResponse({name: watches[name].share for name in names if name in watches})
+    return JSONResponse({name: jobs[name].fraction for name in names if name in jobs})

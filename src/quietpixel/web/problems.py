@@ -1,7 +1,6 @@
-"""What goes wrong, as `application/problem+json` (RFC 9457) with the command line's sentences."""
+"""Errors as `application/problem+json` (RFC 9457), worded like those of the command line."""
 
 import json
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -20,16 +19,25 @@ SCHEMA = {
         "type": {"type": "string"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "One sentence: what, why, and what to do."},
+        "detail": {"type": "string", "description": "What went wrong, why, and what to do."},
     },
 }
 
-log = logging.getLogger("quietpixel.web")
-
 _BUSY = {
     "waiting": "Too many requests are waiting; try again in {} s.",
-    "memory": "The uploads in work take all the memory allowed for them; try again in {} s.",
-    "ending": "The service is ending; try again in {} s.",
+    "memory": "Uploads in progress use all the memory allowed for them; try again in {} s.",
+    "ending": "The service is shutting down; try again in {} s.",
+}
+_DESCRIPTIONS = {
+    400: "The request is malformed.",
+    401: "The token is missing or wrong.",
+    403: "A page of another site made the request.",
+    408: "The body arrived too slowly.",
+    413: "The body or the image exceeds a limit.",
+    421: "The service does not answer to this host name.",
+    422: "The image or a parameter cannot be used; the detail says why.",
+    500: "The service failed.",
+    503: "The service is at capacity; Retry-After says when to try again.",
 }
 
 
@@ -42,7 +50,7 @@ class RefusalError(Exception):
 
 
 class BusyError(RefusalError):
-    """There is no room now, and may be soon."""
+    """The service is at capacity; the request may succeed later."""
 
     def __init__(self, reason: str, seconds: int) -> None:
         super().__init__(503, _BUSY[reason].format(seconds), {"Retry-After": str(seconds)})
@@ -50,68 +58,57 @@ class BusyError(RefusalError):
 
 
 class ClientGoneError(Exception):
-    """Nobody is there any more to get the answer."""
+    """The client has disconnected."""
 
 
 class FaultError(Exception):
-    """The service itself failed; what happened is in the log."""
+    """The service failed; the log holds the traceback."""
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Return the answer that says what went wrong."""
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
+    """Return the response for an error."""
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return Response(json.dumps(body), status, headers, media_type=MEDIA_TYPE)
 
 
-def status_of(error: QuietpixelError) -> int:
-    """Return the status that says what kind of error this is."""
-    return 413 if isinstance(error, TooLargeError) else 422
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI descriptions of error responses."""
+    return {
+        status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
+        for status in (*statuses, 401, 403, 421)
+    }
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Let the application answer errors with problems."""
-    handlers: dict[Any, Any] = {
-        RefusalError: _refuse,
-        QuietpixelError: _explain,
-        HTTPException: _describe,
-        ClientGoneError: _nobody,
-        FaultError: _admit,
-        Exception: _admit,
-    }
-    for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)
+    """Make the application answer errors with problems."""
 
+    @app.exception_handler(RefusalError)
+    async def refuse(request: Request, error: RefusalError) -> Response:
+        return problem(error.status, error.detail, error.headers)
 
-async def _refuse(request: Request, error: RefusalError) -> Response:
-    return problem(error.status, error.detail, error.headers)
+    @app.exception_handler(QuietpixelError)
+    async def explain(request: Request, error: QuietpixelError) -> Response:
+        status = 413 if isinstance(error, TooLargeError) else 422
+        return problem(status, " ".join(str(error).split()))
 
+    @app.exception_handler(ClientGoneError)
+    async def give_up(request: Request, error: ClientGoneError) -> Response:
+        return Response(status_code=499)  # nginx's code for it; nobody reads this response
 
-async def _explain(request: Request, error: QuietpixelError) -> Response:
-    return problem(status_of(error), " ".join(str(error).split()))
+    @app.exception_handler(FaultError)
+    @app.exception_handler(Exception)
+    async def report_fault(request: Request, error: Exception) -> Response:
+        return problem(500, "The service failed at this request; its log says why.")
 
-
-async def _nobody(request: Request, error: ClientGoneError) -> Response:
-    return Response(status_code=499)
-
-
-async def _admit(request: Request, error: Exception) -> Response:
-    return problem(
-        500, "The service failed at this request; its log says why. Other requests still work."
-    )
-
-
-async def _describe(request: Request, error: HTTPException) -> Response:
-    headers = dict(error.headers or {})
-    path, method = request.url.path, request.method
-    if error.status_code == 404:
-        detail = f"There is nothing at {path}; the description of the service is at /docs."
-    elif error.status_code == 405:
-        detail = f"{path} does not take {method}; it takes {headers.get('Allow', 'others')}."
-    else:
-        detail = str(error.detail)
-    return problem(error.status_code, detail, headers)
+    @app.exception_handler(HTTPException)
+    async def describe(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        path, method = request.url.path, request.method
+        details = {
+            404: f"There is nothing at {path}; the API is documented at /docs.",
+            405: f"{path} does not take {method}; it takes {headers.get('Allow', 'others')}.",
+        }
+        return problem(
+            error.status_code, details.get(error.status_code, str(error.detail)), headers
+        )

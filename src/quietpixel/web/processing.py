@@ -1,4 +1,4 @@
-"""What is done with a picture in a thread: bytes in, bytes out, nothing on a disk."""
+"""The work on one image, in a thread: bytes in, bytes out, nothing on disk."""
 
 import io
 import os
@@ -15,7 +15,6 @@ from quietpixel.files import Metadata, Picture, read_picture, turn_upright
 from quietpixel.files.write import check_writable, choose_format, write_picture
 from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.level import estimate_level
-from quietpixel.inference.options import DenoiseOptions
 from quietpixel.web.models import Models
 
 MEDIA_TYPES = {
@@ -30,26 +29,18 @@ MEDIA_TYPES = {
 }
 
 LARGE = 4_000_000
-"""Pixels from which a view is a JPEG: as a PNG it would take seconds."""
+"""Pixels above which a view is a JPEG: encoding it as a PNG would take seconds."""
 
 OnProgress = Callable[[float], None]
-"""Gets the share done; what it raises ends the work."""
-
-
-@dataclass(frozen=True)
-class DenoiseRequest:
-    """What a client asks for."""
-
-    options: DenoiseOptions = field(default_factory=DenoiseOptions)
-    format: str | None = None
+"""Called with the completed fraction; an exception that it raises ends the work."""
 
 
 @dataclass
 class Result:
-    """A picture file, and what to know of it; `seconds` of each step."""
+    """A denoised image file, its facts, and the `seconds` that each step took."""
 
-    content: bytes
-    format: str
+    content: bytes = b""
+    format: str = ""
     model: str = ""
     sigma: float | None = None
     pixels: int = 0
@@ -59,7 +50,7 @@ class Result:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Note how long the block takes."""
+        """Measure the time that the block takes."""
         start = time.perf_counter()
         try:
             yield
@@ -67,45 +58,38 @@ class Result:
             self.seconds[name] = time.perf_counter() - start
 
 
-class NamedBytes(io.BytesIO):
-    """The bytes of a file that a client has named; errors say the name."""
+class Upload(io.BytesIO):
+    """An uploaded file with the client's name for it, which error messages show."""
 
     def __init__(self, content: bytes, name: str = "") -> None:
         super().__init__(content)
-        self.name = "".join(letter for letter in name if letter.isprintable())[:200]
+        # 255 is the longest file name of common file systems.
+        self.name = "".join(letter for letter in name if letter.isprintable())[:255]
 
 
-def read(file: NamedBytes, max_pixels: int) -> Picture:
-    """Return the picture in an upload."""
-    return read_picture(file if file.name else file.getvalue(), max_pixels=max_pixels)
+def read(upload: Upload, max_pixels: int) -> Picture:
+    """Return the image in an uploaded file."""
+    return read_picture(upload if upload.name else upload.getvalue(), max_pixels=max_pixels)
 
 
-def denoise(
-    models: Models,
-    file: NamedBytes,
-    wanted: DenoiseRequest,
-    max_pixels: int,
-    on_progress: OnProgress,
-) -> Result:
-    """Return a picture file without its noise, with all that it carried.
+def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnProgress) -> Result:
+    """Return a denoised image file with everything else that the upload contained.
 
     Raises
     ------
     QuietpixelError
-        With the sentence that the command line would say.
+        With the message that the library gives for the same file and options.
     """
-    result = Result(b"", "")
+    result = Result()
     with result.step("read"):
-        picture = read(file, max_pixels)
-    result.format = check_writable(picture, io.BytesIO(), format=wanted.format)
-    name = None if wanted.options.model is None else str(wanted.options.model)
-    result.model = models.choose(name, 1 if picture.colour == "gray" else 3)
+        picture = read(upload, settings.max_pixels)
+    result.format = check_writable(picture, io.BytesIO(), format=settings.format)
+    result.model = models.choose(settings.options.model, 1 if picture.colour == "gray" else 3)
     denoiser = models.open(result.model)
     with result.step("denoise"):
-        settings = Settings(options=wanted.options)
         clean, found = denoise_picture(denoiser, picture, settings, on_progress=on_progress)
     with result.step("write"):
-        result.content, lost = encode(clean, wanted.format)
+        result.content, lost = encode(clean, settings.format)
     result.sigma = found.sigma
     result.notes = (*picture.notes, *found.notes, *lost)
     result.picture = describe(clean)
@@ -114,25 +98,31 @@ def denoise(
 
 
 def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]]:
-    """Return a picture as the bytes of a file, and notes on what the format could not hold."""
+    """Return an image as the bytes of a file, and notes on what the format cannot hold."""
     kind = choose_format(picture, io.BytesIO(), format=format)
-    with memory_file() if kind == "tiff" else io.BytesIO() as file:
+    # A TIFF is written through a file of the system, and Linux has such files in memory; elsewhere
+    # the writer goes through an unnamed temporary file.
+    in_memory = kind == "tiff" and hasattr(os, "memfd_create")
+    file: BinaryIO = os.fdopen(os.memfd_create("quietpixel"), "w+b") if in_memory else io.BytesIO()
+    with file:
         notes = write_picture(picture, file, format=kind)
         file.seek(0)
         return file.read(), notes
 
 
-def estimate(file: NamedBytes, max_pixels: int) -> dict[str, Any]:
-    """Return the estimated noise level of a picture file's first page, and what the file is."""
-    picture = read(file, max_pixels)
+def estimate(upload: Upload, max_pixels: int) -> dict[str, Any]:
+    """Return the estimated noise level of the first page, and a description of the file."""
+    picture = read(upload, max_pixels)
     page = picture.pages[0]
     sigma = estimate_level(read_layout(page, picture.declared_range), page)
     return {"sigma": sigma, "sigma_255": sigma * 255, **describe(picture)}
 
 
 def describe(picture: Picture) -> dict[str, Any]:
-    """Return what a person wants to know of a picture file."""
-    width, height = turned_size(picture)
+    """Return the facts of an image file that a user wants to see."""
+    width, height = picture.size
+    if picture.metadata.orientation >= 5:  # stored lying on its side
+        width, height = height, width
     return {
         "format": picture.format,
         "width": width,
@@ -146,34 +136,28 @@ def describe(picture: Picture) -> dict[str, Any]:
     }
 
 
-def turned_size(picture: Picture) -> tuple[int, int]:
-    """Return width and height as people see the picture."""
-    width, height = picture.size
-    return (height, width) if picture.metadata.orientation >= 5 else (width, height)
-
-
 @dataclass(frozen=True)
 class View:
-    """A picture for a screen: 8 bits, upright, in a format that browsers show."""
+    """An image for a screen: 8 bits, upright, in a format that browsers show."""
 
     content: bytes
     media_type: str
     range: tuple[float, float]
 
 
-def view(file: NamedBytes, max_pixels: int, range: tuple[float, float] | None = None) -> View:
-    """Return the first page of a picture file for a screen.
+def view(upload: Upload, max_pixels: int, range: tuple[float, float] | None = None) -> View:
+    """Return the first page of an image file for a screen.
 
     Parameters
     ----------
-    file
-        The upload.
+    upload
+        The file.
     max_pixels
-        The most pixels that it may declare.
+        Most pixels that the file may declare.
     range
-        The values shown as black and white; None finds them.
+        Values shown as black and white; None finds them.
     """
-    picture = turn_upright(read(file, max_pixels))
+    picture = turn_upright(read(upload, max_pixels))
     page = picture.pages[0]
     low, high = range or read_layout(page, picture.declared_range).range
     colours = page[..., :-1] if picture.alpha else page
@@ -183,8 +167,8 @@ def view(file: NamedBytes, max_pixels: int, range: tuple[float, float] | None = 
     screen = Picture.from_pixels(shown)
     screen = replace(screen, format="", metadata=Metadata(icc=picture.metadata.icc))
     large = shown.shape[0] * shown.shape[1] > LARGE and not picture.alpha
-    coded, _ = encode(screen, "jpeg" if large else "png")
-    return View(coded, MEDIA_TYPES["jpeg" if large else "png"], (low, high))
+    format = "jpeg" if large else "png"
+    return View(encode(screen, format)[0], MEDIA_TYPES[format], (low, high))
 
 
 def _to_bytes(values: Any, low: float, high: float) -> Any:
@@ -192,14 +176,3 @@ def _to_bytes(values: Any, low: float, high: float) -> Any:
         return values
     scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
-
-
-def memory_file() -> BinaryIO:
-    """Return an empty binary file in memory; under Linux one that the system knows too.
-
-    A TIFF is written through a file of the system. Linux has such files in memory; elsewhere the
-    writer of TIFF takes an unnamed temporary file between.
-    """
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("quietpixel"), "w+b")
-    return io.BytesIO()

@@ -1,4 +1,4 @@
-"""Who is served now, who waits, and who is sent away: nothing in the service grows without end."""
+"""Admission control for concurrent requests."""
 
 import asyncio
 import contextlib
@@ -11,87 +11,80 @@ from quietpixel.web.problems import BusyError
 
 
 class RequestQueue:
-    """Places for requests that are worked on, and a line for those that wait.
+    """A fixed number of slots and a bounded first-in, first-out queue in front of them.
 
     Parameters
     ----------
-    places
-        Requests worked on at once.
-    waiting
-        The longest line; who comes then is sent away with `BusyError`.
+    slots
+        Requests processed at once.
+    limit
+        Requests that may wait; further ones are refused with `BusyError`.
     """
 
-    def __init__(self, places: int, waiting: int) -> None:
+    def __init__(self, slots: int, limit: int) -> None:
         self.working = 0
-        self._places, self._longest = places, waiting
-        self._line: deque[asyncio.Future[None]] = deque()
-        self._seconds = 1.0  # what a turn took lately
+        self._slots, self._limit = slots, limit
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._seconds = 1.0  # moving average of the time that a slot is held
 
     @property
     def waiting(self) -> int:
-        """Requests in the line."""
-        return len(self._line)
-
-    @property
-    def retry_after(self) -> int:
-        """Seconds after which a place will probably be free."""
-        return max(1, math.ceil(self._seconds * (self.waiting + 1) / self._places))
+        """Number of waiting requests."""
+        return len(self._waiting)
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a place and hold it; whoever stops waiting leaves the line.
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for a slot and hold it for the block.
 
         Raises
         ------
         BusyError
-            If the line is full.
+            If the queue is full.
         """
-        await self._enter()
+        await self._acquire()
         start = time.monotonic()
         try:
             yield
         finally:
             self._seconds += 0.2 * (time.monotonic() - start - self._seconds)
-            self._leave()
+            self._release()
 
-    async def _enter(self) -> None:
-        if self.working < self._places and not self._line:
+    async def _acquire(self) -> None:
+        if self.working < self._slots and not self._waiting:
             self.working += 1
             return
-        if len(self._line) >= self._longest:
-            raise BusyError("waiting", self.retry_after)
+        if self.waiting >= self._limit:
+            retry_after = math.ceil(self._seconds * (self.waiting + 1) / self._slots)
+            raise BusyError("waiting", max(1, retry_after))
         ticket = asyncio.get_running_loop().create_future()
-        self._line.append(ticket)
+        self._waiting.append(ticket)
         try:
-            await ticket  # the one who leaves hands over the place
+            await ticket  # `_release` passes its slot on
         except asyncio.CancelledError:
-            self._forget(ticket)
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+            elif ticket.done() and not ticket.cancelled():  # cancelled just after it got the slot
+                self._release()
             raise
 
-    def _leave(self) -> None:
-        while self._line:
-            ticket = self._line.popleft()
+    def _release(self) -> None:
+        """Pass the slot on to the next waiting request, or free it."""
+        while self._waiting:
+            ticket = self._waiting.popleft()
             if not ticket.done():
                 ticket.set_result(None)
                 return
         self.working -= 1
 
-    def _forget(self, ticket: "asyncio.Future[None]") -> None:
-        """Take a ticket out of the line; if it was just called, its place goes to the next."""
-        if ticket in self._line:
-            self._line.remove(ticket)
-        elif ticket.done() and not ticket.cancelled():
-            self._leave()
-
 
 class MemoryBudget:
-    """Bytes that uploads and results take together, up to a limit."""
+    """Bytes of all uploads and results, up to a limit."""
 
     def __init__(self, limit: int) -> None:
         self.bytes = 0
         self._limit = limit
 
-    def take(self, count: int) -> None:
+    def reserve(self, count: int) -> None:
         """Count bytes in.
 
         Raises
@@ -103,10 +96,10 @@ class MemoryBudget:
             raise BusyError("memory", 5)
         self.bytes += count
 
-    def force(self, count: int) -> None:
-        """Count bytes in that are there already."""
+    def add(self, count: int) -> None:
+        """Count bytes in that exist already, beyond the limit if need be."""
         self.bytes += count
 
-    def give(self, count: int) -> None:
+    def release(self, count: int) -> None:
         """Count bytes out."""
         self.bytes -= count
