@@ -9,8 +9,7 @@ from onnx import helper
 from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, MissingDependencyError, ModelError, UnknownNameError
 from quietpixel.imaging.metrics import psnr
-from quietpixel.inference import engine as module
-from quietpixel.inference.engine import ENGINES, open_engine, read_card
+from quietpixel.inference.engine import ENGINES, choose_precision, open_engine, read_card
 
 from ..tiny_models import write_model
 
@@ -118,12 +117,12 @@ def test_precision_is_told(models):
     [("auto", True, "bf16"), ("auto", False, "f32"), ("bf16", True, "bf16"), ("f32", True, "f32")],
 )
 def test_precision_follows_the_processor(wanted, native, expected):
-    assert module._choose_precision(wanted, native=native) == expected
+    assert choose_precision(wanted, native=native) == expected
 
 
 def test_bf16_is_refused_where_it_would_not_be_computed(models):
     with pytest.raises(ArgumentError, match=r"auto or f32 on this processor because"):
-        module._choose_precision("bf16", native=False)
+        choose_precision("bf16", native=False)
     with pytest.raises(ArgumentError, match=r"auto or f32 with ONNX Runtime because"):
         open_engine(models["blur"], name="onnxruntime", precision="bf16")
 

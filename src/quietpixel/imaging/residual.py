@@ -1,4 +1,4 @@
-"""What was taken away from an image: does it look like noise, and how good is the rest?"""
+"""The residual, noisy minus denoised: whether it looks like noise, and the error without truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ Array = NDArray[Any]
 Denoise = Callable[[Array], Array]
 
 LAGS = 6
-"""How far apart pixels are whose likeness is looked at, at most."""
+"""Largest distance in pixels of the autocorrelation."""
 STEP = 1e-3
-"""Relative to sigma: how much the image is moved to see how much the output follows."""
+"""Size of the random step of Monte-Carlo SURE, relative to sigma."""
 EDGES = 0.1
-"""The share of the image with the strongest edges."""
+"""Share of the pixels that count as edges, those with the steepest slope."""
 
 
 @dataclass(frozen=True)
 class Residual:
-    """What `noisy - denoised` looks like.
+    """Statistics of the residual `noisy - denoised`.
 
     Parameters
     ----------
     sigma
         Its standard deviation.
     autocorrelation
-        float (2 LAGS + 1, 2 LAGS + 1): likeness of pixels so far apart, 1 in the middle; 0
-        elsewhere for white noise.
+        float (2 LAGS + 1, 2 LAGS + 1): correlation by distance, 1 in the middle; 0 elsewhere for
+        white noise.
     neighbours
         The mean over the four nearest neighbours.
     follows
         Correlation with the fine detail of the denoised image, in [-1, 1]; above 0 where detail
-        went with the noise.
+        was removed with the noise.
     edges
         Its strength on the strongest edges relative to that beside them; 1 where edges were left
         alone and the noise is the same everywhere.
@@ -47,7 +47,7 @@ class Residual:
 
 
 def examine(noisy: Array, denoised: Array) -> Residual:
-    """Return what was taken away, seen as noise.
+    """Return statistics of what denoising removed.
 
     Parameters
     ----------
@@ -62,17 +62,27 @@ def examine(noisy: Array, denoised: Array) -> Residual:
     >>> round(found.sigma, 2), abs(found.neighbours) < 0.05
     (0.1, True)
     """
-    taken = np.asarray(noisy, np.float64).mean(axis=-1) - np.asarray(denoised, float).mean(axis=-1)
-    taken -= taken.mean()
-    likeness = _autocorrelate(taken)
-    middle = likeness[LAGS, LAGS - 1], likeness[LAGS - 1, LAGS]
     plane = np.asarray(denoised, np.float64).mean(axis=-1)
+    taken = np.asarray(noisy, np.float64).mean(axis=-1) - plane
+    taken -= taken.mean()
+    sides = plane.shape[0] + LAGS, plane.shape[1] + LAGS  # padded: opposite borders do not meet
+    power = np.abs(np.fft.rfft2(taken, sides)) ** 2
+    correlation = np.roll(np.fft.irfft2(power, sides), (LAGS, LAGS), (0, 1))
+    correlation = correlation[: 2 * LAGS + 1, : 2 * LAGS + 1]
+    correlation = correlation / max(float(correlation[LAGS, LAGS]), 1e-30)
+    # The finest detail is skipped, because blur that spreads noise evenly leaves its traces there.
+    detail = _smooth(plane, 1) - _smooth(plane, 3)
+    scale = float(taken.std() * detail.std())
+    slope = np.hypot(*np.gradient(plane))
+    edge, flat = slope >= np.quantile(slope, 1 - EDGES), slope <= np.quantile(slope, 0.5)
     return Residual(
         sigma=float(taken.std()),
-        autocorrelation=likeness,
-        neighbours=float(np.mean(middle)),
-        follows=_correlation(taken, _detail(plane)),
-        edges=_edge_strength(taken, plane),
+        autocorrelation=correlation,
+        neighbours=float((correlation[LAGS, LAGS - 1] + correlation[LAGS - 1, LAGS]) / 2),
+        follows=float(np.mean(taken * (detail - detail.mean())) / scale) if scale else 0.0,
+        edges=float(taken[edge].std() / max(float(taken[flat].std()), 1e-30))
+        if slope.any()
+        else 1.0,
     )
 
 
@@ -93,7 +103,7 @@ def estimate_error(
     sigma
         Standard deviation of the noise, one for all or one for each value.
     rng
-        For the direction in which the image is moved.
+        Draws the direction of the step.
 
     References
     ----------
@@ -111,25 +121,8 @@ def estimate_error(
     step = np.float32(STEP * max(np.sqrt(variance.mean()), np.finfo(np.float32).tiny))
     first = np.asarray(denoise(noisy), np.float64)
     moved = np.asarray(denoise((noisy + step * direction).astype(noisy.dtype)), np.float64)
-    follows = direction * (moved - first) / step
-    return float(np.mean((first - noisy) ** 2 + variance * (2 * follows - 1)))
-
-
-def _autocorrelate(plane: Array) -> Array:
-    """Return the likeness by distance, (2 LAGS + 1, 2 LAGS + 1), from the power spectrum."""
-    height, width = plane.shape
-    power = np.abs(np.fft.rfft2(plane, (height + LAGS, width + LAGS))) ** 2
-    likeness = np.fft.irfft2(power, (height + LAGS, width + LAGS))
-    likeness = np.roll(likeness, (LAGS, LAGS), (0, 1))[: 2 * LAGS + 1, : 2 * LAGS + 1]
-    return np.asarray(likeness / max(float(likeness[LAGS, LAGS]), 1e-30))
-
-
-def _detail(plane: Array) -> Array:
-    """Return what of a plane lies between 3 and 7 pixels in size.
-
-    The finest is left out because blur that spreads noise evenly leaves its traces there.
-    """
-    return _smooth(plane, 1) - _smooth(plane, 3)
+    divergence = direction * (moved - first) / step
+    return float(np.mean((first - noisy) ** 2 + variance * (2 * divergence - 1)))
 
 
 def _smooth(plane: Array, reach: int) -> Array:
@@ -139,20 +132,3 @@ def _smooth(plane: Array, reach: int) -> Array:
         rows = [padded[i : i + plane.shape[0]] for i in range(2 * reach + 1)]
         plane = np.asarray(np.mean(rows, axis=0).T)
     return plane
-
-
-def _edge_strength(taken: Array, plane: Array) -> float:
-    """Compare the strongest edges with their surroundings of the same brightness."""
-    slope = np.hypot(*np.gradient(plane))
-    edge = slope >= np.quantile(slope, 1 - EDGES)
-    calm = slope <= np.quantile(slope, 0.5)
-    if not slope.any() or not calm.any():
-        return 1.0
-    return float(taken[edge].std() / max(float(taken[calm].std()), 1e-30))
-
-
-def _correlation(one: Array, other: Array) -> float:
-    strength = float(one.std() * other.std())
-    return (
-        float(np.mean((one - one.mean()) * (other - other.mean())) / strength) if strength else 0.0
-    )

@@ -101,8 +101,18 @@ class Grid:
     divisor: int = 1
 
     def __post_init__(self) -> None:
+        least = least_side(self.halo, self.divisor)
         for side, length in zip(self.tile, self.shape, strict=True):
-            _check_tile(side, length, self)
+            if side < 1 or side % self.divisor:
+                raise ArgumentError(
+                    f"`tile` must be a multiple of {self.divisor} because the model takes only "
+                    f"such sizes; got {side}. Try {max(round_up(side, self.divisor), least)}."
+                )
+            if side < min(least, round_up(length, self.divisor)):
+                raise ArgumentError(
+                    f"`tile` must be at least {least} because the model needs {self.margin} pixels "
+                    f"of surroundings on each side; got {side}. Try {least}."
+                )
 
     @property
     def margin(self) -> int:
@@ -207,20 +217,6 @@ def _take(image: Array, span: Span, *, axis: int) -> Array:
         return image[index]
     taken: Array = np.take(image, reflect_indices(span.start, span.stop, length), axis=axis)
     return taken
-
-
-def _check_tile(side: int, length: int, grid: Grid) -> None:
-    least = least_side(grid.halo, grid.divisor)
-    if side < 1 or side % grid.divisor:
-        raise ArgumentError(
-            f"`tile` must be a multiple of {grid.divisor} because the model takes only such "
-            f"sizes; got {side}. Try {max(round_up(side, grid.divisor), least)}."
-        )
-    if side < min(least, round_up(length, grid.divisor)):
-        raise ArgumentError(
-            f"`tile` must be at least {least} because the model needs {grid.margin} pixels of "
-            f"surroundings on each side; got {side}. Try {least}."
-        )
 
 
 def _count(length: int, side: int, margin: int) -> int:

@@ -1,8 +1,7 @@
-"""Runs an ONNX model file: one seam, two engines."""
+"""Inference engines: one interface to OpenVINO and ONNX Runtime."""
 
 import contextlib
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -22,7 +21,7 @@ PRECISIONS = ("auto", "f32", "bf16")
 
 
 class Engine(Protocol):
-    """What runs a model: called on a batch, it gives back the denoised batch."""
+    """A loaded model, called on a batch to denoise it."""
 
     card: Card
     precision: str
@@ -78,11 +77,13 @@ def open_engine(
         If the engine is not installed.
     """
     check_engine(name, precision, threads, streams)
-    return ENGINES[name](Path(path), _Setup(precision, threads, streams, cache))
+    return ENGINES[name](
+        Path(path), precision=precision, threads=threads, streams=streams, cache=cache
+    )
 
 
 def check_engine(name: str, precision: str, threads: int | None, streams: int) -> None:
-    """Raise what `open_engine` says of these options, before a model is looked for."""
+    """Raise the errors of `open_engine` for these options, before a model is looked for."""
     if name not in ENGINES:
         raise unknown_name("engine", str(name), ENGINES)
     if precision not in PRECISIONS:
@@ -98,46 +99,34 @@ def check_engine(name: str, precision: str, threads: int | None, streams: int) -
         )
 
 
-@dataclass(frozen=True)
-class _Setup:
-    """What an engine is asked for, see `open_engine`."""
-
-    precision: str = "auto"
-    threads: int | None = None
-    streams: int = 1
-    cache: Path | None = None
-
-
 class OpenVINOEngine:
     """Runs the model with OpenVINO on the processor."""
 
-    def __init__(self, path: Path, setup: _Setup) -> None:
+    def __init__(
+        self, path: Path, *, precision: str, threads: int | None, streams: int, cache: Path | None
+    ) -> None:
         self.card = read_card(path)
         core = import_openvino().Core()
-        self.precision = _choose_precision(
-            setup.precision, native="BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        )
-        try:
-            compiled = _compile(core, path, self._settings(setup), setup.cache)
-        except RuntimeError as error:
-            raise unreadable(path, "OpenVINO cannot read its layers") from error
-        # A tensor may have several names once layers are merged; "sigma" is the one that counts.
-        self._names = [max(value.get_names(), key=_is_sigma) for value in compiled.inputs]
-        self._requests: SimpleQueue[Any] = SimpleQueue()  # one for each stream, taken in turn
-        for _ in range(setup.streams):
-            self._requests.put(compiled.create_infer_request())
-
-    def _settings(self, setup: _Setup) -> dict[str, Any]:
+        native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self.precision = choose_precision(precision, native=native)
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        if setup.streams > 1:
-            settings |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": setup.streams}
-        if setup.threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = setup.threads
+        if streams > 1:
+            settings |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": streams}
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
             settings["ENABLE_CPU_PINNING"] = False  # or all processes of few threads share a core
-        return settings
+        try:
+            compiled = _compile(core, path, settings, cache)
+        except RuntimeError as error:
+            raise unreadable(path, "OpenVINO cannot read its layers") from error
+        # A tensor may have several names once layers are merged; "sigma" is the one that counts.
+        self._names = [max(value.get_names(), key=_is_sigma) for value in compiled.inputs]
+        self._requests: SimpleQueue[Any] = SimpleQueue()  # one for each stream
+        for _ in range(streams):
+            self._requests.put(compiled.create_infer_request())
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
         """Denoise a batch; see `Engine`."""
@@ -155,19 +144,25 @@ class OnnxRuntimeEngine:
     It computes for any number of callers at once, whatever `streams` says.
     """
 
-    def __init__(self, path: Path, setup: _Setup) -> None:
+    def __init__(self, path: Path, *, precision: str, threads: int | None, **unused: Any) -> None:
         self.card = read_card(path)
         self.precision = "f32"
-        if setup.precision == "bf16":
+        if precision == "bf16":
             raise ArgumentError(
                 "`precision` must be auto or f32 with ONNX Runtime because it computes in float32 "
                 "on the processor; got bf16. Use the openvino engine for bf16."
             )
-        runtime = _import_onnxruntime()
+        try:
+            import onnxruntime as runtime
+        except ImportError as error:
+            raise MissingDependencyError(
+                "The engine 'onnxruntime' needs the package onnxruntime; install it with "
+                "pip install 'quietpixel[onnxruntime]', or use the openvino engine."
+            ) from error
         options = runtime.SessionOptions()
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
-        options.intra_op_num_threads = setup.threads or 0
+        options.intra_op_num_threads = threads or 0
         try:
             self._session = runtime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
@@ -224,9 +219,9 @@ def run_model(engine: Engine, images: FloatArray, sigma: FloatArray | None) -> F
 def import_openvino() -> Any:
     """Import OpenVINO without its telemetry.
 
-    With the package openvino_telemetry at hand, each import tells a web service about itself from a
-    process of its own, and the end of the program waits for the answer. Where that package seems
-    missing, OpenVINO goes without.
+    With the package openvino_telemetry, each import reports to a web service from a process of its
+    own, and the program waits for the answer when it ends. OpenVINO works without the package, so
+    it is hidden during the import.
     """
     telemetry = "openvino_telemetry"
     hidden = telemetry not in sys.modules
@@ -241,7 +236,7 @@ def import_openvino() -> Any:
 
 
 def _compile(core: Any, path: Path, settings: dict[str, Any], cache: Path | None) -> Any:
-    """Compile a model, or load it from where it was compiled before; a bad cache is no obstacle."""
+    """Compile a model, or load it from the cache; an unusable cache is ignored."""
     if cache is not None:
         with contextlib.suppress(OSError, RuntimeError):
             cache.mkdir(parents=True, exist_ok=True)
@@ -249,7 +244,8 @@ def _compile(core: Any, path: Path, settings: dict[str, Any], cache: Path | None
     return core.compile_model(str(path), "CPU", settings)
 
 
-def _choose_precision(wanted: str, *, native: bool) -> str:
+def choose_precision(wanted: str, *, native: bool) -> str:
+    """Return the arithmetic for the precision option, on a processor with or without bfloat16."""
     if wanted == "bf16" and not native:
         raise ArgumentError(
             "`precision` must be auto or f32 on this processor because it does not compute in "
@@ -267,14 +263,3 @@ def _feeds(names: list[str], batch: FloatArray, sigma: FloatArray | None) -> dic
 
 def _is_sigma(name: str) -> bool:
     return "sigma" in name
-
-
-def _import_onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingDependencyError(
-            "The engine 'onnxruntime' needs the package onnxruntime; install it with "
-            "pip install 'quietpixel[onnxruntime]', or use the openvino engine."
-        ) from error
-    return onnxruntime

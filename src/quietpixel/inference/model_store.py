@@ -4,7 +4,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path, user_data_path
 
-from quietpixel.errors import ModelError, UnknownNameError, unknown_name
+from quietpixel.errors import ModelError, unknown_name
 
 BUNDLED = Path(__file__).parent.parent / "weights"
 MODEL_FILE = "model.onnx"
@@ -17,16 +17,17 @@ def user_models_folder() -> Path:
 
 def bundled_models() -> dict[str, Path]:
     """Return the models that come with quietpixel, by name."""
-    return _models_in(BUNDLED)
+    return {path.stem: path for path in sorted(BUNDLED.glob("*.onnx"))}
 
 
 def known_models() -> dict[str, Path]:
     """Return the bundled models and the user's own, by name; the user's own come first."""
-    return bundled_models() | _models_in(user_models_folder())
+    own = sorted(user_models_folder().glob("*.onnx"))
+    return bundled_models() | {path.stem: path for path in own}
 
 
 def cache_of(path: Path) -> Path | None:
-    """Return the folder for compiled models, for a model with a name; runs come and go."""
+    """Return the folder for compiled models; None for a run folder, which is seldom reused."""
     if path.parent not in (BUNDLED, user_models_folder()):
         return None
     return user_cache_path("quietpixel", appauthor=False) / "compiled"
@@ -56,12 +57,22 @@ def find_model(name_or_path: str | Path) -> Path:
     known = known_models()
     if str(name_or_path) in known:
         return known[str(name_or_path)]
-    path = Path(name_or_path)
+    path, text = Path(name_or_path), str(name_or_path)
     if path.is_dir():
-        return _model_of_run(path)
+        if not (path / MODEL_FILE).exists():
+            raise ModelError(
+                f"The folder '{path}' holds no {MODEL_FILE}; pass the run folder of a finished "
+                "training, or an .onnx file."
+            )
+        return path / MODEL_FILE
     if path.exists():
         return path
-    raise _not_found(name_or_path, known)
+    if isinstance(name_or_path, Path) or "/" in text or "\\" in text or text.endswith(".onnx"):
+        raise ModelError(
+            f"The model file '{text}' does not exist; pass an .onnx file, a run folder or a name: "
+            f"{', '.join(sorted(known)) or '(none is bundled)'}."
+        )
+    raise unknown_name("model", text, known)
 
 
 def default_model(channels: int) -> Path:
@@ -83,27 +94,3 @@ def default_model(channels: int) -> Path:
         f"name one with `model`: {f'{names}, ' if names else ''}a run folder or an "
         ".onnx file."
     )
-
-
-def _models_in(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder.glob("*.onnx"))}
-
-
-def _model_of_run(folder: Path) -> Path:
-    path = folder / MODEL_FILE
-    if not path.exists():
-        raise ModelError(
-            f"The folder '{folder}' holds no {MODEL_FILE}; pass the run folder of a training that "
-            "reached its end, or an .onnx file."
-        )
-    return path
-
-
-def _not_found(name_or_path: str | Path, known: dict[str, Path]) -> UnknownNameError | ModelError:
-    text = str(name_or_path)
-    if isinstance(name_or_path, Path) or "/" in text or "\\" in text or text.endswith(".onnx"):
-        return ModelError(
-            f"The model file '{text}' does not exist; pass an .onnx file, a run folder or a name: "
-            f"{', '.join(sorted(known)) or '(none is bundled)'}."
-        )
-    return unknown_name("model", text, known)

@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.imaging import outliers
-from quietpixel.imaging.stripes import stripe_offsets
+from quietpixel.imaging.defects import (
+    HALO,
+    outlier_distance,
+    repair_outliers,
+    stripe_offsets,
+)
 from quietpixel.imaging.tiling import Tile, reflect_indices
 from quietpixel.inference.arrays import Layout, spread_runs
 
@@ -57,7 +61,7 @@ class Repair:
     @property
     def halo(self) -> int:
         """Pixels of surroundings that decide one pixel."""
-        return 0 if self.distance is None else outliers.HALO
+        return 0 if self.distance is None else HALO
 
     def __call__(self, pixels: FloatArray, tile: Tile) -> FloatArray:
         """Return what a tile of the image reads, (h, w, N, C), repaired."""
@@ -74,7 +78,7 @@ class Repair:
         if self.distance is None:
             return pixels
         images = np.moveaxis(pixels, 2, 0)
-        return np.stack([outliers.repair_outliers(each, self.distance) for each in images], axis=2)
+        return np.stack([repair_outliers(each, self.distance) for each in images], axis=2)
 
 
 def find_repair(image: Array, layout: Layout) -> Repair | None:
@@ -87,7 +91,7 @@ def find_repair(image: Array, layout: Layout) -> Repair | None:
     places = [spread_runs(length, SIDE, PARTS) for length in image.shape[:2]]
     part = layout.to_model(image[places[0]][:, places[1]])
     channel = part.shape[2] // 2
-    distance = outliers.outlier_distance(part[..., channel : channel + 1])
+    distance = outlier_distance(part[..., channel : channel + 1])
     rows = _find_stripes(image, layout)
     columns = _find_stripes(image.swapaxes(0, 1), layout)
     if distance is None and rows is None and columns is None:

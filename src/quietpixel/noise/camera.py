@@ -1,4 +1,4 @@
-"""Noise as a camera leaves it in its pictures, from the sensor to the JPEG file."""
+"""Camera noise, from the sensor to the JPEG file."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -35,7 +35,7 @@ FROM_YCC = np.linalg.inv(TO_YCC).astype(np.float32)
 def lose_as_jpeg(
     image: Array, quality: int, *, halve_colour: bool = True, clip: bool = True
 ) -> Array:
-    """Return `image` as it would come back from a JPEG file.
+    """Return `image` after JPEG compression.
 
     Parameters
     ----------
@@ -62,11 +62,15 @@ def lose_as_jpeg(
     planes = (image if channels == 1 else image @ TO_YCC.T) * np.float32(255)
     planes[..., 0] -= 128
     sampling = 2 if halve_colour and channels == 3 else 1
-    planes = _pad(planes, BLOCK * sampling)
+    pad = [(0, -side % (BLOCK * sampling)) for side in (height, width)]
+    planes = np.pad(planes, (*pad, (0, 0)), mode="edge")
     lost = [_lose_plane(planes[..., 0], LUMA_TABLE, quality)]
+    rows, columns = (side // sampling for side in planes.shape[:2])
     for number in range(1, channels):
-        small = _shrink(planes[..., number], sampling)
-        lost.append(_enlarge(_lose_plane(small, CHROMA_TABLE, quality), sampling))
+        blocks = planes[..., number].reshape(rows, sampling, columns, sampling)
+        small = blocks.mean(axis=(1, 3), dtype=np.float32)
+        plane = _lose_plane(small, CHROMA_TABLE, quality)
+        lost.append(plane.repeat(sampling, axis=0).repeat(sampling, axis=1))
     result = np.stack(lost, axis=-1)[:height, :width]
     result[..., 0] += 128
     result = (result if channels == 1 else result @ FROM_YCC.T) / np.float32(255)
@@ -85,28 +89,13 @@ def _lose_plane(plane: Array, table: Array, quality: int) -> Array:
     return back.reshape(plane.shape)
 
 
-def _pad(planes: Array, multiple: int) -> Array:
-    lengths = [(0, -length % multiple) for length in planes.shape[:2]]
-    return np.pad(planes, (*lengths, (0, 0)), mode="edge")
-
-
-def _shrink(plane: Array, by: int) -> Array:
-    rows, columns = (length // by for length in plane.shape)
-    small: Array = plane.reshape(rows, by, columns, by).mean(axis=(1, 3), dtype=np.float32)
-    return small
-
-
-def _enlarge(plane: Array, by: int) -> Array:
-    return plane.repeat(by, axis=0).repeat(by, axis=1)
-
-
 LEAST_GAIN = 0.01
 """The weakest noise that is drawn, as a share of the strongest."""
 DARKEST = 0.1
 """Below this brightness the gamma curve is a straight line."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 BAYER = (np.array([[0, 0], [0, 1]]), np.array([[0, 1], [1, 0]]), np.array([[1, 0], [0, 0]]))
-"""Where a sensor sees red, green and blue, in squares of 2x2 pixels."""
+"""Red, green and blue sites of the sensor in each square of 2x2 pixels."""
 CROSS = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4
 SQUARE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
 """Bilinear interpolation of green, and of red and blue."""
@@ -138,7 +127,7 @@ class Camera(DrawnNoise):
     word: ClassVar[str] = "camera"
     main: ClassVar[str] = "gain"
     reason: ClassVar[str] = "spreads over neighbours and colours"
-    drawn: ClassVar[str] = "another camera"
+    varies: ClassVar[str] = "another camera"
 
     def __post_init__(self) -> None:
         if not self.gain > 0:
@@ -152,27 +141,27 @@ class Camera(DrawnNoise):
         bright = np.clip(clean, 0, 1)
         # The slope of the square root keeps the mean; the root of clipped light darkened the image,
         # so that models learned to brighten.
-        noise = self._sense(np.square(bright), rng) / (2 * np.maximum(bright, DARKEST))
+        noise = self._sensor_noise(np.square(bright), rng) / (2 * np.maximum(bright, DARKEST))
         noisy = clean + _smooth(noise, rng)
         return noisy if rng.random() < 0.4 else compress(noisy, int(rng.integers(60, 99)), rng)
 
-    def _sense(self, light: Array, rng: np.random.Generator) -> Array:
-        """Return the noise of the sensor in linear light."""
+    def _sensor_noise(self, light: Array, rng: np.random.Generator) -> Array:
+        """Return the noise in linear light, after white balance and colour matrix."""
+        colour = light.shape[-1] == 3
         gain = np.float32(self.gain * LEAST_GAIN ** rng.random())
         read = gain * np.float32(rng.uniform(0.2, 4.0))
-        balance = _balance(light.shape[-1], rng)
+        balance = np.ones(1, np.float32)
+        if colour:
+            balance = np.array([rng.uniform(1.3, 2.4), 1, rng.uniform(1.2, 2.2)], np.float32)
         deviation = np.sqrt(gain * light / balance + read**2)
-        noise = deviation * rng.standard_normal(light.shape, np.float32)
-        if light.shape[-1] == 3 and rng.random() < 0.6:
+        noise: Array = deviation * rng.standard_normal(light.shape, np.float32)
+        if colour and rng.random() < 0.6:
             noise = _interpolate(noise)
-        return _mix(noise * balance, rng)
-
-
-def _balance(channels: int, rng: np.random.Generator) -> Array:
-    """Return what white balance multiplies each channel by."""
-    if channels == 1:
-        return np.ones(1, np.float32)
-    return np.array([rng.uniform(1.3, 2.4), 1, rng.uniform(1.2, 2.2)], np.float32)
+        noise = noise * balance
+        if colour:  # a colour matrix makes colours stronger
+            gray = _brightness(noise)
+            noise = (gray + rng.uniform(0.7, 1.6) * (noise - gray)).astype(np.float32)
+        return noise
 
 
 def _interpolate(noise: Array) -> Array:
@@ -185,14 +174,6 @@ def _interpolate(noise: Array) -> Array:
         mask = np.tile(place, tiles)[: noise.shape[0], : noise.shape[1]]
         planes.append(ndimage.convolve(noise[..., number] * mask, kernel, mode="mirror"))
     return np.stack(planes, axis=-1)
-
-
-def _mix(noise: Array, rng: np.random.Generator) -> Array:
-    """Return `noise` after a colour matrix, which makes colours stronger."""
-    if noise.shape[-1] == 1:
-        return noise
-    gray = _brightness(noise)
-    return (gray + rng.uniform(0.7, 1.6) * (noise - gray)).astype(np.float32)
 
 
 def _brightness(noise: Array) -> Array:

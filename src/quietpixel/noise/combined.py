@@ -1,6 +1,7 @@
-"""Laws made of others: with a range, in sequence, or one of several."""
+"""Noise laws made of others: a range, a sequence, a mixture."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class Ranged(NoiseLaw):
 
     lowest: NoiseLaw
     highest: NoiseLaw
+    varies: ClassVar[str] = "its strength"
 
     def __post_init__(self) -> None:
         if self._ends[0] > self._ends[1]:
@@ -43,24 +45,15 @@ class Ranged(NoiseLaw):
     def _clips(self) -> bool:
         return self.lowest._clips
 
+    @property
+    def _simpler(self) -> str:
+        return str(self.highest)
+
     def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
         """Return `clean` with noise of a strength drawn from `rng`, not clipped."""
         number = float(rng.uniform(*self._ends))
         law = replace(self.lowest, **{self.lowest.main: number})
         return law.corrupt(clean, rng)
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Refuse: a range of noise has no one variance.
-
-        Raises
-        ------
-        ArgumentError
-            Always.
-        """
-        raise ArgumentError(
-            f"The noise law '{self}' has no one mean and variance because its strength is drawn "
-            f"for each image; give one number, such as '{self.highest}'."
-        )
 
     def __str__(self) -> str:
         """Return the law as text that `parse_noise` reads back."""
@@ -114,27 +107,19 @@ class Mixture(NoiseLaw):
     """
 
     laws: tuple[NoiseLaw, ...]
+    varies: ClassVar[str] = "one of its laws"
 
     @property
     def _clips(self) -> bool:
         return False  # the law that is drawn has clipped, if it does
 
+    @property
+    def _simpler(self) -> str:
+        return str(self.laws[0])
+
     def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
         """Return `clean` with the noise of one of the laws, clipped if that law clips."""
         return self.laws[int(rng.integers(len(self.laws)))](clean, rng)
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Refuse: a mixture of laws has no one variance.
-
-        Raises
-        ------
-        ArgumentError
-            Always.
-        """
-        raise ArgumentError(
-            f"The noise law '{self}' has no one mean and variance because one of its laws is drawn "
-            f"for each image; give one of them, such as '{self.laws[0]}'."
-        )
 
     def __str__(self) -> str:
         """Return the law as text that `parse_noise` reads back."""

@@ -1,4 +1,4 @@
-"""Estimates how noisy an image is, from the image alone."""
+"""The level of white noise, estimated from the image alone."""
 
 from typing import Any
 
@@ -47,7 +47,11 @@ def estimate_sigma(image: Array) -> float:
     """
     if min(image.shape[:2]) < _SIDE:
         return 0.0
-    covariance = _patch_covariance(image)
+    step = max(1, round(np.sqrt(image.shape[0] * image.shape[1] / _PATCHES)))
+    windows = sliding_window_view(image, (_SIDE, _SIDE), axis=(0, 1))[::step, ::step]
+    patches = windows.reshape(-1, _SIDE * _SIDE * image.shape[2])
+    patches = patches - patches.mean(axis=0)
+    covariance = np.asarray(patches.T @ patches, np.float64) / len(patches)
     together = _noise_of(covariance)
     size = _SIDE * _SIDE
     starts = range(0, len(covariance), size)
@@ -64,11 +68,3 @@ def _noise_of(covariance: NDArray[np.float64]) -> float:
         if mean <= np.median(variances[:count]):
             break
     return float(np.sqrt(max(mean, 0.0)))
-
-
-def _patch_covariance(image: Array) -> NDArray[np.float64]:
-    step = max(1, round(np.sqrt(image.shape[0] * image.shape[1] / _PATCHES)))
-    windows = sliding_window_view(image, (_SIDE, _SIDE), axis=(0, 1))[::step, ::step]
-    patches = windows.reshape(-1, _SIDE * _SIDE * image.shape[2])
-    patches = patches - patches.mean(axis=0)
-    return np.asarray(patches.T @ patches, np.float64) / len(patches)

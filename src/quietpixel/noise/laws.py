@@ -17,6 +17,8 @@ class NoiseLaw:
 
     word: ClassVar[str] = ""
     main: ClassVar[str] = ""
+    varies: ClassVar[str] = ""
+    """What differs from image to image, for a law without one mean and variance."""
 
     def __call__(self, clean: Array, rng: np.random.Generator) -> Array:
         """Return `clean` (float32, [0, 1], any shape) with this noise, the same shape."""
@@ -32,8 +34,22 @@ class NoiseLaw:
         raise NotImplementedError
 
     def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Return mean and variance of the unclipped output, given those of the input."""
-        raise NotImplementedError
+        """Return mean and variance of the unclipped output, given those of the input.
+
+        Raises
+        ------
+        ArgumentError
+            If the law has no one mean and variance.
+        """
+        raise ArgumentError(
+            f"The noise law '{self}' has no one mean and variance because {self.varies} is drawn "
+            f"for each image; give one such as '{self._simpler}'."
+        )
+
+    @property
+    def _simpler(self) -> str:
+        """A law with one mean and variance to propose instead."""
+        return "poisson:100+gaussian:0.01"
 
     def __str__(self) -> str:
         """Return the law as text that `parse_noise` reads back."""
@@ -49,12 +65,11 @@ class NoiseLaw:
 class DrawnNoise(NoiseLaw):
     """A law that draws another kind of noise for each whole image; nothing is clipped.
 
-    A subclass says why it needs an image (`reason`) and what is drawn (`drawn`), and implements
+    A subclass says why it needs an image (`reason`) and what is drawn (`varies`), and implements
     `draw` for (H, W, C).
     """
 
     reason: ClassVar[str] = ""
-    drawn: ClassVar[str] = ""
 
     @property
     def _clips(self) -> bool:
@@ -80,19 +95,6 @@ class DrawnNoise(NoiseLaw):
                 f"(H, W, 3) because it {self.reason}; got {clean.shape}."
             )
         return self.draw(clean, rng)
-
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Refuse: the noise of each image is of another kind.
-
-        Raises
-        ------
-        ArgumentError
-            Always.
-        """
-        raise ArgumentError(
-            f"The noise law '{self}' has no one mean and variance because {self.drawn} is drawn "
-            "for each image; give a law such as 'poisson:100+gaussian:0.01'."
-        )
 
 
 @dataclass(frozen=True)

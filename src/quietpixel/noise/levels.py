@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +64,10 @@ def noise_levels(spectra: Spectra) -> Levels:
     """
     count = int(np.clip(len(spectra) // BLOCKS_PER_LEVEL, 1, MOST_LEVELS))
     parts = np.array_split(np.argsort(spectra.mean, kind="stable"), count)
-    points = [_read_level(spectra.among(part)) for part in parts]
-    brightness, variance = zip(*points, strict=True)
+    flat = [spectra.among(part).least(low_orders(CONTENT), FLATTEST) for part in parts]
+    # The median over blocks, because some of those that pass for flat hold fine texture.
+    variance = [np.median(each.power[:, ORDER >= FINE].mean(axis=0)) for each in flat]
+    brightness = [each.mean.mean() for each in flat]
     return Levels(np.array(brightness, np.float64), np.array(variance, np.float64))
 
 
@@ -76,8 +77,3 @@ def join_levels(levels: Sequence[Levels]) -> Levels:
     variance = np.concatenate([each.variance for each in levels])
     order = np.argsort(brightness, kind="stable")
     return Levels(brightness[order], variance[order])
-
-
-def _read_level(blocks: Spectra) -> tuple[Any, Any]:
-    flat = blocks.least(low_orders(CONTENT), FLATTEST)
-    return flat.mean.mean(), np.median(flat.power[:, ORDER >= FINE].mean(axis=0))

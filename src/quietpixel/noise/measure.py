@@ -1,4 +1,4 @@
-"""Measures the noise of an image: its law, its strength by brightness, and its kind."""
+"""Noise of an image: its law, its strength by brightness, and its kind."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def correlated_variance(spectra: Spectra) -> tuple[float, float]:
 
 
 def stripe_variance(image: Array) -> tuple[float, float]:
-    """Return the variance of what whole rows have in common beside the image, and whole columns.
+    """Return the variance of offsets that whole rows share, and whole columns.
 
     Differences between neighbouring columns are taken as the median over each of several bands of
     rows. What two bands that do not touch have in common cannot be the image's content, which
@@ -96,7 +96,7 @@ LEAST_SIDE = 3 * SIDE
 
 @dataclass(frozen=True)
 class NoiseMeasure:
-    """What was found out about the noise of one or more images.
+    """The measured noise of one or more images.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class NoiseMeasure:
 
 @dataclass(frozen=True)
 class _Reading:
-    """What one image says."""
+    """The measurement of one image."""
 
     levels: Levels
     kind: str
@@ -147,7 +147,7 @@ class _Reading:
 
 
 def measure_noise(images: Array | Iterable[Array]) -> NoiseMeasure:
-    """Return what the noise of an image is, or the one noise of several images taken alike.
+    """Return the noise of an image, or the common noise of several images taken alike.
 
     Parameters
     ----------
@@ -213,7 +213,13 @@ def fit_law(images: Array | Iterable[Array]) -> NoiseLaw:
 
 
 def _read(image: Array) -> _Reading:
-    _check(image)
+    shape = getattr(image, "shape", type(image).__name__)
+    if getattr(image, "ndim", 0) != 3 or min(image.shape[:2]) < LEAST_SIDE:
+        raise ImageError(
+            f"`images` must be (H, W, C) and at least {LEAST_SIDE} x {LEAST_SIDE} pixels because "
+            f"noise is read from flat blocks of {SIDE} x {SIDE}; got {shape}. Measure a larger "
+            "image of the same kind."
+        )
     spectra = block_spectra(image)
     levels = noise_levels(spectra)
     rows, columns = stripe_variance(image)
@@ -223,7 +229,12 @@ def _read(image: Array) -> _Reading:
         kind = "stripes"
     else:
         rows = columns = 0.0
-        kind, levels = _colour(spectra, levels)
+        if not BLUEST <= colour_of(spectra) <= REDDEST:
+            kind = "correlated"
+            # Fine orders hold too little or too much of such noise; all orders together do not.
+            brightness, variance = correlated_variance(spectra)
+            fine = float(fit_levels(levels, clipped=False).sigma(brightness)) ** 2
+            levels = levels.times(variance / fine) if fine > 0 else levels
     return _Reading(
         levels=levels,
         kind=kind,
@@ -231,22 +242,3 @@ def _read(image: Array) -> _Reading:
         brightness=float(image.mean()),
         clipped=bool(image.min() >= 0 and image.max() <= 1),
     )
-
-
-def _colour(spectra: Spectra, levels: Levels) -> tuple[str, Levels]:
-    """Tell white from correlated noise, whose fine orders hold too little or too much of it."""
-    if BLUEST <= colour_of(spectra) <= REDDEST:
-        return "white", levels
-    brightness, variance = correlated_variance(spectra)
-    fine = float(fit_levels(levels, clipped=False).sigma(brightness)) ** 2
-    return "correlated", levels.times(variance / fine) if fine > 0 else levels
-
-
-def _check(image: Any) -> None:
-    shape = getattr(image, "shape", type(image).__name__)
-    if getattr(image, "ndim", 0) != 3 or min(image.shape[:2]) < LEAST_SIDE:
-        raise ImageError(
-            f"`images` must be (H, W, C) and at least {LEAST_SIDE} x {LEAST_SIDE} pixels because "
-            f"noise is read from flat blocks of {SIDE} x {SIDE}; got {shape}. Measure a larger "
-            "image of the same kind."
-        )

@@ -46,11 +46,11 @@ __all__ = [
 ]
 
 FROZEN_EPOCH = 0
-"""The epoch that noise belongs to which is drawn once."""
+"""The epoch of noise that is drawn once, before training."""
 
 
 def image_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """Return the random generator of one image in one epoch, so that it can be made again alone.
+    """Return the random generator of one image in one epoch, so that each can be reproduced alone.
 
     Examples
     --------
@@ -157,7 +157,7 @@ def _parse_law(text: str) -> NoiseLaw:
 
 
 def _with_clip(law: NoiseLaw) -> NoiseLaw:
-    """Return `law` as it stands inside a sequence, where its own `clip` does not count."""
+    """Return `law` for use inside a sequence, where its own `clip` does not count."""
     if isinstance(law, Ranged):
         return Ranged(_with_clip(law.lowest), _with_clip(law.highest))
     return replace(law, clip=True) if hasattr(law, "clip") else law  # type: ignore[call-arg]
@@ -168,10 +168,8 @@ def _parse_option(law: type[NoiseLaw], text: str) -> tuple[str, float | bool]:
     known = [f.name for f in fields(law) if f.name != law.main]
     if name not in known:
         raise unknown_name(f"option of the noise law '{law.word}'", name, known)
-    return name, _parse_switch(value) if name == "clip" else parse_number(value)
-
-
-def _parse_switch(text: str) -> bool:
-    if text not in {"yes", "no"}:
-        raise ArgumentError(f"`clip` must be yes or no; got '{text}'.")
-    return text == "yes"
+    if name != "clip":
+        return name, parse_number(value)
+    if value not in {"yes", "no"}:
+        raise ArgumentError(f"`clip` must be yes or no; got '{value}'.")
+    return name, value == "yes"

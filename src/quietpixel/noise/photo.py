@@ -45,7 +45,7 @@ class PhotoNoise(DrawnNoise):
     word: ClassVar[str] = "photo"
     main: ClassVar[str] = "sigma"
     reason: ClassVar[str] = "is coarse and shared between colours"
-    drawn: ClassVar[str] = "another kind of noise"
+    varies: ClassVar[str] = "another kind of noise"
 
     def __post_init__(self) -> None:
         if not self.sigma >= 0:

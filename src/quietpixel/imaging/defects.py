@@ -1,7 +1,8 @@
-"""Finds and repairs impulses: salt and pepper, hot and dead pixels.
+"""Defects that are not noise of single values: impulses, and stripes of whole rows.
 
-A value is an outlier if it lies far beyond its eight neighbours, measured by their own spread, so
-that edges, lines and noise are left alone.
+Impulses are salt and pepper, hot and dead pixels. A value is an outlier if it lies far beyond its
+eight neighbours, measured by their own spread, so that edges, lines and noise are left alone.
+Stripes are rows or columns that are lighter or darker as a whole.
 """
 
 from typing import Any
@@ -80,3 +81,46 @@ def _beyond(image: Array, around: Array, least: float, spreads: float) -> NDArra
     reach = np.float32(least) + np.float32(spreads) * (high - low)
     beyond: NDArray[np.bool_] = (image > high + reach) | (image < low - reach)
     return beyond
+
+
+WINDOW = 15
+"""Rows to either side that the running mean of the row profile covers."""
+SEGMENTS = 4
+"""Parts of each row that must agree on its offset."""
+FAINTEST, ALIKE = 1.0 / 255, 0.6
+"""Least typical offset, and least median correlation between the parts of the rows."""
+
+
+def stripe_offsets(image: Array) -> Array | None:
+    """Return the offset of each row of an image, (H, C), or None if it has no stripes.
+
+    The step from a row to the next is the median over the columns, which content hardly moves;
+    the sum of the steps, less its running mean, is the offset.
+
+    Parameters
+    ----------
+    image
+        float32 (H, W, C) in [0, 1]; for columns, pass it transposed.
+    """
+    if len(image) < 2 * WINDOW or image.shape[1] < 8 * SEGMENTS:
+        return None
+    parts = np.array_split(image, SEGMENTS, axis=1)
+    offsets = np.stack([_offsets(part) for part in parts])
+    typical = 1.4826 * np.median(np.abs(offsets.mean(axis=0)))
+    limit = 3 * typical
+    flat = np.clip(offsets.mean(axis=-1), -limit, limit)
+    if typical < FAINTEST or not flat.std(axis=1).all():
+        return None
+    if np.median(np.corrcoef(flat)[np.triu_indices(SEGMENTS, 1)]) < ALIKE:
+        return None
+    return np.clip(_offsets(image), -2 * limit, 2 * limit)
+
+
+def _offsets(image: Array) -> Array:
+    steps = np.median(np.diff(image, axis=0), axis=1)
+    profile = np.concatenate([np.zeros((1, image.shape[2])), np.cumsum(steps, axis=0)])
+    # A triangle, not a box: the running mean of a step then has no ripples of its own.
+    weights = np.bartlett(2 * WINDOW + 1)[1:-1] / WINDOW
+    padded = np.pad(profile, ((WINDOW - 1, WINDOW - 1), (0, 0)), mode="reflect")
+    smooth = [np.convolve(column, weights, mode="valid") for column in padded.T]
+    return np.asarray(profile - np.stack(smooth, axis=1), np.float32)
