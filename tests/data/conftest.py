@@ -14,8 +14,8 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from quietpixel.data import idx_set
-from quietpixel.data.idx_set import IdxSet
+from quietpixel.data import idx
+from quietpixel.data.idx import IdxSet
 
 CONTENT: dict[str, bytes] = {}
 """The uncompressed content of each file of the tiny set: 8 training images and 4 for test."""
@@ -134,7 +134,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.delenv("QUIETPIXEL_DATA", raising=False)
-    monkeypatch.setattr(idx_set, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(idx, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quietpixel.data.batch_pool import AHEAD, BatchPool
 from quietpixel.data.batches import Batches
 from quietpixel.data.image_cache import ImageCache, SkippedFiles
 from quietpixel.data.patches import PatchSampler, PatchSampling
+from quietpixel.data.samplers import AHEAD, BatchPool
 from quietpixel.data.tasks import AddNoise
 from quietpixel.errors import DataError, TrainingError
 from quietpixel.files import Picture, write_picture
@@ -23,8 +23,7 @@ SCRIPT = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from quietpixel.data.batch_pool import BatchPool
-from quietpixel.data.samplers import NoisySampler
+from quietpixel.data.samplers import BatchPool, NoisySampler
 from quietpixel.noise.parser import parse_noise
 images = np.zeros((8, 4, 4, 1), np.uint8)
 pool = BatchPool(NoisySampler(images, parse_noise("gaussian:0.1"), batch=4, seed=0), 1)
@@ -153,7 +152,7 @@ def test_workers_end_when_their_parent_is_gone() -> None:
 
 def test_workers_load_no_keras() -> None:
     code = (
-        "import sys, quietpixel.data.batch_pool, quietpixel.data.patches, quietpixel.data.tasks; "
+        "import sys, quietpixel.data.samplers, quietpixel.data.patches, quietpixel.data.tasks; "
         "print(sorted({'keras', 'tensorflow', 'jax'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -46,10 +46,10 @@ def test_a_file_comes_from_the_first_mirror(fetch, make_mirror, tmp_path):
 
 FAULTS = {
     "missing": "404 Not Found",
-    "cut": "the connection broke off",
-    "wrong": "what came is black",
-    "page": "what came is not an IDX file",
-    "slow": "silent for 0.3 seconds",
+    "cut": "the connection was lost",
+    "wrong": "the downloaded file is black",
+    "page": "the downloaded file is not an IDX file",
+    "slow": "no data for 0.3 seconds",
 }
 
 
@@ -66,7 +66,7 @@ def test_no_good_mirror_leaves_nothing_and_says_what_each_did(fault, fetch, make
     first, second = make_mirror(fault), make_mirror("missing")
     with pytest.raises(DataError, match=FAULTS[fault]) as caught:
         fetch(first.address, second.address)
-    for words in (NAME, "404 Not Found", "--data-dir", "QUIETPIXEL_DATA", "127.0.0.1"):
+    for words in (NAME, "404 Not Found", "`data_dir`", "QUIETPIXEL_DATA", "127.0.0.1"):
         assert words in str(caught.value)
     assert leftovers(tmp_path) == []
 

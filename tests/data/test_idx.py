@@ -51,7 +51,7 @@ def test_a_damaged_file_is_named_with_the_three_ways_to_get_it(fault, tmp_path):
     path.write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
         read_idx(path)
-    for words in (str(path), "--data-dir", "QUIETPIXEL_DATA", "downloads it", "\n"):
+    for words in (str(path), "`data_dir`", "QUIETPIXEL_DATA", "downloads it", "\n"):
         assert (words in str(caught.value)) == (words != "\n")
 
 
@@ -67,7 +67,7 @@ def test_no_damaged_byte_ends_in_another_error(position, tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(DataError, match=r"'.*nowhere' does not exist\. Name a folder"):
+    with pytest.raises(DataError, match=r"'.*nowhere' does not exist\. Pass a folder"):
         read_idx(tmp_path / "nowhere")
 
 

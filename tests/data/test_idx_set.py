@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from quietpixel.data import idx_set
+from quietpixel.data import idx
 from quietpixel.errors import DataError
 
 
@@ -71,7 +71,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(make_set, make_mirror, fil
 def test_a_mirror_with_other_content_is_passed_over(make_set, make_mirror):
     wrong, good = make_mirror("wrong"), make_mirror()
     assert make_set(wrong.address, good.address)("test", None, None).images.any()
-    with pytest.raises(DataError, match="what came is another file than the published one"):
+    with pytest.raises(DataError, match="the downloaded file is another file than the published"):
         make_set(wrong.address)("train", None, None)
 
 
@@ -97,10 +97,10 @@ def test_a_folder_that_is_none_is_refused(source, make_set, tmp_path, monkeypatc
 def test_no_network_and_no_folder(make_set, closed_address):
     with pytest.raises(DataError, match="could not be downloaded") as caught:
         make_set(closed_address)("test", None, None)
-    for words in ("t10k-labels-idx1-ubyte.gz", "--data-dir", "QUIETPIXEL_DATA", "its cache"):
+    for words in ("t10k-labels-idx1-ubyte.gz", "`data_dir`", "QUIETPIXEL_DATA", "its cache"):
         assert words in str(caught.value)
 
 
 def test_the_cache_is_the_users_own(monkeypatch):
     monkeypatch.undo()
-    assert idx_set.cache_folder().parts[-2:] == ("quietpixel", "data")
+    assert idx.cache_folder().parts[-2:] == ("quietpixel", "data")

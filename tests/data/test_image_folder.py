@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quietpixel.data.image_folder import Layout, find_layout
-from quietpixel.data.image_source import StoredImage
-from quietpixel.data.registration import find_mismatch
+from quietpixel.data.image_cache import StoredImage
+from quietpixel.data.image_folder import Layout, find_layout, find_mismatch
 from quietpixel.errors import ArgumentError, DataError
 
 
@@ -39,9 +38,7 @@ def test_subfolders_hold_pairs_of_the_same_names(tmp_path: Path) -> None:
     layout, names, told = find(tmp_path)
     assert layout.kind == "pairs"
     assert names == [["noisy/1.png", "clean/1.tif"], ["noisy/a/2.png", "clean/a/2.png"]]
-    assert told == [
-        "Left out, because the other of the pair is missing: 'clean/4.png', 'noisy/3.png'."
-    ]
+    assert told == ["Skipping images without a partner: 'clean/4.png', 'noisy/3.png'."]
 
 
 @pytest.mark.parametrize("pairs", ["*_real.*=*_mean.*", "*_real.JPG=*_mean.JPG"])
@@ -83,7 +80,7 @@ def test_without_a_target_only_noisy_files_are_listed(tmp_path: Path) -> None:
 
 def test_a_folder_without_pairs_is_told(tmp_path: Path) -> None:
     touch(tmp_path, "noisy/1.png", "clean/2.png")
-    with pytest.raises(DataError, match="holds no pair of pictures named like"):
+    with pytest.raises(DataError, match="holds no pair of images named like"):
         find(tmp_path)
 
 

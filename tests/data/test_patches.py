@@ -5,13 +5,25 @@ import pytest
 
 from quietpixel.card import UNKNOWN_SIGMA
 from quietpixel.data.batches import Batches
-from quietpixel.data.image_source import ArraySource
+from quietpixel.data.image_cache import SkippedFiles, StoredImage
 from quietpixel.data.patches import PatchSampler, PatchSampling, shrink, turn
 from quietpixel.data.tasks import AddNoise
 from quietpixel.errors import DataError
 from quietpixel.noise.parser import parse_noise
 
 SMALL, LARGE = np.full((16, 20, 1), 10, np.uint8), np.full((40, 64, 1), 200, np.uint8)
+
+
+class ArraySource:
+    """Scenes in memory, in place of an `ImageCache`."""
+
+    def __init__(self, scenes: list[tuple[np.ndarray, ...]]) -> None:
+        self.scenes = [tuple(StoredImage(image) for image in scene) for scene in scenes]
+        self.areas = np.array([np.prod(scene[0].size) for scene in self.scenes], np.int64)
+        self.skipped = SkippedFiles(print)
+
+    def open(self, index: int) -> tuple[StoredImage, ...] | None:
+        return self.scenes[index]
 
 
 def batches(
@@ -106,7 +118,7 @@ def test_a_scene_that_cannot_be_used_gives_its_place_to_the_next_drawn() -> None
     patches, _ = PatchSampler(source, Rows(), draw).make(0, 0)
     assert 0 in source.opened
     assert (patches == np.float32(200 / 255)).all()
-    with pytest.raises(DataError, match="200 pictures in a row could not be used"):
+    with pytest.raises(DataError, match="200 images in a row could not be used"):
         PatchSampler(Broken([(SMALL,)]), Rows(), draw).make(0, 0)
 
 
@@ -158,7 +170,7 @@ def test_plain_patches_stand_in_as_often_as_asked() -> None:
     assert 0.05 < np.mean(colours == 1) < 0.25
 
 
-def test_softened_patches_keep_their_mean_and_lose_fine_detail() -> None:
+def test_blurred_patches_keep_their_mean_and_lose_fine_detail() -> None:
     task, rng = (
         AddNoise(parse_noise("gaussian:0.1,clip=no"), blur_fraction=0.5),
         np.random.default_rng(0),

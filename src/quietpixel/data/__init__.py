@@ -1,4 +1,4 @@
-"""Image sets: those with names, and the parts that they have."""
+"""Data sets by name, image folders, patches and training tasks."""
 
 from quietpixel.data.registry import load_split, named_sets
 from quietpixel.data.split import SPLIT_NAMES, Split

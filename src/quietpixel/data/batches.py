@@ -4,8 +4,7 @@ from typing import Any
 
 import keras
 
-from quietpixel.data.batch_pool import BatchPool
-from quietpixel.data.samplers import Batch, Sampler
+from quietpixel.data.samplers import Batch, BatchPool, Sampler
 from quietpixel.errors import TrainingError
 
 
@@ -27,7 +26,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__()
         self.sampler, self.processes, self.epoch = sampler, workers, first_epoch
         self.error: Exception | None = None  # TensorFlow raises its own instead of this one
-        self._begun = self._closed = False
+        self._started = self._closed = False
         self._pool: BatchPool | None = None
 
     def __len__(self) -> int:
@@ -35,13 +34,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return len(self.sampler)
 
     def on_epoch_begin(self) -> None:
-        """Advance to the next epoch; Keras reads a batch before it begins the first."""
-        self.epoch, self._begun = self.epoch + self._begun, True
+        """Advance to the next epoch; Keras reads a batch before it starts the first."""
+        self.epoch, self._started = self.epoch + self._started, True
 
     def __getitem__(self, index: int) -> Batch:
         """Return batch number `index` of the current epoch."""
         try:
             if self._closed:
+                # Keras reads ahead in a thread, which would start new workers after an error.
                 raise TrainingError("The batches are closed; make new ones.")
             if not self.processes:
                 return self.sampler.make(self.epoch, index)

@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn carries, enlarged: a data set without a download."""
+"""The handwritten digits of scikit-learn, enlarged: a data set without a download."""
 
 from importlib import import_module
 from pathlib import Path
@@ -8,20 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.data.download import Progress
-from quietpixel.data.split import Split
+from quietpixel.data.split import SPLIT_NAMES, Split
 from quietpixel.errors import MissingDependencyError
 
 SIZE = 28
-"""Height and width of an enlarged digit, in pixels: that of MNIST."""
-
+"""Height and width of an enlarged digit in pixels, as in MNIST."""
 FAINTEST, BRIGHTEST = 1.5, 15.5
-"""Ink, of 0 to 16, that becomes black and white; takes away the ripples of the enlarging."""
+"""Ink, from 0 to 16, that becomes black and white; removes the ripples of the enlargement."""
 
 
 def load_digits(split: str, data_dir: Path | None, on_progress: Progress | None) -> Split:
     """Return one part of the 1,797 digits of scikit-learn, enlarged from 8x8 to 28x28 pixels.
 
-    Nothing is downloaded: `data_dir` and `on_progress` are there to be like other sets.
+    Parameters
+    ----------
+    split
+        The part.
+    data_dir, on_progress
+        Unused, as nothing is downloaded.
 
     Raises
     ------
@@ -29,18 +33,32 @@ def load_digits(split: str, data_dir: Path | None, on_progress: Progress | None)
         If scikit-learn is not installed.
     """
     del data_dir, on_progress
-    datasets, ndimage = _import("sklearn.datasets"), _import("scipy.ndimage")
+    try:
+        datasets: Any = import_module("sklearn.datasets")
+        ndimage: Any = import_module("scipy.ndimage")
+    except ImportError as error:
+        raise MissingDependencyError(
+            "The data set 'digits' needs scikit-learn, which is not installed; got "
+            f"'{error}'. Install it with: pip install 'quietpixel[train]'."
+        ) from error
     images, labels = datasets.load_digits(return_X_y=True)
     rows = choose_rows(labels)[split]
-    small = images[rows].reshape(-1, 8, 8)
-    return Split(_enlarge(small, ndimage), labels[rows].astype(np.int64), "digits", split)
+    factor = SIZE / 8
+    large = ndimage.zoom(
+        images[rows].reshape(-1, 8, 8), (1, factor, factor), order=3, mode="nearest", grid_mode=True
+    )
+    ink = np.clip((large - FAINTEST) / (BRIGHTEST - FAINTEST), 0, 1)
+    pixels = np.rint(ink * 255).astype(np.uint8)[..., np.newaxis]
+    return Split(pixels, labels[rows].astype(np.int64), "digits", split)
 
 
 def choose_rows(labels: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
-    """Return the rows of each split, in order.
+    """Return the rows of each split, in order: of each digit, 1/6 for test, 1/9 for validation.
 
-    Of each digit a sixth is for test and a ninth for validation. `RandomState` and not
-    `default_rng`, because NumPy promises that its numbers never change.
+    Parameters
+    ----------
+    labels
+        The digit of each row.
 
     Examples
     --------
@@ -48,6 +66,7 @@ def choose_rows(labels: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
     >>> {split: len(part) for split, part in rows.items()}
     {'train': 26, 'validation': 4, 'test': 6}
     """
+    # Not default_rng: NumPy promises only of RandomState that its numbers never change.
     random = np.random.RandomState(0)
     chosen = np.zeros(len(labels), np.int64)
     for label in np.unique(labels):
@@ -55,26 +74,4 @@ def choose_rows(labels: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
         test, validation = round(len(rows) / 6), round(len(rows) / 9)
         chosen[rows[:test]] = 2
         chosen[rows[test : test + validation]] = 1
-    return {
-        split: np.flatnonzero(chosen == number)
-        for number, split in enumerate(("train", "validation", "test"))
-    }
-
-
-def _enlarge(small: NDArray[Any], ndimage: Any) -> NDArray[np.uint8]:
-    """Return (N, 8, 8) ink from 0 to 16 as uint8 (N, 28, 28, 1), by a cubic spline."""
-    factor = SIZE / small.shape[1]
-    large = ndimage.zoom(small, (1, factor, factor), order=3, mode="nearest", grid_mode=True)
-    ink = np.clip((large - FAINTEST) / (BRIGHTEST - FAINTEST), 0, 1)
-    digits: NDArray[np.uint8] = np.rint(ink * 255).astype(np.uint8)
-    return digits[..., np.newaxis]
-
-
-def _import(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise MissingDependencyError(
-            "The data set 'digits' needs scikit-learn, which is not installed; got "
-            f"'{error}'. Install it with: pip install 'quietpixel[train]'."
-        ) from error
+    return {split: np.flatnonzero(chosen == number) for number, split in enumerate(SPLIT_NAMES)}

@@ -1,23 +1,26 @@
-"""Fetching one file from the first mirror that gives it whole."""
+"""Download of a file from the first mirror that has it complete."""
 
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from quietpixel.data.idx import THREE_WAYS
 from quietpixel.errors import DataError, MissingDependencyError
 
 Progress = Callable[[str, int, int], None]
-"""Called with the file's name, the bytes that have come and all bytes (0 if not known)."""
+"""Called with the file's name, the bytes received and all bytes (0 if unknown)."""
 
+HOW_TO_GET = (
+    "Pass a folder that holds a good copy as `data_dir`, or name it in the environment variable "
+    "QUIETPIXEL_DATA, or do neither, and quietpixel downloads it once into its cache."
+)
+"""The remedy for a missing or damaged file of a data set."""
 CHUNK = 1 << 16
 TIMEOUT = 20.0
-"""A mirror that is silent for this long, in seconds, is given up."""
+"""Seconds without data after which the next mirror is tried."""
 
 
 def download(
@@ -28,92 +31,89 @@ def download(
     on_progress: Progress | None = None,
     timeout: float = TIMEOUT,
 ) -> Path:
-    """Fetch a file from the first of its mirrors that gives it whole, and return its path.
+    """Download a file from the first of its mirrors that has it complete, and return its path.
 
-    The file gets its own name only when it has come and has been checked, so that an
-    interruption leaves nothing half done.
+    The file gets its name only once it is complete and checked, so an interruption leaves no part
+    of it behind.
 
     Parameters
     ----------
     urls
-        The same file on several mirrors, tried in this order.
+        The addresses of the file, tried in this order.
     destination
-        Where it goes; missing folders are made.
+        Its path; missing folders are created.
     check
-        Called with the path of what has come; raises `ValueError` with what is wrong with it.
+        Called with the path of the downloaded file; raises `ValueError` with its fault.
     on_progress
-        Told about the bytes that come.
+        Called with the bytes received.
     timeout
-        Seconds of silence after which a mirror is given up.
+        Seconds without data after which the next mirror is tried.
 
     Raises
     ------
     DataError
-        If no mirror gives the file, or it cannot be written.
+        If no mirror has the file, or it cannot be written.
     MissingDependencyError
         If pooch is not installed.
     """
-    fetch = _Fetch(destination, check, on_progress, timeout)
     faults = []
     for url in urls:
-        fault = fetch(url)
-        if fault is None:
+        try:
+            _fetch(url, destination, check, _ProgressBar(destination.name, on_progress), timeout)
             return destination
-        faults.append(f"{urlsplit(url).netloc}: {fault}")
+        except _MirrorError as fault:
+            faults.append(f"{urlsplit(url).netloc}: {fault}")
+        except OSError as error:
+            raise DataError(
+                f"'{destination}' cannot be written ({error.strerror or error}). {HOW_TO_GET}"
+            ) from error
     raise DataError(
-        f"'{destination.name}' could not be downloaded ({'; '.join(faults)}). Look at the network "
-        f"connection, or do without it. {THREE_WAYS}"
+        f"'{destination.name}' could not be downloaded ({'; '.join(faults)}). Check the network "
+        f"connection, or get the file another way. {HOW_TO_GET}"
     )
 
 
-@dataclass(frozen=True)
-class _Fetch:
-    destination: Path
-    check: Callable[[Path], object]
-    on_progress: Progress | None
-    timeout: float
+class _MirrorError(Exception):
+    """A mirror does not have the file, or not complete."""
 
-    def __call__(self, url: str) -> str | None:
-        """Fetch the file from `url`; return what went wrong."""
-        pooch, requests = _import_pooch()
-        try:
-            return self._fetch(url, pooch.HTTPDownloader)
-        except requests.RequestException as error:
-            return _describe(error, self.timeout)
-        except OSError as error:
-            raise DataError(
-                f"'{self.destination}' cannot be written ({error.strerror or error}). {THREE_WAYS}"
-            ) from error
 
-    def _fetch(self, url: str, downloader: Callable[..., Callable[..., None]]) -> str | None:
-        self.destination.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(suffix=".part", dir=self.destination.parent)
-        os.close(descriptor)
-        progress = _ProgressBar(self.destination.name, self.on_progress)
-        try:
-            get = downloader(progressbar=progress, chunk_size=CHUNK, timeout=self.timeout)
-            get(url, name, None)
-            return self._accept(Path(name))
-        finally:
-            Path(name).unlink(missing_ok=True)
-
-    def _accept(self, path: Path) -> str | None:
-        try:
-            self.check(path)
-        except ValueError as fault:
-            return f"what came {fault}"
-        path.replace(self.destination)
-        return None
+def _fetch(
+    url: str,
+    destination: Path,
+    check: Callable[[Path], object],
+    progress: "_ProgressBar",
+    timeout: float,
+) -> None:
+    try:
+        pooch, requests = import_module("pooch"), import_module("requests")
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"Downloading a data set needs pooch, which is not installed; got '{error}'. Install "
+            "it with: pip install 'quietpixel[train]'."
+        ) from error
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(suffix=".part", dir=destination.parent)
+    os.close(descriptor)
+    partial = Path(name)
+    get = pooch.HTTPDownloader(progressbar=progress, chunk_size=CHUNK, timeout=timeout)
+    try:
+        get(url, name, None)
+        check(partial)
+        partial.replace(destination)
+    except requests.RequestException as error:  # before ValueError, as some of these are both
+        raise _MirrorError(_describe(error, timeout)) from error
+    except ValueError as fault:
+        raise _MirrorError(f"the downloaded file {fault}") from fault
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 class _ProgressBar:
-    """The progress bar that pooch asks for, in front of a plain callback."""
+    """The progress bar that pooch expects, as a front of `on_progress`."""
 
     def __init__(self, name: str, on_progress: Progress | None) -> None:
-        self.name = name
-        self.on_progress = on_progress
-        self.total = 0
-        self.done = 0
+        self.name, self.on_progress = name, on_progress
+        self.total = self.done = 0
 
     def update(self, count: int) -> None:
         self.done += count
@@ -128,23 +128,13 @@ class _ProgressBar:
         pass
 
 
-def _import_pooch() -> tuple[Any, Any]:
-    try:
-        return import_module("pooch"), import_module("requests")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Downloading a data set needs pooch, which is not installed; got "
-            f"'{error}'. Install it with: pip install 'quietpixel[train]'."
-        ) from error
-
-
-def _describe(error: OSError, timeout: float) -> str:
-    response = getattr(error, "response", None)
+def _describe(error: Any, timeout: float) -> str:
+    response = error.response
     if response is not None:
         return f"{response.status_code} {response.reason}"
-    words = str(error).lower()
+    words = str(error).lower()  # requests has no error kinds for these two that hold for all sites
     if "timed out" in words:
-        return f"silent for {timeout:g} seconds"
+        return f"no data for {timeout:g} seconds"
     if "incompleteread" in words or "connection broken" in words:
-        return "the connection broke off"
+        return "the connection was lost"
     return "no connection"

@@ -1,54 +1,151 @@
-"""Reading IDX files, the format of MNIST: a magic number, sizes, then plain bytes.
+"""Data sets published as four IDX files: MNIST and those of the same layout.
 
-A file may be packed with gzip or not; its first bytes decide, not its name.
+An IDX file holds a magic number, the sizes of its axes, and then bytes. It may be compressed with
+gzip; its first bytes decide, not its name.
 """
 
 import gzip
 import hashlib
 import math
+import os
 import struct
 import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
+from quietpixel.data.download import HOW_TO_GET, TIMEOUT, Progress, download
+from quietpixel.data.split import Split
 from quietpixel.errors import DataError
 
-THREE_WAYS = (
-    "Name a folder that holds a good copy with --data-dir (data_dir= in Python), or in the "
-    "environment variable QUIETPIXEL_DATA, or name neither, and quietpixel downloads it once into "
-    "its cache."
-)
-"""How to get a file that is missing or damaged; ends every message about one."""
-
 LARGEST = 1 << 30
-"""No more content than this is unpacked, in bytes, whatever a file declares."""
-
+"""Largest content that is decompressed, in bytes, whatever a file declares."""
 UNSIGNED_BYTE = 0x08
+ENVIRONMENT = "QUIETPIXEL_DATA"
+"""The environment variable that names a folder of data sets."""
 
 
 class IdxError(ValueError):
-    """What is wrong with one IDX file, as words that follow its name."""
+    """A fault of an IDX file, in words that follow its name."""
+
+
+@dataclass(frozen=True)
+class IdxSet:
+    """A data set in four IDX files, with a fixed split.
+
+    A file is searched in the given folder, in the one that ``QUIETPIXEL_DATA`` names, and in the
+    user's cache, into which it is otherwise downloaded. A folder may hold it directly or in a
+    subfolder with the name of the set, compressed or not.
+
+    Parameters
+    ----------
+    name
+        The name of the set, such as ``"mnist"``.
+    mirrors
+        Addresses of folders, each ending with a slash.
+    sums
+        The MD5 sum of the uncompressed content of each file, by name without ``.gz``:
+        ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, and the same with ``t10k``.
+    train_count
+        Number of training images, from the first; the others are for validation.
+    timeout
+        Seconds without data after which the next mirror is tried.
+    """
+
+    name: str
+    mirrors: tuple[str, ...]
+    sums: Mapping[str, str]
+    train_count: int = 55_000
+    timeout: float = TIMEOUT
+
+    def __call__(self, split: str, data_dir: Path | None, on_progress: Progress | None) -> Split:
+        """Return one part of the set; see `quietpixel.data.load_split`."""
+        part = "t10k" if split == "test" else "train"
+        labels = self._read(f"{part}-labels-idx1-ubyte", data_dir, on_progress)
+        images = self._read(f"{part}-images-idx3-ubyte", data_dir, on_progress)[..., np.newaxis]
+        count = self.train_count
+        rows = {"train": slice(count), "validation": slice(count, None)}.get(split, slice(None))
+        return Split(images[rows], labels[rows].astype(np.int64), self.name, split)
+
+    def _read(
+        self, file: str, data_dir: Path | None, on_progress: Progress | None
+    ) -> NDArray[np.uint8]:
+        compressed = f"{file}.gz"
+        for folder in named_folders(data_dir):
+            for place in (folder / self.name, folder):
+                for path in (place / compressed, place / file):
+                    if path.is_file():
+                        return read_idx(path, md5=self.sums[file], name=self.name)
+        path = cache_folder() / self.name / compressed
+        check = partial(decode_idx, md5=self.sums[file])
+        try:
+            return check(path)
+        except IdxError:  # missing or damaged: replaced by a new copy
+            urls = [f"{mirror}{compressed}" for mirror in self.mirrors]
+            download(urls, path, check=check, on_progress=on_progress, timeout=self.timeout)
+        return read_idx(path, md5=self.sums[file], name=self.name)
+
+
+def named_folders(data_dir: Path | None) -> Iterator[Path]:
+    """Yield the folders that the user named: `data_dir`, then ``QUIETPIXEL_DATA``.
+
+    Parameters
+    ----------
+    data_dir
+        A folder, or None.
+
+    Raises
+    ------
+    DataError
+        If one of them is not a folder.
+    """
+    environment = os.environ.get(ENVIRONMENT)
+    for source, given in (("data_dir", data_dir), (ENVIRONMENT, environment)):
+        if not given:
+            continue
+        folder = Path(given).expanduser()
+        if not folder.exists():
+            fault = "does not exist"
+        elif not folder.is_dir():
+            fault = "is not a folder"
+        elif not os.access(folder, os.R_OK | os.X_OK):
+            fault = "cannot be read"
+        else:
+            yield folder
+            continue
+        raise DataError(
+            f"`{source}` must name a folder with data sets; got '{folder}', which {fault}. Name "
+            "another, or omit it to download the data."
+        )
+
+
+def cache_folder() -> Path:
+    """Return the folder in the user's cache for downloaded data sets."""
+    return platformdirs.user_cache_path("quietpixel") / "data"
 
 
 def read_idx(path: Path, *, md5: str | None = None, name: str = "") -> NDArray[np.uint8]:
-    """Return the array that an IDX file holds.
+    """Return the array in an IDX file.
 
     Parameters
     ----------
     path
-        The file, plain or packed with gzip.
+        The file, compressed with gzip or not.
     md5
-        The MD5 sum that its uncompressed content must have; ``None`` to take any.
+        The MD5 sum of its uncompressed content; None accepts any.
     name
-        The data set that it should belong to, for the message.
+        The data set that it belongs to, for the message.
 
     Returns
     -------
-    uint8 array with as many axes as the file declares: (N, height, width) for images, (N,) for
-    labels.
+    numpy.ndarray
+        uint8 with the axes that the file declares: (N, H, W) for images, (N,) for labels.
 
     Raises
     ------
@@ -59,19 +156,29 @@ def read_idx(path: Path, *, md5: str | None = None, name: str = "") -> NDArray[n
         return decode_idx(path, md5=md5)
     except IdxError as fault:
         wanted = f", wanted for '{name}'," if name else ""
-        raise DataError(f"'{path}'{wanted} {fault}. {THREE_WAYS}") from fault
+        raise DataError(f"'{path}'{wanted} {fault}. {HOW_TO_GET}") from fault
 
 
 def decode_idx(path: Path, *, md5: str | None = None) -> NDArray[np.uint8]:
-    """Return the array that an IDX file holds, like `read_idx`, for callers with a way out.
+    """Return the array in an IDX file, as `read_idx` does, for callers that can do without it.
+
+    Parameters
+    ----------
+    path, md5
+        As for `read_idx`.
 
     Raises
     ------
     IdxError
-        With what is wrong.
+        With the fault of the file.
     """
     try:
-        with _open(path) as stream:
+        with path.open("rb") as stream:
+            start = stream.read(2)
+        if not start:
+            raise IdxError("is empty")
+        packed = start == b"\x1f\x8b"
+        with cast(BinaryIO, gzip.open(path)) if packed else path.open("rb") as stream:
             return _decode(stream, md5)
     except FileNotFoundError as error:
         raise IdxError("does not exist") from error
@@ -83,49 +190,30 @@ def decode_idx(path: Path, *, md5: str | None = None) -> NDArray[np.uint8]:
         raise IdxError(f"cannot be read ({error.strerror or error})") from error
 
 
-def _open(path: Path) -> BinaryIO:
-    with path.open("rb") as stream:
-        start = stream.read(2)
-    if not start:
-        raise IdxError("is empty")
-    return cast(BinaryIO, gzip.open(path)) if start == b"\x1f\x8b" else path.open("rb")
-
-
 def _decode(stream: BinaryIO, md5: str | None) -> NDArray[np.uint8]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:3] != bytes([0, 0, UNSIGNED_BYTE]) or magic[3] not in (1, 2, 3, 4):
         raise IdxError(
-            f"is not an IDX file of bytes: it must start with 00 00 08 and the number of axes; "
+            "is not an IDX file of bytes: it must start with 00 00 08 and the number of axes; "
             f"got {magic.hex(' ') or 'nothing'}"
         )
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise IdxError("is cut off within its header")
     shape = struct.unpack(f">{magic[3]}I", sizes)
-    content = _read_content(stream, shape)
-    _check_sum(magic + sizes, content, md5)
-    return np.frombuffer(content, np.uint8).reshape(shape)
-
-
-def _read_content(stream: BinaryIO, shape: tuple[int, ...]) -> bytes:
     declared = math.prod(shape)
     if declared > LARGEST:
         raise IdxError(f"declares {declared:,} bytes, and more than {LARGEST:,} are not unpacked")
-    content = stream.read(declared + 1)  # the one byte more shows what follows, and the gzip sum
+    # One byte more shows whether anything follows, and makes gzip check its own sum.
+    content = stream.read(declared + 1)
     if len(content) < declared:
         raise IdxError(f"is cut off: it declares {declared:,} bytes and holds {len(content):,}")
     if len(content) > declared:
         raise IdxError(f"goes on after the {declared:,} bytes that it declares")
-    return content
-
-
-def _check_sum(header: bytes, content: bytes, md5: str | None) -> None:
-    if md5 is None:
-        return
-    digest = hashlib.md5(header, usedforsecurity=False)
-    digest.update(content)
-    if digest.hexdigest() != md5:
+    digest = hashlib.md5(magic + sizes + content, usedforsecurity=False).hexdigest()
+    if md5 not in (None, digest):
         raise IdxError(
-            f"is another file than the published one: the MD5 sum of its uncompressed content "
-            f"must be {md5}; got {digest.hexdigest()}"
+            "is another file than the published one: the MD5 sum of its uncompressed content "
+            f"must be {md5}; got {digest}"
         )
+    return np.frombuffer(content, np.uint8).reshape(shape)

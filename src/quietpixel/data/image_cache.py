@@ -1,5 +1,8 @@
-"""Pictures of a folder as training data: opened when needed, the last ones kept in memory."""
+"""Images of a folder as training data: decoded when needed, the last ones kept in memory."""
 
+import hashlib
+import json
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,72 +12,100 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.data.image_source import StoredImage
-from quietpixel.data.pixel_cache import PixelCache
-from quietpixel.errors import ImageError, QuietpixelError
+from quietpixel.errors import FileError, ImageError, QuietpixelError
 from quietpixel.files import read_picture
 from quietpixel.imaging.intensity_scale import find_range
+from quietpixel.noise.parser import Array
 
 Notify = Callable[[str], None]
 Pixels = NDArray[Any]
 Paths = tuple[Path, ...]
 
 MEMORY = 512 * 2**20
-"""Bytes of pixels that are kept; a constant, so that a run goes alike on every machine."""
+"""Bytes of pixels kept in memory; a constant, so that a run is the same on every machine."""
 GRAY = np.array([0.299, 0.587, 0.114], np.float32)
-"""What red, green and blue give to gray, by ITU-R BT.601."""
+"""Weights of red, green and blue in gray, by ITU-R BT.601."""
+
+
+class StoredImage:
+    """An array with the values that stand for black and white.
+
+    Parameters
+    ----------
+    pixels
+        (H, W, C) of any type; may be a file mapped into memory.
+    low, high
+        The values that stand for black and white.
+
+    Examples
+    --------
+    >>> StoredImage(np.full((4, 4, 1), 4095, np.uint16), 0, 4095).part(1, 1, 1, 2).tolist()
+    [[[1.0], [1.0]]]
+    """
+
+    def __init__(self, pixels: Pixels, low: float = 0.0, high: float = 255.0) -> None:
+        self.pixels, self.low, self.high = pixels, low, high
+        self.size: tuple[int, int] = pixels.shape[0], pixels.shape[1]
+
+    def part(self, top: int, left: int, height: int, width: int) -> Array:
+        """Return a part as float32 (height, width, C) in [0, 1]."""
+        part = self.pixels[top : top + height, left : left + width].astype(np.float32)
+        return (part - np.float32(self.low)) / np.float32(self.high - self.low)
+
+    def whole(self) -> Array:
+        """Return the image as float32 (H, W, C) in [0, 1]."""
+        return self.part(0, 0, *self.size)
+
 
 Check = Callable[[Sequence[StoredImage], Paths], str]
-"""Says what is wrong with the images of a scene and its files; empty if nothing is."""
+"""Returns what is wrong with the images of a scene, given its files; empty if nothing is."""
 
 
 @dataclass
 class SkippedFiles:
-    """The files that cannot be used, each told once.
+    """The files that cannot be used, each reported once.
 
     Parameters
     ----------
     notify
         Called with a sentence for each.
+    names
+        The reason for each file.
     """
 
     notify: Notify
     names: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, reason: str) -> None:
-        """Leave out a file for a reason."""
+        """Skip a file, and report it if it is new."""
         if name not in self.names:
             self.names[name] = reason
-            self.notify(f"Left out: {reason}")
+            self.notify(f"Skipping: {reason}")
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop `notify`: a worker process only collects names, and its parent reports them."""
-        return {"names": dict(self.names), "notify": _ignore}
-
-
-def _ignore(text: str) -> None:
-    pass
+        return {"names": dict(self.names), "notify": str}  # str: any picklable function
 
 
 class ImageCache:
-    """The scenes of a folder, a `quietpixel.data.image_source.Source` of files.
+    """The scenes of a folder, each of one image or of two that show the same.
 
     Parameters
     ----------
     scenes
         The files of each scene, one or two.
     areas
-        Pixels of each scene as its files declare them.
+        Pixels of each scene according to the headers of its files.
     channels
-        1 (turned to gray) or 3 (RGB).
+        1 (converted to gray) or 3 (RGB).
     skipped
-        Where files that cannot be used are told.
+        Collects the files that cannot be used.
     check
-        Looks at the images of a scene when it is opened.
+        Inspects the images of a scene when it is opened.
     cache
-        Where decoded pixels are kept on disk, if at all.
+        Folder for decoded pixels; None keeps none.
     memory
-        Bytes of pixels that are kept in memory.
+        Bytes of pixels kept in memory.
     """
 
     def __init__(
@@ -85,7 +116,7 @@ class ImageCache:
         channels: int,
         skipped: SkippedFiles,
         check: Check | None = None,
-        cache: PixelCache | None = None,
+        cache: "PixelCache | None" = None,
         memory: int = MEMORY,
     ) -> None:
         self.scenes, self.areas, self.channels = scenes, areas, channels
@@ -98,42 +129,116 @@ class ImageCache:
         return len(self.scenes)
 
     def open(self, index: int) -> tuple[StoredImage, ...] | None:
-        """Return the images of a scene; ``None``, and told once, if they cannot be used."""
+        """Return the images of a scene; None, and reported once, if they cannot be used."""
         if index in self._open:
             self._open.move_to_end(index)
             return self._open[index]
-        name = str(self.scenes[index][0])
-        if name in self.skipped.names:
+        paths = self.scenes[index]
+        if str(paths[0]) in self.skipped.names:
             return None
+        read = decode if self.cache is None else self.cache.get
         try:
-            images = tuple(self._read(path) for path in self.scenes[index])
-            wrong = self.check(images, self.scenes[index]) if self.check else ""
+            images = tuple(read(path, self.channels) for path in paths)
+            fault = self.check(images, paths) if self.check else ""
         except QuietpixelError as error:
-            wrong = str(error)
-        if wrong:
-            self.skipped.add(name, wrong)
+            fault = str(error)
+        if fault:
+            self.skipped.add(str(paths[0]), fault)
             return None
-        self._keep(index, images)
+        self._open[index] = images
+        self._bytes += _count_bytes(images)
+        while self._bytes > self.memory and len(self._open) > 1:
+            self._bytes -= _count_bytes(self._open.popitem(last=False)[1])
         return images
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop the open images: a worker process opens its own."""
         return self.__dict__ | {"_open": OrderedDict(), "_bytes": 0}
 
-    def _keep(self, index: int, images: tuple[StoredImage, ...]) -> None:
-        self._open[index] = images
-        self._bytes += _bytes_of(images)
-        while self._bytes > self.memory and len(self._open) > 1:
-            self._bytes -= _bytes_of(self._open.popitem(last=False)[1])
 
-    def _read(self, path: Path) -> StoredImage:
-        if self.cache is None:
-            return decode(path, self.channels)
-        return self.cache.get(path, self.channels, decode)
+def _count_bytes(images: Sequence[StoredImage]) -> int:
+    # Mapped files count too: their pixels are not in memory, but their address space is limited.
+    return sum(image.pixels.nbytes for image in images)
+
+
+class PixelCache:
+    """Decoded pixels on disk, mapped into memory, so that no image is decoded twice.
+
+    The name of an entry depends on path, size and date of the image, so a changed image gets a new
+    entry.
+
+    Parameters
+    ----------
+    folder
+        The folder, created if missing; it may be deleted at any time between runs.
+
+    Raises
+    ------
+    FileError
+        If the folder cannot be created.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._write_error(error) from error
+
+    def get(self, path: Path, channels: int) -> StoredImage:
+        """Return the pixels of an image as `decode` does, from the folder if they are there.
+
+        Parameters
+        ----------
+        path, channels
+            As for `decode`.
+
+        Raises
+        ------
+        FileError
+            If the image cannot be read, or its pixels cannot be written.
+        """
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise FileError(f"'{path}' cannot be read: {error.strerror or error}.") from error
+        words = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{channels}"
+        stored = self.folder / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.npy"
+        if not stored.exists():
+            self._write(stored, decode(path, channels))
+        scale = json.loads(stored.with_suffix(".json").read_text())
+        return StoredImage(np.load(stored, mmap_mode="r"), scale["low"], scale["high"])
+
+    def _write(self, stored: Path, image: StoredImage) -> None:
+        partial = stored.with_name(f".{os.getpid()}-{stored.name}")
+        try:
+            # The scale first, so that pixels never exist without it.
+            partial.write_text(json.dumps({"low": image.low, "high": image.high}))
+            os.replace(partial, stored.with_suffix(".json"))
+            with partial.open("wb") as file:
+                np.save(file, image.pixels)
+            os.replace(partial, stored)
+        except OSError as error:
+            raise self._write_error(error) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _write_error(self, error: OSError) -> FileError:
+        return FileError(
+            f"The cache of pixels '{self.folder}' cannot be written ({error.strerror or error}); "
+            "free some space, choose another folder as `cache`, or omit it."
+        )
 
 
 def decode(path: Path, channels: int) -> StoredImage:
-    """Return the first page of a picture in its own depth, gray or RGB, without transparency.
+    """Return the first page of an image in its own depth, gray or RGB, without transparency.
+
+    Parameters
+    ----------
+    path
+        The file.
+    channels
+        1 (gray) or 3 (RGB).
 
     Raises
     ------
@@ -147,12 +252,19 @@ def decode(path: Path, channels: int) -> StoredImage:
     colours = page[..., :3] if page.shape[-1] >= 3 else page[..., :1]
     low, high = find_range(colours)
     if picture.maximum not in (255.0, 65535.0, 1.0):
-        low, high = 0.0, picture.maximum
+        low, high = 0.0, picture.maximum  # the file itself declares its white
     return StoredImage(to_channels(colours, channels), low, high)
 
 
 def to_channels(page: Pixels, channels: int) -> Pixels:
-    """Return `page` (H, W, 1 or 3) as gray or RGB, in its own type.
+    """Return an image as gray or RGB, in its own type.
+
+    Parameters
+    ----------
+    page
+        (H, W, 1) or (H, W, 3).
+    channels
+        1 or 3.
 
     Examples
     --------
@@ -163,10 +275,5 @@ def to_channels(page: Pixels, channels: int) -> Pixels:
         return np.repeat(page, channels, axis=-1)
     if page.shape[-1] > channels:
         gray = (page.astype(np.float32) @ GRAY)[..., None]
-        return (np.rint(gray) if page.dtype.kind == "u" else gray).astype(page.dtype)
+        return (np.rint(gray) if page.dtype.kind in "iu" else gray).astype(page.dtype)
     return np.ascontiguousarray(page)
-
-
-def _bytes_of(images: Sequence[StoredImage]) -> int:
-    """Count what is in memory; pixels in a mapped file are not, but their address space is."""
-    return sum(image.pixels.nbytes for image in images)

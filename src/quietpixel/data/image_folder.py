@@ -1,20 +1,35 @@
-"""How a folder holds its scenes: clean pictures, pairs of pictures, or noisy pictures only."""
+"""How a folder holds its scenes: clean images, pairs of images, or noisy images only."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.data.image_cache import Notify, Paths, StoredImage
 from quietpixel.errors import ArgumentError, DataError
 from quietpixel.files import list_images
 
-Paths = tuple[Path, ...]
-Notify = Callable[[str], None]
+Plane = NDArray[np.float32]
 
 SIDES = {"clean": (("noisy", "clean"),), "noisy": (("first", "second"), ("noisy", "clean"))}
-"""The subfolders that make pairs, by what the target is."""
+"""The subfolders that make pairs, by the target."""
 NAMED = 10
-"""So many names are told; of more only the number."""
+"""Number of files without a partner that are named; the others are counted."""
+FINE, COARSE = 1.0, 8.0
+"""Sizes in pixels of the details that are compared: finer ones are noise, coarser ones shading."""
+LEAST_LIKENESS = 0.1
+"""Correlation of these details below which two images do not show the same."""
+MOVED_LIKENESS = 0.3
+"""Correlation above which two images show the same, but moved."""
+LEAST_GAIN = 0.02
+"""Gain in correlation above which a shift is believed."""
+LARGEST = 1024
+"""Height and width in pixels of the central part that is compared."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +41,7 @@ class Layout:
     kind
         ``"clean"``, ``"pairs"`` or ``"noisy"``.
     scenes
-        The files of each scene, sorted by name: of a pair the input and the target.
+        The files of each scene, sorted by name; for a pair, input and target.
     """
 
     kind: str
@@ -39,47 +54,43 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
     Parameters
     ----------
     folder
-        Where they are.
+        The folder.
     target
-        ``"clean"``: clean pictures, or pairs of a noisy and a clean one; ``"noisy"``: pairs of two
-        noisy ones; ``"none"``: noisy pictures, of ``noisy/`` alone if there is such a subfolder.
+        ``"clean"``: clean images, or pairs of a noisy and a clean one; ``"noisy"``: pairs of two
+        noisy ones; ``"none"``: noisy images, only those in ``noisy`` if there is such a subfolder.
     pairs
-        Two patterns of names such as ``"*_real.*=*_mean.*"``; empty goes by subfolders.
+        Two patterns of names such as ``"*_real.*=*_mean.*"``; empty pairs by subfolders.
     notify
         Called with a sentence on files without a partner.
 
     Raises
     ------
     ArgumentError
-        If `pairs` is not two patterns, or a target of noisy pictures finds no pairs.
+        If `pairs` is not two patterns, or there are no pairs and the target is noisy.
     DataError
         If no two files are a pair.
     """
+    patterns = _split_patterns(pairs) if pairs else None
     if target == "none":
-        first = _split_patterns(pairs)[0] if pairs else None
-        return Layout("noisy", tuple((path,) for path in _noisy_only(folder, first)))
-    if pairs:
-        return _match(folder, _split_patterns(pairs), notify)
+        # Only noisy files are listed, so that no clean one can be read by mistake.
+        inner = folder / "noisy"
+        whole = patterns is not None or not inner.is_dir()
+        found: Iterable[Path] = list_images(folder if whole else inner, recursive=True).images
+        if patterns:
+            found = _find_keys(found, folder, patterns[0]).values()
+        return Layout("noisy", tuple((path,) for path in found))
+    if patterns:
+        return _match(folder, patterns, notify)
     for sides in SIDES[target]:
         if all((folder / side).is_dir() for side in sides):
-            return _match(folder, tuple(f"{side}/**" for side in sides), notify)
+            return _match(folder, (f"{sides[0]}/**", f"{sides[1]}/**"), notify)
     if target == "noisy":
         raise ArgumentError(
             f"`target` noisy needs two noisy shots of each scene, and the folder '{folder}' has no "
-            "subfolders 'first' and 'second'; say by --pairs which names belong together, such as "
-            "--pairs '*_a.*=*_b.*'."
+            "subfolders 'first' and 'second'; describe the names of a pair by `pairs`, such as "
+            "'*_a.*=*_b.*'."
         )
     return Layout("clean", tuple((path,) for path in list_images(folder, recursive=True).images))
-
-
-def _noisy_only(folder: Path, pattern: str | None) -> tuple[Path, ...]:
-    """List noisy files alone; the clean ones of the folder are not even looked for."""
-    if pattern is None:
-        inner = folder / "noisy"
-        return list_images(inner if inner.is_dir() else folder, recursive=True).images
-    matches = _compile(pattern)
-    paths = list_images(folder, recursive=True).images
-    return tuple(path for path in paths if matches(path.relative_to(folder)) is not None)
 
 
 def _split_patterns(pairs: str) -> tuple[str, str]:
@@ -87,66 +98,125 @@ def _split_patterns(pairs: str) -> tuple[str, str]:
     stars = [side.count("*") for side in sides]
     if len(sides) != 2 or stars[0] != stars[1] or not stars[0]:
         raise ArgumentError(
-            "`pairs` must be two patterns of names with as many stars each, the noisy one first, "
-            f"such as '*_real.*=*_mean.*'; got '{pairs}'."
+            "`pairs` must be two patterns of names with the same number of stars, the noisy one "
+            f"first, such as '*_real.*=*_mean.*'; got '{pairs}'."
         )
     return sides[0], sides[1]
 
 
-def _match(folder: Path, patterns: tuple[str, ...], notify: Notify) -> Layout:
+def _match(folder: Path, patterns: tuple[str, str], notify: Notify) -> Layout:
     paths = list_images(folder, recursive=True).images
-    first, second = (_by_key(paths, folder, pattern) for pattern in patterns)
+    first, second = (_find_keys(paths, folder, pattern) for pattern in patterns)
     scenes = [(path, second[key]) for key, path in first.items() if key in second]
     scenes = [scene for scene in scenes if scene[0] != scene[1]]
     alone = [first[key] for key in first.keys() - second.keys()]
     alone += [second[key] for key in second.keys() - first.keys()]
     if alone:
-        notify(f"Left out, because the other of the pair is missing: {_name(alone, folder)}")
+        names = sorted(f"'{path.relative_to(folder)}'" for path in alone)
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        notify(f"Skipping images without a partner: {', '.join(names[:NAMED])}{more}.")
     if not scenes:
         raise DataError(
-            f"The folder '{folder}' holds no pair of pictures named like '{patterns[0]}' and "
-            f"'{patterns[1]}'; give both pictures of a pair the same name, or say how they are "
-            "named by --pairs."
+            f"The folder '{folder}' holds no pair of images named like '{patterns[0]}' and "
+            f"'{patterns[1]}'; give both images of a pair the same name, or describe their names "
+            "by `pairs`."
         )
     return Layout("pairs", tuple(sorted(scenes)))
 
 
-def _by_key(paths: Iterable[Path], folder: Path, pattern: str) -> Mapping[tuple[str, ...], Path]:
-    """Return the files that `pattern` fits by what its stars stand for."""
+def _find_keys(paths: Iterable[Path], folder: Path, pattern: str) -> dict[tuple[str, ...], Path]:
+    """Return the files that match `pattern`, by what its stars match."""
     matches = _compile(pattern)
     found = ((matches(path.relative_to(folder)), path) for path in paths)
     return {key: path for key, path in found if key is not None}
 
 
 def _compile(pattern: str) -> Callable[[Path], tuple[str, ...] | None]:
-    """Return what tells for a path what the stars of `pattern` stand for.
+    """Return a function from a path to what the stars of `pattern` match; None for no match.
 
-    ``**`` at the end of a pattern is a path without its suffix; a star for the suffix alone counts
-    for nothing, so that a pair may have two formats. A pattern without a slash is one of names,
-    whatever folder they are in.
+    ``**`` at the end of a pattern matches a path without its suffix. A star for the suffix alone
+    is ignored, so that the files of a pair may differ in format. A pattern without a slash is for
+    names, in any folder.
     """
     if pattern.endswith("/**"):
         top = Path(pattern[:-3])
-        return lambda path: _below(path, top)
-    suffix = pattern.endswith(".*")
-    text = re.escape(pattern[:-2] if suffix else pattern).replace(r"\*", "([^/]*)")
-    wanted = re.compile(text)
+        return lambda path: (
+            (path.relative_to(top).with_suffix("").as_posix(),) if top in path.parents else None
+        )
+    suffix, slash = pattern.endswith(".*"), "/" in pattern
+    wanted = re.compile(re.escape(pattern.removesuffix(".*")).replace(r"\*", "([^/]*)"))
 
     def match(path: Path) -> tuple[str, ...] | None:
         whole = path.with_suffix("") if suffix else path
-        found = wanted.fullmatch(whole.as_posix() if "/" in pattern else whole.name)
+        found = wanted.fullmatch(whole.as_posix() if slash else whole.name)
         if found is None:
             return None
-        return (*found.groups(), "" if "/" in pattern else whole.parent.as_posix())
+        return (*found.groups(), "" if slash else whole.parent.as_posix())
 
     return match
 
 
-def _below(path: Path, top: Path) -> tuple[str, ...] | None:
-    return (path.relative_to(top).with_suffix("").as_posix(),) if top in path.parents else None
+def find_mismatch(images: Sequence[StoredImage], names: Sequence[str]) -> str:
+    """Return why two images are not a pair, in a sentence; empty if they are one.
+
+    Parameters
+    ----------
+    images
+        The two images of a scene.
+    names
+        Their names.
+    """
+    pair = f"'{names[0]}' and '{names[1]}'"
+    first, second = (image.size for image in images)
+    if first != second:
+        return (
+            f"{pair} are not a pair: they have {first[1]} x {first[0]} and {second[1]} x "
+            f"{second[0]} pixels."
+        )
+    one, other = (_find_details(image) for image in images)
+    if not one.any() or not other.any():
+        return ""
+    likeness = _correlate(one, other)
+    down, right = shift = find_shift(one, other)
+    if any(shift):
+        here = tuple(slice(max(by, 0), min(by, 0) or None) for by in shift)
+        there = tuple(slice(max(-by, 0), min(-by, 0) or None) for by in shift)
+        if _correlate(one[here], other[there]) > max(likeness + LEAST_GAIN, MOVED_LIKENESS):
+            return f"{pair} are not a pair: the first is moved by {down} down and {right} right."
+    if likeness < LEAST_LIKENESS:
+        return f"{pair} are not a pair: they do not show the same (correlation {likeness:.2f})."
+    return ""
 
 
-def _name(paths: list[Path], folder: Path) -> str:
-    names = sorted(f"'{path.relative_to(folder)}'" for path in paths)
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more + "."
+def find_shift(one: Plane, other: Plane) -> tuple[int, int]:
+    """Return how far down and right `one` is from `other`, in pixels, by phase correlation.
+
+    Parameters
+    ----------
+    one, other
+        Arrays (H, W).
+
+    Examples
+    --------
+    >>> image = np.random.default_rng(0).random((32, 32), np.float32)
+    >>> find_shift(np.roll(image, (2, -3), (0, 1)), image)
+    (2, -3)
+    """
+    registration: Any = import_module("skimage.registration")
+    shift = registration.phase_cross_correlation(one, other, normalization=None)[0]
+    return int(shift[0]), int(shift[1])
+
+
+def _find_details(image: StoredImage) -> Plane:
+    """Return the details of the centre of an image without noise and shading, with mean 0."""
+    smooth: Any = import_module("scipy.ndimage").gaussian_filter
+    height, width = image.size
+    top, left = max(0, (height - LARGEST) // 2), max(0, (width - LARGEST) // 2)
+    part = image.part(top, left, min(height, LARGEST), min(width, LARGEST)).mean(axis=-1)
+    details: Plane = smooth(part, FINE) - smooth(part, COARSE)
+    return np.asarray(details - details.mean(), np.float32)
+
+
+def _correlate(one: Plane, other: Plane) -> float:
+    strength = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return float((one * other).sum()) / strength if strength else 0.0

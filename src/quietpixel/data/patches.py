@@ -1,4 +1,4 @@
-"""Batches of patches from images of different sizes, opened when they are needed."""
+"""Batches of patches from images of any size, decoded when needed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,20 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import UNKNOWN_SIGMA
-from quietpixel.data.image_cache import SkippedFiles
-from quietpixel.data.image_source import Source
+from quietpixel.data.image_cache import ImageCache, SkippedFiles
 from quietpixel.data.tasks import Task
 from quietpixel.errors import DataError
 from quietpixel.noise.parser import Array, image_rng
 
 PATIENCE = 200
-"""After so many scenes in a row that cannot be used, none is believed to be left."""
+"""Number of unusable scenes in a row after which a run ends."""
 CHOICE_INDEX = 2**31
-"""The index of the generator that chooses the scenes of an epoch."""
+"""Index of the generator that chooses the scenes of an epoch."""
 LOCAL, LOCAL_WIDTHS = 0.5, (6.0, 20.0)
-"""Share of the patches whose level is a map, and the widths of the Gaussian it is measured with."""
+"""Fraction of patches whose noise level is a map, and the range of widths of its Gaussian."""
 UPRIGHT = (0, 2, 4, 6)
-"""The ways of `turn` that leave rows rows."""
+"""The orientations of `turn` that keep rows horizontal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +31,20 @@ class PatchSampling:
     patch
         Height and width of a patch in pixels.
     batch, steps
-        Patches in a batch and batches in an epoch.
+        Patches in a batch, and batches in an epoch.
     seed
-        Decides which patches, how they are turned, and what the task draws.
+        Seed of the patches, their orientation, and the task.
     scenes
-        How many scenes an epoch draws from at most, chosen anew for each; so many are opened at a
-        time at most.
+        Largest number of scenes in an epoch, which are drawn anew for each epoch; also limits the
+        number that are open at a time.
     upright
-        Whether rows must stay rows: patches are then only flipped.
+        Whether rows must stay horizontal: patches are then only flipped.
     level_fraction
-        For a model that takes the noise level: how often it is told it, from 0 to 1.
+        For a model that takes the noise level: the fraction of patches for which it is given.
+        None for other models.
     downscale_fraction
-        How often, from 0 to 1, more of the scene is cut, up to twice the sides, and made smaller
-        (`shrink`), so that 1 pixel holds more detail.
+        Fraction of patches downscaled (`shrink`) from up to twice their size, so that they have
+        finer detail.
     """
 
     patch: int
@@ -63,21 +63,21 @@ class PatchSampler:
     Parameters
     ----------
     source
-        The scenes; large ones are drawn from more often, in proportion to their area.
+        The scenes; they are drawn in proportion to their area.
     task
         Makes input and target from the patches of a scene.
     draw
         How they are drawn.
     """
 
-    def __init__(self, source: Source, task: Task, draw: PatchSampling) -> None:
+    def __init__(self, source: ImageCache, task: Task, draw: PatchSampling) -> None:
         self.source, self.task, self.draw = source, task, draw
-        self._kept: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._scenes: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
 
     @property
-    def skipped(self) -> SkippedFiles | None:
-        """The files that could not be used, if the scenes are files."""
-        return getattr(self.source, "skipped", None)
+    def skipped(self) -> SkippedFiles:
+        """The files that could not be used."""
+        return self.source.skipped
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -95,12 +95,12 @@ class PatchSampler:
         return (inputs, np.stack(levels)), targets
 
     def _level(self, noisy: Array, clean: Array, rng: np.random.Generator) -> Array:
-        """Return the map that tells the noise level of a patch, or that nobody knows it."""
+        """Return the noise level of a patch as a map, (H, W, 1), or the value for "unknown"."""
         if not rng.random() < (self.draw.level_fraction or 0):
             return np.full((*noisy.shape[:2], 1), UNKNOWN_SIGMA, np.float32)
         squared = np.mean(np.square(noisy - clean), axis=-1, keepdims=True)
         if rng.random() < LOCAL:
-            from scipy import ndimage  # only training measures levels so; denoising needs no scipy
+            from scipy import ndimage  # denoising needs no scipy
 
             width = rng.uniform(*LOCAL_WIDTHS)
             squared = ndimage.gaussian_filter(squared, (width, width, 0), mode="mirror")
@@ -109,61 +109,70 @@ class PatchSampler:
         return np.full(squared.shape, np.sqrt(squared.mean()), np.float32)
 
     def _cut(self, epoch: int, rng: np.random.Generator) -> tuple[Array, ...]:
-        """Return the patches of one place of one scene, all turned the same way.
-
-        A scene that cannot be used, or is smaller than it promised, is left for the next one that
-        the same generator draws, so that every batch stays the same whenever it is made.
-        """
-        chosen, shares = self._scenes(epoch)
-        side = self.draw.patch
+        """Return the patches at one random place of a random scene, in one orientation."""
+        chosen, areas = self._choose_scenes(epoch)
+        draw, side = self.draw, self.draw.patch
+        # A scene that cannot be used is replaced by the next that the same generator draws, so
+        # that a batch does not depend on those made before it.
         for _ in range(PATIENCE):
-            place = rng.integers(shares[-1])
-            images = self.source.open(int(chosen[np.searchsorted(shares, place, side="right")]))
+            place = rng.integers(areas[-1])
+            images = self.source.open(int(chosen[np.searchsorted(areas, place, side="right")]))
             if images is None or min(images[0].size) < side:
                 continue
-            wide = self._side(min(images[0].size), rng)
+            wide = side
+            if draw.downscale_fraction and rng.random() < draw.downscale_fraction:
+                wide = int(rng.integers(side, min(2 * side, *images[0].size) + 1))
             top, left = (int(rng.integers(length - wide + 1)) for length in images[0].size)
-            way = int(rng.choice(UPRIGHT)) if self.draw.upright else int(rng.integers(8))
+            way = int(rng.choice(UPRIGHT)) if draw.upright else int(rng.integers(8))
             parts = (shrink(image.part(top, left, wide, wide), side) for image in images)
             return tuple(np.ascontiguousarray(turn(part, way)) for part in parts)
         raise DataError(
-            f"{PATIENCE} pictures in a row could not be used, so that there is nothing left to "
-            "train on; look at what was left out above."
+            f"{PATIENCE} images in a row could not be used, so there is nothing left to train on; "
+            "see the skipped files above."
         )
 
-    def _side(self, longest: int, rng: np.random.Generator) -> int:
-        """Return the side of what is cut for a patch, at most `longest`."""
-        side = self.draw.patch
-        if self.draw.downscale_fraction and rng.random() < self.draw.downscale_fraction:
-            return int(rng.integers(side, min(2 * side, longest) + 1))
-        return side
-
-    def _scenes(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the scenes of an epoch, and the running sum of their areas."""
-        if self._kept is None or self._kept[0] != epoch:
+    def _choose_scenes(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the scenes of an epoch, and the cumulative sum of their areas."""
+        if self._scenes is None or self._scenes[0] != epoch:
             count = len(self.source.areas)
             chosen = np.arange(count)
             if count > self.draw.scenes:
                 rng = image_rng(self.draw.seed, epoch, CHOICE_INDEX)
                 chosen = np.sort(rng.choice(count, self.draw.scenes, replace=False))
-            self._kept = epoch, chosen, np.cumsum(self.source.areas[chosen])
-        return self._kept[1:]
+            self._scenes = epoch, chosen, np.cumsum(self.source.areas[chosen])
+        return self._scenes[1:]
 
 
 def shrink(part: Array, side: int) -> Array:
-    """Return `part` (H, H, C) with values in [0, 1] as a patch (side, side, C), by Lanczos."""
+    """Return a square image downscaled by a Lanczos filter.
+
+    Parameters
+    ----------
+    part
+        (H, H, C) in [0, 1].
+    side
+        New height and width.
+    """
     if len(part) == side:
         return part
-    from PIL import Image  # only training shrinks
+    from PIL import Image  # denoising does not load it
 
     planes = (Image.fromarray(part[..., channel]) for channel in range(part.shape[2]))
     smaller = (plane.resize((side, side), Image.Resampling.LANCZOS) for plane in planes)
+    # Lanczos overshoots at edges.
     patch: Array = np.clip(np.stack([np.asarray(plane) for plane in smaller], axis=-1), 0, 1)
     return patch
 
 
 def turn(patch: NDArray[Any], way: int) -> NDArray[Any]:
-    """Return `patch` (H, W, C) in one of its 8 flips and turns, `way` from 0 to 7.
+    """Return an image in one of its 8 orientations.
+
+    Parameters
+    ----------
+    patch
+        (H, W, C).
+    way
+        Quarter turns, plus 4 to flip it after that; 0 to 7.
 
     Examples
     --------

@@ -1,16 +1,16 @@
-"""The data sets that have names, and the one way to load any of them."""
+"""The named data sets."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from quietpixel.data.digits import load_digits
 from quietpixel.data.download import Progress
-from quietpixel.data.idx_set import IdxSet
+from quietpixel.data.idx import IdxSet
 from quietpixel.data.split import Split, check_split_name
 from quietpixel.errors import unknown_name
 
 Loader = Callable[[str, Path | None, Progress | None], Split]
-"""Gives the part of a set that has a name; also takes the user's folder and the progress."""
+"""Returns a part of a data set from its name, the user's folder and the progress callback."""
 
 MNIST = IdxSet(
     "mnist",
@@ -58,7 +58,7 @@ def load_split(
 
     ``mnist`` and ``fashion-mnist``: the first 55,000 of the 60,000 training images are for
     training, the last 5,000 for validation, and the 10,000 test images for test. ``digits``: 1,797
-    digits split by a fixed seed, in equal shares of each digit; needs no network.
+    digits split by a fixed seed, stratified by digit; needs no network.
 
     Parameters
     ----------
@@ -67,15 +67,16 @@ def load_split(
     split
         ``"train"``, ``"validation"`` or ``"test"``.
     data_dir
-        A folder that holds the files of the set, looked in before the folder that
+        Folder that is searched first for the files of the set, before the folder that
         ``QUIETPIXEL_DATA`` names, the user's cache and the network.
     on_progress
-        Called in a download with the file's name, the bytes that have come and all bytes (0 if not
-        known).
+        Called during a download with the file's name, the bytes received and all bytes (0 if
+        unknown).
 
     Returns
     -------
-    Split with uint8 images of shape (N, 28, 28, 1) in [0, 255] and int64 labels of shape (N,).
+    Split
+        uint8 images (N, 28, 28, 1) and int64 labels (N,).
 
     Raises
     ------
@@ -84,7 +85,7 @@ def load_split(
     DataError
         If a file is damaged, or missing and cannot be downloaded.
     MissingDependencyError
-        If an optional package is needed and not installed.
+        If a package that the set needs is not installed.
 
     Examples
     --------
@@ -98,7 +99,7 @@ def load_split(
 
 
 def named_sets() -> tuple[str, ...]:
-    """Return the names of the data sets that `load_split` knows.
+    """Return the names of the data sets.
 
     Examples
     --------

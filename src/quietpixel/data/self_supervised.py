@@ -1,4 +1,4 @@
-"""Tasks made of noisy images alone: their noise is what they have, and is never drawn again."""
+"""Training tasks for noisy images alone; the noise that an image has is never drawn again."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,25 +13,32 @@ from quietpixel.errors import ArgumentError
 from quietpixel.noise.parser import Array, NoiseLaw
 
 PERIOD = 8
-"""Of about PERIOD x PERIOD pixels one is asked for, its neighbourhood hidden."""
+"""One of about PERIOD x PERIOD pixels is hidden and predicted."""
 STRENGTH = 0.5
-"""How strong the noise added by `Recorrupt` is, relative to the noise that is there."""
+"""Strength of the noise that `Recorrupt` adds, relative to the noise of the image."""
+NEIGHBOURS = np.array([[0, 1], [1, 3], [3, 2], [2, 0], [1, 0], [3, 1], [2, 3], [0, 2]])
+"""The pairs of adjacent pixels of a square, in both orders."""
 
 
 @dataclass(frozen=True)
 class Structure:
-    """How far noise hangs together.
+    """The pixels that share noise.
 
     Parameters
     ----------
     text
-        Empty for noise that is each pixel's own; ``"h:5"``, ``"v:5"`` or ``"s:2"`` for noise that
-        is shared over so many pixels to both sides along rows, along columns, or both ways.
+        Empty for noise that is independent in each pixel; ``"h:5"``, ``"v:5"`` or ``"s:2"`` for
+        noise that pixels share up to this distance along rows, along columns, or in both.
+
+    Attributes
+    ----------
+    reach
+        The distance in rows and in columns.
 
     Raises
     ------
     ArgumentError
-        If it is none of these.
+        If `text` is none of these.
 
     Examples
     --------
@@ -46,8 +53,8 @@ class Structure:
         match = re.fullmatch(r"([hvs]):([1-9]\d?)", self.text or "h:1")
         if match is None:
             raise ArgumentError(
-                "`structure` must be h (along rows), v (along columns) or s (both) with the pixels "
-                f"to both sides that share their noise, such as h:5; got '{self.text}'."
+                "`structure` must be h (along rows), v (along columns) or s (both) and the "
+                f"distance at which pixels share noise, such as h:5; got '{self.text}'."
             )
         long = int(match[2]) if self.text else 0
         reach = (long * (match[1] != "h"), long * (match[1] != "v"))
@@ -56,16 +63,16 @@ class Structure:
 
 @dataclass(frozen=True)
 class HidePixels:
-    """From one noisy patch: some pixels are hidden from the model and asked of it.
+    """From one noisy patch: some pixels are hidden from the model, which predicts them.
 
-    A hidden pixel is given the value of a neighbour drawn by chance, as noisy as itself, so that
-    the model learns that a pixel says nothing of its own noise. The target is the noisy patch with
-    the places that count after it, (H, W, 2 C).
+    A hidden pixel gets the value of a random neighbour, which is as noisy, so the model cannot
+    learn the noise of a pixel from the pixel itself. The target, (H, W, 2 C), is the noisy patch
+    followed by the weight of each pixel in the loss.
 
     Parameters
     ----------
     structure
-        What is hidden around each pixel that is asked for.
+        The pixels that are hidden around each predicted pixel.
 
     References
     ----------
@@ -78,26 +85,29 @@ class HidePixels:
     def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return input and target."""
         noisy = patches[0]
-        asked = _choose_places(noisy.shape[:2], rng)
-        hidden = _spread(asked, self.structure.reach)
-        shown = np.where(hidden[..., None], _borrow(noisy, self.structure, rng), noisy)
-        share = np.float32(1 / max(asked.mean(), 1e-6))
-        counts = np.broadcast_to(asked[..., None] * share, noisy.shape)
-        target = np.concatenate([noisy, counts.astype(np.float32)], axis=-1)
+        predicted = _choose_pixels(noisy.shape[:2], rng)
+        reach = self.structure.reach
+        padded = np.pad(predicted, [(length, length) for length in reach])
+        windows = sliding_window_view(padded, [2 * length + 1 for length in reach])
+        hidden = np.asarray(windows.any(axis=(-1, -2)))
+        shown = np.where(hidden[..., None], _replace(noisy, self.structure, rng), noisy)
+        weight = np.float32(1 / max(predicted.mean(), 1e-6))
+        weights = np.broadcast_to(predicted[..., None] * weight, noisy.shape)
+        target = np.concatenate([noisy, weights.astype(np.float32)], axis=-1)
         return shown.astype(np.float32), target
 
 
 @dataclass(frozen=True)
 class Recorrupt:
-    """From one noisy patch whose law is known: two that differ in all their noise.
+    """From one noisy patch with a known law: two with independent noise.
 
-    With noise z drawn as strong as the law says for each pixel, ``noisy + a z`` and
-    ``noisy - z / a`` have noise without correlation, so that the one teaches what the other hides.
+    With noise z of the variance that the law gives for each pixel, ``noisy + a z`` and
+    ``noisy - z / a`` have uncorrelated noise, so one can be the target of the other.
 
     Parameters
     ----------
     law
-        The noise that is in the images.
+        The noise of the images.
 
     References
     ----------
@@ -120,9 +130,9 @@ class Recorrupt:
 
 @dataclass(frozen=True)
 class SplitNeighbours:
-    """From one noisy patch: two of half the size, each of one pixel of every square of four.
+    """From one noisy patch: two of half the size, each with one pixel of every square of four.
 
-    Neighbours show nearly the same and have noise of their own.
+    Adjacent pixels show nearly the same and have independent noise.
 
     References
     ----------
@@ -143,43 +153,31 @@ class SplitNeighbours:
         return parts[0], parts[1]
 
 
-NEIGHBOURS = np.array([[0, 1], [1, 3], [3, 2], [2, 0], [1, 0], [3, 1], [2, 3], [0, 2]])
-"""The pairs of pixels of a square that touch by a side, in both orders."""
-
-
-def _choose_places(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
-    """Return where the model is asked: one place by chance in each square of PERIOD x PERIOD."""
-    places = np.zeros(shape, bool)
+def _choose_pixels(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
+    """Return a mask with one random pixel of each square of PERIOD x PERIOD."""
+    chosen = np.zeros(shape, bool)
     tops, lefts = (np.arange(0, length, PERIOD) for length in shape)
     down, right = rng.integers(PERIOD, size=(2, len(tops), len(lefts)))
     rows = np.minimum(tops[:, None] + down, shape[0] - 1)
     columns = np.minimum(lefts[None] + right, shape[1] - 1)
-    places[rows, columns] = True
-    return places
+    chosen[rows, columns] = True
+    return chosen
 
 
-def _spread(places: NDArray[Any], reach: tuple[int, int]) -> NDArray[Any]:
-    """Return `places` with all that lies within `reach` of them, down and right."""
-    padded = np.pad(places, [(length, length) for length in reach])
-    windows = sliding_window_view(padded, [2 * length + 1 for length in reach])
-    return np.asarray(windows.any(axis=(-1, -2)))
-
-
-def _borrow(noisy: Array, structure: Structure, rng: np.random.Generator) -> Array:
-    """Return for each pixel the value of one near it, drawn by chance, outside its structure."""
+def _replace(noisy: Array, structure: Structure, rng: np.random.Generator) -> Array:
+    """Return for each pixel the value of a random one near it, outside its structure."""
     height, width = noisy.shape[:2]
     far, near = (rng.integers(low, 3, (height, width)) for low in (1, 0))
     far, near = (step * rng.choice([-1, 1], (height, width)) for step in (far, near))
     across = bool(structure.reach[1]) or (not structure.text and bool(rng.integers(2)))
     far = far + np.sign(far) * structure.reach[0 if across else 1]
     down, right = (far, near) if across else (near, far)
-    rows = _step(np.arange(height)[:, None], down, height)
-    columns = _step(np.arange(width)[None], right, width)
+
+    def move(places: NDArray[Any], by: NDArray[Any], length: int) -> NDArray[Any]:
+        moved = places + by
+        outside = (moved < 0) | (moved >= length)
+        return np.asarray(np.clip(np.where(outside, places - by, moved), 0, length - 1))
+
+    rows = move(np.arange(height)[:, None], down, height)
+    columns = move(np.arange(width)[None], right, width)
     return np.asarray(noisy[rows, columns])
-
-
-def _step(places: NDArray[Any], by: NDArray[Any], length: int) -> NDArray[Any]:
-    """Return `places` moved, the other way where they would leave the image."""
-    there = places + by
-    back = np.where((there < 0) | (there >= length), places - by, there)
-    return np.asarray(np.clip(back, 0, length - 1))

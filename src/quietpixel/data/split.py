@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from quietpixel.errors import DataError, unknown_name
 
 SPLIT_NAMES = ("train", "validation", "test")
-"""The parts of every data set; a model never sees ``"test"`` before it is judged."""
+"""The parts of every data set; ``"test"`` is for evaluation only."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One part of a data set, as it is stored.
+    """One part of a data set, as stored.
 
     Parameters
     ----------
     images
-        uint8 in [0, 255] or float32 in [0, 1], shape (N, height, width, channels), channels 1 or 3.
-        Kept as a read-only view.
+        uint8 in [0, 255] or float32 in [0, 1], shape (N, H, W, C), C 1 or 3; kept as a read-only
+        view.
     labels
-        Integer array of shape (N,), or ``None`` for images without labels.
+        Integers of shape (N,), or None.
     name
         The data set, such as ``"mnist"``.
     split
@@ -31,7 +31,7 @@ class Split:
     Raises
     ------
     DataError
-        If the shapes or the types are others.
+        If shape or type of an array differ from these.
 
     Examples
     --------
@@ -47,44 +47,41 @@ class Split:
 
     def __post_init__(self) -> None:
         check_split_name(self.split)
-        self._check_images()
-        self._check_labels()
-        object.__setattr__(self, "images", _read_only(self.images))
-        if self.labels is not None:
-            object.__setattr__(self, "labels", _read_only(self.labels))
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def as_float(self) -> NDArray[np.float32]:
-        """Return the images as float32 of shape (N, height, width, channels) in [0, 1]."""
-        if self.images.dtype == np.uint8:
-            return self.images.astype(np.float32) / np.float32(255)
-        return self.images.astype(np.float32)
-
-    def _check_images(self) -> None:
         shape, kind = self.images.shape, self.images.dtype
         if len(shape) != 4 or shape[-1] not in (1, 3) or kind not in (np.uint8, np.float32):
             raise DataError(
                 f"The images of '{self.name}' must be uint8 or float32 of shape (N, height, width, "
                 f"1 or 3); got {kind} of shape {shape}. Add the channel axis, or convert them."
             )
-
-    def _check_labels(self) -> None:
         if self.labels is not None and self.labels.shape != (len(self),):
             raise DataError(
                 f"'{self.name}' must have one label for each image; got labels of shape "
                 f"{self.labels.shape} for {len(self)} images. Take both from the same set."
             )
+        for name, array in (("images", self.images), ("labels", self.labels)):
+            if array is not None:
+                view = array.view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    def as_float(self) -> NDArray[np.float32]:
+        """Return the images as float32 (N, H, W, C) in [0, 1]."""
+        if self.images.dtype == np.uint8:
+            return self.images.astype(np.float32) / np.float32(255)
+        return self.images.astype(np.float32)
 
 
 def check_split_name(split: str) -> None:
-    """Raise `UnknownNameError` unless `split` is one of `SPLIT_NAMES`."""
+    """Raise `UnknownNameError` unless `split` is one of `SPLIT_NAMES`.
+
+    Parameters
+    ----------
+    split
+        The name.
+    """
     if split not in SPLIT_NAMES:
         raise unknown_name("split", split, SPLIT_NAMES)
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    view = array.view()
-    view.flags.writeable = False
-    return view

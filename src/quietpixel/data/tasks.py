@@ -1,6 +1,6 @@
-"""What a patch asks of the model: an input, and what its output is compared with.
+"""Training tasks: from the patches of a scene to an input and a target.
 
-A task is frozen and is called as ``task(patches, rng)`` on the float32 patches (H, W, C) of one
+A task is frozen and is called as ``task(patches, rng)`` with the float32 patches (H, W, C) of one
 scene, one or two of them; it returns input and target.
 """
 
@@ -9,15 +9,19 @@ from typing import Protocol
 
 import numpy as np
 
-from quietpixel.data.patterns import weave
 from quietpixel.noise.camera import LUMA
 from quietpixel.noise.parser import Array, NoiseLaw
 
 Patches = tuple[Array, ...]
 
+PERIODS = 2.3, 12.0
+"""Shortest and longest period of a pattern, in pixels."""
+AMPLITUDES = 0.02, 0.3
+"""Smallest and largest amplitude of a pattern, on the scale [0, 1]."""
+
 
 class Task(Protocol):
-    """Makes an example of the patches of a scene."""
+    """Makes an example from the patches of a scene."""
 
     def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return input and target."""
@@ -26,22 +30,22 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class AddNoise:
-    """From one clean patch: the input is noisy by `law`, the target clean.
+    """From one clean patch: the input is noisy, the target clean.
 
     Parameters
     ----------
     law
         The noise.
     clean_fraction
-        How often, from 0 to 1, a plain patch (`draw_plain`) stands in for the one given; half of
-        those get no noise, for what has none must stay as it is.
+        Probability that the patch is replaced by a plain one (`draw_plain`); half of these get no
+        noise, so that the model leaves clean areas unchanged.
     blur_fraction
-        How often, from 0 to 1, the patch is softened (`soften`) before it gets its noise.
+        Probability that the patch is blurred (`blur`) before it gets noise.
     pattern_fraction
-        How often, from 0 to 1, the patch gets a regular fine pattern (`weave`) before all that.
+        Probability that the patch gets a regular fine pattern (`draw_pattern`) before that.
     gray_fraction
-        For colour patches: how often, from 0 to 1, the patch is made gray with the same noise in
-        all channels; half of these are then toned, noise included.
+        Probability that a colour patch is made gray, with the same noise in all channels; half of
+        these are then toned, noise included.
     """
 
     law: NoiseLaw
@@ -52,34 +56,43 @@ class AddNoise:
 
     def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return input and target."""
+
+        # A fraction of 0 draws no number, so that runs of older recipes stay reproducible.
+        def happens(fraction: float) -> bool:
+            return bool(fraction) and rng.random() < fraction
+
         clean = patches[0]
-        if self.clean_fraction and rng.random() < self.clean_fraction:
+        if happens(self.clean_fraction):
             clean = draw_plain(clean.shape, rng)
-            if rng.random() < 0.5:
+            if happens(0.5):
                 return clean, clean
         else:
-            if self.pattern_fraction and rng.random() < self.pattern_fraction:
-                clean = weave(clean, rng)
-            if self.blur_fraction and rng.random() < self.blur_fraction:
-                clean = soften(clean, rng)
-        if self.gray_fraction and clean.shape[-1] == 3 and rng.random() < self.gray_fraction:
-            return self._gray(clean, rng)
-        return self.law(clean, rng), clean
-
-    def _gray(self, clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        luminance = (clean @ LUMA)[..., np.newaxis]
-        noisy = self.law(luminance, rng)
+            if happens(self.pattern_fraction):
+                clean = draw_pattern(clean, rng)
+            if happens(self.blur_fraction):
+                clean = blur(clean, rng)
+        if clean.shape[-1] != 3 or not happens(self.gray_fraction):
+            return self.law(clean, rng), clean
+        gray = (clean @ LUMA)[..., np.newaxis]
+        noisy = self.law(gray, rng)
         tone = np.ones(3, np.float32)
-        if rng.random() < 0.5:
+        if happens(0.5):
             tone = rng.uniform(0.75, 1.0, 3).astype(np.float32)
-        return noisy * tone, luminance * tone
+        return noisy * tone, gray * tone
 
 
 def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Return an image (H, W, C) of one colour, or of a gradient from one colour to another.
+    """Return an image (H, W, C) of one colour, or of a gradient between two colours.
 
-    Photographs have few plain areas in strong colours, and what a model has hardly seen it shifts;
-    so some values are drawn as 0 or 1, which gives black, white and the strongest colours.
+    Photographs have few plain areas in strong colours, and a model shifts colours that it has
+    rarely seen. Some values are therefore 0 or 1: black, white and the strongest colours.
+
+    Parameters
+    ----------
+    shape
+        (H, W, C).
+    rng
+        Random generator.
     """
     first, second = np.clip(rng.uniform(-0.2, 1.2, (2, shape[2])), 0, 1).astype(np.float32)
     if rng.random() < 0.5:
@@ -92,17 +105,76 @@ def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return plain
 
 
-def soften(clean: Array, rng: np.random.Generator) -> Array:
-    """Return an image (H, W, C) as soft as a camera's own pixels, by a Gaussian of 0.3 to 1.3.
+def blur(clean: Array, rng: np.random.Generator) -> Array:
+    """Return an image as soft as the pixels of a camera, by a Gaussian of 0.3 to 1.3 pixels.
 
-    Photographs collected for training were mostly made smaller, so they are sharper from pixel to
-    pixel than what a camera gives; a model that knows only such takes more noise for detail.
+    Photographs collected for training were mostly downscaled and are sharper than those that come
+    from a camera; a model that knows only such images takes more noise for detail.
+
+    Parameters
+    ----------
+    clean
+        (H, W, C).
+    rng
+        Random generator.
     """
-    from scipy import ndimage  # only training softens; denoising needs no scipy
+    from scipy import ndimage  # denoising needs no scipy
 
     width = rng.uniform(0.3, 1.3)
-    soft: Array = ndimage.gaussian_filter(clean, (width, width, 0), mode="mirror")
-    return soft
+    blurred: Array = ndimage.gaussian_filter(clean, (width, width, 0), mode="mirror")
+    return blurred
+
+
+def draw_pattern(clean: Array, rng: np.random.Generator) -> Array:
+    """Return an image with a regular fine pattern on a part of it.
+
+    Cloth, blinds, bricks and rows of windows repeat every few pixels. Most photographs have no
+    such patterns, and a model that has rarely seen them takes faint ones for noise.
+
+    The pattern consists of stripes, sometimes crossed by others, slightly bent, with soft or hard
+    edges. The image under it may fade to its mean. The part itself has soft or hard edges.
+
+    Parameters
+    ----------
+    clean
+        (H, W, C) in [0, 1].
+    rng
+        Random generator.
+    """
+    y, x = np.mgrid[: clean.shape[0], : clean.shape[1]].astype(np.float32)
+
+    def between(ends: tuple[float, float]) -> float:
+        return float(np.exp(rng.uniform(*np.log(ends))))
+
+    def wave(shortest: float, longest: float) -> Array:
+        """Return one slow wave (H, W) in [-1, 1] with a period between the two."""
+        right, down, phase, height = rng.uniform(-1, 1, 4)
+        frequency = 2 * np.pi / rng.uniform(shortest, longest)
+        slow: Array = np.sin((right * x + down * y) * frequency + np.pi * phase) * height
+        return slow
+
+    def stripes(period: float, angle: float) -> Array:
+        """Return stripes (H, W) in [-1, 1] across `angle`, bent by a slow wave."""
+        across = np.cos(angle) * x + np.sin(angle) * y
+        bend = wave(60, 200) * rng.uniform(0, 6)
+        sine: Array = np.sin(across * (2 * np.pi / period) + bend + rng.uniform(0, 2 * np.pi))
+        hardness = rng.uniform(0, max(period - 4, 0))  # hard edges alias in short periods
+        return sine if hardness < 0.1 else np.tanh(hardness * sine) / np.tanh(hardness)
+
+    period, angle = between(PERIODS), rng.uniform(0, np.pi)
+    pattern = stripes(period, angle)
+    if rng.random() >= 0.7:  # checks, or a grid
+        crossing = angle + rng.uniform(0.4, 1) * np.pi / 2
+        others = stripes(period * rng.uniform(0.8, 2), crossing)
+        checks = rng.random() < 0.5
+        pattern = pattern * others if checks else np.mean([pattern, others], axis=0)
+    edge = wave(80, 300) + rng.uniform(-0.3, 0.6)
+    share = (1 / (1 + np.exp(-rng.uniform(2, 40) * edge)))[..., None]
+    amplitudes = between(AMPLITUDES) * rng.uniform(0.6, 1, clean.shape[2])
+    fade = share * rng.uniform(0, 0.7)
+    below = clean + fade * (clean.mean((0, 1), keepdims=True) - clean)
+    drawn: Array = np.clip(below + share * pattern[..., None] * amplitudes, 0, 1)
+    return drawn.astype(np.float32)
 
 
 @dataclass(frozen=True)

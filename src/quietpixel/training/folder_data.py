@@ -7,11 +7,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.data.image_cache import MEMORY, ImageCache, Notify, Paths, SkippedFiles, decode
-from quietpixel.data.image_folder import Layout, find_layout
-from quietpixel.data.image_source import StoredImage
-from quietpixel.data.pixel_cache import PixelCache
-from quietpixel.data.registration import find_mismatch
+from quietpixel.data.image_cache import (
+    MEMORY,
+    ImageCache,
+    Notify,
+    Paths,
+    PixelCache,
+    SkippedFiles,
+    StoredImage,
+    decode,
+)
+from quietpixel.data.image_folder import Layout, find_layout, find_mismatch
 from quietpixel.errors import DataError, QuietpixelError
 from quietpixel.files.image_size import Size, read_size
 from quietpixel.noise.measure import LEAST_SIDE, NoiseMeasure, measure_noise

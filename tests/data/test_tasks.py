@@ -1,9 +1,8 @@
-"""Regular fine patterns drawn on patches."""
+"""Patterns drawn on patches."""
 
 import numpy as np
 
-from quietpixel.data.patterns import AMPLITUDES, PERIODS, weave
-from quietpixel.data.tasks import AddNoise
+from quietpixel.data.tasks import AMPLITUDES, PERIODS, AddNoise, draw_pattern
 from quietpixel.noise.parser import parse_noise
 
 GRAY = np.full((96, 80, 1), 0.5, np.float32)
@@ -13,10 +12,10 @@ def test_a_pattern_repeats_within_its_periods_and_swings_within_its_amplitudes()
     rng = np.random.default_rng(0)
     swings, frequencies = [], []
     for _ in range(100):
-        woven = weave(GRAY, rng)
-        assert (woven.shape, woven.dtype) == (GRAY.shape, np.float32)
-        wave = woven[..., 0] - woven.mean()
-        swings.append(np.abs(woven - 0.5).max())
+        drawn = draw_pattern(GRAY, rng)
+        assert (drawn.shape, drawn.dtype) == (GRAY.shape, np.float32)
+        wave = drawn[..., 0] - drawn.mean()
+        swings.append(np.abs(drawn - 0.5).max())
         power = np.abs(np.fft.rfft2(wave)) ** 2
         down, right = np.unravel_index(power.argmax(), power.shape)
         frequencies.append(np.hypot(min(down, 96 - down) / 96, right / 80))
@@ -33,14 +32,14 @@ def test_the_picture_is_seen_beside_and_through_the_pattern() -> None:
     given = rng.random((64, 64, 3), np.float32)
     alike = []
     for _ in range(50):
-        woven = weave(given, rng)
-        assert 0 <= woven.min() < woven.max() <= 1
-        alike.append(np.corrcoef(woven.ravel(), given.ravel())[0, 1])
+        drawn = draw_pattern(given, rng)
+        assert 0 <= drawn.min() < drawn.max() <= 1
+        alike.append(np.corrcoef(drawn.ravel(), given.ravel())[0, 1])
     assert np.median(alike) > 0.7
     assert min(alike) < 0.95
 
 
-def test_patches_are_woven_as_often_as_asked_and_the_target_shows_it() -> None:
+def test_patches_get_patterns_as_often_as_asked_and_the_target_shows_it() -> None:
     task = AddNoise(parse_noise("gaussian:0.1,clip=no"), pattern_fraction=0.25)
     rng = np.random.default_rng(0)
     pairs = [task((GRAY,), rng) for _ in range(400)]
