@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.reference
 import pytest
 from onnx import numpy_helper
 
 from quietpixel.card import Card
 from quietpixel.errors import ModelError
 from quietpixel.models import build, export
-from quietpixel.models.export import check_parity, drop_idle_crops, export_onnx
+from quietpixel.models.export import check_parity, drop_idle_crops, export_onnx, restore_transposes
 
 CARD = Card(name="tiny", architecture="unet", channels=1)
 
@@ -23,16 +24,60 @@ def build_random(**options: object):
     return model
 
 
+@pytest.mark.parametrize("sigma", [False, True])
 @pytest.mark.parametrize("entry", [1, 2])
-def test_a_unet_has_no_arithmetic_over_shapes(tmp_path: Path, entry: int) -> None:
-    model = build_random(entry=entry)
+def test_a_unet_has_no_arithmetic_over_shapes(tmp_path: Path, entry: int, sigma: bool) -> None:
+    model = build_random(entry=entry, sigma=sigma, output="residual")
     export_onnx(model, tmp_path / "m.onnx", CARD)
     graph = onnx.load(tmp_path / "m.onnx")
     kinds = {node.op_type for node in graph.graph.node}
     assert "ConvTranspose" in kinds
     assert not kinds & {"Shape", "Slice", "Pad", "Gather", "Cast"}
+    assert not kinds & {"Reshape", "Squeeze", "Unsqueeze"}
     assert check_parity(model, tmp_path / "m.onnx") < 1e-4
     onnx.checker.check_model(graph)
+
+
+@pytest.mark.parametrize("lost", ["", "Unsqueeze", "Squeeze"])
+def test_a_reshape_of_the_channel_axis_becomes_a_transpose(lost: str) -> None:
+    """The converter sometimes loses the unsqueeze at the input or the squeeze at the output."""
+    nodes = [
+        onnx.helper.make_node("Unsqueeze", ["image", "axes"], ["five"]),
+        onnx.helper.make_node("Reshape", ["five", "first"], ["planes"]),
+        onnx.helper.make_node("Relu", ["planes"], ["kept"]),
+        onnx.helper.make_node("Reshape", ["kept", "last"], ["again"]),
+        onnx.helper.make_node("Squeeze", ["again", "axes"], ["denoised"]),
+    ]
+    if lost == "Unsqueeze":
+        nodes[1].input[0] = "image"
+    if lost == "Squeeze":
+        nodes[3].output[0] = "denoised"
+    image, denoised = (
+        onnx.helper.make_tensor_value_info(name, 1, [None, None, None, 1])
+        for name in ("image", "denoised")
+    )
+    constants = [
+        numpy_helper.from_array(np.array(value, np.int64), name)
+        for name, value in {"axes": [0], "first": [-1, 1, 0, 0], "last": [1, -1, 0, 0, 1]}.items()
+    ]
+    nodes = [node for node in nodes if node.op_type != lost]
+    graph = onnx.helper.make_graph(nodes, "gray", [image], [denoised], constants)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    restore_transposes(model)
+    assert [node.op_type for node in model.graph.node] == ["Transpose", "Relu", "Transpose"]
+    onnx.checker.check_model(model, full_check=True)
+    values = np.arange(24, dtype=np.float32).reshape(2, 3, 4, 1)
+    (result,) = onnx.reference.ReferenceEvaluator(model).run(None, {"image": values})
+    np.testing.assert_array_equal(result, values)
+
+
+def test_a_graph_of_another_output_shape_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = export._call
+    monkeypatch.setattr(export, "_call", lambda *given: run(*given)[np.newaxis])
+    with pytest.raises(ModelError, match=r"shape \(2, 64, 48, 1\) where Keras gives \(1, 2, 64"):
+        export_onnx(build_random(), tmp_path / "m.onnx", CARD)
 
 
 def test_no_weight_is_left_that_nothing_uses(tmp_path: Path) -> None:

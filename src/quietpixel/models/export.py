@@ -49,6 +49,7 @@ def export_onnx(model: keras.Model, path: Path, card: Card) -> None:
             portable.export(partial, format="onnx", verbose=False)
         graph = onnx.load(partial)
         drop_idle_crops(graph)
+        restore_transposes(graph)
         _save(graph, partial, card)
         check_parity(portable, partial)
         os.replace(partial, path)
@@ -96,7 +97,13 @@ def check_parity(model: keras.Model, path: Path) -> float:
         inputs = [rng.random(shape, np.float32) for shape in shapes]
         by_name = {port.name: value for port, value in zip(portable.inputs, inputs, strict=True)}
         exported = compiled([by_name[port.any_name] for port in compiled.inputs])[0]
-        differences = np.abs(_call(portable, inputs) - exported)
+        expected = _call(portable, inputs)
+        if exported.shape != expected.shape:
+            raise ModelError(
+                f"The exported model gives arrays of shape {exported.shape} where Keras gives "
+                f"{expected.shape}; please report this with the versions in environment.json."
+            )
+        differences = np.abs(expected - exported)
         difference = float(np.max([difference, differences.max()]))  # keeps NaN, as max() may not
     if not difference <= TOLERANCE:
         raise ModelError(
@@ -171,6 +178,47 @@ def drop_idle_crops(model: onnx.ModelProto) -> None:
                 if last != node.output[0] and inputs != list(other.input):
                     other.input[:] = inputs
     _drop_unused(model.graph)
+
+
+def restore_transposes(model: onnx.ModelProto) -> None:
+    """Write, in place, the reshapes that move the channel axis of a gray model as transposes.
+
+    With one channel a transpose moves no value, so the converter (tf2onnx 1.17) writes it as a
+    reshape through five dimensions: unsqueeze and reshape at the input, reshape and squeeze at the
+    output. In about one of ten processes that have exported models before, it loses the unsqueeze
+    or the squeeze, and the graph is wrong.
+
+    Parameters
+    ----------
+    model
+        The converted model.
+    """
+    graph = model.graph
+    producers = {name: node for node in graph.node for name in node.output}
+    shapes = {
+        weight.name: onnx.numpy_helper.to_array(weight).tolist()
+        for weight in graph.initializer
+        if weight.data_type == onnx.TensorProto.INT64
+    }
+    for node in graph.node:
+        source = node.input[0] if node.input else ""
+        shape = shapes.get(node.input[1]) if node.op_type == "Reshape" else None
+        if shape == [-1, 1, 0, 0]:  # (1, N, H, W, 1) to (N, 1, H, W)
+            before = producers.get(source)
+            if before is not None and before.op_type == "Unsqueeze":
+                source = before.input[0]
+            _make_transpose(node, source, [0, 3, 1, 2])
+        elif shape == [1, -1, 0, 0, 1]:  # (N, 1, H, W) to (1, N, H, W, 1)
+            _make_transpose(node, source, [0, 2, 3, 1])
+            for after in graph.node:
+                if after.op_type == "Squeeze" and after.input[0] == node.output[0]:
+                    _make_transpose(after, source, [0, 2, 3, 1])
+    _drop_unused(graph)
+
+
+def _make_transpose(node: onnx.NodeProto, source: str, order: list[int]) -> None:
+    """Turn a node, in place, into the transpose of `source`."""
+    node.CopyFrom(onnx.helper.make_node("Transpose", [source], node.output, node.name, perm=order))
 
 
 def _attribute(node: onnx.NodeProto, name: str) -> list[int]:
