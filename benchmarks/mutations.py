@@ -118,9 +118,9 @@ MUTATIONS = [
     ),
     # The mean over images; values beyond the range.
     Mutation(
-        "evaluation/comparison.py",
-        "else float(numbers.mean())",
-        "else float(-10 * np.log10(np.mean(10 ** (-numbers / 10))))",
+        "evaluation/evaluator.py",
+        "else float(v.mean())",
+        "else float(-10 * np.log10(np.mean(10 ** (-v / 10))))",
         GOLDEN,
     ),
     Mutation("inference/job.py", "if shown is not model_input", "if shown is model_input", GOLDEN),

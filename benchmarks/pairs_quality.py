@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 
 from quietpixel import Denoiser
 from quietpixel.data.image_cache import decode
-from quietpixel.evaluation.classical import tune_all
+from quietpixel.evaluation.methods import CLASSICAL, tune
 from quietpixel.files import list_images
 from quietpixel.imaging.metrics import psnr
 from quietpixel.noise.parser import Array
@@ -60,7 +60,8 @@ def score_classical(pairs: Pairs) -> dict[str, float]:
     best = min(BLURS, key=lambda s: sum(np.square(blur(s)(a) - b).mean() for a, b in few))
     errors = {"Gaussian filter": score(f"Gaussian filter, {best} pixels", blur(best), pairs)}
     noisy, clean = (np.stack(side) for side in zip(*few, strict=True))
-    for name, method in tune_all(clean, noisy).items():
+    for name in CLASSICAL:
+        method = tune(name, clean, noisy)
         shown = f"{name} ({method.parameters})"
         errors[name] = score(shown, lambda image, m=method: m(image[None])[0], pairs)
     return errors

@@ -18,9 +18,9 @@ from plots import keep
 from published import COUNTS, FIGURES
 
 import quietpixel
-from quietpixel.evaluation.comparison import Comparison, Table
-from quietpixel.evaluation.trials import describe_noise
-from quietpixel.reports.comparison_report import draw_noise, draw_speed
+from quietpixel.evaluation.evaluator import Evaluation, Table
+from quietpixel.evaluation.image_pairs import describe_noise
+from quietpixel.reports.evaluation_report import draw_noise, draw_speed
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def to_markdown(table: Table) -> str:
     return "\n".join([*lines, ""])
 
 
-def beside_published(name: str, found: Comparison, sigmas: list[int]) -> str:
+def beside_published(name: str, found: Evaluation, sigmas: list[int]) -> str:
     """Return measured and published PSNR by sigma; empty if they could not be compared."""
     if name not in FIGURES or found.count != COUNTS[name]:
         return (
@@ -92,7 +92,7 @@ def beside_published(name: str, found: Comparison, sigmas: list[int]) -> str:
     return "\n".join([head, "|---|---|---|---|", *rows, ""])
 
 
-def draw(found: Comparison, plots: Path, name: str) -> None:
+def draw(found: Evaluation, plots: Path, name: str) -> None:
     """Keep quality against speed and against noise, each where there are several to compare."""
     middle = found.tables[len(found.tables) // 2]
     if sum(row.megapixels_per_second is not None for row in middle.rows) > 1:

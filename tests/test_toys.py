@@ -69,13 +69,13 @@ def load_toys(split, data_dir, on_progress):
 '''
 METRIC = '''
 import numpy as np
-from quietpixel.evaluation.metrics import Measure
+from quietpixel.evaluation.metrics import Metric
 
 def largest_error(clean, image):
     """Return the largest absolute difference."""
     return float(np.abs(np.asarray(clean) - np.asarray(image)).max())
 
-TOY = Measure("largest error", largest_error, sign=-1, digits=3)
+TOY = Metric("largest error", largest_error, sign=-1, digits=3)
 '''
 COMMAND = '''
 import click
@@ -119,7 +119,7 @@ def test_toys_work_from_training_to_the_service(
     monkeypatch.setitem(models.MODELS, "toy", add("models", MODEL, "toy_model").build_toy)
     monkeypatch.setitem(parser.NOISE_LAWS, "toy", add("noise", NOISE, "toy_noise").Toy)
     monkeypatch.setitem(data.LOADERS, "toys", add("data", DATA, "toy_data").load_toys)
-    monkeypatch.setitem(metrics.MEASURES, "largest", add("evaluation", METRIC, "toy_metric").TOY)
+    monkeypatch.setitem(metrics.METRICS, "largest", add("evaluation", METRIC, "toy_metric").TOY)
     add("cli", COMMAND, "greet")
     monkeypatch.setattr(cli, "COMMANDS", (*cli.COMMANDS, "greet"))
 

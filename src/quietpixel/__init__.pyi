@@ -11,7 +11,7 @@ from .noise.parser import parse_noise as parse_noise
 from .training.recipe import Recipe as Recipe
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.calibrate import uncertainty as uncertainty
-from .workflows.compare import compare as compare
+from .workflows.evaluate import compare as compare
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.measure_noise import measure_noise as measure_noise
 from .workflows.train import train as train

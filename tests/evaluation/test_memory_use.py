@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from quietpixel.evaluation import memory_use
-from quietpixel.evaluation.comparison import Contestant, compare_methods
+from quietpixel.evaluation.evaluator import Method, evaluate_methods
+from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.evaluation.memory_use import measure_peak, read_peak
-from quietpixel.evaluation.optional_methods import ALL_METHODS
-from quietpixel.evaluation.trials import Trials
+from quietpixel.evaluation.methods import METHODS
 from quietpixel.noise.parser import Gaussian
 
 MIB = 2**20
@@ -48,9 +48,9 @@ def test_where_the_system_does_not_tell_it_is_none(tmp_path, monkeypatch) -> Non
 
 @needs_linux
 def test_a_comparison_tells_the_memory_of_each_method() -> None:
-    trials = Trials(2, lambda index: (np.full((40, 40, 1), 0.5, np.float32), None))
-    methods = [Contestant("median", ALL_METHODS["median"](size=3)), Contestant("noisy", None)]
-    median, noisy = compare_methods(methods, trials, Gaussian(0.1, clip=False)).rows
+    trials = ImagePairs(2, lambda index: (np.full((40, 40, 1), 0.5, np.float32), None))
+    methods = [Method("median", METHODS["median"](size=3)), Method("noisy", None)]
+    median, noisy = evaluate_methods(methods, trials, Gaussian(0.1, clip=False)).rows
     assert median.memory is not None
     assert median.memory > 20 * MIB
     assert noisy.memory is None

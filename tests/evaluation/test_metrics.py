@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quietpixel.errors import ImageError, MissingDependencyError
-from quietpixel.evaluation.metrics import MEASURES, gmsd, ms_ssim
+from quietpixel.evaluation.metrics import METRICS, gmsd, ms_ssim
 
 
 def scene(side=200, channels=1, sigma=0.1):
@@ -54,7 +54,7 @@ def test_ms_ssim_agrees_with_tensorflow(channels):
 
 def test_small_images_have_no_number_where_a_measure_needs_more():
     clean, noisy = (image[:28, :28] for image in scene())
-    values = {name: measure(clean, noisy) for name, measure in MEASURES.items()}
+    values = {name: measure(clean, noisy) for name, measure in METRICS.items()}
     assert [name for name, value in values.items() if np.isnan(value)] == ["ms_ssim"]
 
 

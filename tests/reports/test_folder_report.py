@@ -1,11 +1,11 @@
-"""What is said of a folder's model where nothing, little or all is known of the truth."""
+"""The quality of a folder run, with clean images and without."""
 
 import numpy as np
 import pytest
 
 from quietpixel.imaging.residual import LAGS, Residual
 from quietpixel.noise.parser import parse_noise
-from quietpixel.reports.folder_report import Scene, estimate_quality, judge_residual
+from quietpixel.reports.folder_report import Scene, describe_residual, estimate_quality
 from quietpixel.training.named_recipes import named_recipe
 
 
@@ -39,18 +39,18 @@ def test_where_the_estimate_does_not_hold_the_loss_is_named(law: str) -> None:
     recipe = named_recipe("noisy", method="recorrupted", noise=law)
     found = estimate_quality(recipe, [Scene("a", noisy, noisy)], blur, {"loss": 0.1})  # type: ignore[arg-type]
     assert found == {
-        "No clean images: loss": "0.100000; it holds the noise itself, so it is no quality"
+        "No clean images: loss": "0.100000; it includes the noise, so it is not a quality"
     }
 
 
 @pytest.mark.parametrize(
     ("follows", "words"),
     [
-        (0.3, "by 0.300: detail went with the noise."),
-        (0.02, "by 0.020, which is near 0."),
-        (-0.539, "by -0.539: detail is stronger in it than in the noisy image."),
+        (0.3, "is 0.300: detail went with the noise."),
+        (0.02, "is 0.020, which is near 0."),
+        (-0.539, "is -0.539: detail is stronger in it than in the noisy image."),
     ],
 )
-def test_what_was_taken_away_is_put_into_words(follows: float, words: str) -> None:
-    likeness = np.zeros((2 * LAGS + 1,) * 2)
-    assert words in judge_residual(Residual(0.1, likeness, 0.0, follows, 1.0))
+def test_the_residual_is_described(follows: float, words: str) -> None:
+    correlation = np.zeros((2 * LAGS + 1,) * 2)
+    assert words in describe_residual(Residual(0.1, correlation, 0.0, follows, 1.0))

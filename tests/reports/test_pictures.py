@@ -27,9 +27,9 @@ DRAWINGS = {
     "samples": lambda: pictures.samples(IMAGES, IMAGES, IMAGES, labels=LABELS),
     "extremes": lambda: pictures.extremes(IMAGES, IMAGES, IMAGES, np.arange(12), count=3),
     "code_walk": lambda: pictures.code_walk(IMAGES.reshape(3, 4, 8, 8, 1), names=list("abc")),
-    "learning_curves": lambda: pictures.learning_curves(HISTORY),
-    "error_by_digit": lambda: pictures.error_by_digit(RNG.random(12), LABELS),
-    "code_map": lambda: pictures.code_map(np.eye(9, 16), np.arange(9)),
+    "learning_curves": lambda: charts.learning_curves(HISTORY),
+    "error_by_digit": lambda: charts.error_by_digit(RNG.random(12), LABELS),
+    "code_map": lambda: charts.code_map(np.eye(9, 16), np.arange(9)),
 }
 
 
@@ -64,35 +64,35 @@ def test_first_of_each_label_is_taken_in_order():
     assert len(pictures.first_of_each(np.arange(30))) == 10
 
 
-def test_one_epoch_and_missing_columns_are_borne():
-    assert pictures.learning_curves(HISTORY[:1])
-    assert pictures.learning_curves([{"epoch": 1, "loss": 0.5}])
+def test_one_epoch_and_missing_columns_are_accepted():
+    assert charts.learning_curves(HISTORY[:1])
+    assert charts.learning_curves([{"epoch": 1, "loss": 0.5}])
 
 
 def test_a_loss_in_decibels_is_drawn_too():
     rows = [{**row, "loss": -29.5, "validation_loss": -30 - row["epoch"]} for row in HISTORY]
-    assert pixels(pictures.learning_curves(rows)).min() < 100
+    assert pixels(charts.learning_curves(rows)).min() < 100
 
 
 def test_the_map_of_many_codes_uses_tsne_and_repeats():
     pytest.importorskip("sklearn")
     codes = RNG.random((40, 16))
-    first = pictures.code_map(codes, np.arange(40) % 4)
-    assert first == pictures.code_map(codes, np.arange(40) % 4)
+    first = charts.code_map(codes, np.arange(40) % 4)
+    assert first == charts.code_map(codes, np.arange(40) % 4)
 
 
-def test_a_map_of_equal_codes_is_borne():
-    assert pictures.code_map(np.zeros((20, 1)), np.zeros(20, int))
+def test_a_map_of_equal_codes_is_drawn():
+    assert charts.code_map(np.zeros((20, 1)), np.zeros(20, int))
 
 
 def test_no_epoch_is_refused():
     with pytest.raises(ArgumentError, match="at least one epoch"):
-        pictures.learning_curves([])
+        charts.learning_curves([])
 
 
 def test_other_lengths_are_refused():
     with pytest.raises(ArgumentError, match="`labels` must hold one entry for each image"):
-        pictures.error_by_digit(np.ones(3), np.ones(2))
+        charts.error_by_digit(np.ones(3), np.ones(2))
     with pytest.raises(ArgumentError, match="`denoised`"):
         pictures.samples(IMAGES, IMAGES, IMAGES[:2])
 
@@ -109,7 +109,7 @@ def test_a_walk_of_another_shape_is_refused():
         ("sklearn.manifold", lambda: charts.code_map(np.eye(3), np.arange(3))),
     ],
 )
-def test_what_is_missing_is_named(module, draw, monkeypatch):
+def test_a_missing_package_is_named(module, draw, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingDependencyError, match=r"quietpixel\[train\]"):
         draw()

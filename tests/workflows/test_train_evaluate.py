@@ -1,4 +1,4 @@
-"""`train` and `evaluate` as people call them from Python, on the digits, small and quick."""
+"""`train` and `evaluate` from Python, on the digits, with small models."""
 
 import json
 from pathlib import Path

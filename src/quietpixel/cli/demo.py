@@ -1,4 +1,4 @@
-"""`quietpixel demo`: from nothing to a trained, judged and shown model in a minute or two."""
+"""`quietpixel demo`: trains, evaluates and reports a model in a minute or two."""
 
 from pathlib import Path
 
@@ -18,21 +18,21 @@ EPOCHS = 25
     help="Passes over the data.",
 )
 def command(run: Path | None, epochs: int) -> None:
-    """Train, judge and show, in minutes.
+    """Train, evaluate and report, in minutes.
 
-    Learns the built-in digits, judges against the classical methods, needs no network.
+    Trains on the built-in digits and compares with the classical methods; needs no network.
     """
-    from quietpixel.cli.evaluate import show_evaluation
+    from quietpixel.cli.evaluate import format_evaluation
     from quietpixel.cli.progress import show_progress
     from quietpixel.cli.silence_stderr import load_training
     from quietpixel.workflows.evaluate import evaluate
     from quietpixel.workflows.train import train
 
-    click.echo("A denoising autoencoder learns to clean noisy digits through 16 numbers.")
+    click.echo("Training an autoencoder that denoises digits through a code of 16 numbers.")
     load_training()
     with show_progress() as view:
         folder = train("digits", epochs=epochs, run=run, on_progress=view)
         evaluation = evaluate(folder, "digits", classical=True, on_progress=view)
-    show_evaluation(evaluation.to_json())
+    click.echo(format_evaluation(evaluation))
     click.echo(f"Originals, noisy and denoised digits: {(folder / 'samples.png').resolve()}")
-    click.echo(f"The whole report: {(folder / 'report.html').resolve()}")
+    click.echo(f"Report: {(folder / 'report.html').resolve()}")

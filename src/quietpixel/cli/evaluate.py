@@ -1,17 +1,16 @@
-"""`quietpixel evaluate`: judges models and methods on images whose clean version is known."""
+"""`quietpixel evaluate`: models and methods on images whose clean version is known."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from quietpixel.cli.options import read_noise
 from quietpixel.errors import ArgumentError
 
-NAMED = ("digits", "mnist", "fashion-mnist")
-CLASSICAL = ("median", "wavelet", "tv", "nlm")
+if TYPE_CHECKING:
+    from quietpixel.evaluation.evaluator import Evaluation, Table
 
 
 def read_sigmas(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
@@ -20,7 +19,7 @@ def read_sigmas(ctx: click.Context, parameter: click.Parameter, value: str | Non
     Raises
     ------
     ArgumentError
-        If one is no number, or is not on the [0, 1] scale.
+        If one is not a number on the [0, 1] scale.
     """
     if value is None:
         return []
@@ -30,7 +29,8 @@ def read_sigmas(ctx: click.Context, parameter: click.Parameter, value: str | Non
     for text, sigma in numbers.items():
         if not 0 < sigma <= 1:
             raise ArgumentError(
-                f"`sigmas` must lie between 0 and 1, because images do; got {text}. Try {text}/255."
+                f"`sigmas` must lie between 0 and 1, the scale of the images; got {text}. "
+                f"Try {text}/255."
             )
     return [str(parse_noise(f"gaussian:{text},clip=no")) for text in numbers]
 
@@ -38,108 +38,124 @@ def read_sigmas(ctx: click.Context, parameter: click.Parameter, value: str | Non
 @click.command()
 @click.argument("models", metavar="MODEL...", nargs=-1)
 @click.argument("data")
-@click.option("--noise", metavar="LAW", callback=read_noise, help="Left out: the law of the model.")
+@click.option(
+    "--noise", metavar="LAW", callback=read_noise, help="Noise law.  [default: that of the model]"
+)
 @click.option(
     "--sigmas",
     metavar="LIST",
     callback=read_sigmas,
-    help="Gaussian noise of these strengths, not clipped: 15/255,25/255.",
+    help="Levels of Gaussian noise, not clipped: 15/255,25/255.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For the noise."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the noise."
 )
-@click.option("--classical", is_flag=True, help="Judge median, wavelet, tv and nlm too.")
-@click.option("--pairs", metavar="'A=B'", default="", help="Names of noisy and clean pictures.")
-@click.option("--channels", type=click.Choice(["1", "3"]), help="Judge in gray (1) or RGB (3).")
+@click.option(
+    "--classical", is_flag=True, help="Add median, wavelet, tv and nlm, on the first 500 images."
+)
+@click.option(
+    "--pairs", metavar="'A=B'", default="", help="Name patterns of noisy and clean images."
+)
+@click.option("--channels", type=click.Choice(["1", "3"]), help="Evaluate in gray (1) or RGB (3).")
 @click.option(
     "--tuning",
     type=click.Path(path_type=Path),
-    help="Folder of other pictures, or pairs, that methods are tuned on.",
+    help="Folder of other images, or pairs, that methods are tuned on.",
 )
-@click.option("--count", type=click.IntRange(min=1), help="Only the first so many images.")
+@click.option("--count", type=click.IntRange(min=1), help="Number of images, from the first on.")
 @click.option("--precision", metavar="TEXT", help="auto, f32 or bf16.  [default: auto]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(allow_dash=True, path_type=Path),
-    help="Write the numbers as JSON; - for standard output.",
+    help="JSON file with all results; - for standard output.",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Write a report as HTML.")
-def command(models: Sequence[str], data: str, json_file: Path | None, **options: Any) -> None:
-    """Judge models and methods on the same noisy images.
+@click.option("--report", type=click.Path(path_type=Path), help="HTML file of a report.")
+def command(
+    *,
+    models: Sequence[str],
+    data: str,
+    noise: str | None,
+    sigmas: list[str],
+    channels: str | None,
+    json_file: Path | None,
+    **options: Any,
+) -> None:
+    """Evaluate models and methods on the same noisy images.
 
     MODEL is a bundled name, a run folder, a file, or a method: median, bilateral, tv, wavelet, nlm,
     and opencv-nlm and bm3d if installed. DATA is digits, mnist, fashion-mnist, a folder of clean
-    pictures, or one of pairs, in noisy/ and clean/ or by --pairs.
+    images, or one of pairs, in noisy/ and clean/ or by --pairs.
+
+    A model that was trained for several laws or a range of levels is evaluated at one law: the
+    first Gaussian one, at the middle of its range.
     """
     if not models:
         context = click.get_current_context()
         raise click.MissingParameter(ctx=context, param_hint="'DATA'", param_type="argument")
-    words = {key: value for key, value in options.items() if value not in (None, "", [], ())}
-    further = words.keys() & {"sigmas", "pairs", "channels", "tuning", "count", "precision"}
-    text = (
-        _evaluate(models[0], data, words)
-        if len(models) == 1 and data in NAMED and not further and not _is_method(models[0])
-        else _compare(models, data, words)
-    )
+    if noise and sigmas:
+        raise ArgumentError("`sigmas` are noise laws too, and `noise` is one; give one of them.")
+    from quietpixel.cli.progress import show_progress
+    from quietpixel.workflows.evaluate import compare
+
+    with show_progress() as view:
+        evaluation = compare(
+            list(dict.fromkeys(models)),
+            data,
+            noise=sigmas or noise,
+            channels=int(channels) if channels else None,
+            on_progress=view,
+            **{key: value for key, value in options.items() if value is not None},
+        )
     if str(json_file) == "-":
-        click.echo(text)
+        click.echo(evaluation.to_json())
         return
-    show_evaluation(text)
+    click.echo(format_evaluation(evaluation))
     if json_file is not None:
-        write_json(json_file, text)
+        from quietpixel.files import atomic_file
+
+        with atomic_file(json_file, overwrite=True) as file:
+            file.write(evaluation.to_json().encode() + b"\n")
 
 
-def _is_method(name: str) -> bool:
-    from quietpixel.workflows.compare import METHOD_NAMES
+def format_evaluation(evaluation: "Evaluation") -> str:
+    """Return the tables of an evaluation as plain text, for people and for pipes.
 
-    return name in METHOD_NAMES
+    Examples
+    --------
+    >>> from quietpixel import compare
+    >>> text = format_evaluation(compare(["noisy"], "digits", noise="gaussian:0.5", count=2))
+    >>> text.splitlines()[0]
+    '2 images of digits (test) in gray, seed 0'
+    """
+    from quietpixel.evaluation.image_pairs import describe_noise
 
-
-def _evaluate(model: str, data: str, words: dict[str, Any]) -> str:
-    from quietpixel.cli.progress import show_progress
-    from quietpixel.workflows.evaluate import evaluate
-
-    with show_progress() as view:
-        return evaluate(model, data, on_progress=view, **words).to_json()
-
-
-def _compare(models: Sequence[str], data: str, words: dict[str, Any]) -> str:
-    from quietpixel.cli.progress import show_progress
-    from quietpixel.workflows.compare import compare
-
-    if "noise" in words and "sigmas" in words:
-        raise ArgumentError("`sigmas` are laws of noise as `noise` is; give one of them.")
-    noise = words.pop("sigmas", None) or words.pop("noise", None)
-    names = [*models, *(CLASSICAL if words.pop("classical", False) else ())]
-    if "channels" in words:
-        words["channels"] = int(words["channels"])
-    with show_progress() as view:
-        found = compare(list(dict.fromkeys(names)), data, noise=noise, on_progress=view, **words)
-    return found.to_json()
-
-
-def show_evaluation(text: str) -> None:
-    """Print what was judged, and the table of the methods."""
-    from quietpixel.cli.evaluate_tables import format_table
-
-    facts = json.loads(text)
-    if "tables" in facts:
-        from quietpixel.cli.evaluate_tables import format_comparison
-
-        click.echo(format_comparison(facts))
-        return
-    click.echo(
-        f"{facts['count']:,} images of {facts['data']} ({facts['split']}), "
-        f"{facts['noise']}, seed {facts['seed']}"
-    )
-    click.echo(format_table(facts["methods"]))
+    split = f" ({evaluation.split})" if evaluation.split else ""
+    kind = "gray" if evaluation.channels == 1 else "RGB"
+    lines = [
+        f"{evaluation.count:,} images of {evaluation.data}{split} in {kind}, seed {evaluation.seed}"
+    ]
+    for table in evaluation.tables:
+        lines += ["", describe_noise(table.noise), *_format_table(table)]
+    lines.append("")
+    if evaluation.trained_noise:
+        trained = describe_noise(evaluation.trained_noise)
+        lines.append(f"The noise is derived from the law of the model, {trained}.")
+    if evaluation.tuned_on:
+        lines.append(f"Classical methods are tuned on {evaluation.tuned_on}.")
+    return "\n".join(lines).rstrip()
 
 
-def write_json(path: Path, text: str) -> None:
-    """Write `text` so that no half file is ever there under this name."""
-    from quietpixel.files.atomic import atomic_file
+def _format_table(table: "Table") -> Iterator[str]:
+    from quietpixel.evaluation.tables import build_columns
 
-    with atomic_file(path, overwrite=True) as file:
-        file.write(text.encode() + b"\n")
+    texts = [["method", *(row.name for row in table.rows)]]
+    for column in build_columns(table):
+        cells = column.cells
+        words = [f"{c.text} ({' to '.join(c.interval)})" if c.interval else c.text for c in cells]
+        texts.append([column.title, *words])
+    widths = [max(map(len, column)) for column in texts]
+    for name, *row in zip(*texts, strict=True):
+        rest = [cell.rjust(width) for cell, width in zip(row, widths[1:], strict=True)]
+        yield "  ".join([name.ljust(widths[0]), *rest]).rstrip()

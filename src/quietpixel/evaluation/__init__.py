@@ -1,1 +1,1 @@
-"""Judging: scores for any image -> image function, and the classical rivals."""
+"""Evaluation: metrics by name, classical methods, and one evaluator of any denoising function."""

@@ -1,4 +1,4 @@
-"""How much memory a method takes, in a process that does nothing else."""
+"""The memory that a method takes, measured in a process that does nothing else."""
 
 import contextlib
 import pickle
@@ -8,9 +8,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from quietpixel.evaluation.benchmark import Method
+from quietpixel.evaluation.image_pairs import DenoiseBatch, Images
 
 STATUS = Path("/proc/self/status")
 CHILD = """
@@ -25,23 +24,23 @@ pickle.loads((folder / "method").read_bytes())(np.load(folder / "noisy.npy"))
 """
 
 
-def measure_peak(method: Method, noisy: NDArray[np.float32]) -> int | None:
-    """Return the most bytes that a process of its own kept resident while `method` ran once.
+def measure_peak(method: DenoiseBatch, noisy: Images) -> int | None:
+    """Return the peak resident memory in bytes of a process that runs `method` once.
 
-    That is all it needs: Python, libraries, the model, `noisy` and the result.
+    It counts everything: Python, libraries, the model, `noisy` and the result.
 
     Parameters
     ----------
     method
-        It is sent there by pickle.
+        Sent to the process by pickle.
     noisy
         Images (N, H, W, C).
 
     Returns
     -------
     int or None
-        None where the system does not tell, where `method` cannot be sent (as one that is defined
-        inside a function), or where it failed there.
+        None if the system does not report it, if `method` cannot be pickled (such as a function
+        defined inside another), or if it fails there.
     """
     if not STATUS.exists():
         return None
@@ -53,18 +52,19 @@ def measure_peak(method: Method, noisy: NDArray[np.float32]) -> int | None:
             return None
         (folder / "path").write_bytes(pickle.dumps(sys.path))
         np.save(folder / "noisy.npy", noisy)
+        # Not a fork: that would count the memory of this process too.
         subprocess.run([sys.executable, "-c", CHILD, name], capture_output=True, check=False)
-        told = (folder / "peak").read_text()
-        return int(told) if told.isdecimal() else None
+        peak = (folder / "peak").read_text()
+        return int(peak) if peak.isdecimal() else None
     return None
 
 
 def read_peak() -> int | None:
-    """Return the most bytes that this process kept resident, as Linux tells them.
+    """Return the peak resident memory of this process in bytes, as Linux reports it.
 
     References
     ----------
-    proc_pid_status(5): ``VmHWM``, which begins anew with each program.
+    proc_pid_status(5): ``VmHWM``, which starts anew with each program.
     """
     with contextlib.suppress(OSError):
         for line in STATUS.read_text().splitlines():

@@ -53,7 +53,7 @@ class Mosaic:
         """Return the mosaic as a PNG."""
         width, height = self._size()
         figure = new_figure(width, height)
-        _write(figure, self.MARGIN, self.MARGIN + 14, self.title, size=11, weight="bold")
+        write_text(figure, self.MARGIN, self.MARGIN + 14, self.title, size=11, weight="bold")
         top = self.MARGIN + 44
         for index in range(len(self.blocks)):
             top = self._draw_block(figure, index, top)
@@ -88,19 +88,19 @@ class Mosaic:
         block, (cell_height, cell_width) = self.blocks[index], self._cell()
         left = self._left()
         if self.headings[index]:
-            _write(figure, self.MARGIN, top + 12, self.headings[index], size=9.5, color=INK)
+            write_text(figure, self.MARGIN, top + 12, self.headings[index], size=9.5, color=INK)
         top += self._header(index)
         for column, label in enumerate(self.column_labels[index]):
             centre = left + column * (cell_width + self.GAP) + cell_width / 2
-            _write(figure, centre, top - 14, label, ha="center")
+            write_text(figure, centre, top - 14, label, ha="center")
         for row, images in enumerate(block):
             if self.row_labels[index]:
-                _write(
+                write_text(
                     figure, left - 12, top + cell_height / 2, self.row_labels[index][row], "right"
                 )
             for column, image in enumerate(images):
                 box = (left + column * (cell_width + self.GAP), top, cell_width, cell_height)
-                _place(figure, image, box)
+                place_image(figure, image, box)
             top += cell_height + self.GAP
         return top + 18
 
@@ -126,7 +126,7 @@ def new_chart(title: str, *, across: str, up: str, width: int = 1200, height: in
     axes = figure.add_axes(
         (96 / width, 88 / height, (width - 200) / width, (height - 178) / height)
     )
-    _write(figure, 24, 38, title, size=11, weight="bold")
+    write_text(figure, 24, 38, title, size=11, weight="bold")
     axes.set_xlabel(across, color=MUTED, fontsize=9, labelpad=7)
     axes.annotate(
         up, (0, 1), (-72, 12), textcoords="offset pixels", xycoords="axes fraction",
@@ -168,14 +168,14 @@ def check_count(name: str, count: int, other: int) -> None:
         )
 
 
-def _write(figure: Any, x: float, y: float, text: str, ha: str = "left", **style: Any) -> None:
+def write_text(figure: Any, x: float, y: float, text: str, ha: str = "left", **style: Any) -> None:
     """Write text at so many pixels from the left and the top."""
     width, height = figure.get_size_inches() * DPI
     style = {"size": 9, "color": INK if "weight" in style else MUTED, "va": "center"} | style
     figure.text(x / width, 1 - y / height, text, ha=ha, **style)
 
 
-def _place(figure: Any, image: NDArray[Any], box: tuple[int, int, int, int]) -> None:
+def place_image(figure: Any, image: NDArray[Any], box: tuple[int, int, int, int]) -> None:
     """Show an image in a box (left, top, width, height) of pixels."""
     total_width, total_height = figure.get_size_inches() * DPI
     left, top, width, height = box

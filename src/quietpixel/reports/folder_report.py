@@ -1,5 +1,6 @@
-"""What the run of a folder shows: whole images, and how good they are, as far as is known."""
+"""Whole images in the report of a folder run, and its quality as far as it is known."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,29 +8,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.imaging.metrics import psnr, psnr_of_error
-from quietpixel.imaging.residual import Residual, estimate_error, examine
+from quietpixel.imaging.residual import LAGS, Residual, estimate_error, examine
 from quietpixel.inference.denoiser import Denoiser
+from quietpixel.noise.combined import Sequence as LawSequence
 from quietpixel.noise.parser import (
     FROZEN_EPOCH,
     Gaussian,
     NoiseLaw,
     Poisson,
-    Sequence,
     image_rng,
     parse_noise,
 )
-from quietpixel.reports.scene_pictures import draw_residual, draw_scene, show_taken
+from quietpixel.reports.figures import (
+    BLUE,
+    MUTED,
+    RULE,
+    new_figure,
+    place_image,
+    quiet,
+    to_png,
+    write_text,
+)
+from quietpixel.reports.page import Picture
 from quietpixel.training.folder_data import Folder
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.training_data import VALIDATION_SEED_OFFSET
 
 Image = NDArray[np.float32]
-Picture = tuple[str, str, bytes]
 
 SHOWN = 3
-"""Validation images that are shown whole; never chosen by hand."""
+"""Number of validation images that are shown whole: the first ones, not chosen by hand."""
 LARGEST = 2048
-"""Most pixels of height and width that are denoised for the report."""
+"""Largest height and width in pixels that are denoised for the report."""
+WHOLE = 640
+"""Largest height and width of a whole image in a picture, in pixels."""
+DETAIL, ENLARGED = 240, 2
+"""Side of a detail in pixels, and its magnification."""
+GAP, MARGIN, HEAD = 10, 24, 30
+"""Pixels between images, around all, and for the name above each."""
+SCENE_CAPTION = (
+    "A validation image; below it the detail with the strongest contrasts, each pixel as 2 x 2. "
+    "The residual is gray where nothing was removed; lines in it are lost detail."
+)
 
 
 @dataclass(frozen=True)
@@ -45,63 +65,72 @@ class Scene:
 
 def denoise_scenes(recipe: Recipe, folder: Folder, denoiser: Denoiser) -> list[Scene]:
     """Return the first validation images of a folder, denoised."""
-    scenes = []
+    scenes: list[Scene] = []
     for index in range(len(folder.validation)):
         images = folder.validation.open(index)
         if images is None:
             continue
-        cut = [image.part(0, 0, *(min(side, LARGEST) for side in image.size)) for image in images]
+        first, *rest = [
+            image.part(0, 0, *(min(side, LARGEST) for side in image.size)) for image in images
+        ]
+        states: dict[str, Image] = {}
+        if recipe.method == "pairs":
+            states["other" if recipe.target == "noisy" else "clean"] = rest[0]
+        elif not recipe.method:
+            rng = image_rng(recipe.seed + VALIDATION_SEED_OFFSET, FROZEN_EPOCH, index)
+            states["clean"], first = first, parse_noise(recipe.noise)(first, rng)
         name = folder.validation.scenes[index][0].name
-        scenes.append(_denoise(recipe, name, cut, denoiser, index))
+        scenes.append(Scene(name, first, denoiser(first, range=(0.0, 1.0)), **states))
         if len(scenes) == SHOWN:
             break
     return scenes
 
 
 def show_scenes(scenes: list[Scene]) -> list[Picture]:
-    """Return the pictures of the scenes, and that of what was taken away."""
-    shown = [_show(scene) for scene in scenes]
+    """Return a picture of each scene, and one of the residual of the first."""
+    shown = []
+    for scene in scenes:
+        states = {
+            "noisy": scene.noisy,
+            "denoised": scene.denoised,
+            "clean": scene.clean,
+            "the other noisy shot": scene.other,
+            "residual": show_residual(scene.noisy, scene.denoised),
+        }
+        known = [(name, image) for name, image in states.items() if image is not None]
+        drawn = draw_scene(known, title=scene.name)
+        shown.append((f"Whole image: {scene.name}", SCENE_CAPTION, drawn))
     if scenes:
         found = examine(scenes[0].noisy, scenes[0].denoised)
-        title = "Does what was taken away look like noise?"
-        shown.append((title, judge_residual(found), draw_residual(found)))
+        title = "Does the residual look like noise?"
+        shown.append((title, describe_residual(found), draw_residual(found)))
     return shown
 
 
-def judge_residual(found: Residual) -> str:
-    """Say in words what `quietpixel.imaging.residual.examine` found."""
-    parts = [f"Standard deviation of what was taken away: {found.sigma:.4f}."]
-    parts.append(
-        f"Neighbouring pixels of it are alike by {found.neighbours:.3f} (white noise: 0; stripes "
-        "and grain give more, and so does detail that was taken away)."
+def describe_residual(found: Residual) -> str:
+    """Return the findings of `quietpixel.imaging.residual.examine` as sentences."""
+    if found.follows > 0.1:
+        detail = ": detail went with the noise."
+    elif found.follows < -0.1:
+        detail = ": detail is stronger in it than in the noisy image."
+    else:
+        detail = ", which is near 0."
+    edges = "."
+    if found.edges > 1.25:
+        edges = ": either the noise grows with brightness there, or edges were smoothed."
+    return (
+        f"Standard deviation of the residual: {found.sigma:.4f}. The correlation of neighbouring "
+        f"pixels in it is {found.neighbours:.3f} (white noise: 0; stripes and grain have more, and "
+        "so has detail that was removed). Its correlation with the fine detail of the denoised "
+        f"image is {found.follows:.3f}{detail} On the strongest edges it is {found.edges:.2f} "
+        f"times as strong as in smooth areas{edges}"
     )
-    parts.append(
-        f"It follows the fine detail of the denoised image by {found.follows:.3f}"
-        + _judge_following(found.follows)
-    )
-    parts.append(
-        f"On the strongest edges it is {found.edges:.2f} times as strong as in calm parts"
-        + (
-            ": either the noise grows with brightness there, or edges were smoothed."
-            if found.edges > 1.25
-            else "."
-        )
-    )
-    return " ".join(parts)
-
-
-def _judge_following(follows: float) -> str:
-    if follows > 0.1:
-        return ": detail went with the noise."
-    if follows < -0.1:
-        return ": detail is stronger in it than in the noisy image."
-    return ", which is near 0."
 
 
 def estimate_quality(
     recipe: Recipe, scenes: list[Scene], denoiser: Denoiser, validation: dict[str, float]
 ) -> dict[str, str]:
-    """Return what can be said of the quality, as words and values: measured, or estimated and how.
+    """Return what is known of the quality, as words and values: measured, or estimated and how.
 
     Parameters
     ----------
@@ -113,71 +142,35 @@ def estimate_quality(
     if not scenes:
         return {}
     if scenes[0].clean is not None:
-        before = np.mean([_psnr(scene, scene.noisy) for scene in scenes])
-        after = np.mean([_psnr(scene, scene.denoised) for scene in scenes])
+        before, after = (
+            np.mean([psnr(s.clean, np.clip(getattr(s, state), 0, 1)) for s in scenes])  # type: ignore[arg-type]
+            for state in ("noisy", "denoised")
+        )
         return {"Whole validation images": f"{before:.2f} dB noisy, {after:.2f} dB denoised"}
     if scenes[0].other is not None:
-        errors = [_error_of_two(scene) for scene in scenes]
-        return {"Estimated from two noisy shots": _decibels(np.mean(errors))}
+        return {"Estimated from two noisy shots": _describe(map(_error_of_two, scenes))}
     law = parse_noise(recipe.noise) if recipe.noise else None
     name = _name_of_sure(law)
     if law is not None and name:
-        errors = [_sure(scene, law, denoiser, i) for i, scene in enumerate(scenes)]
-        return {f"Estimated without clean images ({name})": _decibels(np.mean(errors))}
+        errors = (_sure(scene, law, denoiser, i) for i, scene in enumerate(scenes))
+        return {f"Estimated without clean images ({name})": _describe(errors)}
     return {
-        f"No clean images: {name}": f"{value:.6f}; it holds the noise itself, so it is no quality"
+        f"No clean images: {name}": f"{value:.6f}; it includes the noise, so it is not a quality"
         for name, value in validation.items()
     }
 
 
-def _denoise(
-    recipe: Recipe, name: str, images: list[Image], denoiser: Denoiser, index: int
-) -> Scene:
-    def denoised(noisy: Image) -> Image:
-        return np.asarray(denoiser(noisy, range=(0.0, 1.0)))
-
-    if recipe.method == "pairs":
-        other = {"other" if recipe.target == "noisy" else "clean": images[1]}
-        return Scene(name, images[0], denoised(images[0]), **other)
-    if recipe.method:
-        return Scene(name, images[0], denoised(images[0]))
-    rng = image_rng(recipe.seed + VALIDATION_SEED_OFFSET, FROZEN_EPOCH, index)
-    noisy = parse_noise(recipe.noise)(images[0], rng)
-    return Scene(name, noisy, denoised(noisy), clean=images[0])
-
-
-def _show(scene: Scene) -> Picture:
-    states = [("noisy", scene.noisy), ("denoised", scene.denoised)]
-    if scene.clean is not None:
-        states.append(("clean", scene.clean))
-    if scene.other is not None:
-        states.append(("the other noisy shot", scene.other))
-    states.append(("taken away", show_taken(scene.noisy, scene.denoised)))
-    caption = (
-        "A validation image; below it the detail with the strongest contrasts, each pixel as "
-        "2 x 2. What was taken away is gray where nothing was; lines in it are lost detail."
-    )
-    return f"Whole image: {scene.name}", caption, draw_scene(states, title=scene.name)
-
-
 def _error_of_two(scene: Scene) -> float:
-    """Return the error against the other shot, without the noise that this one has itself."""
+    """Return the error against the other shot, minus the noise of that shot."""
     assert scene.other is not None
     noise = np.mean((scene.noisy - scene.other) ** 2) / 2
     return float(np.mean((scene.denoised - scene.other) ** 2) - noise)
 
 
-def _psnr(scene: Scene, image: Image) -> float:
-    assert scene.clean is not None
-    return psnr(scene.clean, np.clip(image, 0, 1))
-
-
 def _name_of_sure(law: NoiseLaw | None) -> str:
-    """Say how good Stein's estimate is for a law; empty where it does not hold."""
-    laws = law.laws if isinstance(law, Sequence) else (law,)
-    if any(not isinstance(each, Gaussian | Poisson) for each in laws):
-        return ""
-    if any(isinstance(each, Gaussian) and each.mean for each in laws):
+    """Return the name of Stein's unbiased risk estimate for a law; empty where it does not hold."""
+    laws = law.laws if isinstance(law, LawSequence) else (law,)
+    if any(not isinstance(each, Gaussian | Poisson) or getattr(each, "mean", 0) for each in laws):
         return ""
     photons = any(isinstance(each, Poisson) for each in laws)
     return "SURE, an approximation for photon noise" if photons else "SURE"
@@ -192,7 +185,90 @@ def _sure(scene: Scene, law: NoiseLaw, denoiser: Denoiser, index: int) -> float:
     return estimate_error(denoise, scene.noisy, sigma, np.random.default_rng(index))
 
 
-def _decibels(error: Any) -> str:
+def _describe(errors: Iterable[float]) -> str:
+    error = float(np.mean(list(errors)))
+    # An unbiased estimate of a small error can be negative.
     if not error > 0:
-        return "the error is too small to be told from the noise"
-    return f"squared error {float(error):.6f}, {psnr_of_error(float(error)):.2f} dB"
+        return "the error is too small to be distinguished from the noise"
+    return f"squared error {error:.6f}, {psnr_of_error(error):.2f} dB"
+
+
+def draw_scene(images: Sequence[tuple[str, Image]], *, title: str) -> bytes:
+    """Return an image in several states side by side: the whole, and below it one detail.
+
+    The detail is where the second state, the denoised one, has the strongest contrasts, so it is
+    not chosen by hand.
+
+    Parameters
+    ----------
+    images
+        Names and images (H, W, C) in [0, 1], all of one size.
+    title
+        Above the picture.
+    """
+    detail = _find_detail(images[1][1])
+    wholes = [_shrink(image) for _, image in images]
+    details = [
+        image[detail].repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1) for _, image in images
+    ]
+    cell = max(wholes[0].shape[1], details[0].shape[1])
+    width = 2 * MARGIN + len(images) * (cell + GAP) - GAP
+    rows = [wholes[0].shape[0], details[0].shape[0]]
+    figure = new_figure(width, 2 * MARGIN + HEAD + sum(row + HEAD for row in rows))
+    write_text(figure, MARGIN, MARGIN + 6, title, size=11, weight="bold")
+    for column, (name, _) in enumerate(images):
+        left, top = MARGIN + column * (cell + GAP), MARGIN + HEAD
+        for part, label in ((wholes[column], name), (details[column], "detail")):
+            write_text(figure, left, top + 14, label)
+            place_image(figure, part, (left, top + HEAD, part.shape[1], part.shape[0]))
+            top += part.shape[0] + HEAD
+    return to_png(figure)
+
+
+def show_residual(noisy: Image, denoised: Image) -> Image:
+    """Return what was removed as an image: gray is nothing, black to white 4 times its strength."""
+    residual = np.asarray(noisy, np.float32) - denoised
+    strength = max(float(np.sqrt(np.mean(residual**2))), 1e-6)
+    return np.asarray(np.clip(0.5 + residual / (4 * strength), 0, 1))
+
+
+def draw_residual(residual: Residual) -> bytes:
+    """Return a map of the autocorrelation of the residual, as a PNG."""
+    figure = new_figure(620, 560)
+    title = "Correlation of pixels by distance"
+    write_text(figure, MARGIN, MARGIN + 6, title, size=11, weight="bold")
+    axes = figure.add_axes((0.12, 0.12, 0.67, 0.74))
+    shown = residual.autocorrelation.copy()
+    shown[LAGS, LAGS] = np.nan  # always 1, which would fade everything else
+    limit = max(0.1, float(np.nanmax(np.abs(shown))))
+    extent = (-LAGS - 0.5, LAGS + 0.5, LAGS + 0.5, -LAGS - 0.5)
+    axes.set_facecolor(RULE)
+    drawn = axes.imshow(shown, cmap="PuOr", vmin=-limit, vmax=limit, extent=extent)
+    axes.set_xlabel("pixels to the right", color=MUTED, fontsize=9)
+    axes.set_ylabel("pixels down", color=MUTED, fontsize=9)
+    quiet(axes)
+    bar = figure.colorbar(drawn, cax=figure.add_axes((0.82, 0.12, 0.03, 0.74)))
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(colors=MUTED, labelsize=8.5, length=0)
+    axes.plot([0], [0], marker="+", color=BLUE)
+    return to_png(figure)
+
+
+def _shrink(image: Image) -> Image:
+    """Return the means of square blocks, at most `WHOLE` pixels high and wide."""
+    step = -(-max(image.shape[:2]) // WHOLE)
+    height, width = (length // step * step for length in image.shape[:2])
+    blocks = image[:height, :width].reshape(height // step, step, width // step, step, -1)
+    return np.asarray(blocks.mean(axis=(1, 3)))
+
+
+def _find_detail(image: Image) -> tuple[slice, slice]:
+    """Return the square of the image with the strongest contrasts."""
+    height, width = (min(DETAIL, length) for length in image.shape[:2])
+    slopes = np.hypot(*np.gradient(np.asarray(image, np.float64).mean(axis=-1)))
+    squares = [
+        (slice(top, top + height), slice(left, left + width))
+        for top in range(0, image.shape[0] - height + 1, max(1, height // 2))
+        for left in range(0, image.shape[1] - width + 1, max(1, width // 2))
+    ]
+    return max(squares, key=lambda square: float(slopes[square].sum()))

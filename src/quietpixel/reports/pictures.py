@@ -7,24 +7,46 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from quietpixel.errors import ArgumentError
-from quietpixel.reports.charts import code_map, error_by_digit, learning_curves
+from quietpixel.imaging.metrics import mean_squared_error
+from quietpixel.reports.charts import error_by_digit
 from quietpixel.reports.figures import Mosaic, check_count
-
-__all__ = [
-    "code_map",
-    "code_walk",
-    "error_by_digit",
-    "extremes",
-    "first_of_each",
-    "learning_curves",
-    "samples",
-    "walk_codes",
-]
+from quietpixel.reports.page import Picture
 
 Images = NDArray[np.float32]
 
 ROWS = ("original", "noisy", "reconstructed")
 """The rows of `samples` and `extremes`."""
+
+
+def show_images(
+    clean: Images, noisy: Images, denoised: Images, *, labels: NDArray[Any] | None
+) -> list[Picture]:
+    """Return samples, the best and worst images, and the error by label, with their captions.
+
+    Parameters
+    ----------
+    clean, noisy, denoised
+        (N, H, W, C); `denoised` is clipped to [0, 1].
+    labels
+        Integers (N,), if there are any.
+    """
+    denoised = np.clip(denoised, 0, 1)
+    errors = [mean_squared_error(a, b) for a, b in zip(clean, denoised, strict=True)]
+    first = np.arange(len(clean))[:10] if labels is None else first_of_each(labels)
+    names = None if labels is None else labels[first]
+    sample = samples(clean[first], noisy[first], denoised[first], labels=names)
+    shown = [
+        ("Samples", "The first images, one of each label; not chosen by hand.", sample),
+        (
+            "Best and worst",
+            "The images with the least and the most error left.",
+            extremes(clean, noisy, denoised, errors),
+        ),
+    ]
+    if labels is not None:
+        by_label = error_by_digit(errors, labels)
+        shown.append(("Error by label", "Mean squared error, with 95 % intervals.", by_label))
+    return shown
 
 
 def first_of_each(labels: ArrayLike, count: int = 10) -> NDArray[np.int64]:

@@ -1,99 +1,288 @@
-"""The word `evaluate`: a model is judged on the test split of a data set."""
+"""`evaluate` and `compare`: models and classical methods on the same noisy images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from quietpixel.noise.parser import add_noise, parse_noise
+from quietpixel.errors import ArgumentError, ModelError, UnknownNameError, unknown_name
+from quietpixel.evaluation.evaluator import NOISY, Evaluation, Method, evaluate_methods
+from quietpixel.evaluation.image_pairs import cut_patches, describe_noise
+from quietpixel.evaluation.methods import CLASSICAL, METHODS, tune
+from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.model_store import find_model, known_models
+from quietpixel.noise.parser import Gaussian, Mixture, NoiseLaw, Ranged, parse_noise
+from quietpixel.noise.parser import Sequence as LawSequence
+from quietpixel.reports.evaluation_report import write_evaluation_report
+from quietpixel.training.progress import OnProgress, Progress
+from quietpixel.workflows.evaluation_data import EvaluationData, open_data
 
-if TYPE_CHECKING:
-    from quietpixel.evaluation.benchmark import Evaluation
-    from quietpixel.training.progress import Progress
+METHOD_NAMES = (NOISY, *METHODS)
+"""Every name of a method that is not a model."""
+CLASSICAL_IMAGES = 500
+"""Images that the methods added by ``classical=True`` are evaluated on: `nlm` takes minutes for
+the 10,000 of MNIST."""
 
-OnProgress = Callable[["Progress"], None]
-TUNING_IMAGES = 40
-"""Validation images by which the classical methods choose their parameters."""
 TUNING_SEED_OFFSET = 7_000_003
-"""Added to the seed, so that the rivals are not tuned on the noise they are judged on."""
-
-
-def _ignore(progress: "Progress") -> None:
-    pass
+"""Added to the seed, so that methods are tuned on other noise than that of the evaluation."""
+TUNING_COUNT, TUNING_SIDE = 40, 128
+"""Limits of the patches for tuning: their number, and their side in pixels."""
+TUNING_PIXELS = 6 * TUNING_SIDE**2
+"""Limit of the pixels of all patches together, so that slow methods are tuned within a minute."""
 
 
 def evaluate(
     model: str | Path,
-    data: str,
+    data: str | Path,
     *,
     noise: str | None = None,
     seed: int = 0,
     classical: bool = False,
     data_dir: str | Path | None = None,
     report: str | Path | None = None,
-    on_progress: OnProgress = _ignore,
-) -> "Evaluation":
-    """Judge a model on the test split of a data set, beside the noisy images.
+    on_progress: OnProgress = lambda progress: None,
+) -> Evaluation:
+    """Evaluate one model, beside the noisy images: `compare` with one model.
 
     Parameters
     ----------
     model
         A bundled name, a run folder or an ``.onnx`` file.
-    data
-        ``"digits"``, ``"mnist"`` or ``"fashion-mnist"``.
-    noise
-        Noise law as text; None takes the one that the model was trained for.
-    seed
-        Decides the noise.
-    classical
-        Whether the classical methods are judged too, tuned on noisy validation images.
-    data_dir
-        Where the data's files are looked for first.
-    report
-        Where a report is written as HTML, if at all.
-    on_progress
-        Called with a `Progress` whose message says what is being done.
+    data, noise, seed, classical, data_dir, report, on_progress
+        As for `compare`.
 
     Raises
     ------
     QuietpixelError
-        If the model, the data or the noise law cannot be had.
+        If the model, the data or the noise law cannot be used.
+
+    Examples
+    --------
+    >>> evaluation = evaluate("mnist-unet", "digits")  # doctest: +SKIP
+    >>> evaluation.methods[0].psnr  # doctest: +SKIP
     """
-    from quietpixel.data import load_split
-    from quietpixel.evaluation.benchmark import judge
-    from quietpixel.inference.denoiser import Denoiser
-
-    denoiser = Denoiser(model)
-    law = parse_noise(noise or denoiser.card.noise)
-    split = load_split(data, "test", data_dir=_path(data_dir))
-    clean = split.as_float()
-    noisy = add_noise(clean, law, seed=seed)
-    rivals = None
-    if classical:
-        rivals = _tune_rivals(data, law, seed, _path(data_dir), on_progress)
-    about = {"model": str(model), "data": data, "split": "test", "noise": str(law), "seed": seed}
-    evaluation = judge(denoiser.batch, clean, noisy, about=about, rivals=rivals)
-    if report is not None:
-        from quietpixel.reports.run_report import show_evaluation
-
-        show_evaluation(Path(report), evaluation, denoiser, split, noisy)
-    return evaluation
-
-
-def _tune_rivals(
-    data: str, law: Any, seed: int, data_dir: Path | None, on_progress: OnProgress
-) -> dict[str, Any]:
-    from quietpixel.data import load_split
-    from quietpixel.evaluation.classical import tune_all
-    from quietpixel.training.progress import Progress
-
-    clean = load_split(data, "validation", data_dir=data_dir).as_float()[:TUNING_IMAGES]
-    noisy = add_noise(clean, law, seed=seed + TUNING_SEED_OFFSET)
-    return tune_all(
-        clean,
-        noisy,
-        progress=lambda name: on_progress(Progress(message=f"Tuning and judging {name}")),
+    return compare(
+        [model],
+        data,
+        noise=noise,
+        seed=seed,
+        classical=classical,
+        data_dir=data_dir,
+        report=report,
+        on_progress=on_progress,
     )
 
 
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)
+def compare(  # noqa: PLR0913  (the options of the command line)
+    models: Sequence[str | Path],
+    data: str | Path,
+    *,
+    noise: str | Sequence[str] | None = None,
+    seed: int = 0,
+    classical: bool = False,
+    pairs: str = "",
+    channels: int | None = None,
+    tuning: str | Path | None = None,
+    count: int | None = None,
+    precision: str = "auto",
+    data_dir: str | Path | None = None,
+    report: str | Path | None = None,
+    on_progress: OnProgress = lambda progress: None,
+) -> Evaluation:
+    """Evaluate models and classical methods on the same noisy images.
+
+    Whole images, the output clipped to [0, 1]; each metric is the mean over the images. A classical
+    method gets the parameters that are best for the noise at hand on other images.
+
+    Parameters
+    ----------
+    models
+        Bundled names, run folders, ``.onnx`` files, and names of methods: ``noisy``, ``median``,
+        ``bilateral``, ``tv``, ``wavelet``, ``nlm``; ``opencv-nlm`` and ``bm3d`` if their packages
+        are installed. The others are compared with the first. The noisy images are always added.
+    data
+        A named set, whose test part is used; a folder of clean images; or a folder of pairs, in
+        ``noisy/`` and ``clean/`` or as `pairs` says.
+    noise
+        One law or several, as text. None takes the law that the first model was trained for; of a
+        mixture, the first Gaussian law, and of a range, its middle. Pairs have their own noise.
+    seed
+        Seed of the noise.
+    classical
+        Whether ``median``, ``wavelet``, ``tv`` and ``nlm`` are added, on the first 500 images.
+    pairs
+        Name patterns of noisy and clean images, such as ``"*_real.*=*_mean.*"``.
+    channels
+        1 evaluates in gray, 3 in RGB. None takes what the first model takes, or else what the
+        folder holds.
+    tuning
+        A folder like `data` that the classical methods are tuned on. None takes the validation
+        part of a named set, or three photographs of scikit-image; pairs need a folder.
+    count
+        Number of images, from the first on; None for all.
+    precision
+        Of the models: ``"auto"``, ``"f32"`` or ``"bf16"``.
+    data_dir
+        Folder that is searched first for the files of a named set.
+    report
+        Path of an HTML report; None writes none.
+    on_progress
+        Called with a `Progress` whose message describes the current step.
+
+    Raises
+    ------
+    QuietpixelError
+        If a model, a method, the data or a noise law cannot be used, or a model does not take the
+        channels of the images.
+
+    Examples
+    --------
+    >>> evaluation = compare(["median", "wavelet"], "digits", noise="gaussian:0.5", count=4)
+    >>> [row.name for row in evaluation.tables[0].rows]
+    ['median', 'wavelet', 'noisy']
+    """
+    names = _list_names(models, classical=classical)
+    denoisers = {
+        name: Denoiser(name, precision=precision) for name in names if name not in METHOD_NAMES
+    }
+    first = next(iter(denoisers.values()), None)
+    wanted = channels or (first.card.channels if first else None)
+    images = open_data(data, wanted, pairs=pairs, tuning=tuning, data_dir=data_dir).first(count)
+    _check_channels(denoisers, images.channels)
+    trained = first.card.noise if first and not noise and not images.own_noise else ""
+    laws = _choose_laws(noise, trained, own_noise=images.own_noise)
+    limits = dict.fromkeys(names[len(models) :], CLASSICAL_IMAGES) | {NOISY: None}
+    tables, methods_by_law = [], []
+    for law in laws:
+        notify = partial(_notify, on_progress, law)
+        methods = [
+            replace(
+                _make_method(name, denoisers, images, law, seed=seed, notify=notify),
+                limit=limits.get(name),
+            )
+            for name in names
+        ]
+        tables.append(evaluate_methods(methods, images.pairs, law, seed=seed, on_progress=notify))
+        methods_by_law.append((methods, law))
+    evaluation = Evaluation(
+        data=str(data),
+        split=images.split,
+        count=images.pairs.count,
+        channels=images.channels,
+        seed=seed,
+        tuned_on=images.tuned_on if any(name in METHODS for name in names) else "",
+        trained_noise=trained if trained and str(laws[0]) != str(parse_noise(trained)) else "",
+        tables=tuple(tables),
+    )
+    if report is not None:
+        write_evaluation_report(
+            report,
+            evaluation,
+            images.pairs,
+            methods_by_law,
+            labels=images.labels,
+            card=first.card if first and len(denoisers) == 1 else None,
+        )
+    return evaluation
+
+
+def fix_law(law: NoiseLaw) -> NoiseLaw:
+    """Return a law of one strength for a law that training draws from.
+
+    A model trained for many levels of noise is evaluated at one of them, so that every image is
+    equally hard and figures can be compared.
+
+    Parameters
+    ----------
+    law
+        Of a mixture, the first Gaussian law is taken, or else the first law; of a range, its
+        middle.
+
+    Examples
+    --------
+    >>> str(fix_law(parse_noise("camera:0.02|gaussian:0..75/255,clip=no")))
+    'gaussian:0.14705882352941177,clip=no'
+    """
+    if isinstance(law, Mixture):
+        fixed = [fix_law(each) for each in law.laws]
+        return next((each for each in fixed if isinstance(each, Gaussian)), fixed[0])
+    if isinstance(law, LawSequence):
+        return LawSequence(tuple(fix_law(each) for each in law.laws))
+    if isinstance(law, Ranged):
+        main = law.lowest.main
+        middle = (getattr(law.lowest, main) + getattr(law.highest, main)) / 2
+        return replace(law.lowest, **{main: middle})
+    return law
+
+
+def _list_names(models: Sequence[str | Path], *, classical: bool) -> list[str]:
+    """Return the names of all methods: those given, the noisy images, the classical ones."""
+    names = [str(each) for each in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise ArgumentError(f"`models` must name each model once; got '{name}' twice.")
+        if name not in METHOD_NAMES:
+            try:
+                find_model(name)
+            except UnknownNameError as error:
+                known = [*known_models(), *METHOD_NAMES]
+                raise unknown_name("model or method", name, known) from error
+    return list(dict.fromkeys([*names, NOISY, *(CLASSICAL if classical else ())]))
+
+
+def _check_channels(denoisers: Mapping[str, Denoiser], channels: int) -> None:
+    # A model for RGB takes gray images too, as three equal channels; not the other way round.
+    for name, denoiser in denoisers.items():
+        if denoiser.card.channels < channels:
+            raise ModelError(
+                f"All methods must get the same images, and these are RGB while the model '{name}' "
+                "takes gray; compare models of one kind, or evaluate in gray with `channels` 1."
+            )
+
+
+def _choose_laws(
+    noise: str | Sequence[str] | None, trained: str, *, own_noise: bool
+) -> list[NoiseLaw | None]:
+    if own_noise:
+        if noise:
+            raise ArgumentError(
+                "`noise` is added to clean images, and the noise of pairs is their own; omit it, "
+                "or name the folder of the clean images."
+            )
+        return [None]
+    if noise:
+        return [parse_noise(text) for text in ([noise] if isinstance(noise, str) else noise)]
+    if not trained:
+        raise ArgumentError(
+            "`noise` must be given because no model was trained for a known law; "
+            "for example gaussian:25/255,clip=no."
+        )
+    return [fix_law(parse_noise(trained))]
+
+
+def _make_method(
+    name: str,
+    denoisers: Mapping[str, Denoiser],
+    images: EvaluationData,
+    law: NoiseLaw | None,
+    *,
+    seed: int,
+    notify: Callable[[str], None],
+) -> Method:
+    """Return a model, the noisy images, or a classical method that is tuned for this noise."""
+    if name == NOISY:
+        return Method(NOISY, None)
+    if name in denoisers:
+        return Method(name, denoisers[name].batch, size=find_model(name).stat().st_size)
+    notify(f"tuning {name}")
+    pairs = images.open_tuning()
+    side = min(TUNING_SIDE, *pairs.load(0)[0].shape[:2])
+    patches = min(TUNING_COUNT, TUNING_PIXELS // side**2)
+    clean, noisy = cut_patches(pairs, law, seed=seed + TUNING_SEED_OFFSET, side=side, count=patches)
+    method = tune(name, clean, noisy)
+    return Method(name, method, parameters=method.parameters)
+
+
+def _notify(on_progress: OnProgress, law: NoiseLaw | None, text: str) -> None:
+    noise = "" if law is None else f" at {describe_noise(str(law))}"
+    on_progress(Progress(message=f"Evaluating{noise}: {text}"))

@@ -1,4 +1,4 @@
-"""`compare` as people call it: models beside methods, on sets, folders and pairs."""
+"""`compare` and `evaluate` from Python: models and methods on named sets, folders and pairs."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,9 @@ import pytest
 import quietpixel
 from quietpixel.errors import ArgumentError, DataError, ModelError, UnknownNameError
 from quietpixel.files import Picture, write_picture
+from quietpixel.inference.model_store import find_model
+from quietpixel.workflows import evaluate as workflow
+from quietpixel.workflows.evaluate import fix_law
 
 
 def write(path: Path, pixels: np.ndarray) -> None:
@@ -23,7 +26,7 @@ def waves(number: int, side: int = 48, channels: int = 1) -> np.ndarray:
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
-    for part in ("judged", "others"):
+    for part in ("evaluated", "others"):
         for number in range(3):
             clean = waves(number + (part == "others"))
             noise = np.random.default_rng(number).normal(0, 25, clean.shape)
@@ -60,6 +63,54 @@ def test_one_model_gets_the_same_numbers_as_in_evaluate() -> None:
     assert beside.tables[0].rows[1].means["mse"] == pytest.approx(alone.methods[1].mse, rel=1e-6)
 
 
+@pytest.mark.parametrize("model", ["photo", "photo-gray", "gaussian-gray"])
+def test_a_model_of_many_levels_is_evaluated_at_a_fixed_law(model: str, clean: Path) -> None:
+    card = quietpixel.read_card(find_model(model))
+    evaluation = quietpixel.evaluate(model, clean)
+    assert evaluation.noise == str(fix_law(quietpixel.parse_noise(card.noise)))
+    assert evaluation.noise.startswith("gaussian:0.1")
+    assert ".." not in evaluation.noise
+    assert json.loads(evaluation.to_json())["trained_noise"] == card.noise
+    denoised, noisy = evaluation.methods
+    assert denoised.psnr > noisy.psnr + 5
+    sigma = quietpixel.parse_noise(evaluation.noise).sigma
+    assert noisy.psnr == pytest.approx(-20 * np.log10(sigma), abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("law", "fixed"),
+    [
+        ("gaussian:0.1..0.3,mean=0.2", "gaussian:0.2,mean=0.2"),
+        ("camera:0.02|poisson:30|gaussian:0..0.5,clip=no|gaussian:0.1", "gaussian:0.25,clip=no"),
+        ("poisson:20..40|camera:0.02", "poisson:30"),
+        ("poisson:20..40+gaussian:0..0.1", "poisson:30+gaussian:0.05"),
+        ("speckle:0.1", "speckle:0.1"),
+    ],
+)
+def test_a_law_with_a_range_or_a_mixture_is_fixed(law: str, fixed: str) -> None:
+    assert str(fix_law(quietpixel.parse_noise(law))) == fixed
+
+
+def test_a_law_that_is_given_is_used_as_it_is() -> None:
+    evaluation = quietpixel.compare(["mnist-unet"], "digits", noise="gaussian:0..0.5", count=2)
+    assert (evaluation.noise, evaluation.trained_noise) == ("gaussian:0..0.5", "")
+
+
+def test_a_model_for_rgb_takes_gray_images() -> None:
+    evaluation = quietpixel.compare(["photo"], "digits", noise="gaussian:0.2", count=4)
+    assert evaluation.channels == 1
+    assert evaluation.methods[0].psnr > evaluation.methods[1].psnr
+
+
+def test_classical_methods_are_added_on_the_first_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow, "CLASSICAL_IMAGES", 3)
+    monkeypatch.setattr(workflow, "TUNING_COUNT", 2)
+    evaluation = quietpixel.compare(["tv"], "digits", noise="gaussian:0.3", count=5, classical=True)
+    names = [row.name for row in evaluation.methods]
+    assert names == ["tv", "noisy", "median", "wavelet", "nlm"]
+    assert [row.count for row in evaluation.methods] == [5, 5, 3, 3, 3]
+
+
 def test_a_folder_at_several_strengths(clean: Path) -> None:
     laws = ["gaussian:0.05,clip=no", "gaussian:0.2,clip=no"]
     found = quietpixel.compare(["mnist-unet", "median"], clean, noise=laws, count=2)
@@ -71,7 +122,7 @@ def test_a_folder_at_several_strengths(clean: Path) -> None:
 
 
 def test_pairs_have_their_own_noise(pairs: Path) -> None:
-    found = quietpixel.compare(["median"], pairs / "judged", tuning=pairs / "others")
+    found = quietpixel.compare(["median"], pairs / "evaluated", tuning=pairs / "others")
     (table,) = found.tables
     assert table.noise == ""
     median, noisy = (row.means["psnr"] for row in table.rows)
@@ -88,14 +139,14 @@ def test_pairs_are_found_by_their_names(tmp_path: Path) -> None:
     assert found.tuned_on == ""
 
 
-def test_methods_are_not_tuned_on_judged_pairs(pairs: Path) -> None:
+def test_methods_are_not_tuned_on_the_pairs_of_the_evaluation(pairs: Path) -> None:
     with pytest.raises(ArgumentError, match="`tuning` must name a folder of other pairs"):
-        quietpixel.compare(["median"], pairs / "judged")
+        quietpixel.compare(["median"], pairs / "evaluated")
 
 
 def test_noise_for_pairs_is_refused(pairs: Path) -> None:
-    with pytest.raises(ArgumentError, match="their own; leave it out"):
-        quietpixel.compare(["noisy"], pairs / "judged", noise="gaussian:0.1")
+    with pytest.raises(ArgumentError, match="the noise of pairs is their own; omit it"):
+        quietpixel.compare(["noisy"], pairs / "evaluated", noise="gaussian:0.1")
 
 
 def test_pairs_of_different_sizes_are_refused(tmp_path: Path) -> None:
@@ -106,7 +157,7 @@ def test_pairs_of_different_sizes_are_refused(tmp_path: Path) -> None:
 
 
 def test_methods_alone_need_a_noise() -> None:
-    with pytest.raises(ArgumentError, match="`noise` must be said"):
+    with pytest.raises(ArgumentError, match="`noise` must be given"):
         quietpixel.compare(["median"], "digits")
 
 
@@ -116,7 +167,7 @@ def test_images_and_models_of_other_channels_are_refused(tmp_path: Path) -> None
         quietpixel.compare(["mnist-unet"], tmp_path, channels=3)
 
 
-def test_an_unknown_name_says_what_may_have_been_meant() -> None:
+def test_an_unknown_name_comes_with_a_suggestion() -> None:
     with pytest.raises(UnknownNameError, match="model or method 'wavlet': did you mean 'wavelet'"):
         quietpixel.compare(["wavlet"], "digits", noise="gaussian:0.5")
 
@@ -127,17 +178,17 @@ def test_a_name_given_twice_is_refused() -> None:
 
 
 @pytest.mark.parametrize("count", [0, -1])
-def test_a_count_that_is_none_is_refused(count: int) -> None:
+def test_a_count_below_one_is_refused(count: int) -> None:
     with pytest.raises(ArgumentError, match="`count` must be at least 1"):
         quietpixel.compare(["noisy"], "digits", noise="gaussian:0.5", count=count)
 
 
-def test_data_that_are_none_are_refused(tmp_path: Path) -> None:
+def test_missing_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
         quietpixel.compare(["noisy"], "digit", noise="gaussian:0.5")
     with pytest.raises(DataError, match="does not exist"):
         quietpixel.compare(["noisy"], tmp_path / "none", noise="gaussian:0.5")
-    with pytest.raises(DataError, match="holds no pictures to judge by"):
+    with pytest.raises(DataError, match="holds no images to evaluate"):
         quietpixel.compare(["noisy"], tmp_path, noise="gaussian:0.5", channels=1)
-    with pytest.raises(ArgumentError, match="`pairs` is for a folder"):
+    with pytest.raises(ArgumentError, match="`pairs` needs a folder"):
         quietpixel.compare(["noisy"], "digits", pairs="*_a=*_b")

@@ -1,0 +1,300 @@
+"""The report of an evaluation: tables, charts of quality, differences image by image, pictures."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.card import Card
+from quietpixel.evaluation.evaluator import NOISY, Evaluation, Method, Row, Table
+from quietpixel.evaluation.image_pairs import ImagePairs, describe_noise
+from quietpixel.evaluation.tables import Cell, build_columns
+from quietpixel.inference.error_bars import describe_coverage
+from quietpixel.noise.parser import NoiseLaw
+from quietpixel.reports.figures import DIGIT_COLOURS, INK, new_chart, to_png
+from quietpixel.reports.page import build_page, escape, picture_section, write_page
+from quietpixel.reports.pictures import show_images
+from quietpixel.reports.worst_images import SCRIPT, build_crops, draw_worst
+
+NameOf = Callable[[int], str]
+"""From the index of an image to its name."""
+
+SHOWN_IMAGES = 1000
+"""Images of a labelled set that samples and error by label are made from."""
+WIDTH, HEIGHT, LEFT, EDGE = 960, 400, 60, 20
+"""The drawing of the differences, and its margins."""
+MAX_DOTS = 500
+"""Dots for each method in that drawing; of more images, every n-th is shown."""
+
+
+def write_evaluation_report(
+    path: str | Path,
+    evaluation: Evaluation,
+    pairs: ImagePairs,
+    runs: Sequence[tuple[Sequence[Method], NoiseLaw | None]],
+    *,
+    labels: NDArray[Any] | None = None,
+    card: Card | None = None,
+) -> Path:
+    """Write the report of an evaluation as one HTML file, and return its path.
+
+    Parameters
+    ----------
+    path
+        The file.
+    evaluation
+        The results.
+    pairs
+        The images.
+    runs
+        For each table, the methods and the noise law.
+    labels
+        Labels of the images, for samples and the error by label; None leaves these away.
+    card
+        Card of the model, if there is only one.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    title = f"{evaluation.model if card else 'Methods'} on {evaluation.data}"
+    facts = {
+        **(describe_model(card) if card else {}),
+        "Images": f"{evaluation.count:,}, {'gray' if evaluation.channels == 1 else 'RGB'}",
+        "Seed of the noise": evaluation.seed,
+        "Classical methods tuned on": evaluation.tuned_on or "there are none",
+    }
+    if evaluation.trained_noise:
+        facts["Noise derived from"] = describe_noise(evaluation.trained_noise)
+    sections = [*evaluation_sections(evaluation.tables, pairs.name)]
+    seed, crops = evaluation.seed, []
+    for table, (methods, law) in zip(evaluation.tables, runs, strict=True):
+        noise = describe_noise(table.noise)
+        drawn = draw_worst(methods, pairs, law, seed=seed, numbers=table.worst)
+        caption = (
+            "The area of each image in which the first method is farthest from the clean image, "
+            "each pixel as one."
+        )
+        sections.append(picture_section(f"The worst images, {noise}", caption, drawn))
+        crops.append(build_crops(methods, pairs, law, seed=seed, psnr=table.rows[0].psnr))
+    if labels is not None and (shown := _show_labelled(pairs, *runs[0], seed=seed, labels=labels)):
+        sections += [picture_section(*each) for each in shown]
+    return write_page(path, build_page(title, facts, [*sections, *crops], script=SCRIPT))
+
+
+def _show_labelled(
+    pairs: ImagePairs,
+    methods: Sequence[Method],
+    law: NoiseLaw | None,
+    *,
+    seed: int,
+    labels: NDArray[Any],
+) -> list[tuple[str, str, bytes]]:
+    """Return samples, extremes and the error by label of the first method, if it denoises."""
+    run = methods[0].run
+    if run is None:
+        return []
+    count = min(pairs.count, SHOWN_IMAGES)
+    clean, noisy = map(
+        np.stack, zip(*(pairs.pair(i, law, seed) for i in range(count)), strict=True)
+    )
+    return show_images(clean, noisy, run(noisy), labels=labels[:count])
+
+
+def describe_model(card: Card) -> dict[str, Any]:
+    """Return what the card of a model says of it, as words and values."""
+    return {
+        "Architecture": card.architecture,
+        "Trained on": card.data,
+        "Trained for": card.noise or "the noise of its images",
+        "Weights": f"{card.parameters:,}" if card.parameters else "not stated",
+        "Multiply-adds per pixel": f"{card.operations:,}" if card.operations else "not stated",
+        "Trained in": card.training.get("precision", "not stated"),
+        **({"Error bars": describe_coverage(card.uncertainty)} if card.uncertainty else {}),
+    }
+
+
+def evaluation_sections(tables: Sequence[Table], name_of: NameOf | None = None) -> Iterator[str]:
+    """Yield the sections of tables as HTML: numbers first, then charts.
+
+    Parameters
+    ----------
+    tables
+        One for each noise, with the same methods.
+    name_of
+        Names of the images, shown where a pointer rests on a dot of the differences; None leaves
+        the differences away.
+    """
+    yield from map(_table_section, tables)
+    for table in tables:
+        if sum(row.megapixels_per_second is not None for row in table.rows) > 1:
+            title = f"Quality against speed, {describe_noise(table.noise)}"
+            caption = "Up is better, right is faster; both as measured here, on this machine."
+            yield picture_section(title, caption, draw_speed(table))
+    if len(tables) > 1:
+        drawn = draw_noise(tables)
+        yield picture_section("Quality against noise", "Mean PSNR over the images.", drawn)
+    if name_of is not None:
+        yield from (build_differences(t, name_of) for t in tables if has_differences(t))
+
+
+def _table_section(table: Table) -> str:
+    columns = build_columns(table)
+    heads = "".join(
+        f'<th scope="col">{escape(text)}</th>' for text in ("method", *(c.title for c in columns))
+    )
+    lines = "".join(
+        f'<tr><th scope="row">{escape(row.name)}</th>'
+        + "".join(_cell(column.cells[place]) for column in columns)
+        + "</tr>"
+        for place, row in enumerate(table.rows)
+    )
+    notes = "".join(
+        f'<p class="note">{escape(f"{row.name}: {row.parameters}")}</p>'
+        for row in table.rows
+        if row.parameters
+    )
+    text = (
+        "In brackets: the 95 % interval, by a bootstrap of the images or of their pairs. Memory: "
+        "the peak of a process that only runs the method, Python and libraries included."
+    )
+    return (
+        f"<section><h2>{escape(describe_noise(table.noise))}</h2><p>{text}</p>"
+        f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>'
+        f"</div>{notes}</section>"
+    )
+
+
+def _cell(cell: Cell) -> str:
+    interval = f" <small>[{', '.join(cell.interval)}]</small>" if cell.interval else ""
+    kind = ' class="best"' if cell.best else ""
+    return f"<td{kind}>{cell.text}{interval}</td>"
+
+
+def draw_speed(table: Table) -> bytes:
+    """Return PSNR against megapixels per second of each method, as a PNG."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes = new_chart("Quality against speed", across="megapixels/s (log scale)", up="PSNR, dB")
+    axes.set_xscale("log")
+    axes.margins(0.15)
+    for row, colour in zip(table.rows, DIGIT_COLOURS * len(table.rows), strict=False):
+        quality = row.means["psnr"]
+        if quality is None or row.megapixels_per_second is None:
+            continue
+        axes.plot(row.megapixels_per_second, quality, "o", color=colour)
+        axes.annotate(
+            row.name, (row.megapixels_per_second, quality), (0, 8), textcoords="offset points",
+            ha="center", color=INK, fontsize=8.5,
+        )  # fmt: skip
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else range(1, 10)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
+    return to_png(axes.figure)
+
+
+def draw_noise(tables: Sequence[Table]) -> bytes:
+    """Return PSNR of each method at each noise, as a PNG."""
+    axes = new_chart("Quality against noise", across="", up="PSNR, dB")
+    places = range(len(tables))
+    for number, row in enumerate(tables[0].rows):
+        values = [table.rows[number].means["psnr"] for table in tables]
+        colour = DIGIT_COLOURS[number % len(DIGIT_COLOURS)]
+        axes.plot(places, values, "o-", color=colour, label=row.name)
+    axes.set_xticks(places, [describe_noise(table.noise) for table in tables])
+    axes.margins(0.12)
+    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
+    return to_png(axes.figure)
+
+
+def has_differences(table: Table) -> bool:
+    """Return whether there is a second model or method, and all PSNRs are finite."""
+    return bool(_others(table)) and all(np.isfinite(row.psnr).all() for row in table.rows)
+
+
+def build_differences(table: Table, name_of: NameOf) -> str:
+    """Return a section of a page: the PSNR of each image minus that of the first method, sorted.
+
+    Parameters
+    ----------
+    table
+        One for which `has_differences` holds.
+    name_of
+        From the index of an image to its name, shown where a pointer rests on a dot.
+    """
+    first, others = table.rows[0], _others(table)
+    differences = [np.subtract(row.psnr, first.psnr[: row.count]) for row in others]
+    low = min(0.0, *(float(each.min()) for each in differences))
+    high = max(0.0, *(float(each.max()) for each in differences))
+    pad = 0.06 * max(high - low, 0.1)
+    axes = _Axes(low - pad, high + pad)
+    colours = [DIGIT_COLOURS[1 + i % (len(DIGIT_COLOURS) - 1)] for i in range(len(others))]
+    drawn = list(zip(others, differences, colours, strict=True))
+    dots = "".join(axes.dots(row.name, each, colour, name_of) for row, each, colour in drawn)
+    legend = "".join(
+        f'<span><i style="background:{colour}"></i>{escape(row.name)}: '
+        f"better on {int((each > 0).sum()):,} of {len(each):,}</span>"
+        for row, each, colour in drawn
+    )
+    step = -(-len(first.psnr) // MAX_DOTS)
+    shown = "Each dot is an image" if step == 1 else f"Each dot is one of {step} images"
+    title = escape(f"Image by image, {describe_noise(table.noise)}")
+    return (
+        f'<section><h2>{title}</h2><figure><div class="scroll">'
+        f'<svg class="apart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">'
+        f'{axes.rules()}{dots}</svg></div><p class="legend">{legend}</p><figcaption>{shown}, in '
+        f"the order of each method: its PSNR minus that of {escape(first.name)}. Point at a dot to "
+        "see the name of the image.</figcaption></figure></section>"
+    )
+
+
+class _Axes:
+    """The drawing of the differences: dB upwards, images from left to right."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+
+    def _y(self, value: float) -> float:
+        return EDGE + (HEIGHT - 2 * EDGE) * (self._high - value) / (self._high - self._low)
+
+    def rules(self) -> str:
+        """Return lines at round numbers; that at 0 is the strongest."""
+        from matplotlib.ticker import MaxNLocator
+
+        lines = [f'<text x="{LEFT - 8}" y="12">dB</text>']
+        for tick in MaxNLocator(6).tick_values(self._low, self._high):
+            if self._low <= tick <= self._high:
+                zero, y = abs(tick) < 1e-9, self._y(tick)
+                kind = "zero" if zero else "rule"
+                lines.append(
+                    f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - EDGE}" '
+                    f'y1="{y:.1f}" y2="{y:.1f}"/><text x="{LEFT - 8}" y="{y + 4:.1f}">'
+                    f"{0 if zero else format(tick, '+.4g')}</text>"
+                )
+        return "".join(lines)
+
+    def dots(
+        self, method: str, differences: NDArray[np.float64], colour: str, name_of: NameOf
+    ) -> str:
+        """Return a dot for each image, in the order of this method's differences."""
+        order = np.argsort(differences, kind="stable").tolist()
+        step, width = -(-len(order) // MAX_DOTS), (WIDTH - LEFT - EDGE) / len(order)
+        circles = ""
+        for place, index in enumerate(order):
+            if place % step == 0 or place == len(order) - 1:
+                x, y = LEFT + width * (place + 0.5), self._y(differences[index])
+                circles += (
+                    f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>'
+                    f"{escape(name_of(index))}, {escape(method)}: {differences[index]:+.2f} dB"
+                    "</title></circle>"
+                )
+        return circles
+
+
+def _others(table: Table) -> list[Row]:
+    """Return the methods that are compared with the first, without the noisy images."""
+    return [row for row in table.rows[1:] if row.name != NOISY]

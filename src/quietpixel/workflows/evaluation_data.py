@@ -1,0 +1,178 @@
+"""The images of an evaluation, and those that its classical methods are tuned on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.data import load_split, named_sets
+from quietpixel.data.image_cache import decode, to_channels
+from quietpixel.data.image_folder import Layout, find_layout
+from quietpixel.errors import ArgumentError, DataError, unknown_name
+from quietpixel.evaluation.image_pairs import ImagePairs
+from quietpixel.evaluation.methods import load_scikit_image
+from quietpixel.training.folder_data import find_channels
+
+Image = NDArray[np.float32]
+
+PHOTOGRAPHS = ("camera", "chelsea", "coffee")
+"""Photographs of scikit-image that methods are tuned on if there is no other choice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationData:
+    """The images of an evaluation.
+
+    Parameters
+    ----------
+    pairs
+        The images.
+    split
+        Part of a named set; empty for a folder.
+    channels
+        1 for gray or 3 for RGB.
+    own_noise
+        Whether the images are pairs, so that no noise is added.
+    labels
+        Labels of the images, if there are any.
+    open_tuning
+        Opens the images that methods are tuned on.
+    tuned_on
+        Names of these.
+    """
+
+    pairs: ImagePairs
+    split: str = ""
+    channels: int
+    own_noise: bool = False
+    labels: NDArray[Any] | None = None
+    open_tuning: Callable[[], ImagePairs]
+    tuned_on: str
+
+    def first(self, count: int | None) -> Self:
+        """Return the data with the first `count` images only; None keeps all."""
+        if count is None:
+            return self
+        if count < 1:
+            raise ArgumentError(f"`count` must be at least 1; got {count}.")
+        return replace(self, pairs=replace(self.pairs, count=min(self.pairs.count, count)))
+
+
+def open_data(
+    data: str | Path,
+    channels: int | None,
+    *,
+    pairs: str,
+    tuning: str | Path | None,
+    data_dir: str | Path | None,
+) -> EvaluationData:
+    """Return the images of a named set, of a folder of clean images, or of a folder of pairs.
+
+    Parameters
+    ----------
+    data, pairs, tuning, data_dir
+        As for `quietpixel.compare`.
+    channels
+        1 or 3; None takes what the folder holds.
+
+    Raises
+    ------
+    QuietpixelError
+        If there are no such data, or `pairs` does not fit them.
+    """
+    if str(data) in named_sets():
+        if pairs:
+            raise ArgumentError(f"`pairs` needs a folder of images; '{data}' is a named set.")
+        load = partial(load_split, str(data), data_dir=data_dir)
+        test = load("test")
+        stored = test.images.shape[-1]
+        return EvaluationData(
+            pairs=ImagePairs.from_arrays(test.as_float()),
+            split="test",
+            channels=stored,
+            labels=test.labels,
+            open_tuning=partial(open_folder, tuning, stored)
+            if tuning is not None
+            else lambda: ImagePairs.from_arrays(load("validation").as_float()),
+            tuned_on=str(tuning or f"{data} (validation)"),
+        )
+    layout = _find_layout(data, pairs)
+    channels = channels or find_channels(str(data), target="clean", pairs=pairs)
+    own_noise = layout.kind == "pairs"
+    open_tuning: Callable[[], ImagePairs]
+    if tuning is not None:
+        open_tuning = partial(open_folder, tuning, channels, pairs=pairs)
+    else:
+        open_tuning = _refuse_tuning if own_noise else partial(_open_photographs, channels)
+    return EvaluationData(
+        pairs=_open_scenes(layout, channels),
+        channels=channels,
+        own_noise=own_noise,
+        open_tuning=open_tuning,
+        tuned_on=str(tuning or f"{', '.join(PHOTOGRAPHS)} of scikit-image"),
+    )
+
+
+def open_folder(folder: str | Path, channels: int, *, pairs: str = "") -> ImagePairs:
+    """Return the images of a folder: clean ones, or pairs.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    return _open_scenes(_find_layout(folder, pairs), channels)
+
+
+def _find_layout(folder: str | Path, pairs: str) -> Layout:
+    if not Path(folder).is_dir():
+        if "/" in str(folder) or "\\" in str(folder):
+            raise DataError(f"The folder '{folder}' does not exist; check its name.")
+        raise unknown_name("data set or folder", str(folder), named_sets())
+    layout = find_layout(Path(folder), target="clean", pairs=pairs, notify=lambda text: None)
+    if not layout.scenes:
+        raise DataError(f"The folder '{folder}' holds no images to evaluate; choose another one.")
+    return layout
+
+
+def _open_scenes(layout: Layout, channels: int) -> ImagePairs:
+    scenes = layout.scenes
+
+    def load(index: int) -> tuple[Image, Image | None]:
+        images = [decode(path, channels).whole() for path in scenes[index]]
+        if len(images) == 1:
+            return images[0], None
+        noisy, clean = images
+        if noisy.shape != clean.shape:
+            raise DataError(
+                f"'{scenes[index][0]}' and '{scenes[index][1]}' are no pair, because they differ "
+                f"in size; got {noisy.shape[:2]} and {clean.shape[:2]}. Remove one of them."
+            )
+        return clean, noisy
+
+    return ImagePairs(len(scenes), load, [paths[0].name for paths in scenes])
+
+
+def _open_photographs(channels: int) -> ImagePairs:
+    quarters = []
+    for name in PHOTOGRAPHS:
+        pixels = getattr(load_scikit_image("data"), name)()
+        image = to_channels(pixels.reshape(*pixels.shape[:2], -1), channels)
+        rows, columns = (length // 2 for length in image.shape[:2])
+        quarters += [
+            image[top : top + rows, left : left + columns].astype(np.float32) / np.float32(255)
+            for top in (0, rows)
+            for left in (0, columns)
+        ]
+    return ImagePairs.from_arrays(quarters)
+
+
+def _refuse_tuning() -> ImagePairs:
+    raise ArgumentError(
+        "`tuning` must name a folder of other pairs, because a classical method is tuned for the "
+        "noise at hand, and never on the images of the evaluation; give one, or omit the method."
+    )
