@@ -1,5 +1,8 @@
+import gzip
 import io
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -7,6 +10,8 @@ import tifffile
 from PIL import Image, ImageCms
 from web_making import coded, decoded, detail, noisy
 
+from quietpixel.data.registry import LOADERS
+from quietpixel.web.models import SMALL_SETS
 from quietpixel.web.options import Limits
 
 
@@ -33,14 +38,40 @@ def test_a_form_gives_the_same_result_and_a_name(client):
     form = client.post("/v1/denoise", files={"file": ("holiday é.png", file, "image/png")})
     assert form.content == raw.content
     assert form.headers["content-disposition"] == (
-        "attachment; filename*=UTF-8''holiday%20%C3%A9-clean.png"
+        "attachment; filename=\"holiday e-clean.png\"; filename*=UTF-8''holiday%20%C3%A9-clean.png"
     )
 
 
 def test_names_from_clients_never_become_paths(client):
     file = coded(noisy())
     answer = client.post("/v1/denoise", files={"file": ("../../etc/passwd", file)})
-    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''passwd-clean.png"
+    assert answer.headers["content-disposition"] == (
+        "attachment; filename=\"passwd-clean.png\"; filename*=UTF-8''passwd-clean.png"
+    )
+    quoted = client.post("/v1/denoise", files={"file": ('a"; x="\u65e5.png', file)})
+    assert quoted.headers["content-disposition"].count('"') == 2
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
+def test_curl_saves_the_result_under_its_own_name(client, tmp_path):
+    (tmp_path / "photo.png").write_bytes(coded(noisy()))
+    words = ["curl", "-sOJ", "-F", "file=@photo.png", f"{client.base_url}/v1/denoise"]
+    subprocess.run(words, cwd=tmp_path, check=True, timeout=60)
+    assert {path.name for path in tmp_path.iterdir()} == {"photo.png", "photo-clean.png"}
+
+
+def test_compressed_bodies_are_415(client):
+    body, head = gzip.compress(coded(noisy())), {"Content-Encoding": "gzip"}
+    answer = client.post("/v1/denoise", content=body, headers=head)
+    assert "The body is encoded as 'gzip'; send the image file as it is" in detail(answer, 415)
+    assert answer.headers["accept-encoding"] == "identity"
+
+
+def test_head_is_answered_wherever_get_is(client):
+    for path in ("/metrics", "/v1/models", "/page/setup", "/openapi.json", "/page/progress"):
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert client.head("/v1/denoise").status_code == 405
 
 
 def test_depth_profile_and_metadata_are_kept(client):
@@ -103,12 +134,27 @@ def test_strengths_match_python(client, models):
         ("strenght=1", "Unknown query parameter 'strenght': did you mean 'strength'?"),
         ("strength=1&strength=0", "`strength` must be given once"),
         ("format=gif2", "Unknown picture format 'gif2': did you mean 'gif'?"),
-        ("model=mnist-unet&sigma=0.1", "`sigma` cannot be given because the model 'mnist-unet'"),
         ("model=mnist-bottleneck", "`image` must be 28x28 because the model 'mnist-bottleneck'"),
     ],
 )
 def test_wrong_parameters_are_explained(client, query, sentence):
     assert sentence in detail(client.post(f"/v1/denoise?{query}", content=coded(noisy())), 422)
+
+
+def test_a_level_for_a_model_that_takes_none_is_refused(client):
+    answer = client.post("/v1/denoise?model=mnist-unet&sigma=0.1", content=coded(noisy(28, 28)))
+    assert "`sigma` cannot be given because the model 'mnist-unet'" in detail(answer, 422)
+
+
+def test_photographs_are_refused_by_models_of_digits(client):
+    """A convolutional model of digits computes any size, and draws strokes into it."""
+    answer = client.post("/v1/denoise?model=mnist-unet", content=coded(noisy()))
+    assert "`image` must be 28x28 because the model 'mnist-unet'" in detail(answer, 422)
+    digit = coded(noisy(28, 28, channels=1))
+    assert client.post("/v1/denoise?model=mnist-unet", content=digit).status_code == 200
+    cards = client.get("/v1/models").json()["models"]
+    assert {card["name"]: card["size"] for card in cards}["mnist-unet"] == [28, 28]
+    assert set(SMALL_SETS) == set(LOADERS)
 
 
 def test_unreadable_images_are_named(client):

@@ -1,9 +1,11 @@
 """Work in threads: progress, cancellation, and isolation of failures."""
 
+import gc
 import logging
 import socket
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -12,6 +14,7 @@ from web_making import coded, detail, noisy
 
 from quietpixel.inference.job import Result
 from quietpixel.inference.level import Noise
+from quietpixel.web import processing
 from quietpixel.web.options import Limits
 
 
@@ -68,6 +71,39 @@ def test_work_ends_when_its_client_disconnects(start, slow):
     wait_for(lambda: "quietpixel_clients_gone_total 1" in httpx.get(metrics).text)
 
 
+@pytest.mark.parametrize("stage", ["read", "denoise"])
+def test_work_of_a_gone_client_ends_with_its_stage_and_frees_its_memory(
+    start, models, monkeypatch, stage
+):
+    denoiser, reading, read = Slow(models.open("photo")), threading.Event(), processing.read
+    monkeypatch.setattr(models, "open", lambda name: denoiser)
+    pages = []
+
+    def slow_read(upload, max_pixels):
+        picture = read(upload, max_pixels)
+        pages.append(weakref.ref(picture.pages[0]))
+        if stage == "read":
+            reading.wait(60)
+        return picture
+
+    monkeypatch.setattr(processing, "read", slow_read)
+    port, app = start()
+    connection = send(port, "?job=mine")
+    wait_for(lambda: app.state.shared.jobs)
+    cancelled = app.state.shared.jobs["mine"]._cancelled
+    wait_for(lambda: pages and (stage == "read" or denoiser.steps))
+    connection.close()
+    gc.disable()  # memory must not wait for the garbage collector
+    try:
+        wait_for(cancelled.is_set)
+        reading.set()
+        wait_for(lambda: app.state.shared.queue.working == 0)
+        wait_for(lambda: pages[0]() is None, 5)
+    finally:
+        gc.enable()
+    assert stage == "denoise" or denoiser.steps == 0
+
+
 def test_clients_that_disconnect_leave_the_queue(start, slow):
     port, app = start()
     queue = app.state.shared.queue
@@ -96,6 +132,21 @@ def test_a_full_queue_is_503_and_other_routes_still_answer(start, slow):
     slow.released.set()
     for connection in connections:
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        connection.close()
+
+
+def test_retry_after_follows_the_time_that_requests_take(start, slow):
+    port, _ = start(Limits(queue=0))
+    connections = [send(port) for _ in range(2)]
+    address = f"http://localhost:{port}"
+    wait_for(lambda: "quietpixel_working 2" in httpx.get(f"{address}/metrics").text)
+    time.sleep(2.5)  # two slots: one is expected to be free after half of this
+    answer = httpx.post(f"{address}/v1/denoise", content=coded(noisy()))
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 2
+    slow.released.set()
+    for connection in connections:
+        connection.recv(100)
         connection.close()
 
 

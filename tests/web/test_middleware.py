@@ -1,3 +1,5 @@
+import socket
+
 import pytest
 from web_making import coded, detail, noisy
 
@@ -33,6 +35,13 @@ def test_the_token_is_required(make_client):
     assert client.post("/v1/denoise", content=coded(noisy()), headers=given).status_code == 200
 
 
+def test_a_wrong_token_is_called_wrong(make_client):
+    client = make_client(token="a long secret")
+    assert detail(client.get("/v1/models"), 401).startswith("This service needs a token")
+    wrong = client.get("/v1/models", headers={"Authorization": "Bearer wrong"})
+    assert detail(wrong, 401).startswith("The token is wrong")
+
+
 def test_public_paths_need_no_token(make_client):
     client = make_client(token="secret")
     for path in ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/static/app.js"):
@@ -65,6 +74,23 @@ def test_with_a_token_any_host_name_is_answered(make_client):
 def test_pages_of_other_sites_are_refused(client, headers):
     answer = client.post("/v1/denoise", content=coded(noisy()), headers=headers)
     assert "A page of another site may not call" in detail(answer, 403)
+
+
+def test_forms_of_other_sites_are_refused(client):
+    """A form navigates, as a link does, but it posts."""
+    form = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    for origin in ({}, {"Origin": "https://evil.example"}):
+        file = {"file": ("a.png", coded(noisy()), "image/png")}
+        answer = client.post("/v1/denoise", files=file, headers={**form, **origin})
+        assert "A page of another site may not call" in detail(answer, 403)
+
+
+def test_health_is_answered_without_a_host(start):
+    port, _ = start()
+    for path, status in (("/healthz", b"200"), ("/readyz", b"200"), ("/v1/models", b"421")):
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            assert connection.recv(65536).split()[1] == status
 
 
 def test_links_from_other_sites_open_the_page(client):

@@ -268,7 +268,7 @@ def test_zoom_and_what_was_taken_away(visit):
 
 def test_the_model_and_its_card(visit):
     page = visit()
-    page.set_input_files("#files", as_file("a.png", coded(noisy())))
+    page.set_input_files("#files", as_file("a.png", coded(noisy(28, 28))))
     expect(page.locator(".row-item.done")).to_have_count(1)
     page.click("#card-open")
     expect(page.locator("#card")).to_contain_text("anything but tests")

@@ -1,6 +1,7 @@
 """The routes that only the page uses."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image, ImageCms
 from web_making import coded, decoded, detail, noisy
 
 from quietpixel.web.digits import find_digit_model
-from quietpixel.web.pages import STATIC
+from quietpixel.web.pages import FILES, STATIC
 
 
 def test_the_page_and_its_files_come_from_the_package(client):
@@ -25,6 +26,21 @@ def test_the_page_and_its_files_come_from_the_package(client):
         assert "//" not in text.replace("// ", "").replace("://${", "") or path.suffix == ".js"
         assert "http:" not in text
         assert "https:" not in text
+
+
+def test_files_of_the_page_are_cached_by_their_content(client, monkeypatch, tmp_path):
+    for path in ("/", "/docs", "/static/app.js"):
+        answer = client.get(path)
+        tag = {"If-None-Match": answer.headers["etag"]}
+        again = client.get(path, headers=tag)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["cache-control"] == answer.headers["cache-control"] == "no-cache"
+    changed = tmp_path / "app.js"
+    changed.write_bytes(answer.content[:-1] + b" ")
+    times = STATIC.joinpath("app.js").stat()
+    os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))  # same size, same time
+    monkeypatch.setitem(FILES, "app.js", changed)
+    assert client.get(path, headers=tag).content == changed.read_bytes()
 
 
 def test_nothing_outside_the_folder_is_served(client):

@@ -30,6 +30,15 @@ def test_the_document_lists_the_models_of_its_own_service(client):
     assert "enum" not in PARAMETERS[0]["schema"]
 
 
+def test_the_token_is_declared(make_client, client):
+    document = make_client(token="secret").get("/openapi.json").json()
+    scheme = {"type": "http", "scheme": "bearer"}
+    assert document["components"]["securitySchemes"] == {"token": scheme}
+    assert document["security"] == [{"token": []}]
+    assert document["paths"]["/healthz"]["get"]["security"] == []
+    assert "security" not in client.get("/openapi.json").json()
+
+
 def test_schemathesis_finds_nothing(start, tmp_path):
     """All checks but one: random bytes match the schema of a body, but they are not an image."""
     port, _ = start(Limits(max_pixels=200_000))

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 import tifffile
-from web_making import coded, noisy
+from web_making import coded, detail, noisy
 
 from quietpixel.cli.main import main
 
@@ -68,6 +68,54 @@ def test_a_signal_lets_the_running_request_finish(launch, kind):
     assert process.returncode == 0
     assert "Traceback" not in errors
     assert '"POST /v1/denoise HTTP/1.1" 200' in errors
+
+
+def test_a_draining_service_is_not_ready_and_takes_no_new_work(launch):
+    process, address = launch("--threads=1", "--memory=1MB", "--precision=f32", "--queue=0")
+    file, answers = coded(noisy(1000, 1400), "BMP"), []
+    post = threading.Thread(
+        target=lambda: answers.append(
+            httpx.post(f"{address}/v1/denoise", content=file, timeout=120)
+        )
+    )
+    post.start()
+    end = time.monotonic() + 60
+    while "quietpixel_working 1" not in httpx.get(f"{address}/metrics").text:
+        assert time.monotonic() < end
+    process.send_signal(signal.SIGTERM)
+    while (ready := httpx.get(f"{address}/readyz")).status_code == 200:
+        assert time.monotonic() < end
+    assert ready.status_code == 503
+    assert int(ready.headers["retry-after"]) >= 1
+    assert httpx.get(f"{address}/healthz").status_code == 200
+    refused = httpx.post(f"{address}/v1/denoise", content=coded(noisy()))
+    assert "The service is shutting down" in detail(refused, 503)
+    assert post.is_alive(), "The request was over before the service could be asked."
+    post.join(120)
+    assert answers[0].status_code == 200
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+
+
+def test_the_log_has_short_urls_and_trusts_no_forwarded_address(launch):
+    forged = {"X-Forwarded-For": "203.0.113.7"}
+    for words, client in (((), "127.0.0.1"), (("--trusted-proxy=127.0.0.1",), "203.0.113.7")):
+        process, address = launch("--no-browser", *words)
+        httpx.get(f"{address}/healthz?{'x' * 60_000}", headers=forged)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+        (line,) = errors.splitlines()
+        assert f" {client}:" in line
+        assert len(line) < 300
+        assert line.endswith(" 200")
+
+
+def test_a_token_on_the_command_line_is_warned_about(launch):
+    process, _ = launch("--quiet", "--token=secret")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert "can see --token in the list of processes; set QUIETPIXEL_TOKEN" in errors
+    assert "secret" not in errors
 
 
 def test_a_quiet_server_prints_nothing_and_reads_its_token_from_the_environment(launch):

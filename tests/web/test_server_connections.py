@@ -65,6 +65,17 @@ def test_other_protocols_are_refused(start):
     assert b"The request is not valid HTTP/1.1" in answer
 
 
+def test_long_headers_are_431(start):
+    port, _ = start()
+    for size in (300_000, 2_000_000):  # more than one read takes
+        with connect(port) as connection:
+            line = f"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {'x' * size}\r\n\r\n"
+            connection.sendall(line.encode())
+            answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large")
+        assert b"application/problem+json" in answer
+
+
 def test_connections_beyond_the_limit_are_refused(start):
     port, _ = start(Limits(connections=3))
     with contextlib.ExitStack() as stack:

@@ -41,6 +41,11 @@ def read_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int
     "--cors", multiple=True, metavar="ORIGIN", help="Site whose pages may use the service."
 )
 @click.option(
+    "--trusted-proxy",
+    multiple=True,
+    help="Address of a proxy whose X-Forwarded-For is logged.",
+)
+@click.option(
     "--model", help="Model name, run folder or .onnx file that replaces the default models."
 )
 @click.option(
@@ -86,7 +91,8 @@ def read_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int
 )
 @click.option("--browser/--no-browser", default=None, help="Open the page. [default: on a desktop]")
 @click.option("--quiet", is_flag=True, help="Do not log requests.")
-def command(*, browser: bool | None, quiet: bool, **values: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, *, browser: bool | None, quiet: bool, **values: Any) -> None:
     """Serve a web page that denoises images, and an HTTP API for programs.
 
     Without a token, only this machine can reach the service. Images stay in memory and are not
@@ -112,7 +118,14 @@ def command(*, browser: bool | None, quiet: bool, **values: Any) -> None:
         if browser:
             click.launch(address)
 
-    serve(make_options(values), log=not quiet, on_ready=on_ready)
+    options = make_options(values)
+    if ctx.get_parameter_source("token") is click.core.ParameterSource.COMMANDLINE:
+        click.echo(
+            "quietpixel: other users of this machine can see --token in the list of processes; "
+            "set QUIETPIXEL_TOKEN instead.",
+            err=True,
+        )
+    serve(options, log=not quiet, on_ready=on_ready)
 
 
 def make_options(values: dict[str, Any]) -> Any:
@@ -124,7 +137,7 @@ def make_options(values: dict[str, Any]) -> Any:
         return {name: values[name] for name in names}
 
     return ServiceOptions(
-        **take("host", "port", "token", "open", "allow_host"),
+        **take("host", "port", "token", "open", "allow_host", "trusted_proxy"),
         cors=tuple(origin.rstrip("/") for origin in values["cors"]),
         denoise=DenoiseOptions(
             **take("model", "engine", "precision", "threads", "memory"), streams=values["workers"]

@@ -1,9 +1,11 @@
 """The HTTP API for programs: `/v1/denoise`, `/v1/estimate`, `/v1/models`."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
+from unicodedata import normalize
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -38,7 +40,8 @@ _BODY: dict[str, Any] = {
         },
     }
 }
-_HEADERS = {
+HEADERS = {
+    "Content-Disposition": ("File name of the result.", "string"),
     "Quietpixel-Model": ("Name of the model.", "string"),
     "Quietpixel-Sigma": ("Noise level that was used, if the model takes one.", "number"),
     "Quietpixel-Notes": ("JSON list of notes on the result.", "string"),
@@ -51,11 +54,11 @@ _IMAGE: dict[int | str, dict[str, Any]] = {
         "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY),
         "headers": {
             name: {"description": text, "schema": {"type": kind}}
-            for name, (text, kind) in _HEADERS.items()
+            for name, (text, kind) in HEADERS.items()
         },
     }
 }
-_UPLOAD = problem_responses(400, 408, 413, 422, 500, 503)
+_UPLOAD = problem_responses(400, 408, 413, 415, 422, 500, 503)
 
 
 class Estimate(BaseModel):
@@ -132,7 +135,10 @@ async def list_models(request: Request) -> ModelList:
     """Return the card of every model, and the default models."""
     models = get_app_state(request).models
     return ModelList(
-        models=[{**asdict(card), "name": name} for name, card in models.cards.items()],
+        models=[
+            {**asdict(card), "name": name, "size": models.size(name)}
+            for name, card in models.cards.items()
+        ],
         default={"gray": models.default(1), "rgb": models.default(3)},
     )
 
@@ -151,13 +157,14 @@ def disposition(name: str, format: str) -> str:
 
     Examples
     --------
-    >>> disposition("holiday.JPG", "jpeg")
-    "attachment; filename*=UTF-8''holiday-clean.JPG"
-    >>> disposition("../../etc/passwd", "png")
-    "attachment; filename*=UTF-8''passwd-clean.png"
+    >>> disposition("caf\u00e9.JPG", "jpeg")
+    'attachment; filename="cafe-clean.JPG"; filename*=UTF-8\'\'caf%C3%A9-clean.JPG'
     """
     path = PurePosixPath(name.replace("\\", "/"))
     same = format_of_name(path) == format  # type: ignore[arg-type]
     ending = path.suffix if same else FORMATS[format].suffixes[0]
-    stem = "".join(letter for letter in path.stem if letter.isprintable())[:150] or "picture"
-    return f"attachment; filename*=UTF-8''{quote(f'{stem}-clean{ending}', safe='')}"
+    name = f"{path.stem[:150] or 'picture'}-clean{ending}"
+    # curl and other simple clients read only `filename`, which must be ASCII without quotes.
+    letters = normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^\w .()+,-]", "_", letters)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -2,12 +2,12 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 from quietpixel import __version__
 from quietpixel.web import api, digits, metrics, pages
@@ -20,15 +20,8 @@ from quietpixel.web.problems import BusyError, add_handlers, problem_responses
 ABOUT = """Denoises images. An image comes back in its own format, with its size, depth, colour
 profile and metadata. Errors are `application/problem+json`."""
 
-EXPOSED = [
-    "Content-Disposition",
-    "Quietpixel-Model",
-    "Quietpixel-Notes",
-    "Quietpixel-Picture",
-    "Quietpixel-Sigma",
-    "Retry-After",
-    "Server-Timing",
-]
+PUBLIC: dict[str, Any] = {"security": []}
+"""Operations that need no token."""
 
 router = APIRouter(tags=["operation"])
 
@@ -39,19 +32,25 @@ class State(BaseModel):
     status: str
 
 
-@router.head("/healthz", include_in_schema=False)  # some load balancers use HEAD
-@router.get("/healthz", summary="Liveness check", responses=problem_responses())
+@router.get(
+    "/healthz", summary="Liveness check", responses=problem_responses(), openapi_extra=PUBLIC
+)
 async def check_health() -> State:
     """Answer as long as the process can."""
     return State(status="alive")
 
 
-@router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", summary="Readiness check", responses=problem_responses(503))
+@router.get(
+    "/readyz",
+    summary="Readiness check",
+    responses=problem_responses(503),
+    openapi_extra=PUBLIC,
+)
 async def check_ready(request: Request) -> State:
-    """Answer from when the default models are loaded until the shutdown begins."""
-    if not get_app_state(request).ready:
-        raise BusyError("ending", 1)
+    """Answer until the shutdown begins."""
+    app_state = get_app_state(request)
+    if app_state.draining:
+        raise BusyError("ending", app_state.queue.retry_after)
     return State(status="ready")
 
 
@@ -84,7 +83,6 @@ def make_app(options: ServiceOptions, models: Models) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app_state.ready = True
         yield
         app_state.close()
 
@@ -101,10 +99,13 @@ def make_app(options: ServiceOptions, models: Models) -> FastAPI:
     for part in (api, pages, digits):
         app.include_router(part.router)
     app.include_router(router)
-    app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
-    for parameter in app.openapi()["paths"]["/v1/denoise"]["post"]["parameters"]:
+    document = app.openapi()  # kept by the application, so changes stay
+    for parameter in document["paths"]["/v1/denoise"]["post"]["parameters"]:
         if parameter["name"] == "model":
             parameter["schema"] = {"type": "string", "enum": sorted(models.paths)}
+    if options.token is not None:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
     add_handlers(app)
     app.add_middleware(Guard, options=options, metrics=app_state.metrics)
     if options.cors:
@@ -113,6 +114,6 @@ def make_app(options: ServiceOptions, models: Models) -> FastAPI:
             allow_origins=list(options.cors),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=EXPOSED,
+            expose_headers=[*api.HEADERS, "Retry-After"],
         )
     return app

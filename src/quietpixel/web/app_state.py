@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from starlette.requests import Request
 
@@ -59,7 +59,7 @@ class AppState:
         self.previews = RequestQueue(1, WAITING_PREVIEWS)
         self.memory = MemoryBudget(options.limits.max_held)
         self.jobs: dict[str, Progress] = {}
-        self.ready = False
+        self.draining = False
         self._pool = ThreadPoolExecutor(options.slots + 1, "quietpixel")
         add_gauge = self.metrics.add_gauge
         add_gauge("working", "Requests being processed.", lambda: self.queue.working)
@@ -107,6 +107,8 @@ class AppState:
             self.jobs[job] = progress
         try:
             async with receive_upload(request, self.options.limits, self.memory) as upload:
+                if self.draining:
+                    raise BusyError("ending", self.queue.retry_after)
                 gone = asyncio.ensure_future(_wait_for_disconnect(request))
                 run = self._run_in_slot(queue or self.queue, partial(work, upload), progress)
                 task = asyncio.ensure_future(run)
@@ -132,10 +134,16 @@ class AppState:
     async def _run_in_slot(
         self, queue: RequestQueue, work: Callable[[Progress], Result], progress: Progress
     ) -> Result:
-        async with queue.slot():
-            done = asyncio.get_running_loop().run_in_executor(self._pool, work, progress)
+        def run() -> Result | None:
             try:
-                return await asyncio.shield(done)
+                return work(progress)
+            except CancelledWorkError:
+                return None  # a kept traceback would hold the image until the next collection
+
+        async with queue.slot():
+            done = asyncio.get_running_loop().run_in_executor(self._pool, run)
+            try:
+                return cast(Result, await asyncio.shield(done))
             except asyncio.CancelledError:
                 progress.cancel()
                 with contextlib.suppress(Exception):

@@ -56,6 +56,8 @@ class ServiceOptions:
         Further host names under which the service may be called.
     cors
         Origins of other sites whose pages may call the service.
+    trusted_proxy
+        Addresses of proxies whose ``X-Forwarded-For`` names the client in the log.
     denoise
         Options of the denoisers and defaults for requests; `model` replaces the default models,
         and `streams` images are denoised at the same time.
@@ -76,6 +78,7 @@ class ServiceOptions:
     open: bool = False
     allow_host: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
+    trusted_proxy: tuple[str, ...] = ()
     denoise: DenoiseOptions = field(default_factory=DenoiseOptions)
     limits: Limits = Limits()
     grace: int = 60

@@ -1,9 +1,11 @@
 """The web page and the routes that only the page uses: previews, views, progress."""
 
+import hashlib
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
 
 from quietpixel.errors import ArgumentError
 from quietpixel.web.api import result_headers
@@ -16,20 +18,36 @@ from quietpixel.web.uploads import ChunkedResponse
 router = APIRouter(include_in_schema=False)
 
 STATIC = Path(__file__).with_name("static")
+FILES = {path.name: path for path in STATIC.iterdir()}
+PAGES = {"/": "index.html", "/docs": "docs.html"}
+# Windows may have other types for these in its registry, and browsers then refuse the scripts.
+MEDIA_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 PREVIEW_PIXELS = 3_000_000
 """Most pixels of a preview, which must appear at once."""
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
-async def show_page() -> FileResponse:
-    """Return the page."""
-    return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
-
-
-@router.api_route("/docs", methods=["GET", "HEAD"])
-async def show_docs() -> FileResponse:
-    """Return the page that shows the OpenAPI document."""
-    return FileResponse(STATIC / "docs.html", headers={"Cache-Control": "no-cache"})
+@router.get("/")
+@router.get("/docs")
+@router.get("/static/{name}")
+async def get_file(request: Request) -> Response:
+    """Return a file of the page."""
+    path = FILES.get(PAGES.get(request.url.path) or request.path_params["name"])
+    if path is None:
+        raise HTTPException(404)
+    content = path.read_bytes()
+    # Browsers ask each time and get 304 unless the content has changed. Its hash is the tag
+    # because an update may leave the time and the size of a file as they were.
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"Cache-Control": "no-cache", "ETag": tag}
+    known = request.headers.get("if-none-match", "").replace("W/", "").split(",")
+    if tag in (each.strip() for each in known):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=MEDIA_TYPES[path.suffix])
 
 
 @router.get("/page/setup")

@@ -34,6 +34,7 @@ _DESCRIPTIONS = {
     403: "A page of another site made the request.",
     408: "The body arrived too slowly.",
     413: "The body or the image exceeds a limit.",
+    415: "The body is compressed.",
     421: "The service does not answer to this host name.",
     422: "The image or a parameter cannot be used; the detail says why.",
     500: "The service failed.",

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from quietpixel.batch.denoise import Settings, denoise_picture
+from quietpixel.errors import ImageError
 from quietpixel.files import Metadata, Picture, read_picture, turn_upright
 from quietpixel.files.write import check_writable, choose_format, write_picture
 from quietpixel.inference.arrays import read_layout
@@ -83,8 +84,16 @@ def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnP
     result = Result()
     with result.step("read"):
         picture = read(upload, settings.max_pixels)
+    on_progress(0.0)  # ends the work of a client that is gone before the noise level is sought
     result.format = check_writable(picture, io.BytesIO(), format=settings.format)
     result.model = models.choose(settings.options.model, 1 if picture.colour == "gray" else 3)
+    size = models.size(result.model)
+    if size is not None and picture.pages[0].shape[:2] != size:
+        raise ImageError(
+            f"`image` must be {size[0]}x{size[1]} because the model '{result.model}' was trained "
+            f"on images of that size and distorts others; got {picture.size[1]}x{picture.size[0]}."
+            " Choose another `model`, such as 'photo'."
+        )
     denoiser = models.open(result.model)
     with result.step("denoise"):
         clean, found = denoise_picture(denoiser, picture, settings, on_progress=on_progress)

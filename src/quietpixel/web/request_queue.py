@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from statistics import fmean
 
 from quietpixel.web.problems import BusyError
 
@@ -22,15 +23,24 @@ class RequestQueue:
     """
 
     def __init__(self, slots: int, limit: int) -> None:
-        self.working = 0
+        self.waiting = 0
         self._slots, self._limit = slots, limit
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._seconds = 1.0  # moving average of the time that a slot is held
+        self._semaphore = asyncio.Semaphore(slots)
+        self._starts: list[float] = []
+        self._seconds: deque[float] = deque(maxlen=10)  # of the last requests
 
     @property
-    def waiting(self) -> int:
-        """Number of waiting requests."""
-        return len(self._waiting)
+    def working(self) -> int:
+        """Number of requests that hold a slot."""
+        return len(self._starts)
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds after which a slot will probably be free for a new request."""
+        # A running request may already have taken longer than all before it.
+        running = [time.monotonic() - start for start in self._starts]
+        seconds = max([fmean(self._seconds or [1.0]), *running])
+        return max(1, math.ceil(seconds * (self.waiting + 1) / self._slots))
 
     @contextlib.asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
@@ -41,40 +51,21 @@ class RequestQueue:
         BusyError
             If the queue is full.
         """
-        await self._acquire()
+        if self._semaphore.locked() and self.waiting >= self._limit:
+            raise BusyError("waiting", self.retry_after)
+        self.waiting += 1
+        try:
+            await self._semaphore.acquire()
+        finally:
+            self.waiting -= 1
         start = time.monotonic()
+        self._starts.append(start)
         try:
             yield
         finally:
-            self._seconds += 0.2 * (time.monotonic() - start - self._seconds)
-            self._release()
-
-    async def _acquire(self) -> None:
-        if self.working < self._slots and not self._waiting:
-            self.working += 1
-            return
-        if self.waiting >= self._limit:
-            retry_after = math.ceil(self._seconds * (self.waiting + 1) / self._slots)
-            raise BusyError("waiting", max(1, retry_after))
-        ticket = asyncio.get_running_loop().create_future()
-        self._waiting.append(ticket)
-        try:
-            await ticket  # `_release` passes its slot on
-        except asyncio.CancelledError:
-            if ticket in self._waiting:
-                self._waiting.remove(ticket)
-            elif ticket.done() and not ticket.cancelled():  # cancelled just after it got the slot
-                self._release()
-            raise
-
-    def _release(self) -> None:
-        """Pass the slot on to the next waiting request, or free it."""
-        while self._waiting:
-            ticket = self._waiting.popleft()
-            if not ticket.done():
-                ticket.set_result(None)
-                return
-        self.working -= 1
+            self._starts.remove(start)
+            self._seconds.append(time.monotonic() - start)
+            self._semaphore.release()
 
 
 class MemoryBudget:

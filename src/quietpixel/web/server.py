@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import gc
+import logging
+import math
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +25,10 @@ from quietpixel.web.problems import problem
 
 BACKLOG = 512
 """Connections that the system queues before they are accepted."""
+LINGER = 1.0
+"""Seconds that a client which sent a malformed request has to read the response."""
+LOGGED_URL = 200
+"""Letters of a URL in the log."""
 
 
 class ServiceError(QuietpixelError, OSError):
@@ -40,17 +47,21 @@ class TimeoutProtocol(H11Protocol):
         super().__init__(*arguments, **options)
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._malformed = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timeout of the first request; refuse the connection if there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
             self._refuse(503, "Too many connections are open; try again in 5 s.", "Retry-After: 5")
+            transport.close()
             return
         self._head_timer = self._start_timer(transport.close)
 
     def data_received(self, data: bytes) -> None:
         """Process received bytes; the timeout runs until a request's head is complete."""
+        if self._malformed:
+            return
         super().data_received(data)
         incomplete = self.conn.their_state is h11.IDLE and not self.transport.is_closing()
         if not incomplete:
@@ -78,13 +89,23 @@ class TimeoutProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer a malformed request with a problem."""
-        self._refuse(400, "The request is not valid HTTP/1.1.")
+        # uvicorn calls this while it handles h11's exception, which alone knows the status.
+        hint = getattr(sys.exception(), "error_status_hint", 400)
+        if hint == 431:
+            self._refuse(431, "The address and headers of the request are too long.")
+        else:
+            self._refuse(400, "The request is not valid HTTP/1.1.")
+        # If the rest of the request were still unread at the close, the system would reset the
+        # connection and the client could lose the response.
+        self._malformed = True
+        _cancel(self._head_timer)
+        self._head_timer = self.loop.call_later(LINGER, self.transport.close)
 
     def _start_timer(self, action: Callable[[], None]) -> asyncio.TimerHandle:
         return self.loop.call_later(self.limits.patience, action)
 
     def _refuse(self, status: int, detail: str, *headers: str) -> None:
-        """Answer with a problem, without the application, and close the connection."""
+        """Answer with a problem, without the application."""
         response = problem(status, detail)
         lines = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
@@ -93,7 +114,6 @@ class TimeoutProtocol(H11Protocol):
             *headers,
         ]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + bytes(response.body))
-        self.transport.close()
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:
@@ -131,6 +151,8 @@ def serve(options: ServiceOptions, *, log: bool = True, on_ready: Callable[[str]
             access_log=log,
             log_config=_logging(log),
             server_header=False,
+            proxy_headers=bool(options.trusted_proxy),
+            forwarded_allow_ips=list(options.trusted_proxy),
             timeout_graceful_shutdown=options.grace,
             timeout_keep_alive=15,
         )
@@ -152,8 +174,23 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.config.app.state.shared.ready = False  # type: ignore[union-attr]
+        self.config.app.state.shared.draining = True  # type: ignore[union-attr]
+        # Listen while requests run, so that load balancers see 503 at /readyz and not an error.
+        deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0)
+        while self.server_state.tasks and not self.force_exit and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        self.config.timeout_graceful_shutdown = max(1, math.ceil(deadline - time.monotonic()))
         await super().shutdown(sockets)
+
+
+class _ShortUrls(logging.Filter):
+    """Cuts long URLs in the access log: anyone could fill the disk with them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and len(record.args) == 5:
+            client, method, url, *rest = record.args
+            record.args = (client, method, str(url)[:LOGGED_URL], *rest)
+        return True
 
 
 def _logging(log: bool) -> dict[str, Any]:
@@ -168,9 +205,15 @@ def _logging(log: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"format": "%(asctime)s %(message)s", "datefmt": "%H:%M:%S"}},
+        "filters": {"short": {"()": _ShortUrls}},
         "handlers": {"line": handler},
         "loggers": {
-            name: {"handlers": ["line"], "level": level, "propagate": False}
+            name: {
+                "handlers": ["line"],
+                "level": level,
+                "propagate": False,
+                "filters": ["short"],
+            }
             for name, level in levels.items()
         },
     }

@@ -61,6 +61,14 @@ async def receive_upload(
     body = _Body(request, limits, memory)
     try:
         try:
+            encoding = request.headers.get("content-encoding", "identity").strip().lower()
+            if encoding not in ("", "identity"):
+                raise RefusalError(
+                    415,
+                    f"The body is encoded as '{encoding[:50]}'; send the image file as it is, "
+                    "without Content-Encoding.",
+                    {"Accept-Encoding": "identity"},
+                )
             declared = request.headers.get("content-length", "")
             if declared.isdecimal():
                 body.check_length(int(declared))
