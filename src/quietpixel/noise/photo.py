@@ -1,5 +1,6 @@
 """Noise as photographs, scans and film have it: shared by channels, coarse, compressed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,8 +12,11 @@ from quietpixel.noise.laws import Array, DrawnNoise
 
 OCTAVES = 6
 """Octaves of spatial frequency from the finest; the last has periods of 64 pixels and more."""
-WHITE, JPEG = 0.35, 0.4
-"""Share of the draws whose luminance noise is white, and share that are compressed as JPEG."""
+WHITE, BLURRED, JPEG = 0.3, 0.2, 0.4
+"""Shares of the draws with white and with blurred luminance noise, and compressed as JPEG."""
+
+Spectrum = Callable[[Array], Array] | None
+"""The gain at each spatial frequency, in cycles per pixel; None is white."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,8 @@ class PhotoNoise(DrawnNoise):
 
     White noise is coloured in frequency and shared between the channels. Drawn at random for each
     image: how much of the noise the channels share (none to all), how coarse luminance and colour
-    noise are (a gain for each octave of spatial frequency, up to periods of 64 pixels; demosaicing,
-    resizing, denoising and sharpening all act that way), how it depends on brightness, and whether
+    noise are (a gain for each octave of spatial frequency, up to periods of 64 pixels, as
+    demosaicing, resizing, denoising and sharpening leave it; or the Gaussian blur of film grain), how it depends on brightness, and whether
     the image is then compressed as JPEG (quality 30 to 98). The noise has mean zero in the image's
     own domain; nothing is clipped.
 
@@ -79,32 +83,46 @@ def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return np.moveaxis(mixed, 0, -1)
 
 
-def _draw_spectra(rng: np.random.Generator) -> tuple[Array | None, Array | None]:
-    """Return amplitudes by octave for luminance and colour, each rising; None is white."""
-    white = rng.random() < WHITE
-    steps = rng.uniform(-0.2, 1.3) + 0.4 * rng.standard_normal(OCTAVES - 1)
-    luminance = np.concatenate([[0.0], np.cumsum(steps)])
-    if white and rng.random() < 0.6:
+def _draw_spectra(rng: np.random.Generator) -> tuple[Spectrum, Spectrum]:
+    """Return the spectra of luminance and colour noise."""
+    kind = rng.random()
+    if kind < 0.6 * WHITE:
         return None, None
-    steps = rng.uniform(0, 1.6) + 0.3 * rng.standard_normal(OCTAVES - 1)
-    colour = np.concatenate([[0.0], np.cumsum(steps)])
-    return (None if white else np.exp2(luminance)), np.exp2(colour)
+    if kind < WHITE + BLURRED:
+        luminance = None if kind < WHITE else _blur(rng.uniform(0.4, 1.8))
+    else:
+        luminance = _octaves(rng.uniform(-0.2, 1.3) + 0.4 * rng.standard_normal(OCTAVES - 1))
+    return luminance, _octaves(rng.uniform(0, 1.6) + 0.3 * rng.standard_normal(OCTAVES - 1))
+
+
+def _blur(sigma: float) -> Spectrum:
+    """Return the spectrum of noise behind a Gaussian blur of `sigma` pixels, such as film grain."""
+    return lambda frequency: np.exp(-2 * (np.pi * sigma * frequency) ** 2)
+
+
+def _octaves(steps: Array) -> Spectrum:
+    """Return a spectrum that changes by 2**step from octave to octave, the finest first."""
+    amplitudes = np.exp2(np.concatenate([[0.0], np.cumsum(steps)]))
+
+    def gain(frequency: Array) -> Array:
+        octave = np.log2(0.5 / np.maximum(frequency, 2.0 ** -(OCTAVES + 1)))
+        return np.asarray(np.interp(octave, np.arange(OCTAVES), amplitudes))
+
+    return gain
 
 
 def _colour_noise(
-    shape: tuple[int, int, int], amplitudes: Array | None, rng: np.random.Generator
+    shape: tuple[int, int, int], spectrum: Spectrum, rng: np.random.Generator
 ) -> Array:
-    """Return noise (C, H, W) of variance 1 with a gain for each octave of spatial frequency."""
+    """Return noise (C, H, W) of variance 1 with this spectrum."""
     noise = rng.standard_normal(shape, np.float32)
-    if amplitudes is None:
+    if spectrum is None:
         return noise
     from scipy import fft  # only training draws this noise; denoising needs no scipy
 
     height, width = shape[1:]
     rows, columns = np.fft.fftfreq(height), np.fft.rfftfreq(width)
-    radius = np.hypot(rows[:, np.newaxis], columns)
-    octave = np.log2(0.5 / np.maximum(radius, 2.0 ** -(OCTAVES + 1)))
-    gain = np.interp(octave, np.arange(OCTAVES), amplitudes).astype(np.float32)
+    gain = spectrum(np.hypot(rows[:, np.newaxis], columns)).astype(np.float32)
     gain[0, 0] = 0  # mean zero
     coloured = fft.irfft2(fft.rfft2(noise) * gain, s=(height, width))
     scale = np.sqrt(np.mean(np.square(coloured), axis=(1, 2), keepdims=True)) + 1e-9
