@@ -12,8 +12,9 @@ from quietpixel.noise.laws import Array, DrawnNoise
 
 OCTAVES = 6
 """Octaves of spatial frequency from the finest; the last has periods of 64 pixels and more."""
-WHITE, BLURRED, JPEG = 0.3, 0.2, 0.4
-"""Shares of the draws with white and with blurred luminance noise, and compressed as JPEG."""
+WHITE, BLURRED, SMOOTHED, JPEG = 0.3, 0.2, 0.3, 0.4
+"""Shares of the draws with white and with blurred luminance noise, behind a camera's own denoising,
+and compressed as JPEG."""
 
 Spectrum = Callable[[Array], Array] | None
 """The gain at each spatial frequency, in cycles per pixel; None is white."""
@@ -26,9 +27,10 @@ class PhotoNoise(DrawnNoise):
     White noise is coloured in frequency and shared between the channels. Drawn at random for each
     image: how much of the noise the channels share (none to all), how coarse luminance and colour
     noise are (a gain for each octave of spatial frequency, up to periods of 64 pixels, as
-    demosaicing, resizing, denoising and sharpening leave it; or the Gaussian blur of film grain), how it depends on brightness, and whether
-    the image is then compressed as JPEG (quality 30 to 98). The noise has mean zero in the image's
-    own domain; nothing is clipped.
+    demosaicing, resizing, denoising and sharpening leave it; or the Gaussian blur of film grain),
+    how the noise depends on brightness, whether a camera's own denoising has left more of it at
+    edges and in texture than on flat areas, and whether the image is then compressed as JPEG
+    (quality 30 to 98). The noise has mean zero in the image's own domain; nothing is clipped.
 
     On the 11 pairs of the Canon 600D of PolyU, the channels' noise is correlated by 0.6 to 0.8;
     octave by octave its luminance has 1.7, 4.1, 6, 8 and 10 times the amplitude of white noise of
@@ -61,6 +63,8 @@ class PhotoNoise(DrawnNoise):
     def draw(self, clean: Array, rng: np.random.Generator) -> Array:
         """Return `clean` (H, W, C) with such noise, not clipped."""
         noise = _draw_noise(clean.shape, rng) * _brightness_gain(clean, rng)
+        if rng.random() < SMOOTHED:
+            noise *= _detail_gain(clean, rng)
         noise *= np.float32(self.sigma / max(float(np.sqrt(np.mean(np.square(noise)))), 1e-9))
         noise -= noise.mean((0, 1))
         noisy = clean + noise
@@ -79,6 +83,9 @@ def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     share = rng.choice([0.0, 1.0, rng.random()], p=[0.15, 0.25, 0.6])
     own = _colour_noise((channels, height, width), colour, rng)
     own *= rng.uniform(0.6, 1.5, (channels, 1, 1)).astype(np.float32)
+    if rng.random() < 0.3:  # pairs of channels share noise too, red and blue with green
+        mixing = np.eye(channels) + 0.4 * rng.standard_normal((channels, channels))
+        own = np.tensordot(mixing.astype(np.float32), own, 1)
     mixed = np.sqrt(np.float32(share)) * shared + np.sqrt(np.float32(1 - share)) * own
     return np.moveaxis(mixed, 0, -1)
 
@@ -143,3 +150,17 @@ def _brightness_gain(clean: Array, rng: np.random.Generator) -> Array:
     centred = light - np.float32(0.5)
     curve: Array = np.exp(np.float32(tilt) * centred + np.float32(bend) * np.square(centred))
     return curve
+
+
+def _detail_gain(clean: Array, rng: np.random.Generator) -> Array:
+    """Return how much noise a denoiser in the camera leaves at each pixel, (H, W, 1)."""
+    from scipy import ndimage
+
+    light = clean.mean(axis=2)
+    side = int(rng.integers(3, 10))
+    mean = ndimage.uniform_filter(light, side)
+    variance = ndimage.uniform_filter(np.square(light), side) - np.square(mean)
+    detail = np.sqrt(np.maximum(variance, 0))
+    threshold, least = 10 ** rng.uniform(-2.3, -1.2), rng.uniform(0.15, 0.8)
+    gain: Array = least + (1 - least) * detail / (detail + threshold)
+    return gain[..., np.newaxis].astype(np.float32)
