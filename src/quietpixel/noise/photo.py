@@ -141,11 +141,15 @@ def _brightness_gain(clean: Array, rng: np.random.Generator) -> Array:
     """Return how strong the noise is at each pixel, (H, W, C), by a random curve of brightness."""
     kind = rng.random()
     light = np.clip(clean, 0, 1)
-    if kind < 0.4:
+    if kind < 0.25:
         return np.ones_like(clean)
-    if kind < 0.6:  # photons in linear data
+    if kind < 0.4:  # photons in linear data
         photons: Array = np.sqrt(light + np.float32(rng.uniform(0.005, 0.3)))
         return photons
+    if kind < 0.7:  # most in the middle tones, behind a tone curve
+        middle, width = rng.uniform(0.1, 0.8), rng.uniform(0.12, 0.4)
+        hill: Array = np.exp(-np.square((light - np.float32(middle)) / np.float32(width)))
+        return np.exp(np.float32(rng.uniform(0.2, 1.6)) * hill)
     tilt, bend = rng.normal(-0.6, 1.0), rng.normal(-0.5, 1.5)
     centred = light - np.float32(0.5)
     curve: Array = np.exp(np.float32(tilt) * centred + np.float32(bend) * np.square(centred))
