@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError
 from quietpixel.noise.camera import compress
@@ -16,7 +17,8 @@ WHITE, BLURRED, SMOOTHED, JPEG = 0.3, 0.2, 0.3, 0.4
 """Shares of the draws with white and with blurred luminance noise, behind a camera's own denoising,
 and compressed as JPEG."""
 
-Spectrum = Callable[[Array], Array] | None
+Numbers = NDArray[np.floating[Any]]
+Spectrum = Callable[[Numbers], Numbers] | None
 """The gain at each spatial frequency, in cycles per pixel; None is white."""
 
 
@@ -107,11 +109,11 @@ def _blur(sigma: float) -> Spectrum:
     return lambda frequency: np.exp(-2 * (np.pi * sigma * frequency) ** 2)
 
 
-def _octaves(steps: Array) -> Spectrum:
+def _octaves(steps: Numbers) -> Spectrum:
     """Return a spectrum that changes by 2**step from octave to octave, the finest first."""
     amplitudes = np.exp2(np.concatenate([[0.0], np.cumsum(steps)]))
 
-    def gain(frequency: Array) -> Array:
+    def gain(frequency: Numbers) -> Numbers:
         octave = np.log2(0.5 / np.maximum(frequency, 2.0 ** -(OCTAVES + 1)))
         return np.asarray(np.interp(octave, np.arange(OCTAVES), amplitudes))
 
@@ -149,7 +151,7 @@ def _brightness_gain(clean: Array, rng: np.random.Generator) -> Array:
     if kind < 0.7:  # most in the middle tones, behind a tone curve
         middle, width = rng.uniform(0.1, 0.8), rng.uniform(0.12, 0.4)
         hill: Array = np.exp(-np.square((light - np.float32(middle)) / np.float32(width)))
-        return np.exp(np.float32(rng.uniform(0.2, 1.6)) * hill)
+        return np.asarray(np.exp(np.float32(rng.uniform(0.2, 1.6)) * hill))
     tilt, bend = rng.normal(-0.6, 1.0), rng.normal(-0.5, 1.5)
     centred = light - np.float32(0.5)
     curve: Array = np.exp(np.float32(tilt) * centred + np.float32(bend) * np.square(centred))
