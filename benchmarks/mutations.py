@@ -196,8 +196,8 @@ MUTATIONS = [
     ),
     Mutation(
         "batch/ledger.py",
-        'line.get("time") != source["time"]',
-        "False",
+        'line.get("time") == source.st_mtime_ns',
+        "True",
         "tests/batch/test_pipeline.py",
     ),
     # Limits of the service.

@@ -16,9 +16,9 @@ from quietpixel.batch import (
     preflight_jobs,
     run_jobs,
 )
+from quietpixel.batch.denoise import compare_pictures
 from quietpixel.batch.ledger import fingerprint
 from quietpixel.batch.pipeline import MemoryBudget
-from quietpixel.batch.side_by_side import compare_pictures
 from quietpixel.errors import ArgumentError, FileError
 from quietpixel.files import Job, Picture, read_picture, write_picture
 from quietpixel.inference.denoiser import Denoiser

@@ -145,7 +145,7 @@ def test_the_first_worker_may_come_late(start, own_machines, tmp_path) -> None:
     process = start(*line)
     told = [process.stderr.readline().decode() for _ in range(2)]
     assert told[0].startswith("0 workers, 0 threads at ")
-    assert told[1] == "There is no worker yet; the work waits for one.\n"
+    assert told[1] == "There is no worker yet; waiting for one.\n"
     own_machines.add_worker()
     _, err = finish(process)
     assert err.startswith("4 of 4 images are done")
@@ -349,7 +349,7 @@ def test_every_worker_gets_of_the_first_tasks(own_machines) -> None:
     own_machines.add_worker()
     slowly = "(__import__('time').sleep(0.3), __import__('distributed').get_worker().address)[1]"
     with connect(scheduler=own_machines.address) as cluster:
-        wait_until(lambda: len(cluster.look(now=True)) == 2)
+        wait_until(lambda: len(cluster.threads(now=True)) == 2)
         tasks = iter([slowly] * (2 * AHEAD))
         done = Counter(worker for _, worker in TaskPool(cluster, eval, {}).run(tasks))
     assert sorted(done.values()) == [AHEAD, AHEAD]

@@ -374,7 +374,7 @@ def test_a_killed_command_is_finished_by_the_next(start, tmp_path, models, words
         _, err = process.communicate(timeout=120)
         assert not target.exists()
     assert process.returncode == 130
-    assert "Finished parts are kept; the same command goes on there." in err.decode()
+    assert "Finished parts are kept; run the same command again to continue." in err.decode()
     _, err = finish(start(*line, model="blur"))
     assert "parts were done before." in err
     assert np.array_equal(zarr.open(str(target), mode="r")[...], whole)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from quietpixel.errors import ArgumentError, FileError
-from quietpixel.files import list_images, plan_jobs
+from quietpixel.files import list_images, plan_jobs, refuse_collisions
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ def test_results_of_an_earlier_run_are_no_sources(folder):
 
 def test_collisions_are_found_before_any_work():
     with pytest.raises(FileError, match="would both be written to"):
-        plan_jobs([Path("a.png"), Path("a.jpg")], format="png")
+        refuse_collisions(plan_jobs([Path("a.png"), Path("a.jpg")], format="png"))
     with pytest.raises(FileError, match="would both be written to"):
-        plan_jobs([Path("x/a.png"), Path("y/a.png")], output=Path("out"))
+        refuse_collisions(plan_jobs([Path("x/a.png"), Path("y/a.png")], output=Path("out")))
 
 
 def test_the_same_source_twice_is_one_job():

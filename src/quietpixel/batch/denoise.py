@@ -1,11 +1,14 @@
-"""Denoises a picture as a file holds it: all pages, any scale."""
+"""Denoises a picture as a file holds it: all pages, any scale; makes the reports on it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from quietpixel.errors import FileError
 from quietpixel.files import Picture, turn_page, turn_upright, write_picture
 from quietpixel.files.formats import find_format
 from quietpixel.imaging.intensity_scale import Range
@@ -15,6 +18,11 @@ from quietpixel.inference.error_bars import measure_half_width, read_calibration
 from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import Noise
 from quietpixel.inference.options import DenoiseOptions
+
+_GAP = 8
+"""White pixels between the parts of a comparison."""
+_STRIP = 256
+"""Rows of a comparison computed at once, so that large images need little more memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +35,7 @@ class Settings:
         How an image is treated; a map of noise levels lies upright, as the picture is shown.
     format
         Name of the format to write; None keeps that of the name or the source.
-    quality
+    jpeg_quality
         JPEG, WebP or AVIF quality to write, 1 to 100; None keeps that of the source.
     overwrite
         Whether existing files are replaced.
@@ -41,7 +49,7 @@ class Settings:
 
     options: DenoiseOptions = field(default_factory=DenoiseOptions)
     format: str | None = None
-    quality: int | None = None
+    jpeg_quality: int | None = None
     overwrite: bool = False
     max_pixels: int = 500_000_000
     compare: Path | None = None
@@ -86,18 +94,19 @@ def denoise_picture(
     on_progress: OnProgress | None = None,
     reuse: bool = False,
 ) -> tuple[Picture, Findings]:
-    """Return the picture without its noise, and what was found in it.
+    """Return the denoised picture and what was found in it; write the reports of the settings.
 
     Parameters
     ----------
     denoiser
-        Takes each page.
+        Denoises each page.
     picture, settings
         What is denoised and how.
     on_progress
         Called with the share of all pages that is done; what it raises ends the work.
     reuse
-        Whether the result takes the memory of the picture's pages, which are then lost.
+        Whether the result may take the memory of the picture's pages, which are then lost. Reports
+        need the pages, so they keep them.
     """
     options, results = settings.options, []
     if options.range is None:
@@ -105,44 +114,85 @@ def denoise_picture(
     if isinstance(options.sigma, np.ndarray):
         level = turn_page(options.sigma, picture.metadata.orientation, back=True)
         options = replace(options, sigma=level)
-    reuse = reuse and settings.uncertainty is None
+    reuse = reuse and settings.compare is None and settings.uncertainty is None
     for number, page in enumerate(picture.pages):
         progress = on_progress and partial(_report_page, on_progress, number, len(picture.pages))
         out = page if reuse and page.flags.writeable else None
         results.append(denoiser.denoise(page, options, on_progress=progress, out=out))
-    clean = picture.with_pixels([result.image for result in results])
+    denoised = picture.with_pixels([result.image for result in results])
+    scale = tuple(result.scale for result in results)
     notes = [note for result in results for note in result.notes]
     if settings.uncertainty is not None:
-        notes.append(write_error_bars(denoiser, picture, clean, settings, settings.uncertainty))
-    return clean, Findings(
-        noise=tuple(result.noise for result in results),
-        scale=tuple(result.scale for result in results),
-        notes=tuple(dict.fromkeys(notes)),
-    )
+        bars = show_error_bars(denoiser, picture, denoised, scale, settings.uncertainty)
+        notes.append(_write_report(*bars, settings.uncertainty, settings))
+    if settings.compare is not None:
+        shown = compare_pictures(picture, denoised, settings.compare)
+        notes.append(_write_report(*shown, settings.compare, settings))
+    noise = tuple(result.noise for result in results)
+    return denoised, Findings(noise, scale, tuple(dict.fromkeys(notes)))
 
 
 def _report_page(on_progress: OnProgress, number: int, count: int, share: float) -> None:
     on_progress((number + share) / count)
 
 
-def write_error_bars(
-    denoiser: Denoiser, before: Picture, after: Picture, settings: Settings, path: Path
-) -> str:
-    """Write how far the truth may lie from each pixel as a float picture; return a sentence on it.
+def _write_report(report: Picture, note: str, path: Path, settings: Settings) -> str:
+    make_folder(path.parent)
+    write_picture(report, path, overwrite=settings.overwrite)
+    return note
 
-    Black is 0 and white is 1. The pages lie upright, one for each page of the picture, without
+
+def show_error_bars(
+    denoiser: Denoiser, before: Picture, after: Picture, scale: Sequence[Range], path: Path
+) -> tuple[Picture, str]:
+    """Return the error bars of each pixel as a float picture for `path`, and a sentence on it.
+
+    Black is 0 and white is 1. The pages are upright, one for each page of the picture, without
     transparency.
     """
-    first, second = turn_upright(before), turn_upright(after)
-    range = settings.options.range or before.declared_range
-    pages = []
-    share = 0.0
-    for noisy, denoised in zip(first.pages, second.pages, strict=True):
+    pages, share = [], 0.0
+    upright = turn_upright(before).pages, turn_upright(after).pages
+    for noisy, denoised, range in zip(*upright, scale, strict=True):
         layout = read_layout(noisy, range)
         card = denoiser.card_for(layout.model_colours)
         share = read_calibration(card).share
         pages.append(measure_half_width(card, noisy, denoised, layout))
     bars = Picture(tuple(pages), format="tiff", colour=before.colour, maximum=1.0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_picture(bars, path, overwrite=settings.overwrite)
-    return f"'{path}' holds half widths of {share:.0%} intervals; white minus black is 1."
+    return bars, f"'{path}' holds half widths of {share:.0%} intervals; white minus black is 1."
+
+
+def compare_pictures(before: Picture, after: Picture, path: Path) -> tuple[Picture, str]:
+    """Return before, after and their difference side by side for `path`, and a sentence on it.
+
+    The picture has 8 bits and shows the first page of a stack. The difference is amplified around
+    middle gray, so that its strong parts are easy to see.
+    """
+    first, second = turn_upright(before), turn_upright(after)
+    height, width = first.pages[0].shape[:2]
+    some = slice(None, None, max(height // _STRIP, 1))
+    size = float(np.percentile(np.abs(_rows(first, some) - _rows(second, some)), 99.5))
+    gain = max(1, min(100, round(0.4 / size))) if size > 0 else 1
+    colours = 3 if first.colour == "rgb" else 1
+    shown = np.full((height, 3 * width + 2 * _GAP, colours), 255, np.uint8)
+    for top in range(0, height, _STRIP):
+        strip = slice(top, top + _STRIP)
+        old, new = _rows(first, strip), _rows(second, strip)
+        for number, part in enumerate((old, new, (old - new) * gain + 0.5)):
+            left = number * (width + _GAP)
+            shown[strip, left : left + width] = np.rint(np.clip(part, 0, 1) * 255)
+    strength = f" {gain} times as strong" if gain > 1 else ""
+    note = f"'{path}' shows before, after, and what was taken away{strength}."
+    return Picture.from_pixels(shown), note
+
+
+def _rows(picture: Picture, rows: slice) -> NDArray[np.float32]:
+    page = picture.pages[0][rows].astype(np.float32) / np.float32(picture.maximum)
+    return page[..., :-1] if picture.alpha else page
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder for results if it does not exist, or raise FileError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"The folder '{folder}' cannot be made: {error.strerror}.") from error

@@ -1,10 +1,11 @@
-"""What a folder run has done, so that the next run goes on where it stopped.
+"""The record of what a folder run has done, from which the next run continues.
 
-A hidden file in the folder of the results gets a line before each result is put in place, and it
-is flushed to the disk. Results appear whole or not at all, so the line and the result together say
-what is done, at whatever moment the process was killed. Without the file, work is only done again.
+A hidden file in the folder of the results gets a line, flushed to the disk, before each result is
+put in place. Results appear whole or not at all, so the line and the result together prove what is
+done, whenever the process was killed. Without the file, work is only repeated.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from quietpixel.batch.denoise import Settings, make_folder
 from quietpixel.errors import FileError
 from quietpixel.files import Job
 from quietpixel.inference.model_store import default_model, find_model
@@ -41,48 +43,67 @@ class Ledger:
         for path in self._folders.values():
             self._lines |= _read(path)
 
+    @classmethod
+    def open(cls, folders: Sequence[Path], settings: Settings, *, create: bool) -> "Ledger":
+        """Return the ledger of a run with these settings.
+
+        Parameters
+        ----------
+        folders
+            The folders of the results.
+        settings
+            How pictures are denoised and written.
+        create
+            Whether folders that do not exist are created.
+        """
+        if create:
+            for folder in folders:
+                make_folder(folder)
+        # Neither changes a result, so a run with another number of threads continues.
+        options = replace(settings.options, threads=None, memory=1)
+        return cls(folders, fingerprint(options, settings.format, settings.jpeg_quality))
+
     def is_done(self, job: Job) -> bool:
-        """Say whether the job's result is there, from the same input and settings."""
+        """Return whether the job's result is there, from the same input and settings."""
         line = self._lines.get(_key(job))
-        target = _status(job.target)
-        if line is None or target is None or line.get("settings") != self._settings:
+        source, target = _status(job.source), _status(job.target)
+        if line is None or source is None or target is None:
             return False
-        source = _status(job.source)
-        replaced = target["inode"] != line.get("before")
-        return replaced and source is not None and _same_input(job, line, source)
+        # A result in place keeps the time of what it replaced, but not its size.
+        in_place = job.source.resolve() == job.target.resolve()
+        return (
+            line.get("settings") == self._settings
+            and line.get("before") != target.st_ino
+            and line.get("source") == str(job.source.resolve())
+            and line.get("time") == source.st_mtime_ns
+            and (in_place or line.get("size") == source.st_size)
+        )
 
     def begin(self, job: Job) -> None:
         """Note that the job's result is about to be put in place; outside the folders, nothing."""
-        place = self._place(job)
-        if place is None:
+        folder = job.target.parent.resolve()
+        ledgers = (self._folders.get(each) for each in (folder, *folder.parents))
+        path = next(filter(None, ledgers), None)
+        if path is None:
             return
         source, before = _status(job.source), _status(job.target)
         line = {
             "target": _key(job),
             "source": str(job.source.resolve()),
             "settings": self._settings,
-            "size": source and source["size"],
-            "time": source and source["time"],
-            "before": before and before["inode"],
+            "size": source and source.st_size,
+            "time": source and source.st_mtime_ns,
+            "before": before and before.st_ino,
         }
-        _append(place, line)
+        text = "\n" + json.dumps(line) + "\n"  # the blank line ends one that was cut short
+        try:
+            with path.open("ab") as file:
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise FileError(f"'{path}' cannot be written: {error.strerror}.") from error
         self._lines[_key(job)] = line
-
-    def _place(self, job: Job) -> Path | None:
-        """Return the file for the lines on a job."""
-        parents = job.target.parent.resolve(), *job.target.parent.resolve().parents
-        return next((self._folders[each] for each in parents if each in self._folders), None)
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    text = "\n" + json.dumps(line) + "\n"  # a line that was cut short stays alone
-    try:
-        with path.open("ab") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise FileError(f"'{path}' cannot be written: {error.strerror}.") from error
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
@@ -92,38 +113,30 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     lines: dict[str, dict[str, Any]] = {}
     for text in texts:
-        try:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             line = json.loads(text)
             lines[line["target"]] = line
-        except (ValueError, KeyError, TypeError):
-            continue
     return lines
 
 
 def _key(job: Job) -> str:
+    """Return the path of the result without following a link in its last part."""
     return str(job.target.parent.resolve() / job.target.name)
 
 
-def _status(path: Path) -> dict[str, int] | None:
+def _status(path: Path) -> os.stat_result | None:
     try:
-        status = path.stat()
+        return path.stat()
     except OSError:
         return None
-    return {"inode": status.st_ino, "size": status.st_size, "time": status.st_mtime_ns}
-
-
-def _same_input(job: Job, line: dict[str, Any], source: dict[str, int]) -> bool:
-    """Compare the input with its line; a result in place keeps the time of what it replaced."""
-    if line.get("source") != str(job.source.resolve()) or line.get("time") != source["time"]:
-        return False
-    return job.source.resolve() == job.target.resolve() or line.get("size") == source["size"]
 
 
 def fingerprint(options: DenoiseOptions, *more: str | int | None) -> str:
     """Return a text that is the same for the same model file and options, maps included."""
-    given, digest = options.sigma, hashlib.sha256()
-    if isinstance(given, np.ndarray):
-        digest.update(repr(given.shape).encode() + given.tobytes())
+    digest = hashlib.sha256()
+    if isinstance(options.sigma, np.ndarray):
+        # The repr of a large array leaves out its middle.
+        digest.update(repr(options.sigma.shape).encode() + options.sigma.tobytes())
         options = replace(options, sigma="auto")
     digest.update(repr((replace(options, model=None), more)).encode())
     found = [find_model(options.model)] if options.model else [default_model(3), default_model(1)]

@@ -1,8 +1,9 @@
-"""What is read, where each result goes and what will be refused, before any work starts."""
+"""The plan of a run: what is read, where each result goes, and what will be refused."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,7 @@ class Plan:
     jobs
         One for each picture.
     skipped
-        Pairs of a path and the reason why it was not followed.
+        Pairs of a path and the reason why it is not read.
     folders
         The folders that keep a ledger in a folder run: that of the results, or each input folder.
     """
@@ -53,13 +54,13 @@ def make_plan(
     inputs
         Files and folders.
     output
-        A file for one input file, a folder otherwise; None puts each result beside its source.
+        A file for one input file, a folder otherwise; None for beside each source.
     recursive
-        Whether folders are searched to the bottom.
+        Whether subfolders are searched.
     suffix
         Added to the names of results that lie beside their sources.
     in_place
-        Whether results take the place of their sources.
+        Whether results replace their sources.
     format
         Name of another format for the results.
 
@@ -78,64 +79,46 @@ def make_plan(
     if in_place and (output is not None or format is not None):
         raise ArgumentError("`in_place` replaces the inputs; leave out `output` and `format`.")
     folders = [path for path in inputs if path.is_dir()]
-    if output is not None and len(inputs) == 1 and not folders and not _is_folder(output):
-        return _checked([Job(inputs[0], Path(output))], [])
-    target = _folder(output)
-    options = {"output": target, "suffix": "" if in_place or target else suffix, "format": format}
+    target = None if output is None else Path(output)
+    if output is not None and target is not None and not target.is_dir():
+        if len(inputs) == 1 and not folders and not output.endswith(("/", "\\")):
+            return Plan((Job(inputs[0], target),))
+        if target.exists():
+            raise ArgumentError(
+                f"`output` must be a folder because there are many inputs; '{output}' is a file."
+            )
+    place = partial(
+        plan_jobs, output=target, suffix="" if in_place or target else suffix, format=format
+    )
     files = [path for path in inputs if not path.is_dir()]
-    jobs = list(plan_jobs(files, **options))  # type: ignore[arg-type]
-    left_out = [path for path in files if path not in {job.source for job in jobs}]
-    skipped = [(path, "it is the result of another input") for path in left_out]
+    jobs = list(place(files))
+    results = {*files} - {job.source for job in jobs}
+    skipped = [(path, "it is the result of another input") for path in files if path in results]
     for path in folders:
-        found, left = _pictures(path, target, recursive=recursive)
-        jobs += plan_jobs(found, root=path, **options)  # type: ignore[arg-type]
-        skipped += left
+        listing = list_images(path, recursive=recursive)
+        jobs += place(_without_results(listing.images, path, target), root=path)
+        skipped += listing.skipped
     if in_place:
         links = [job for job in jobs if job.source.is_symlink()]
         skipped += [(job.source, "it is a link, and its file stays in place") for job in links]
         jobs = [job for job in jobs if job not in links]
     ledgers = tuple(folders) if target is None else (target,)
-    return _checked(jobs, skipped, ledgers if folders else ())
-
-
-def _checked(
-    jobs: list[Job], skipped: list[tuple[Path, str]], folders: tuple[Path, ...] = ()
-) -> Plan:
     unique = tuple(dict.fromkeys(jobs))
     refuse_collisions(unique)
-    return Plan(unique, tuple(skipped), folders)
+    return Plan(unique, tuple(skipped), ledgers if folders else ())
 
 
-def _is_folder(output: str) -> bool:
-    return output.endswith(("/", "\\")) or Path(output).is_dir()
-
-
-def _folder(output: str | None) -> Path | None:
-    if output is None:
-        return None
-    path = Path(output)
-    if path.exists() and not path.is_dir():
-        raise ArgumentError(
-            f"`output` must be a folder because there are many inputs; '{output}' is a file."
-        )
-    return path
-
-
-def _pictures(
-    path: Path, target: Path | None, *, recursive: bool
-) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """Return the pictures of a folder; the results of an earlier run below it are none."""
-    listing = list_images(path, recursive=recursive)
+def _without_results(images: Sequence[Path], folder: Path, target: Path | None) -> list[Path]:
+    """Drop the results of an earlier run in a folder below the input folder."""
     results = target.resolve() if target else None
-    if results is None or results == path.resolve():
-        return list(listing.images), list(listing.skipped)
-    found = [image for image in listing.images if results not in image.resolve().parents]
-    return found, list(listing.skipped)
+    if results == folder.resolve():
+        return list(images)
+    return [image for image in images if results not in image.resolve().parents]
 
 
 @dataclass(frozen=True)
 class PreflightResult:
-    """What would become of one job.
+    """What would be done with one job.
 
     Parameters
     ----------
@@ -155,38 +138,39 @@ class PreflightResult:
 def preflight_jobs(
     jobs: Sequence[Job], *, overwrite: bool = False, ledger: Ledger | None = None
 ) -> tuple[PreflightResult, ...]:
-    """Return what would become of each job; of a file no more than its first bytes is read.
+    """Return what would be done with each job; only the first bytes of a file are read.
 
     Parameters
     ----------
     jobs
         What is read and where it goes.
     overwrite
-        Whether files that are there are replaced.
+        Whether existing files are replaced.
     ledger
-        What earlier runs did; None asks for all work again.
+        What earlier runs did; None to repeat all work.
     """
-    return tuple(_look(job, overwrite, ledger) for job in jobs)
-
-
-def _look(job: Job, overwrite: bool, ledger: Ledger | None) -> PreflightResult:
-    if ledger is not None and ledger.is_done(job):
-        return PreflightResult(job, "done")
-    try:
-        check_readable(job.source)
-        refuse_existing(job.target, overwrite=overwrite)
-        _check_folder(job.target.parent)
-    except QuietpixelError as error:
-        return PreflightResult(job, "refuse", " ".join(str(error).split()))
-    return PreflightResult(job, "write")
+    found = []
+    for job in jobs:
+        if ledger is not None and ledger.is_done(job):
+            found.append(PreflightResult(job, "done"))
+            continue
+        try:
+            check_readable(job.source)
+            refuse_existing(job.target, overwrite=overwrite)
+            _check_folder(job.target.parent)
+        except QuietpixelError as error:
+            found.append(PreflightResult(job, "refuse", " ".join(str(error).split())))
+        else:
+            found.append(PreflightResult(job, "write"))
+    return tuple(found)
 
 
 def _check_folder(folder: Path) -> None:
     """Raise FileError unless the folder is there, or can be made, for writing."""
-    place = folder
-    while not os.path.lexists(place) and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
-        raise FileError(f"The folder '{folder}' cannot be made: '{place}' is not a folder.")
-    if not os.access(place, os.W_OK | os.X_OK):
+    above = folder
+    while not os.path.lexists(above) and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        raise FileError(f"The folder '{folder}' cannot be made: '{above}' is not a folder.")
+    if not os.access(above, os.W_OK | os.X_OK):
         raise FileError(f"The folder '{folder}' cannot be written to: that is not allowed.")

@@ -1,13 +1,12 @@
 """The command `quietpixel denoise` and its options."""
 
-from collections.abc import Sequence
-from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
 
 from quietpixel.cli.interrupt import run_interruptibly
-from quietpixel.cli.options import read_level
+from quietpixel.cli.options import fill, option_names, read_level
 from quietpixel.errors import ArgumentError
 
 
@@ -24,6 +23,9 @@ def read_range(
             f"--range must be two numbers, black and white; got '{value}'. Try 0,4095."
         ) from None
     return low, high
+
+
+PATH = click.Path(path_type=Path)
 
 
 @click.command()
@@ -105,24 +107,32 @@ def read_range(
     help="Address of a Dask scheduler, such as tcp://host:8786; or DASK_SCHEDULER_ADDRESS.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")
-@click.option("--json", metavar="FILE", help="Write a JSON report with one entry per file.")
-@click.option("--compare", metavar="FILE", help="Write before, after and the difference.")
-@click.option("--uncertainty", metavar="FILE.tif", help="Write the error bars of each pixel.")
+@click.option(
+    "--json", metavar="FILE", type=PATH, help="Write a JSON report with one entry per file."
+)
+@click.option(
+    "--compare", metavar="FILE", type=PATH, help="Write before, after and the difference."
+)
+@click.option(
+    "--uncertainty", metavar="FILE.tif", type=PATH, help="Write the error bars of each pixel."
+)
 @click.pass_context
-def command(ctx: click.Context, /, *, inputs: Sequence[str], **values: Any) -> None:
+def command(ctx: click.Context, /, **values: Any) -> None:
     """Remove the noise from image files.
 
     Size, depth, alpha, colour profile and metadata stay as they are. A folder keeps its tree; '-'
     stands for standard input and output. A Zarr, a TIFF file above --max-pixels and a URL are
     processed in parts.
     """
+    # Imported here because NumPy and libvips take 0.2 s that --help does not need.
+    from quietpixel.batch import Settings
     from quietpixel.cli.denoise_call import DenoiseCall
     from quietpixel.cli.denoise_large import LargeRun, is_large
     from quietpixel.cli.denoise_run import DenoiseRun
     from quietpixel.inference.options import DenoiseOptions
 
-    words = [field.name for field in fields(DenoiseOptions) if field.name in values]
-    options = DenoiseOptions(**{word: values.pop(word) for word in words})
-    call = DenoiseCall(inputs=tuple(inputs), options=options, **values)
+    settings = fill(Settings, values, options=fill(DenoiseOptions, values))
+    names = option_names(ctx.command)
+    call = fill(DenoiseCall, values, settings=settings, option_names=names)
     run = LargeRun(call) if is_large(call) else DenoiseRun(call)
     ctx.exit(run_interruptibly(run, run.stop))

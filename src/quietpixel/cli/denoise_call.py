@@ -1,47 +1,40 @@
-"""One call of `quietpixel denoise` as an object, with every option under its name."""
+"""One call of `quietpixel denoise` as an object, and the cluster that it asks for."""
 
+import contextlib
+import logging
 import os
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from quietpixel.errors import ArgumentError
 
 if TYPE_CHECKING:
     from quietpixel.batch import Settings
+    from quietpixel.cluster.workers import Cluster
     from quietpixel.inference.options import DenoiseOptions
-
-
-OPTION_NAMES = frozenset(
-    {
-        *("colour_strength", "max_pixels", "memory", "model", "output", "precision", "range"),
-        *("sigma", "strength", "suffix"),
-    }
-)
-"""Arguments of the library, in sentences on single files, that are options of the command."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiseCall:
-    """What the user asked for; `options` holds all that concerns the image and the denoiser."""
+    """What the user asked for; `settings` holds all that concerns the images."""
 
     inputs: tuple[str, ...]
-    options: "DenoiseOptions"
+    settings: "Settings"
+    option_names: frozenset[str]
     output: str | None = None
     recursive: bool = False
     suffix: str = "-clean"
     in_place: bool = False
-    overwrite: bool = False
-    format: str | None = None
-    jpeg_quality: int | None = None
-    max_pixels: int = 500_000_000
     axes: str | None = None
     workers: int | None = None
     scheduler: str | None = None
     dry_run: bool = False
-    json: str | None = None
-    compare: str | None = None
-    uncertainty: str | None = None
+    json: Path | None = None
 
     @property
     def on_cluster(self) -> bool:
@@ -54,48 +47,61 @@ class DenoiseCall:
         return "-" in self.inputs or self.output == "-"
 
     @property
-    def reports(self) -> dict[str, Path]:
-        """Files written beside the results, by the name of the option."""
-        named = {"compare": self.compare, "uncertainty": self.uncertainty, "json": self.json}
-        return {name: Path(path) for name, path in named.items() if path}
+    def worker_options(self) -> "DenoiseOptions":
+        """The options for a worker; workers of this machine share its cores."""
+        options = self.settings.options
+        if not self.workers or options.threads:
+            return options
+        affinity = getattr(os, "sched_getaffinity", None)
+        cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+        return replace(options, threads=max(cores // self.workers, 1))
 
-    def check_reports(self, *pictures: Path) -> None:
-        """Raise ArgumentError if a file beside the results would take the place of a picture."""
-        places = {path.resolve() for path in pictures}
-        for name, path in self.reports.items():
+    def check_reports(self, *images: Path) -> None:
+        """Raise ArgumentError if a report would replace an image or another report."""
+        places = {path.resolve() for path in images}
+        settings = self.settings
+        reports = {"compare": settings.compare, "uncertainty": settings.uncertainty}
+        for name, path in (reports | {"json": self.json}).items():
+            if path is None:
+                continue
             if path.resolve() in places:
                 raise ArgumentError(
-                    f"--{name} must name a file of its own; '{path}' is a picture that is read or "
-                    "written."
+                    f"--{name} must name a file of its own; '{path}' is read or written as an "
+                    "image or as another report."
                 )
             if name == "json" and not path.resolve().parent.is_dir():
                 raise ArgumentError(f"--json must lie in a folder that exists; got '{path}'.")
             places.add(path.resolve())
 
     def check_stream(self) -> None:
-        """Raise ArgumentError if an option does not go with a stream."""
+        """Raise ArgumentError if an option cannot be used with a stream."""
+        # A scheduler in the environment is meant for other calls and may be ignored.
         from_environment = self.scheduler == os.environ.get("DASK_SCHEDULER_ADDRESS")
         if self.workers or (self.scheduler and not from_environment):
-            raise ArgumentError(
-                "'-' is one image for this process; leave out --workers and --scheduler."
-            )
+            raise ArgumentError("'-' is processed here; leave out --workers and --scheduler.")
         if len(self.inputs) > 1 or Path(self.inputs[0]).is_dir() or self.in_place:
             raise ArgumentError("'-' stands for one image; give one INPUT, and no --in-place.")
 
-    def settings(self) -> "Settings":
-        """Return how pictures are read, denoised and written."""
-        from quietpixel.batch import Settings
-        from quietpixel.files import refuse_existing
+    @contextlib.contextmanager
+    def connected(self) -> "Iterator[Cluster]":
+        """Give the cluster and print its size; workers started here end with the block."""
+        from quietpixel.cluster.workers import connect
 
-        beside = {name: path for name, path in self.reports.items() if name != "json"}
-        for path in beside.values():
-            refuse_existing(path, overwrite=self.overwrite)
-        return Settings(
-            options=self.options,
-            format=self.format,
-            quality=self.jpeg_quality,
-            overwrite=self.overwrite or self.in_place,
-            max_pixels=self.max_pixels,
-            compare=beside.get("compare"),
-            uncertainty=beside.get("uncertainty"),
-        )
+        _silence_dask()
+        if not sys.warnoptions:
+            os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the workers started here
+        scheduler = None if self.workers else self.scheduler
+        with connect(workers=self.workers, scheduler=scheduler) as cluster:
+            click.echo(f"{cluster.describe()}.", err=True)
+            if not cluster.threads():
+                click.echo("There is no worker yet; waiting for one.", err=True)
+            yield cluster
+
+
+def _silence_dask() -> None:
+    """Hide Dask's log, whose news the view prints in sentences; libvips' warnings stay."""
+    import distributed  # noqa: F401  (sets the levels of its loggers when first imported)
+
+    for name in ("asyncio", "bokeh", "distributed", "tornado", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in {"asyncio", "bokeh", "distributed", "tornado"}:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from quietpixel.cli.denoise_call import DenoiseCall
-from quietpixel.cli.denoise_cluster import ClusterWork
 from quietpixel.cli.denoise_view import FolderView, write_json
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
     from quietpixel.cluster.workers import Cluster
     from quietpixel.files import Job
 
-SHARED_PIXELS = 64_000_000
-"""TIFF files from this size are cut for a cluster; smaller ones are done whole."""
+CLUSTER_PIXELS = 64_000_000
+"""TIFF files from this size are cut for a cluster; smaller ones are processed whole."""
 
 
 def is_large(call: DenoiseCall) -> bool:
-    """Say whether the inputs are images to be denoised in parts.
+    """Return whether the inputs are images to be denoised in parts.
 
     Raises
     ------
@@ -31,12 +30,14 @@ def is_large(call: DenoiseCall) -> bool:
     """
     from quietpixel.cluster.storage import is_store
 
-    limit = min(call.max_pixels, SHARED_PIXELS) if call.on_cluster else call.max_pixels
+    limit = call.settings.max_pixels
+    if call.on_cluster:
+        limit = min(limit, CLUSTER_PIXELS)
     large = [is_store(name) or _is_large_tiff(name, limit) for name in call.inputs]
     if any(large) and not all(large):
         name = call.inputs[large.index(True)]
         raise ArgumentError(
-            f"'{name}' is denoised in parts and the others are not; give them to two runs."
+            f"'{name}' is denoised in parts and the others are not; use two separate calls."
         )
     return all(large)
 
@@ -52,7 +53,7 @@ def _is_large_tiff(name: str, limit: int) -> bool:
     with contextlib.suppress(QuietpixelError, OSError):
         size = read_size(Path(name))
         return size.height * size.width > limit
-    return False  # whoever reads it will say what is wrong with it
+    return False  # the reader explains what is wrong with the file
 
 
 class LargeRun:
@@ -60,9 +61,8 @@ class LargeRun:
 
     def __init__(self, call: DenoiseCall) -> None:
         self._call = call
-        self._view = FolderView()
-        self._cluster = ClusterWork(call)
-        self._pairs = [(name, self._target(name)) for name in call.inputs]
+        self._view = FolderView(call.option_names)
+        self._jobs = [_job(name, self._target(name)) for name in call.inputs]
 
     def __call__(self) -> int:
         """Do the work, show it, and return the exit code."""
@@ -70,19 +70,19 @@ class LargeRun:
 
         self._check()
         if self._call.dry_run:
-            for source, target in self._pairs:
-                click.echo(f"{source} -> {target}: would be written in parts")
+            for job in self._jobs:
+                click.echo(f"{job.source} -> {job.target}: would be written in parts")
             return 0
-        findings = [PreflightResult(_job(*pair), "write") for pair in self._pairs]
-        self._view.begin(findings, alone=len(self._pairs) == 1)
+        findings = [PreflightResult(job, "write") for job in self._jobs]
+        self._view.begin(findings, single=len(self._jobs) == 1)
         with contextlib.ExitStack() as opened:
             cluster = None
             if self._call.on_cluster:
-                cluster = opened.enter_context(self._cluster.connected())
+                cluster = opened.enter_context(self._call.connected())
             opened.enter_context(self._view)
-            for source, target in self._pairs:
-                self._view.show(self._denoise(source, target, cluster))
-        self._write_json()
+            for job in self._jobs:
+                self._view.show(self._denoise(job, cluster))
+        self._write_json(interrupted=False)
         return self._view.summarize()
 
     def stop(self) -> None:
@@ -91,7 +91,7 @@ class LargeRun:
 
         self._view.close()
         abandon()
-        click.echo("Finished parts are kept; the same command goes on there.", err=True)
+        click.echo("Finished parts are kept; run the same command again to continue.", err=True)
         self._write_json(interrupted=True)
 
     def _target(self, name: str) -> str:
@@ -106,63 +106,58 @@ class LargeRun:
         return output
 
     def _check(self) -> None:
-        call = self._call
-        needs_whole = {
-            "compare": call.compare, "uncertainty": call.uncertainty, "in-place": call.in_place,
-            "format": call.format, "jpeg-quality": call.jpeg_quality,
+        settings = self._call.settings
+        whole_only = {
+            "compare": settings.compare, "uncertainty": settings.uncertainty,
+            "in-place": self._call.in_place, "format": settings.format,
+            "jpeg-quality": settings.jpeg_quality,
         }  # fmt: skip
-        given = [name for name, value in needs_whole.items() if value]
+        given = [name for name, value in whole_only.items() if value]
         if given:
             raise ArgumentError(
-                f"--{given[0]} cannot be used with '{self._pairs[0][0]}' because it is denoised in "
-                "parts and written anew; leave it out."
+                f"--{given[0]} cannot be used with '{self._jobs[0].source}' because it is denoised "
+                "in parts and written anew; leave it out."
             )
-        if not isinstance(call.options.sigma, str | float):
+        if not isinstance(settings.options.sigma, str | float):
             raise ArgumentError(
                 "--sigma must be a number or auto for an image that is denoised in parts."
             )
-        targets = [target for _, target in self._pairs]
-        if len(set(targets)) < len(targets):
-            raise ArgumentError("Two inputs would get the same name; give them to two runs.")
+        if len({job.target for job in self._jobs}) < len(self._jobs):
+            raise ArgumentError("Two inputs would get the same name; use two separate calls.")
 
-    def _denoise(self, source: str, target: str, cluster: "Cluster | None") -> "Outcome":
+    def _denoise(self, job: "Job", cluster: "Cluster | None") -> "Outcome":
         from quietpixel.batch import Outcome
         from quietpixel.cluster.large_image import LargeSettings, denoise_image
 
+        call, view = self._call, self._view
         settings = LargeSettings(
-            axes=self._call.axes, options=self._cluster.options(), overwrite=self._call.overwrite
+            axes=call.axes, options=call.worker_options, overwrite=call.settings.overwrite
         )
-
         try:
             done = denoise_image(
-                source,
-                target,
+                str(job.source),
+                str(job.target),
                 settings=settings,
                 cluster=cluster,
-                on_progress=self._view.advance,
-                notify=self._view.say,
+                on_progress=view.advance,
+                notify=view.notify,
             )
         except FileError as error:
-            if len(self._pairs) == 1:
+            if len(self._jobs) == 1:
                 raise
-            return Outcome(_job(source, target), error=str(error))
+            return Outcome(job, error=str(error))
         return Outcome(
-            _job(source, target),
-            notes=done.notes,
-            megapixels=float(done.megapixels),
-            compute_seconds=done.seconds,
+            job, notes=done.notes, megapixels=done.megapixels, compute_seconds=done.seconds
         )
 
-    def _write_json(self, *, interrupted: bool = False) -> None:
-        if self._call.json:
-            done = {str(outcome.job.source) for outcome in self._view.outcomes}
-            left = [_job(*pair) for pair in self._pairs if pair[0] not in done]
-            path = Path(self._call.json)
-            write_json(path, self._view.outcomes, left, interrupted=interrupted)
+    def _write_json(self, *, interrupted: bool) -> None:
+        done = {outcome.job for outcome in self._view.outcomes}
+        remaining = [job for job in self._jobs if job not in done]
+        write_json(self._call.json, self._view.outcomes, remaining, interrupted=interrupted)
 
 
 def _job(source: str, target: str) -> "Job":
-    """Return a job whose names stay as they are; a path would lose a slash of ``s3://``."""
+    """Return a job whose names stay strings, because a path would lose a slash of ``s3://``."""
     from quietpixel.files import Job
 
     return Job(source, target)  # type: ignore[arg-type]

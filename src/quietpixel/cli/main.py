@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import name_options
+from quietpixel.cli.options import name_options, option_names
 from quietpixel.errors import QuietpixelError, unknown_name
 
 COMMANDS = ("train", "evaluate", "denoise", "noise", "serve", "models", "demo")
@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
-    """A group that imports a subcommand when it is asked for, so that ``--help`` is quick."""
+    """A group that imports a subcommand only when it is called, so that ``--help`` is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order in which a newcomer needs them."""
@@ -34,7 +34,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that is meant, or say which one may have been."""
+        """Return the command of that name, or raise an error that suggests a similar one."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             raise unknown_name("command", args[0], COMMANDS)
         return super().resolve_command(ctx, args)
@@ -61,7 +61,7 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
     help="Show the version and exit.",
 )
 def group() -> None:
-    """Take the noise out of images with denoising autoencoders."""
+    """Remove the noise from images with denoising autoencoders."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,54 +78,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if some of many images failed, 2 if the command could not do its
         work, 130 if it was interrupted.
     """
-    _quieten_libraries()
-    try:
-        return _run(arguments)
-    except click.exceptions.Abort:
-        return _tell("interrupted", INTERRUPTED)
-    except click.ClickException as error:
-        return _tell(_describe_usage(error), FAILED)
-    except QuietpixelError as error:
-        words = sys.argv[1:] if arguments is None else arguments
-        return _tell(name_options(str(error), _option_names(words)), FAILED)
-    except OSError as error:
-        return _tell(_describe_system(error), FAILED)
-    except MemoryError:
-        return _tell("There is not enough memory for this.", FAILED)
-
-
-def _run(arguments: Sequence[str] | None) -> int:
-    words = None if arguments is None else list(arguments)
-    result: Any = group.main(words, "quietpixel", standalone_mode=False)
-    return result if isinstance(result, int) else 0
-
-
-def _option_names(arguments: Sequence[str]) -> set[str]:
-    """Return the names of the options of the command that was called."""
-    name = next((word for word in arguments if word in COMMANDS), "")
-    command = group.get_command(click.Context(group), name)
-    parameters = command.params if command else []
-    return {each.name or "" for each in parameters if isinstance(each, click.Option)}
-
-
-def _quieten_libraries() -> None:
-    """Keep what TensorFlow and others say to developers away from people, unless they ask."""
+    # TensorFlow and others print advice for developers, which `-W` brings back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result: Any = group.main(words, "quietpixel", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _report("interrupted", INTERRUPTED)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "quietpixel"
+        return _report(f"{error.format_message()} Try '{path} --help'.", FAILED)
+    except QuietpixelError as error:
+        name = next((word for word in words if word in COMMANDS), "")
+        command = group.get_command(click.Context(group), name)
+        names = option_names(command) if command else ()
+        return _report(name_options(str(error), names), FAILED)
+    except OSError as error:
+        where = f"'{error.filename}': " if error.filename else ""
+        return _report(f"{where}{error.strerror or error}.", FAILED)
+    except MemoryError:
+        return _report("There is not enough memory for this.", FAILED)
+    return result if isinstance(result, int) else 0
 
 
-def _tell(sentence: str, code: int) -> int:
+def _report(sentence: str, code: int) -> int:
     click.echo(f"quietpixel: {' '.join(sentence.split())}", err=True)
     return code
-
-
-def _describe_usage(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "quietpixel"
-    return f"{error.format_message()} Try '{path} --help'."
-
-
-def _describe_system(error: OSError) -> str:
-    where = f"'{error.filename}': " if error.filename else ""
-    return f"{where}{error.strerror or error}."

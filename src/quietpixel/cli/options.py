@@ -1,12 +1,27 @@
 """Options that click does not know: noise laws, and numbers such as ``25/255``."""
 
 import re
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import click
 
 from quietpixel.errors import ArgumentError
+
+Record = TypeVar("Record")
+
+
+def fill(kind: type[Record], values: Mapping[str, Any], **more: Any) -> Record:
+    """Return a dataclass whose fields have the values of the options of their names."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in values.items() if name in names}, **more)
+
+
+def option_names(command: click.Command) -> frozenset[str]:
+    """Return the names of the arguments that a command takes as options."""
+    options = (each for each in command.params if isinstance(each, click.Option))
+    return frozenset(each.name for each in options if each.name)
 
 
 def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

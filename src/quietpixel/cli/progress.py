@@ -1,9 +1,9 @@
-"""Shows how a training run goes: a bar in a terminal, a line for each epoch elsewhere."""
+"""Progress of a training run: a bar in a terminal, a line for each epoch elsewhere."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,56 +11,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-
-class Progress(Protocol):
-    """What is shown of the library's progress (`quietpixel.training.callbacks.Progress`)."""
-
-    @property
-    def epoch(self) -> int:
-        """Counted from 1."""
-
-    @property
-    def epochs(self) -> int:
-        """Of the whole run; 0 where it ends by the clock."""
-
-    @property
-    def step(self) -> int:
-        """Counted from 1."""
-
-    @property
-    def steps(self) -> int:
-        """Of an epoch."""
-
-    @property
-    def images_per_second(self) -> float:
-        """So far."""
-
-    @property
-    def seconds_left(self) -> float:
-        """Of the whole run."""
-
-    @property
-    def loss(self) -> float:
-        """Of the epoch so far."""
-
-    @property
-    def validation_loss(self) -> float | None:
-        """Of the last whole epoch."""
-
-    @property
-    def share(self) -> float:
-        """The part of the whole run that is over."""
-
-    @property
-    def message(self) -> str:
-        """A sentence to show once."""
+    from quietpixel.training.progress import Progress
 
 
 class ProgressView:
     """Shows each progress that it is called with, on standard error."""
 
-    def __call__(self, progress: Progress) -> None:
-        """Show a message, or where the run stands."""
+    def __call__(self, progress: "Progress") -> None:
+        """Show a message, or the state of the run."""
         if progress.message:
             self.show_message(progress.message)
         if progress.steps:
@@ -70,7 +28,7 @@ class ProgressView:
         """Write a line."""
         click.echo(message, err=True)
 
-    def show_step(self, progress: Progress) -> None:
+    def show_step(self, progress: "Progress") -> None:
         """Write a line at the end of each epoch."""
         if progress.step == progress.steps:
             click.echo(describe_progress(progress), err=True)
@@ -87,7 +45,7 @@ class BarView(ProgressView):
         """Write a line above the bar."""
         self._bar.console.print(message, highlight=False, markup=False)
 
-    def show_step(self, progress: Progress) -> None:
+    def show_step(self, progress: "Progress") -> None:
         """Move the bar."""
         if self._task is None:
             self._task = self._bar.add_task("", total=1.0)
@@ -95,8 +53,8 @@ class BarView(ProgressView):
         self._bar.update(self._task, completed=progress.share, description=words)
 
 
-def describe_progress(progress: Progress) -> str:
-    """Return one line on where a run stands."""
+def describe_progress(progress: "Progress") -> str:
+    """Return one line on the state of a run."""
     of = f"/{progress.epochs}" if progress.epochs else ""
     parts = [f"epoch {progress.epoch}{of}", f"loss {progress.loss:.5f}"]
     if progress.validation_loss is not None:
@@ -107,7 +65,7 @@ def describe_progress(progress: Progress) -> str:
 
 
 def describe_seconds(seconds: float) -> str:
-    """Return a duration as people say it.
+    """Return a duration in words.
 
     Examples
     --------
@@ -124,7 +82,7 @@ def describe_seconds(seconds: float) -> str:
 
 @contextmanager
 def show_progress() -> Iterator[ProgressView]:
-    """Give a view of a run that suits where standard error goes."""
+    """Give a bar if standard error is a terminal, else lines."""
     if not sys.stderr.isatty():
         yield ProgressView()
         return

@@ -1,4 +1,4 @@
-"""Keeps what libraries write to standard error below Python away from people."""
+"""Hides what libraries write to standard error below Python."""
 
 import contextlib
 import os
@@ -11,9 +11,9 @@ from importlib import import_module
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Hold back what is written to the process's standard error; give it out if the block fails.
+    """Hold back what is written to the process's standard error; print it if the block fails.
 
-    TensorFlow tells developers that oneDNN is on before any of its own settings can silence it.
+    TensorFlow announces oneDNN before any of its own settings can silence it.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -37,6 +37,6 @@ def _give_back(kept: int) -> None:
 
 
 def load_training() -> None:
-    """Import what training needs, quietly; that something is missing is told by who needs it."""
+    """Import what training needs, quietly; whoever needs a missing package reports it."""
     with contextlib.suppress(ModuleNotFoundError), held_back():
         import_module("quietpixel.training.trainer")

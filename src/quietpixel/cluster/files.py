@@ -98,7 +98,7 @@ def denoise_items(items: Sequence[Item], shared: tuple[TravellingModel, Settings
     left = [item.job for item in items if not guard.changed(item.job)]
     outcomes = {}
     if left:
-        run = batch.run_jobs(open_model(model), left, settings, ledger=guard)  # type: ignore[arg-type]
+        run = batch.run_jobs(open_model(model), left, settings, ledger=guard)
         outcomes = {outcome.job: outcome for outcome in run}
     here = _address()
     return [
@@ -162,7 +162,7 @@ class _Run:
 
     def tasks(self, jobs: Sequence[Job]) -> Iterator[tuple[Item, ...]]:
         """Yield the jobs, small files together; each gets its line in the ledger."""
-        threads = max(sum(self._cluster.look().values()), 1)
+        threads = max(sum(self._cluster.threads().values()), 1)
         most = min(max(len(jobs) // (SHARES * threads), 1), MOST_FILES)
         return (tuple(self._item(job) for job in some) for some in _together(jobs, most))
 
@@ -213,7 +213,7 @@ class _Run:
     def _is_worth_another_try(self, answer: Answer) -> bool:
         """Say whether only the writing failed, which another worker's disk may do better."""
         failed = bool(answer.outcome.error) and answer.outcome.write_seconds > 0
-        return failed and len(self._cluster.look()) > 1
+        return failed and len(self._cluster.threads()) > 1
 
     def _item(self, job: Job) -> Item:
         if self._ledger is not None:

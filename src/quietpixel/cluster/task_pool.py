@@ -99,7 +99,7 @@ class TaskPool(Generic[Task]):
 
     def _fill(self, tasks: Iterator[Task]) -> bool:
         """Hand out tasks up to the limit; False if all have come back."""
-        threads = self._cluster.look()
+        threads = self._cluster.threads()
         for address, sentence in self._cluster.unfit.items():
             self.leave_out(address, sentence)
         limit = max(AHEAD * sum(threads.values()), LEAST)
@@ -113,7 +113,7 @@ class TaskPool(Generic[Task]):
 
     def _submit(self, item: _Pending[Task]) -> None:
         self._cluster.refuse_lost()
-        fit = self._cluster.look()
+        fit = self._cluster.threads()
         choice = frozenset(fit.keys() - self._avoid.keys() - item.avoid) or frozenset(fit)
         submit = self._cluster.client.submit
         if self._shared is None or self._shared.status in ("error", "cancelled", "lost"):
@@ -144,7 +144,7 @@ class TaskPool(Generic[Task]):
         try:
             future = self._completed.get(timeout=LOOK_SECONDS)
         except queue.Empty:
-            self._rescue(self._cluster.look(now=True).keys())
+            self._rescue(self._cluster.threads(now=True).keys())
             return None
         self._cluster.refuse_lost()
         if future.key not in self._pending:

@@ -62,12 +62,12 @@ class Cluster:
 
     def describe(self) -> str:
         """Return one line: how many workers, of how many threads, and where to watch them."""
-        threads = self.look(now=True)
+        threads = self.threads(now=True)
         workers, total = len(threads), sum(threads.values())
         found = f"{workers} worker{'s' * (workers != 1)}, {total} thread{'s' * (total != 1)}"
         return f"{found} at {self.address}; dashboard: {self.dashboard or 'none'}"
 
-    def look(self, *, now: bool = False) -> dict[str, int]:
+    def threads(self, *, now: bool = False) -> dict[str, int]:
         """Return the threads of each worker that can do the work, as of a moment ago.
 
         New workers are asked for their version first: one without the package dies of a task.
@@ -91,7 +91,7 @@ class Cluster:
 
     def lost_workers(self) -> frozenset[str]:
         """Return the addresses of all workers that were there and are gone."""
-        self.look(now=True)
+        self.threads(now=True)
         return frozenset(self._gone)
 
     def _find_unfit(self, addresses: list[str]) -> dict[str, str]:

@@ -113,7 +113,7 @@ def plan_jobs(
     suffix: str = "-clean",
     format: str | None = None,
 ) -> tuple[Job, ...]:
-    """Return what is read and where each result goes, and find collisions before any work.
+    """Return what is read and where each result goes; see `refuse_collisions` too.
 
     Parameters
     ----------
@@ -131,10 +131,8 @@ def plan_jobs(
 
     Raises
     ------
-    FileError
-        If two results would have the same name.
     ArgumentError
-        If `suffix` holds a path separator, or a result would take the place of another source.
+        If `suffix` holds a path separator.
 
     Examples
     --------
@@ -145,9 +143,7 @@ def plan_jobs(
         raise ArgumentError(f"`suffix` must be a part of a file name without '/'; got '{suffix}'.")
     paths = list(dict.fromkeys(sources))
     jobs = [Job(path, _target(path, root, output, suffix=suffix, format=format)) for path in paths]
-    jobs = _without_results(jobs)
-    refuse_collisions(jobs)
-    return tuple(jobs)
+    return tuple(_without_results(jobs))
 
 
 def _target(
