@@ -90,11 +90,11 @@ MUTATIONS = [
         "tests/noise/test_parser.py",
     ),
     # Files.
-    Mutation("files/write.py", " + int(maximum) // 2)", ")", GOLDEN),
+    Mutation("files/write.py", " + white // 2)", ")", GOLDEN),
     Mutation(
-        "files/encode.py",
-        '"predictor": _predictor(picture, compression)',
-        '"predictor": "none"',
+        "files/tiff.py",
+        '"predictor": predictor}',
+        '"predictor": "none"}',
         GOLDEN,
     ),
     Mutation(

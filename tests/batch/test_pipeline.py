@@ -88,7 +88,7 @@ def test_the_survey_says_what_would_become_of_each(tmp_path):
     jobs = [Job(path, tmp_path / f"{path.stem}-clean.png") for path in sources]
     found = preflight_jobs(jobs)
     assert [each.state for each in found] == ["write", "refuse", "refuse", "refuse", "refuse"]
-    reasons = ["", "already exists", "is no picture that", "No such file", "it is a folder"]
+    reasons = ["", "already exists", "is not an image of", "No such file", "it is a folder"]
     assert all(reason in each.reason for reason, each in zip(reasons, found, strict=True))
     assert preflight_jobs(jobs, overwrite=True)[1].state == "write"
 

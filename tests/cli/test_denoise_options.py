@@ -83,14 +83,14 @@ def test_a_wrong_option_is_said_once_and_not_of_each_file(quietpixel, gray, word
 def test_an_ending_of_no_format_is_refused(quietpixel, halver, gray, tmp_path) -> None:
     outcome = quietpixel(*WORD, gray, "-o", tmp_path / "out.heic", "--model", halver)
     assert outcome.code == 2
-    assert "its ending, .heic, is of no format" in outcome.err
+    assert "its suffix, .heic, is of no format" in outcome.err
     assert not (tmp_path / "out.heic").exists()
 
 
 def test_an_unknown_format_is_refused(quietpixel, halver, gray) -> None:
     outcome = quietpixel("denoise", gray, "--model", halver, "--format", "tif2")
     assert outcome.code == 2
-    assert "Unknown picture format 'tif2': did you mean 'tiff'?" in outcome.err
+    assert "Unknown image format 'tif2': did you mean 'tiff'?" in outcome.err
 
 
 def test_the_quality_of_a_jpeg_is_kept_unless_told(quietpixel, halver, tmp_path) -> None:

@@ -49,7 +49,7 @@ def test_a_suffix_that_lied_may_go_on_lying(tmp_path):
 
 
 def test_an_ending_of_no_format_is_refused_unless_the_source_had_it(tmp_path):
-    with pytest.raises(FileError, match=r"its ending, \.heic, is of no format that quietpixel"):
+    with pytest.raises(FileError, match=r"its suffix, \.heic, is of no format that quietpixel"):
         write_picture(PICTURE, tmp_path / "photo.heic")
     assert list(tmp_path.iterdir()) == []
     assert write_picture(PICTURE, tmp_path / "photo.xyz", format="png") == ()

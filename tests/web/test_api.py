@@ -133,7 +133,7 @@ def test_strengths_match_python(client, models):
         ("strength=nan", "`strength` must be a number or a fraction"),
         ("strenght=1", "Unknown query parameter 'strenght': did you mean 'strength'?"),
         ("strength=1&strength=0", "`strength` must be given once"),
-        ("format=gif2", "Unknown picture format 'gif2': did you mean 'gif'?"),
+        ("format=gif2", "Unknown image format 'gif2': did you mean 'gif'?"),
         ("model=mnist-bottleneck", "`image` must be 28x28 because the model 'mnist-bottleneck'"),
     ],
 )
@@ -160,7 +160,7 @@ def test_photographs_are_refused_by_models_of_digits(client):
 def test_unreadable_images_are_named(client):
     answer = client.post("/v1/denoise", files={"file": ("no picture.jpg", b"nothing like it")})
     assert detail(answer, 422).startswith(
-        "'no picture.jpg' cannot be read: the file is no picture that quietpixel knows"
+        "'no picture.jpg' cannot be read: the file is not an image of a supported format"
     )
     assert detail(client.post("/v1/denoise", content=b"nothing"), 422).startswith(
         "The data cannot be read: "

@@ -225,7 +225,7 @@ def test_one_bad_file_among_good_ones_and_all_as_a_zip(visit):
     bad = page.locator(".row-item.bad")
     expect(bad).to_have_count(1)
     expect(bad).to_contain_text("bad.png")
-    expect(bad).to_contain_text("The file is no picture that quietpixel knows")
+    expect(bad).to_contain_text("The file is not an image of a supported format")
     bad.locator(".pick").click()
     expect(page.locator("#trouble")).to_contain_text("The file is no picture")
     name, content = download(page, "#zip")

@@ -44,7 +44,7 @@ def is_large(call: DenoiseCall) -> bool:
 
 def _is_large_tiff(name: str, limit: int) -> bool:
     from quietpixel.cluster.storage import Place
-    from quietpixel.files.image_size import read_size
+    from quietpixel.files import read_size
 
     if not Place(name).is_tiff or not os.path.isfile(name):
         return False

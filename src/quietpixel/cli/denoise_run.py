@@ -91,7 +91,7 @@ class DenoiseRun:
 
     def _open_denoiser(self) -> "Denoiser":
         """Return the denoiser; a wrong option fails here, before an image is read."""
-        from quietpixel.files import refuse_existing
+        from quietpixel.files import format_of_name, refuse_existing
         from quietpixel.inference.denoiser import Denoiser
         from quietpixel.inference.error_bars import read_calibration
         from quietpixel.inference.level import check_model
@@ -101,7 +101,7 @@ class DenoiseRun:
         card = denoiser.card_for(3)
         check_model(options, card)
         if path := settings.uncertainty:
-            if path.suffix.lower() not in (".tif", ".tiff"):
+            if format_of_name(path) != "tiff":
                 raise ArgumentError(
                     f"--uncertainty must name a TIFF file because it holds floats; got '{path}'. "
                     f"Try '{path.with_suffix('.tif')}'."

@@ -5,14 +5,13 @@ import json
 import os
 import posixpath
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from quietpixel.cluster.optional_imports import need
 from quietpixel.errors import FileError
 
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
-TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".ome.tif")
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,9 @@ class Place:
     @property
     def is_tiff(self) -> bool:
         """Whether the name is that of a TIFF file."""
-        return self.name.lower().endswith(TIFF_SUFFIXES)
+        from quietpixel.files import format_of_name  # loads libvips, which a Zarr does not need
+
+        return format_of_name(PurePath(self.name)) == "tiff"
 
     def whole(self) -> "Place":
         """Return the same place for a process in any folder."""

@@ -1,4 +1,4 @@
-"""One image in, one image out: pixels, depth, alpha, profile, metadata; and listing folders."""
+"""Image files: reading and writing them with everything they carry, and listing folders."""
 
 from quietpixel.files.atomic import (
     abandon,
@@ -7,10 +7,11 @@ from quietpixel.files.atomic import (
     refuse_existing,
     remove_leftovers,
 )
-from quietpixel.files.formats import FORMATS, Format, find_format, format_of_name, sniff
+from quietpixel.files.formats import FORMATS, find_format, format_of_name, writable_formats
+from quietpixel.files.image_format import Format, Size
 from quietpixel.files.listing import Job, Listing, list_images, plan_jobs, refuse_collisions
 from quietpixel.files.picture import Encoding, Metadata, Picture
-from quietpixel.files.read import check_readable, read_picture
+from quietpixel.files.read import check_readable, read_picture, read_size
 from quietpixel.files.write import (
     check_writable,
     choose_format,
@@ -27,6 +28,7 @@ __all__ = [
     "Listing",
     "Metadata",
     "Picture",
+    "Size",
     "abandon",
     "atomic_file",
     "check_readable",
@@ -39,10 +41,11 @@ __all__ = [
     "plan_jobs",
     "refuse_collisions",
     "read_picture",
+    "read_size",
     "refuse_existing",
     "remove_leftovers",
-    "sniff",
     "turn_page",
     "turn_upright",
+    "writable_formats",
     "write_picture",
 ]

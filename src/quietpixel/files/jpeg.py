@@ -1,20 +1,33 @@
-"""The segments of a JPEG file: metadata byte for byte, and the quality it was written at."""
+"""JPEG: pixels through libvips, segments with metadata byte for byte, the quality of the source."""
 
 import struct
-from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
 
-from quietpixel.files.picture import Block, Metadata, Pixels
+from quietpixel.errors import ImageError
+from quietpixel.files import cmyk, tags, vips
+from quietpixel.files.decoding import open_page, read_pages, size_reader
+from quietpixel.files.image_format import (
+    DEFAULT_QUALITY,
+    Format,
+    ReadLimits,
+    Source,
+    starts_with,
+)
+from quietpixel.files.picture import Block, Encoding, Metadata, Picture, Pixels, first_block
 
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _MULTI_PICTURE = b"MPF\0"  # holds offsets into the rest of the file, which change
-_SEGMENT = 65533  # the most bytes that one segment holds
+_SEGMENT = 65533  # largest content of a segment, whose length has 16 bits and counts itself
 _START_OF_SCAN = 0xDA
+_MOST_IN_MEMORY = 32_000_000
+"""Pixels up to which a JPEG is progressive, or its codes are fitted to it: both take some 12 bytes
+of memory for each pixel."""
 _LUMA = np.array(
     [16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37,
      29, 40, 58, 51, 61, 60, 57, 51, 56, 55, 64, 72, 92, 78, 64, 68, 87, 69, 55, 56, 80, 109, 81,
@@ -24,62 +37,77 @@ _LUMA = np.array(
 
 
 def read_segments(file: BinaryIO) -> tuple[Block, ...]:
-    """Return the segments before the picture data as (marker in hex, content)."""
+    """Return the segments before the pixels as (marker in hex, content)."""
     file.seek(2)
-    return tuple(_segments(file))
-
-
-def _segments(file: BinaryIO) -> Iterator[Block]:
+    segments: list[Block] = []
     while True:
         marker = file.read(2)
         while marker == b"\xff\xff":  # padding is allowed
             marker = b"\xff" + file.read(1)
         if len(marker) < 2 or marker[0] != 0xFF or marker[1] == _START_OF_SCAN:
-            return
+            break
         size = int.from_bytes(file.read(2), "big")
         content = file.read(max(size - 2, 0))
         if size < 2 or len(content) < size - 2:
-            return
-        yield f"{marker[1]:02x}", content
+            break
+        segments.append((f"{marker[1]:02x}", content))
+    return tuple(segments)
 
 
-def parse_metadata(segments: tuple[Block, ...]) -> Metadata:
-    """Return what the segments say, with those to be written back as its blocks."""
-    exif = _first(segments, "e1", _EXIF)
+def _read(source: Source, limits: ReadLimits) -> Picture:
+    with vips.open_binary(source) as file:
+        segments = read_segments(file)
+    frame = _frame_header(segments)
+    if frame and frame[0] != 8:
+        raise ImageError(
+            f"it is a JPEG with {frame[0]} bits per sample, and only 8 can be read; "
+            "convert it to a 16-bit TIFF or PNG."
+        )
+    encoding = Encoding(
+        bits=8,
+        quality=estimate_quality(segments),
+        subsampling=subsampling(segments),
+        progressive=any(name in ("c2", "c6", "ca", "ce") for name, _ in segments),
+        lossless=False,
+    )
+    header = Picture((), "jpeg", metadata=_parse_metadata(segments), encoding=encoding)
+    check = partial(_refuse_cut, source)
+    return read_pages("jpegload", source, header, limits, on_warnings=check)
+
+
+def _refuse_cut(source: Source, warnings: vips.Warnings) -> None:
+    """Raise an error if pixels were missing: libjpeg puts gray there and only warns.
+
+    Reading once more, strictly, tells. The other thread that decodes may have taken the words of a
+    warning, so an empty one counts too.
+    """
+    if any("premature end" in text or not text for text in warnings):
+        with vips.decoding_errors():
+            vips.to_array(open_page("jpegload", source, fail_on="warning"))
+
+
+def _parse_metadata(segments: tuple[Block, ...]) -> Metadata:
+    parts = [data[len(_ICC) :] for name, data in segments if name == "e2" and data[:12] == _ICC]
+    exif = first_block(segments, "e1", _EXIF)
+    resolution = None
+    density = first_block(segments, "e0", b"JFIF\0") or b""
+    if len(density) >= 7 and density[2] in (1, 2):  # dots per inch or per centimetre
+        across, down = struct.unpack(">HH", density[3:7])
+        scale = 25.4 if density[2] == 1 else 10.0
+        resolution = (across / scale, down / scale) if across and down else None
     return Metadata(
-        icc=_join_icc(segments),
+        icc=b"".join(part[2:] for part in sorted(parts, key=lambda part: part[:1])) or None,
         exif=exif,
-        xmp=_first(segments, "e1", _XMP),
-        iptc=_first(segments, "ed", _PHOTOSHOP),
-        resolution=_resolution(segments),
+        xmp=first_block(segments, "e1", _XMP),
+        iptc=first_block(segments, "ed", _PHOTOSHOP),
+        resolution=resolution,
+        orientation=tags.exif_orientation(exif),
         blocks=tuple(block for block in segments if _is_kept(block)),
     )
 
 
-def _first(segments: tuple[Block, ...], marker: str, start: bytes) -> bytes | None:
-    found = (data for name, data in segments if name == marker and data.startswith(start))
-    data = next(found, None)
-    return data[len(start) :] if data is not None else None
-
-
-def _join_icc(segments: tuple[Block, ...]) -> bytes | None:
-    parts = [data for name, data in segments if name == "e2" and data.startswith(_ICC)]
-    parts.sort(key=lambda data: data[len(_ICC) : len(_ICC) + 1])
-    return b"".join(data[len(_ICC) + 2 :] for data in parts) or None
-
-
-def _resolution(segments: tuple[Block, ...]) -> tuple[float, float] | None:
-    """JFIF density: unit 1 is dots per inch, unit 2 dots per centimetre."""
-    data = _first(segments, "e0", b"JFIF\0")
-    if data is None or len(data) < 7 or data[2] not in (1, 2):
-        return None
-    scale = 25.4 if data[2] == 1 else 10.0
-    across, down = struct.unpack(">HH", data[3:7])
-    return (across / scale, down / scale) if across and down else None
-
-
 def _is_kept(block: Block) -> bool:
-    """Application segments and comments, but not Adobe's, which tells how the pixels are coded."""
+    """Application segments and comments, but not Adobe's, which says how the pixels are coded."""
     name, data = block
     if name == "fe":
         return True
@@ -97,14 +125,10 @@ def estimate_quality(segments: tuple[Block, ...]) -> int | None:
     table = _luma_table(segments)
     if table is None:
         return None
-    distances = [np.abs(_scaled(quality) - table).sum() for quality in range(1, 101)]
-    return 1 + int(np.argmin(distances))
-
-
-def _scaled(quality: int) -> Pixels:
-    factor = 5000 // quality if quality < 50 else 200 - 2 * quality
-    table: Pixels = np.clip((_LUMA * factor + 50) // 100, 1, 255)
-    return table
+    quality = np.arange(1, 101)[:, None]
+    factor = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    scaled = np.clip((_LUMA * factor + 50) // 100, 1, 255)
+    return 1 + int(np.abs(scaled - table).sum(axis=1).argmin())
 
 
 def _luma_table(segments: tuple[Block, ...]) -> Pixels | None:
@@ -120,57 +144,9 @@ def _luma_table(segments: tuple[Block, ...]) -> Pixels | None:
     return None
 
 
-def frame_bits(segments: tuple[Block, ...]) -> int:
-    """Return the bits per sample that the frame header declares."""
+def _frame_header(segments: tuple[Block, ...]) -> bytes:
     frames = (data for name, data in segments if name[0] == "c" and name not in ("c4", "c8", "cc"))
-    return next((data[0] for data in frames if data), 8)
-
-
-def blocks_of(metadata: Metadata) -> tuple[Block, ...]:
-    """Return segments that say what `metadata` says, for a picture of another format."""
-    blocks: list[Block] = []
-    if metadata.exif and len(metadata.exif) + len(_EXIF) <= _SEGMENT:
-        blocks.append(("e1", _EXIF + metadata.exif))
-    if metadata.xmp and len(metadata.xmp) + len(_XMP) <= _SEGMENT:
-        blocks.append(("e1", _XMP + metadata.xmp))
-    blocks += _split_icc(metadata.icc or b"")
-    if metadata.iptc:
-        blocks += [("ed", _PHOTOSHOP + part) for part in _pieces(metadata.iptc, 65000)]
-    return tuple(blocks)
-
-
-def _pieces(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]
-
-
-def _split_icc(profile: bytes) -> list[Block]:
-    parts = _pieces(profile, 65000)
-    return [
-        ("e2", _ICC + bytes([number, len(parts)]) + part)
-        for number, part in enumerate(parts[:255], start=1)
-    ]
-
-
-def graft(head: bytes, blocks: tuple[Block, ...]) -> bytes | None:
-    """Return the start of a new JPEG with `blocks` put in; None while `head` is too short.
-
-    The density that libvips wrote gives way to the one of the source, if the source had one.
-    """
-    if len(head) < 20:
-        return None
-    rest = head[2:]
-    if any(name == "e0" for name, _ in blocks) and rest.startswith(b"\xff\xe0"):
-        rest = rest[2 + int.from_bytes(rest[2:4], "big") :]
-    jfif, end = b"", 0
-    if rest.startswith(b"\xff\xe0"):  # JFIF stays first
-        end = 2 + int.from_bytes(rest[2:4], "big")
-        jfif = rest[:end]
-    return head[:2] + jfif + b"".join(map(_segment, blocks)) + rest[end:]
-
-
-def _segment(block: Block) -> bytes:
-    name, data = block
-    return b"\xff" + bytes.fromhex(name) + struct.pack(">H", len(data) + 2) + data
+    return next(frames, b"")
 
 
 def subsampling(segments: tuple[Block, ...]) -> str | None:
@@ -181,10 +157,87 @@ def subsampling(segments: tuple[Block, ...]) -> str | None:
     >>> subsampling((("c0", bytes([8, 0, 1, 0, 1, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1])),))
     '4:2:0'
     """
-    frames = (data for name, data in segments if name[0] == "c" and name not in ("c4", "c8", "cc"))
-    frame = next(frames, b"")
+    frame = _frame_header(segments)
     if len(frame) < 12 or frame[5] < 3:
         return None
     across, down = frame[7] >> 4, frame[7] & 15
     known = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
     return known.get((across, down), f"{across}x{down}")
+
+
+def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    pixels, encoding, interpretation = picture.pages[0], picture.encoding, None
+    blocks = _blocks_of(picture.rgb_metadata)
+    if picture.format == "jpeg":
+        blocks = picture.metadata.blocks
+        if encoding.cmyk is not None:
+            pixels = cmyk.to_cmyk(picture.pages, encoding.cmyk, picture.metadata.icc)[0]
+            interpretation = "cmyk"
+    image = vips.from_array(pixels, interpretation)
+    small = pixels.shape[0] * pixels.shape[1] <= _MOST_IN_MEMORY
+    vips.save_rewritten(
+        vips.with_resolution(image, picture.metadata.resolution),
+        "jpegsave",
+        file,
+        lambda head: _graft(head, blocks),
+        Q=quality or encoding.quality or DEFAULT_QUALITY,
+        subsample_mode="on" if encoding.subsampling == "4:2:0" else "off",
+        interlace=encoding.progressive and small,
+        optimize_coding=small,
+    )
+
+
+def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
+    """Return segments that say what `metadata` says, for an image of another format."""
+
+    def split(data: bytes | None) -> list[bytes]:
+        data = data or b""
+        return [data[at : at + 65000] for at in range(0, len(data), 65000)]
+
+    blocks: list[Block] = []
+    for start, content in ((_EXIF, metadata.exif), (_XMP, metadata.xmp)):
+        if content and len(start + content) <= _SEGMENT:
+            blocks.append(("e1", start + content))
+    parts = split(metadata.icc)
+    if len(parts) <= 255:  # both numbers have one byte
+        for number, part in enumerate(parts, start=1):
+            blocks.append(("e2", _ICC + bytes([number, len(parts)]) + part))
+    return (*blocks, *(("ed", _PHOTOSHOP + part) for part in split(metadata.iptc)))
+
+
+def _graft(head: bytes, blocks: tuple[Block, ...]) -> bytes | None:
+    """Return the start of a new JPEG with `blocks` put in; None while `head` is too short.
+
+    The density that libvips wrote is replaced by that of the source, if the source had one.
+    """
+    if len(head) < 20:
+        return None
+    jfif, rest = b"", head[2:]
+    if rest.startswith(b"\xff\xe0"):
+        end = 2 + int.from_bytes(rest[2:4], "big")
+        jfif, rest = rest[:end], rest[end:]
+    if any(name == "e0" for name, _ in blocks):
+        jfif = b""  # JFIF must be the first segment, and the kept ones begin with their own
+    segments = (
+        b"\xff" + bytes.fromhex(name) + struct.pack(">H", len(data) + 2) + data
+        for name, data in blocks
+    )
+    return head[:2] + jfif + b"".join(segments) + rest
+
+
+FORMAT = Format(
+    name="jpeg",
+    title="JPEG",
+    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+    media_type="image/jpeg",
+    recognise=starts_with(b"\xff\xd8\xff"),
+    read=_read,
+    read_size=size_reader("jpegload"),
+    write=_write,
+    alpha=False,
+    max_side=65535,
+    orientation=True,
+    metadata=("icc", "exif", "xmp", "iptc", "resolution"),
+    lossless=False,
+    quality=True,
+)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quietpixel.errors import ArgumentError, FileError
-from quietpixel.files.formats import FORMATS, SUFFIXES, find_format
+from quietpixel.files.formats import find_format, format_of_name
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _walk(
         if path.is_dir() and not path.is_symlink():
             if recursive:
                 yield from _walk(path, top, skipped, recursive=True)
-        elif path.is_dir() or path.suffix.lower() in SUFFIXES:
+        elif path.is_dir() or format_of_name(path):
             reason = _reason_to_skip(path, top, recursive=recursive)
             if reason is None:
                 yield path
@@ -149,7 +149,7 @@ def plan_jobs(
 def _target(
     path: Path, root: Path | None, output: Path | None, *, suffix: str, format: str | None
 ) -> Path:
-    ending = FORMATS[find_format(format).name].suffixes[0] if format else path.suffix
+    ending = find_format(format).suffixes[0] if format else path.suffix
     name = f"{path.stem}{suffix}{ending}"
     if output is None:
         return path.with_name(name)

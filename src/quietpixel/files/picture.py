@@ -1,4 +1,4 @@
-"""A picture: its pixels, and everything else that its file carried."""
+"""An image file in memory: pixels, and everything else that the file carried."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,22 +11,36 @@ from quietpixel.errors import ImageError
 
 Pixels = NDArray[Any]
 Block = tuple[str, bytes]
+"""Type and content of a part of a file: a segment of a JPEG, a chunk of a PNG or WebP."""
+
+
+def first_block(blocks: Sequence[Block], kind: str, prefix: bytes = b"") -> bytes | None:
+    """Return what follows `prefix` in the first block of a kind that begins with it.
+
+    Examples
+    --------
+    >>> first_block([("e1", b"Exif..II"), ("e1", b"XMP..<x/>")], "e1", b"XMP..")
+    b'<x/>'
+    """
+    found = (data for name, data in blocks if name == kind and data.startswith(prefix))
+    data = next(found, None)
+    return data[len(prefix) :] if data is not None else None
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says about its picture, as raw bytes wherever it is not a number.
+    """What a file says about its image, as raw bytes wherever it is not a number.
 
     Parameters
     ----------
     icc, exif, xmp, iptc
-        The blocks as the standards define them (EXIF begins with its TIFF header).
+        Profile and metadata as the standards define them (EXIF begins with its TIFF header).
     resolution
         Pixels per millimetre, horizontally and vertically.
     orientation
         EXIF orientation, 1 to 8. Pixels are held as stored, so it comes out as it went in.
     blocks
-        Everything the file's own format carried, in order, to be written back byte for byte.
+        All blocks of the file that may be written back byte for byte, in order.
     directories
         The tags of each page of a TIFF (`quietpixel.files.tags.Directory`).
     """
@@ -43,22 +57,22 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the file stored its pixels, so that it can be written the same way.
+    """How a file stored its pixels, so that the result can be stored the same way.
 
     Parameters
     ----------
     bits
         Bits per sample in the file.
     quality
-        JPEG or WebP quality, 1 to 100, estimated from the file; None where unknown or lossless.
+        JPEG quality, 1 to 100, estimated from the file; None where unknown or lossless.
     subsampling
         JPEG chroma subsampling, such as ``"4:2:0"``.
     progressive
         Whether the file is a progressive JPEG or an interlaced PNG.
     lossless
-        Whether a WebP stored its pixels without loss.
+        Whether the file stored its pixels without loss, as far as its format tells.
     compression
-        TIFF compression, as libvips calls it.
+        TIFF compression, by libvips' name.
     predictor
         TIFF predictor: 1 none, 2 horizontal, 3 floating point.
     tile
@@ -68,14 +82,14 @@ class Encoding:
     palette
         Whether the pixels were indices into a palette.
     cmyk
-        CMYK pixels as stored, for each page; the pages of the picture are RGB.
+        CMYK pixels as stored, for each page; the pages of the image are RGB.
     """
 
     bits: int | None = None
     quality: int | None = None
     subsampling: str | None = None
     progressive: bool = False
-    lossless: bool = False
+    lossless: bool = True
     compression: str | None = None
     predictor: int = 1
     tile: tuple[int, int] | None = None
@@ -86,7 +100,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Picture:
-    """Pages of pixels with everything else that their file carried.
+    """Pages of an image with everything else that their file carried.
 
     Parameters
     ----------
@@ -104,9 +118,9 @@ class Picture:
     metadata, encoding
         What the file said and how it stored its pixels.
     notes
-        Sentences on what a person should know, such as that only the first frame was read.
+        Sentences for the user, for example that only the first frame was read.
     suffix
-        The ending of the name of the file it came from, such as ``".jpg"``; empty if none.
+        Suffix of the name of its file, such as ``".jpg"``; empty if none.
 
     Examples
     --------
@@ -127,7 +141,7 @@ class Picture:
 
     @classmethod
     def from_pixels(cls, pixels: Pixels, *, format: str = "png") -> "Picture":
-        """Return a picture of one page from an array (H, W) or (H, W, C) with 1 to 4 channels.
+        """Return an image of one page from an array (H, W) or (H, W, C) with 1 to 4 channels.
 
         Raises
         ------
@@ -138,7 +152,7 @@ class Picture:
         if page.ndim != 3 or not 1 <= page.shape[2] <= 4 or page.size == 0:
             raise ImageError(
                 "`pixels` must have shape (H, W) or (H, W, C) with 1 to 4 channels and no empty "
-                f"axis, because that is what a picture file holds; got {pixels.shape}."
+                f"axis, because that is what image files hold; got {pixels.shape}."
             )
         return cls(
             pages=(page,),
@@ -159,13 +173,20 @@ class Picture:
         return self.pages[0].dtype
 
     @property
+    def rgb_metadata(self) -> Metadata:
+        """Metadata for the RGB pixels in another file: a CMYK profile does not describe them."""
+        if self.encoding.cmyk is None:
+            return self.metadata
+        return replace(self.metadata, icc=None)
+
+    @property
     def declared_range(self) -> tuple[float, float] | None:
         """Black and white as the file declares them; None where they are those of the type."""
         white = float(self.maximum)
         return None if white == white_of(self.dtype) else (0.0, white)
 
     def with_pixels(self, pages: Sequence[Pixels]) -> "Picture":
-        """Return the same picture with other pixels.
+        """Return the same image with other pixels.
 
         Parameters
         ----------
@@ -185,24 +206,21 @@ class Picture:
         """
         if len(pages) != len(self.pages):
             raise ImageError(
-                f"`pages` must hold one array for each page of the picture, which has "
+                f"`pages` must hold one array for each page of the image, which has "
                 f"{len(self.pages)}; got {len(pages)}."
             )
         for old, new in zip(self.pages, pages, strict=True):
-            _check_alike(old, new)
+            if old.shape != new.shape or old.dtype != new.dtype:
+                raise ImageError(
+                    "`pages` must have the shape and dtype of the pages they replace, because the "
+                    f"file keeps both; expected {old.dtype} {old.shape}, got {new.dtype} "
+                    f"{new.shape}."
+                )
         return replace(self, pages=tuple(pages))
 
     def with_notes(self, *notes: str) -> "Picture":
-        """Return the same picture with more notes."""
+        """Return the same image with more notes."""
         return replace(self, notes=self.notes + notes)
-
-
-def _check_alike(old: Pixels, new: Pixels) -> None:
-    if old.shape != new.shape or old.dtype != new.dtype:
-        raise ImageError(
-            "`pages` must have the shape and dtype of the pages they replace, because the file "
-            f"keeps both; expected {old.dtype} {old.shape}, got {new.dtype} {new.shape}."
-        )
 
 
 def white_of(dtype: np.dtype[Any]) -> float:

@@ -1,28 +1,27 @@
-"""The chunks of a PNG file: metadata byte for byte, and palettes."""
+"""PNG: pixels through libvips, chunks with metadata byte for byte, palettes."""
 
 import struct
 import zlib
-from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
-from quietpixel.files.picture import Block, Metadata, Pixels
+from quietpixel.files import tags, vips
+from quietpixel.files.decoding import read_pages, size_reader
+from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
+from quietpixel.files.picture import Block, Encoding, Metadata, Picture, Pixels, first_block
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_OF_THE_PIXELS = {"PLTE", "tRNS", "sBIT", "hIST", "bKGD", "IHDR", "IDAT", "IEND", "fdAT", "fcTL"}
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_OF_THE_PIXELS = {"PLTE", "tRNS", "sBIT", "hIST", "bKGD", "IHDR", "fcTL", "acTL"}
 _XMP = b"XML:com.adobe.xmp\0"
 _BEFORE_PALETTE = {"iCCP", "sRGB", "gAMA", "cHRM", "cICP", "mDCV", "cLLI"}
 _MOST_PROFILE = 64 << 20  # a profile that unpacks to more is a bomb
 
 
-def read_chunks(file: BinaryIO) -> tuple[Block, ...]:
-    """Return every chunk but the picture data, as (type, content)."""
-    file.seek(len(SIGNATURE))
-    return tuple(_chunks(file))
-
-
-def _chunks(file: BinaryIO) -> Iterator[Block]:
+def _read_chunks(file: BinaryIO) -> tuple[Block, ...]:
+    """Return every chunk but the pixels, as (type, content)."""
+    file.seek(len(_SIGNATURE))
+    chunks: list[Block] = []
     while len(header := file.read(8)) == 8:
         size, kind = struct.unpack(">I4s", header)
         if kind in (b"IDAT", b"fdAT"):
@@ -30,34 +29,49 @@ def _chunks(file: BinaryIO) -> Iterator[Block]:
             continue
         data = file.read(size)
         if len(data) < size or kind == b"IEND" or not kind.isalpha():
-            return
+            break
         file.seek(4, 1)
-        yield kind.decode("ascii"), data
+        chunks.append((kind.decode("ascii"), data))
+    return tuple(chunks)
 
 
-def parse_metadata(chunks: tuple[Block, ...]) -> Metadata:
-    """Return what the chunks say, with those to be written back as its blocks."""
-    return Metadata(
-        icc=_profile(chunks),
-        exif=_first(chunks, "eXIf"),
-        xmp=_xmp(chunks),
-        resolution=_resolution(chunks),
-        blocks=tuple(block for block in chunks if _is_kept(block[0])),
+def _read(source: Source, limits: ReadLimits) -> Picture:
+    with vips.open_binary(source) as file:
+        chunks = _read_chunks(file)
+    start = (first_block(chunks, "IHDR") or b"").ljust(13, b"\0")
+    frames = int.from_bytes((first_block(chunks, "acTL") or b"")[:4], "big")
+    header = Picture(
+        pages=(),
+        format="png",
+        metadata=_parse_metadata(chunks),
+        encoding=Encoding(bits=start[8], palette=start[9] == 3, progressive=start[12] == 1),
+        notes=("Animated PNG: only the still image was read.",) if frames > 1 else (),
     )
+    return read_pages("pngload", source, header, limits)
 
 
-def _is_kept(kind: str) -> bool:
-    """Ancillary chunks (small first letter) that do not describe the pixels' own coding."""
-    return kind[0].islower() and kind not in _OF_THE_PIXELS and kind != "acTL"
-
-
-def _first(chunks: tuple[Block, ...], kind: str) -> bytes | None:
-    return next((data for name, data in chunks if name == kind), None)
-
-
-def _profile(chunks: tuple[Block, ...]) -> bytes | None:
-    data = _first(chunks, "iCCP")
-    return _inflate(data.partition(b"\0")[2][1:]) if data else None
+def _parse_metadata(chunks: tuple[Block, ...]) -> Metadata:
+    profile, exif = first_block(chunks, "iCCP"), first_block(chunks, "eXIf")
+    xmp = first_block(chunks, "iTXt", _XMP)
+    if xmp is not None:
+        text = xmp[2:].split(b"\0", 2)[-1]  # behind the language and the translated keyword
+        xmp = _inflate(text) if xmp[:1] == b"\1" else text
+    resolution = None
+    density = first_block(chunks, "pHYs") or b""
+    if len(density) == 9 and density[8] == 1:
+        across, down = struct.unpack(">II", density[:8])
+        resolution = (across / 1000, down / 1000) if across and down else None
+    return Metadata(
+        icc=_inflate(profile.partition(b"\0")[2][1:]) if profile else None,
+        exif=exif,
+        xmp=xmp,
+        resolution=resolution,
+        orientation=tags.exif_orientation(exif),
+        # Ancillary chunks, by their small first letter, unless they describe the coded pixels.
+        blocks=tuple(
+            block for block in chunks if block[0][0].islower() and block[0] not in _OF_THE_PIXELS
+        ),
+    )
 
 
 def _inflate(data: bytes) -> bytes | None:
@@ -67,38 +81,24 @@ def _inflate(data: bytes) -> bytes | None:
         return None
 
 
-def _xmp(chunks: tuple[Block, ...]) -> bytes | None:
-    found = (data for name, data in chunks if name == "iTXt" and data.startswith(_XMP))
-    data = next(found, None)
-    if data is None:
-        return None
-    packed, rest = data[len(_XMP) : len(_XMP) + 1] == b"\1", data[len(_XMP) + 2 :]
-    text = rest.split(b"\0", 2)[-1]
-    return _inflate(text) if packed else text
+def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    pixels, metadata = picture.pages[0], picture.rgb_metadata
+    indices, palette = pixels, None
+    if picture.encoding.palette and pixels.dtype == np.uint8:
+        indices, palette = find_palette(pixels) or (pixels, None)
+    blocks = picture.metadata.blocks if picture.format == "png" else _blocks_of(metadata)
+    vips.save_rewritten(
+        vips.from_array(indices),
+        "pngsave",
+        file,
+        lambda head: _graft(head, blocks, palette),
+        interlace=picture.encoding.progressive,
+        bitdepth=8 * pixels.dtype.itemsize,
+    )
 
 
-def _resolution(chunks: tuple[Block, ...]) -> tuple[float, float] | None:
-    data = _first(chunks, "pHYs")
-    if data is None or len(data) != 9 or data[8] != 1:
-        return None
-    across, down = struct.unpack(">II", data[:8])
-    return (across / 1000, down / 1000) if across and down else None
-
-
-def is_animated(chunks: tuple[Block, ...]) -> bool:
-    """Say whether the file holds more frames than the one that every PNG has."""
-    control = _first(chunks, "acTL")
-    return control is not None and int.from_bytes(control[:4], "big") > 1
-
-
-def header(chunks: tuple[Block, ...]) -> tuple[int, int, bool]:
-    """Return bits per sample, colour type (3 is a palette) and whether rows are interlaced."""
-    data = (_first(chunks, "IHDR") or b"").ljust(13, b"\0")
-    return data[8], data[9], data[12] == 1
-
-
-def blocks_of(metadata: Metadata) -> tuple[Block, ...]:
-    """Return chunks that say what `metadata` says, for a picture of another format."""
+def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
+    """Return chunks that say what `metadata` says, for an image of another format."""
     blocks: list[Block] = []
     if metadata.icc:
         blocks.append(("iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
@@ -112,51 +112,27 @@ def blocks_of(metadata: Metadata) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def graft(head: bytes, blocks: tuple[Block, ...], palette: Pixels | None = None) -> bytes | None:
+def _graft(head: bytes, blocks: tuple[Block, ...], palette: Pixels | None) -> bytes | None:
     """Return the start of a new PNG with `blocks` put in; None while `head` is too short.
 
-    Parameters
-    ----------
-    head
-        What libvips wrote first, without metadata of its own.
-    blocks
-        The chunks to carry.
-    palette
-        Colours (N, 3) or (N, 4) of uint8; the gray pixels written are then indices into it.
+    With a palette of colours (N, 3) or (N, 4), the gray pixels that were written are its indices.
     """
-    at = _data_start(head)
-    if at is None:
-        return None
-    early = [block for block in blocks if block[0] in _BEFORE_PALETTE]
-    late = [block for block in blocks if block[0] not in _BEFORE_PALETTE]
-    chunks = [_header(head, palette), *early, *_palette(palette), *late]
-    return SIGNATURE + b"".join(map(_chunk, chunks)) + head[at:]
-
-
-def _data_start(head: bytes) -> int | None:
-    at = len(SIGNATURE)
-    while at + 8 <= len(head):
+    at, kind = len(_SIGNATURE), b""
+    while kind != b"IDAT":
+        if at + 8 > len(head):
+            return None
         size, kind = struct.unpack(">I4s", head[at : at + 8])
-        if kind == b"IDAT":
-            return at
-        at += size + 12
-    return None
-
-
-def _header(head: bytes, palette: Pixels | None) -> Block:
-    data = bytearray(head[16:29])
+        data, at = at, at + size + 12
+    start = bytearray(head[16:29])
+    late = [block for block in blocks if block[0] not in _BEFORE_PALETTE]
     if palette is not None:
-        data[9] = 3
-    return "IHDR", bytes(data)
-
-
-def _palette(palette: Pixels | None) -> list[Block]:
-    if palette is None:
-        return []
-    blocks = [("PLTE", palette[:, :3].tobytes())]
-    if palette.shape[1] == 4:
-        blocks.append(("tRNS", palette[:, 3].tobytes()))
-    return blocks
+        start[9] = 3  # colour type: indices into a palette
+        if palette.shape[1] == 4:
+            late.insert(0, ("tRNS", palette[:, 3].tobytes()))
+        late.insert(0, ("PLTE", palette[:, :3].tobytes()))
+    early = [block for block in blocks if block[0] in _BEFORE_PALETTE]
+    chunks = b"".join(map(_chunk, [("IHDR", bytes(start)), *early, *late]))
+    return _SIGNATURE + chunks + head[data:]
 
 
 def _chunk(block: Block) -> bytes:
@@ -183,3 +159,18 @@ def find_palette(pixels: Pixels) -> tuple[Pixels, Pixels] | None:
     shifts = 8 * np.arange(channels - 1, -1, -1)
     palette = (colours[:, None] >> shifts).astype(np.uint8)
     return indices.reshape(height, width, 1).astype(np.uint8), palette
+
+
+FORMAT = Format(
+    name="png",
+    title="PNG",
+    suffixes=(".png",),
+    media_type="image/png",
+    recognise=starts_with(_SIGNATURE),
+    read=_read,
+    read_size=size_reader("pngload"),
+    write=_write,
+    dtypes=("uint8", "uint16"),
+    orientation=True,
+    metadata=("icc", "exif", "xmp", "resolution"),
+)

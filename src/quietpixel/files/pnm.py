@@ -1,5 +1,6 @@
-"""PNM files (PBM, PGM, PPM, PAM, PFM), which this build of libvips cannot read or write."""
+"""PNM (PBM, PGM, PPM, PAM, PFM), which this build of libvips can neither read nor write."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +9,10 @@ from typing import BinaryIO
 import numpy as np
 
 from quietpixel.errors import FileError, ImageError
+from quietpixel.files import vips
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source
 from quietpixel.files.picture import Encoding, Picture, Pixels
 
-Check = Callable[[int, int], None]
 _MOST_HEADER = 4096
 _TOKEN = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*([^\s#]+)")
 
@@ -25,64 +27,61 @@ class _Header:
     end: int
 
 
-def read(file: BinaryIO, check: Check) -> Picture:
-    """Read a PNM file; `check` is called with the declared width and height first.
+def _recognise(head: bytes) -> bool:
+    return head[:1] == b"P" and head[1:2] in b"1234567Ff" and head[2:3].isspace()
 
-    Raises
-    ------
-    FileError
-        If the header is damaged or pixels are missing.
-    """
-    header = _parse(file.read(_MOST_HEADER))
-    if header.width < 1 or header.height < 1:
-        raise FileError(f"it declares {header.width} x {header.height} pixels; it has no picture.")
-    check(header.width, header.height)
-    file.seek(header.end)
-    pixels = _PARSERS[header.kind](file.read(), header)
-    channels = pixels.shape[2]
+
+def _read(source: Source, limits: ReadLimits) -> Picture:
+    with vips.open_binary(source) as file:
+        header = _parse(file.read(_MOST_HEADER))
+        limits.check(header.width, header.height)
+        # 4 bytes a pixel is the most of the common kinds, unless the file has more.
+        length = file.seek(0, os.SEEK_END)
+        limits.reserve(max(length, 4 * header.width * header.height))
+        file.seek(header.end)
+        pixels = _PARSERS[header.kind](file.read(), header)
     return Picture(
         pages=(pixels,),
         format="pnm",
-        colour="gray" if channels < 3 else "rgb",
-        alpha=channels in (2, 4),
+        colour="gray" if header.channels < 3 else "rgb",
+        alpha=header.channels in (2, 4),
         maximum=header.maximum,
         encoding=Encoding(bits=8 * pixels.dtype.itemsize),
     )
 
 
+def _read_size(source: Source) -> Size:
+    header = _parse(vips.read_bytes(source, 0, _MOST_HEADER))
+    return Size(header.height, header.width, colour=header.channels >= 3)
+
+
 def _parse(head: bytes) -> _Header:
     kind = head[:2].decode("ascii")
-    if kind == "P7":
-        return _parse_pam(head)
-    values, end = _tokens(head, 2 if kind in ("P1", "P4") else 3)
-    try:
-        width, height = int(values[0]), int(values[1])
-        maximum = float(values[2]) if len(values) > 2 else 255.0
-    except ValueError:
-        raise _damaged() from None
-    channels = 3 if kind in ("P3", "P6", "PF") else 1
-    return _checked(_Header(kind, width, height, channels, maximum, end))
-
-
-def _checked(header: _Header) -> _Header:
-    if header.kind in ("PF", "Pf"):
-        if header.maximum == 0 or not np.isfinite(header.maximum):
-            raise _damaged()
-    elif not 1 <= header.maximum <= 65535:
+    header = _parse_pam(head) if kind == "P7" else _parse_words(head, kind)
+    floats = kind in ("PF", "Pf")  # the maximum is a scale, and below zero in little-endian files
+    valid = header.maximum != 0 and np.isfinite(header.maximum)
+    if not (valid if floats else 1 <= header.maximum <= 65535):
         raise _damaged()
+    if header.width < 1 or header.height < 1:
+        raise FileError(f"it declares {header.width} x {header.height} pixels; it has no image.")
     return header
 
 
-def _tokens(head: bytes, count: int) -> tuple[list[bytes], int]:
-    """Return the words after the magic number, and where the pixels begin."""
-    at, values = 2, []
-    for _ in range(count):
+def _parse_words(head: bytes, kind: str) -> _Header:
+    """Read the words behind the magic number; the pixels begin one byte after them."""
+    at, words = 2, []
+    for _ in range(2 if kind in ("P1", "P4") else 3):
         match = _TOKEN.match(head, at)
         if match is None:
             raise _damaged()
-        values.append(match[1])
+        words.append(match[1])
         at = match.end()
-    return values, at + 1
+    try:
+        width, height, maximum = int(words[0]), int(words[1]), float((*words, b"255")[2])
+    except ValueError:
+        raise _damaged() from None
+    channels = 3 if kind in ("P3", "P6", "PF") else 1
+    return _Header(kind, width, height, channels, maximum, at + 1)
 
 
 def _parse_pam(head: bytes) -> _Header:
@@ -95,7 +94,7 @@ def _parse_pam(head: bytes) -> _Header:
     )
     if not 1 <= depth <= 4:
         raise ImageError(f"it has {depth} channels; only 1 to 4 can be used.")
-    return _checked(_Header("P7", width, height, depth, maximum, len(text) + len(mark)))
+    return _Header("P7", width, height, depth, maximum, len(text) + len(mark))
 
 
 def _damaged() -> FileError:
@@ -166,6 +165,11 @@ _PARSERS: dict[str, Callable[[bytes, _Header], Pixels]] = {
 }  # fmt: skip
 
 
+def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    for part in encode(picture.pages[0], picture.maximum):
+        file.write(part)
+
+
 def encode(pixels: Pixels, maximum: float) -> tuple[bytes, bytes]:
     """Return the header and the pixels of a PGM, PPM, PAM (with alpha) or PFM (float) file.
 
@@ -178,7 +182,9 @@ def encode(pixels: Pixels, maximum: float) -> tuple[bytes, bytes]:
     if pixels.dtype.kind == "f":
         start = f"{'PF' if channels == 3 else 'Pf'}\n{width} {height}\n-1.0\n"
         return start.encode(), pixels[::-1].astype("<f4").tobytes()
-    top = _top(pixels, maximum)
+    full = int(np.iinfo(pixels.dtype).max)
+    # The declared maximum, unless pixels go beyond it.
+    top = int(maximum) if pixels.max() <= maximum <= full else full
     data = pixels.astype("u1" if top < 256 else ">u2").tobytes()
     if channels in (2, 4):
         kind = "GRAYSCALE_ALPHA" if channels == 2 else "RGB_ALPHA"
@@ -190,7 +196,15 @@ def encode(pixels: Pixels, maximum: float) -> tuple[bytes, bytes]:
     return f"P{5 if channels == 1 else 6}\n{width} {height}\n{top}\n".encode(), data
 
 
-def _top(pixels: Pixels, maximum: float) -> int:
-    """The declared maximum, unless pixels go beyond it."""
-    full = np.iinfo(pixels.dtype).max
-    return int(maximum) if pixels.max() <= maximum <= full else int(full)
+FORMAT = Format(
+    name="pnm",
+    title="PNM",
+    suffixes=(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm"),
+    media_type="image/x-portable-anymap",
+    recognise=_recognise,
+    read=_read,
+    read_size=_read_size,
+    write=_write,
+    dtypes=("uint8", "uint16", "float32"),
+    opaque_dtypes=("float32",),
+)

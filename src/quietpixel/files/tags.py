@@ -1,4 +1,4 @@
-"""The tags of a TIFF file, or of an EXIF block, which has the same structure: reading them."""
+"""Reading the tags of a TIFF file, or of an EXIF block, which has the same structure."""
 
 import io
 import struct
@@ -54,11 +54,6 @@ class Directory:
     def block(self, tag: int) -> bytes | None:
         """Return the bytes of a tag."""
         return self.tags[tag].data if tag in self.tags else None
-
-    @property
-    def is_half_float(self) -> bool:
-        """Whether the pixels are floats of 16 bits."""
-        return self.first(SAMPLE_FORMAT, 1) == 3 and self.first(258, 1) == 16
 
     @property
     def is_reduced(self) -> bool:

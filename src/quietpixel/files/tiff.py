@@ -1,4 +1,4 @@
-"""What the tags of a TIFF mean, and how they get into a new one.
+"""TIFF: pixels through libvips, and the tags of every page.
 
 libvips carries few tags, so those of the source are grafted onto what it wrote: a new directory
 for each page is put at the end of the file, and the header points to the first.
@@ -6,13 +6,25 @@ for each page is put at the end of the file, and the header points to the first.
 
 import io
 import re
+import shutil
 import struct
+import tempfile
 from dataclasses import replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from quietpixel.errors import ImageError
-from quietpixel.files import jpeg
-from quietpixel.files.picture import Encoding, Metadata, Pixels
+from quietpixel.files import cmyk, jpeg, vips
+from quietpixel.files.decoding import read_pages, size_reader
+from quietpixel.files.image_format import (
+    DEFAULT_QUALITY,
+    Format,
+    ReadLimits,
+    Source,
+    starts_with,
+)
+from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels
 from quietpixel.files.tags import (
     BRANCHES,
     EXTRA_SAMPLES,
@@ -23,9 +35,12 @@ from quietpixel.files.tags import (
     Tag,
     from_exif,
     orientation_of,
+    read_directories,
     walk,
 )
 
+_MOST_SMALL = 3_900_000_000
+"""Bytes of pixels up to which offsets of 32 bits suffice, with room for the tags."""
 _COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate",
                  32773: "packbits", 50000: "zstd", 50001: "webp"}  # fmt: skip
 _CODING = {
@@ -33,160 +48,56 @@ _CODING = {
     321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 339, 340, 341, 347, 512, 513, 514, 515, 517,
     518, 519, 520, 521, 529, 530, 531, 532, *BRANCHES,
 }  # fmt: skip
-"""Tags that tell how pixels are coded, which the writer of the pixels alone may set."""
+"""Tags that describe the coded pixels, which only the writer of the pixels may set."""
 
 
-def parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
-    """Return what the tags of a TIFF say; those of the first page stand for all."""
+def _read(source: Source, limits: ReadLimits) -> Picture:
+    with vips.open_binary(source) as file:
+        directories = read_directories(file)
     first = directories[0]
-    return Metadata(
-        icc=first.block(34675),
-        exif=build_exif(first),
-        xmp=first.block(700),
-        iptc=first.block(33723),
-        resolution=_resolution(first),
-        orientation=orientation_of(first),
-        directories=directories,
-    )
-
-
-def _resolution(first: Directory) -> tuple[float, float] | None:
-    scale = {2: 25.4, 3: 10.0}.get(int(first.first(RESOLUTION_UNIT, 2)))
-    across, down = first.first(282, 0), first.first(283, 0)
-    return (across / scale, down / scale) if scale and across and down else None
-
-
-def parse_encoding(directories: tuple[Directory, ...]) -> Encoding:
-    """Return how the first page stores its pixels."""
-    first = directories[0]
+    _check_samples(directories)
+    tables = first.block(347)
     tile = int(first.first(322, 0)), int(first.first(323, 0))
-    return Encoding(
+    encoding = Encoding(
         bits=int(first.first(258, 1)),
-        quality=_jpeg_quality(first),
+        quality=jpeg.estimate_quality(jpeg.read_segments(io.BytesIO(tables))) if tables else None,
         compression=_COMPRESSIONS.get(int(first.first(259, 1)), "deflate"),
         predictor=int(first.first(317, 1)),
         tile=tile if all(tile) else None,
         bigtiff=first.big,
         palette=first.first(262, 1) == 3,
     )
+    header = Picture((), "tiff", metadata=_parse_metadata(directories), encoding=encoding)
+    numbers = [page.number for page in directories]
+    picture = read_pages("tiffload", source, header, limits, numbers=numbers)
+    if first.first(SAMPLE_FORMAT, 1) == 3 and first.first(258, 1) == 16:
+        # libvips decodes half floats to float32.
+        return replace(picture, pages=tuple(page.astype(np.float16) for page in picture.pages))
+    return picture
 
 
-def _jpeg_quality(first: Directory) -> int | None:
-    tables = first.block(347)
-    return jpeg.estimate_quality(jpeg.read_segments(io.BytesIO(tables))) if tables else None
-
-
-def build_exif(first: Directory) -> bytes | None:
-    """Return the descriptive tags of a page as an EXIF block, for files of other formats."""
-    plain = {270, 271, 272, 274, 305, 306, 315, 33432}
+def _parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
+    """Return what the tags say; those of the first page stand for all."""
+    first = directories[0]
+    scale = {2: 25.4, 3: 10.0}.get(int(first.first(RESOLUTION_UNIT, 2)))
+    across, down = first.first(282, 0), first.first(283, 0)
+    # The descriptive tags as an EXIF block, for files of other formats.
+    plain = (270, 271, 272, 274, 305, 306, 315, 33432)
     tags = {key: tag for key, tag in first.tags.items() if key in plain}
-    if not tags and not first.branches:
-        return None
-    return b"II*\0\x08\0\0\0" + encode(Directory(tags, first.branches), 8)
-
-
-def directory_of(metadata: Metadata) -> Directory:
-    """Return tags that say what `metadata` says, for a picture of another format."""
-    exif = from_exif(metadata.exif)
-    tags = {key: tag for key, tag in exif.tags.items() if key not in (282, 283, 296)}
-    for key, data in ((34675, metadata.icc), (700, metadata.xmp)):
-        if data:
-            tags[key] = Tag(7 if key == 34675 else 1, len(data), data)
-    return Directory(tags, exif.branches)
-
-
-def graft(file: BinaryIO, carried: tuple[Directory, ...], *, half_float: bool = False) -> None:
-    """Add tags to the pages of a TIFF file that libvips wrote.
-
-    Parameters
-    ----------
-    file
-        The file, open for reading and writing.
-    carried
-        The tags for each page; those that tell how pixels are coded are left out.
-    half_float
-        Whether the 16-bit samples are floats.
-    """
-    reader = Reader(file)
-    written = tuple(walk(reader))
-    merged = [_merge(new, old) for new, old in zip(written, carried, strict=True)]
-    if half_float:
-        merged = [_declare_float(page) for page in merged]
-    at = _append(file, merged, big=reader.big)
-    file.seek(8 if reader.big else 4)
-    file.write(struct.pack(reader.order + ("Q" if reader.big else "I"), at))
-    file.seek(0, io.SEEK_END)
-
-
-def _merge(written: Directory, carried: Directory) -> Directory:
-    extra = {key: tag for key, tag in carried.tags.items() if key not in _CODING}
-    if len(written.tags.get(EXTRA_SAMPLES, Tag(3, 0, b"")).data) != len(
-        extra.get(EXTRA_SAMPLES, Tag(3, 0, b"")).data
-    ):
-        extra.pop(EXTRA_SAMPLES, None)
-    if not {282, 283} & set(extra):
-        extra.pop(RESOLUTION_UNIT, None)
-    coding = {key: tag for key, tag in written.tags.items() if key not in BRANCHES}
-    repeated = tuple(pair for pair in carried.repeated if pair[0] not in _CODING)
-    return Directory({**coding, **extra}, carried.branches, repeated=repeated)
-
-
-def _declare_float(page: Directory) -> Directory:
-    samples = int(page.first(277, 1))
-    return replace(
-        page, tags={**page.tags, SAMPLE_FORMAT: Tag(3, samples, struct.pack("<H", 3) * samples)}
+    exif = b"II*\0\x08\0\0\0" + _encode(Directory(tags, first.branches), 8)
+    return Metadata(
+        icc=first.block(34675),
+        exif=exif if tags or first.branches else None,
+        xmp=first.block(700),
+        iptc=first.block(33723),
+        resolution=(across / scale, down / scale) if scale and across and down else None,
+        orientation=orientation_of(first),
+        directories=directories,
     )
 
 
-def _append(file: BinaryIO, pages: list[Directory], *, big: bool) -> int:
-    """Write the directories at the end of the file, chained; return where the first one is."""
-    start = file.seek(0, io.SEEK_END)
-    start += start & 1
-    at, parts = start, []
-    for number, page in enumerate(pages, start=1):
-        parts.append(encode(page, at, big=big, last=number == len(pages)))
-        at += len(parts[-1])
-    file.seek(start)
-    file.write(b"".join(parts))
-    return start
-
-
-def encode(directory: Directory, at: int, *, big: bool = False, last: bool = True) -> bytes:
-    """Return a little-endian directory that shall lie at offset `at`, with all it points to.
-
-    Unless it is the `last`, the next directory is expected right behind it.
-    """
-    letter, width = ("Q", 8) if big else ("I", 4)
-    tags = dict(directory.tags)
-    for key in directory.branches:
-        tags[key] = Tag(16 if big else 4, 1, b"\0" * width)
-    head = struct.pack("<Q" if big else "<H", len(tags) + len(directory.repeated))
-    count = len(tags) + len(directory.repeated)
-    free = at + len(head) + count * (20 if big else 12) + width
-    entries, values = [], bytearray()
-    for key, tag in sorted([*tags.items(), *directory.repeated], key=lambda pair: pair[0]):
-        data = tag.data
-        if key in directory.branches:
-            data = struct.pack("<" + letter, free + len(values))
-            values += encode(directory.branches[key], free + len(values), big=big)
-        elif len(data) > width:
-            data = struct.pack("<" + letter, free + len(values))
-            values += tag.data + b"\0" * (len(tag.data) & 1)
-        entries.append(
-            struct.pack("<HH" + letter, key, tag.kind, tag.count) + data.ljust(width, b"\0")
-        )
-    following = 0 if last else free + len(values)
-    return head + b"".join(entries) + struct.pack("<" + letter, following) + bytes(values)
-
-
-def check_samples(directories: tuple[Directory, ...]) -> None:
-    """Refuse kinds of numbers that cannot be read, and stacks whose pages have no directory.
-
-    Raises
-    ------
-    ImageError
-        If the file is one of these.
-    """
+def _check_samples(directories: tuple[Directory, ...]) -> None:
+    """Refuse kinds of numbers that cannot be read, and stacks whose pages have no directory."""
     first = directories[0]
     bits, form = int(first.first(258, 1)), int(first.first(SAMPLE_FORMAT, 1))
     allowed = {3: (16, 32), 2: (8, 16, 32)}.get(form, (1, 2, 4, 8, 16, 32))
@@ -205,13 +116,156 @@ def check_samples(directories: tuple[Directory, ...]) -> None:
 
 
 def _imagej_pages(first: Directory) -> int:
-    """The pages that ImageJ says there are; 0 if the file is not from ImageJ."""
+    """Return how many pages ImageJ says there are; 0 if the file is not from ImageJ."""
     text = first.block(270) or b""
     found = re.search(rb"^images=(\d{1,9})", text, re.MULTILINE)
     return int(found[1]) if text.startswith(b"ImageJ=") and found else 0
 
 
-def wants_contiguous(directories: tuple[Directory, ...], encoding: Encoding) -> bool:
+def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write with seeking; a pipe, for example, gets the file by way of a temporary one."""
+    try:
+        is_file = file.fileno() >= 0 and file.seekable() and file.readable()
+    except (AttributeError, OSError):
+        is_file = False
+    if is_file:
+        _write_file(picture, file, quality)
+        return
+    with tempfile.TemporaryFile() as between:
+        _write_file(picture, between, quality)
+        between.seek(0)
+        shutil.copyfileobj(between, file, 1 << 20)
+
+
+def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    own, encoding = picture.format == "tiff", picture.encoding
+    pages, directories, interpretation = picture.pages, picture.metadata.directories, None
+    if own and _is_contiguous(directories, encoding):
+        _write_contiguous(file, pages, directories)
+        return
+    if not own or not directories:
+        directories = (_directory_of(picture.rgb_metadata),) * len(pages)
+    if own and encoding.cmyk is not None:
+        pages = cmyk.to_cmyk(pages, encoding.cmyk, picture.metadata.icc)
+        interpretation = "cmyk"
+    half = pages[0].dtype == np.float16
+    if half:  # libvips has no half floats; their bits travel as integers
+        pages = tuple(np.ascontiguousarray(page).view(np.uint16) for page in pages)
+        interpretation = "grey16" if pages[0].shape[2] < 3 else "rgb16"
+    images = [vips.from_array(page, interpretation) for page in pages]
+    image = images[0] if len(images) == 1 else type(images[0]).arrayjoin(images, across=1)
+    file.flush()
+    vips.save_file(
+        vips.with_resolution(image, picture.metadata.resolution),
+        "tiffsave",
+        file,
+        Q=quality or encoding.quality or DEFAULT_QUALITY,
+        page_height=pages[0].shape[0],
+        bigtiff=encoding.bigtiff or sum(page.nbytes for page in pages) > _MOST_SMALL,
+        **_compression(picture),
+    )
+    _graft(file, directories, half_float=half)
+
+
+def _compression(picture: Picture) -> dict[str, Any]:
+    """Return libvips' options for compression, predictor and tiles: those of the source."""
+    encoding, dtype = picture.encoding, picture.dtype
+    kind = encoding.compression or "deflate"
+    if kind in ("jpeg", "webp") and dtype != np.uint8:
+        kind = "deflate"
+    if picture.format == "tiff":
+        predictor = {2: "horizontal", 3: "float"}.get(encoding.predictor, "none")
+        if predictor == "float" and dtype != np.float32:  # half floats travel as integers
+            predictor = "horizontal"
+    else:
+        predictor = "horizontal" if dtype.kind in "iu" else "none"
+    if kind not in ("lzw", "deflate", "zstd"):
+        predictor = "none"
+    options: dict[str, Any] = {"compression": kind, "predictor": predictor}
+    if kind == "webp":
+        options["lossless"] = True
+    if encoding.tile is not None:
+        width, height = encoding.tile
+        options |= {"tile": True, "tile_width": width, "tile_height": height}
+    return options
+
+
+def _directory_of(metadata: Metadata) -> Directory:
+    """Return tags that say what `metadata` says, for an image of another format."""
+    exif = from_exif(metadata.exif)
+    tags = {key: tag for key, tag in exif.tags.items() if key not in (282, 283, RESOLUTION_UNIT)}
+    for key, data in ((34675, metadata.icc), (700, metadata.xmp)):
+        if data:
+            tags[key] = Tag(7 if key == 34675 else 1, len(data), data)
+    return Directory(tags, exif.branches)
+
+
+def _graft(file: BinaryIO, carried: tuple[Directory, ...], *, half_float: bool) -> None:
+    """Add the carried tags to the pages of a file that libvips wrote."""
+    reader = Reader(file)
+    pages = [_merge(*each) for each in zip(tuple(walk(reader)), carried, strict=True)]
+    if half_float:
+        for page in pages:
+            samples = int(page.first(277, 1))
+            page.tags[SAMPLE_FORMAT] = Tag(3, samples, struct.pack("<H", 3) * samples)
+    at = _append(file, pages, big=reader.big)
+    file.seek(8 if reader.big else 4)
+    file.write(struct.pack(reader.order + ("Q" if reader.big else "I"), at))
+    file.seek(0, io.SEEK_END)
+
+
+def _merge(written: Directory, carried: Directory) -> Directory:
+    extra = {key: tag for key, tag in carried.tags.items() if key not in _CODING}
+    none = Tag(3, 0, b"")
+    ours, theirs = written.tags.get(EXTRA_SAMPLES, none), extra.get(EXTRA_SAMPLES, none)
+    if len(ours.data) != len(theirs.data):
+        extra.pop(EXTRA_SAMPLES, None)
+    if not {282, 283} & set(extra):
+        extra.pop(RESOLUTION_UNIT, None)
+    coding = {key: tag for key, tag in written.tags.items() if key not in BRANCHES}
+    repeated = tuple(pair for pair in carried.repeated if pair[0] not in _CODING)
+    return Directory({**coding, **extra}, carried.branches, repeated=repeated)
+
+
+def _append(file: BinaryIO, pages: list[Directory], *, big: bool) -> int:
+    """Write the directories at the end of the file, chained; return where the first one is."""
+    start = file.seek(0, io.SEEK_END)
+    start += start & 1
+    at, parts = start, []
+    for number, page in enumerate(pages, start=1):
+        parts.append(_encode(page, at, big=big, last=number == len(pages)))
+        at += len(parts[-1])
+    file.seek(start)
+    file.write(b"".join(parts))
+    return start
+
+
+def _encode(directory: Directory, at: int, *, big: bool = False, last: bool = True) -> bytes:
+    """Return a little-endian directory for offset `at`, with all that it points to.
+
+    Unless it is the `last`, the next directory is expected right behind it.
+    """
+    letter, width = ("Q", 8) if big else ("I", 4)
+    # Offsets of branches are known only below; until then their tags are empty.
+    tags = directory.tags | dict.fromkeys(directory.branches, Tag(16 if big else 4, 1, b""))
+    items = sorted([*tags.items(), *directory.repeated], key=lambda pair: pair[0])
+    head = struct.pack("<Q" if big else "<H", len(items))
+    free = at + len(head) + len(items) * (20 if big else 12) + width
+    entries, values = b"", bytearray()
+    for key, tag in items:
+        data, offset = tag.data, struct.pack("<" + letter, free + len(values))
+        if key in directory.branches:
+            data = offset
+            values += _encode(directory.branches[key], free + len(values), big=big)
+        elif len(data) > width:
+            data = offset
+            values += tag.data + b"\0" * (len(tag.data) & 1)
+        entries += struct.pack("<HH" + letter, key, tag.kind, tag.count) + data.ljust(width, b"\0")
+    following = 0 if last else free + len(values)
+    return head + entries + struct.pack("<" + letter, following) + bytes(values)
+
+
+def _is_contiguous(directories: tuple[Directory, ...], encoding: Encoding) -> bool:
     """Say whether the pages must lie in one piece, as ImageJ takes for granted in its stacks."""
     first = directories[0] if directories else Directory({})
     return (
@@ -223,27 +277,39 @@ def wants_contiguous(directories: tuple[Directory, ...], encoding: Encoding) -> 
     )
 
 
-def write_contiguous(
+def _write_contiguous(
     file: BinaryIO, pages: tuple[Pixels, ...], directories: tuple[Directory, ...]
 ) -> None:
     """Write pages in one piece, without compression, and behind them their tags."""
     size = sum(page.nbytes for page in pages)
-    big = size > 3_900_000_000
-    start = 16 if big else 8
-    head = struct.pack("<2sHHHQ", b"II", 43, 8, 0, start + size + (size & 1))
-    file.write(head if big else struct.pack("<2sHI", b"II", 42, start + size + (size & 1)))
-    placed, at = [], start
+    big = size > _MOST_SMALL
+    at = 16 if big else 8
+    end = at + size + (size & 1)
+    head = struct.pack("<2sHHHQ", b"II", 43, 8, 0, end) if big else b""
+    file.write(head or struct.pack("<2sHI", b"II", 42, end))
+    placed = []
     for page, directory in zip(pages, directories, strict=True):
         file.write(page.astype(page.dtype.newbyteorder("<")).tobytes())
-        placed.append(_place(directory, at, page))
+        kind, letter = (4, "<I") if at + page.nbytes < 1 << 32 else (16, "<Q")
+        strip = {273: at, 278: page.shape[0], 279: page.nbytes}
+        values = {key: Tag(kind, 1, struct.pack(letter, value)) for key, value in strip.items()}
+        placed.append(replace(directory, tags={**directory.tags, **values}))
         at += page.nbytes
     _append(file, placed, big=big)
 
 
-def _place(directory: Directory, at: int, page: Pixels) -> Directory:
-    """Say where the pixels lie: in one strip."""
-    values = {273: at, 278: page.shape[0], 279: page.nbytes}
-    tags = {key: Tag(16, 1, struct.pack("<Q", value)) for key, value in values.items()}
-    if at + page.nbytes < 1 << 32:
-        tags = {key: Tag(4, 1, struct.pack("<I", value)) for key, value in values.items()}
-    return replace(directory, tags={**directory.tags, **tags})
+FORMAT = Format(
+    name="tiff",
+    title="TIFF",
+    # The last two are for BigTIFF: offsets of 64 bits.
+    suffixes=(".tif", ".tiff", ".btf", ".tf8"),
+    media_type="image/tiff",
+    recognise=starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    read=_read,
+    read_size=size_reader("tiffload", 0),
+    write=_write,
+    dtypes=("uint8", "uint16", "float16", "float32", "int8", "int16", "int32", "uint32"),
+    pages=True,
+    orientation=True,
+    metadata=("icc", "exif", "xmp", "resolution"),
+)

@@ -1,7 +1,7 @@
-"""The one place that talks to libvips: quiet, with errors as sentences.
+"""Access to libvips: quiet, with errors as sentences.
 
-libvips' operation cache is turned off, because it would keep large pictures in memory after use.
-Its warnings reach Python's logging; `collect_warnings` gathers them so that a picture can say them.
+libvips' operation cache is turned off, because it would keep large images in memory after use.
+Its warnings reach Python's logging; `collect_warnings` gathers them for the notes of an image.
 """
 
 import contextlib
@@ -18,15 +18,15 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyvips
 
-from quietpixel.errors import FileError
-from quietpixel.files.picture import Metadata, Pixels
+from quietpixel.errors import FileError, ImageError
+from quietpixel.files.picture import Pixels
 
 pyvips.cache_set_max(0)
 
 VipsError = pyvips.Error
 
 _PREFIX = re.compile(r"^(?:[\w ]*(?:vips|load|save)\w*:\s*)+", re.IGNORECASE)
-"""The name of the function of libvips that speaks."""
+"""The name of the function of libvips that reports an error."""
 
 _DTYPES = {
     "uchar": "uint8", "char": "int8", "ushort": "uint16", "short": "int16", "uint": "uint32",
@@ -35,25 +35,25 @@ _DTYPES = {
 
 
 class Warnings(list[str]):
-    """What libvips warned of; `shared` if another thread's picture may be meant."""
+    """Warnings of libvips; `shared` if they may concern an image that another thread reads."""
 
     shared = False
 
 
 class _Collector(logging.Handler):
-    """Gathers warnings, for each thread that asked for them."""
+    """Gathers warnings for each thread that asked for them."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.lists: dict[int, Warnings] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        # libvips decodes on threads of its own: a warning may concern any reader now at work.
-        text = record.getMessage().strip().splitlines()
+        # libvips decodes in threads of its own: a warning may concern any reader now at work.
+        lines = [line for line in record.getMessage().strip().splitlines() if line]
         lists = list(self.lists.values())
         for found in lists:
             found.shared = found.shared or len(lists) > 1
-            found.extend(line for line in text if line)
+            found.extend(re.sub(r"^VIPS:\s*", "", line).rstrip(".") for line in lines)
 
 
 _collector = _Collector()
@@ -63,7 +63,7 @@ logging.getLogger("pyvips").propagate = False
 
 @contextlib.contextmanager
 def collect_warnings() -> Iterator[Warnings]:
-    """Give a list that fills with what libvips warns of while the block runs."""
+    """Give a list that receives the warnings of libvips while the block runs."""
     key = threading.get_ident()
     found = Warnings()
     _collector.lists[key] = found
@@ -71,6 +71,44 @@ def collect_warnings() -> Iterator[Warnings]:
         yield found
     finally:
         _collector.lists.pop(key, None)
+
+
+@contextlib.contextmanager
+def decoding_errors() -> Iterator[None]:
+    """Turn what libvips says when it opens or decodes a file into errors of this package."""
+    try:
+        yield
+    except VipsError as error:
+        text, reason = str(error).lower(), _reason_of(error)
+        signs = ("too large", "too big", "exceed", "dimensions out of range")
+        if any(sign in text for sign in signs):
+            raise ImageError(
+                f"its declared size is beyond what can be decoded ({reason}); "
+                "cut the image into smaller ones."
+            ) from error
+        raise FileError(
+            f"the file is damaged or cut short ({reason}); "
+            "get a whole copy of it, or repair it in an image editor."
+        ) from error
+
+
+def _reason_of(error: Exception) -> str:
+    """Return the most informative line of an error, without the names of libvips' functions."""
+    lines = [_PREFIX.sub("", line.strip()) for line in str(error).splitlines()]
+    telling = [line for line in lines[1:] if line and "unable to call" not in line]
+    return (telling or lines or ["unknown reason"])[0].rstrip(".")
+
+
+def read_bytes(source: Path | bytes, start: int, length: int) -> bytes:
+    """Return a stretch of a file or of bytes."""
+    with open_binary(source) as file:
+        file.seek(start)
+        return file.read(length)
+
+
+def open_binary(source: Path | bytes) -> BinaryIO:
+    """Return a seekable binary file object on a file or bytes."""
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
 
 
 def find_loader(name: str) -> Any:
@@ -102,123 +140,123 @@ def bytes_of(image: Any) -> int:
     return int(image.width * image.height * bands * np.dtype(_DTYPES[image.format]).itemsize)
 
 
-def from_array(pixels: Pixels, interpretation: str) -> Any:
-    """Wrap an array (H, W, C) as a libvips image; contiguous memory is shared, not copied."""
+def from_array(pixels: Pixels, interpretation: str | None = None) -> Any:
+    """Wrap an array (H, W, C) as a libvips image; contiguous memory is shared, not copied.
+
+    Without an `interpretation`, the channels are gray or RGB, with or without alpha.
+    """
     height, width, bands = pixels.shape
     native = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
     form = next(form for form, name in _DTYPES.items() if name == native.dtype.name)
     memory = native.reshape(-1).view(np.uint8).data
     image = pyvips.Image.new_from_memory(memory, width, height, bands, form)
+    if interpretation is None:
+        # "rgb" has no transfer curve: libvips leaves floats and 32-bit integers as they are.
+        gray, colour = {"uint8": ("b-w", "srgb"), "uint16": ("grey16", "rgb16")}.get(
+            native.dtype.name, ("b-w", "rgb")
+        )
+        interpretation = gray if bands < 3 else colour
     return image.copy(interpretation=interpretation)
 
 
-class Sink:
-    """A libvips target that writes to a binary file, with the start of the file rewritten.
+def as_rgb(pixels: Pixels) -> Pixels:
+    """Return gray pixels, with or without alpha, as RGB ones."""
+    if pixels.shape[2] > 2:
+        return pixels
+    return np.concatenate([np.repeat(pixels[:, :, :1], 3, axis=2), pixels[:, :, 1:]], axis=2)
 
-    Parameters
-    ----------
-    file
-        Where the bytes go.
-    rewrite
-        Gets the bytes so far and returns what to write instead, or None to wait for more.
-    """
+
+def with_blob(image: Any, name: str, data: bytes) -> Any:
+    """Return a libvips image with a block of metadata attached."""
+    image = image.copy()
+    image.set_type(pyvips.GValue.blob_type, name, data)
+    return image
+
+
+def with_resolution(image: Any, resolution: tuple[float, float] | None) -> Any:
+    """Return a libvips image with a resolution in pixels per millimetre, if there is one."""
+    return image if resolution is None else image.copy(xres=resolution[0], yres=resolution[1])
+
+
+class _Sink:
+    """Writes to a binary file what libvips gives it, with the start of the file rewritten."""
 
     def __init__(self, file: BinaryIO, rewrite: Callable[[bytes], bytes | None]) -> None:
         self.file = file
         self.error: OSError | None = None
-        self._rewrite: Callable[[bytes], bytes | None] | None = rewrite
-        self._head = bytearray()
-        self.target = pyvips.TargetCustom()
-        self.target.on_write(self._write)
-        self.target.on_end(lambda: 0)
+        self.rewrite: Callable[[bytes], bytes | None] | None = rewrite
+        self.head = bytearray()
 
-    def _write(self, data: Any) -> int:
+    def write(self, data: Any) -> int:
         """Take bytes; an exception cannot pass through libvips, so it is kept for later."""
         try:
-            self._put(bytes(data))
+            if self.rewrite is None:
+                self.file.write(bytes(data))
+                return len(data)
+            self.head += bytes(data)
+            start = self.rewrite(bytes(self.head))
+            if start is not None:
+                self.rewrite = None
+                self.file.write(start)
         except OSError as error:
             self.error = self.error or error
             return -1
         return len(data)
 
-    def _put(self, data: bytes) -> None:
-        if self._rewrite is None:
-            self.file.write(data)
-            return
-        self._head += data
-        start = self._rewrite(bytes(self._head))
-        if start is not None:
-            self._rewrite = None
-            self.file.write(start)
 
-    def finish(self) -> None:
-        """Make sure that everything arrived.
+def save_rewritten(
+    image: Any,
+    operation: str,
+    file: BinaryIO,
+    rewrite: Callable[[bytes], bytes | None],
+    **options: Any,
+) -> None:
+    """Write an image without metadata, and change the start of the file on the way.
 
-        Raises
-        ------
-        OSError
-            If a write failed.
-        """
-        if self.error is not None:
-            raise self.error
-        if self._rewrite is not None:
-            raise FileError("The picture could not be coded; nothing was written.")
-
-
-def descriptor_target(file: BinaryIO) -> Any:
-    """Return a libvips target that writes straight to an open file."""
-    return pyvips.Target.new_to_descriptor(file.fileno())
-
-
-def with_blocks(image: Any, metadata: Metadata) -> Any:
-    """Attach metadata for those formats whose container libvips writes itself."""
-    image = image.copy()
-    exif = b"Exif\0\0" + metadata.exif if metadata.exif else None
-    pairs = (("icc-profile-data", metadata.icc), ("exif-data", exif), ("xmp-data", metadata.xmp))
-    for name, data in pairs:
-        if data:
-            image.set_type(blob_type(), name, data)
-    return image
+    Parameters
+    ----------
+    image, operation, options
+        Image, name of libvips' saver and its options.
+    file
+        Receives the bytes; it needs neither a descriptor nor seeking.
+    rewrite
+        Gets the bytes so far and returns what to write instead, or None to wait for more.
+    """
+    sink = _Sink(file, rewrite)
+    target = pyvips.TargetCustom()
+    target.on_write(sink.write)
+    target.on_end(lambda: 0)
+    try:
+        getattr(image, f"{operation}_target")(target, keep="none", **options)
+    except VipsError as error:
+        if sink.error is None:
+            raise _unwritten(error) from error
+    if sink.error is not None:
+        raise sink.error
+    if sink.rewrite is not None:
+        raise FileError("The image could not be encoded; nothing was written.")
 
 
-def unwritten(error: Exception) -> OSError:
+def save_file(image: Any, operation: str, file: BinaryIO, **options: Any) -> None:
+    """Write an image without metadata straight to an open file of the system."""
+    target = pyvips.Target.new_to_descriptor(file.fileno())
+    try:
+        getattr(image, f"{operation}_target")(target, keep="none", **options)
+    except VipsError as error:
+        raise _unwritten(error) from error
+
+
+def save_bytes(image: Any, operation: str, **options: Any) -> bytes:
+    """Return an image as the bytes of a file, without metadata unless `keep` says otherwise."""
+    try:
+        return bytes(getattr(image, f"{operation}_buffer")(**{"keep": "none", **options}))
+    except VipsError as error:
+        raise _unwritten(error) from error
+
+
+def _unwritten(error: Exception) -> OSError:
     """Return the system's error if libvips met one while writing, else what libvips said."""
-    text = str(error)
     for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS):
-        if os.strerror(number) in text:
+        if os.strerror(number) in str(error):
             return OSError(number, os.strerror(number))
-    return FileError(f"The picture could not be coded ({reason_of(error)}); nothing was written.")
-
-
-def reason_of(error: Exception) -> str:
-    """Return the most telling line of what libvips said, without its own function names."""
-    lines = [_PREFIX.sub("", line.strip()) for line in str(error).splitlines()]
-    telling = [line for line in lines[1:] if line and "unable to call" not in line]
-    return (telling or lines or ["unknown reason"])[0].rstrip(".")
-
-
-def damaged(error: Exception) -> FileError:
-    """Return the error for a file that libvips could not decode."""
-    return FileError(
-        f"the file is damaged or cut short ({reason_of(error)}); "
-        "get a whole copy of it, or repair it in an image editor."
-    )
-
-
-def read_bytes(source: Path | bytes, start: int, length: int) -> bytes:
-    """Return a stretch of a file or of bytes."""
-    if isinstance(source, bytes):
-        return source[start : start + length]
-    with source.open("rb") as file:
-        file.seek(start)
-        return file.read(length)
-
-
-def open_binary(source: Path | bytes) -> BinaryIO:
-    """Return a seekable binary file object on a file or bytes."""
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-
-
-def blob_type() -> int:
-    """Return libvips' type number for raw bytes."""
-    return int(pyvips.GValue.blob_type)
+    return FileError(f"The image could not be encoded ({_reason_of(error)}); nothing was written.")

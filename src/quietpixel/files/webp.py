@@ -1,101 +1,114 @@
-"""The chunks of a WebP file: metadata byte for byte."""
+"""WebP: pixels through libvips, chunks with metadata byte for byte."""
 
 import struct
-from collections.abc import Iterator
 from typing import BinaryIO
 
-from quietpixel.files.picture import Block, Metadata
+from quietpixel.files import tags, vips
+from quietpixel.files.decoding import read_pages, size_reader
+from quietpixel.files.image_format import (
+    DEFAULT_QUALITY,
+    Format,
+    ReadLimits,
+    Source,
+    starts_with,
+)
+from quietpixel.files.picture import Block, Encoding, Metadata, Picture, first_block
 
 _FLAGS = {"ICCP": 0x20, "EXIF": 0x08, "XMP ": 0x04}
 _ALPHA = 0x10
 _PIXELS = {"VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF"}
 
 
-def read_chunks(file: BinaryIO) -> tuple[Block, ...]:
+def _read_chunks(file: BinaryIO) -> tuple[Block, ...]:
     """Return every chunk as (type, content); of those with pixels, only the first bytes."""
     file.seek(12)
-    return tuple(_chunks(file))
-
-
-def _chunks(file: BinaryIO) -> Iterator[Block]:
+    chunks: list[Block] = []
     while len(header := file.read(8)) == 8:
         kind, size = struct.unpack("<4sI", header)
         name = kind.decode("latin-1")
         wanted = min(size, 64) if name in _PIXELS else size
         data = file.read(wanted)
         if len(data) < wanted:
-            return
+            break
         file.seek(size - wanted + (size & 1), 1)
-        yield name, data
+        chunks.append((name, data))
+    return tuple(chunks)
 
 
-def parse_metadata(chunks: tuple[Block, ...]) -> Metadata:
-    """Return what the chunks say, with those to be written back as its blocks."""
-    found = dict(reversed(chunks))
-    exif = found.get("EXIF")
-    return Metadata(
-        icc=found.get("ICCP"),
-        exif=exif.removeprefix(b"Exif\0\0") if exif else None,
-        xmp=found.get("XMP "),
-        blocks=tuple(block for block in chunks if block[0] not in _PIXELS),
+def _read(source: Source, limits: ReadLimits) -> Picture:
+    with vips.open_binary(source) as file:
+        chunks = _read_chunks(file)
+    names = {name for name, _ in chunks}
+    exif = (first_block(chunks, "EXIF") or b"").removeprefix(b"Exif\0\0") or None
+    header = Picture(
+        pages=(),
+        format="webp",
+        metadata=Metadata(
+            icc=first_block(chunks, "ICCP"),
+            exif=exif,
+            xmp=first_block(chunks, "XMP "),
+            orientation=tags.exif_orientation(exif),
+            blocks=tuple(block for block in chunks if block[0] not in _PIXELS),
+        ),
+        encoding=Encoding(bits=8, lossless="VP8L" in names),
+        notes=("Animated WebP: only the first frame was read.",) if "ANMF" in names else (),
     )
+    return read_pages("webpload", source, header, limits)
 
 
-def is_lossless(chunks: tuple[Block, ...]) -> bool:
-    """Say whether the pixels are stored without loss."""
-    return any(name == "VP8L" for name, _ in chunks)
-
-
-def is_animated(chunks: tuple[Block, ...]) -> bool:
-    """Say whether the file holds frames of an animation."""
-    return any(name == "ANMF" for name, _ in chunks)
-
-
-def blocks_of(metadata: Metadata) -> tuple[Block, ...]:
-    """Return chunks that say what `metadata` says, for a picture of another format."""
+def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    metadata, encoding = picture.rgb_metadata, picture.encoding
     pairs = (("ICCP", metadata.icc), ("EXIF", metadata.exif), ("XMP ", metadata.xmp))
-    return tuple((name, data) for name, data in pairs if data)
+    blocks = tuple((name, data) for name, data in pairs if data)
+    if picture.format == "webp":
+        blocks = metadata.blocks
+    whole = vips.save_bytes(
+        vips.from_array(vips.as_rgb(picture.pages[0])),
+        "webpsave",
+        Q=quality or encoding.quality or DEFAULT_QUALITY,
+        lossless=quality is None and encoding.lossless,
+        exact=True,  # keeps the colours of transparent pixels
+    )
+    file.write(_graft(whole, blocks, picture) if blocks else whole)
 
 
-def graft(whole: bytes, blocks: tuple[Block, ...], *, size: tuple[int, int], alpha: bool) -> bytes:
-    """Return a WebP file with `blocks` put in.
-
-    Parameters
-    ----------
-    whole
-        A file that libvips wrote without metadata.
-    blocks
-        The chunks to carry.
-    size
-        Width and height in pixels.
-    alpha
-        Whether it has transparency.
-    """
-    if not blocks:
-        return whole
-    flags = _ALPHA if alpha else 0
+def _graft(whole: bytes, blocks: tuple[Block, ...], picture: Picture) -> bytes:
+    """Return the file that libvips wrote with metadata put in, which needs an extended header."""
+    flags = _ALPHA if picture.alpha else 0
     for name, _ in blocks:
         flags |= _FLAGS.get(name, 0)
-    first = [block for block in blocks if block[0] == "ICCP"]
-    last = [block for block in blocks if block[0] != "ICCP"]
-    extended = bytes([flags, 0, 0, 0]) + b"".join((side - 1).to_bytes(3, "little") for side in size)
-    parts = [_chunk("VP8X", extended), *(_chunk(*block) for block in first), _picture_data(whole)]
-    body = b"WEBP" + b"".join(parts) + b"".join(_chunk(*block) for block in last)
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def _picture_data(whole: bytes) -> bytes:
-    """The chunks of the picture itself, without the extended header."""
-    at, parts = 12, []
+    sides = (side - 1 for side in picture.size)
+    extended = bytes([flags, 0, 0, 0]) + b"".join(side.to_bytes(3, "little") for side in sides)
+    at, pixels = 12, b""
     while at + 8 <= len(whole):
         kind, size = struct.unpack("<4sI", whole[at : at + 8])
         end = at + 8 + size + (size & 1)
         if kind in (b"VP8 ", b"VP8L", b"ALPH"):
-            parts.append(whole[at:end])
+            pixels += whole[at:end]
         at = end
-    return b"".join(parts)
+    # The profile comes before the pixels, everything else after them.
+    first = b"".join(_chunk(*block) for block in blocks if block[0] == "ICCP")
+    last = b"".join(_chunk(*block) for block in blocks if block[0] != "ICCP")
+    body = b"WEBP" + _chunk("VP8X", extended) + first + pixels + last
+    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def _chunk(name: str, data: bytes) -> bytes:
     padding = b"\0" * (len(data) & 1)
     return name.encode("latin-1") + struct.pack("<I", len(data)) + data + padding
+
+
+FORMAT = Format(
+    name="webp",
+    title="WebP",
+    suffixes=(".webp",),
+    media_type="image/webp",
+    recognise=starts_with(b"WEBP", at=8),
+    read=_read,
+    read_size=size_reader("webpload"),
+    write=_write,
+    max_side=16383,
+    orientation=True,
+    metadata=("icc", "exif", "xmp"),
+    quality=True,
+)

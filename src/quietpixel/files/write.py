@@ -1,4 +1,4 @@
-"""Writing a picture the way its file was: depth, profile, metadata, coding."""
+"""Writing an image as its file was: depth, profile, metadata, encoding."""
 
 import os
 from dataclasses import replace
@@ -10,12 +10,9 @@ import numpy as np
 from quietpixel.errors import ArgumentError, FileError, ImageError
 from quietpixel.files import tags
 from quietpixel.files.atomic import atomic_file, refuse_existing
-from quietpixel.files.encode import ENCODERS
-from quietpixel.files.formats import FORMATS, Format, find_format, format_of_name, known_formats
+from quietpixel.files.formats import FORMATS, find_format, format_of_name, writable_formats
+from quietpixel.files.image_format import Format, Writer
 from quietpixel.files.picture import Picture, Pixels, white_of
-
-_UPRIGHT_ONLY = ("avif", "bmp", "gif", "pnm")
-"""Formats without an orientation tag that readers go by: pixels are turned on the way there."""
 
 
 def write_picture(
@@ -27,30 +24,30 @@ def write_picture(
     overwrite: bool = False,
     like: str | Path | None = None,
 ) -> tuple[str, ...]:
-    """Write a picture whole or not at all; return notes on what the format could not hold.
+    """Write an image whole or not at all; return notes on what the format could not hold.
 
     Parameters
     ----------
     picture
-        What to write.
+        The image.
     target
         A path, or a binary file object to write to, such as standard output.
     format
-        Name of the format. By default the suffix of `target` decides; where `target` has the
-        suffix that the picture came with, or none, the picture's own format stays.
+        Name of the format. By default the suffix of `target` decides; if `target` has the
+        suffix that the image came with, or none, its own format stays.
     quality
-        JPEG, WebP or AVIF quality, 1 to 100. By default that of the source, as far as it is known.
+        Quality of a lossy format, 1 to 100. By default that of the source, as far as it is known.
     overwrite
-        Whether a file that is there is replaced.
+        Whether an existing file is replaced.
     like
         A file whose permissions and modification time the new one gets.
 
     Raises
     ------
     FileError
-        If the file cannot be written, or is there and `overwrite` is false. Nothing is left then.
+        If the file cannot be written, or exists and `overwrite` is false. Nothing is left then.
     ImageError
-        If the format cannot hold the picture; said before any work.
+        If the format cannot hold the image; raised before any work.
 
     Examples
     --------
@@ -62,27 +59,25 @@ def write_picture(
     >>> stream.getvalue()[1:4]
     b'PNG'
     """
-    _check_quality(quality)
-    kind = check_writable(picture, target, format=format)
-    ready, notes = _fit(picture, FORMATS[kind])
+    if quality is not None and not 1 <= quality <= 100:
+        raise ArgumentError(
+            f"`quality` must be between 1 and 100, where 100 loses least; got {quality}. Try 90."
+        )
+    kind = FORMATS[check_writable(picture, target, format=format)]
+    ready, notes = _fit(picture, kind)
     if isinstance(target, str | os.PathLike):
-        with atomic_file(
-            Path(target), overwrite=overwrite, like=Path(like) if like else None
-        ) as file:
-            ENCODERS[kind](ready, file, quality)
-    else:
-        _stream(ready, target, kind, quality)
-    return notes
-
-
-def _stream(picture: Picture, target: BinaryIO, kind: str, quality: int | None) -> None:
+        source = Path(like) if like else None
+        with atomic_file(Path(target), overwrite=overwrite, like=source) as file:
+            _writer(kind)(ready, file, quality)
+        return notes
     try:
-        ENCODERS[kind](picture, target, quality)
+        _writer(kind)(ready, target, quality)
         target.flush()
     except FileError:
         raise
     except OSError as error:
-        raise FileError(f"The picture was not written to the stream: {error.strerror}.") from error
+        raise FileError(f"The image was not written to the stream: {error.strerror}.") from error
+    return notes
 
 
 def check_writable(
@@ -92,31 +87,49 @@ def check_writable(
     format: str | None = None,
     overwrite: bool = True,
 ) -> str:
-    """Return the name of the format that would be written, or say why it cannot be.
+    """Return the name of the format that would be written, or raise an error if it cannot be.
 
     Raises
     ------
     ImageError
-        If the format cannot hold the picture.
+        If the format cannot hold the image.
     FileError
-        If `target` is a folder, or is there and `overwrite` is false.
+        If `target` is a folder, or exists and `overwrite` is false.
 
     Examples
     --------
     >>> check_writable(Picture.from_pixels(np.zeros((4, 6), np.uint16)), "a.tif")
     'tiff'
     """
-    kind = choose_format(picture, target, format=format)
+    kind = FORMATS[choose_format(picture, target, format=format)]
     if isinstance(target, str | Path):
         refuse_existing(Path(target), overwrite=overwrite)
-    _check_holds(picture, FORMATS[kind])
-    return kind
+    _writer(kind)
+    objection = kind.objection(picture)
+    if objection is not None:
+        others = [FORMATS[name] for name in writable_formats()]
+        holding = [each.name for each in others if each.lossless and not each.objection(picture)]
+        *most, last = holding or ["pixels of type uint8, uint16 or float32"]
+        instead = f"{', '.join(most)} or {last}" if most else last
+        raise ImageError(
+            f"The format {kind.name} cannot hold {objection}; choose {instead} instead."
+        )
+    return kind.name
+
+
+def _writer(kind: Format) -> Writer:
+    if kind.write is None:
+        raise FileError(
+            f"The format {kind.name} can be read, but not written; choose one of "
+            f"{', '.join(writable_formats())}."
+        )
+    return kind.write
 
 
 def choose_format(
     picture: Picture, target: str | Path | BinaryIO, *, format: str | None = None
 ) -> str:
-    """Return the name of the format that a picture would be written in."""
+    """Return the name of the format in which an image would be written."""
     if format is not None:
         return find_format(format).name
     if not isinstance(target, str | Path):
@@ -127,42 +140,15 @@ def choose_format(
     kind = format_of_name(path)
     if kind is None:
         raise FileError(
-            f"'{target}' cannot be written because its ending, {path.suffix}, is of no format that "
-            f"quietpixel writes: {known_formats()}. Choose another ending, or say the format."
+            f"'{target}' cannot be written because its suffix, {path.suffix}, is of no format that "
+            f"quietpixel writes: {', '.join(writable_formats())}. Choose another suffix, or give "
+            "`format`."
         )
     return kind
 
 
-def _check_quality(quality: int | None) -> None:
-    if quality is not None and not 1 <= quality <= 100:
-        raise ArgumentError(
-            f"`quality` must be between 1 and 100, where 100 loses least; got {quality}. Try 90."
-        )
-
-
-def _check_holds(picture: Picture, kind: Format) -> None:
-    width, height = picture.size
-    if picture.alpha and not kind.alpha:
-        raise _cannot(kind, "transparency", "png, tiff or webp")
-    if len(picture.pages) > 1 and not kind.pages:
-        raise _cannot(kind, f"the picture's {len(picture.pages)} pages", "tiff")
-    if picture.dtype.kind == "f" and "float32" not in kind.dtypes:
-        raise _cannot(kind, "floating-point pixels", "tiff, or pnm for float32")
-    if picture.dtype.kind == "f" and kind.name == "pnm" and picture.alpha:
-        raise _cannot(kind, "floating-point pixels with transparency", "tiff")
-    if picture.dtype.name not in kind.dtypes and picture.dtype.name not in ("uint16", "float16"):
-        raise _cannot(kind, f"pixels of type {picture.dtype}", "tiff")
-    most = {"webp": 16383, "jpeg": 65535, "avif": 65535, "gif": 65535}.get(kind.name, 2**31 - 1)
-    if max(width, height) > most:
-        raise _cannot(kind, f"{width} x {height} pixels", "tiff or png")
-
-
-def _cannot(kind: Format, what: str, instead: str) -> ImageError:
-    return ImageError(f"The format {kind.name} cannot hold {what}; choose {instead} instead.")
-
-
 def turn_upright(picture: Picture) -> Picture:
-    """Return the picture with its orientation carried out on the pixels.
+    """Return the image with its orientation applied to the pixels.
 
     Examples
     --------
@@ -179,7 +165,7 @@ def turn_upright(picture: Picture) -> Picture:
 
 
 def turn_page(page: Pixels, orientation: int, *, back: bool = False) -> Pixels:
-    """Return pixels as stored turned upright, or with `back` the other way round.
+    """Return pixels as stored rotated upright, or with `back` the other way round.
 
     Parameters
     ----------
@@ -197,8 +183,8 @@ def turn_page(page: Pixels, orientation: int, *, back: bool = False) -> Pixels:
 
 
 def _fit(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
-    """Turn the pixels into a type that the format holds, and say what was given up."""
-    if kind.name in _UPRIGHT_ONLY and picture.metadata.orientation != 1:
+    """Convert the pixels to what the format holds; return notes on what was lost."""
+    if not kind.orientation and picture.metadata.orientation != 1:
         picture = turn_upright(picture)
     if picture.dtype.name in kind.dtypes:
         return picture, ()
@@ -206,15 +192,12 @@ def _fit(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
         return _retyped(picture, tuple(page.astype(np.float32) for page in picture.pages)), (
             f"The pixels became float32, because {kind.name} has no float16.",
         )
-    pages = tuple(_to_bytes(page, picture.maximum) for page in picture.pages)
+    white = int(picture.maximum)
+    scaled = ((page.astype(np.uint32) * 255 + white // 2) // white for page in picture.pages)
+    pages = tuple(np.minimum(page, 255).astype(np.uint8) for page in scaled)
     return _retyped(picture, pages), (
         f"The 16 bits of each sample became 8, because {kind.name} holds no more.",
     )
-
-
-def _to_bytes(page: Pixels, maximum: float) -> Pixels:
-    scaled = (page.astype(np.uint32) * 255 + int(maximum) // 2) // int(maximum)
-    return np.minimum(scaled, 255).astype(np.uint8)
 
 
 def _retyped(picture: Picture, pages: tuple[Pixels, ...]) -> Picture:

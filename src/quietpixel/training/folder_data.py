@@ -19,7 +19,7 @@ from quietpixel.data.image_cache import (
 )
 from quietpixel.data.image_folder import Layout, find_layout, find_mismatch
 from quietpixel.errors import DataError, QuietpixelError
-from quietpixel.files.image_size import Size, read_size
+from quietpixel.files import Size, read_size
 from quietpixel.noise.measure import LEAST_SIDE, NoiseMeasure, measure_noise
 from quietpixel.training.recipe import Recipe
 

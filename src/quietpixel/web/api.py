@@ -12,12 +12,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from quietpixel.files import FORMATS
-from quietpixel.files.formats import format_of_name
+from quietpixel.files import FORMATS, format_of_name, writable_formats
 from quietpixel.web.app_state import get_app_state
 from quietpixel.web.parameters import PARAMETERS, check_names, read_settings
 from quietpixel.web.problems import problem_responses
-from quietpixel.web.processing import MEDIA_TYPES, Result, denoise, estimate
+from quietpixel.web.processing import Result, denoise, estimate
 from quietpixel.web.uploads import ChunkedResponse
 
 router = APIRouter(prefix="/v1", tags=["images"])
@@ -51,7 +50,7 @@ HEADERS = {
 _IMAGE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The denoised image: same size, depth, profile and metadata.",
-        "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY),
+        "content": {FORMATS[name].media_type: _BINARY for name in writable_formats()},
         "headers": {
             name: {"description": text, "schema": {"type": kind}}
             for name, (text, kind) in HEADERS.items()
@@ -112,7 +111,8 @@ async def denoise_upload(request: Request) -> Response:
         "Quietpixel-Notes": json.dumps(result.notes),
         "Quietpixel-Picture": json.dumps(result.picture),
     }
-    return ChunkedResponse(result.content, app_state.memory, MEDIA_TYPES[result.format], headers)
+    media_type = FORMATS[result.format].media_type
+    return ChunkedResponse(result.content, app_state.memory, media_type, headers)
 
 
 @router.post(
@@ -161,7 +161,7 @@ def disposition(name: str, format: str) -> str:
     'attachment; filename="cafe-clean.JPG"; filename*=UTF-8\'\'caf%C3%A9-clean.JPG'
     """
     path = PurePosixPath(name.replace("\\", "/"))
-    same = format_of_name(path) == format  # type: ignore[arg-type]
+    same = format_of_name(path) == format
     ending = path.suffix if same else FORMATS[format].suffixes[0]
     name = f"{path.stem[:150] or 'picture'}-clean{ending}"
     # curl and other simple clients read only `filename`, which must be ASCII without quotes.

@@ -8,7 +8,7 @@ from starlette.datastructures import QueryParams
 
 from quietpixel.batch.denoise import Settings
 from quietpixel.errors import ArgumentError, unknown_name
-from quietpixel.files import FORMATS
+from quietpixel.files import writable_formats
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.noise.parser import parse_number
 
@@ -34,7 +34,7 @@ _DESCRIPTIONS: dict[str, tuple[dict[str, Any], str]] = {
         "As strength, for colour differences alone [default: strength].",
     ),
     "format": (
-        {"type": "string", "enum": list(FORMATS)},
+        {"type": "string", "enum": list(writable_formats())},
         "Format of the result [default: that of the image].",
     ),
 }

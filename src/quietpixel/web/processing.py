@@ -12,22 +12,11 @@ import numpy as np
 
 from quietpixel.batch.denoise import Settings, denoise_picture
 from quietpixel.errors import ImageError
-from quietpixel.files import Metadata, Picture, read_picture, turn_upright
+from quietpixel.files import FORMATS, Metadata, Picture, read_picture, turn_upright
 from quietpixel.files.write import check_writable, choose_format, write_picture
 from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.level import estimate_level
 from quietpixel.web.models import Models
-
-MEDIA_TYPES = {
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "tiff": "image/tiff",
-    "webp": "image/webp",
-    "avif": "image/avif",
-    "gif": "image/gif",
-    "bmp": "image/bmp",
-    "pnm": "image/x-portable-anymap",
-}
 
 LARGE = 4_000_000
 """Pixels above which a view is a JPEG: encoding it as a PNG would take seconds."""
@@ -109,9 +98,9 @@ def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnP
 def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]]:
     """Return an image as the bytes of a file, and notes on what the format cannot hold."""
     kind = choose_format(picture, io.BytesIO(), format=format)
-    # A TIFF is written through a file of the system, and Linux has such files in memory; elsewhere
-    # the writer goes through an unnamed temporary file.
-    in_memory = kind == "tiff" and hasattr(os, "memfd_create")
+    # Some formats are written through a file of the system, and Linux has such files in memory;
+    # elsewhere their writers go through an unnamed temporary file.
+    in_memory = hasattr(os, "memfd_create")
     file: BinaryIO = os.fdopen(os.memfd_create("quietpixel"), "w+b") if in_memory else io.BytesIO()
     with file:
         notes = write_picture(picture, file, format=kind)
@@ -177,7 +166,7 @@ def view(upload: Upload, max_pixels: int, range: tuple[float, float] | None = No
     screen = replace(screen, format="", metadata=Metadata(icc=picture.metadata.icc))
     large = shown.shape[0] * shown.shape[1] > LARGE and not picture.alpha
     format = "jpeg" if large else "png"
-    return View(encode(screen, format)[0], MEDIA_TYPES[format], (low, high))
+    return View(encode(screen, format)[0], FORMATS[format].media_type, (low, high))
 
 
 def _to_bytes(values: Any, low: float, high: float) -> Any:

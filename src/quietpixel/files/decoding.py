@@ -1,0 +1,114 @@
+"""Reading of the formats that libvips decodes: check the size, decode, name the channels."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from quietpixel.errors import ImageError
+from quietpixel.files import cmyk, vips
+from quietpixel.files.image_format import ReadLimits, Size, Source
+from quietpixel.files.picture import Picture, white_of
+
+_HARMLESS = re.compile("not sorted in ascending order|Unknown field with tag|read gave")
+
+
+def open_page(
+    loader: str, source: Source, number: int | None = None, *, fail_on: str = "error"
+) -> Any:
+    """Return a page as a libvips image that is not decoded yet."""
+    page = {} if number is None else {"page": number}
+    # Sequential access: rows are decoded as they are read, without a whole copy inside libvips.
+    options = {"access": "sequential", "fail_on": fail_on, **page}
+    return vips.find_loader(loader)(vips.open_source(source), **options)
+
+
+def size_reader(loader: str, number: int | None = None) -> Callable[[Source], Size]:
+    """Return a function that reads the size of a page with one of libvips' loaders."""
+
+    def read_size(source: Source) -> Size:
+        with vips.decoding_errors():
+            image = open_page(loader, source, number)
+        return Size(image.height, image.width, colour=image.bands >= 3)
+
+    return read_size
+
+
+def read_pages(
+    loader: str,
+    source: Source,
+    header: Picture,
+    limits: ReadLimits,
+    *,
+    numbers: Sequence[int | None] = (None,),
+    on_warnings: Callable[[vips.Warnings], None] | None = None,
+) -> Picture:
+    """Decode the pages of a file.
+
+    Parameters
+    ----------
+    loader
+        Name of libvips' loader.
+    source
+        The file.
+    header
+        What was read before: format, metadata, encoding and notes, without pages.
+    limits
+        Asked with the size that the file declares, before memory is taken.
+    numbers
+        Numbers of the pages; None for the loader's default.
+    on_warnings
+        Called with the decoder's warnings; it may raise an error.
+    """
+    # When `_decode` returns, libvips has closed the file and given all its warnings.
+    with vips.collect_warnings() as warnings, vips.decoding_errors():
+        picture = _decode(loader, source, header, limits, numbers)
+    if on_warnings is not None:
+        on_warnings(warnings)
+    if warnings.shared:
+        return picture
+    telling = (text for text in dict.fromkeys(warnings) if text and not _HARMLESS.search(text))
+    return picture.with_notes(*[f"The decoder warned: {text}." for text in telling][:5])
+
+
+def _decode(
+    loader: str, source: Source, header: Picture, limits: ReadLimits, numbers: Sequence[int | None]
+) -> Picture:
+    images = [open_page(loader, source, number) for number in numbers]
+    first = images[0]
+    limits.check(first.width, first.height, len(images))
+    for number, image in enumerate(images[1:], start=2):
+        if _layout(first) != _layout(image):
+            raise ImageError(
+                f"its page {number} is {image.width} x {image.height} with {image.bands} channels "
+                f"of {image.format}, unlike its first page ({first.width} x {first.height}, "
+                f"{first.bands}, {first.format}); split the file into one file per kind of page."
+            )
+    limits.reserve(len(images) * vips.bytes_of(first))
+    pages = tuple(vips.to_array(image) for image in images)
+    bands, encoding, notes = first.bands, header.encoding, header.notes
+    if first.interpretation == "cmyk":
+        encoding, bands = replace(encoding, cmyk=pages), bands - 1
+        pages, more = cmyk.to_rgb(pages, header.metadata.icc)
+        notes += more
+    gray = first.interpretation in ("b-w", "grey16", "multiband") and bands in (1, 2)
+    kinds = ("srgb", "rgb16", "rgb", "scrgb", "cmyk", "multiband")
+    if not gray and not (first.interpretation in kinds and bands in (3, 4)):
+        raise ImageError(
+            f"it has {bands} channels of kind '{first.interpretation}'; only gray or RGB, with or "
+            "without one alpha channel, and CMYK can be used. Convert it or split its channels "
+            "first."
+        )
+    return replace(
+        header,
+        pages=pages,
+        colour="gray" if gray else "rgb",
+        alpha=bands in (2, 4),
+        maximum=white_of(pages[0].dtype),
+        encoding=encoding,
+        notes=notes,
+    )
+
+
+def _layout(page: Any) -> tuple[Any, ...]:
+    return page.width, page.height, page.bands, page.format, page.interpretation

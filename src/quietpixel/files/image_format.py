@@ -1,0 +1,156 @@
+"""What quietpixel has to know about a file format, as one record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from quietpixel.errors import TooLargeError
+from quietpixel.files.picture import Picture
+
+Source = Path | bytes
+"""A file, or its bytes."""
+
+DEFAULT_QUALITY = 92
+"""Quality of lossy files where the source does not state any."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Height and width of the first page in pixels, and whether it is in colour."""
+
+    height: int
+    width: int
+    colour: bool
+
+
+@dataclass(frozen=True)
+class ReadLimits:
+    """What a reader asks once the header of a file is read, before it takes memory.
+
+    Parameters
+    ----------
+    max_pixels
+        Largest number of pixels of all pages together.
+    on_reserve
+        Called with the bytes that the pixels take; it may wait.
+    """
+
+    max_pixels: int
+    on_reserve: Callable[[int], None] | None = None
+
+    def check(self, width: int, height: int, pages: int = 1) -> None:
+        """Raise `TooLargeError` for an image of more than `max_pixels` pixels."""
+        total = width * height * pages
+        if total > self.max_pixels:
+            stack = f" on each of {pages} pages" if pages > 1 else ""
+            raise TooLargeError(
+                f"it declares {width} x {height} pixels{stack}, {total:,} in all, and `max_pixels` "
+                f"is {self.max_pixels:,} to protect the memory; raise `max_pixels` if the file can "
+                "be trusted."
+            )
+
+    def reserve(self, size: int) -> None:
+        """Announce `size` bytes, or wait until they are free."""
+        if self.on_reserve is not None:
+            self.on_reserve(size)
+
+
+Reader = Callable[[Source, ReadLimits], Picture]
+Writer = Callable[[Picture, BinaryIO, int | None], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A file format: how it is recognised, read and written, and what it holds.
+
+    The module of a format ends in such a record; `quietpixel.files.formats.FORMATS` lists them.
+
+    Parameters
+    ----------
+    name
+        Name in code, on the command line and in messages.
+    title
+        Name in running text and in the documentation.
+    suffixes
+        File name endings in lower case, the usual one first.
+    media_type
+        Media type (RFC 6838), for HTTP.
+    recognise
+        Whether the first `quietpixel.files.formats.HEAD` bytes are those of such a file.
+    read
+        Reads a file. It asks the limits before it takes memory, and raises `FileError` or
+        `ImageError` with a sentence that follows "FILE cannot be read:".
+    read_size
+        Reads the size of the first page from the header.
+    write
+        Writes an image that the format holds to a binary file, with a quality of 1 to 100 or None;
+        None for a format that is only read.
+    dtypes
+        Names of the NumPy types of its pixels.
+    alpha
+        Whether it holds transparency.
+    opaque_dtypes
+        Those of the types that it holds without transparency only.
+    pages
+        Whether it holds more than one page.
+    max_side
+        Largest height and width in pixels.
+    orientation
+        Whether it has an orientation tag that readers obey; for other formats, pixels are rotated.
+    metadata
+        The fields of `Metadata` that it carries, also from files of other formats.
+    lossless
+        Whether it returns any pixels unchanged.
+    quality
+        Whether `quality` applies to it.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    media_type: str
+    recognise: Callable[[bytes], bool]
+    read: Reader
+    read_size: Callable[[Source], Size]
+    write: Writer | None = None
+    dtypes: tuple[str, ...] = ("uint8",)
+    alpha: bool = True
+    opaque_dtypes: tuple[str, ...] = ()
+    pages: bool = False
+    max_side: int = 2**31 - 1
+    orientation: bool = False
+    metadata: tuple[str, ...] = ()
+    lossless: bool = True
+    quality: bool = False
+
+    def objection(self, picture: Picture) -> str | None:
+        """Return what of an image the format cannot hold, such as "transparency"; None if all.
+
+        Unsigned integers of 16 bits fit formats of 8, and float16 those of float32, because the
+        writer converts them and says so.
+        """
+        dtype, (width, height) = picture.dtype, picture.size
+        rules = (
+            (picture.alpha and not self.alpha, "transparency"),
+            (len(picture.pages) > 1 and not self.pages, f"the image's {len(picture.pages)} pages"),
+            (dtype.kind == "f" and "float32" not in self.dtypes, "floating-point pixels"),
+            (
+                picture.alpha and dtype.name in self.opaque_dtypes,
+                f"{dtype} pixels with transparency",
+            ),
+            (dtype.name not in (*self.dtypes, "uint16", "float16"), f"pixels of type {dtype}"),
+            (max(width, height) > self.max_side, f"{width} x {height} pixels"),
+        )
+        return next((content for broken, content in rules if broken), None)
+
+
+def starts_with(*marks: bytes, at: int = 0) -> Callable[[bytes], bool]:
+    """Return a function that says whether one of `marks` is at an offset of the bytes given.
+
+    Examples
+    --------
+    >>> starts_with(b"GIF87a", b"GIF89a")(b"GIF89a ...")
+    True
+    """
+    return lambda head: head.startswith(marks, at)
