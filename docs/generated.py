@@ -1,4 +1,4 @@
-"""The pages that are written by the package itself: its commands, and the cards of its models."""
+"""The pages that are written by the package itself: commands, file formats, cards of models."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from mkdocs.structure.files import File, Files
 
 from quietpixel.card import Card
 from quietpixel.cli.main import COMMANDS, group
+from quietpixel.files import FORMATS, Format
 from quietpixel.inference.engine import read_card
 from quietpixel.inference.model_store import bundled_models
 
@@ -22,6 +23,20 @@ COMMAND_LINE = """# Command line
 Exit codes: 0 all went well, 1 some of many files failed, 2 the command could not do its work,
 130 interrupted, 143 ended by SIGTERM. An error is one line on standard error.
 """
+FORMATS_PAGE = """# File formats
+
+The content of a file decides its format, not its name. A result has the format of its source unless
+its name or `--format` asks for another. A format of one page gives the first frame of an animation.
+What a format cannot hold is refused before any work.
+
+| format | suffixes | media type | depth | transparency | pages | carries | exact |
+|---|---|---|---|---|---|---|---|
+"""
+DEPTHS = {
+    **{"uint8": "8", "uint16": "16", "uint32": "32", "float16": "float 16", "float32": "float 32"},
+    **{"int8": "signed 8", "int16": "signed 16", "int32": "signed 32"},
+}
+CARRIED = {"icc": "profile", "exif": "EXIF", "xmp": "XMP", "iptc": "IPTC"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -29,6 +44,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {
         "models.md": "\n".join([CARDS, *(describe_model(*each) for each in cards().items())]),
         "reference/command-line.md": "\n".join([COMMAND_LINE, *map(describe_command, COMMANDS)]),
+        "reference/formats.md": FORMATS_PAGE + "".join(map(describe_format, FORMATS.values())),
     }
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
@@ -53,6 +69,27 @@ def describe_command(name: str) -> str:
     assert command is not None
     inner = click.Context(command, parent=context, info_name=name, terminal_width=90)
     return f"## quietpixel {name}\n\n```text\n{command.get_help(inner)}\n```\n"
+
+
+def describe_format(kind: Format) -> str:
+    """Return the row of a file format in the table."""
+    exact = "yes" if kind.lossless else "no"
+    if kind.lossless and kind.quality:
+        exact += ", unless `--quality` is given or the source is not"
+    transparency = "yes" if kind.alpha else "no"
+    if kind.opaque_dtypes:
+        transparency = f"not for {', '.join(DEPTHS.get(each, each) for each in kind.opaque_dtypes)}"
+    cells = (
+        kind.title if kind.write else f"{kind.title} (read only)",
+        " ".join(f"`{suffix}`" for suffix in kind.suffixes),
+        f"`{kind.media_type}`",
+        ", ".join(DEPTHS.get(each, each) for each in kind.dtypes),
+        transparency,
+        "many" if kind.pages else "one",
+        ", ".join(CARRIED.get(each, each) for each in kind.metadata) or "nothing",
+        exact,
+    )
+    return f"| {' | '.join(cells)} |\n"
 
 
 def _facts(card: Card) -> Iterator[tuple[str, str]]:

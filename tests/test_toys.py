@@ -1,4 +1,4 @@
-"""Toys added as CONTRIBUTING.md says, of each kind but a file format, work end to end.
+"""Toys added as CONTRIBUTING.md says, one of each kind, work end to end.
 
 Each toy is one file in a temporary folder that the package's own folder is extended by, and one
 entry in a registry.
@@ -19,9 +19,11 @@ import quietpixel
 from quietpixel.cli import main as cli
 from quietpixel.data import registry as data
 from quietpixel.evaluation import metrics
+from quietpixel.files import formats, list_images
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.models import registry as models
 from quietpixel.noise import parser
+from quietpixel.training.folder_data import find_channels
 from quietpixel.web.app import make_app
 from quietpixel.web.models import find_models
 from quietpixel.web.options import ServiceOptions
@@ -77,6 +79,39 @@ def largest_error(clean, image):
 
 TOY = Metric("largest error", largest_error, sign=-1, digits=3)
 '''
+FORMAT = '''
+import struct
+import numpy as np
+from quietpixel.errors import FileError
+from quietpixel.files.image_format import Format, Size, starts_with
+from quietpixel.files.picture import Picture
+from quietpixel.files.vips import open_binary
+
+def read_head(source):
+    with open_binary(source) as file:
+        return struct.unpack("<4sII", file.read(12))[1:], file.read()
+
+def read(source, limits):
+    """Read a gray image."""
+    (height, width), data = read_head(source)
+    limits.check(width, height)
+    limits.reserve(width * height)
+    if len(data) < width * height:
+        raise FileError("it is cut short.")
+    pixels = np.frombuffer(data, np.uint8, width * height).reshape(height, width)
+    return Picture.from_pixels(pixels, format="toy")
+
+def write(picture, file, quality):
+    """Write a gray image."""
+    height, width, _ = picture.pages[0].shape
+    file.write(struct.pack("<4sII", b"TOYS", height, width) + picture.pages[0].tobytes())
+
+TOY = Format(
+    name="toy", title="Toy", suffixes=(".toy",), media_type="image/x-toy",
+    recognise=starts_with(b"TOYS"), read=read, write=write, alpha=False,
+    read_size=lambda source: Size(*read_head(source)[0], colour=False),
+)
+'''
 COMMAND = '''
 import click
 
@@ -120,6 +155,7 @@ def test_toys_work_from_training_to_the_service(
     monkeypatch.setitem(parser.NOISE_LAWS, "toy", add("noise", NOISE, "toy_noise").Toy)
     monkeypatch.setitem(data.LOADERS, "toys", add("data", DATA, "toy_data").load_toys)
     monkeypatch.setitem(metrics.METRICS, "largest", add("evaluation", METRIC, "toy_metric").TOY)
+    monkeypatch.setitem(formats.FORMATS, "toy", add("files", FORMAT, "toy_format").TOY)
     add("cli", COMMAND, "greet")
     monkeypatch.setattr(cli, "COMMANDS", (*cli.COMMANDS, "greet"))
 
@@ -150,6 +186,20 @@ def test_toys_work_from_training_to_the_service(
     answer = asyncio.run(post(run, (tmp_path / "noisy.png").read_bytes()))
     assert answer.status_code == 200, answer.text
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), denoised)
+
+    folder = tmp_path / "folder"
+    words = ["denoise", tmp_path / "noisy.png", "-o", folder / "a.toy", "--model", run]
+    folder.mkdir()
+    assert cli.main([str(word) for word in words]) == 0, capsys.readouterr().err
+    assert list_images(folder).images == (folder / "a.toy",)
+    assert find_channels(str(folder), target="clean", pairs="") == 1
+    words = ["denoise", folder, "-o", tmp_path / "results", "--model", run]
+    assert cli.main([str(word) for word in words]) == 0, capsys.readouterr().err
+    content = (tmp_path / "results" / "a.toy").read_bytes()
+    assert content[:12] == b"TOYS\x28\0\0\0\x32\0\0\0"
+    answer = asyncio.run(post(run, (folder / "a.toy").read_bytes()))
+    assert answer.status_code == 200, answer.text
+    assert (answer.headers["content-type"], answer.content) == ("image/x-toy", content)
 
     capsys.readouterr()
     assert cli.main(["greet", "toy"]) == 0

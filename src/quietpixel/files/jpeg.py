@@ -173,10 +173,9 @@ def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         if encoding.cmyk is not None:
             pixels = cmyk.to_cmyk(picture.pages, encoding.cmyk, picture.metadata.icc)[0]
             interpretation = "cmyk"
-    image = vips.from_array(pixels, interpretation)
     small = pixels.shape[0] * pixels.shape[1] <= _MOST_IN_MEMORY
     vips.save_rewritten(
-        vips.with_resolution(image, picture.metadata.resolution),
+        vips.from_array(pixels, interpretation),
         "jpegsave",
         file,
         lambda head: _graft(head, blocks),
@@ -195,6 +194,9 @@ def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
         return [data[at : at + 65000] for at in range(0, len(data), 65000)]
 
     blocks: list[Block] = []
+    if metadata.resolution:
+        across, down = (min(round(25.4 * each), 65535) for each in metadata.resolution)
+        blocks.append(("e0", b"JFIF\0" + struct.pack(">HBHHH", 0x0101, 1, across, down, 0)))
     for start, content in ((_EXIF, metadata.exif), (_XMP, metadata.xmp)):
         if content and len(start + content) <= _SEGMENT:
             blocks.append(("e1", start + content))
@@ -206,23 +208,18 @@ def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
 
 
 def _graft(head: bytes, blocks: tuple[Block, ...]) -> bytes | None:
-    """Return the start of a new JPEG with `blocks` put in; None while `head` is too short.
-
-    The density that libvips wrote is replaced by that of the source, if the source had one.
-    """
+    """Return the start of a new JPEG with `blocks` put in; None while `head` is too short."""
     if len(head) < 20:
         return None
-    jfif, rest = b"", head[2:]
+    rest = head[2:]
     if rest.startswith(b"\xff\xe0"):
-        end = 2 + int.from_bytes(rest[2:4], "big")
-        jfif, rest = rest[:end], rest[end:]
-    if any(name == "e0" for name, _ in blocks):
-        jfif = b""  # JFIF must be the first segment, and the kept ones begin with their own
+        # JFIF, which libvips 8.18 leaves to us; a second one behind that of the source is invalid.
+        rest = rest[2 + int.from_bytes(rest[2:4], "big") :]
     segments = (
         b"\xff" + bytes.fromhex(name) + struct.pack(">H", len(data) + 2) + data
         for name, data in blocks
     )
-    return head[:2] + jfif + b"".join(segments) + rest
+    return head[:2] + b"".join(segments) + rest
 
 
 FORMAT = Format(

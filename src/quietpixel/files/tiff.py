@@ -154,9 +154,12 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         interpretation = "grey16" if pages[0].shape[2] < 3 else "rgb16"
     images = [vips.from_array(page, interpretation) for page in pages]
     image = images[0] if len(images) == 1 else type(images[0]).arrayjoin(images, across=1)
+    if picture.metadata.resolution is not None:
+        across, down = picture.metadata.resolution
+        image = image.copy(xres=across, yres=down)
     file.flush()
     vips.save_file(
-        vips.with_resolution(image, picture.metadata.resolution),
+        image,
         "tiffsave",
         file,
         Q=quality or encoding.quality or DEFAULT_QUALITY,

@@ -173,11 +173,6 @@ def with_blob(image: Any, name: str, data: bytes) -> Any:
     return image
 
 
-def with_resolution(image: Any, resolution: tuple[float, float] | None) -> Any:
-    """Return a libvips image with a resolution in pixels per millimetre, if there is one."""
-    return image if resolution is None else image.copy(xres=resolution[0], yres=resolution[1])
-
-
 class _Sink:
     """Writes to a binary file what libvips gives it, with the start of the file rewritten."""
 
