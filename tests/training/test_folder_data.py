@@ -5,6 +5,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -13,7 +14,8 @@ from quietpixel.data.image_cache import PixelCache, decode, to_channels
 from quietpixel.data.samplers import BatchPool
 from quietpixel.errors import ArgumentError, DataError, FileError, TrainingError
 from quietpixel.files import Picture, write_picture
-from quietpixel.training.callbacks import rate_at
+from quietpixel.training import trainer
+from quietpixel.training.callbacks import Clock, rate_at
 from quietpixel.training.folder_data import Folder, find_channels, measure_folder, open_folder
 from quietpixel.training.named_recipes import named_recipe
 from quietpixel.training.progress import Progress
@@ -257,9 +259,28 @@ def test_a_run_by_the_clock_stops(tmp_path: Path) -> None:
     recipe = named_recipe("photo", data=str(data), minutes=0.02, **changes)
     folder = RunFolder(tmp_path / "run")
     folder.start(recipe)
-    run_recipe(recipe, folder)
+    seen: list[Progress] = []
+    run_recipe(recipe, folder, RunOptions(on_progress=seen.append))
     (row,) = folder.read_history()
     assert row["learning_rate"] < recipe.learning_rate
+    assert (seen[-2].step, seen[-2].seconds_left) == (seen[-2].steps, 0)
+    assert seen[-2].validation_loss == row["validation_loss"]
+
+
+def test_loading_and_finishing_are_part_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = named_recipe("photo", data="digits", minutes=10, model="bottleneck")
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    monkeypatch.setattr(trainer.time, "perf_counter", lambda: 1000.0)
+    left = []
+    for started in (1000.0, 980.0, 0.0):
+        callbacks = trainer._make_callbacks(
+            model, recipe, RunFolder(tmp_path), RunOptions(started=started)
+        )[1]
+        left.append(next(one.left for one in callbacks if isinstance(one, Clock)))
+    assert left == [555.0, 535.0, 495.0]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, KeyboardInterrupt])

@@ -208,7 +208,10 @@ def test_progress_tells_rate_and_time_left(tmp_path: Path) -> None:
     assert steps[-1].seconds_left == 0
     assert steps[-1].images_per_second > 0
     assert steps[0].validation_loss is None
-    assert steps[-1].validation_loss is not None
+    assert len(steps) == 2 * steps[0].steps
+    rows = folder.read_history()
+    last = [step for step in steps if step.step == step.steps]
+    assert [step.validation_loss for step in last] == [row["validation_loss"] for row in rows]
 
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:

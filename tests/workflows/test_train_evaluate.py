@@ -100,19 +100,43 @@ def test_a_folder_of_pictures_trains_and_shows_itself(tmp_path: Path) -> None:
     assert quietpixel.Denoiser(run)(image).shape == image.shape
 
 
-def test_a_run_that_is_interrupted_in_its_first_epoch_keeps_what_it_has(tmp_path: Path) -> None:
+def test_a_run_that_is_interrupted_in_its_first_epoch_keeps_its_model_and_can_resume(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+
     def interrupt(progress: object) -> None:
         if progress.step == 2:
+            for resume in (True, False):
+                with pytest.raises(TrainingError, match="Another process is training in"):
+                    quietpixel.train(run=run, resume=resume)
             raise KeyboardInterrupt
 
+    words = {**SMALL, "epochs": 2, "code": 3, "noise": "gaussian:0.3"}
     with pytest.raises(KeyboardInterrupt):
-        quietpixel.train("digits", epochs=2, run=tmp_path / "run", on_progress=interrupt, **SMALL)
-    names = {path.name for path in (tmp_path / "run").iterdir()}
+        quietpixel.train("digits", run=run, on_progress=interrupt, **words)
+    names = {path.name for path in run.iterdir()}
     assert {"model.onnx", "report.html", "checkpoint.npz"} <= names
-    run = quietpixel.train("digits", run=tmp_path / "run", resume=True)
+    assert ".lock" not in names
+    wrong = {"epochs": 5, "code": 4, "noise": "gaussian:0.4", "seed": 1, "recipe": "wide"}
+    wrong |= {"minutes": 3, "start": "mnist-unet", "blocks": (1, 1), "plain": 0.5, "data": "mnist"}
+    for name, value in wrong.items():
+        with pytest.raises(ArgumentError, match=f"`{name}` cannot change when a run is continued"):
+            quietpixel.train(**{"run": run, "resume": True, name: value})
+    assert quietpixel.train(run=run, resume=True, workers=0, **words) == run
     assert quietpixel.read_card(run / "model.onnx").training["epochs_done"] == 2
     with pytest.raises(TrainingError, match="is finished, so there is nothing to continue"):
-        quietpixel.train("digits", run=tmp_path / "run", resume=True)
+        quietpixel.train("digits", run=run, resume=True)
+
+
+def test_a_run_that_diverges_in_its_first_epoch_says_that_there_is_no_model(tmp_path: Path) -> None:
+    words = {**SMALL, "model": "unet", "options": {"filters": (4, 6), "blocks": (0, 0)}}
+    words["options"]["output"] = "residual"
+    with pytest.raises(TrainingError, match=r"became .*; there is no model to keep yet"):
+        quietpixel.train(
+            "digits", epochs=1, run=tmp_path / "run", learning_rate=1e30, optimizer="adam", **words
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_is_interrupted_before_its_first_step_leaves_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Keras model -> ONNX file with its card inside, checked against Keras."""
+"""Export of a Keras model to an ONNX file with its card, compared with Keras."""
 
 import os
 import warnings
@@ -58,7 +58,15 @@ def export_onnx(model: keras.Model, path: Path, card: Card) -> None:
 
 
 def replace_card(source: Path, target: Path, card: Card) -> None:
-    """Write the ONNX file `source` to `target` with `card` as its card."""
+    """Write an ONNX file with another card.
+
+    Parameters
+    ----------
+    source, target
+        The file, and the one to write; they may be the same.
+    card
+        The new card.
+    """
     partial = target.with_name(f".{target.name}.card.onnx")
     try:
         _save(onnx.load(source), partial, card)
@@ -90,7 +98,10 @@ def check_parity(model: keras.Model, path: Path) -> float:
     ModelError
         If the difference exceeds 1e-4.
     """
-    portable, compiled = _as_float32(model), _open(path)
+    import openvino
+
+    core, portable = openvino.Core(), _as_float32(model)
+    compiled = core.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     rng = np.random.default_rng(0)
     difference = 0.0
     for shapes in _probe_shapes(portable):
@@ -111,12 +122,6 @@ def check_parity(model: keras.Model, path: Path) -> float:
             f"{TOLERANCE:g}; please report this with the versions in environment.json."
         )
     return difference
-
-
-def _open(path: Path) -> Any:
-    import openvino
-
-    return openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def _call(model: keras.Model, inputs: list[NDArray[Any]]) -> NDArray[np.float32]:

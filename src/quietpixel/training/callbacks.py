@@ -15,6 +15,7 @@ from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.run_folder import RunFolder
 
 Weights = list[NDArray[Any]]
+Logs = dict[str, float] | None
 
 WARMUP = 0.02
 """Fraction of a run by the clock in which the learning rate rises."""
@@ -24,7 +25,7 @@ PLATEAU_STATE = ("best", "wait", "cooldown_counter")
 
 
 class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
-    """Calls `on_progress` after each step.
+    """Calls `on_progress` after each step, and for the last step of an epoch after its validation.
 
     Parameters
     ----------
@@ -48,43 +49,46 @@ class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
         clock: "Clock | None" = None,
     ) -> None:
         super().__init__()
-        self.clock = clock
         self.on_progress, self.epochs, self.batch, self.epoch = on_progress, epochs, batch, first
-        self.done, self.started = 0, 0.0
+        self.clock = clock
+        self.done, self.step, self.started = 0, 0, 0.0
         self.validation_loss: float | None = None
 
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+    def on_train_begin(self, logs: Logs = None) -> None:
         """Start the clock."""
         self.started = time.perf_counter()
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Note the epoch."""
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Report the step."""
-        self.done += 1
-        steps = self.params["steps"]
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Report the step, unless it ends the epoch."""
+        self.done, self.step = self.done + 1, batch + 1
+        if self.step < self.params["steps"] and not self.model.stop_training:
+            self._report(self.params["steps"], logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Report the last step with the validation loss."""
+        self.validation_loss = (logs or {}).get("val_loss")
+        self._report(self.step, logs)  # the clock may have ended the epoch before its last step
+
+    def _report(self, steps: int, logs: Logs) -> None:
         rate = self.done / (time.perf_counter() - self.started)
-        left = (self.epochs - self.epoch) * steps - (batch + 1)
-        share = self.clock.share if self.clock else 1 - left / (self.epochs * steps)
+        left = (self.epochs - self.epoch) * steps - self.step
         self.on_progress(
             Progress(
                 epoch=self.epoch + 1,
                 epochs=0 if self.clock else self.epochs,
-                step=batch + 1,
+                step=self.step,
                 steps=steps,
                 images_per_second=rate * self.batch,
                 seconds_left=self.clock.left if self.clock else left / rate,
-                share=share,
+                share=self.clock.share if self.clock else 1 - left / (self.epochs * steps),
                 loss=float((logs or {}).get("loss", math.nan)),
                 validation_loss=self.validation_loss,
             )
         )
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Store the validation error for the next reports."""
-        self.validation_loss = (logs or {}).get("val_loss")
 
 
 class Clock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -100,15 +104,17 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         Seconds that earlier sessions trained for.
     schedule
         ``"trapezoid"``, or any other for a cosine.
+    started
+        When this session started, by `time.perf_counter`.
     """
 
     def __init__(
-        self, seconds: float, learning_rate: float, spent: float, schedule: str = "cosine"
+        self, seconds: float, learning_rate: float, spent: float, schedule: str, *, started: float
     ) -> None:
         super().__init__()
         self.rate = trapezoid if schedule == "trapezoid" else rate_at
         self.seconds, self.learning_rate, self.spent = seconds, learning_rate, spent
-        self.started = time.perf_counter()
+        self.started = started
 
     @property
     def left(self) -> float:
@@ -120,15 +126,11 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         """Fraction of the run that is over, in [0, 1]."""
         return 1 - self.left / self.seconds
 
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Start the clock."""
-        self.started = time.perf_counter()
-
-    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         """Set the learning rate of the step."""
         self.model.optimizer.learning_rate = self.learning_rate * self.rate(self.share)
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Stop at the end of the time."""
         if not self.left:
             self.model.stop_training = True
@@ -171,19 +173,6 @@ def trapezoid(share: float) -> float:
     return max(0.0, min(share / WARMUP, 1.0, (1 - share) / DECAY))
 
 
-class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
-    """Raises a `TrainingError` when the loss becomes non-finite."""
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Check the loss."""
-        loss = float((logs or {}).get("loss", 0.0))
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"The loss became {loss} at step {batch + 1}; the last good model was kept. "
-                "Lower the learning rate, or check the images for NaN."
-            )
-
-
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     """Stores the state of the run after each epoch, and the best weights so far.
 
@@ -208,11 +197,6 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.plateau_state: dict[str, float] = {}
         self.started, self.steps, self.loss = 0.0, 0, math.nan
 
-    @property
-    def next_epoch(self) -> int:
-        """The epoch that the run continues with."""
-        return len(self.rows)
-
     def restore(self, model: keras.Model) -> None:
         """Restore the compiled `model` from the checkpoint in the folder, if there is one."""
         arrays = self.folder.read_checkpoint()
@@ -227,22 +211,18 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.rows, self.best_loss = notes["rows"], notes["best_loss"]
         self.plateau_state = notes["plateau"]
 
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+    def on_train_begin(self, logs: Logs = None) -> None:
         """Restore the state of ReduceLROnPlateau."""
         for name, value in self.plateau_state.items():
             setattr(self.plateau, name, value)
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Start the clock of the epoch."""
         self.started = time.perf_counter()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Count the steps, in case the run ends in its first epoch."""
         self.steps, self.loss = self.steps + 1, float((logs or {}).get("loss", math.nan))
-
-    def has_model(self, *, interrupted: bool) -> bool:
-        """Return whether there is a best model so far; an interrupted run has its current one."""
-        return self.best is not None or (interrupted and self.steps > 0)
 
     def describe_best(self) -> str:
         """Return which epoch was kept, in words."""
@@ -250,21 +230,23 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         best = losses.index(min(losses)) + 1
         return f"Kept the model of epoch {best} of {len(losses)}: validation loss {min(losses):.6f}"
 
-    def validate_once(self, validation: Any) -> None:
-        """Validate the current weights as if the first epoch ended here, if none has ended."""
-        if self.best is None:
+    def end_first_epoch(self, validation: Any) -> None:
+        """Validate a run that was interrupted in its first epoch as if that had ended."""
+        if self.best is None and self.steps:
             images, size = part_evenly(validation, 20)
             loss = self.model.evaluate(*images, batch_size=size, verbose=0)
-            self.validated = self.model.get_weights()
-            self.on_epoch_end(0, {"loss": self.loss, "val_loss": loss})
+            if math.isfinite(loss):
+                self.validated = self.model.get_weights()
+                self.on_epoch_end(0, {"loss": self.loss, "val_loss": loss})
 
-    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
+    def on_test_end(self, logs: Logs = None) -> None:
         """Store the weights that were validated, averaged or not."""
         self.validated = self.model.get_weights()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Write the history and the checkpoint."""
         logs = logs or {}
+        check_finite(logs["val_loss"], f"validation loss became {{}} in epoch {epoch + 1}", self)
         if logs["val_loss"] < self.best_loss:
             self.best, self.best_loss = self.validated, float(logs["val_loss"])
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
@@ -278,9 +260,6 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             }
         )
         self.folder.write_history(self.rows)
-        self.folder.write_checkpoint(self._arrays())
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
         arrays = {
             f"{kind}-{i}": keras.ops.convert_to_numpy(variable)
             for kind, variables in _state(self.model).items()
@@ -289,8 +268,48 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         arrays |= {f"best-{i}": weight for i, weight in enumerate(self.best or [])}
         plateau = {n: float(getattr(self.plateau, n)) for n in PLATEAU_STATE if self.plateau}
         notes = {"rows": self.rows, "best_loss": self.best_loss, "plateau": plateau}
-        return arrays | {"notes": np.array(json.dumps(notes))}
+        self.folder.write_checkpoint(arrays | {"notes": np.array(json.dumps(notes))})
 
 
 def _state(model: keras.Model) -> dict[str, list[keras.Variable]]:
     return {"model": model.variables, "optimizer": model.optimizer.variables}
+
+
+class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
+    """Raises a `TrainingError` when the loss becomes non-finite.
+
+    Parameters
+    ----------
+    checkpoint
+        The checkpoint of the run, if it has one.
+    """
+
+    def __init__(self, checkpoint: Checkpoint | None = None) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Check the loss."""
+        loss = float((logs or {}).get("loss", 0.0))
+        check_finite(loss, f"loss became {{}} at step {batch + 1}", self.checkpoint)
+
+
+def check_finite(loss: float, event: str, checkpoint: Checkpoint | None) -> None:
+    """Raise a `TrainingError` if `loss` is not finite.
+
+    Parameters
+    ----------
+    loss
+        The loss.
+    event
+        What happened, with ``{}`` in place of the loss.
+    checkpoint
+        Has the model that is kept, if there is one.
+    """
+    if math.isfinite(loss):
+        return
+    kept = checkpoint is not None and checkpoint.best is not None
+    outcome = "the last good model was kept" if kept else "there is no model to keep yet"
+    raise TrainingError(
+        f"The {event.format(loss)}; {outcome}. Lower `learning_rate`, or check the images for NaN."
+    )

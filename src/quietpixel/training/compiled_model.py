@@ -36,18 +36,13 @@ def build_for(recipe: Recipe, data: TrainingData, precision: str) -> keras.Model
         model = build(recipe.model, **options)
     finally:
         keras.config.set_dtype_policy("float32")
-    if is_folder(recipe.data):
-        _check_patch(recipe, model)
-    return model
-
-
-def _check_patch(recipe: Recipe, model: keras.Model) -> None:
     divisor = measure_model(model).divisor * (2 if recipe.method == "neighbours" else 1)
-    if recipe.patch % divisor:
+    if is_folder(recipe.data) and recipe.patch % divisor:
         raise ArgumentError(
             f"`patch` must be a multiple of {divisor} because this model halves it so often; got "
             f"{recipe.patch}. Try {max(1, round(recipe.patch / divisor)) * divisor}."
         )
+    return model
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -60,7 +55,16 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     steps
         Steps in an epoch.
     """
-    options: dict[str, Any] = {"learning_rate": _make_schedule(recipe, steps)}
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "cosine" and not recipe.minutes:
+        warmup = min(int(recipe.warmup * steps), recipe.epochs * steps // 4)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else recipe.learning_rate,
+            decay_steps=recipe.epochs * steps - warmup,
+            warmup_target=recipe.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    options: dict[str, Any] = {"learning_rate": rate}
     if recipe.averaging:
         options |= {"use_ema": True, "ema_momentum": recipe.averaging}
     if recipe.clip_norm:
@@ -70,17 +74,3 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     if recipe.optimizer == "convolution-muon":
         return ConvolutionMuon(adam_lr_ratio=0.2, **options)
     return keras.optimizers.Adam(**options)
-
-
-def _make_schedule(
-    recipe: Recipe, steps: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    if recipe.schedule != "cosine" or recipe.minutes:
-        return recipe.learning_rate
-    warmup = min(int(recipe.warmup * steps), recipe.epochs * steps // 4)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else recipe.learning_rate,
-        decay_steps=recipe.epochs * steps - warmup,
-        warmup_target=recipe.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )

@@ -1,6 +1,5 @@
 """Starting a run from the weights of a trained model instead of random ones."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,22 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.errors import ModelError, TrainingError
-from quietpixel.inference.engine import open_engine
+from quietpixel.inference.engine import open_engine, read_card
 from quietpixel.inference.model_store import find_model, known_models
 from quietpixel.models import build, complete_options
 from quietpixel.models.receptive_field import measure_model
-from quietpixel.models.weight_transfer import transfer
+from quietpixel.models.unet import BLOCK, LAST_OF_BLOCK
 from quietpixel.training.onnx_weights import StoredWeights, read_weights
 from quietpixel.training.run_folder import RunFolder
 
 Array = NDArray[np.float32]
-Compute = Callable[[list[Array]], Array]
 
 NOTHING = "nothing"
 """Name of the start of a run with random weights."""
 TOLERANCE = 1e-3
 """Largest difference allowed between the model in its file and in Keras."""
+DEFAULTS = {1: ("photo-gray", "photo"), 3: ("photo",)}
+"""The models that the run of a folder starts from, by channels; colour models can become gray."""
 PROBE = 64
 """Height and width of the random image that both are compared on, where the size is free."""
 
@@ -42,15 +42,11 @@ class Start:
         Its ``.onnx`` or ``.keras`` file.
     card
         The card of the model; None for a ``.keras`` file, which has none.
-    compute
-        Runs the ``.onnx`` file in float32 on one array per input of the model; None for a
-        ``.keras`` file.
     """
 
     name: str
     path: Path
     card: Card | None = None
-    compute: Compute | None = None
 
 
 def start_from(model: keras.Model, start: Start) -> None:
@@ -71,7 +67,7 @@ def start_from(model: keras.Model, start: Start) -> None:
     TrainingError
         If the layers of the two differ in more than that, or their outputs for a random image.
     """
-    own = _from_keras(start) if start.card is None else _from_onnx(start, start.card)
+    own = _read_keras(start.path) if start.card is None else _read_onnx(start, start.card)
     try:
         transfer(own, model)
     except ModelError as error:
@@ -80,17 +76,17 @@ def start_from(model: keras.Model, start: Start) -> None:
         _check_same(model, _run(own, _probe(model)), start)
 
 
-def _from_keras(start: Start) -> keras.Model:
+def _read_keras(path: Path) -> keras.Model:
     try:
-        return keras.models.load_model(start.path, compile=False)
+        return keras.models.load_model(path, compile=False)
     except (ValueError, OSError) as error:
         raise ModelError(
-            f"The file '{start.path}' is not a model that Keras can read; pass a .keras or .onnx "
-            "file that quietpixel wrote, a run folder or a name."
+            f"The file '{path}' is not a model that Keras can read; pass a .keras or .onnx file "
+            "that quietpixel wrote, a run folder or a name."
         ) from error
 
 
-def _from_onnx(start: Start, card: Card) -> keras.Model:
+def _read_onnx(start: Start, card: Card) -> keras.Model:
     size = None if card.size is None else card.size[0]
     options = card.training.get("options", {})
     options = complete_options(card.architecture, options, channels=card.channels, size=size)
@@ -100,8 +96,7 @@ def _from_onnx(start: Start, card: Card) -> keras.Model:
         _set_weights(layer, stored, start)
     if stored:
         raise _unlike(start, f"{len(stored)} layers of its file are not in its card.")
-    if start.compute is not None:
-        _check_same(model, start.compute(_probe(model)), start)
+    _check_same(model, open_engine(start.path, precision="f32")(*_probe(model)), start)
     return model
 
 
@@ -152,8 +147,59 @@ def _run(model: keras.Model, inputs: list[Array]) -> Array:
     return np.asarray(keras.ops.convert_to_numpy(output), np.float32)
 
 
-DEFAULTS = {1: ("photo-gray", "photo"), 3: ("photo",)}
-"""The models that the run of a folder starts from, by channels; colour models can become gray."""
+def transfer(source: keras.Model, target: keras.Model) -> None:
+    """Initialise `target` with the weights of `source` so that both first compute the same.
+
+    For a gray model from a colour model, the weights of a convolution for red, green and blue are
+    added up, and the outputs of the last one are averaged, so that it gives the result of the
+    colour model for three equal channels. A colour model has not learned noise that is the same in
+    all channels, so such a model still has to be trained. A block that only `target` has adds
+    nothing at first: the weights of its last convolution are zero.
+
+    Parameters
+    ----------
+    source, target
+        Models with the same layers, except for the channels of the images and additional blocks.
+
+    Raises
+    ------
+    ModelError
+        If their layers differ in more than that.
+
+    References
+    ----------
+    T. Chen, I. Goodfellow, J. Shlens, "Net2Net: Accelerating learning via knowledge transfer",
+    ICLR 2016 (growing by identity).
+    """
+    given = {layer.name: layer for layer in source.layers if layer.weights}
+    wanted = [layer for layer in target.layers if layer.weights]
+    if len(given) == len(wanted):  # Keras numbers the default names of layers across models
+        given = dict(zip((layer.name for layer in wanted), given.values(), strict=True))
+    for layer in wanted:
+        shapes = [tuple(weight.shape) for weight in layer.weights]
+        if layer.name in given:
+            weights = given.pop(layer.name).get_weights()
+            layer.set_weights([_fold(*pair) for pair in zip(weights, shapes, strict=True)])
+        elif BLOCK not in layer.name:
+            raise _difference(f"only one of both has a layer '{layer.name}'")
+        elif layer.name.endswith(LAST_OF_BLOCK):
+            layer.set_weights([np.zeros(shape, np.float32) for shape in shapes])
+    if given:
+        raise _difference(f"only one of both has a layer '{next(iter(given))}'")
+
+
+def _fold(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if len(shape) == 4 and values.shape[2] == shape[2] + 2:
+        values = np.concatenate([values[:, :, :3].sum(axis=2, keepdims=True), values[:, :, 3:]], 2)
+    if values.shape[-1] == 3 and shape[-1] == 1:
+        values = values.mean(axis=-1, keepdims=True)
+    if values.shape != shape:
+        raise _difference(f"weights of shape {values.shape} for {shape}")
+    return values
+
+
+def _difference(what: str) -> ModelError:
+    return ModelError(f"The layers differ in more than colour and additional blocks: {what}.")
 
 
 def open_start(name: str | Path) -> Start | None:
@@ -177,12 +223,17 @@ def open_start(name: str | Path) -> Start | None:
             raise ModelError(f"The model file '{path}' does not exist; check its name.")
         return Start(str(name), path)
     path = find_model(name)
-    engine = open_engine(path, precision="f32")
-    return Start(str(name), path, engine.card, lambda inputs: engine(*inputs))
+    return Start(str(name), path, read_card(path))
 
 
 def default_start(channels: int) -> Start | None:
-    """Return the photo model that runs with this number of channels start from, if there is one."""
+    """Return the photo model that runs with this number of channels start from, if there is one.
+
+    Parameters
+    ----------
+    channels
+        1 or 3.
+    """
     names = [name for name in DEFAULTS[channels] if name in known_models()]
     return open_start(names[0]) if names else None
 
@@ -191,6 +242,11 @@ def adopt(start: Start) -> dict[str, Any]:
     """Return the fields of a recipe that `start` determines: its model, options and channels.
 
     For a ``.keras`` file, which has no card, they come from the recipe in the same run folder.
+
+    Parameters
+    ----------
+    start
+        The trained model.
     """
     card = start.card
     if card is not None:

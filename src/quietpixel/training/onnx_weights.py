@@ -1,7 +1,6 @@
 """Reads the weights of an exported model from its ONNX file, in the layout of Keras."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,19 +58,17 @@ class StoredWeights:
         """
         if kind not in KINDS[self.operator] or len(shapes) not in (1, 2):
             return None
-        kernel, bias = self._kernel(kind, shapes[0]), self.bias
+        kernel, bias = self.kernel, self.bias
+        if kernel.ndim == 4:
+            depthwise = kind == "DepthwiseConv2D"
+            kernel = kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+            # ONNX has one output per channel and multiplier, Keras an axis for each of the two.
+            if depthwise and kernel.size == math.prod(shapes[0]):
+                kernel = kernel.reshape(shapes[0])
         if bias is None and len(shapes) == 2:  # exporters may omit a bias of zeros
             bias = np.zeros(shapes[1], np.float32)
         weights = [kernel] if bias is None else [kernel, bias]
         return weights if [weight.shape for weight in weights] == shapes else None
-
-    def _kernel(self, kind: str, shape: Shape) -> Weights:
-        if self.kernel.ndim != 4:
-            return self.kernel
-        if kind != "DepthwiseConv2D":
-            return self.kernel.transpose(2, 3, 1, 0)
-        kernel = self.kernel.transpose(2, 3, 0, 1)
-        return kernel.reshape(shape) if kernel.size == math.prod(shape) else kernel
 
 
 def read_weights(path: Path) -> list[StoredWeights]:
@@ -96,20 +93,15 @@ def read_weights(path: Path) -> list[StoredWeights]:
             f"The file '{path}' is not an ONNX model; pass an .onnx file that quietpixel "
             "exported, a run folder or a name."
         ) from error
-    return list(_weights_of(graph))
+    stored = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    return [
+        StoredWeights(node.op_type, stored[node.input[1]], _find_bias(node, graph, stored))
+        for node in graph.node
+        if node.op_type in KINDS and node.input[1] in stored
+    ]
 
 
-def _weights_of(graph: Any) -> Iterator[StoredWeights]:
-    from onnx import numpy_helper
-
-    stored = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
-    for node in graph.node:
-        if node.op_type in KINDS and node.input[1] in stored:
-            kernel = stored[node.input[1]]
-            yield StoredWeights(node.op_type, kernel, _bias_of(node, graph, stored))
-
-
-def _bias_of(node: Any, graph: Any, stored: dict[str, Any]) -> Weights | None:
+def _find_bias(node: Any, graph: Any, stored: dict[str, Any]) -> Weights | None:
     """Return the third input of `node`, or what is added to its output right after."""
     if len(node.input) > 2:
         return np.ravel(stored[node.input[2]])

@@ -5,13 +5,14 @@ import io
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from quietpixel.errors import TrainingError
 from quietpixel.files.atomic import write_error
@@ -37,8 +38,43 @@ class RunFolder:
         self.keras_model = path / "model.keras"
         self.onnx_model = path / "model.onnx"
 
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from training in this folder, which is created if missing.
+
+        Raises
+        ------
+        TrainingError
+            If another process trains in it, or it cannot be created.
+        """
+        path = self.path / ".lock"
+        lock = FileLock(path)
+        self._create()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise TrainingError(
+                f"Another process is training in '{self.path}'; wait until it is finished, or "
+                "choose another folder as `run`."
+            ) from error
+        except OSError as error:
+            raise self._write_error(error) from error
+        try:
+            yield
+        finally:
+            # Removed while it is held: nobody waits for it, so nobody holds a removed file's lock.
+            path.unlink(missing_ok=True)
+            lock.release()
+            with suppress(OSError):  # fails unless the folder is empty
+                self.path.rmdir()
+
     def start(self, recipe: Recipe) -> None:
         """Create the folder, and write the recipe and the environment.
+
+        Parameters
+        ----------
+        recipe
+            The recipe of the run.
 
         Raises
         ------
@@ -52,15 +88,21 @@ class RunFolder:
                 f"'{self.path}' already holds a run; continue it with `resume`, or choose another "
                 "folder as `run`."
             )
+        self._create()
+        self.write("environment.json", json.dumps(describe_environment(), indent=2))
+        self.write("recipe.json", recipe.to_json())
+
+    def _create(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TrainingError(
-                f"The run folder '{self.path}' cannot be written ({error.strerror or error}); "
-                "choose another as `run`."
-            ) from error
-        self.write("environment.json", json.dumps(describe_environment(), indent=2))
-        self.write("recipe.json", recipe.to_json())
+            raise self._write_error(error) from error
+
+    def _write_error(self, error: OSError) -> TrainingError:
+        return TrainingError(
+            f"The run folder '{self.path}' cannot be written ({error.strerror or error}); "
+            "choose another as `run`."
+        )
 
     def discard_unless_trained(self) -> None:
         """Delete what `start` wrote if no epoch was completed, so that the folder can be reused."""
@@ -145,24 +187,18 @@ class RunFolder:
 
 def describe_environment() -> dict[str, Any]:
     """Return the versions of the packages and the machine of a run."""
-    return {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "processor": _processor_name(),
-        "cores": os.cpu_count(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor_name() -> str:
+    packages = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            packages[name] = version(name)
+    # platform.processor() is empty on most Linux systems.
     info = Path("/proc/cpuinfo")
     lines = info.read_text(errors="replace").splitlines() if info.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or "unknown")
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": next(names, platform.processor() or "unknown"),
+        "cores": os.cpu_count(),
+        "packages": packages,
+    }

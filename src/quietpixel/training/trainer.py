@@ -1,6 +1,7 @@
 """A training run: data, noise, Keras `fit`, and the files in the run folder."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -23,6 +24,8 @@ from quietpixel.training.training_data import TrainingData, from_folder, from_sp
 
 UNLIMITED = 10**6
 """Number of epochs of a run that ends by the clock."""
+FINISHING, SHARE = 45.0, 0.1
+"""Seconds kept for export, calibration and report, and the most of a run that they may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,8 @@ class RunOptions:
         a folder if there are two cores or more.
     on_progress
         Called after each step.
+    started
+        When the user started the run, by `time.perf_counter`, for a run by the clock.
 
     Raises
     ------
@@ -60,6 +65,7 @@ class RunOptions:
     devices: int | None = None
     workers: int | None = None
     on_progress: OnProgress = lambda progress: None
+    started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 0:
@@ -100,28 +106,16 @@ def run_recipe(recipe: Recipe, folder: RunFolder, options: RunOptions | None = N
     backend, used = keras.backend.backend(), use_devices(recipe.batch, options.devices)
     options.notify(f"Training in {precision} on Keras with {backend}, on {used}")
     data = load_data(recipe, options)
-    keras.utils.set_random_seed(recipe.seed)
-    model = build_for(recipe, data, precision)
-    if options.start is not None:
-        # In float32, so that both can be compared, whatever precision the run computes in.
-        exact = build_for(recipe, data, "float32")
-        start_from(exact, options.start)
-        model.set_weights(exact.get_weights())
-        options.notify(f"Starting from the weights of {options.start.name}")
-    steps = len(data.sampler)
-    model.compile(
-        optimizer=make_optimizer(recipe, steps),
-        loss=data.loss or find_loss(recipe.loss),
-        jit_compile=False,
-    )
+    model = _compile(recipe, data, precision, options)
     checkpoint, callbacks = _make_callbacks(model, recipe, folder, options)
     outcome = Outcome(recipe, precision, options.start, folder, data.loss_name)
     try:
-        _fit(model, recipe, data, callbacks, _count_workers(recipe, options.workers))
+        _fit(model, recipe, data, callbacks, options.workers)
     except (KeyboardInterrupt, TrainingError) as error:
-        if checkpoint.has_model(interrupted=isinstance(error, KeyboardInterrupt)):
+        if isinstance(error, KeyboardInterrupt):
+            checkpoint.end_first_epoch(data.validation)
+        if checkpoint.best is not None:
             options.notify("Stopped: saving the best model so far takes a moment")
-            checkpoint.validate_once(data.validation)
             outcome.keep(model, checkpoint)
         raise
     finally:
@@ -160,6 +154,25 @@ def load_data(recipe: Recipe, options: RunOptions) -> TrainingData:
     return from_splits(recipe, train, validation)
 
 
+def _compile(
+    recipe: Recipe, data: TrainingData, precision: str, options: RunOptions
+) -> keras.Model:
+    keras.utils.set_random_seed(recipe.seed)
+    model = build_for(recipe, data, precision)
+    if options.start is not None:
+        # In float32, so that both can be compared, whatever precision the run computes in.
+        exact = build_for(recipe, data, "float32")
+        start_from(exact, options.start)
+        model.set_weights(exact.get_weights())
+        options.notify(f"Starting from the weights of {options.start.name}")
+    model.compile(
+        optimizer=make_optimizer(recipe, len(data.sampler)),
+        loss=data.loss or find_loss(recipe.loss),
+        jit_compile=False,
+    )
+    return model
+
+
 def _make_callbacks(
     model: keras.Model, recipe: Recipe, folder: RunFolder, options: RunOptions
 ) -> tuple[Checkpoint, list[keras.callbacks.Callback]]:
@@ -171,7 +184,11 @@ def _make_callbacks(
     clock = None
     if recipe.minutes is not None:
         spent = sum(float(row["seconds"]) for row in checkpoint.rows)
-        clock = Clock(60 * recipe.minutes, recipe.learning_rate, spent, recipe.schedule)
+        seconds, now = 60 * recipe.minutes, time.perf_counter()
+        # Loading the data and finishing the run are part of the time, each up to a tenth of it.
+        started = max(options.started, now - SHARE * seconds)
+        seconds -= min(FINISHING, SHARE * seconds)
+        clock = Clock(seconds, recipe.learning_rate, spent, recipe.schedule, started=started)
     callbacks = [
         plateau,
         checkpoint,
@@ -181,21 +198,13 @@ def _make_callbacks(
             options.on_progress,
             epochs=recipe.epochs,
             batch=recipe.batch,
-            first=checkpoint.next_epoch,
+            first=len(checkpoint.rows),
             clock=clock,
         ),
-        StopOnNaN(),
+        StopOnNaN(checkpoint),
         keras.callbacks.TensorBoard(str(folder.path / "logs")) if options.tensorboard else None,
     ]
     return checkpoint, [callback for callback in callbacks if callback is not None]
-
-
-def _count_workers(recipe: Recipe, wanted: int | None) -> int:
-    if wanted is not None:
-        return wanted
-    from joblib.externals.loky import cpu_count  # heeds the limits of containers
-
-    return int(is_folder(recipe.data) and cpu_count() >= 2)
 
 
 def _fit(
@@ -203,9 +212,13 @@ def _fit(
     recipe: Recipe,
     data: TrainingData,
     callbacks: list[keras.callbacks.Callback],
-    workers: int,
+    workers: int | None,
 ) -> None:
-    first = next(one.next_epoch for one in callbacks if isinstance(one, Checkpoint))
+    if workers is None:
+        from joblib.externals.loky import cpu_count  # heeds the limits of containers
+
+        workers = int(is_folder(recipe.data) and cpu_count() >= 2)
+    first = next(len(one.rows) for one in callbacks if isinstance(one, Checkpoint))
     validation, size = part_evenly(data.validation, 500 if data.size else 20)
     with Batches(data.sampler, workers=workers, first_epoch=first) as batches:
         try:
@@ -220,6 +233,7 @@ def _fit(
                 verbose=0,
             )
         except Exception as error:
+            # TensorFlow raises an error of its own in place of that of the batches.
             if batches.error is None or batches.error is error:
                 raise
             raise batches.error from error

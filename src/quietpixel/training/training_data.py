@@ -99,6 +99,10 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
     DataError
         If no scene can be used.
     """
+    level_fraction = None
+    if recipe.options.get("sigma"):  # only a clean target shows the noise level
+        level_fraction = 0.0 if recipe.method else 1.0
+    least, step = int(np.min(folder.validation_sides)), max(recipe.patch // 2, 1)
     drawing = PatchSampling(
         patch=recipe.patch,
         batch=recipe.batch,
@@ -106,12 +110,13 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
         seed=recipe.seed,
         scenes=folder.scenes_at_a_time,
         upright=bool(recipe.structure),
-        level_fraction=_level_fraction(recipe),
+        level_fraction=level_fraction,
         downscale_fraction=0.0 if recipe.method else recipe.downscale_fraction,
     )
     validating = replace(
         drawing,
-        patch=_validation_patch(recipe, folder),
+        # A multiple of half a patch, so that the model of the patches also takes it.
+        patch=max(recipe.patch, min(VALIDATION_PATCH, least) // step * step),
         batch=VALIDATION_PATCHES,
         steps=1,
         seed=recipe.seed + VALIDATION_SEED_OFFSET,
@@ -125,22 +130,6 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
         loss=hidden_squared_error if recipe.method == "hidden" else None,
         loss_name=LOSS_NAMES.get(recipe.method, ""),
     )
-
-
-def _level_fraction(recipe: Recipe) -> float | None:
-    """Return how often the model is given the noise level, which only a clean patch shows."""
-    if not recipe.options.get("sigma"):
-        return None
-    return 0.0 if recipe.method else 1.0
-
-
-def _validation_patch(recipe: Recipe, folder: Folder) -> int:
-    """Return the side of the largest square, up to a limit, that all validation images have.
-
-    It is a multiple of half a patch, so that the model of the patches also takes it.
-    """
-    least, step = int(np.min(folder.validation_sides)), max(recipe.patch // 2, 1)
-    return max(recipe.patch, min(VALIDATION_PATCH, least) // step * step)
 
 
 def make_task(recipe: Recipe) -> Task:

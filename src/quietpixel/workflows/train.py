@@ -1,7 +1,9 @@
 """The function `train`: chooses a recipe, carries it out, calibrates and reports."""
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +74,8 @@ def train(  # noqa: PLR0913  (the options of the command line)
     run
         Folder of the run; None creates one in ``runs/``, named by data and time.
     resume
-        Whether to continue the run in `run` with its recipe; other arguments are ignored.
+        Whether to continue the run in `run` with its recipe. Arguments that would change the recipe
+        are refused; those from `data_dir` to `on_progress` may differ.
     data_dir
         Folder that is searched first for the files of a named data set.
     cache
@@ -105,12 +108,11 @@ def train(  # noqa: PLR0913  (the options of the command line)
     KeyboardInterrupt
         If the run was interrupted; the best model so far is in the run folder.
     """
+    started = time.perf_counter()
     try:
-        from quietpixel.training.initial_weights import open_start
-        from quietpixel.training.progress import Progress
         from quietpixel.training.run_folder import RunFolder
         from quietpixel.training.trainer import RunOptions
-        from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
+        from quietpixel.workflows.train_recipe import choose_recipe, describe_measured, resume_run
         from quietpixel.workflows.train_run import carry_out, check_name
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
@@ -123,19 +125,10 @@ def train(  # noqa: PLR0913  (the options of the command line)
     if name is not None:
         check_name(name)
     folder = RunFolder(Path(run or f"runs/{Path(data).name}-{datetime.now():%Y%m%d-%H%M%S}"))
-    if resume:
-        folder.refuse_finished()
-        chosen = folder.read_recipe()
-        first = open_start(chosen.start)
-    else:
-        fields = {"model": model, "noise": noise, "epochs": epochs, "seed": seed, **overrides}
-        options = {"code": code, "filters": filters, "blocks": blocks}
-        chosen, first = choose_recipe(
-            recipe, data=data, start=start, fields=fields, options=options
-        )
-        folder.start(chosen)
-        if noise == "auto":
-            on_progress(Progress(message=describe_measured(chosen)))
+    fields = {"model": model, "noise": noise, "epochs": epochs, "seed": seed, **overrides}
+    options = {"code": code, "filters": filters, "blocks": blocks}
+    choose = partial(resume_run, folder) if resume else choose_recipe
+    chosen, first = choose(recipe, data=data, start=start, fields=fields, options=options)
     how = RunOptions(
         start=first,
         data_dir=None if data_dir is None else Path(data_dir),
@@ -144,6 +137,14 @@ def train(  # noqa: PLR0913  (the options of the command line)
         devices=devices,
         workers=workers,
         on_progress=on_progress,
+        started=started,
     )
-    carry_out(chosen, folder, how, name=name)
+    with folder.lock():
+        if resume:
+            folder.refuse_finished()
+        else:
+            folder.start(chosen)
+        if noise == "auto" and not resume:
+            how.notify(describe_measured(chosen))
+        carry_out(chosen, folder, how, name=name)
     return folder.path

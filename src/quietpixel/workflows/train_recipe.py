@@ -1,7 +1,8 @@
 """From the arguments of `train` to the recipe of the run and the model that it starts from."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from quietpixel.models import model_options
 from quietpixel.training.folder_data import find_channels, find_kind, measure_folder
 from quietpixel.training.initial_weights import NOTHING, Start, adopt, default_start, open_start
 from quietpixel.training.named_recipes import named_recipe
-from quietpixel.training.recipe import CHOICES, Recipe
+from quietpixel.training.recipe import CHOICES, RENAMED, Recipe
+from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.training_data import is_folder
 
 OF_KIND = {"clean": "photo", "pairs": "pairs", "noisy": "noisy"}
@@ -66,6 +68,54 @@ def choose_recipe(
     recipe = named_recipe(name or "tuned", data=data, **((adopt(first) if first else {}) | given))
     recipe = replace(recipe, options=_with_options(recipe, options))
     return replace(recipe, start=NOTHING if first is None else first.name), first
+
+
+def resume_run(
+    folder: RunFolder,
+    name: str | None,
+    *,
+    data: str,
+    start: str | Path | None,
+    fields: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> tuple[Recipe, Start | None]:
+    """Return the recipe of a run to continue, and the model that it started from.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    name, data, start, fields, options
+        As for `choose_recipe`; they may repeat the recipe, but not change it.
+
+    Raises
+    ------
+    ArgumentError
+        If one of them would change the recipe.
+    TrainingError
+        If the folder holds no run.
+    """
+    recipe = folder.read_recipe()
+    before = {**asdict(recipe), **recipe.options, "recipe": recipe.name}
+    given = {**fields, "data": data, "start": start, "recipe": name}
+    given |= {**(given.pop("options", None) or {}), **options}
+    for key, value in given.items():
+        field = RENAMED.get(key, key)
+        # The defaults of `data` and `seed`, and what stands for a measured law, change nothing.
+        if value is None or (field, value) in (("data", "digits"), ("seed", 0), ("noise", "auto")):
+            continue
+        if _plain(before.get(field)) != _plain(value):
+            raise ArgumentError(
+                f"`{key}` cannot change when a run is continued: that in '{folder.path}' has "
+                f"{_plain(before.get(field))}; got {_plain(value)}. Omit it, or start another run "
+                "from its weights by `start`."
+            )
+    return recipe, open_start(recipe.start)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as it comes back from a recipe's JSON."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def _suit_folder(name: str | None, data: str, given: Fields) -> tuple[str, Fields]:

@@ -4,7 +4,7 @@ import pytest
 
 from quietpixel.errors import ModelError
 from quietpixel.models import build
-from quietpixel.models.weight_transfer import transfer
+from quietpixel.training.initial_weights import transfer
 
 
 @pytest.mark.parametrize("sigma", [True, False])
