@@ -1,36 +1,10 @@
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from quietpixel.workflows import evaluate, train
-
-FACTS = {
-    "model": "m",
-    "data": "digits",
-    "split": "test",
-    "noise": "gaussian:0.5",
-    "seed": 0,
-    "count": 1299,
-    "methods": [
-        {
-            "name": "m",
-            "mse": 0.0123456,
-            "psnr": 19.1,
-            "ssim": 0.85,
-            "mse_interval": [0.012, 0.013],
-            "images_per_second": 1234.5,
-        },
-    ],
-}
-
-
-@dataclass
-class Evaluation:
-    def to_json(self) -> str:
-        return json.dumps(FACTS)
+from quietpixel.workflows import train
 
 
 @dataclass
@@ -43,16 +17,11 @@ class Calls:
         self.seen = {"data": data, **options}
         return Path("runs/x")
 
-    def evaluate(self, model: str, data: str, *, on_progress: Any, **options: Any) -> Evaluation:
-        self.seen = {"model": model, "data": data, **options}
-        return Evaluation()
-
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     calls = Calls()
     monkeypatch.setattr(train, "train", calls.train)
-    monkeypatch.setattr(evaluate, "evaluate", calls.evaluate)
     return calls
 
 
@@ -113,27 +82,6 @@ def test_filters_that_are_none_are_refused(quietpixel, calls, text) -> None:
     assert "--filters must be whole numbers of at least 1" in outcome.err
     assert "Try 64,128." in outcome.err
     assert not calls.seen
-
-
-def test_evaluate_shows_a_table(quietpixel, calls) -> None:
-    outcome = quietpixel("evaluate", "m", "digits", "--classical", "--report", "r.html")
-    assert outcome.out.splitlines() == [
-        "1,299 images of digits (test), gaussian:0.5, seed 0",
-        "method      MSE      95 % interval   PSNR   SSIM  images/s",
-        "m       0.01235  0.01200 - 0.01300  19.10  0.850     1,234",
-    ]
-    assert calls.seen["classical"]
-    assert calls.seen["report"] == Path("r.html")
-
-
-def test_evaluate_writes_json(quietpixel, calls, tmp_path) -> None:
-    file = tmp_path / "numbers.json"
-    assert quietpixel("evaluate", "m", "digits", "--json", file).code == 0
-    assert json.loads(file.read_text()) == FACTS
-
-
-def test_evaluate_writes_json_alone_to_a_pipe(quietpixel, calls) -> None:
-    assert json.loads(quietpixel("evaluate", "m", "digits", "--json", "-").out) == FACTS
 
 
 def test_a_place_that_cannot_be_written_is_one_line(quietpixel, calls, tmp_path) -> None:
