@@ -12,6 +12,7 @@ import httpx
 import pytest
 from web_making import coded, detail, noisy
 
+from quietpixel.errors import ImageError
 from quietpixel.inference.job import Result
 from quietpixel.inference.level import Noise
 from quietpixel.web import processing
@@ -195,3 +196,23 @@ def test_too_little_memory_is_503(start, models, monkeypatch):
     monkeypatch.setattr(models, "open", fail)
     answer = httpx.post(f"http://localhost:{port}/v1/denoise", content=coded(noisy()))
     assert detail(answer, 503) == "There is not enough memory for this."
+
+
+def test_memory_of_a_refused_image_is_freed(start, models, monkeypatch):
+    port, _ = start()
+    pages = []
+
+    class Refusing(Slow):
+        def denoise(self, page, options=None, **more):
+            pages.append(weakref.ref(page))
+            raise ImageError("`image` must be finite.")
+
+    refusing = Refusing(models.open("photo"))
+    monkeypatch.setattr(models, "open", lambda name: refusing)
+    gc.disable()
+    try:
+        answer = httpx.post(f"http://localhost:{port}/v1/denoise", content=coded(noisy()))
+        assert detail(answer, 422) == "`image` must be finite."
+        wait_for(lambda: pages[0]() is None, 5)
+    finally:
+        gc.enable()

@@ -19,7 +19,7 @@ from quietpixel.web.problems import problem_responses
 from quietpixel.web.processing import Result, denoise, estimate
 from quietpixel.web.uploads import ChunkedResponse
 
-router = APIRouter(prefix="/v1", tags=["images"])
+router = APIRouter(prefix="/v1", tags=["images"], responses=problem_responses(401, 403, 421))
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -107,6 +107,7 @@ async def denoise_upload(request: Request) -> Response:
     headers = {
         **result_headers(result),
         "Content-Disposition": disposition(name, result.format),
+        # Headers are Latin-1, and a model may have any file name.
         "Quietpixel-Model": quote(result.model, safe=" ()+,.-_"),
         "Quietpixel-Notes": json.dumps(result.notes),
         "Quietpixel-Picture": json.dumps(result.picture),
@@ -130,7 +131,7 @@ async def estimate_upload(request: Request) -> Estimate:
     return Estimate(**found)
 
 
-@router.get("/models", summary="List the models", responses=problem_responses())
+@router.get("/models", summary="List the models")
 async def list_models(request: Request) -> ModelList:
     """Return the card of every model, and the default models."""
     models = get_app_state(request).models

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
@@ -23,45 +22,31 @@ profile and metadata. Errors are `application/problem+json`."""
 PUBLIC: dict[str, Any] = {"security": []}
 """Operations that need no token."""
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], responses=problem_responses(401, 403, 421))
 
 
-class State(BaseModel):
-    """The state of the service."""
-
-    status: str
-
-
-@router.get(
-    "/healthz", summary="Liveness check", responses=problem_responses(), openapi_extra=PUBLIC
-)
-async def check_health() -> State:
+@router.get("/healthz", summary="Liveness check", openapi_extra=PUBLIC)
+async def check_health() -> dict[str, str]:
     """Answer as long as the process can."""
-    return State(status="alive")
+    return {"status": "alive"}
 
 
 @router.get(
-    "/readyz",
-    summary="Readiness check",
-    responses=problem_responses(503),
-    openapi_extra=PUBLIC,
+    "/readyz", summary="Readiness check", responses=problem_responses(503), openapi_extra=PUBLIC
 )
-async def check_ready(request: Request) -> State:
+async def check_ready(request: Request) -> dict[str, str]:
     """Answer until the shutdown begins."""
     app_state = get_app_state(request)
     if app_state.draining:
         raise BusyError("ending", app_state.queue.retry_after)
-    return State(status="ready")
+    return {"status": "ready"}
 
 
 @router.get(
     "/metrics",
     summary="Metrics in the text format of Prometheus",
     response_class=Response,
-    responses={
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-        **problem_responses(),
-    },
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def get_metrics(request: Request) -> Response:
     """Return counters, gauges and request times."""

@@ -60,6 +60,7 @@ class AppState:
         self.memory = MemoryBudget(options.limits.max_held)
         self.jobs: dict[str, Progress] = {}
         self.draining = False
+        # One thread beyond the slots, for previews, which do not wait behind full-size images.
         self._pool = ThreadPoolExecutor(options.slots + 1, "quietpixel")
         add_gauge = self.metrics.add_gauge
         add_gauge("working", "Requests being processed.", lambda: self.queue.working)

@@ -13,6 +13,7 @@ from quietpixel.web.metrics import Metrics
 from quietpixel.web.options import ServiceOptions
 from quietpixel.web.problems import problem
 
+# The page has all its files on this service; previews are blobs that it makes itself.
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -27,7 +28,9 @@ POLICY = "; ".join(
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
+    # An upload comes back as a file: browsers must not take one for a page or a script.
     "X-Content-Type-Options": "nosniff",
+    # For browsers that do not know frame-ancestors.
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -99,6 +102,7 @@ def refuse(scope: Scope, options: ServiceOptions) -> Response | None:
 
 def _host(headers: Headers) -> str:
     try:
+        # `hostname` drops the port and the brackets of IPv6, and is in lower case.
         return urlsplit(f"//{headers.get('host', '')}").hostname or ""
     except ValueError:
         return ""
@@ -109,6 +113,7 @@ def _is_foreign(headers: Headers, method: str, options: ServiceOptions) -> bool:
     origin = headers.get("origin")
     if origin in options.cors:
         return False
+    # Browsers send no Origin with GET and HEAD of other sites, but they send Sec-Fetch-Site.
     if headers.get("sec-fetch-site") == "cross-site":
         # A link from another site may open the page, but a form there must not post to it.
         return headers.get("sec-fetch-mode") != "navigate" or method != "GET"

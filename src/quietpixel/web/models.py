@@ -46,6 +46,7 @@ class Models:
         """Return the default model for images with `channels` channels; None if there is none."""
         if self.options.model is not None:
             return str(self.options.model)
+        # Either can serve the other's images where it is the only one installed.
         wanted = ("photo-gray", "photo") if channels == 1 else ("photo", "photo-gray")
         return next((name for name in wanted if name in self.paths), None)
 

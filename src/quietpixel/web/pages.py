@@ -101,6 +101,7 @@ async def make_view(request: Request) -> Response:
             low, high = (float(part) for part in text.split(","))
         except ValueError:
             low, high = 1.0, 0.0
+        # Beyond float32 the scaling would overflow; NaN fails the comparison too.
         if not -1e38 < low < high < 1e38:
             raise ArgumentError(
                 "`range` must be two increasing numbers, black and white; "

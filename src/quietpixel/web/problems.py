@@ -68,6 +68,7 @@ class FaultError(Exception):
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """Return the response for an error."""
+    # RFC 9457: the type "about:blank" says that the status alone is the kind of problem.
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return Response(json.dumps(body), status, headers, media_type=MEDIA_TYPE)
@@ -77,7 +78,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI descriptions of error responses."""
     return {
         status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
-        for status in (*statuses, 401, 403, 421)
+        for status in statuses
     }
 
 
@@ -90,6 +91,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(QuietpixelError)
     async def explain(request: Request, error: QuietpixelError) -> Response:
+        # 413 lets clients tell a limit of the service from a file that no service can use.
         status = 413 if isinstance(error, TooLargeError) else 422
         return problem(status, " ".join(str(error).split()))
 

@@ -3,9 +3,9 @@
 import io
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -25,27 +25,18 @@ OnProgress = Callable[[float], None]
 """Called with the completed fraction; an exception that it raises ends the work."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result:
     """A denoised image file, its facts, and the `seconds` that each step took."""
 
-    content: bytes = b""
-    format: str = ""
-    model: str = ""
-    sigma: float | None = None
-    pixels: int = 0
-    notes: tuple[str, ...] = ()
-    picture: dict[str, Any] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Measure the time that the block takes."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = time.perf_counter() - start
+    content: bytes
+    format: str
+    model: str
+    sigma: float | None
+    pixels: int
+    notes: tuple[str, ...]
+    picture: dict[str, Any]
+    seconds: dict[str, float]
 
 
 class Upload(io.BytesIO):
@@ -70,29 +61,36 @@ def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnP
     QuietpixelError
         With the message that the library gives for the same file and options.
     """
-    result = Result()
-    with result.step("read"):
-        picture = read(upload, settings.max_pixels)
+    times = [time.perf_counter()]
+    picture = read(upload, settings.max_pixels)
     on_progress(0.0)  # ends the work of a client that is gone before the noise level is sought
-    result.format = check_writable(picture, io.BytesIO(), format=settings.format)
-    result.model = models.choose(settings.options.model, 1 if picture.colour == "gray" else 3)
-    size = models.size(result.model)
-    if size is not None and picture.pages[0].shape[:2] != size:
+    format = check_writable(picture, io.BytesIO(), format=settings.format)
+    model = models.choose(settings.options.model, 1 if picture.colour == "gray" else 3)
+    size, page = models.size(model), picture.pages[0]
+    if size is not None and page.shape[:2] != size:
         raise ImageError(
-            f"`image` must be {size[0]}x{size[1]} because the model '{result.model}' was trained "
-            f"on images of that size and distorts others; got {picture.size[1]}x{picture.size[0]}."
-            " Choose another `model`, such as 'photo'."
+            f"`image` must be {size[0]}x{size[1]} because the model '{model}' was trained on "
+            f"images of that size and distorts others; got {page.shape[0]}x{page.shape[1]}. "
+            "Choose another `model`, such as 'photo'."
         )
-    denoiser = models.open(result.model)
-    with result.step("denoise"):
-        clean, found = denoise_picture(denoiser, picture, settings, on_progress=on_progress)
-    with result.step("write"):
-        result.content, lost = encode(clean, settings.format)
-    result.sigma = found.sigma
-    result.notes = (*picture.notes, *found.notes, *lost)
-    result.picture = describe(clean)
-    result.pixels = sum(page.shape[0] * page.shape[1] for page in picture.pages)
-    return result
+    denoiser = models.open(model)
+    times.append(time.perf_counter())
+    clean, found = denoise_picture(denoiser, picture, settings, on_progress=on_progress)
+    times.append(time.perf_counter())
+    content, lost = encode(clean, settings.format)
+    times.append(time.perf_counter())
+    # `Server-Timing` shows these in the developer tools of browsers.
+    seconds = (end - start for start, end in pairwise(times))
+    return Result(
+        content,
+        format,
+        model,
+        sigma=found.sigma,
+        pixels=sum(page.shape[0] * page.shape[1] for page in picture.pages),
+        notes=(*picture.notes, *found.notes, *lost),
+        picture=describe(clean),
+        seconds=dict(zip(("read", "denoise", "write"), seconds, strict=True)),
+    )
 
 
 def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]]:

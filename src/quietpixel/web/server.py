@@ -143,18 +143,19 @@ def serve(options: ServiceOptions, *, log: bool = True, on_ready: Callable[[str]
     models = find_models(options.denoise)
     models.warm_up()
     with listen(options) as listener, _signals_ignored():
+        _log_to_stderr(log)
         config = uvicorn.Config(
             make_app(options, models),
             http=type("Protocol", (TimeoutProtocol,), {"limits": options.limits}),
-            ws="none",
-            lifespan="on",
+            ws="none",  # else uvicorn loads a WebSocket library if there is one
+            lifespan="on",  # "auto" would hide an error at the start
             access_log=log,
-            log_config=_logging(log),
+            log_config=None,
             server_header=False,
             proxy_headers=bool(options.trusted_proxy),
             forwarded_allow_ips=list(options.trusted_proxy),
             timeout_graceful_shutdown=options.grace,
-            timeout_keep_alive=15,
+            timeout_keep_alive=15,  # the page polls its progress on one connection
         )
         host = f"[{options.host}]" if ":" in options.host else options.host
         address = f"http://{host}:{listener.getsockname()[1]}"
@@ -193,30 +194,15 @@ class _ShortUrls(logging.Filter):
         return True
 
 
-def _logging(log: bool) -> dict[str, Any]:
-    """Return the logging configuration: requests if wanted, errors always, on standard error."""
-    handler = {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}
-    levels = {
-        "uvicorn": "ERROR",
-        "uvicorn.access": "INFO" if log else "ERROR",
-        "quietpixel.web": "ERROR",
-    }
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"format": "%(asctime)s %(message)s", "datefmt": "%H:%M:%S"}},
-        "filters": {"short": {"()": _ShortUrls}},
-        "handlers": {"line": handler},
-        "loggers": {
-            name: {
-                "handlers": ["line"],
-                "level": level,
-                "propagate": False,
-                "filters": ["short"],
-            }
-            for name, level in levels.items()
-        },
-    }
+def _log_to_stderr(log: bool) -> None:
+    """Log requests if wanted, and errors always, on standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.addFilter(_ShortUrls())
+    for name in ("uvicorn", "uvicorn.access", "quietpixel.web"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel("INFO" if log and name == "uvicorn.access" else "ERROR")
 
 
 def listen(options: ServiceOptions) -> socket.socket:
@@ -227,23 +213,17 @@ def listen(options: ServiceOptions) -> socket.socket:
     ServiceError
         If the address is in use or does not belong to this machine.
     """
+    address = (options.host, options.port)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform != "win32":
-            # A restart must not wait for old connections; on Windows the option would let two
-            # services share the port.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((options.host, options.port))
-        listener.listen(BACKLOG)
+        return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
-        listener.close()
+        # Python adds the address to the message of the system.
+        reason = (error.strerror or str(error)).partition(" (while")[0]
         raise ServiceError(
-            f"The service cannot listen on {options.host}:{options.port} "
-            f"({(error.strerror or str(error)).lower()}); choose another `port`, or 0 for any "
-            "free one."
+            f"The service cannot listen on {options.host}:{options.port} ({reason.lower()}); "
+            "choose another `port`, or 0 for any free one."
         ) from error
-    return listener
 
 
 @contextlib.contextmanager

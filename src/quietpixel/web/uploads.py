@@ -143,6 +143,7 @@ class _Body:
 
 
 async def _read_raw(request: Request, body: _Body) -> Upload:
+    # Joined once at the end: a growing buffer would copy a large upload again and again.
     content = b"".join([chunk async for chunk in body.chunks()])
     if not content:
         raise RefusalError(422, "The request has no body; send an image file as the body.")
@@ -150,6 +151,7 @@ async def _read_raw(request: Request, body: _Body) -> Upload:
 
 
 async def _read_form(request: Request, body: _Body) -> Upload:
+    # Two files show that there is more than one, and a field is named in the refusal.
     parser = MultiPartParser(request.headers, body.chunks(), max_files=2, max_fields=20)
     parser.spool_max_size = 2**62  # never to disk; the length is checked as the body arrives
     try:
