@@ -28,7 +28,16 @@ from quietpixel.inference.engine import open_engine
 from quietpixel.inference.model_store import find_model
 from quietpixel.noise.parser import add_noise
 from quietpixel.reports import pictures
-from quietpixel.reports.figures import BLUE, INK, ORANGE, Mosaic, new_chart, to_png
+from quietpixel.reports.figures import (
+    BLUE,
+    CELL,
+    INK,
+    ORANGE,
+    Block,
+    draw_mosaic,
+    new_chart,
+    to_png,
+)
 
 FOLDER = Path(__file__).parent / "images"
 SIDE = 28
@@ -322,12 +331,8 @@ def mosaic(
 ) -> bytes:
     """Return rows of images, at most ten in each."""
     block = np.clip(np.stack([row[:10] for row in rows]), 0, 1)
-    kind = type("Wide", (Mosaic,), {"CELL": cell}) if cell else Mosaic
-    drawn = kind(
-        title=title, blocks=[block], row_labels=[names if any(names) else []],
-        column_labels=[columns or []], headings=[""],
-    )  # fmt: skip
-    return bytes(drawn.draw())
+    images = Block(block, names if any(names) else [], columns or [])
+    return draw_mosaic(title, [images], cell=cell or CELL)
 
 
 def shrink(png: bytes, *, few: bool) -> bytes:

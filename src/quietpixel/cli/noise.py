@@ -1,7 +1,7 @@
 """`quietpixel noise`: measures the noise of image files."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,13 @@ from quietpixel.errors import FileError, QuietpixelError
 if TYPE_CHECKING:
     from quietpixel.noise.measure import NoiseMeasure
 
-Measures = dict[str, "NoiseMeasure"]
+HEADER = ("file", "sigma", "of 255", "gain", "read noise", "kind", "as a law")
 
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--plot", metavar="FILE", help="Draw sigma by brightness, as PNG.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the numbers; - for the output.")
+@click.option("--plot", metavar="FILE", help="PNG file with sigma by brightness.")
+@click.option("--json", "json_file", metavar="FILE", help="JSON file; - for standard output.")
 @click.pass_context
 def command(
     ctx: click.Context, files: Sequence[str], plot: str | None, json_file: str | None
@@ -28,99 +28,65 @@ def command(
     Prints sigma, the law that training takes as --noise, and whether the noise is white, correlated
     or in stripes. All numbers are on the [0, 1] scale. A folder stands for the images in it.
     """
-    paths = list(_expand(files))
-    measures, failed = _measure_all(paths)
-    if json_file == "-":
-        click.echo(_to_json(measures))
-    elif measures:
-        click.echo(format_measures(measures))
-    if json_file not in (None, "-"):
-        _write(str(json_file), _to_json(measures).encode() + b"\n")
-    if plot is not None and measures:
-        from quietpixel.reports.charts import noise_chart
-
-        _write(plot, noise_chart(measures))
-    ctx.exit(1 if failed else 0)
-
-
-def format_measures(measures: Measures) -> str:
-    """Return a plain table, one line for each file."""
-    rows: list[tuple[str, ...]] = [
-        ("file", "sigma", "of 255", "gain", "read noise", "kind", "as a law")
-    ]
-    rows += [_row(name, measure) for name, measure in measures.items()]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _row(name: str, measure: "NoiseMeasure") -> tuple[str, ...]:
-    return (
-        name,
-        f"{measure.sigma:.4f}",
-        f"{255 * measure.sigma:.1f}",
-        f"{measure.gain:.3g}",
-        f"{measure.read_noise:.4f}",
-        _describe_kind(measure),
-        str(measure.law),
-    )
-
-
-def _describe_kind(measure: "NoiseMeasure") -> str:
-    if measure.kind != "stripes":
-        return measure.kind
-    rows, columns = measure.stripes
-    return "stripes in rows" if rows > columns else "stripes in columns"
-
-
-def _expand(files: Sequence[str]) -> Iterator[Path]:
-    from quietpixel.files import list_images
-
-    for path in map(Path, files):
-        if not path.is_dir():
-            yield path
-            continue
-        images = list_images(path).images
-        if not images:
-            raise FileError(f"The folder '{path}' holds no images to measure; name files.")
-        yield from images
-
-
-def _measure_all(paths: Sequence[Path]) -> tuple[Measures, int]:
-    """Return what was measured and how many files failed; a file alone that fails is an error."""
+    from quietpixel.files import atomic_file
     from quietpixel.workflows.measure_noise import measure_noise
 
-    measures: Measures = {}
-    failed = 0
+    paths = _list_files(files)
+    measures, failed = {}, False
     for path in paths:
         try:
             measures[str(path)] = measure_noise(path)
         except QuietpixelError as error:
             if len(paths) == 1:
                 raise
-            failed += 1
-            text = " ".join(str(error).split())
+            failed, text = True, " ".join(str(error).split())
             named = text if str(path) in text else f"{path}: {text}"
             click.echo(f"quietpixel: {named}", err=True)
-    return measures, failed
+    text = json.dumps([_entry(name, measure) for name, measure in measures.items()], indent=2)
+    if json_file == "-":
+        click.echo(text)
+    elif measures:
+        click.echo(format_measures(measures))
+    outputs = {} if json_file in (None, "-") else {json_file: text.encode() + b"\n"}
+    if plot is not None and measures:
+        from quietpixel.reports.charts import noise_chart
+
+        outputs[plot] = noise_chart(measures)
+    for name, content in outputs.items():
+        with atomic_file(Path(str(name)), overwrite=True) as file:
+            file.write(content)
+    ctx.exit(int(failed))
 
 
-def _to_json(measures: Measures) -> str:
-    entries = [
-        {
-            "file": name,
-            "sigma": measure.sigma,
-            "gain": measure.gain,
-            "read_noise": measure.read_noise,
-            "kind": measure.kind,
-        }
-        for name, measure in measures.items()
-    ]
-    return json.dumps(entries, indent=2)
+def format_measures(measures: "dict[str, NoiseMeasure]") -> str:
+    """Return a plain table, one line for each file."""
+    rows = [HEADER]
+    for name, measure in measures.items():
+        kind = measure.kind
+        if kind == "stripes":
+            kind += " in rows" if measure.stripes[0] > measure.stripes[1] else " in columns"
+        rows.append((
+            name, f"{measure.sigma:.4f}", f"{255 * measure.sigma:.1f}", f"{measure.gain:.3g}",
+            f"{measure.read_noise:.4f}", kind, str(measure.law),
+        ))  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def _write(path: str, content: bytes) -> None:
-    from quietpixel.files import atomic_file
+def _list_files(names: Sequence[str]) -> list[Path]:
+    """Return the files, with the images of a folder in place of the folder."""
+    from quietpixel.files import list_images
 
-    with atomic_file(Path(path), overwrite=True) as file:
-        file.write(content)
+    paths: list[Path] = []
+    for path in map(Path, names):
+        images = list_images(path).images if path.is_dir() else [path]
+        if not images:
+            raise FileError(f"The folder '{path}' holds no images to measure; name files.")
+        paths += images
+    return paths
+
+
+def _entry(name: str, measure: "NoiseMeasure") -> dict[str, object]:
+    words = ("sigma", "gain", "read_noise", "kind")
+    return {"file": name} | {word: getattr(measure, word) for word in words}

@@ -1,4 +1,4 @@
-"""The charts of a report: curves, bars and the map of codes, each as the bytes of a PNG."""
+"""The charts of a report: curves, bars, the map of codes, the noise; each a PNG as bytes."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -18,6 +18,7 @@ from quietpixel.reports.figures import (
     MUTED,
     ORANGE,
     RULE,
+    annotate,
     check_count,
     new_chart,
     new_figure,
@@ -26,42 +27,65 @@ from quietpixel.reports.figures import (
 )
 
 MAP_POINTS = 1000
-"""How many codes `code_map` shows at most; the first ones are taken."""
+"""Codes that `code_map` shows at most: the first ones."""
+PANEL = 760, 460
+"""Width and height in pixels of a panel of `noise_chart`."""
+COLUMNS, MAX_PANELS = 2, 60
+NAME_LENGTH = 46
+"""Letters of a name that fit above a panel."""
 
 
-def learning_curves(
-    history: Sequence[Mapping[str, Any]],
-    *,
-    training: str = "loss",
-    validation: str = "validation_loss",
-    rate: str = "learning_rate",
-) -> bytes:
+def learning_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     """Return the training and validation error by epoch, and the learning rate at the right.
 
     Parameters
     ----------
     history
-        One mapping for each epoch, with ``epoch`` and the columns named below.
-    training, validation, rate
-        The names of the columns; one that is missing is left out.
+        One mapping for each epoch, with ``epoch`` and, as far as known, ``loss``,
+        ``validation_loss`` and ``learning_rate``.
 
     Raises
     ------
     ArgumentError
         If there is no epoch.
     """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
     if not history:
         raise ArgumentError("`history` must hold at least one epoch to draw; got none.")
-    epochs = _column(history, "epoch")
-    errors = _column(history, validation)
+    epochs, losses, errors, rates = (
+        np.array([float(row.get(name, np.nan)) for row in history])
+        for name in ("epoch", "loss", "validation_loss", "learning_rate")
+    )
     logarithmic = not (errors <= 0).any()  # a loss in dB is negative
-    scale = " (log scale)" if logarithmic else ""
-    axes = new_chart("Error by epoch", across="epoch", up=f"loss{scale}")
+    up = "loss (log scale)" if logarithmic else "loss"
+    axes = new_chart("Error by epoch", across="epoch", up=up)
     axes.set_yscale("log" if logarithmic else "linear")
-    _draw_rate(axes, epochs, _column(history, rate))
-    _draw_curve(axes, epochs, _column(history, training), BLUE, "training")
-    _draw_curve(axes, epochs, errors, ORANGE, "validation" + _describe_best(epochs, errors))
-    _finish_curves(axes, epochs)
+    if not np.isnan(rates).all():
+        right = axes.twinx()
+        marker = "o" if len(epochs) == 1 else None
+        right.plot(epochs, rates, "--", marker=marker, color=MUTED, linewidth=1.1, markersize=3)
+        right.set_ylim(0, 1.08 * float(np.nanmax(rates)) or 1)
+        right.ticklabel_format(axis="y", style="plain", useOffset=False)
+        annotate(right, "learning rate, dashed", (1, 1), (84, 12), ha="right")
+        quiet(right)
+    for name, values, colour in (("training", losses, BLUE), ("validation", errors, ORANGE)):
+        if np.isnan(values).all():
+            continue
+        best = int(np.nanargmin(values))
+        note = f", best {values[best]:.5f} in epoch {epochs[best]:.0f}"
+        label = name + note * (name == "validation")
+        axes.plot(epochs, values, color=colour, linewidth=1.8, label=label)
+        axes.plot(epochs[best], values[best], "o", color=colour, markersize=5)
+    axes.margins(y=0.1)
+    axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if logarithmic:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.1}
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK, ncols=2, **place)
     return to_png(axes.figure)
 
 
@@ -85,12 +109,17 @@ def error_by_digit(errors: ArrayLike, labels: ArrayLike) -> bytes:
     axes = new_chart("Error by digit", across="digit", up="mean squared error, 95 % interval")
     names = np.unique(kinds)
     for at, name in enumerate(names):
-        _draw_bar(axes, at, values[kinds == name])
-    axes.axhline(values.mean(), color=ORANGE, linewidth=1.2)
-    axes.annotate(
-        f"all\n{values.mean():.4f}", (1, values.mean()), (8, 0), va="center", color=ORANGE,
-        xycoords=("axes fraction", "data"), textcoords="offset pixels", fontsize=9,
-    )  # fmt: skip
+        mean, (low, high) = values[kinds == name].mean(), bootstrap_interval(values[kinds == name])
+        axes.bar(at, mean, width=0.62, color=BLUE)
+        axes.vlines(at, low, high, color=INK, linewidth=1.6)
+        annotate(
+            axes, f"{mean:.4f}", (at, high), (0, 6), xycoords="data", ha="center", va="bottom",
+            color=INK, fontsize=8.5, path_effects=_white_outline(3),
+        )  # fmt: skip
+    mean = values.mean()
+    axes.axhline(mean, color=ORANGE, linewidth=1.2)
+    place = {"xycoords": ("axes fraction", "data"), "va": "center"}
+    annotate(axes, f"all\n{mean:.4f}", (1, mean), (8, 0), color=ORANGE, **place)
     axes.set_xticks(range(len(names)), [str(name) for name in names])
     axes.margins(y=0.12)
     axes.set_ylim(bottom=0)
@@ -121,7 +150,7 @@ def code_map(codes: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> bytes:
     """
     points, kinds = np.asarray(codes, np.float64), np.asarray(labels)
     check_count("labels", len(points), len(kinds))
-    flat, kinds = _flatten(points[:MAP_POINTS], seed), kinds[:MAP_POINTS]
+    flat, kinds = _project(points[:MAP_POINTS], seed), kinds[:MAP_POINTS]
     wide, high = np.ptp(flat, axis=0)
     height = 120 + round(1040 * float(np.clip(high / wide if wide > 0 else 1, 0.5, 1)))
     figure = new_figure(1100, height)
@@ -129,89 +158,26 @@ def code_map(codes: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> bytes:
     title = f"Map of {len(flat):,} codes of {points.shape[1]} numbers, coloured by digit"
     figure.text(24 / 1100, 1 - 38 / height, title, size=11, weight="bold", color=INK, va="center")
     for at, name in enumerate(np.unique(kinds)):
-        _draw_group(axes, flat[kinds == name], str(name), DIGIT_COLOURS[at % len(DIGIT_COLOURS)])
+        group, colour = flat[kinds == name], DIGIT_COLOURS[at % len(DIGIT_COLOURS)]
+        axes.scatter(*group.T, s=13, color=colour, linewidths=0, alpha=0.75, zorder=2)
+        axes.annotate(
+            str(name), np.median(group, axis=0), ha="center", va="center", fontsize=17,
+            weight="bold", color=colour, path_effects=_white_outline(4), zorder=5,
+        )  # fmt: skip
     axes.margins(0.02)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_axis_off()
     return to_png(figure)
 
 
-def _column(history: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
-    return np.array([float(row.get(name, np.nan)) for row in history], np.float64)
-
-
-def _draw_rate(axes: Any, epochs: NDArray[np.float64], rates: NDArray[np.float64]) -> None:
-    if np.isnan(rates).all():
-        return
-    right = axes.twinx()
-    marker = "o" if len(epochs) == 1 else None
-    right.plot(epochs, rates, "--", marker=marker, color=MUTED, linewidth=1.1, markersize=3)
-    right.set_ylim(0, 1.08 * float(np.nanmax(rates)) or 1)
-    right.ticklabel_format(axis="y", style="plain", useOffset=False)
-    right.annotate(
-        "learning rate, dashed", (1, 1), (84, 12), xycoords="axes fraction",
-        textcoords="offset pixels", ha="right", color=MUTED, fontsize=9,
-    )  # fmt: skip
-    quiet(right)
-
-
-def _draw_curve(
-    axes: Any, epochs: NDArray[np.float64], values: NDArray[np.float64], colour: str, name: str
-) -> None:
-    if np.isnan(values).all():
-        return
-    axes.plot(epochs, values, color=colour, linewidth=1.8, label=name)
-    best = int(np.nanargmin(values))
-    axes.plot(epochs[best], values[best], "o", color=colour, markersize=5)
-
-
-def _describe_best(epochs: NDArray[np.float64], errors: NDArray[np.float64]) -> str:
-    if np.isnan(errors).all():
-        return ""
-    best = int(np.nanargmin(errors))
-    return f", best {errors[best]:.5f} in epoch {epochs[best]:.0f}"
-
-
-def _finish_curves(axes: Any, epochs: NDArray[np.float64]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-
-    axes.margins(y=0.1)
-    axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    if axes.get_yscale() == "log":
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.1}
-    axes.legend(frameon=False, fontsize=9, labelcolor=INK, ncols=2, **place)
-
-
-def _draw_bar(axes: Any, at: int, values: NDArray[np.float64]) -> None:
-    low, high = bootstrap_interval(values)
-    axes.bar(at, values.mean(), width=0.62, color=BLUE)
-    axes.vlines(at, low, high, color=INK, linewidth=1.6)
-    axes.annotate(
-        f"{values.mean():.4f}", (at, high), (0, 6), textcoords="offset pixels",
-        ha="center", va="bottom", color=INK, fontsize=8.5, path_effects=_halo(3),
-    )  # fmt: skip
-
-
-def _draw_group(axes: Any, points: NDArray[np.float64], name: str, colour: str) -> None:
-    axes.scatter(*points.T, s=13, color=colour, linewidths=0, alpha=0.75, zorder=2)
-    axes.annotate(
-        name, np.median(points, axis=0), ha="center", va="center", fontsize=17, weight="bold",
-        color=colour, path_effects=_halo(4), zorder=5,
-    )  # fmt: skip
-
-
-def _halo(width: float) -> list[Any]:
+def _white_outline(width: float) -> list[Any]:
     from matplotlib.patheffects import withStroke
 
     return [withStroke(linewidth=width, foreground="white")]
 
 
-def _flatten(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Return the points in two dimensions: t-SNE, or the principal axes of very few points."""
+def _project(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Return the points in two dimensions."""
     try:
         from sklearn.manifold import TSNE
     except ImportError as error:
@@ -220,79 +186,59 @@ def _flatten(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
             "install it with: pip install 'quietpixel[train]'."
         ) from error
     padded = np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))
-    if len(padded) < 10 or padded.std() == 0:
+    if len(padded) < 10 or padded.std() == 0:  # too few or too equal for t-SNE: principal axes
         centred = padded - padded.mean(axis=0)
         return np.asarray(centred @ np.linalg.svd(centred, full_matrices=True)[2][:2].T)
     perplexity = min(30.0, (len(padded) - 1) / 3)
     tsne = TSNE(init="pca", random_state=seed, perplexity=perplexity, max_iter=500)
-    # Its threads wait for one another: 3 s with one, 22 s with two on a machine that is busy.
+    # Its threads wait for one another: 3 s with one, 22 s with two on a busy machine.
     with import_module("threadpoolctl").threadpool_limits(1):
         return np.asarray(tsne.fit_transform(padded), np.float64)
 
 
-PANEL = 760, 460
-"""Width and height of a panel in pixels."""
-ACROSS, MOST = 2, 60
-NAME = 46
-"""Characters of a name that fit above a panel."""
-
-
 def noise_chart(measures: Mapping[str, NoiseMeasure]) -> bytes:
-    """Return the noise by brightness of each image, and the law through it, as a PNG.
+    """Return the noise by brightness of each image, and the law fitted to it, as a PNG.
 
     Parameters
     ----------
     measures
-        What `quietpixel.measure_noise` found, by the name shown above its panel; 1 to 60.
+        Results of `quietpixel.measure_noise` by the name shown above the panel; 1 to 60.
 
     Raises
     ------
     ArgumentError
         If there is none, or more than fit.
     """
-    if not 1 <= len(measures) <= MOST:
+    if not 1 <= len(measures) <= MAX_PANELS:
         raise ArgumentError(
-            f"A plot has room for 1 to {MOST} images; got {len(measures)}. Plot fewer, or write "
-            "the numbers with --json."
+            f"A plot has room for 1 to {MAX_PANELS} images; got {len(measures)}. Plot fewer of "
+            "them, or save the numbers as JSON."
         )
-    across = min(len(measures), ACROSS)
-    rows = ceil(len(measures) / across)
-    width, height = across * PANEL[0], rows * PANEL[1]
+    width = min(len(measures), COLUMNS) * PANEL[0]
+    height = ceil(len(measures) / COLUMNS) * PANEL[1]
     figure = new_figure(width, height)
     for at, (name, measure) in enumerate(measures.items()):
-        row, column = divmod(at, across)
+        row, column = divmod(at, COLUMNS)
         left, bottom = column * PANEL[0] + 84, height - (row + 1) * PANEL[1] + 76
         box = (left / width, bottom / height, (PANEL[0] - 116) / width, (PANEL[1] - 182) / height)
-        _draw(figure.add_axes(box), name, measure)
+        axes = figure.add_axes(box)
+        levels, clean = measure.levels, np.linspace(0, 1, 201)
+        axes.plot(255 * levels.brightness, 255 * levels.sigma, "o", color=BLUE, markersize=4.5)
+        axes.plot(255 * clean, 255 * measure.model.sigma(clean), color=ORANGE, linewidth=1.6)
+        if measure.clipped:
+            clipped = 255 * measure.model.clipped(clean)
+            axes.plot(255 * clean, clipped, "--", color=ORANGE, linewidth=1.1)
+        axes.set_xlim(0, 255)
+        highest = max(float(levels.sigma.max()), float(measure.model.sigma(1.0)))
+        axes.set_ylim(0, 1.15 * 255 * highest or 1)
+        axes.set_xlabel("brightness, of 255", color=MUTED, fontsize=8.5, labelpad=4)
+        axes.grid(axis="y", color=RULE, linewidth=0.8)
+        axes.set_axisbelow(True)
+        quiet(axes)
+        short = name if len(name) <= NAME_LENGTH else f"…{name[1 - NAME_LENGTH :]}"
+        annotate(axes, short, (0, 1), (-52, 58), color=INK, weight="bold", fontsize=9.5)
+        law = f"{measure.kind}, {measure.law}"
+        annotate(axes, law, (0, 1), (-52, 34), color=ORANGE, fontsize=8.5)
+        key = "sigma, of 255: measured (dots), the law, the law as clipped (dashed)"
+        annotate(axes, key, (0, 1), (-52, 12), fontsize=8.5)
     return to_png(figure)
-
-
-def _draw(axes: Any, name: str, measure: NoiseMeasure) -> None:
-    levels, clean = measure.levels, np.linspace(0, 1, 201)
-    axes.plot(255 * levels.brightness, 255 * levels.sigma, "o", color=BLUE, markersize=4.5)
-    axes.plot(255 * clean, 255 * measure.model.sigma(clean), color=ORANGE, linewidth=1.6)
-    if measure.clipped:
-        seen = measure.model.clipped(clean)
-        axes.plot(255 * clean, 255 * seen, "--", color=ORANGE, linewidth=1.1)
-    _frame(axes, measure)
-    short = name if len(name) <= NAME else f"…{name[1 - NAME :]}"
-    _above(axes, short, 58, color=INK, weight="bold", fontsize=9.5)
-    _above(axes, f"{measure.kind}, {measure.law}", 34, color=ORANGE)
-    _above(axes, "sigma, of 255: measured (dots), the law, the law as clipped (dashed)", 12)
-
-
-def _frame(axes: Any, measure: NoiseMeasure) -> None:
-    axes.set_xlim(0, 255)
-    top = max(float(measure.levels.sigma.max()), float(measure.model.sigma(1.0)))
-    axes.set_ylim(0, 1.15 * 255 * top or 1)
-    axes.set_xlabel("brightness, of 255", color=MUTED, fontsize=8.5, labelpad=4)
-    axes.grid(axis="y", color=RULE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    quiet(axes)
-
-
-def _above(axes: Any, text: str, pixels: int, **style: Any) -> None:
-    axes.annotate(
-        text, (0, 1), (-52, pixels), xycoords="axes fraction", textcoords="offset pixels",
-        **({"color": MUTED, "fontsize": 8.5} | style),
-    )  # fmt: skip

@@ -51,7 +51,7 @@ def write_evaluation_report(
     runs
         For each table, the methods and the noise law.
     labels
-        Labels of the images, for samples and the error by label; None leaves these away.
+        Labels of the images, for samples and the error by label; None omits these.
     card
         Card of the model, if there is only one.
 
@@ -125,8 +125,8 @@ def evaluation_sections(tables: Sequence[Table], name_of: NameOf | None = None) 
     tables
         One for each noise, with the same methods.
     name_of
-        Names of the images, shown where a pointer rests on a dot of the differences; None leaves
-        the differences away.
+        Names of the images, shown where a pointer rests on a dot of the differences; None omits the
+        differences.
     """
     yield from map(_table_section, tables)
     for table in tables:

@@ -1,4 +1,4 @@
-"""The look that all pictures share, and the two ways to draw: a chart and a mosaic of images.
+"""The common look of all pictures, and two ways to draw: a chart, and a mosaic of images.
 
 Uses matplotlib's objects directly, never pyplot: no window, no global state, safe in any thread.
 """
@@ -20,93 +20,81 @@ DIGIT_COLOURS = (
     *("#2b6ca3", "#e08a2e", "#3d9a5b", "#c8443f", "#8464ad"),
     *("#8a5a44", "#d678b0", "#6f7782", "#a8a22a", "#2aa5b8"),
 )
+CELL, GAP, MARGIN = 112, 8, 24
+"""Of a mosaic, in pixels: about the width of an image, between images, around all."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mosaic:
-    """Rows of equally large images, in blocks, with words around them.
+@dataclass(frozen=True)
+class Block:
+    """Rows of images of one size in a mosaic.
+
+    Parameters
+    ----------
+    images
+        Float (R, K, H, W, C) in [0, 1]: R rows of K images.
+    rows, columns
+        A name for each row and each column, or none.
+    heading
+        Text above the block, or empty.
+    """
+
+    images: NDArray[Any]
+    rows: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    heading: str = ""
+
+    @property
+    def header(self) -> int:
+        """Height of the heading and the names of the columns, in pixels."""
+        return 34 * bool(self.heading) + 26 * bool(len(self.columns))
+
+
+def draw_mosaic(title: str, blocks: Sequence[Block], *, cell: int = CELL) -> bytes:
+    """Return blocks of images, one below the other, as a PNG.
 
     Parameters
     ----------
     title
         Above all.
     blocks
-        Each float (R, K, H, W, C) in [0, 1]: R rows of K images.
-    row_labels
-        For each block, one word for each row, or none.
-    column_labels
-        For each block, one word for each column, put above it, or none.
-    headings
-        For each block, the words above it; empty for none.
+        The blocks; the images of all have the size of the first.
+    cell
+        About the width of an image in the picture, in pixels.
     """
-
-    title: str
-    blocks: Sequence[NDArray[Any]]
-    row_labels: Sequence[Sequence[str]]
-    column_labels: Sequence[Sequence[str]]
-    headings: Sequence[str]
-
-    CELL, GAP, MARGIN = 112, 8, 24
-    """Pixels: about the width of an image, between images, around all."""
-
-    def draw(self) -> bytes:
-        """Return the mosaic as a PNG."""
-        width, height = self._size()
-        figure = new_figure(width, height)
-        write_text(figure, self.MARGIN, self.MARGIN + 14, self.title, size=11, weight="bold")
-        top = self.MARGIN + 44
-        for index in range(len(self.blocks)):
-            top = self._draw_block(figure, index, top)
-        return to_png(figure)
-
-    def _cell(self) -> tuple[int, int]:
-        """Return the (height, width) of a cell: a whole multiple of small images, for crispness."""
-        height, width = self.blocks[0].shape[2:4]
-        scale = self.CELL / max(height, width)
-        scale = max(1.0, round(scale)) if scale >= 0.8 else scale
-        return max(1, round(height * scale)), max(1, round(width * scale))
-
-    def _left(self) -> int:
-        longest = max((len(label) for labels in self.row_labels for label in labels), default=0)
-        return self.MARGIN + (13 * longest + 12 if longest else 0)
-
-    def _header(self, index: int) -> int:
-        return 34 * bool(self.headings[index]) + 26 * bool(self.column_labels[index])
-
-    def _size(self) -> tuple[int, int]:
-        cell_height, cell_width = self._cell()
-        columns = max(block.shape[1] for block in self.blocks)
-        width = self._left() + columns * (cell_width + self.GAP) - self.GAP + self.MARGIN
-        rows = sum(block.shape[0] for block in self.blocks)
-        headers = sum(self._header(index) for index in range(len(self.blocks)))
-        space = 18 * (len(self.blocks) - 1)
-        height = self.MARGIN + 44 + rows * (cell_height + self.GAP) + headers + space
-        title = 2 * self.MARGIN + 14 * len(self.title)
-        return max(width, title), height + self.MARGIN - self.GAP
-
-    def _draw_block(self, figure: Any, index: int, top: int) -> int:
-        block, (cell_height, cell_width) = self.blocks[index], self._cell()
-        left = self._left()
-        if self.headings[index]:
-            write_text(figure, self.MARGIN, top + 12, self.headings[index], size=9.5, color=INK)
-        top += self._header(index)
-        for column, label in enumerate(self.column_labels[index]):
-            centre = left + column * (cell_width + self.GAP) + cell_width / 2
-            write_text(figure, centre, top - 14, label, ha="center")
-        for row, images in enumerate(block):
-            if self.row_labels[index]:
-                write_text(
-                    figure, left - 12, top + cell_height / 2, self.row_labels[index][row], "right"
-                )
+    size = blocks[0].images.shape[2:4]
+    scale = cell / max(size)
+    # Small images are enlarged by a whole number, so that their pixels stay sharp squares.
+    scale = max(1.0, round(scale)) if scale >= 0.8 else scale
+    height, width = (max(1, round(side * scale)) for side in size)
+    longest = max((len(name) for block in blocks for name in block.rows), default=0)
+    left = MARGIN + (13 * longest + 12 if longest else 0)
+    columns = max(block.images.shape[1] for block in blocks)
+    rows = sum(block.images.shape[0] for block in blocks)
+    top = MARGIN + 44
+    figure = new_figure(
+        max(left + columns * (width + GAP) - GAP + MARGIN, 2 * MARGIN + 14 * len(title)),
+        top + rows * (height + GAP) - GAP + MARGIN
+        + sum(block.header for block in blocks) + 18 * (len(blocks) - 1),
+    )  # fmt: skip
+    write_text(figure, MARGIN, MARGIN + 14, title, size=11, weight="bold")
+    for block in blocks:
+        if block.heading:
+            write_text(figure, MARGIN, top + 12, block.heading, size=9.5, color=INK)
+        top += block.header
+        for column, name in enumerate(block.columns):
+            write_text(figure, left + column * (width + GAP) + width / 2, top - 14, name, "center")
+        for row, images in enumerate(block.images):
+            if len(block.rows):
+                write_text(figure, left - 12, top + height / 2, block.rows[row], "right")
             for column, image in enumerate(images):
-                box = (left + column * (cell_width + self.GAP), top, cell_width, cell_height)
-                place_image(figure, image, box)
-            top += cell_height + self.GAP
-        return top + 18
+                place_image(figure, image, (left + column * (width + GAP), top, width, height))
+            top += height + GAP
+        top += 18
+    return to_png(figure)
 
 
 def new_figure(width: int, height: int) -> Any:
-    """Return an empty white matplotlib figure of so many pixels."""
+    """Return an empty white matplotlib figure of a size in pixels."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -121,17 +109,13 @@ def new_figure(width: int, height: int) -> Any:
 
 
 def new_chart(title: str, *, across: str, up: str, width: int = 1200, height: int = 640) -> Any:
-    """Return the axes of a plain chart: title at the left, no box, quiet horizontal rules."""
+    """Return the axes of a plain chart: title at the left, no box, light horizontal rules."""
     figure = new_figure(width, height)
-    axes = figure.add_axes(
-        (96 / width, 88 / height, (width - 200) / width, (height - 178) / height)
-    )
+    box = (96 / width, 88 / height, (width - 200) / width, (height - 178) / height)
+    axes = figure.add_axes(box)
     write_text(figure, 24, 38, title, size=11, weight="bold")
     axes.set_xlabel(across, color=MUTED, fontsize=9, labelpad=7)
-    axes.annotate(
-        up, (0, 1), (-72, 12), textcoords="offset pixels", xycoords="axes fraction",
-        color=MUTED, fontsize=9,
-    )  # fmt: skip
+    annotate(axes, up, (0, 1), (-72, 12))
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
     quiet(axes)
@@ -139,16 +123,25 @@ def new_chart(title: str, *, across: str, up: str, width: int = 1200, height: in
 
 
 def quiet(axes: Any) -> None:
-    """Take the box away from axes and mute their numbers."""
+    """Remove the box around axes and mute their numbers."""
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(MUTED)
     axes.tick_params(colors=MUTED, labelsize=8.5, length=0, which="both")
 
 
+def annotate(
+    axes: Any, text: str, point: tuple[float, float], shift: tuple[float, float], **style: Any
+) -> None:
+    """Write text at a point, in fractions of the axes by default, shifted by pixels."""
+    look = {"xycoords": "axes fraction", "color": MUTED, "fontsize": 9} | style
+    axes.annotate(text, point, shift, textcoords="offset pixels", **look)
+
+
 def to_png(figure: Any) -> bytes:
     """Return a figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
+    # The name of the software has the version of matplotlib in it.
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -169,23 +162,20 @@ def check_count(name: str, count: int, other: int) -> None:
 
 
 def write_text(figure: Any, x: float, y: float, text: str, ha: str = "left", **style: Any) -> None:
-    """Write text at so many pixels from the left and the top."""
+    """Write text at a distance in pixels from the left and the top."""
     width, height = figure.get_size_inches() * DPI
-    style = {"size": 9, "color": INK if "weight" in style else MUTED, "va": "center"} | style
-    figure.text(x / width, 1 - y / height, text, ha=ha, **style)
+    look = {"size": 9, "color": INK if "weight" in style else MUTED, "va": "center"} | style
+    figure.text(x / width, 1 - y / height, text, ha=ha, **look)
 
 
 def place_image(figure: Any, image: NDArray[Any], box: tuple[int, int, int, int]) -> None:
     """Show an image in a box (left, top, width, height) of pixels."""
     total_width, total_height = figure.get_size_inches() * DPI
     left, top, width, height = box
+    below = total_height - top - height
+    # Axes of exactly as many pixels as the image has, or a multiple: nothing is interpolated.
     axes = figure.add_axes(
-        (
-            left / total_width,
-            1 - (top + height) / total_height,
-            width / total_width,
-            height / total_height,
-        )
+        (left / total_width, below / total_height, width / total_width, height / total_height)
     )
     shown = np.clip(image, 0, 1)
     axes.imshow(shown[..., 0] if shown.shape[-1] == 1 else shown, cmap="gray", vmin=0, vmax=1)

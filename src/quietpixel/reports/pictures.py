@@ -1,4 +1,4 @@
-"""The pictures of a report. Each function takes arrays and returns the bytes of a PNG."""
+"""Pictures of many small images; each function takes arrays and returns a PNG as bytes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.metrics import mean_squared_error
 from quietpixel.reports.charts import error_by_digit
-from quietpixel.reports.figures import Mosaic, check_count
+from quietpixel.reports.figures import Block, check_count, draw_mosaic
 from quietpixel.reports.page import Picture
 
 Images = NDArray[np.float32]
 
 ROWS = ("original", "noisy", "reconstructed")
-"""The rows of `samples` and `extremes`."""
+"""Names of the rows of `samples` and `extremes`."""
 
 
 def show_images(
@@ -34,9 +34,12 @@ def show_images(
     errors = [mean_squared_error(a, b) for a, b in zip(clean, denoised, strict=True)]
     first = np.arange(len(clean))[:10] if labels is None else first_of_each(labels)
     names = None if labels is None else labels[first]
-    sample = samples(clean[first], noisy[first], denoised[first], labels=names)
     shown = [
-        ("Samples", "The first images, one of each label; not chosen by hand.", sample),
+        (
+            "Samples",
+            "The first images, one of each label; not chosen by hand.",
+            samples(clean[first], noisy[first], denoised[first], labels=names),
+        ),
         (
             "Best and worst",
             "The images with the least and the most error left.",
@@ -52,14 +55,12 @@ def show_images(
 def first_of_each(labels: ArrayLike, count: int = 10) -> NDArray[np.int64]:
     """Return the positions of the first image of each label, in the order of the labels.
 
-    So the images shown are never chosen by hand.
-
     Parameters
     ----------
     labels
         Integers (N,).
     count
-        At most so many positions.
+        Largest number of positions.
 
     Examples
     --------
@@ -82,7 +83,7 @@ def samples(
     Parameters
     ----------
     clean, noisy, denoised
-        (N, H, W, C) in [0, 1]; the first ten are shown. `first_of_each` says which to take.
+        (N, H, W, C) in [0, 1]; the first ten are shown.
     labels
         Integers (N,), written above the columns.
     title
@@ -93,11 +94,8 @@ def samples(
     ArgumentError
         If the batches differ in length or are empty.
     """
-    block = _block(clean, noisy, denoised)[:, :10]
     names = [] if labels is None else [str(label) for label in np.asarray(labels)[:10]]
-    return Mosaic(
-        title=title, blocks=[block], row_labels=[ROWS], column_labels=[names], headings=[""]
-    ).draw()
+    return draw_mosaic(title, [Block(_stack(clean, noisy, denoised)[:, :10], ROWS, names)])
 
 
 def extremes(
@@ -112,24 +110,24 @@ def extremes(
     errors
         Mean squared error of each image, (N,).
     count
-        How many of the best and how many of the worst.
+        Number of images of each kind.
 
     Raises
     ------
     ArgumentError
         If the lengths differ or are 0.
     """
-    values, block = np.asarray(errors, np.float64), _block(clean, noisy, denoised)
+    values, images = np.asarray(errors, np.float64), _stack(clean, noisy, denoised)
     check_count("errors", len(clean), len(values))
     order = np.argsort(values, kind="stable")
-    chosen = [order[:count], order[::-1][:count]]
-    return Mosaic(
-        title=f"The best and the worst of {len(values):,} images",
-        blocks=[block[:, some] for some in chosen],
-        row_labels=[ROWS, ROWS],
-        column_labels=[[f"{values[one]:.4f}" for one in some] for some in chosen],
-        headings=["Least error", "Most error"],
-    ).draw()
+    blocks = [
+        Block(images[:, chosen], ROWS, [f"{values[index]:.4f}" for index in chosen], heading)
+        for heading, chosen in (
+            ("Least error", order[:count]),
+            ("Most error", order[::-1][:count]),
+        )
+    ]
+    return draw_mosaic(f"The best and the worst of {len(values):,} images", blocks)
 
 
 def code_walk(frames: Images, *, names: Sequence[str] = ()) -> bytes:
@@ -138,22 +136,21 @@ def code_walk(frames: Images, *, names: Sequence[str] = ()) -> bytes:
     Parameters
     ----------
     frames
-        (R, S, H, W, C) in [0, 1]: R walks of S steps. `walk_codes` makes the codes to decode.
+        (R, S, H, W, C) in [0, 1]: R walks of S steps, decoded from the codes of `walk_codes`.
     names
         One for each walk, such as ``"3 to 8"``.
+
+    Raises
+    ------
+    ArgumentError
+        If `frames` has another shape.
     """
     if np.ndim(frames) != 5 or len(frames) == 0:
         raise ArgumentError(
             "`frames` must be (R, S, H, W, C), walks of several steps each; "
             f"got shape {np.shape(frames)}."
         )
-    return Mosaic(
-        title="Walking from one code to another",
-        blocks=[frames],
-        row_labels=[names],
-        column_labels=[[]],
-        headings=[""],
-    ).draw()
+    return draw_mosaic("Walking from one code to another", [Block(frames, names)])
 
 
 def walk_codes(first: ArrayLike, last: ArrayLike, *, steps: int = 10) -> NDArray[np.float32]:
@@ -164,7 +161,7 @@ def walk_codes(first: ArrayLike, last: ArrayLike, *, steps: int = 10) -> NDArray
     first, last
         Codes (D,).
     steps
-        How many codes.
+        Number of codes.
 
     Examples
     --------
@@ -174,7 +171,7 @@ def walk_codes(first: ArrayLike, last: ArrayLike, *, steps: int = 10) -> NDArray
     return np.linspace(np.asarray(first), np.asarray(last), steps, dtype=np.float32)
 
 
-def _block(clean: Images, noisy: Images, denoised: Images) -> NDArray[Any]:
+def _stack(clean: Images, noisy: Images, denoised: Images) -> NDArray[Any]:
     check_count("noisy", len(clean), len(noisy))
     check_count("denoised", len(clean), len(denoised))
     return np.stack([clean, noisy, denoised])

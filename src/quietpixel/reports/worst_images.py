@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from quietpixel.evaluation.evaluator import Method
 from quietpixel.evaluation.image_pairs import ImagePairs, describe_noise
 from quietpixel.noise.parser import NoiseLaw
-from quietpixel.reports.figures import Mosaic
+from quietpixel.reports.figures import Block, draw_mosaic
 from quietpixel.reports.page import escape
 
 Image = NDArray[np.float32]
@@ -61,15 +61,8 @@ def draw_worst(
     names = list(columns[0])
     rows = [np.stack([column[name][:side, :side] for column in columns]) for name in names]
     labels = [pairs.name(number) for number in numbers]
-    return Mosaic(
-        title=f"Where {methods[0].name} is worst",
-        blocks=[np.stack(rows)],
-        row_labels=[names],
-        column_labels=[
-            [n if len(n) <= NAME_LENGTH else f"{n[: NAME_LENGTH - 1]}…" for n in labels]
-        ],
-        headings=[""],
-    ).draw()
+    short = [n if len(n) <= NAME_LENGTH else f"{n[: NAME_LENGTH - 1]}…" for n in labels]
+    return draw_mosaic(f"Where {methods[0].name} is worst", [Block(np.stack(rows), names, short)])
 
 
 def build_crops(

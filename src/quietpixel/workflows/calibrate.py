@@ -1,6 +1,6 @@
-"""The words for error bars: `uncertainty` tells them, `calibrate` makes a model able to."""
+"""Error bars: `calibrate` fits those of a model, `uncertainty` computes those of an image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
@@ -9,26 +9,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.data.image_cache import to_channels
 from quietpixel.errors import ArgumentError, DataError, MissingDependencyError, ModelError
 from quietpixel.imaging.uncertainty import SHARE, draw_pixels, fit_pixels
-from quietpixel.inference.arrays import Range, read_layout
+from quietpixel.inference.arrays import Range, read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import Coverage, measure_half_width
 from quietpixel.inference.model_store import bundled_models, find_model
-from quietpixel.noise.parser import parse_noise
-from quietpixel.workflows.calibration_images import (
-    Images,
-    Pair,
-    draw_pairs,
-    read_images,
-    read_pairs,
-)
+from quietpixel.noise.parser import NoiseLaw, image_rng, parse_noise
 
 Array = NDArray[Any]
 Image = NDArray[np.float32]
+Images = str | Path | Iterable[Any]
+"""A folder, or image files and arrays."""
+Pair = tuple[int, Image, Image]
+"""The number of the image, its noisy and its clean version."""
 
 FOLDS, LEVELS = 4, 4
-"""Parts for measuring the coverage, and levels of noise that it is told for."""
+"""Parts for measuring the coverage, and levels of noise that it is reported for."""
+CALIBRATION_SEED_OFFSET = 5_000_011
+"""Added to the seed, so that a model is not calibrated on the noise of its training."""
+SQUARES, SIDE = 640, 96
+"""Number of squares that are cut from the images for a noise law, and their side in pixels."""
 
 
 def uncertainty(
@@ -38,28 +40,27 @@ def uncertainty(
     *,
     range: Range | None = None,
 ) -> Image:
-    """Return for each pixel how far the truth may lie: the half width of its 90 % interval.
+    """Return the half width of the 90 % interval of each pixel.
 
-    Over the pixels of many images like those that the model was calibrated on, about 90 % of the
-    true values lie within the half width of the denoised one, also at each level of noise apart.
-    For one pixel or one image this is no promise, and not for images of another kind.
+    Over the pixels of many images like those of the calibration, about 90 % of the true values lie
+    within the half width of the denoised ones, at each level of noise too. A single pixel or image
+    may deviate, and so may images of another kind.
 
     Parameters
     ----------
     image
-        The noisy array as a `Denoiser` takes it.
+        The noisy array, as a `Denoiser` takes it.
     denoised
-        What became of it, at strength 1.
+        Its result at strength 1.
     model
-        The model that did it: a `Denoiser`, or as `Denoiser` takes it.
+        The model: a `Denoiser`, or a name or path as `Denoiser` takes it.
     range
         As for denoising.
 
     Returns
     -------
     half_width
-        float32 of the shape of `image` without transparency, on a scale on which black is 0 and
-        white is 1.
+        float32 of the shape of `image` without transparency, with black 0 and white 1.
 
     Raises
     ------
@@ -76,10 +77,8 @@ def uncertainty(
     denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
     layout = read_layout(image, range)
     card = denoiser.card_for(layout.model_colours)
-    flat = image.ndim == 2
-    stacks = (image[..., np.newaxis], denoised[..., np.newaxis]) if flat else (image, denoised)
-    widths = measure_half_width(card, *stacks, layout)
-    return widths[..., 0] if flat else widths
+    widths = measure_half_width(card, with_channels(image), with_channels(denoised), layout)
+    return widths[..., 0] if image.ndim == 2 else widths
 
 
 def calibrate(
@@ -91,9 +90,9 @@ def calibrate(
     seed: int = 0,
     output: str | Path | None = None,
 ) -> Coverage:
-    """Let a model tell error bars, by images that it was not trained on; return how well it does.
+    """Fit the error bars of a model to images that it was not trained on; return their coverage.
 
-    What was found is written into the card of the model file.
+    The result is written into the card of the model file.
 
     Parameters
     ----------
@@ -103,15 +102,14 @@ def calibrate(
         Clean images: a folder, or files and arrays (H, W) or (H, W, C). A few dozen, of the kind
         that the model will be used on.
     noisy
-        The same images, noisy: a folder with the same names, or files and arrays in the same
+        The same images with noise: a folder with the same names, or files and arrays in the same
         order; None adds noise.
     noise
         The noise law as text; None takes the one that the model was trained for.
     seed
-        Decides that noise.
+        Seed of that noise.
     output
-        Where the calibrated model is written; None replaces the model file, which a bundled one
-        refuses.
+        Path of the calibrated model; None replaces the model file, except a bundled one.
 
     Raises
     ------
@@ -120,43 +118,43 @@ def calibrate(
 
     Examples
     --------
-    >>> print(calibrate("runs/mine", "photos/kept-apart").describe())  # doctest: +SKIP
+    >>> print(calibrate("runs/mine", "photos/unseen").describe())  # doctest: +SKIP
     """
     path = find_model(model)
     target = Path(output) if output is not None else path
     if output is None and path in bundled_models().values():
         raise ModelError(
-            f"The model '{model}' comes with quietpixel and is not changed; give `output`, the "
-            "path of an .onnx file to write."
+            f"The model '{model}' comes with quietpixel and is not changed; `output` must be the "
+            "path of a new .onnx file."
         )
     denoiser = Denoiser(path)
+    card = denoiser.card
     if noisy is not None:
-        pairs = list(read_pairs(noisy, clean, denoiser.card.channels))
-        return write_calibration(denoiser, pairs, path, target)
-    law = noise or denoiser.card.noise
+        return write_calibration(denoiser, [*read_pairs(noisy, clean, card.channels)], path, target)
+    law = noise or card.noise
     if not law:
         raise ArgumentError(
-            f"`noise` must say the noise law because the card of the model '{denoiser.card.name}' "
-            "does not; give it, such as 'gaussian:25/255', or `noisy` images."
+            f"`noise` must be given because the card of the model '{card.name}' has no noise law; "
+            "for example 'gaussian:25/255'. Or give `noisy` images."
         )
-    images = [image for _, image in read_images(clean, denoiser.card.channels)]
-    pairs = list(draw_pairs(images, parse_noise(law), denoiser.card.size, seed=seed))
+    images = [image for _, image in read_images(clean, card.channels)]
+    pairs = list(draw_pairs(images, parse_noise(law), card.size, seed=seed))
     return write_calibration(denoiser, pairs, path, target)
 
 
 def write_calibration(
     denoiser: Denoiser, pairs: Sequence[Pair], source: Path, target: Path
 ) -> Coverage:
-    """Calibrate a model by pairs, measure the coverage, and write both into its card."""
+    """Calibrate a model with pairs, measure the coverage, and write both into its card."""
     try:
         from quietpixel.models.export import replace_card
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"Calibrating needs {error.name}, which is not installed; install it with: "
+            f"Calibration needs {error.name}, which is not installed; install it with: "
             "pip install 'quietpixel[train]'."
         ) from error
     if not pairs:
-        raise DataError("There is no image to calibrate by; give at least one.")
+        raise DataError("A calibration needs at least one image; got none.")
     numbers = [number for number, *_ in pairs]
     drawn = [
         draw_pixels(noisy, denoiser(noisy, range=(0.0, 1.0)), clean, seed=place)
@@ -164,12 +162,11 @@ def write_calibration(
     ]
     noises = [float(np.sqrt(np.mean((noisy - clean) ** 2))) for _, noisy, clean in pairs]
     coverage = measure_coverage(numbers, noises, drawn)
-    told = {
+    values = fit_pixels(drawn).to_dict() | {
         "coverage": coverage.measured,
         "coverage_by_level": [list(pair) for pair in coverage.by_level],
         "images": coverage.images,
     }
-    values = fit_pixels(drawn).to_dict() | told
     replace_card(source, target, replace(denoiser.card, uncertainty=values))
     return coverage
 
@@ -177,26 +174,26 @@ def write_calibration(
 def measure_coverage(
     numbers: Sequence[int], noises: Sequence[float], drawn: Sequence[Image]
 ) -> Coverage:
-    """Return how many pixels lie inside, each image judged by a calibration without it.
+    """Return the share of pixels inside their intervals, by cross-validation over the images.
 
     Parameters
     ----------
     numbers
-        Which image each part is of.
+        The image that each part was cut from.
     noises
-        The standard deviation of the noise of each.
+        Standard deviation of the noise of each part.
     drawn
-        What `draw_pixels` gave for each.
+        Result of `draw_pixels` for each part.
     """
     images = sorted(set(numbers))
     if len(images) < 2 * FOLDS:
         return Coverage(SHARE, None, (), len(images))
+    # By images, not by parts: parts of one image are too alike to test each other.
     fold = {image: place % FOLDS for place, image in enumerate(images)}
     rows = []
-    for left_out in range(FOLDS):
-        inside = [fold[number] == left_out for number in numbers]
-        kept = [part for part, out in zip(drawn, inside, strict=True) if not out]
-        calibration = fit_pixels(kept)
+    for tested in range(FOLDS):
+        inside = [fold[number] == tested for number in numbers]
+        calibration = fit_pixels(list(compress(drawn, (not each for each in inside))))
         for noise, (error, *place) in compress(zip(noises, drawn, strict=True), inside):
             held = error <= calibration.width_at(*place)
             rows.append((noise, float(held.mean()), held.size))
@@ -208,3 +205,69 @@ def measure_coverage(
 
 def _share(rows: Array) -> float:
     return round(float(np.average(rows[:, 1], weights=rows[:, 2])), 4)
+
+
+def draw_pairs(
+    images: Sequence[Image], law: NoiseLaw, size: tuple[int, int] | None = None, *, seed: int
+) -> Iterator[Pair]:
+    """Yield squares of images with noise; several of each image if there are few.
+
+    Parameters
+    ----------
+    images
+        Clean, float32 (H, W, C) in [0, 1].
+    law
+        The noise.
+    size
+        The only (height, width) that the model takes, if it has one; images are not cut then.
+    seed
+        Seed of squares and noise.
+    """
+    for turn in range(max(SQUARES // max(len(images), 1), 1)):
+        for number, clean in enumerate(images):
+            rng = image_rng(seed + CALIBRATION_SEED_OFFSET, turn, number)
+            square = clean
+            if not size:
+                height, width = (min(side, SIDE) for side in clean.shape[:2])
+                top = int(rng.integers(clean.shape[0] - height + 1))
+                left = int(rng.integers(clean.shape[1] - width + 1))
+                square = clean[top : top + height, left : left + width]
+            yield number, law(square, rng), square
+
+
+def read_pairs(noisy: Images, clean: Images, channels: int) -> Iterator[Pair]:
+    """Yield both sides of each pair; folders are matched by name, everything else by order."""
+    first, second = list(read_images(noisy, channels)), list(read_images(clean, channels))
+    if isinstance(noisy, str | Path) and isinstance(clean, str | Path):
+        by_name = dict(second)
+        first = [(name, image) for name, image in first if name in by_name]
+        second = [(name, by_name[name]) for name, _ in first]
+    if len(first) != len(second) or not first:
+        raise DataError(
+            "`noisy` and `clean` must hold the same images, by name or in the same order; got "
+            f"{len(first)} and {len(second)}. Give both sides of each pair."
+        )
+    for number, ((name, dirty), (_, image)) in enumerate(zip(first, second, strict=True)):
+        if dirty.shape != image.shape:
+            raise DataError(
+                f"Both sides of the pair '{name}' must have one size; got {dirty.shape[:2]} and "
+                f"{image.shape[:2]}. Remove the pair, or crop both the same way."
+            )
+        yield number, dirty, image
+
+
+def read_images(images: Images, channels: int) -> Iterator[tuple[str, Image]]:
+    """Yield name and pixels, float32 (H, W, channels) with black 0 and white 1."""
+    from quietpixel.files import list_images, read_picture, turn_upright
+
+    if isinstance(images, str | Path):
+        images = list_images(Path(images)).images
+    for number, image in enumerate(images):
+        name, pixels, white = f"number {number}", image, None
+        if not isinstance(image, np.ndarray):
+            picture = turn_upright(read_picture(Path(image)))
+            # White of the file, not of its values: both sides of a pair must get the same scale.
+            name, pixels = Path(image).stem, picture.pages[0]
+            white = (0.0, float(picture.maximum))
+        colours = read_layout(pixels, white).to_model(with_channels(pixels))
+        yield name, to_channels(colours, channels)

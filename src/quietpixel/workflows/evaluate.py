@@ -141,47 +141,35 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     >>> [row.name for row in evaluation.tables[0].rows]
     ['median', 'wavelet', 'noisy']
     """
-    names = _list_names(models, classical=classical)
+    limits = _list_methods(models, classical=classical)
     denoisers = {
-        name: Denoiser(name, precision=precision) for name in names if name not in METHOD_NAMES
+        name: Denoiser(name, precision=precision) for name in limits if name not in METHOD_NAMES
     }
     first = next(iter(denoisers.values()), None)
     wanted = channels or (first.card.channels if first else None)
     images = open_data(data, wanted, pairs=pairs, tuning=tuning, data_dir=data_dir).first(count)
     _check_channels(denoisers, images.channels)
-    trained = first.card.noise if first and not noise and not images.own_noise else ""
-    laws = _choose_laws(noise, trained, own_noise=images.own_noise)
-    limits = dict.fromkeys(names[len(models) :], CLASSICAL_IMAGES) | {NOISY: None}
-    tables, methods_by_law = [], []
+    laws, trained = _choose_laws(noise, first.card.noise if first else "", own=images.own_noise)
+    tables, runs = [], []
     for law in laws:
         notify = partial(_notify, on_progress, law)
-        methods = [
-            replace(
-                _make_method(name, denoisers, images, law, seed=seed, notify=notify),
-                limit=limits.get(name),
-            )
-            for name in names
-        ]
+        methods = _make_methods(limits, denoisers, images, law, seed=seed, notify=notify)
         tables.append(evaluate_methods(methods, images.pairs, law, seed=seed, on_progress=notify))
-        methods_by_law.append((methods, law))
+        runs.append((methods, law))
     evaluation = Evaluation(
         data=str(data),
         split=images.split,
         count=images.pairs.count,
         channels=images.channels,
         seed=seed,
-        tuned_on=images.tuned_on if any(name in METHODS for name in names) else "",
-        trained_noise=trained if trained and str(laws[0]) != str(parse_noise(trained)) else "",
+        tuned_on=images.tuned_on if limits.keys() & METHODS.keys() else "",
+        trained_noise=trained,
         tables=tuple(tables),
     )
     if report is not None:
+        card = first.card if first and len(denoisers) == 1 else None
         write_evaluation_report(
-            report,
-            evaluation,
-            images.pairs,
-            methods_by_law,
-            labels=images.labels,
-            card=first.card if first and len(denoisers) == 1 else None,
+            report, evaluation, images.pairs, runs, labels=images.labels, card=card
         )
     return evaluation
 
@@ -215,8 +203,8 @@ def fix_law(law: NoiseLaw) -> NoiseLaw:
     return law
 
 
-def _list_names(models: Sequence[str | Path], *, classical: bool) -> list[str]:
-    """Return the names of all methods: those given, the noisy images, the classical ones."""
+def _list_methods(models: Sequence[str | Path], *, classical: bool) -> dict[str, int | None]:
+    """Return the names of all methods, each with the number of images it is limited to."""
     names = [str(each) for each in models]
     for name in names:
         if names.count(name) > 1:
@@ -227,7 +215,8 @@ def _list_names(models: Sequence[str | Path], *, classical: bool) -> list[str]:
             except UnknownNameError as error:
                 known = [*known_models(), *METHOD_NAMES]
                 raise unknown_name("model or method", name, known) from error
-    return list(dict.fromkeys([*names, NOISY, *(CLASSICAL if classical else ())]))
+    added = {name: CLASSICAL_IMAGES for name in CLASSICAL if classical and name not in names}
+    return {**dict.fromkeys([*names, NOISY]), **added}
 
 
 def _check_channels(denoisers: Mapping[str, Denoiser], channels: int) -> None:
@@ -241,46 +230,56 @@ def _check_channels(denoisers: Mapping[str, Denoiser], channels: int) -> None:
 
 
 def _choose_laws(
-    noise: str | Sequence[str] | None, trained: str, *, own_noise: bool
-) -> list[NoiseLaw | None]:
-    if own_noise:
+    noise: str | Sequence[str] | None, trained: str, *, own: bool
+) -> tuple[list[NoiseLaw | None], str]:
+    """Return the laws of the evaluation, and the law of training that they were derived from."""
+    if own:
         if noise:
             raise ArgumentError(
                 "`noise` is added to clean images, and the noise of pairs is their own; omit it, "
                 "or name the folder of the clean images."
             )
-        return [None]
+        return [None], ""
     if noise:
-        return [parse_noise(text) for text in ([noise] if isinstance(noise, str) else noise)]
+        return [parse_noise(text) for text in ([noise] if isinstance(noise, str) else noise)], ""
     if not trained:
         raise ArgumentError(
             "`noise` must be given because no model was trained for a known law; "
             "for example gaussian:25/255,clip=no."
         )
-    return [fix_law(parse_noise(trained))]
+    law = parse_noise(trained)
+    fixed = fix_law(law)
+    return [fixed], "" if fixed == law else trained
 
 
-def _make_method(
-    name: str,
+def _make_methods(
+    limits: Mapping[str, int | None],
     denoisers: Mapping[str, Denoiser],
     images: EvaluationData,
     law: NoiseLaw | None,
     *,
     seed: int,
     notify: Callable[[str], None],
-) -> Method:
-    """Return a model, the noisy images, or a classical method that is tuned for this noise."""
-    if name == NOISY:
-        return Method(NOISY, None)
-    if name in denoisers:
-        return Method(name, denoisers[name].batch, size=find_model(name).stat().st_size)
-    notify(f"tuning {name}")
-    pairs = images.open_tuning()
-    side = min(TUNING_SIDE, *pairs.load(0)[0].shape[:2])
-    patches = min(TUNING_COUNT, TUNING_PIXELS // side**2)
-    clean, noisy = cut_patches(pairs, law, seed=seed + TUNING_SEED_OFFSET, side=side, count=patches)
-    method = tune(name, clean, noisy)
-    return Method(name, method, parameters=method.parameters)
+) -> list[Method]:
+    """Return the methods for one noise: classical ones are tuned for it."""
+    methods = []
+    for name, limit in limits.items():
+        if name == NOISY:
+            methods.append(Method(NOISY, None))
+        elif name in denoisers:
+            size = find_model(name).stat().st_size
+            methods.append(Method(name, denoisers[name].batch, size=size))
+        else:
+            notify(f"tuning {name}")
+            pairs = images.open_tuning()
+            side = min(TUNING_SIDE, *pairs.load(0)[0].shape[:2])
+            count = min(TUNING_COUNT, TUNING_PIXELS // side**2)
+            patches = cut_patches(
+                pairs, law, seed=seed + TUNING_SEED_OFFSET, side=side, count=count
+            )
+            tuned = tune(name, *patches)
+            methods.append(Method(name, tuned, parameters=tuned.parameters, limit=limit))
+    return methods
 
 
 def _notify(on_progress: OnProgress, law: NoiseLaw | None, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The word that measures noise, in arrays as people have them and in image files."""
+"""`measure_noise`: the noise of an array or an image file."""
 
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.inference.arrays import Range, read_layout
+from quietpixel.inference.arrays import Range, read_layout, with_channels
 from quietpixel.noise.measure import NoiseMeasure
 from quietpixel.noise.measure import measure_noise as measure_images
 
@@ -16,23 +16,23 @@ Array = NDArray[Any]
 def measure_noise(
     image: Array | str | Path | bytes | BinaryIO, *, range: Range | None = None
 ) -> NoiseMeasure:
-    """Return how strong the noise of an image is, by brightness, and of what kind.
+    """Return the strength of the noise of an image, by brightness, and its kind.
 
     Parameters
     ----------
     image
         An array as `quietpixel.denoise` takes it, uint8, uint16 or float, (H, W) or (H, W, C), at
-        least 24 x 24 pixels; or an image file (a path, its bytes or an open binary file), all pages
-        of which are taken as having the same noise.
+        least 24 x 24 pixels; or an image file (a path, its bytes or an open binary file), whose
+        pages are assumed to have the same noise.
     range
-        The values that stand for black and white; None finds them as denoising does.
+        The values of black and white; None finds them as denoising does.
 
     Returns
     -------
     NoiseMeasure
         ``sigma``; ``gain`` and ``read_noise`` of ``variance = gain * clean + read_noise**2`` on the
         [0, 1] scale; ``kind`` (``"white"``, ``"correlated"`` or ``"stripes"``); ``levels`` (sigma
-        by brightness); and ``law``, whose text is one that training takes.
+        by brightness); and ``law``, whose text training accepts as a noise law.
 
     Raises
     ------
@@ -52,15 +52,13 @@ def measure_noise(
     """
     if isinstance(image, np.ndarray):
         return measure_images(_to_model(image, range))
-    from quietpixel.files import read_picture, turn_upright
-    from quietpixel.files.picture import white_of
+    from quietpixel.files import read_picture, turn_upright  # arrays need no image library
 
     picture = turn_upright(read_picture(image))
-    white = float(picture.maximum)
-    declared = None if white == white_of(picture.dtype) else (0.0, white)
-    return measure_images([_to_model(page, range or declared) for page in picture.pages])
+    return measure_images(
+        [_to_model(page, range or picture.declared_range) for page in picture.pages]
+    )
 
 
 def _to_model(image: Array, range: Range | None) -> Array:
-    layout = read_layout(image, range)
-    return layout.to_model(image if image.ndim == 3 else image[..., np.newaxis])
+    return read_layout(image, range).to_model(with_channels(image))

@@ -20,8 +20,7 @@ from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import RunOptions, run_recipe
 from quietpixel.training.training_data import is_folder
-from quietpixel.workflows.calibrate import write_calibration
-from quietpixel.workflows.calibration_images import Image, Pair, draw_pairs
+from quietpixel.workflows.calibrate import Image, Pair, draw_pairs, write_calibration
 
 ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names that a model may have."""
