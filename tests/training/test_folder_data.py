@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tifffile
 
 from quietpixel.data import batches, image_cache
 from quietpixel.data.image_cache import PixelCache, decode, to_channels
@@ -351,3 +352,65 @@ def test_patches_are_woven_for_training_and_never_those_that_judge(tmp_path: Pat
 
 def first_targets(material: TrainingData) -> np.ndarray:
     return material.sampler.make(0, 0)[1]
+
+
+def write_stack(path: Path, levels: list[int], dtype: type = np.uint8) -> Path:
+    """Write a stack with a page of random values around each level; level 0 gives a flat page."""
+    rng = np.random.default_rng(len(levels))
+    pages = [rng.integers(level - 9, level + 9, (24, 24)) * bool(level) for level in levels]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, np.stack(pages).astype(dtype), photometric="minisblack")
+    return path
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_all_pages_of_a_stack_are_trained_on_except_constant_ones(
+    tmp_path: Path, cached: bool
+) -> None:
+    write_stack(tmp_path / "in" / "a.tif", [0, 60, 120, 0, 200])
+    write_stack(tmp_path / "in" / "b.tif", [90])
+    recipe = recipe_for(tmp_path / "in", batch=16, clean_fraction=0.0, downscale_fraction=0.0)
+    told: list[str] = []
+    folder = open_folder(recipe, cache=tmp_path / "c" if cached else None, notify=told.append)
+    assert folder.train.areas.tolist() == [5 * 24 * 24, 24 * 24]
+    patches = [from_folder(recipe, folder).sampler.make(epoch, 0)[1] for epoch in range(4)]
+    means = 255 * np.concatenate(patches).mean(axis=(1, 2, 3))
+    assert {int(np.rint(mean / 30)) for mean in means} == {2, 3, 4, 7}
+    assert told == []
+
+
+def test_a_constant_image_is_skipped_by_name(tmp_path: Path) -> None:
+    write(np.full((32, 32), 7, np.uint8), tmp_path / "flat.png")
+    write_stack(tmp_path / "flat.tif", [0, 0])
+    make_photos(tmp_path, 2, 32)
+    found, told = load(tmp_path)
+    usable = [found.train.open(index) is not None for index in range(4)]
+    assert usable == [True, True, False, False]
+    assert told == [
+        f"Skipping: '{tmp_path / name}': all its pixels have the same value."
+        for name in ("flat.png", "flat.tif")
+    ]
+    for path in tmp_path.glob("0*.png"):
+        path.unlink()
+    recipe = recipe_for(tmp_path)
+    with pytest.raises(DataError, match="so there is nothing left to train on"):
+        from_folder(recipe, open_folder(recipe, cache=None, notify=told.append))
+
+
+def test_stacks_of_a_pair_need_as_many_pages(tmp_path: Path) -> None:
+    write_stack(tmp_path / "noisy" / "a.tif", [60, 90, 120])
+    write_stack(tmp_path / "clean" / "a.tif", [60, 120])
+    found, told = load(tmp_path)
+    assert found.train.open(0) is None
+    assert told[0].endswith("are not a pair: they have 3 and 2 pages.")
+
+
+def test_signed_integers_keep_their_negative_values(tmp_path: Path) -> None:
+    values = np.arange(-100, 476, dtype=np.int16).reshape(24, 24)
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    image = decode(tmp_path / "a.tif", 1)
+    assert (image.pixels.dtype, image.pixels.min(), image.high) == (np.float32, -100, 1023)
+    np.testing.assert_allclose(
+        image.whole()[..., 0], (values - image.low) / (image.high - image.low), rtol=1e-6
+    )
+    assert len({float(value) for value in image.whole().ravel()}) == values.size

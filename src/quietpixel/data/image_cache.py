@@ -28,14 +28,16 @@ GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class StoredImage:
-    """An array with the values that stand for black and white.
+    """An image, or the pages of a stack, with the values that stand for black and white.
 
     Parameters
     ----------
     pixels
-        (H, W, C) of any type; may be a file mapped into memory.
+        (H, W, C) or (P, H, W, C) of any type; may be a file mapped into memory.
     low, high
         The values that stand for black and white.
+    pages
+        The pages that can be trained on; None for all.
 
     Examples
     --------
@@ -43,17 +45,26 @@ class StoredImage:
     [[[1.0], [1.0]]]
     """
 
-    def __init__(self, pixels: Pixels, low: float = 0.0, high: float = 255.0) -> None:
+    def __init__(
+        self,
+        pixels: Pixels,
+        low: float = 0.0,
+        high: float = 255.0,
+        pages: Sequence[int] | None = None,
+    ) -> None:
         self.pixels, self.low, self.high = pixels, low, high
-        self.size: tuple[int, int] = pixels.shape[0], pixels.shape[1]
+        self.size: tuple[int, int] = pixels.shape[-3], pixels.shape[-2]
+        self.page_count = 1 if pixels.ndim == 3 else len(pixels)
+        self.pages = list(range(self.page_count) if pages is None else pages)
 
-    def part(self, top: int, left: int, height: int, width: int) -> Array:
-        """Return a part as float32 (height, width, C) in [0, 1]."""
-        part = self.pixels[top : top + height, left : left + width].astype(np.float32)
+    def part(self, top: int, left: int, height: int, width: int, *, page: int = 0) -> Array:
+        """Return a part of a page as float32 (height, width, C) in [0, 1]."""
+        pixels = self.pixels if self.pixels.ndim == 3 else self.pixels[page]
+        part = pixels[top : top + height, left : left + width].astype(np.float32)
         return (part - np.float32(self.low)) / np.float32(self.high - self.low)
 
     def whole(self) -> Array:
-        """Return the image as float32 (H, W, C) in [0, 1]."""
+        """Return the first page as float32 (H, W, C) in [0, 1]."""
         return self.part(0, 0, *self.size)
 
 
@@ -140,6 +151,11 @@ class ImageCache:
         try:
             images = tuple(read(path, self.channels) for path in paths)
             fault = self.check(images, paths) if self.check else ""
+            pages = [page for page in images[0].pages if page in images[-1].pages]
+            if not pages and not fault:
+                fault = f"'{paths[0]}': all its pixels have the same value."
+            for image in images:
+                image.pages = pages
         except QuietpixelError as error:
             fault = str(error)
         if fault:
@@ -202,18 +218,20 @@ class PixelCache:
             status = path.stat()
         except OSError as error:
             raise FileError(f"'{path}' cannot be read: {error.strerror or error}.") from error
-        words = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{channels}"
+        # The number at the end is that of the form of an entry.
+        words = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{channels}|2"
         stored = self.folder / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.npy"
         if not stored.exists():
             self._write(stored, decode(path, channels))
         scale = json.loads(stored.with_suffix(".json").read_text())
-        return StoredImage(np.load(stored, mmap_mode="r"), scale["low"], scale["high"])
+        return StoredImage(np.load(stored, mmap_mode="r"), **scale)
 
     def _write(self, stored: Path, image: StoredImage) -> None:
         partial = stored.with_name(f".{os.getpid()}-{stored.name}")
         try:
             # The scale first, so that pixels never exist without it.
-            partial.write_text(json.dumps({"low": image.low, "high": image.high}))
+            scale = {"low": image.low, "high": image.high, "pages": image.pages}
+            partial.write_text(json.dumps(scale))
             os.replace(partial, stored.with_suffix(".json"))
             with partial.open("wb") as file:
                 np.save(file, image.pixels)
@@ -231,7 +249,10 @@ class PixelCache:
 
 
 def decode(path: Path, channels: int) -> StoredImage:
-    """Return the first page of an image in its own depth, gray or RGB, without transparency.
+    """Return an image or a stack in its own depth, gray or RGB, without transparency.
+
+    Signed integers become float32, with their negative values. Pages of another size than the
+    first, such as smaller copies, are ignored, and constant ones are not trained on.
 
     Parameters
     ----------
@@ -246,14 +267,19 @@ def decode(path: Path, channels: int) -> StoredImage:
         If it cannot be read, or holds values that are not finite.
     """
     picture = read_picture(path)
-    page = picture.pages[0]
-    if page.dtype.kind == "f" and not np.isfinite(page).all():
+    pages = [page for page in picture.pages if page.shape == picture.pages[0].shape]
+    signed = pages[0].dtype.kind == "i"
+    pages = [page.astype(np.float32) if signed else page for page in pages]
+    if not all(np.isfinite(page).all() for page in pages if page.dtype.kind == "f"):
         raise ImageError(f"'{path}' cannot be used: some of its values are not finite.")
-    colours = page[..., :3] if page.shape[-1] >= 3 else page[..., :1]
-    low, high = find_range(colours)
-    if picture.maximum not in (255.0, 65535.0, 1.0):
+    colours = [page[..., :3] if page.shape[-1] >= 3 else page[..., :1] for page in pages]
+    stack = np.stack(colours) if len(colours) > 1 else colours[0]
+    # Rows of all pages below each other, as the scale is one for the whole stack.
+    low, high = find_range(stack.reshape(-1, *stack.shape[-2:]))
+    if not signed and picture.maximum not in (255.0, 65535.0, 1.0):
         low, high = 0.0, picture.maximum  # the file itself declares its white
-    return StoredImage(to_channels(colours, channels), low, high)
+    varied = [number for number, page in enumerate(colours) if np.ptp(page)]
+    return StoredImage(to_channels(stack, channels), low, high, varied)
 
 
 def to_channels(page: Pixels, channels: int) -> Pixels:
@@ -262,7 +288,7 @@ def to_channels(page: Pixels, channels: int) -> Pixels:
     Parameters
     ----------
     page
-        (H, W, 1) or (H, W, 3).
+        (..., H, W, 1) or (..., H, W, 3).
     channels
         1 or 3.
 
@@ -275,5 +301,5 @@ def to_channels(page: Pixels, channels: int) -> Pixels:
         return np.repeat(page, channels, axis=-1)
     if page.shape[-1] > channels:
         gray = (page.astype(np.float32) @ GRAY)[..., None]
-        return (np.rint(gray) if page.dtype.kind in "iu" else gray).astype(page.dtype)
+        return (np.rint(gray) if page.dtype.kind == "u" else gray).astype(page.dtype)
     return np.ascontiguousarray(page)

@@ -173,6 +173,9 @@ def find_mismatch(images: Sequence[StoredImage], names: Sequence[str]) -> str:
             f"{pair} are not a pair: they have {first[1]} x {first[0]} and {second[1]} x "
             f"{second[0]} pixels."
         )
+    counts = [image.page_count for image in images]
+    if counts[0] != counts[1]:
+        return f"{pair} are not a pair: they have {counts[0]} and {counts[1]} pages."
     one, other = (_find_details(image) for image in images)
     if not one.any() or not other.any():
         return ""

@@ -124,7 +124,11 @@ class PatchSampler:
                 wide = int(rng.integers(side, min(2 * side, *images[0].size) + 1))
             top, left = (int(rng.integers(length - wide + 1)) for length in images[0].size)
             way = int(rng.choice(UPRIGHT)) if draw.upright else int(rng.integers(8))
-            parts = (shrink(image.part(top, left, wide, wide), side) for image in images)
+            pages = images[0].pages
+            # A single page draws no number, so that runs on images stay reproducible.
+            page = pages[int(rng.integers(len(pages))) if len(pages) > 1 else 0]
+            cut = (image.part(top, left, wide, wide, page=page) for image in images)
+            parts = (shrink(part, side) for part in cut)
             return tuple(np.ascontiguousarray(turn(part, way)) for part in parts)
         raise DataError(
             f"{PATIENCE} images in a row could not be used, so there is nothing left to train on; "

@@ -29,7 +29,9 @@ def size_reader(loader: str, number: int | None = None) -> Callable[[Source], Si
     def read_size(source: Source) -> Size:
         with vips.decoding_errors():
             image = open_page(loader, source, number)
-        return Size(image.height, image.width, colour=image.bands >= 3)
+        # Of other formats only the first frame is read.
+        pages = image.get("n-pages") if loader == "tiffload" else 1
+        return Size(image.height, image.width, colour=image.bands >= 3, pages=pages)
 
     return read_size
 

@@ -1,7 +1,7 @@
 """What quietpixel has to know about a file format, as one record."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,11 +17,12 @@ DEFAULT_QUALITY = 92
 
 @dataclass(frozen=True)
 class Size:
-    """Height and width of the first page in pixels, and whether it is in colour."""
+    """Height and width of the first page in pixels, whether it is in colour, and all pages."""
 
     height: int
     width: int
     colour: bool
+    pages: int = field(default=1, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

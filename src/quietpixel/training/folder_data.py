@@ -86,7 +86,7 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
             f"{recipe.patch} pixels to train on, and of its {len(layout.scenes)} none can be "
             "used. Give another folder, or a smaller `patch`."
         )
-    areas = {scene: size.height * size.width for scene, size in known.items()}
+    areas = {scene: size.height * size.width * size.pages for scene, size in known.items()}
 
     def put(part: list[Paths]) -> ImageCache:
         return ImageCache(
