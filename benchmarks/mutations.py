@@ -214,6 +214,7 @@ MUTATIONS = [
         "tests/web/test_request_queue.py",
     ),
     Mutation("web/options.py", "and not self.open", "and self.open", "tests/web/test_options.py"),
+    Mutation("web/middleware.py", ' or method != "GET"', "", "tests/web/test_middleware.py"),
 ]
 
 

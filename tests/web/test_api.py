@@ -50,6 +50,8 @@ def test_names_from_clients_never_become_paths(client):
     )
     quoted = client.post("/v1/denoise", files={"file": ('a"; x="\u65e5.png', file)})
     assert quoted.headers["content-disposition"].count('"') == 2
+    foreign = client.post("/v1/denoise", files={"file": ("日本.png", file)})
+    assert 'filename="picture-clean.png"' in foreign.headers["content-disposition"]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")

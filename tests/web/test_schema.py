@@ -41,10 +41,11 @@ def test_the_token_is_declared(make_client, client):
 
 def test_schemathesis_finds_nothing(start, tmp_path):
     """All checks but one: random bytes match the schema of a body, but they are not an image."""
-    port, _ = start(Limits(max_pixels=200_000))
+    port, _ = start(Limits(max_pixels=200_000), token="secret")
     program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert program is not None
     words = ["--checks=all", "--exclude-checks=positive_data_acceptance", "--max-examples=12"]
+    words.append("--header=Authorization: Bearer secret")  # and so refusals without it are tested
     done = subprocess.run(
         [program, "run", f"http://localhost:{port}/openapi.json", "--seed=1", *words],
         cwd=tmp_path,

@@ -164,8 +164,9 @@ def disposition(name: str, format: str) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
     same = format_of_name(path) == format
     ending = path.suffix if same else FORMATS[format].suffixes[0]
-    name = f"{path.stem[:150] or 'picture'}-clean{ending}"
+    stem = path.stem[:150] or "picture"
     # curl and other simple clients read only `filename`, which must be ASCII without quotes.
-    letters = normalize("NFKD", name).encode("ascii", "ignore").decode()
+    letters = normalize("NFKD", stem).encode("ascii", "ignore").decode().strip() or "picture"
     plain = re.sub(r"[^\w .()+,-]", "_", letters)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    coded = quote(f"{stem}-clean{ending}", safe="")
+    return f"attachment; filename=\"{plain}-clean{ending}\"; filename*=UTF-8''{coded}"
