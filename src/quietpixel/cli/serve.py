@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from quietpixel.cli.options import fill
 from quietpixel.errors import ArgumentError, MissingDependencyError
 
 
@@ -133,14 +134,9 @@ def make_options(values: dict[str, Any]) -> Any:
     from quietpixel.inference.options import DenoiseOptions
     from quietpixel.web.options import Limits, ServiceOptions
 
-    def take(*names: str) -> dict[str, Any]:
-        return {name: values[name] for name in names}
-
-    return ServiceOptions(
-        **take("host", "port", "token", "open", "allow_host", "trusted_proxy"),
-        cors=tuple(origin.rstrip("/") for origin in values["cors"]),
-        denoise=DenoiseOptions(
-            **take("model", "engine", "precision", "threads", "memory"), streams=values["workers"]
-        ),
-        limits=Limits(**take("max_body", "max_pixels", "max_held", "queue")),
+    return fill(
+        ServiceOptions,
+        {**values, "cors": tuple(origin.rstrip("/") for origin in values["cors"])},
+        denoise=fill(DenoiseOptions, values, streams=values["workers"]),
+        limits=fill(Limits, values),
     )

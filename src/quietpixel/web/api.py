@@ -158,8 +158,8 @@ def disposition(name: str, format: str) -> str:
 
     Examples
     --------
-    >>> disposition("caf\u00e9.JPG", "jpeg")
-    'attachment; filename="cafe-clean.JPG"; filename*=UTF-8\'\'caf%C3%A9-clean.JPG'
+    >>> print(disposition("caf\u00e9.JPG", "jpeg"))
+    attachment; filename="cafe-clean.JPG"; filename*=UTF-8''caf%C3%A9-clean.JPG
     """
     path = PurePosixPath(name.replace("\\", "/"))
     same = format_of_name(path) == format
