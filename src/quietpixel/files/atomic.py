@@ -1,7 +1,7 @@
 """Files that appear whole or not at all.
 
 A file is written under a hidden temporary name in its own folder, flushed to the disk and renamed.
-The writer holds a lock on the temporary file, so what a killed process left behind can be told
+The writer holds a lock on the temporary file, so the leftovers of a killed process can be told
 from what another process is writing at this moment.
 """
 
@@ -27,7 +27,7 @@ SUFFIX = ".part"
 
 _unfinished: set[Path] = set()
 _last_writers: set[int] = set()
-"""The thread that may still write once all others were told to stop; empty until then."""
+"""Threads that may still write once all others were stopped; empty until then."""
 _lock = threading.Lock()
 
 _REASONS = {
@@ -60,16 +60,16 @@ def atomic_file(
     Parameters
     ----------
     target
-        Where the file shall be.
+        The path of the file.
     overwrite
-        Whether a file that is already there is replaced.
+        Whether an existing file is replaced.
     like
         A file whose permissions and modification time the new one gets.
 
     Raises
     ------
     FileError
-        If the file cannot be written, or is there and `overwrite` is false. Nothing is left then.
+        If the file cannot be written, or exists and `overwrite` is false. Nothing is left then.
 
     Examples
     --------
@@ -82,16 +82,21 @@ def atomic_file(
     """
     refuse_existing(target, overwrite=overwrite)
     try:
-        temporary, file = _begin(target.parent)
+        temporary, file = _create(target.parent)
     except OSError as error:
         raise write_error(target, error) from error
     try:
         with file:
             yield file
-            _finish(file, like)
+            file.flush()
+            if like is not None:
+                _copy_status(file, like.stat())
+            os.fsync(file.fileno())
         _publish(temporary, target, overwrite=overwrite)
+    except FileError:
+        raise
     except OSError as error:
-        raise error if isinstance(error, FileError) else write_error(target, error) from error
+        raise write_error(target, error) from error
     finally:
         _unfinished.discard(temporary)
         with contextlib.suppress(OSError):
@@ -101,7 +106,7 @@ def atomic_file(
 def abandon() -> None:
     """Remove what this process is writing at this moment, for a process that ends right after.
 
-    A thread that writes meets an error, and only the calling thread can begin a file from now on.
+    A thread that writes meets an error, and only the calling thread can start a file from now on.
     """
     with _lock:
         _last_writers.add(threading.get_ident())
@@ -110,58 +115,41 @@ def abandon() -> None:
                 path.unlink()
 
 
-def _begin(folder: Path) -> tuple[Path, BinaryIO]:
-    with _lock:
-        if _last_writers and threading.get_ident() not in _last_writers:
-            raise OSError(errno.ECANCELED, "the process is ending")
-        path, file = _create(folder)
-        _unfinished.add(path)
-        return path, file
-
-
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
     """Raise `FileError` if `target` cannot be put in place.
 
     A folder is never replaced, another file only with `overwrite`.
     """
-    if os.path.isdir(target):  # unlike Path.is_dir, quiet about names that are too long
+    if os.path.isdir(target):  # unlike Path.is_dir, no error for names that are too long
         raise FileError(f"'{target}' is a folder; give the name of a file.")
     if not overwrite and os.path.lexists(target):
-        raise _exists(target)
-
-
-def _exists(target: Path) -> FileError:
-    return FileError(
-        f"'{target}' already exists and nothing is overwritten unless asked; "
-        "choose another name or allow overwriting."
-    )
+        raise FileError(
+            f"'{target}' already exists and nothing is overwritten unless asked; "
+            "choose another name or allow overwriting."
+        )
 
 
 def _create(folder: Path) -> tuple[Path, BinaryIO]:
-    """Make a locked temporary file; again if a cleaner took it before it was locked."""
-    while True:
-        path = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        file = os.fdopen(os.open(path, flags, 0o666), "w+b")
-        if fcntl is None:
-            return path, file
-        with contextlib.suppress(OSError):  # a disk without locks: cleaning is then up to the user
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if path.exists():
-            return path, file
-        file.close()
+    """Create a locked temporary file."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with _lock:
+        if _last_writers and threading.get_ident() not in _last_writers:
+            raise OSError(errno.ECANCELED, "the process is ending")
+        while True:
+            path = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+            file = os.fdopen(os.open(path, flags, 0o666), "w+b")
+            if fcntl is not None:
+                # Disks without locks exist: there, removing leftovers is up to the user.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if fcntl is None or path.exists():
+                _unfinished.add(path)
+                return path, file
+            file.close()  # another process took it for a leftover before it was locked
 
 
-def _finish(file: BinaryIO, like: Path | None) -> None:
-    file.flush()
-    if like is not None:
-        _copy_status(file, like)
-    os.fsync(file.fileno())
-
-
-def _copy_status(file: BinaryIO, like: Path) -> None:
+def _copy_status(file: BinaryIO, status: os.stat_result) -> None:
     """Give the file the permissions and times of another, as far as the disk allows."""
-    status = like.stat()
     with contextlib.suppress(OSError):
         if hasattr(os, "fchmod"):
             os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode) & 0o777)
@@ -171,28 +159,21 @@ def _copy_status(file: BinaryIO, like: Path) -> None:
 
 
 def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    if not overwrite:
+        # A hard link fails where a file is, even in a race; renaming would replace the file.
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            refuse_existing(target, overwrite=False)
+            raise
+        except OSError:  # a disk without hard links
+            refuse_existing(target, overwrite=False)
+            overwrite = True
     if overwrite:
         os.replace(temporary, target)
-    else:
-        _rename_if_free(temporary, target)
-    _sync_folder(target.parent)
-
-
-def _rename_if_free(temporary: Path, target: Path) -> None:
-    """Rename without replacing: a hard link fails where a file is, even in a race."""
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        raise _exists(target) from None
-    except OSError:  # a disk without hard links
-        refuse_existing(target, overwrite=False)
-        os.replace(temporary, target)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself last through a power cut, where the system can."""
+    # The new name itself survives a power cut only once its folder is on the disk.
     with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
@@ -216,18 +197,14 @@ def remove_leftovers(folder: Path, *, recursive: bool = False) -> tuple[Path, ..
     Files that a running process is writing are locked and stay.
     """
     pattern = f"{PREFIX}*{SUFFIX}"
-    found = folder.rglob(pattern) if recursive else folder.glob(pattern)
-    return tuple(path for path in sorted(found) if _remove_unlocked(path))
-
-
-def _remove_unlocked(path: Path) -> bool:
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            return False
-        with path.open("rb") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-    except OSError:
-        return False
-    return True
+    removed = []
+    for path in sorted(folder.rglob(pattern) if recursive else folder.glob(pattern)):
+        # What cannot be locked is in use; what cannot be opened or removed is not ours.
+        with contextlib.suppress(OSError):
+            if stat.S_ISREG(path.lstat().st_mode):
+                with path.open("rb") as file:
+                    if fcntl is not None:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                removed.append(path)
+    return tuple(removed)

@@ -34,7 +34,8 @@ class _Header:
     masks: tuple[int, ...]
 
 
-def _read(source: Source, limits: ReadLimits) -> Picture:
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read a BMP file."""
     with vips.open_binary(source) as file:
         head = file.read(14 + 124)
         header = _parse(head)
@@ -64,7 +65,8 @@ def _read(source: Source, limits: ReadLimits) -> Picture:
     )
 
 
-def _read_size(source: Source) -> Size:
+def read_size(source: Source) -> Size:
+    """Read the size of a BMP file."""
     with vips.open_binary(source) as file:
         header = _parse(file.read(14 + 124))
         colour = header.bits > 8 or not _is_gray(_read_palette(file, header))
@@ -147,7 +149,8 @@ def _extract(words: Pixels, mask: int) -> Pixels:
     return ((values.astype(np.uint64) * 255 + top // 2) // top).astype(np.uint8)
 
 
-def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write a BMP file."""
     pixels, metadata = picture.pages[0], picture.rgb_metadata
     if pixels.shape[2] == 2:
         pixels = vips.as_rgb(pixels)
@@ -181,8 +184,8 @@ FORMAT = Format(
     suffixes=(".bmp", ".dib"),
     media_type="image/bmp",
     recognise=starts_with(b"BM"),
-    read=_read,
-    read_size=_read_size,
-    write=_write,
+    read=read,
+    read_size=read_size,
+    write=write,
     metadata=("icc", "resolution"),
 )

@@ -87,12 +87,14 @@ def _decode(
                 f"{first.bands}, {first.format}); split the file into one file per kind of page."
             )
     limits.reserve(len(images) * vips.bytes_of(first))
+    header = _add_fields(header, first)
     pages = tuple(vips.to_array(image) for image in images)
-    bands, encoding, notes = first.bands, header.encoding, header.notes
+    bands = first.bands
     if first.interpretation == "cmyk":
-        encoding, bands = replace(encoding, cmyk=pages), bands - 1
-        pages, more = cmyk.to_rgb(pages, header.metadata.icc)
-        notes += more
+        bands -= 1
+        header = replace(header, encoding=replace(header.encoding, cmyk=pages))
+        pages, notes = cmyk.to_rgb(pages, header.metadata.icc)
+        header = header.with_notes(*notes)
     gray = first.interpretation in ("b-w", "grey16", "multiband") and bands in (1, 2)
     kinds = ("srgb", "rgb16", "rgb", "scrgb", "cmyk", "multiband")
     if not gray and not (first.interpretation in kinds and bands in (3, 4)):
@@ -107,8 +109,30 @@ def _decode(
         colour="gray" if gray else "rgb",
         alpha=bands in (2, 4),
         maximum=white_of(pages[0].dtype),
-        encoding=encoding,
-        notes=notes,
+    )
+
+
+def _add_fields(header: Picture, image: Any) -> Picture:
+    """Add what libvips found in the file: profile, EXIF, XMP, orientation, depth, frames."""
+    fields = {name: image.get(name) for name in image.get_fields()}
+    icc, exif, xmp = (
+        bytes(fields.get(f"{name}-data", b"")) or None for name in ("icc-profile", "exif", "xmp")
+    )
+    orientation = fields.get("orientation", 1)
+    metadata = replace(
+        header.metadata,
+        icc=icc,
+        exif=exif.removeprefix(b"Exif\0\0") if exif else header.metadata.exif,
+        xmp=xmp,
+        orientation=orientation if 1 <= orientation <= 8 else 1,
+    )
+    bits = header.encoding.bits or fields.get("bits-per-sample", 8)
+    header = replace(header, metadata=metadata, encoding=replace(header.encoding, bits=bits))
+    frames = fields.get("n-pages", 1)
+    if frames == 1 or metadata.directories:  # of a TIFF, all pages are read
+        return header
+    return header.with_notes(
+        f"{header.format.upper()}: only the first of {frames} frames was read."
     )
 
 

@@ -7,15 +7,9 @@ from typing import BinaryIO
 import numpy as np
 
 from quietpixel.errors import ImageError
-from quietpixel.files import cmyk, tags, vips
+from quietpixel.files import cmyk, vips
 from quietpixel.files.decoding import open_page, read_pages, size_reader
-from quietpixel.files.image_format import (
-    DEFAULT_QUALITY,
-    Format,
-    ReadLimits,
-    Source,
-    starts_with,
-)
+from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import Block, Encoding, Metadata, Picture, Pixels, first_block
 
 _EXIF = b"Exif\0\0"
@@ -54,7 +48,8 @@ def read_segments(file: BinaryIO) -> tuple[Block, ...]:
     return tuple(segments)
 
 
-def _read(source: Source, limits: ReadLimits) -> Picture:
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read a JPEG file."""
     with vips.open_binary(source) as file:
         segments = read_segments(file)
     frame = _frame_header(segments)
@@ -87,8 +82,6 @@ def _refuse_cut(source: Source, warnings: vips.Warnings) -> None:
 
 
 def _parse_metadata(segments: tuple[Block, ...]) -> Metadata:
-    parts = [data[len(_ICC) :] for name, data in segments if name == "e2" and data[:12] == _ICC]
-    exif = first_block(segments, "e1", _EXIF)
     resolution = None
     density = first_block(segments, "e0", b"JFIF\0") or b""
     if len(density) >= 7 and density[2] in (1, 2):  # dots per inch or per centimetre
@@ -96,12 +89,8 @@ def _parse_metadata(segments: tuple[Block, ...]) -> Metadata:
         scale = 25.4 if density[2] == 1 else 10.0
         resolution = (across / scale, down / scale) if across and down else None
     return Metadata(
-        icc=b"".join(part[2:] for part in sorted(parts, key=lambda part: part[:1])) or None,
-        exif=exif,
-        xmp=first_block(segments, "e1", _XMP),
         iptc=first_block(segments, "ed", _PHOTOSHOP),
         resolution=resolution,
-        orientation=tags.exif_orientation(exif),
         blocks=tuple(block for block in segments if _is_kept(block)),
     )
 
@@ -165,7 +154,8 @@ def subsampling(segments: tuple[Block, ...]) -> str | None:
     return known.get((across, down), f"{across}x{down}")
 
 
-def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write a JPEG file."""
     pixels, encoding, interpretation = picture.pages[0], picture.encoding, None
     blocks = _blocks_of(picture.rgb_metadata)
     if picture.format == "jpeg":
@@ -228,9 +218,9 @@ FORMAT = Format(
     suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
     media_type="image/jpeg",
     recognise=starts_with(b"\xff\xd8\xff"),
-    read=_read,
+    read=read,
     read_size=size_reader("jpegload"),
-    write=_write,
+    write=write,
     alpha=False,
     max_side=65535,
     orientation=True,

@@ -1,4 +1,4 @@
-"""Which pictures are in a folder, and where the cleaned ones go."""
+"""Listing the images of a folder, and planning where the results go."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -11,14 +11,14 @@ from quietpixel.files.formats import find_format, format_of_name
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a folder, sorted, and what was left out on purpose.
+    """The images of a folder, sorted.
 
     Parameters
     ----------
     images
-        Paths of the pictures, by their suffix; the content is not looked at.
+        Paths of the images, chosen by suffix; their content is not inspected.
     skipped
-        Pairs of a path and the reason why it was not followed.
+        Pairs of a path and the reason why it was skipped.
     """
 
     images: tuple[Path, ...]
@@ -27,24 +27,24 @@ class Listing:
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to clean: where it is and where the result goes."""
+    """An image to denoise, and the path of the result."""
 
     source: Path
     target: Path
 
 
 def list_images(folder: str | Path, *, recursive: bool = False) -> Listing:
-    """Return the pictures of a folder in a fixed order.
+    """Return the images of a folder in a fixed order.
 
-    Hidden files and folders are left out. A link is followed only to a file inside the folder;
+    Hidden files and folders are skipped. A link is followed only to a file inside the folder;
     links to folders never are, so that no loop of links can hold the listing up.
 
     Parameters
     ----------
     folder
-        Where to look.
+        The folder.
     recursive
-        Whether to look in its subfolders too.
+        Whether subfolders are searched too.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def list_images(folder: str | Path, *, recursive: bool = False) -> Listing:
     """
     top = Path(folder)
     if not top.is_dir():
-        raise FileError(f"'{top}' is not a folder; give the name of a folder with pictures.")
+        raise FileError(f"'{top}' is not a folder; give the name of a folder with images.")
     skipped: list[tuple[Path, str]] = []
     images = sorted(_walk(top, top.resolve(), skipped, recursive=recursive))
     return Listing(tuple(images), tuple(sorted(skipped)))
@@ -93,7 +93,7 @@ def _walk(
 
 
 def _reason_to_skip(path: Path, top: Path, *, recursive: bool) -> str | None:
-    """Say why a path is not taken: None if it is, nothing to say if it does not matter."""
+    """Return why a path is skipped: None if it is not, empty if nobody needs to know."""
     if not path.is_symlink():
         return None if path.is_file() else "it is not an ordinary file"
     try:
@@ -113,19 +113,19 @@ def plan_jobs(
     suffix: str = "-clean",
     format: str | None = None,
 ) -> tuple[Job, ...]:
-    """Return what is read and where each result goes; see `refuse_collisions` too.
+    """Return the path of each result; `refuse_collisions` checks them.
 
     Parameters
     ----------
     sources
-        The pictures.
+        The images; those that are results of others, from an earlier run, are skipped.
     root
         The folder whose tree is kept below `output`; without it, results lie in `output` itself.
     output
         The folder for the results; by default each lies beside its source.
     suffix
-        What is put after the name: ``photo.jpg`` gives ``photo-clean.jpg``. Empty puts a result
-        under its own name: in place, or in `output`.
+        Added to the name: ``photo.jpg`` gives ``photo-clean.jpg``. Empty keeps the name: in place,
+        or in `output`.
     format
         Name of another format, whose suffix the results get.
 
@@ -141,30 +141,22 @@ def plan_jobs(
     """
     if {"/", "\\", "\0"} & set(suffix):
         raise ArgumentError(f"`suffix` must be a part of a file name without '/'; got '{suffix}'.")
-    paths = list(dict.fromkeys(sources))
-    jobs = [Job(path, _target(path, root, output, suffix=suffix, format=format)) for path in paths]
-    return tuple(_without_results(jobs))
-
-
-def _target(
-    path: Path, root: Path | None, output: Path | None, *, suffix: str, format: str | None
-) -> Path:
-    ending = find_format(format).suffixes[0] if format else path.suffix
-    name = f"{path.stem}{suffix}{ending}"
-    if output is None:
-        return path.with_name(name)
-    return output / (path.parent.relative_to(root) if root is not None else Path()) / name
+    jobs = []
+    for path in dict.fromkeys(sources):
+        ending = find_format(format).suffixes[0] if format else path.suffix
+        name = f"{path.stem}{suffix}{ending}"
+        if output is None:
+            jobs.append(Job(path, path.with_name(name)))
+        else:
+            branch = path.parent.relative_to(root) if root is not None else Path()
+            jobs.append(Job(path, output / branch / name))
+    results = {_place(job.target): job for job in jobs}
+    return tuple(job for job in jobs if results.get(_place(job.source), job).source == job.source)
 
 
 def _place(path: Path) -> str:
-    """The same for all spellings of one place, without following a link in the last part."""
+    """Return one spelling for all of a path; a link in its last part is not followed."""
     return os.path.normcase(path.parent.resolve() / path.name)
-
-
-def _without_results(jobs: list[Job]) -> list[Job]:
-    """Leave out pictures that are the results of others, from an earlier run."""
-    results = {_place(job.target): job for job in jobs}
-    return [job for job in jobs if results.get(_place(job.source), job).source == job.source]
 
 
 def refuse_collisions(jobs: Iterable[Job]) -> None:

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from quietpixel.files import tags, vips
+from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import Block, Encoding, Metadata, Picture, Pixels, first_block
@@ -15,7 +15,6 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _OF_THE_PIXELS = {"PLTE", "tRNS", "sBIT", "hIST", "bKGD", "IHDR", "fcTL", "acTL"}
 _XMP = b"XML:com.adobe.xmp\0"
 _BEFORE_PALETTE = {"iCCP", "sRGB", "gAMA", "cHRM", "cICP", "mDCV", "cLLI"}
-_MOST_PROFILE = 64 << 20  # a profile that unpacks to more is a bomb
 
 
 def _read_chunks(file: BinaryIO) -> tuple[Block, ...]:
@@ -35,7 +34,8 @@ def _read_chunks(file: BinaryIO) -> tuple[Block, ...]:
     return tuple(chunks)
 
 
-def _read(source: Source, limits: ReadLimits) -> Picture:
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read a PNG file."""
     with vips.open_binary(source) as file:
         chunks = _read_chunks(file)
     start = (first_block(chunks, "IHDR") or b"").ljust(13, b"\0")
@@ -51,22 +51,13 @@ def _read(source: Source, limits: ReadLimits) -> Picture:
 
 
 def _parse_metadata(chunks: tuple[Block, ...]) -> Metadata:
-    profile, exif = first_block(chunks, "iCCP"), first_block(chunks, "eXIf")
-    xmp = first_block(chunks, "iTXt", _XMP)
-    if xmp is not None:
-        text = xmp[2:].split(b"\0", 2)[-1]  # behind the language and the translated keyword
-        xmp = _inflate(text) if xmp[:1] == b"\1" else text
     resolution = None
     density = first_block(chunks, "pHYs") or b""
     if len(density) == 9 and density[8] == 1:
         across, down = struct.unpack(">II", density[:8])
         resolution = (across / 1000, down / 1000) if across and down else None
     return Metadata(
-        icc=_inflate(profile.partition(b"\0")[2][1:]) if profile else None,
-        exif=exif,
-        xmp=xmp,
         resolution=resolution,
-        orientation=tags.exif_orientation(exif),
         # Ancillary chunks, by their small first letter, unless they describe the coded pixels.
         blocks=tuple(
             block for block in chunks if block[0][0].islower() and block[0] not in _OF_THE_PIXELS
@@ -74,14 +65,8 @@ def _parse_metadata(chunks: tuple[Block, ...]) -> Metadata:
     )
 
 
-def _inflate(data: bytes) -> bytes | None:
-    try:
-        return zlib.decompressobj().decompress(data, _MOST_PROFILE)
-    except zlib.error:
-        return None
-
-
-def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write a PNG file."""
     pixels, metadata = picture.pages[0], picture.rgb_metadata
     indices, palette = pixels, None
     if picture.encoding.palette and pixels.dtype == np.uint8:
@@ -167,9 +152,9 @@ FORMAT = Format(
     suffixes=(".png",),
     media_type="image/png",
     recognise=starts_with(_SIGNATURE),
-    read=_read,
+    read=read,
     read_size=size_reader("pngload"),
-    write=_write,
+    write=write,
     dtypes=("uint8", "uint16"),
     orientation=True,
     metadata=("icc", "exif", "xmp", "resolution"),

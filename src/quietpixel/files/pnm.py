@@ -31,7 +31,8 @@ def _recognise(head: bytes) -> bool:
     return head[:1] == b"P" and head[1:2] in b"1234567Ff" and head[2:3].isspace()
 
 
-def _read(source: Source, limits: ReadLimits) -> Picture:
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read a PNM file."""
     with vips.open_binary(source) as file:
         header = _parse(file.read(_MOST_HEADER))
         limits.check(header.width, header.height)
@@ -50,7 +51,8 @@ def _read(source: Source, limits: ReadLimits) -> Picture:
     )
 
 
-def _read_size(source: Source) -> Size:
+def read_size(source: Source) -> Size:
+    """Read the size of a PNM file."""
     header = _parse(vips.read_bytes(source, 0, _MOST_HEADER))
     return Size(header.height, header.width, colour=header.channels >= 3)
 
@@ -165,7 +167,8 @@ _PARSERS: dict[str, Callable[[bytes, _Header], Pixels]] = {
 }  # fmt: skip
 
 
-def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write a PNM file."""
     for part in encode(picture.pages[0], picture.maximum):
         file.write(part)
 
@@ -202,9 +205,9 @@ FORMAT = Format(
     suffixes=(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm"),
     media_type="image/x-portable-anymap",
     recognise=_recognise,
-    read=_read,
-    read_size=_read_size,
-    write=_write,
+    read=read,
+    read_size=read_size,
+    write=write,
     dtypes=("uint8", "uint16", "float32"),
     opaque_dtypes=("float32",),
 )

@@ -1,19 +1,21 @@
 """Reading the tags of a TIFF file, or of an EXIF block, which has the same structure."""
 
+import contextlib
 import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+import numpy as np
+
 from quietpixel.errors import FileError
 
-ORIENTATION, RESOLUTION_UNIT, SAMPLE_FORMAT, EXTRA_SAMPLES = 274, 296, 339, 338
-EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
-BRANCHES = (EXIF, GPS, INTEROPERABILITY)
+ORIENTATION = 274
+BRANCHES = (34665, 34853, 40965)
+"""Tags that point to directories of EXIF, GPS and interoperability tags."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
-_WORDS = {3: 2, 8: 2, 4: 4, 5: 4, 9: 4, 10: 4, 11: 4, 13: 4, 12: 8, 16: 8, 17: 8, 18: 8}
 _MOST_PAGES = 100_000
 
 
@@ -55,11 +57,6 @@ class Directory:
         """Return the bytes of a tag."""
         return self.tags[tag].data if tag in self.tags else None
 
-    @property
-    def is_reduced(self) -> bool:
-        """Whether the page is a smaller copy of another one, or a mask."""
-        return bool(int(self.first(254, 0)) & 5) or self.first(255, 1) == 2
-
 
 class Reader:
     """Reads directories, and never more bytes than twice what the file has."""
@@ -67,13 +64,13 @@ class Reader:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.size = file.seek(0, io.SEEK_END)
+        # Directories that overlap could make a small file take long.
         self.left = 2 * self.size + 4096
         head = self.read(0, 16)
         self.order = "<" if head[:2] == b"II" else ">"
         self.big = head[2:4] in (b"+\0", b"\0+")
-        at, letter = (8, "Q") if self.big else (4, "I")
-        length = struct.calcsize(letter)
-        self.first = self.unpack(letter, head[at : at + length])
+        self.offset, self.width = ("Q", 8) if self.big else ("I", 4)
+        self.first = self.unpack(self.offset, head[self.width :][: self.width])
 
     def read(self, at: int, length: int) -> bytes:
         """Return the bytes at an offset."""
@@ -90,62 +87,71 @@ class Reader:
         except struct.error:
             raise _broken() from None
 
-    def directory(self, at: int) -> tuple[list[tuple[int, Tag]], int]:
-        """Return the tags of the directory at an offset, and the offset of the next one."""
-        head, entry, tail = (8, 20, 8) if self.big else (2, 12, 4)
+    def directory(self, at: int, depth: int = 0) -> tuple[Directory, int]:
+        """Return the directory at an offset, and the offset of the next one."""
+        head, entry = (8, 20) if self.big else (2, 12)
         count = self.unpack("Q" if self.big else "H", self.read(at, head))
         if count > 65_535:
             raise _broken()
-        body = self.read(at + head, count * entry + tail)
+        body = self.read(at + head, count * entry + self.width)
         if len(body) < count * entry:
             raise _broken()
-        entries = (body[start : start + entry] for start in range(0, count * entry, entry))
-        found = ((self.unpack("H", each[:2]), self.tag(each)) for each in entries)
+        tags: dict[int, Tag] = {}
+        repeated = []
+        for start in range(0, count * entry, entry):
+            stored = body[start : start + entry]
+            key, tag = self.unpack("H", stored[:2]), self.tag(stored)
+            if tag is not None and key in tags:
+                repeated.append((key, tag))
+            elif tag is not None:
+                tags[key] = tag
+        branches = {}
+        for key in BRANCHES:
+            if key in tags and depth <= 2:
+                with contextlib.suppress(FileError, IndexError):  # damaged ones are skipped
+                    branches[key] = self.directory(int(tags[key].numbers()[0]), depth + 1)[0]
         last = body[count * entry :]
-        following = self.unpack("Q" if self.big else "I", last) if len(last) == tail else 0
-        return [(key, tag) for key, tag in found if tag is not None], following
+        following = self.unpack(self.offset, last) if len(last) == self.width else 0
+        return Directory(tags, branches, big=self.big, repeated=tuple(repeated)), following
 
     def tag(self, entry: bytes) -> Tag | None:
         """Return one value; None if it is of an unknown kind or points out of the file."""
         kind = self.unpack("H", entry[2:4])
-        count = self.unpack("Q" if self.big else "I", entry[4 : 12 if self.big else 8])
-        place = entry[12:] if self.big else entry[8:]
+        count = self.unpack(self.offset, entry[4:][: self.width])
+        data = entry[4 + self.width :]
         length = _SIZES.get(kind, 0) * count
         if length == 0 or length > self.size:
             return None
-        if length <= len(place):
-            data = place[:length]
-        else:
-            data = self.read(self.unpack("Q" if self.big else "I", place), length)
+        if length > len(data):
+            data = self.read(self.unpack(self.offset, data), length)
         if len(data) < length:
             return None
-        return Tag(kind, count, _little(data, kind) if self.order == ">" else data)
+        data = data[:length]
+        if self.order == ">":
+            word = 4 if kind in (5, 10) else _SIZES[kind]  # rationals are pairs of words
+            data = np.frombuffer(data, f">u{word}").astype(f"<u{word}").tobytes()
+        return Tag(kind, count, data)
 
 
 def _broken() -> FileError:
     return FileError("its directory of tags is damaged; repair the file, or get a whole copy.")
 
 
-def _little(data: bytes, kind: int) -> bytes:
-    """Turn the bytes of every word around."""
-    word = _WORDS.get(kind, 1)
-    return b"".join(data[at : at + word][::-1] for at in range(0, len(data), word))
-
-
 def read_directories(file: BinaryIO) -> tuple[Directory, ...]:
-    """Return the directory of every page, without smaller copies of pages.
+    """Return the directory of every page, without smaller copies of pages and masks.
 
     Raises
     ------
     FileError
         If there is none, they form a loop, or they point out of the file.
     """
-    reader = Reader(file)
-    pages = tuple(walk(reader))
-    whole = tuple(page for page in pages if not page.is_reduced) or pages
-    if not whole:
-        raise FileError("it is a TIFF without a single page; there is no picture in it.")
-    return whole
+    pages = tuple(walk(Reader(file)))
+    whole = tuple(
+        page for page in pages if not int(page.first(254, 0)) & 5 and page.first(255, 1) != 2
+    )
+    if not pages:
+        raise FileError("it is a TIFF without a single page; there is no image in it.")
+    return whole or pages
 
 
 def walk(reader: Reader) -> Iterator[Directory]:
@@ -155,62 +161,13 @@ def walk(reader: Reader) -> Iterator[Directory]:
         if at in seen or len(seen) >= _MOST_PAGES:
             raise FileError("its directories of tags form a loop; the file is damaged.")
         seen.add(at)
-        tags, following = reader.directory(at)
-        yield replace(_build(reader, tags, 0), number=len(seen) - 1, big=reader.big)
+        directory, following = reader.directory(at)
+        yield replace(directory, number=len(seen) - 1)
         at = following
 
 
-def _build(reader: Reader, found: list[tuple[int, Tag]], depth: int) -> Directory:
-    """Sort tags into first ones and repeated ones, and read the branches below."""
-    tags: dict[int, Tag] = {}
-    repeated = []
-    for key, tag in found:
-        if key in tags:
-            repeated.append((key, tag))
-        tags.setdefault(key, tag)
-    return Directory(tags, _branches(reader, tags, depth), repeated=tuple(repeated))
-
-
-def _branches(reader: Reader, tags: dict[int, Tag], depth: int) -> dict[int, Directory]:
-    """Read EXIF, GPS and interoperability tags; damaged ones are left out."""
-    found = {}
-    for key in BRANCHES:
-        if key not in tags or depth > 2:
-            continue
-        try:
-            below, _ = reader.directory(int(tags[key].numbers()[0]))
-            found[key] = _build(reader, below, depth + 1)
-        except (FileError, IndexError):
-            continue
-    return found
-
-
-def exif_orientation(exif: bytes | None) -> int:
-    """Return the orientation, 1 to 8, that an EXIF block tells; 1 if it tells none.
-
-    Examples
-    --------
-    >>> exif_orientation(None)
-    1
-    """
-    if not exif:
-        return 1
-    try:
-        reader = Reader(io.BytesIO(exif))
-        tags, _ = reader.directory(reader.first)
-    except FileError:
-        return 1
-    return orientation_of(Directory(dict(reversed(tags))))
-
-
-def orientation_of(directory: Directory) -> int:
-    """Return the orientation, 1 to 8, that a directory tells."""
-    value = int(directory.first(ORIENTATION, 1))
-    return value if 1 <= value <= 8 else 1
-
-
 def turn_upright(exif: bytes) -> bytes:
-    """Return an EXIF block that tells orientation 1, for pixels that were turned."""
+    """Return an EXIF block that states orientation 1, for pixels that were rotated."""
     try:
         reader = Reader(io.BytesIO(exif))
         count = reader.unpack("H", exif[reader.first : reader.first + 2])
@@ -227,7 +184,6 @@ def from_exif(exif: bytes | None) -> Directory:
     """Return the tags of an EXIF block; none if it is damaged."""
     try:
         reader = Reader(io.BytesIO(exif or b""))
-        tags, _ = reader.directory(reader.first)
-        return _build(reader, tags, 0)
+        return reader.directory(reader.first)[0]
     except FileError:
         return Directory({})

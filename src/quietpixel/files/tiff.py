@@ -15,30 +15,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from quietpixel.errors import ImageError
-from quietpixel.files import cmyk, jpeg, vips
+from quietpixel.files import cmyk, jpeg, tags, vips
 from quietpixel.files.decoding import read_pages, size_reader
-from quietpixel.files.image_format import (
-    DEFAULT_QUALITY,
-    Format,
-    ReadLimits,
-    Source,
-    starts_with,
-)
+from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels
-from quietpixel.files.tags import (
-    BRANCHES,
-    EXTRA_SAMPLES,
-    RESOLUTION_UNIT,
-    SAMPLE_FORMAT,
-    Directory,
-    Reader,
-    Tag,
-    from_exif,
-    orientation_of,
-    read_directories,
-    walk,
-)
+from quietpixel.files.tags import BRANCHES, Directory, Reader, Tag, from_exif, read_directories
 
+RESOLUTION_UNIT, EXTRA_SAMPLES, SAMPLE_FORMAT = 296, 338, 339
 _MOST_SMALL = 3_900_000_000
 """Bytes of pixels up to which offsets of 32 bits suffice, with room for the tags."""
 _COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate",
@@ -51,7 +34,8 @@ _CODING = {
 """Tags that describe the coded pixels, which only the writer of the pixels may set."""
 
 
-def _read(source: Source, limits: ReadLimits) -> Picture:
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read a TIFF file."""
     with vips.open_binary(source) as file:
         directories = read_directories(file)
     first = directories[0]
@@ -83,15 +67,12 @@ def _parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
     across, down = first.first(282, 0), first.first(283, 0)
     # The descriptive tags as an EXIF block, for files of other formats.
     plain = (270, 271, 272, 274, 305, 306, 315, 33432)
-    tags = {key: tag for key, tag in first.tags.items() if key in plain}
-    exif = b"II*\0\x08\0\0\0" + _encode(Directory(tags, first.branches), 8)
+    kept = {key: tag for key, tag in first.tags.items() if key in plain}
+    exif = b"II*\0\x08\0\0\0" + _encode(Directory(kept, first.branches), 8)
     return Metadata(
-        icc=first.block(34675),
-        exif=exif if tags or first.branches else None,
-        xmp=first.block(700),
+        exif=exif if kept or first.branches else None,
         iptc=first.block(33723),
         resolution=(across / scale, down / scale) if scale and across and down else None,
-        orientation=orientation_of(first),
         directories=directories,
     )
 
@@ -122,8 +103,8 @@ def _imagej_pages(first: Directory) -> int:
     return int(found[1]) if text.startswith(b"ImageJ=") and found else 0
 
 
-def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
-    """Write with seeking; a pipe, for example, gets the file by way of a temporary one."""
+def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write a TIFF file with seeking; a pipe, for example, gets it by way of a temporary one."""
     try:
         is_file = file.fileno() >= 0 and file.seekable() and file.readable()
     except (AttributeError, OSError):
@@ -196,17 +177,17 @@ def _compression(picture: Picture) -> dict[str, Any]:
 def _directory_of(metadata: Metadata) -> Directory:
     """Return tags that say what `metadata` says, for an image of another format."""
     exif = from_exif(metadata.exif)
-    tags = {key: tag for key, tag in exif.tags.items() if key not in (282, 283, RESOLUTION_UNIT)}
-    for key, data in ((34675, metadata.icc), (700, metadata.xmp)):
+    kept = {key: tag for key, tag in exif.tags.items() if key not in (282, 283, RESOLUTION_UNIT)}
+    for key, kind, data in ((34675, 7, metadata.icc), (700, 1, metadata.xmp)):
         if data:
-            tags[key] = Tag(7 if key == 34675 else 1, len(data), data)
-    return Directory(tags, exif.branches)
+            kept[key] = Tag(kind, len(data), data)
+    return Directory(kept, exif.branches)
 
 
 def _graft(file: BinaryIO, carried: tuple[Directory, ...], *, half_float: bool) -> None:
     """Add the carried tags to the pages of a file that libvips wrote."""
     reader = Reader(file)
-    pages = [_merge(*each) for each in zip(tuple(walk(reader)), carried, strict=True)]
+    pages = [_merge(*each) for each in zip(tuple(tags.walk(reader)), carried, strict=True)]
     if half_float:
         for page in pages:
             samples = int(page.first(277, 1))
@@ -250,8 +231,9 @@ def _encode(directory: Directory, at: int, *, big: bool = False, last: bool = Tr
     """
     letter, width = ("Q", 8) if big else ("I", 4)
     # Offsets of branches are known only below; until then their tags are empty.
-    tags = directory.tags | dict.fromkeys(directory.branches, Tag(16 if big else 4, 1, b""))
-    items = sorted([*tags.items(), *directory.repeated], key=lambda pair: pair[0])
+    pointers = dict.fromkeys(directory.branches, Tag(16 if big else 4, 1, b""))
+    items = [*(directory.tags | pointers).items(), *directory.repeated]
+    items.sort(key=lambda pair: pair[0])
     head = struct.pack("<Q" if big else "<H", len(items))
     free = at + len(head) + len(items) * (20 if big else 12) + width
     entries, values = b"", bytearray()
@@ -308,9 +290,9 @@ FORMAT = Format(
     suffixes=(".tif", ".tiff", ".btf", ".tf8"),
     media_type="image/tiff",
     recognise=starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-    read=_read,
+    read=read,
     read_size=size_reader("tiffload", 0),
-    write=_write,
+    write=write,
     dtypes=("uint8", "uint16", "float16", "float32", "int8", "int16", "int32", "uint32"),
     pages=True,
     orientation=True,

@@ -3,16 +3,10 @@
 import struct
 from typing import BinaryIO
 
-from quietpixel.files import tags, vips
+from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
-from quietpixel.files.image_format import (
-    DEFAULT_QUALITY,
-    Format,
-    ReadLimits,
-    Source,
-    starts_with,
-)
-from quietpixel.files.picture import Block, Encoding, Metadata, Picture, first_block
+from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
+from quietpixel.files.picture import Block, Encoding, Metadata, Picture
 
 _FLAGS = {"ICCP": 0x20, "EXIF": 0x08, "XMP ": 0x04}
 _ALPHA = 0x10
@@ -35,28 +29,21 @@ def _read_chunks(file: BinaryIO) -> tuple[Block, ...]:
     return tuple(chunks)
 
 
-def _read(source: Source, limits: ReadLimits) -> Picture:
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read a WebP file."""
     with vips.open_binary(source) as file:
         chunks = _read_chunks(file)
-    names = {name for name, _ in chunks}
-    exif = (first_block(chunks, "EXIF") or b"").removeprefix(b"Exif\0\0") or None
     header = Picture(
         pages=(),
         format="webp",
-        metadata=Metadata(
-            icc=first_block(chunks, "ICCP"),
-            exif=exif,
-            xmp=first_block(chunks, "XMP "),
-            orientation=tags.exif_orientation(exif),
-            blocks=tuple(block for block in chunks if block[0] not in _PIXELS),
-        ),
-        encoding=Encoding(bits=8, lossless="VP8L" in names),
-        notes=("Animated WebP: only the first frame was read.",) if "ANMF" in names else (),
+        metadata=Metadata(blocks=tuple(each for each in chunks if each[0] not in _PIXELS)),
+        encoding=Encoding(bits=8, lossless="VP8L" in dict(chunks)),
     )
     return read_pages("webpload", source, header, limits)
 
 
-def _write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write a WebP file."""
     metadata, encoding = picture.rgb_metadata, picture.encoding
     pairs = (("ICCP", metadata.icc), ("EXIF", metadata.exif), ("XMP ", metadata.xmp))
     blocks = tuple((name, data) for name, data in pairs if data)
@@ -104,9 +91,9 @@ FORMAT = Format(
     suffixes=(".webp",),
     media_type="image/webp",
     recognise=starts_with(b"WEBP", at=8),
-    read=_read,
+    read=read,
     read_size=size_reader("webpload"),
-    write=_write,
+    write=write,
     max_side=16383,
     orientation=True,
     metadata=("icc", "exif", "xmp"),
