@@ -119,8 +119,8 @@ MUTATIONS = [
     # The mean over images; values beyond the range.
     Mutation(
         "evaluation/evaluator.py",
-        "else float(v.mean())",
-        "else float(-10 * np.log10(np.mean(10 ** (-v / 10))))",
+        "return float(values.mean()), bootstrap_interval(values, seed=seed)",
+        "return float(-10 * np.log10(np.mean(10 ** (-values / 10)))), (0.0, 0.0)",
         GOLDEN,
     ),
     Mutation("inference/job.py", "if shown is not model_input", "if shown is model_input", GOLDEN),

@@ -12,11 +12,11 @@ from quietpixel.noise.parser import Gaussian
 
 MIB = 2**20
 
-needs_linux = pytest.mark.skipif(not memory_use.STATUS.exists(), reason="only Linux tells")
+needs_linux = pytest.mark.skipif(not memory_use.STATUS.exists(), reason="only Linux reports it")
 
 
 @needs_linux
-def test_what_this_process_keeps_is_not_counted() -> None:
+def test_the_memory_of_this_process_is_not_counted() -> None:
     kept = np.ones(400 * MIB, np.uint8)
     small = measure_peak(np.copy, np.zeros((1, 32, 32, 1), np.float32))
     large = measure_peak(np.copy, np.zeros((1, 4096, 4096, 1), np.float32))
@@ -34,20 +34,20 @@ def fail(noisy: np.ndarray) -> np.ndarray:
 
 
 @needs_linux
-def test_a_method_that_fails_there_or_cannot_go_there_is_told_none() -> None:
+def test_a_method_that_fails_or_cannot_be_pickled_has_none() -> None:
     noisy = np.zeros((1, 8, 8, 1), np.float32)
     assert measure_peak(lambda image: image, noisy) is None
     assert measure_peak(fail, noisy) is None
 
 
-def test_where_the_system_does_not_tell_it_is_none(tmp_path, monkeypatch) -> None:
+def test_it_is_none_if_the_system_does_not_report_it(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(memory_use, "STATUS", tmp_path / "none")
     assert measure_peak(np.copy, np.zeros((1, 8, 8, 1), np.float32)) is None
     assert read_peak() is None
 
 
 @needs_linux
-def test_a_comparison_tells_the_memory_of_each_method() -> None:
+def test_an_evaluation_measures_the_memory_of_each_method() -> None:
     trials = ImagePairs(2, lambda index: (np.full((40, 40, 1), 0.5, np.float32), None))
     methods = [Method("median", METHODS["median"](size=3)), Method("noisy", None)]
     median, noisy = evaluate_methods(methods, trials, Gaussian(0.1, clip=False)).rows

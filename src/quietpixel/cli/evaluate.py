@@ -96,11 +96,13 @@ def command(
         raise click.MissingParameter(ctx=context, param_hint="'DATA'", param_type="argument")
     if noise and sigmas:
         raise ArgumentError("`sigmas` are noise laws too, and `noise` is one; give one of them.")
+    # Loaded here, so that --help and wrong options are answered at once.
     from quietpixel.cli.progress import show_progress
     from quietpixel.workflows.evaluate import compare
 
     with show_progress() as view:
         evaluation = compare(
+            # A shell pattern may name a model twice.
             list(dict.fromkeys(models)),
             data,
             noise=sigmas or noise,

@@ -37,12 +37,14 @@ def command(
         try:
             measures[str(path)] = measure_noise(path)
         except QuietpixelError as error:
+            # One file that fails is an error; of several, the others are still measured.
             if len(paths) == 1:
                 raise
             failed, text = True, " ".join(str(error).split())
             named = text if str(path) in text else f"{path}: {text}"
             click.echo(f"quietpixel: {named}", err=True)
     text = json.dumps([_entry(name, measure) for name, measure in measures.items()], indent=2)
+    # JSON on standard output goes to a program, which wants no table.
     if json_file == "-":
         click.echo(text)
     elif measures:

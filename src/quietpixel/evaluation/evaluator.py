@@ -197,6 +197,7 @@ class Evaluation:
 
         ``model``, ``noise`` and ``methods`` summarize the first of the ``tables``.
         """
+        # The keys of version 0.1 come first: scripts that read them keep working.
         words = ("model", "data", "split", "noise", "seed", "count")
         facts = {word: getattr(self, word) for word in words}
         facts["methods"] = [_summarize(row) for row in self.tables[0].rows]
@@ -248,6 +249,7 @@ def evaluate_methods(
         raise ArgumentError("An evaluation needs at least one method and one image; got none.")
     runs = [_Run(method) for method in methods]
     done = 0
+    # All methods take a batch in turn, so that each image is decoded and made noisy once.
     for clean, noisy in pairs.batches(law, seed=seed):
         for each in runs:
             each.add(clean, noisy)
@@ -258,6 +260,7 @@ def evaluate_methods(
         noise="" if law is None else str(law),
         rows=tuple(each.to_row(seed, measure_memory=measure_memory) for each in runs),
         differences=tuple(found for each in others for found in _compare(each, first, seed)),
+        # Stable, so that equal images come in the same order everywhere.
         worst=tuple(np.argsort(first.values("psnr"), kind="stable")[:WORST].tolist()),
     )
 
@@ -278,6 +281,7 @@ class _Run:
             clean, noisy = clean[:left], noisy[:left]
         if not len(noisy):
             return
+        # As a viewer or an 8-bit file would clip it.
         denoised = np.clip(self._denoise(noisy), 0, 1)
         self._count += len(noisy)
         for pair in zip(clean, denoised, strict=True):
@@ -290,6 +294,7 @@ class _Run:
             return noisy
         if not self._count:
             run(noisy)  # loading and compiling belong to the first call, which is not timed
+        # The peak of the memory belongs to the largest batch.
         if noisy.size > self._largest.size:
             self._largest = noisy
         start = time.perf_counter()
@@ -297,7 +302,16 @@ class _Run:
         self._seconds += time.perf_counter() - start
         self._pixels += noisy[..., 0].size
         denoised = np.asarray(result, np.float32)
-        _check_denoised(denoised, noisy)
+        if denoised.shape != noisy.shape:
+            raise ImageError(
+                "`run` of a method must return images of the shape that it gets, to be compared "
+                f"with the clean ones; got {denoised.shape} for {noisy.shape}."
+            )
+        if not np.isfinite(denoised).all():
+            raise ImageError(
+                "`run` of a method must return finite values; it returned NaN or infinity. "
+                "Check its weights and its input."
+            )
         return denoised
 
     def values(self, metric: str) -> NDArray[np.float64]:
@@ -306,7 +320,8 @@ class _Run:
 
     def to_row(self, seed: int, *, measure_memory: bool) -> Row:
         """Return the means, their intervals, speed and memory."""
-        method, values = self.method, {name: self.values(name) for name in METRICS}
+        method = self.method
+        means = {name: _mean(self.values(name), seed) for name in METRICS}
         seconds = max(self._seconds, 1e-9) if method.run else None
         memory = measure_peak(method.run, self._largest) if method.run and measure_memory else None
         return Row(
@@ -314,12 +329,12 @@ class _Run:
             parameters=method.parameters,
             size=method.size,
             count=self._count,
-            means={name: None if _lacks(v) else float(v.mean()) for name, v in values.items()},
-            intervals={name: _interval(v, seed) for name, v in values.items()},
+            means={name: mean for name, (mean, _) in means.items()},
+            intervals={name: interval for name, (_, interval) in means.items()},
             images_per_second=seconds and self._count / seconds,
             megapixels_per_second=seconds and self._pixels / 1e6 / seconds,
             memory=memory,
-            psnr=tuple(values["psnr"].tolist()),
+            psnr=tuple(self._values["psnr"]),
         )
 
 
@@ -327,6 +342,8 @@ def _compare(run: _Run, first: _Run, seed: int) -> Iterator[Difference]:
     """Yield the differences in all metrics that are finite on the images of both methods."""
     for metric in METRICS:
         values, others = run.values(metric), first.values(metric)
+        # A method with a limit is compared on its own images, paired: a difference of means over
+        # different images would be mostly that of the images.
         common = min(len(values), len(others))
         with np.errstate(invalid="ignore"):  # infinity minus infinity, of two exact results
             differences = values[:common] - others[:common]
@@ -340,37 +357,20 @@ def _compare(run: _Run, first: _Run, seed: int) -> Iterator[Difference]:
             )
 
 
-def _lacks(values: NDArray[np.float64]) -> bool:
-    return bool(np.isnan(values).any())
-
-
-def _interval(values: NDArray[np.float64], seed: int) -> Interval | None:
-    if _lacks(values):
-        return None
-    if not np.isfinite(values).all():
-        return math.inf, math.inf
-    return bootstrap_interval(values, seed=seed)
-
-
-def _check_denoised(denoised: Images, noisy: Images) -> None:
-    if denoised.shape != noisy.shape:
-        raise ImageError(
-            "`run` of a method must return images of the shape that it gets, to be compared with "
-            f"the clean ones; got {denoised.shape} for {noisy.shape}."
-        )
-    if not np.isfinite(denoised).all():
-        raise ImageError(
-            "`run` of a method must return finite values; it returned NaN or infinity. "
-            "Check its weights and its input."
-        )
+def _mean(values: NDArray[np.float64], seed: int) -> tuple[float | None, Interval | None]:
+    """Return the mean and its interval, or None for a metric that some image is too small for."""
+    # Not the mean over the other images: methods are compared on the same ones.
+    if np.isnan(values).any():
+        return None, None
+    if not np.isfinite(values).all():  # an exact result, whose PSNR has no spread
+        return float(values.mean()), (math.inf, math.inf)
+    return float(values.mean()), bootstrap_interval(values, seed=seed)
 
 
 def _summarize(row: Row) -> dict[str, Any]:
     intervals = {f"{name}_interval": interval for name, interval in row.intervals.items()}
-    others = ("images_per_second", "count", "parameters")
-    return {
-        "name": row.name, **row.means, **intervals, **{word: getattr(row, word) for word in others}
-    }  # fmt: skip
+    others = {word: getattr(row, word) for word in ("images_per_second", "count", "parameters")}
+    return {"name": row.name, **row.means, **intervals, **others}
 
 
 def _without_infinity(value: Any) -> Any:

@@ -97,6 +97,7 @@ class ImagePairs:
         clean, noisy = self.load(index)
         if noisy is None:
             assert law is not None
+            # By the index alone, so that neither batches nor `count` change the noise of an image.
             noisy = law(clean, image_rng(seed, FROZEN_EPOCH, index)).astype(np.float32)
         return clean, noisy
 
@@ -117,6 +118,7 @@ def cut_patches(
     count
         Number of patches; less if there are fewer images.
     """
+    # With fewer images than patches, each image gives one patch and no more.
     chosen = np.unique(np.linspace(0, pairs.count - 1, min(count, pairs.count)).astype(int))
     loaded = [pairs.pair(int(index), law, seed) for index in chosen]
     side = min(side, *(length for clean, _ in loaded for length in clean.shape[:2]))
@@ -155,6 +157,7 @@ def describe_noise(law: str) -> str:
 
 def _fits(waiting: list[tuple[Image, Image]], image: Image) -> bool:
     first = waiting[0][0]
+    # One megapixel for all: a model needs hundreds of bytes for each pixel of a batch.
     pixels = (len(waiting) + 1) * first.shape[0] * first.shape[1]
     return image.shape == first.shape and pixels <= MAX_PIXELS and len(waiting) < MAX_IMAGES
 

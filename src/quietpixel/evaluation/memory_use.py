@@ -50,10 +50,12 @@ def measure_peak(method: DenoiseBatch, noisy: Images) -> int | None:
             (folder / "method").write_bytes(pickle.dumps(method))
         except (pickle.PicklingError, AttributeError, TypeError):
             return None
+        # The same modules, also those of a checkout or an editable installation.
         (folder / "path").write_bytes(pickle.dumps(sys.path))
         np.save(folder / "noisy.npy", noisy)
         # Not a fork: that would count the memory of this process too.
         subprocess.run([sys.executable, "-c", CHILD, name], capture_output=True, check=False)
+        # A method that fails there leaves no file, which is the OSError suppressed above.
         peak = (folder / "peak").read_text()
         return int(peak) if peak.isdecimal() else None
     return None

@@ -65,6 +65,7 @@ class Median(Classical):
     def filter(self, image: Image) -> Any:
         """Return one image (H, W, C) denoised."""
         median, square = load_scikit_image("filters").median, np.ones((self.size, self.size))
+        # Plane by plane: over three axes, the median would mix the colours.
         return np.stack([median(plane, square) for plane in np.moveaxis(image, -1, 0)], axis=-1)
 
 
@@ -267,6 +268,7 @@ def tune(method: str | type[Classical], clean: Images, noisy: Images) -> Classic
             f"for tuning; got {noisy.shape} and {clean.shape}."
         )
     kind = METHODS[method] if isinstance(method, str) else method
+    # As measured, not as the law says: clipping at black and white weakens the noise.
     sigma = float(np.std(np.asarray(noisy, np.float64) - clean))
 
     @cache
@@ -287,6 +289,7 @@ def _fit_brightness(candidate: Classical, clean: Images, noisy: Images) -> tuple
     """Return the least error over several gains and offsets, and the candidate with the best."""
     plain, target = candidate(noisy).astype(np.float64), clean.astype(np.float64)
     lines = list(_brightness_lines(plain, target))
+    # Clipped, as the evaluation clips.
     errors = [np.mean(np.square(np.clip(g * plain + o, 0, 1) - clean)) for g, o in lines]
     error, (gain, offset) = min(zip(errors, lines, strict=True))
     return float(error), replace(candidate, gain=gain, offset=offset)

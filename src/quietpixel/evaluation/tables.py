@@ -51,6 +51,7 @@ def build_columns(table: Table) -> tuple[Column, ...]:
         Column(metric.title, tuple(_metric_cell(row, name, rows) for row in rows))
         for name, metric in METRICS.items()
     )
+    # Of the PSNR only: ten columns are as many as a page is wide.
     differences = {each.name: each for each in table.differences if each.measure == "psnr"}
     columns = (
         psnr,

@@ -56,14 +56,23 @@ def ms_ssim(clean: ArrayLike, image: ArrayLike) -> float:
             f"`image` must be at least {LEAST_SIDE} pixels high and wide, because it is halved "
             f"four times and still must hold a window of {SSIM_WINDOW}; got {first.shape}."
         )
-    channels = range(first.shape[-1])
-    return float(np.mean([_ms_ssim_of_plane(first[..., c], second[..., c]) for c in channels]))
+    products = []
+    for channel in range(first.shape[-1]):
+        one, other, product = first[..., channel], second[..., channel], 1.0
+        for scale, weight in enumerate(SCALE_WEIGHTS):
+            whole, structure = _similarity(one, other)
+            last = scale == len(SCALE_WEIGHTS) - 1
+            # Negative values have no fractional power; as 0 they mean no similarity at all.
+            product *= max(whole if last else structure, 0.0) ** weight
+            one, other = _halve(one, pad=True), _halve(other, pad=True)
+        products.append(product)
+    return float(np.mean(products))
 
 
 def gmsd(clean: ArrayLike, image: ArrayLike) -> float:
     """Return the deviation of the similarity of gradients: 0 for equal images, less is better.
 
-    Colour images are judged in gray. Xue, Zhang, Mou, Bovik, "Gradient magnitude similarity
+    Colour images are compared in gray. Xue, Zhang, Mou, Bovik, "Gradient magnitude similarity
     deviation: a highly efficient perceptual image quality index", IEEE TIP 23(2), 2014.
 
     Parameters
@@ -88,19 +97,16 @@ def gmsd(clean: ArrayLike, image: ArrayLike) -> float:
     first, second = _pair(clean, image)
     if min(first.shape[:2]) < 4:
         raise ImageError(f"`image` must be at least 4 pixels high and wide; got {first.shape}.")
-    one, other = (_gradient(_halve(_to_gray(each))) for each in (first, second))
-    likeness = (2 * one * other + GRADIENT_CONSTANT) / (one**2 + other**2 + GRADIENT_CONSTANT)
-    return float(likeness.std())
-
-
-def _ms_ssim_of_plane(first: FloatArray, second: FloatArray) -> float:
-    product = 1.0
-    for scale, weight in enumerate(SCALE_WEIGHTS):
-        whole, structure = _similarity(first, second)
-        last = scale == len(SCALE_WEIGHTS) - 1
-        product *= max(whole if last else structure, 0.0) ** weight
-        first, second = _halve(first, pad=True), _halve(second, pad=True)
-    return product
+    slopes = np.outer([1, 1, 1], [1, 0, -1]) / 3  # Prewitt's
+    convolve = _ndimage().convolve
+    gradients = []
+    for each in (first, second):
+        gray = _halve(each[..., 0] if each.shape[-1] == 1 else np.asarray(each @ GRAY))
+        parts = [convolve(gray, kernel, mode="constant") for kernel in (slopes, slopes.T)]
+        gradients.append(np.hypot(*parts))
+    one, other = gradients
+    similarity = (2 * one * other + GRADIENT_CONSTANT) / (one**2 + other**2 + GRADIENT_CONSTANT)
+    return float(similarity.std())
 
 
 def _similarity(first: FloatArray, second: FloatArray) -> tuple[float, float]:
@@ -115,6 +121,7 @@ def _similarity(first: FloatArray, second: FloatArray) -> tuple[float, float]:
 
 
 def _blur(plane: FloatArray) -> FloatArray:
+    # Only windows that fit whole: the paper has no rule for the border.
     blurred = _ndimage().gaussian_filter(plane, 1.5, radius=SSIM_WINDOW // 2)
     inner = slice(SSIM_WINDOW // 2, -(SSIM_WINDOW // 2))
     return np.asarray(blurred[inner, inner])
@@ -127,17 +134,6 @@ def _halve(plane: FloatArray, *, pad: bool = False) -> FloatArray:
     height, width = (length // 2 for length in plane.shape)
     blocks = plane[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
     return np.asarray(blocks.mean(axis=(1, 3)))
-
-
-def _gradient(plane: FloatArray) -> FloatArray:
-    slopes = np.outer([1, 1, 1], [1, 0, -1]) / 3
-    convolve = _ndimage().convolve
-    parts = [convolve(plane, each, mode="constant") for each in (slopes, slopes.T)]
-    return np.asarray(np.hypot(*parts))
-
-
-def _to_gray(image: FloatArray) -> FloatArray:
-    return image[..., 0] if image.shape[-1] == 1 else np.asarray(image @ GRAY)
 
 
 def _pair(clean: ArrayLike, image: ArrayLike) -> tuple[FloatArray, FloatArray]:

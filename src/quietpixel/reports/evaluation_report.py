@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.evaluation.evaluator import NOISY, Evaluation, Method, Row, Table
+from quietpixel.evaluation.evaluator import NOISY, Evaluation, Method, Table
 from quietpixel.evaluation.image_pairs import ImagePairs, describe_noise
 from quietpixel.evaluation.tables import Cell, build_columns
 from quietpixel.inference.error_bars import describe_coverage
 from quietpixel.noise.parser import NoiseLaw
-from quietpixel.reports.figures import DIGIT_COLOURS, INK, new_chart, to_png
-from quietpixel.reports.page import build_page, escape, picture_section, write_page
+from quietpixel.reports.figures import DIGIT_COLOURS, INK, annotate, new_chart, to_png
+from quietpixel.reports.page import Picture, build_page, escape, picture_section, write_page
 from quietpixel.reports.pictures import show_images
 from quietpixel.reports.worst_images import SCRIPT, build_crops, draw_worst
 
@@ -80,6 +80,7 @@ def write_evaluation_report(
         )
         sections.append(picture_section(f"The worst images, {noise}", caption, drawn))
         crops.append(build_crops(methods, pairs, law, seed=seed, psnr=table.rows[0].psnr))
+    # At the first noise only: the same digits at the others would add length, not insight.
     if labels is not None and (shown := _show_labelled(pairs, *runs[0], seed=seed, labels=labels)):
         sections += [picture_section(*each) for each in shown]
     return write_page(path, build_page(title, facts, [*sections, *crops], script=SCRIPT))
@@ -92,15 +93,14 @@ def _show_labelled(
     *,
     seed: int,
     labels: NDArray[Any],
-) -> list[tuple[str, str, bytes]]:
+) -> list[Picture]:
     """Return samples, extremes and the error by label of the first method, if it denoises."""
     run = methods[0].run
     if run is None:
         return []
     count = min(pairs.count, SHOWN_IMAGES)
-    clean, noisy = map(
-        np.stack, zip(*(pairs.pair(i, law, seed) for i in range(count)), strict=True)
-    )
+    shown = [pairs.pair(index, law, seed) for index in range(count)]
+    clean, noisy = (np.stack(side) for side in zip(*shown, strict=True))
     return show_images(clean, noisy, run(noisy), labels=labels[:count])
 
 
@@ -130,6 +130,7 @@ def evaluation_sections(tables: Sequence[Table], name_of: NameOf | None = None) 
     """
     yield from map(_table_section, tables)
     for table in tables:
+        # A chart of one dot shows no trade-off.
         if sum(row.megapixels_per_second is not None for row in table.rows) > 1:
             title = f"Quality against speed, {describe_noise(table.noise)}"
             caption = "Up is better, right is faster; both as measured here, on this machine."
@@ -138,25 +139,19 @@ def evaluation_sections(tables: Sequence[Table], name_of: NameOf | None = None) 
         drawn = draw_noise(tables)
         yield picture_section("Quality against noise", "Mean PSNR over the images.", drawn)
     if name_of is not None:
-        yield from (build_differences(t, name_of) for t in tables if has_differences(t))
+        yield from (build_differences(table, name_of) for table in tables)
 
 
 def _table_section(table: Table) -> str:
     columns = build_columns(table)
-    heads = "".join(
-        f'<th scope="col">{escape(text)}</th>' for text in ("method", *(c.title for c in columns))
-    )
-    lines = "".join(
-        f'<tr><th scope="row">{escape(row.name)}</th>'
-        + "".join(_cell(column.cells[place]) for column in columns)
-        + "</tr>"
-        for place, row in enumerate(table.rows)
-    )
-    notes = "".join(
-        f'<p class="note">{escape(f"{row.name}: {row.parameters}")}</p>'
-        for row in table.rows
-        if row.parameters
-    )
+    titles = ("method", *(column.title for column in columns))
+    heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    lines = notes = ""
+    for place, row in enumerate(table.rows):
+        cells = "".join(_cell(column.cells[place]) for column in columns)
+        lines += f'<tr><th scope="row">{escape(row.name)}</th>{cells}</tr>'
+        if row.parameters:
+            notes += f'<p class="note">{escape(f"{row.name}: {row.parameters}")}</p>'
     text = (
         "In brackets: the 95 % interval, by a bootstrap of the images or of their pairs. Memory: "
         "the peak of a process that only runs the method, Python and libraries included."
@@ -186,10 +181,8 @@ def draw_speed(table: Table) -> bytes:
         if quality is None or row.megapixels_per_second is None:
             continue
         axes.plot(row.megapixels_per_second, quality, "o", color=colour)
-        axes.annotate(
-            row.name, (row.megapixels_per_second, quality), (0, 8), textcoords="offset points",
-            ha="center", color=INK, fontsize=8.5,
-        )  # fmt: skip
+        look = {"xycoords": "data", "ha": "center", "color": INK, "fontsize": 8.5}
+        annotate(axes, row.name, (row.megapixels_per_second, quality), (0, 18), **look)
     low, high = axes.get_xlim()
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else range(1, 10)))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -211,90 +204,75 @@ def draw_noise(tables: Sequence[Table]) -> bytes:
     return to_png(axes.figure)
 
 
-def has_differences(table: Table) -> bool:
-    """Return whether there is a second model or method, and all PSNRs are finite."""
-    return bool(_others(table)) and all(np.isfinite(row.psnr).all() for row in table.rows)
-
-
 def build_differences(table: Table, name_of: NameOf) -> str:
     """Return a section of a page: the PSNR of each image minus that of the first method, sorted.
+
+    It is empty without a second method besides the noisy images, or if a PSNR is infinite.
 
     Parameters
     ----------
     table
-        One for which `has_differences` holds.
+        The results at one noise.
     name_of
         From the index of an image to its name, shown where a pointer rests on a dot.
     """
-    first, others = table.rows[0], _others(table)
-    differences = [np.subtract(row.psnr, first.psnr[: row.count]) for row in others]
-    low = min(0.0, *(float(each.min()) for each in differences))
-    high = max(0.0, *(float(each.max()) for each in differences))
-    pad = 0.06 * max(high - low, 0.1)
-    axes = _Axes(low - pad, high + pad)
-    colours = [DIGIT_COLOURS[1 + i % (len(DIGIT_COLOURS) - 1)] for i in range(len(others))]
-    drawn = list(zip(others, differences, colours, strict=True))
-    dots = "".join(axes.dots(row.name, each, colour, name_of) for row, each, colour in drawn)
-    legend = "".join(
-        f'<span><i style="background:{colour}"></i>{escape(row.name)}: '
-        f"better on {int((each > 0).sum()):,} of {len(each):,}</span>"
-        for row, each, colour in drawn
-    )
+    from matplotlib.ticker import MaxNLocator
+
+    first, *others = (row for row in table.rows if row is table.rows[0] or row.name != NOISY)
+    if not others or not all(np.isfinite(row.psnr).all() for row in table.rows):
+        return ""
+    differences = {
+        row.name: np.array([a - b for a, b in zip(row.psnr, first.psnr, strict=False)])
+        for row in others  # of methods on fewer images than the first, fewer differences
+    }
+    joined = np.concatenate([[0.0], *differences.values()])
+    pad = 0.06 * max(float(np.ptp(joined)), 0.1)
+    low, high = joined.min() - pad, joined.max() + pad
+
+    def y(value: float) -> float:
+        return float(EDGE + (HEIGHT - 2 * EDGE) * (high - value) / (high - low))
+
+    drawn, legend = f'<text x="{LEFT - 8}" y="12">dB</text>', ""
+    for tick in MaxNLocator(6).tick_values(low, high):
+        if low <= tick <= high:
+            kind, label = ("rule", f"{tick:+.4g}") if abs(tick) > 1e-9 else ("zero", "0")
+            drawn += (
+                f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - EDGE}" y1="{y(tick):.1f}" '
+                f'y2="{y(tick):.1f}"/><text x="{LEFT - 8}" y="{y(tick) + 4:.1f}">{label}</text>'
+            )
+    # The first colour is that of the first method in the other charts.
+    for (name, values), colour in zip(differences.items(), DIGIT_COLOURS[1:] * 10, strict=False):
+        drawn += _draw_dots(name, values, colour, y, name_of)
+        legend += (
+            f'<span><i style="background:{colour}"></i>{escape(name)}: '
+            f"better on {int((values > 0).sum()):,} of {len(values):,}</span>"
+        )
     step = -(-len(first.psnr) // MAX_DOTS)
     shown = "Each dot is an image" if step == 1 else f"Each dot is one of {step} images"
     title = escape(f"Image by image, {describe_noise(table.noise)}")
     return (
         f'<section><h2>{title}</h2><figure><div class="scroll">'
         f'<svg class="apart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">'
-        f'{axes.rules()}{dots}</svg></div><p class="legend">{legend}</p><figcaption>{shown}, in '
-        f"the order of each method: its PSNR minus that of {escape(first.name)}. Point at a dot to "
-        "see the name of the image.</figcaption></figure></section>"
+        f'{drawn}</svg></div><p class="legend">{legend}</p><figcaption>{shown}, in the order of '
+        f"each method: its PSNR minus that of {escape(first.name)}. Point at a dot to see the name "
+        "of the image.</figcaption></figure></section>"
     )
 
 
-class _Axes:
-    """The drawing of the differences: dB upwards, images from left to right."""
-
-    def __init__(self, low: float, high: float) -> None:
-        self._low, self._high = low, high
-
-    def _y(self, value: float) -> float:
-        return EDGE + (HEIGHT - 2 * EDGE) * (self._high - value) / (self._high - self._low)
-
-    def rules(self) -> str:
-        """Return lines at round numbers; that at 0 is the strongest."""
-        from matplotlib.ticker import MaxNLocator
-
-        lines = [f'<text x="{LEFT - 8}" y="12">dB</text>']
-        for tick in MaxNLocator(6).tick_values(self._low, self._high):
-            if self._low <= tick <= self._high:
-                zero, y = abs(tick) < 1e-9, self._y(tick)
-                kind = "zero" if zero else "rule"
-                lines.append(
-                    f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - EDGE}" '
-                    f'y1="{y:.1f}" y2="{y:.1f}"/><text x="{LEFT - 8}" y="{y + 4:.1f}">'
-                    f"{0 if zero else format(tick, '+.4g')}</text>"
-                )
-        return "".join(lines)
-
-    def dots(
-        self, method: str, differences: NDArray[np.float64], colour: str, name_of: NameOf
-    ) -> str:
-        """Return a dot for each image, in the order of this method's differences."""
-        order = np.argsort(differences, kind="stable").tolist()
-        step, width = -(-len(order) // MAX_DOTS), (WIDTH - LEFT - EDGE) / len(order)
-        circles = ""
-        for place, index in enumerate(order):
-            if place % step == 0 or place == len(order) - 1:
-                x, y = LEFT + width * (place + 0.5), self._y(differences[index])
-                circles += (
-                    f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>'
-                    f"{escape(name_of(index))}, {escape(method)}: {differences[index]:+.2f} dB"
-                    "</title></circle>"
-                )
-        return circles
-
-
-def _others(table: Table) -> list[Row]:
-    """Return the methods that are compared with the first, without the noisy images."""
-    return [row for row in table.rows[1:] if row.name != NOISY]
+def _draw_dots(
+    method: str,
+    values: NDArray[np.float64],
+    colour: str,
+    y: Callable[[float], float],
+    name_of: NameOf,
+) -> str:
+    """Return the dots of a method, in the order of its differences; of many, every n-th."""
+    order = np.argsort(values, kind="stable").tolist()
+    step, width = -(-len(order) // MAX_DOTS), (WIDTH - LEFT - EDGE) / len(order)
+    return "".join(
+        f'<circle cx="{LEFT + width * (place + 0.5):.1f}" cy="{y(values[index]):.1f}" r="4" '
+        f'fill="{colour}"><title>{escape(name_of(index))}, {escape(method)}: {values[index]:+.2f} '
+        "dB</title></circle>"
+        for place, index in enumerate(order)
+        if place % step == 0 or place == len(order) - 1
+    )

@@ -180,3 +180,28 @@ def place_image(figure: Any, image: NDArray[Any], box: tuple[int, int, int, int]
     shown = np.clip(image, 0, 1)
     axes.imshow(shown[..., 0] if shown.shape[-1] == 1 else shown, cmap="gray", vmin=0, vmax=1)
     axes.set_axis_off()
+
+
+def find_square(values: NDArray[Any], side: int) -> tuple[slice, slice]:
+    """Return the square, at most `side` pixels high and wide, with the largest sum of `values`.
+
+    Parameters
+    ----------
+    values
+        (H, W).
+    side
+        In pixels. Squares are tried at steps of a quarter of it.
+    """
+    side = min(side, *values.shape)
+    tops, lefts = (
+        np.unique([*range(0, length - side + 1, max(side // 4, 1)), length - side])
+        for length in values.shape
+    )
+    bottoms, rights = tops + side, lefts + side
+    # The sum over a square from four cumulated sums, however large it is.
+    sums = np.pad(values, [(1, 0), (1, 0)]).cumsum(axis=0).cumsum(axis=1)
+    inside = sums[np.ix_(bottoms, rights)] - sums[np.ix_(tops, rights)]
+    inside += sums[np.ix_(tops, lefts)] - sums[np.ix_(bottoms, lefts)]
+    row, column = np.unravel_index(int(inside.argmax()), inside.shape)
+    top, left = int(tops[row]), int(lefts[column])
+    return slice(top, top + side), slice(left, left + side)

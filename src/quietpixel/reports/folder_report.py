@@ -23,6 +23,7 @@ from quietpixel.reports.figures import (
     BLUE,
     MUTED,
     RULE,
+    find_square,
     new_figure,
     place_image,
     quiet,
@@ -77,6 +78,7 @@ def denoise_scenes(recipe: Recipe, folder: Folder, denoiser: Denoiser) -> list[S
         if recipe.method == "pairs":
             states["other" if recipe.target == "noisy" else "clean"] = rest[0]
         elif not recipe.method:
+            # The noise that training validated with.
             rng = image_rng(recipe.seed + VALIDATION_SEED_OFFSET, FROZEN_EPOCH, index)
             states["clean"], first = first, parse_noise(recipe.noise)(first, rng)
         name = folder.validation.scenes[index][0].name
@@ -163,12 +165,14 @@ def estimate_quality(
 def _error_of_two(scene: Scene) -> float:
     """Return the error against the other shot, minus the noise of that shot."""
     assert scene.other is not None
+    # The noise of two shots is independent, so each has half of their squared difference.
     noise = np.mean((scene.noisy - scene.other) ** 2) / 2
     return float(np.mean((scene.denoised - scene.other) ** 2) - noise)
 
 
 def _name_of_sure(law: NoiseLaw | None) -> str:
     """Return the name of Stein's unbiased risk estimate for a law; empty where it does not hold."""
+    # It needs noise without a mean whose variance depends on the pixel alone.
     laws = law.laws if isinstance(law, LawSequence) else (law,)
     if any(not isinstance(each, Gaussian | Poisson) or getattr(each, "mean", 0) for each in laws):
         return ""
@@ -206,7 +210,8 @@ def draw_scene(images: Sequence[tuple[str, Image]], *, title: str) -> bytes:
     title
         Above the picture.
     """
-    detail = _find_detail(images[1][1])
+    slopes = np.hypot(*np.gradient(np.asarray(images[1][1], np.float64).mean(axis=-1)))
+    detail = find_square(slopes, DETAIL)
     wholes = [_shrink(image) for _, image in images]
     details = [
         image[detail].repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1) for _, image in images
@@ -260,15 +265,3 @@ def _shrink(image: Image) -> Image:
     height, width = (length // step * step for length in image.shape[:2])
     blocks = image[:height, :width].reshape(height // step, step, width // step, step, -1)
     return np.asarray(blocks.mean(axis=(1, 3)))
-
-
-def _find_detail(image: Image) -> tuple[slice, slice]:
-    """Return the square of the image with the strongest contrasts."""
-    height, width = (min(DETAIL, length) for length in image.shape[:2])
-    slopes = np.hypot(*np.gradient(np.asarray(image, np.float64).mean(axis=-1)))
-    squares = [
-        (slice(top, top + height), slice(left, left + width))
-        for top in range(0, image.shape[0] - height + 1, max(1, height // 2))
-        for left in range(0, image.shape[1] - width + 1, max(1, width // 2))
-    ]
-    return max(squares, key=lambda square: float(slopes[square].sum()))

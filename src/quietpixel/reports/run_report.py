@@ -34,6 +34,7 @@ LEARNING_CAPTION = (
 
 def show_run(folder: RunFolder, recipe: Recipe, *, data_dir: Path | None = None) -> None:
     """Write ``samples.png`` and ``report.html`` of a finished run, from validation images."""
+    # Not bfloat16: the report of a run is the same on every processor.
     denoiser = Denoiser(folder.onnx_model, precision="f32")
     show = _show_folder if is_folder(recipe.data) else _show_named_set
     tables, quality, shown = show(folder, recipe, denoiser, data_dir)
@@ -105,6 +106,7 @@ def _show_codes(folder: RunFolder, labels: NDArray[Any], noisy: Images) -> list[
     codes = encode(noisy)
     size = codes.shape[1]
     first = pictures.first_of_each(labels)
+    # The last of an odd number of labels has no partner.
     pairs = list(zip(first[:-1:2], first[1::2], strict=False))
     walks = np.stack([pictures.walk_codes(codes[a], codes[b]) for a, b in pairs])
     frames = decode(walks.reshape(-1, size)).reshape(*walks.shape[:2], *noisy.shape[1:])

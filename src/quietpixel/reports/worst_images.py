@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from quietpixel.evaluation.evaluator import Method
 from quietpixel.evaluation.image_pairs import ImagePairs, describe_noise
 from quietpixel.noise.parser import NoiseLaw
-from quietpixel.reports.figures import Block, draw_mosaic
+from quietpixel.reports.figures import Block, draw_mosaic, find_square
 from quietpixel.reports.page import escape
 
 Image = NDArray[np.float32]
@@ -57,6 +57,7 @@ def draw_worst(
     for number in numbers:
         states, place = _denoise(methods, *pairs.pair(number, law, seed), DETAIL_SIDE)
         columns.append({name: image[place] for name, image in states.items()})
+    # A mosaic has one size of cells; the images may have several.
     side = min(image.shape[0] for column in columns for image in column.values())
     names = list(columns[0])
     rows = [np.stack([column[name][:side, :side] for column in columns]) for name in names]
@@ -154,18 +155,4 @@ def find_worst_place(clean: Image, image: Image, side: int) -> tuple[slice, slic
     >>> find_worst_place(np.zeros_like(image), image, side=20)
     (slice(20, 40, None), slice(40, 60, None))
     """
-    height, width = clean.shape[:2]
-    side = min(side, height, width)
-    errors = np.square(np.asarray(image, np.float64) - clean).sum(axis=-1)
-    sums = np.pad(errors, [(1, 0), (1, 0)]).cumsum(axis=0).cumsum(axis=1)
-    tops, lefts = (
-        np.unique([*range(0, length - side + 1, max(side // 4, 1)), length - side])
-        for length in (height, width)
-    )
-    bottoms, rights = tops + side, lefts + side
-    # Sums over all squares from four values of the cumulated sums each.
-    held = sums[np.ix_(bottoms, rights)] - sums[np.ix_(tops, rights)]
-    held += sums[np.ix_(tops, lefts)] - sums[np.ix_(bottoms, lefts)]
-    row, column = np.unravel_index(int(held.argmax()), held.shape)
-    top, left = int(tops[row]), int(lefts[column])
-    return slice(top, top + side), slice(left, left + side)
+    return find_square(np.square(np.asarray(image, np.float64) - clean).sum(axis=-1), side)

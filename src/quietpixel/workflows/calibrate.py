@@ -147,6 +147,7 @@ def write_calibration(
 ) -> Coverage:
     """Calibrate a model with pairs, measure the coverage, and write both into its card."""
     try:
+        # Needs onnx, which the base installation lacks.
         from quietpixel.models.export import replace_card
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
@@ -157,9 +158,11 @@ def write_calibration(
         raise DataError("A calibration needs at least one image; got none.")
     numbers = [number for number, *_ in pairs]
     drawn = [
+        # A seed of its own for each part: what is drawn does not depend on the parts before.
         draw_pixels(noisy, denoiser(noisy, range=(0.0, 1.0)), clean, seed=place)
         for place, (_, noisy, clean) in enumerate(pairs)
     ]
+    # Measured, because pairs come without a law and clipping weakens that of others.
     noises = [float(np.sqrt(np.mean((noisy - clean) ** 2))) for _, noisy, clean in pairs]
     coverage = measure_coverage(numbers, noises, drawn)
     values = fit_pixels(drawn).to_dict() | {

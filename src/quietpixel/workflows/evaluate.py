@@ -146,6 +146,7 @@ def compare(  # noqa: PLR0913  (the options of the command line)
         name: Denoiser(name, precision=precision) for name in limits if name not in METHOD_NAMES
     }
     first = next(iter(denoisers.values()), None)
+    # The first model decides, because all others are compared with it.
     wanted = channels or (first.card.channels if first else None)
     images = open_data(data, wanted, pairs=pairs, tuning=tuning, data_dir=data_dir).first(count)
     _check_channels(denoisers, images.channels)
@@ -270,6 +271,7 @@ def _make_methods(
             size = find_model(name).stat().st_size
             methods.append(Method(name, denoisers[name].batch, size=size))
         else:
+            # For each noise anew: the best parameters grow with its strength.
             notify(f"tuning {name}")
             pairs = images.open_tuning()
             side = min(TUNING_SIDE, *pairs.load(0)[0].shape[:2])

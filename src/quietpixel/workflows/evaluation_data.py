@@ -102,6 +102,7 @@ def open_data(
         )
     layout = _find_layout(data, pairs)
     channels = channels or find_channels(str(data), target="clean", pairs=pairs)
+    # Photographs with added noise do not stand for pairs: their noise is of another kind.
     own_noise = layout.kind == "pairs"
     open_tuning: Callable[[], ImagePairs]
     if tuning is not None:
@@ -130,6 +131,7 @@ def open_folder(folder: str | Path, channels: int, *, pairs: str = "") -> ImageP
 
 def _find_layout(folder: str | Path, pairs: str) -> Layout:
     if not Path(folder).is_dir():
+        # A name with a slash is meant as a path: a similar data set would be no help.
         if "/" in str(folder) or "\\" in str(folder):
             raise DataError(f"The folder '{folder}' does not exist; check its name.")
         raise unknown_name("data set or folder", str(folder), named_sets())
@@ -162,6 +164,7 @@ def _open_photographs(channels: int) -> ImagePairs:
     for name in PHOTOGRAPHS:
         pixels = getattr(load_scikit_image("data"), name)()
         image = to_channels(pixels.reshape(*pixels.shape[:2], -1), channels)
+        # Quarters: twelve patches of more kinds of texture than three centres have.
         rows, columns = (length // 2 for length in image.shape[:2])
         quarters += [
             image[top : top + rows, left : left + columns].astype(np.float32) / np.float32(255)
