@@ -1,8 +1,10 @@
 """Folder runs on real workers: whole, with bad files, resumed, and with workers that fail."""
 
 import json
+import re
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -10,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from quietpixel.cluster import workers
+from quietpixel.cluster.task_pool import AHEAD, LEAST, TaskPool
+from quietpixel.cluster.workers import connect
 
 from .conftest import PATIENCE, finish
 
@@ -88,7 +94,6 @@ def test_in_place_on_a_cluster(start, machines, tmp_path) -> None:
 
 
 def test_a_folder_that_workers_do_not_see_is_said(machines, tmp_path, models) -> None:
-    from quietpixel.cluster.workers import connect
     from quietpixel.errors import ClusterError
 
     with connect(scheduler=machines.address) as cluster:
@@ -248,7 +253,6 @@ def test_a_picture_that_kills_workers_is_a_failure_of_its_own() -> None:
 
 def test_wrong_words_are_refused(models, tmp_path, capsys, monkeypatch) -> None:
     from quietpixel.cli.main import main
-    from quietpixel.cluster import workers
 
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
     source = fill(tmp_path / "in", 1)
@@ -262,7 +266,6 @@ def test_wrong_words_are_refused(models, tmp_path, capsys, monkeypatch) -> None:
 
 @pytest.mark.parametrize("words", [{}, {"workers": 1, "scheduler": "tcp://a:1"}, {"workers": 0}])
 def test_one_kind_of_cluster_is_asked_for(words) -> None:
-    from quietpixel.cluster import connect
     from quietpixel.errors import ArgumentError
 
     told = (
@@ -324,9 +327,6 @@ def test_what_was_found_is_judged(case) -> None:
 
 
 def test_the_number_of_tasks_is_bounded(machines) -> None:
-    from quietpixel.cluster import connect
-    from quietpixel.cluster.task_pool import LEAST, TaskPool
-
     most = 0
     with connect(scheduler=machines.address) as cluster:
         pool = TaskPool(cluster, divmod, 7)
@@ -340,11 +340,58 @@ def test_the_number_of_tasks_is_bounded(machines) -> None:
     assert held <= LEAST + 1
 
 
+def run_pool(cluster, tasks, *, seconds: float = PATIENCE, notify=print):
+    """Return the results of tasks, or fail: a pool that waits for ever would stop all tests."""
+    results = []
+
+    def run() -> None:
+        pool = TaskPool(cluster, eval, {}, notify)
+        results.extend(result for _, result in pool.run(iter(tasks)))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), "The pool waits for a result that no worker has."
+    return results
+
+
+def test_a_result_that_dies_with_its_worker_is_computed_again(own_machines, tmp_path) -> None:
+    """The worker is killed by the pickling of its first result, so after the end of the task."""
+    dead = tmp_path / "dead"
+    once = "{0}.path.exists({1!r}) or {0}.mkdir({1!r}) or {0}.kill({0}.getpid(), 9)"
+    kill = once.format("__import__('os')", str(dead))
+    code = f"type('Fatal', (), {{'__reduce__': lambda self: ({kill}, (int, ('7',)))[1]}})()"
+    for _ in range(2):
+        own_machines.add_worker()
+    with connect(scheduler=own_machines.address) as cluster:
+        wait_until(lambda: len(cluster.threads(now=True)) == 2)
+        assert run_pool(cluster, [code] * 6) == [7] * 6
+        assert len(cluster.lost_workers()) == 1
+    assert dead.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
+def test_a_stopped_worker_is_passed_over(own_machines, monkeypatch) -> None:
+    monkeypatch.setattr(workers, "SILENT_SECONDS", 6)
+    stopped, _ = own_machines.add_worker(), own_machines.add_worker()
+    said: list[str] = []
+    with connect(scheduler=own_machines.address) as cluster:
+        wait_until(lambda: len(cluster.threads(now=True)) == 2)
+        stopped.send_signal(signal.SIGSTOP)
+        tasks = [str(number) for number in range(12)]
+        assert sorted(run_pool(cluster, tasks, notify=said.append)) == list(range(12))
+        assert len(cluster.threads(now=True)) == 1
+    assert len(said) == 1
+    assert re.fullmatch(r"The worker tcp://.* does not respond and is removed\.", said[0])
+
+
+def test_a_dashboard_is_named_only_where_there_is_one(machines, monkeypatch) -> None:
+    with connect(scheduler=machines.address) as cluster:
+        assert cluster.describe().endswith(f" at {machines.address}; dashboard: none")
+
+
 def test_every_worker_gets_of_the_first_tasks(own_machines) -> None:
     """Without being told, the scheduler gives all to the worker that holds what they share."""
-    from quietpixel.cluster import connect
-    from quietpixel.cluster.task_pool import AHEAD, TaskPool
-
     own_machines.add_worker()
     own_machines.add_worker()
     slowly = "(__import__('time').sleep(0.3), __import__('distributed').get_worker().address)[1]"

@@ -344,7 +344,7 @@ def test_a_lost_scheduler(tmp_path, models, blur, own_machines) -> None:
             own_machines.scheduler.wait()
 
     with (
-        pytest.raises(ClusterError, match="was lost during the work; what is done stays"),
+        pytest.raises(ClusterError, match="was lost during the work; finished work is kept"),
         connect(scheduler=own_machines.address) as cluster,
     ):
         denoise_image(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)

@@ -189,7 +189,7 @@ class _Run:
         earlier = self._failed.pop(item.job, None)
         if earlier is not None and not answer.outcome.error:
             reason = earlier.outcome.error
-            self._pool.leave_out(
+            self._pool.exclude(
                 earlier.worker, f"The worker {earlier.worker} gets no more work: {reason}"
             )
         elif earlier is None and self._is_worth_another_try(answer):

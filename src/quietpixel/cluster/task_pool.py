@@ -3,25 +3,23 @@
 import queue
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from quietpixel.cluster.workers import LOOK_SECONDS, Cluster
+from quietpixel.cluster.workers import REFRESH_SECONDS, Cluster
 from quietpixel.errors import ClusterError
 
 Task = TypeVar("Task")
 Notify = Callable[[str], None]
-"""Gets a sentence that a person should know at once."""
+"""Gets a sentence that the user should know at once."""
 
 AHEAD = 2
-"""Tasks for each thread of the cluster: one in work, one waiting beside it."""
+"""Tasks for each thread of the cluster: one running, one waiting beside it."""
 LEAST = 4
 """Tasks on a cluster that has no worker yet."""
 ATTEMPTS = 5
-"""How often a task that the scheduler forgot is handed out again."""
-
-
-_DIED = "each worker that took it died; is it too large for their memory?"
+"""How often a task that the scheduler forgot is submitted."""
 
 
 class WorkerDiedError(ClusterError):
@@ -34,16 +32,16 @@ class _Pending(Generic[Task]):
     attempts: int = 1
     avoid: frozenset[str] = frozenset()
     choice: frozenset[str] = frozenset()
-    """The only workers that may take it; empty where there was none, so that one is asked for."""
+    """The only workers that may take it; empty where there was none, so any may."""
 
 
 class TaskPool(Generic[Task]):
-    """Tasks on their way: handed out, watched, handed out again.
+    """Tasks on a cluster: submitted, watched, and submitted again if they are lost.
 
     Parameters
     ----------
     cluster
-        Where the work is done.
+        Where the tasks run.
     function
         ``function(task, content)``, called on workers.
     content
@@ -67,41 +65,52 @@ class TaskPool(Generic[Task]):
         self._shared: Any = None
         self._shared_choice: frozenset[str] = frozenset()
         self._placed: Counter[str] = Counter()
-        """How many tasks could go to one worker only, for each."""
+        """Number of tasks restricted to one worker, for each."""
 
     def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Any]]:
-        """Hand tasks out, never more than the cluster keeps busy; yield each with its result.
+        """Submit tasks, only as many as keep the cluster busy; yield each with its result.
 
-        A result may be the exception that a task ended with, or a `WorkerDiedError`.
+        A result may be the exception that a task raised, or a `WorkerDiedError`.
 
         Raises
         ------
         ClusterError
-            If the scheduler is lost, or no worker that is there can be used.
+            If the scheduler is lost, or no connected worker can be used.
         """
         try:
             while self._fill(tasks):
-                found = self._next()
-                if found is not None:
-                    yield found
+                try:
+                    future, fetched = self._completed.get(timeout=REFRESH_SECONDS)
+                except queue.Empty:
+                    self._rescue(self._cluster.threads(now=True).keys())
+                    continue
+                self._cluster.refuse_lost()
+                if future.key in self._pending:
+                    _, item = self._pending.pop(future.key)
+                    if (result := self._result(fetched, item)) is not None:
+                        yield item.task, result[0]
         finally:
-            self._cancel()
+            # What a worker is running ends on its own.
+            futures = [future for future, _ in self._pending.values()]
+            self._pending.clear()
+            if futures and self._cluster.client.status == "running":
+                self._cluster.client.cancel(futures)
 
     def again(self, task: Task, *, avoid: str = "") -> None:
-        """Hand a task out once more, not to the worker `avoid` if there is another."""
+        """Submit a task once more, not to the worker `avoid` if there is another."""
         self._submit(_Pending(task, avoid=frozenset({avoid} - {""})))
 
-    def leave_out(self, address: str, sentence: str) -> None:
+    def exclude(self, address: str, sentence: str) -> None:
         """Give a worker no more tasks as long as there are others, and say why."""
         if address not in self._avoid:
             self._avoid[address] = sentence
             self._notify(sentence)
 
     def _fill(self, tasks: Iterator[Task]) -> bool:
-        """Hand out tasks up to the limit; False if all have come back."""
+        """Submit tasks up to the limit; False if all are completed."""
         threads = self._cluster.threads()
         for address, sentence in self._cluster.unfit.items():
-            self.leave_out(address, sentence)
+            self.exclude(address, sentence)
         limit = max(AHEAD * sum(threads.values()), LEAST)
         while len(self._pending) < limit:
             try:
@@ -112,25 +121,24 @@ class TaskPool(Generic[Task]):
         return bool(self._pending)
 
     def _submit(self, item: _Pending[Task]) -> None:
-        self._cluster.refuse_lost()
-        fit = self._cluster.threads()
-        choice = frozenset(fit.keys() - self._avoid.keys() - item.avoid) or frozenset(fit)
+        threads = self._cluster.threads()
+        choice = frozenset(threads.keys() - self._avoid.keys() - item.avoid) or frozenset(threads)
         submit = self._cluster.client.submit
         if self._shared is None or self._shared.status in ("error", "cancelled", "lost"):
             self._shared = submit(_same, self._content, pure=False, workers=sorted(choice) or None)
             self._shared_choice = choice
             self._placed.clear()
-        item.choice = self._place(choice, fit)
+        item.choice = self._place(choice, threads)
         workers = sorted(item.choice) or None
         future = submit(self._function, item.task, self._shared, pure=False, workers=workers)
         self._pending[future.key] = future, item
-        future.add_done_callback(self._completed.put)
+        future.add_done_callback(self._fetch)
 
     def _place(self, choice: frozenset[str], threads: Mapping[str, int]) -> frozenset[str]:
-        """Return the workers that may take the next task: at first one, so that all get some.
+        """Return the workers that may take the next task: at first only one.
 
-        The scheduler gives tasks to workers that hold what all have in common; the others would
-        wait until they steal one, and get that with it.
+        The scheduler prefers workers that hold the shared content; without this, the others would
+        wait until they steal a task, and get the content with it.
         """
         short = [each for each in choice if self._placed[each] < AHEAD * threads[each]]
         if not short:
@@ -139,52 +147,41 @@ class TaskPool(Generic[Task]):
         self._placed[one] += 1
         return frozenset({one})
 
-    def _next(self) -> tuple[Task, Any] | None:
-        """Return a task that came back, or None after a moment without one."""
-        try:
-            future = self._completed.get(timeout=LOOK_SECONDS)
-        except queue.Empty:
-            self._rescue(self._cluster.threads(now=True).keys())
-            return None
-        self._cluster.refuse_lost()
-        if future.key not in self._pending:
-            return None
-        _, item = self._pending.pop(future.key)
-        return self._judge(future, item)
+    def _fetch(self, future: Any) -> None:
+        """Fetch the result of a task beside the others.
 
-    def _rescue(self, there: Set[str]) -> None:
-        """Hand out once more what waits for workers that are all gone."""
-        everything = bool(self._shared_choice) and self._shared_choice.isdisjoint(there)
+        `Future.result` would wait without end here: if the only worker that may take the task
+        dies before it sends the result, somebody must submit the task again.
+        """
+        if future.status in ("cancelled", "lost"):
+            self._completed.put((future, None))
+            return
+        fetched = self._cluster.start(self._cluster.client.gather(future, asynchronous=True))
+        fetched.add_done_callback(lambda done: self._completed.put((future, done)))
+
+    def _rescue(self, connected: Set[str]) -> None:
+        """Submit again what waits for workers that are all gone."""
+        everything = bool(self._shared_choice) and self._shared_choice.isdisjoint(connected)
         if everything:
             self._shared = None
         for key, (future, item) in list(self._pending.items()):
-            if everything or (item.choice and item.choice.isdisjoint(there)):
+            if everything or (item.choice and item.choice.isdisjoint(connected)):
                 del self._pending[key]
                 self._cluster.client.cancel([future])
                 self._submit(replace(item, avoid=frozenset()))
 
-    def _judge(self, future: Any, item: _Pending[Task]) -> tuple[Task, Any] | None:
-        if future.status == "finished":
-            return item.task, future.result()
-        if future.status != "error":  # the scheduler forgot it: it was restarted
-            return self._repeat(item, ClusterError("The scheduler forgot a task again and again."))
-        error = future.exception()
+    def _result(self, fetched: Any, item: _Pending[Task]) -> tuple[Any] | None:
+        """Return a result or error in a tuple; None if the task was submitted again."""
+        lost = fetched is None or fetched.cancelled()
+        error = None if lost else fetched.exception()
+        if lost or isinstance(error, CancelledError):  # the scheduler was restarted
+            if item.attempts >= ATTEMPTS:
+                return (ClusterError("The scheduler forgot a task again and again."),)
+            self._submit(replace(item, attempts=item.attempts + 1))
+            return None
         if type(error).__name__ == "KilledWorker":
-            return item.task, WorkerDiedError(_DIED)
-        return item.task, error
-
-    def _repeat(self, item: _Pending[Task], error: BaseException) -> tuple[Task, Any] | None:
-        if item.attempts >= ATTEMPTS:
-            return item.task, error
-        self._submit(replace(item, attempts=item.attempts + 1))
-        return None
-
-    def _cancel(self) -> None:
-        """Take back what was not begun; what a worker is at ends on its own."""
-        futures = [future for future, _ in self._pending.values()]
-        self._pending.clear()
-        if futures and self._cluster.client.status == "running":
-            self._cluster.client.cancel(futures)
+            return (WorkerDiedError("each worker that took it died; does it need more memory?"),)
+        return (fetched.result() if error is None else error,)
 
 
 def _same(value: Any) -> Any:

@@ -1,10 +1,12 @@
-"""Finds workers: a cluster of this machine's own, or one that is there already."""
+"""The workers of a Dask cluster: processes of this machine, or those of a running scheduler."""
 
+import asyncio
 import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,20 @@ from quietpixel.errors import ArgumentError, ClusterError
 
 CONNECT_SECONDS = 10.0
 """How long a scheduler may take to answer."""
-LOOK_SECONDS = 1.0
-"""How long what is known of the workers is believed."""
+ANSWER_SECONDS = 10.0
+"""How long a worker may take to answer a question."""
+REFRESH_SECONDS = 1.0
+"""How long the list of workers stays valid."""
+SILENT_SECONDS = 30.0
+"""Time without a heartbeat after which a worker is removed; heartbeats come every 0.5 to 2 s. Each
+refresh adds at most a second, because a laptop that was suspended would lose all its workers."""
 
 _CALM = {
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.admin.tick.interval": "1s",
     "distributed.worker.profile.enabled": False,
 }
-"""How seldom Dask watches itself: idle, it and one worker took 5 % of a core, now 0.8 %."""
+"""How rarely Dask monitors itself: idle, it and one worker took 5 % of a core, now 0.8 %."""
 
 _VERSION = "__import__('quietpixel').__version__"
 """Evaluated on machines that may not have the package, so it cannot be a function of it."""
@@ -36,81 +43,116 @@ class Cluster:
     client
         A `distributed.Client`.
     local
-        The cluster that ends with this object; None for one that was there before.
+        The cluster that ends with this object; None for a running one.
     """
 
     def __init__(self, client: Any, local: Any = None) -> None:
         self.client = client
         self._local = local
         self.unfit: dict[str, str] = {}
-        """A sentence on each worker that lacks the package or has another version."""
+        """A sentence on each worker that was silent, or lacks this version."""
         self._threads: dict[str, int] = {}
-        self._known: set[str] = set()
-        self._looked = float("-inf")
+        self._accepted: set[str] = set()
+        self._silent: dict[str, tuple[float, float]] = {}
+        self._refreshed = float("-inf")
         self._gone: set[str] = set()
         self.address: str = client.scheduler.address
 
-    @property
-    def dashboard(self) -> str:
-        """The address of the pages that show the work, empty if there are none."""
-        return str(self.client.dashboard_link or "")
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the workers end with this process."""
-        return self._local is not None
-
     def describe(self) -> str:
-        """Return one line: how many workers, of how many threads, and where to watch them."""
+        """Return one line: the number of workers and threads, the addresses of both services."""
         threads = self.threads(now=True)
         workers, total = len(threads), sum(threads.values())
         found = f"{workers} worker{'s' * (workers != 1)}, {total} thread{'s' * (total != 1)}"
-        return f"{found} at {self.address}; dashboard: {self.dashboard or 'none'}"
+        # `dashboard_link` names a port even where the server behind it has no dashboard.
+        link = self.client.dashboard_link if self._ask_scheduler(_has_dashboard) else "none"
+        return f"{found} at {self.address}; dashboard: {link}"
 
     def threads(self, *, now: bool = False) -> dict[str, int]:
-        """Return the threads of each worker that can do the work, as of a moment ago.
+        """Return the number of threads of each usable worker, at most a second old.
 
-        New workers are asked for their version first: one without the package dies of a task.
+        Workers that stopped sending heartbeats are removed, so that the scheduler gives their
+        tasks to others.
         """
         self.refuse_lost()
-        if now or time.monotonic() - self._looked > LOOK_SECONDS:
-            try:
-                threads = dict(self.client.nthreads())
-                self.unfit |= self._find_unfit(sorted(threads.keys() - self._known))
-            except (OSError, RuntimeError) as error:
-                raise self.lost() from error
-            self._known |= threads.keys()
+        if now or time.monotonic() - self._refreshed > REFRESH_SECONDS:
+            seen = self._ask_scheduler(_list_workers)
+            for address in self._find_silent(seen):
+                self._ask_scheduler(_remove_worker, address)
+                self.unfit[address] = f"The worker {address} does not respond and is removed."
+                del seen[address]
+            threads = {each: count for each, (count, _) in seen.items()}
+            self._find_unfit(threads.keys() - self._accepted - self.unfit.keys())
             self._gone |= self._threads.keys() - threads.keys()
-            self._threads, self._looked = threads, time.monotonic()
-            self._refuse_only_unfit()
-        return {each: count for each, count in self._threads.items() if each not in self.unfit}
-
-    def _refuse_only_unfit(self) -> None:
-        if self._threads and not self._threads.keys() - self.unfit.keys():
-            raise ClusterError(next(self.unfit[each] for each in self._threads))
+            self._threads, self._refreshed = threads, time.monotonic()
+            if threads and threads.keys() <= self.unfit.keys() - self._accepted:
+                raise ClusterError(next(self.unfit[each] for each in threads))
+        return {each: n for each, n in self._threads.items() if each in self._accepted}
 
     def lost_workers(self) -> frozenset[str]:
-        """Return the addresses of all workers that were there and are gone."""
+        """Return the addresses of all workers that left or were removed."""
         self.threads(now=True)
         return frozenset(self._gone)
 
-    def _find_unfit(self, addresses: list[str]) -> dict[str, str]:
-        """Return a sentence on each worker that lacks the package or has another version."""
-        if not addresses:
-            return {}
-        answers = self.client.run(eval, _VERSION, workers=addresses, on_error="return")
-        wanted, unfit = version("quietpixel"), {}
-        for address, answer in answers.items():
-            if isinstance(answer, ImportError):
-                has = "does not have quietpixel"
-            elif isinstance(answer, Exception) or answer == wanted:
-                continue  # it is gone, or as it should be
-            else:
-                has = f"has quietpixel {answer}"
-            unfit[address] = (
-                f"The worker {address} {has}; install quietpixel {wanted} there, as it is here."
-            )
-        return unfit
+    def _find_silent(self, seen: Mapping[str, tuple[int, float]]) -> list[str]:
+        """Add up the time since the last heartbeat of each worker."""
+        passed = min(time.monotonic() - self._refreshed, REFRESH_SECONDS)
+        before, self._silent = self._silent, {}
+        for address, (_, heartbeat) in seen.items():
+            last, seconds = before.get(address, (heartbeat, 0.0))
+            self._silent[address] = heartbeat, seconds + passed if heartbeat == last else 0.0
+        counts = self._silent.items()
+        return [address for address, (_, seconds) in counts if seconds >= SILENT_SECONDS]
+
+    def _find_unfit(self, addresses: Iterable[str]) -> None:
+        """Accept workers of this version; note why others get no work.
+
+        A task would kill a worker without the package.
+        """
+        wanted = version("quietpixel")
+        for address, answer in self._ask_workers(sorted(addresses), eval, _VERSION).items():
+            if answer == wanted:
+                self._accepted.add(address)
+            elif isinstance(answer, ImportError | str):
+                missing = isinstance(answer, ImportError)
+                has = "does not have quietpixel" if missing else f"has quietpixel {answer}"
+                self.unfit[address] = (
+                    f"The worker {address} {has}; install quietpixel {wanted} there, as it is here."
+                )
+            # Any other error means that it is gone or slow, so it is asked again.
+
+    def _ask_scheduler(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return self.client.run_on_scheduler(function, *arguments)
+        except (OSError, RuntimeError) as error:
+            raise self.lost() from error
+
+    def _ask_workers(
+        self, addresses: Sequence[str], function: Callable[..., Any], *arguments: Any
+    ) -> dict[str, Any]:
+        """Return what a function returns or raises on each worker, a TimeoutError for silence.
+
+        `Client.run` alone would wait for a stopped worker without end.
+        """
+
+        async def ask(address: str) -> Any:
+            asked = self.client.run(function, *arguments, workers=[address], on_error="return")
+            try:
+                return (await asyncio.wait_for(asked, ANSWER_SECONDS)).get(address)
+            except (OSError, RuntimeError, TimeoutError) as error:
+                return error
+
+        async def ask_all() -> list[Any]:
+            return await asyncio.gather(*map(ask, addresses))
+
+        return dict(zip(addresses, self.start(ask_all()).result(), strict=True))
+
+    def start(self, work: Awaitable[Any]) -> "Future[Any]":
+        """Start an awaitable on the client's event loop; return its future result."""
+
+        async def run() -> Any:
+            return await work
+
+        return asyncio.run_coroutine_threadsafe(run(), self.client.loop.asyncio_loop)
 
     def check_scheduler(self) -> None:
         """Raise ClusterError if the scheduler lacks the package or has another version."""
@@ -123,13 +165,14 @@ class Cluster:
             has = "does not have quietpixel" if found is None else f"has quietpixel {found}"
             raise ClusterError(
                 f"The scheduler {self.address} {has}; install quietpixel {wanted} there, "
-                "as it is here, because it reads what workers are told to do."
+                "as it is here, because it unpickles the tasks."
             )
 
     def check_folders(self, folders: Sequence[Path]) -> None:
         """Raise ClusterError if a worker does not see one of these folders."""
+        workers = sorted(self.threads())
         for folder in folders:
-            answers = self.client.run(os.path.isdir, str(folder), on_error="return")
+            answers = self._ask_workers(workers, os.path.isdir, str(folder))
             blind = [address for address, seen in answers.items() if seen is False]
             if blind:
                 raise ClusterError(
@@ -138,37 +181,56 @@ class Cluster:
                 )
 
     def refuse_lost(self) -> None:
-        """Raise ClusterError if the scheduler is not there any more."""
+        """Raise ClusterError if the connection to the scheduler is lost."""
         if self.client.status != "running":
             raise self.lost()
 
     def lost(self) -> ClusterError:
-        """Return the error for a scheduler that is not there any more."""
+        """Return the error for a lost scheduler."""
         return ClusterError(
-            f"The scheduler {self.address} was lost during the work; what is done stays. "
-            "Start it again and repeat the command, which goes on where this one stopped."
+            f"The scheduler {self.address} was lost during the work; finished work is kept. "
+            "Start it again and repeat the call to continue."
         )
 
     def abandon(self) -> None:
-        """Remove what workers of this process are writing, for a process that ends right after."""
+        """Remove what workers of this process are writing, right before the process ends."""
         if self._local is None:
             return
         from quietpixel.files import abandon
 
-        with contextlib.suppress(Exception):  # the process ends, whatever happens
+        with contextlib.suppress(Exception):  # the process ends in any case
             self.client.run(abandon, on_error="ignore")
 
     def close(self) -> None:
-        """Leave the scheduler, and end workers of this process."""
+        """Disconnect from the scheduler, and end workers of this process."""
         with contextlib.suppress(OSError, TimeoutError, RuntimeError):  # they may be gone already
             self.client.close(timeout=2)
             if self._local is not None:
                 self._local.close(timeout=10)
 
 
+def _list_workers(dask_scheduler: Any) -> dict[str, tuple[int, float]]:
+    """Return threads and last heartbeat of each worker; called on the scheduler."""
+    return {
+        address: (worker.nthreads, worker.last_seen)
+        for address, worker in dask_scheduler.workers.items()
+    }
+
+
+async def _remove_worker(address: str, dask_scheduler: Any) -> None:
+    """Let others do the tasks of a worker; called on the scheduler."""
+    await dask_scheduler.remove_worker(address, stimulus_id=f"quietpixel-silent-{time.time()}")
+
+
+def _has_dashboard(dask_scheduler: Any) -> bool:
+    """Return whether the scheduler's server has pages; called on the scheduler."""
+    applications = dask_scheduler.http_application.applications
+    return any("Bokeh" in type(each).__name__ for each in applications)
+
+
 @contextlib.contextmanager
 def connect(*, workers: int | None = None, scheduler: str | None = None) -> Iterator[Cluster]:
-    """Give a cluster: workers of this machine, or those of a scheduler that is there.
+    """Give a cluster: workers of this machine, or those of a running scheduler.
 
     Parameters
     ----------
@@ -181,7 +243,7 @@ def connect(*, workers: int | None = None, scheduler: str | None = None) -> Iter
     Raises
     ------
     ArgumentError
-        If not exactly one of both is given, or there would be no worker.
+        If not exactly one of both is given, or `workers` is below 1.
     ClusterError
         If the scheduler does not answer, or lacks the package.
     MissingDependencyError
@@ -194,8 +256,8 @@ def connect(*, workers: int | None = None, scheduler: str | None = None) -> Iter
     """
     if (workers is None) == (scheduler is None):
         raise ArgumentError(
-            "`workers` or `scheduler` must be given, and not both, because the work is done either "
-            "by this machine or by a cluster that is there."
+            "`workers` or `scheduler` must be given, and not both, because either this machine or "
+            "a running cluster does the work."
         )
     distributed = need("distributed")
     cluster = _start(distributed, workers) if workers is not None else _join(distributed, scheduler)
@@ -210,8 +272,8 @@ def _start(distributed: Any, workers: int) -> Cluster:
         raise ArgumentError(
             f"`workers` must be 1 or more because something must compute; got {workers}. Try 2."
         )
-    need("bokeh")  # the dashboard's
-    with need("dask.config").set(_CALM):  # workers get it from here
+    need("bokeh")  # for the dashboard
+    with need("dask.config").set(_CALM):  # workers inherit it
         local = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -219,7 +281,7 @@ def _start(distributed: Any, workers: int) -> Cluster:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:8787",
             worker_dashboard_address=None,
-            memory_limit=0,  # as without a cluster, nothing but the system limits it
+            memory_limit=0,  # as without a cluster, only the system limits it
             silence_logs=logging.CRITICAL,
         )
     return Cluster(distributed.Client(local), local)
