@@ -34,7 +34,7 @@ def test_the_range_that_was_found_is_said(quietpixel, halver, tmp_path) -> None:
     path = tmp_path / "counts.tif"
     tifffile.imwrite(path, np.full((6, 6), 3000, np.uint16))
     outcome = quietpixel(*WORD, path, "--model", halver)
-    assert "Black is 0 and white is 4095." in outcome.err
+    assert "Intensity scale: black 0, white 4095 of 65535." in outcome.err
     assert tifffile.imread(clean(path)).tolist()[0][0] == 1500
 
 
@@ -42,7 +42,7 @@ def test_the_range_that_was_given_is_used_and_said(quietpixel, halver, tmp_path)
     path = tmp_path / "counts.tif"
     tifffile.imwrite(path, np.full((6, 6), 3000, np.uint16))
     outcome = quietpixel(*WORD, path, "--model", halver, "--range", "1000,5000")
-    assert "Black is 1000 and white is 5000." in outcome.err
+    assert "Intensity scale: black 1000, white 5000 of 65535." in outcome.err
     assert tifffile.imread(clean(path)).tolist()[0][0] == 2000
 
 

@@ -127,7 +127,7 @@ def test_zarr_of_both_versions(tmp_path, models, blur, form) -> None:
     assert (shares[0], shares[-1]) == (0, 1)
     assert len(shares) > 4
     assert done.megapixels == pixels.size / 1e6
-    assert done.notes == ("Black is 0 and white is 4095.",)
+    assert done.notes == ("Intensity scale: black 0, white 4095 of 65535.",)
     assert not hidden(tmp_path)
 
 

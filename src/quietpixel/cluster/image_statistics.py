@@ -8,7 +8,7 @@ from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.cluster.part_tasks import Work, read_native
 from quietpixel.cluster.parts import Part
 from quietpixel.errors import FileError
-from quietpixel.imaging.intensity_scale import Range, judge_range
+from quietpixel.imaging.intensity_scale import Range, nominal_range
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.level import estimate_level, sample_places
 from quietpixel.inference.options import Sigma
@@ -69,4 +69,4 @@ def judge_extents(layout: Layout, seen: list[Extent]) -> Range:
     smallest, largest = min(each.smallest for each in seen), max(each.largest for each in seen)
     share = sum(each.outside for each in seen) / max(sum(each.count for each in seen), 1)
     far = share > 0.01 or all(each.whole for each in seen)
-    return judge_range(layout.dtype, smallest, largest, far=far)
+    return nominal_range(layout.dtype, smallest, largest, far=far)

@@ -17,7 +17,7 @@ from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.level import constant_level
 
 _CELL = 1024
-"""Colours under transparent pixels are filled within squares of this side (`imaging.alpha`)."""
+"""Colours under transparent pixels are filled within squares of this side (`imaging.fill`)."""
 
 
 class Image(Protocol):

@@ -83,6 +83,32 @@ def _beyond(image: Array, around: Array, least: float, spreads: float) -> NDArra
     return beyond
 
 
+def single_pixels(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of the marked values have no marked one among their eight neighbours.
+
+    Parameters
+    ----------
+    marked
+        (H, W, ...), few of them true: time and memory follow their number.
+
+    Examples
+    --------
+    >>> marked = np.zeros((4, 9), bool)
+    >>> marked[0, 2] = marked[2, 5] = marked[3, 6] = True
+    >>> np.argwhere(single_pixels(marked)).tolist()
+    [[0, 2]]
+    """
+    inner = int(np.prod(marked.shape[2:]))
+    places, width = np.flatnonzero(marked), marked.shape[1]
+    touching = np.zeros(places.shape, bool)
+    for step in (1, width - 1, width, width + 1):  # around a corner too, which costs nothing
+        touching |= np.isin(places + step * inner, places)
+        touching |= np.isin(places - step * inner, places)
+    result = np.zeros(marked.shape, bool)
+    result.ravel()[places[~touching]] = True
+    return result
+
+
 WINDOW = 15
 """Rows to either side that the running mean of the row profile covers."""
 SEGMENTS = 4

@@ -1,45 +1,107 @@
-"""Which values of an array stand for black and white."""
+"""Intensity scale: which values of an array stand for black and white."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from quietpixel.imaging.defects import single_pixels
+from quietpixel.imaging.tiling import spread_runs
 
 Array = NDArray[Any]
 Range = tuple[float, float]
 
 FULL_SCALES = (255, 1023, 4095, 16383, 65535)
 """White in files of 8, 10, 12, 14 and 16 bits."""
+HOT_SHARE, LEAST_SIDE = 1e-3, 16
+"""Largest share of isolated values that count as hot pixels, and the smallest image with any."""
+TAIL, STAR = 1e-3, 150
+"""Share of the smoothed values beyond black, and beyond white; in a small image as many as a bright
+star or a dust speck covers, up to 1 %."""
+NOISE_MARGIN = 2.0
+"""Black and white lie this many standard deviations of the noise beyond the content. From 0 to 5
+the error of the result changed by less than 2 % on nine kinds of noise; 0 leaves flat images with a
+scale that is all noise, from 12 on the error grows by 5 to 10 %."""
+SATURATED = 2.0
+"""A plateau at the largest value that lies this many times the scale beyond white is no content."""
+SAMPLE = 1_000_000
+"""About how many values are examined; a larger image is sampled in squares of 8 pixels."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The values that stand for black and white, and the unit of noise levels.
+
+    Parameters
+    ----------
+    black, white
+        Values of the array; others may lie beyond.
+    unit
+        The difference of values that a noise level of 1 stands for: that of the nominal range,
+        from 0 to the full scale of the bits in use, so that a level that is given means the same
+        whatever the image shows.
+
+    Examples
+    --------
+    >>> Scale(98, 1190, 4095).describe(np.dtype(np.uint16))
+    'Intensity scale: black 98, white 1190 of 65535.'
+    """
+
+    black: float
+    white: float
+    unit: float
+
+    @property
+    def range(self) -> Range:
+        """Black and white."""
+        return self.black, self.white
+
+    def describe(self, dtype: np.dtype[Any]) -> str:
+        """Return a sentence; integers name the largest value of their type too."""
+        full = f" of {np.iinfo(dtype).max}" if dtype.kind in "ui" else ""
+        return f"Intensity scale: black {self.black:.6g}, white {self.white:.6g}{full}."
 
 
 def find_range(array: Array) -> Range:
-    """Return the values that stand for black and white in an array.
+    """Return the nominal black and white of an array, those of its type and the bits in use.
 
     Integers run from 0 to the full scale of their type, unless a uint16 image uses only its
     lower 8, 10 or 12 bits. Floats run from 0 to 1, values somewhat beyond included; where they lie
     far beyond (over 1 % beyond 8, or whole numbers above 2: counts), white is the full scale of 8
-    to 16 bits that holds the largest value, or that value itself.
+    to 16 bits that holds the largest value, or that value itself. Single hot pixels do not count,
+    nor values that are not finite.
 
     Examples
     --------
     >>> find_range(np.array([[0, 4000]], np.uint16)), find_range(np.array([[0.0, 1.2]]))
     ((0.0, 4095.0), (0.0, 1.0))
     """
+    if array.dtype.name == "uint8":
+        return 0.0, 255.0
     colours = array[..., :-1] if array.ndim == 3 and array.shape[2] in (2, 4) else array
     largest, smallest = float(colours.max()), float(colours.min())
+    if not np.isfinite(largest - smallest):
+        finite = colours[np.isfinite(colours)]
+        if not finite.size:
+            return 0.0, 1.0
+        largest, smallest = float(finite.max()), float(finite.min())
     far = array.dtype.kind == "f" and _far_beyond(colours, smallest, largest)
-    return judge_range(array.dtype, smallest, largest, far=far)
+    if array.dtype.name == "uint16" or far:
+        largest = _largest_sound(colours, largest)
+    return nominal_range(array.dtype, smallest, largest, far=far)
 
 
-def judge_range(dtype: np.dtype[Any], smallest: float, largest: float, *, far: bool) -> Range:
-    """Return black and white from what `find_range` looks at.
+def nominal_range(dtype: np.dtype[Any], smallest: float, largest: float, *, far: bool) -> Range:
+    """Return the nominal black and white for the statistics that `find_range` collects.
 
     Parameters
     ----------
     dtype
         The array's type.
     smallest, largest
-        Of its values.
+        Extreme values.
     far
         Whether floats lie far beyond [0, 1] in many places, or are all whole numbers; it counts
         only where the extremes lie beyond [-1, 2].
@@ -58,5 +120,97 @@ def _far_beyond(colours: Array, smallest: float, largest: float) -> bool:
     if smallest >= -1 and largest <= 2:
         return False
     sample = colours[:: max(colours.shape[0] // 1000, 1), :: max(colours.shape[1] // 1000, 1)]
+    sample = sample[np.isfinite(sample)]
     outside = np.mean((sample > 8) | (sample < -8))
     return bool(outside > 0.01 or np.array_equal(sample, np.rint(sample)))
+
+
+def _largest_sound(colours: Array, largest: float) -> float:
+    """Return the largest value without hot pixels: rare values with no like among neighbours."""
+    if min(colours.shape[:2]) < LEAST_SIDE:
+        return largest
+    for scale in FULL_SCALES:
+        if largest <= scale:
+            break
+        bright = colours > scale
+        if bright.mean() <= HOT_SHARE and (single_pixels(bright) == bright).all():
+            return float(scale)
+    return largest
+
+
+def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | None:
+    """Return black and white of images that share one scale, whatever their unit and offset.
+
+    Quantiles of the images smoothed by a median of 3 x 3 pixels, moved outwards by the noise: hot
+    pixels do not survive the median, and small bright objects lie beyond the quantile. Everything
+    is computed in float64 and follows an affine change of the values.
+
+    Parameters
+    ----------
+    images
+        Arrays (H, W, C); values that are not finite or masked do not count.
+    alpha
+        Whether the last channel is transparency; colours of transparent pixels do not count.
+
+    Returns
+    -------
+    range
+        None where all values are equal.
+
+    References
+    ----------
+    J. Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 64(2),
+    1996 (the filter; the median of its magnitudes takes the place of the mean).
+
+    Examples
+    --------
+    >>> image = 1000 + 200 * np.random.default_rng(0).random((64, 64, 1))
+    >>> image[5, 5] = 1e9
+    >>> black, white = estimate_range([image])
+    >>> 700 < black < white < 1500
+    True
+    """
+    smooth, raw, fine = [], [], []
+    step = -(-len(images) // 64)
+    for image in images[::step]:
+        side = int(np.sqrt(SAMPLE / (min(len(images), 64) * image.shape[2])))
+        places = [spread_runs(length, 8, max(side // 8, 1)) for length in image.shape[:2]]
+        part = image[places[0]][:, places[1]]
+        sample = np.ma.filled(part.astype(np.float64), np.nan)
+        sample[~np.isfinite(sample)] = np.nan
+        if alpha:
+            sample = np.where(part[..., -1:] > 0, sample[..., :-1], np.nan)
+        raw.append(sample.ravel())
+        smooth.append(_median_of_rows(_median_of_rows(sample).swapaxes(0, 1)).ravel())
+        if min(sample.shape[:2]) > 2:
+            bent = np.diff(np.diff(sample, 2, axis=0), 2, axis=1)
+            fine.append(np.abs(bent).ravel() / 6)
+    noises = np.concatenate([*fine, np.zeros(1)])
+    sigma = float(np.median(noises[np.isfinite(noises)])) * 1.4826
+    # Few photons: where most values are 0 the medians are too, so single values count.
+    for values in (np.concatenate(smooth), np.concatenate(raw)):
+        content = values[np.isfinite(values)]
+        if not content.size:
+            return None
+        tail = min(max(TAIL, STAR / content.size), 0.01)
+        low, high = (float(each) for each in np.quantile(content, [tail, 1 - tail]))
+        inner = content[content < content.max()]
+        if inner.size:
+            below = float(np.quantile(inner, 1 - tail))
+            if content.max() > below + SATURATED * (below - low) > low:
+                high = min(high, below)
+        if high > low:
+            margin = NOISE_MARGIN * sigma
+            return low - margin, high + margin
+    if content.min() < content.max():
+        return float(content.min()), float(content.max())
+    return None
+
+
+def _median_of_rows(image: Array) -> Array:
+    """Return the median of each value and those above and below it; borders are repeated."""
+    padded = np.pad(image, ((1, 1), *((0, 0),) * (image.ndim - 1)), mode="edge")
+    above, own, below = padded[:-2], image, padded[2:]
+    least, most = np.minimum(above, own), np.maximum(above, own)
+    median: Array = np.maximum(least, np.minimum(most, below))
+    return median

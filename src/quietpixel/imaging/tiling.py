@@ -210,6 +210,20 @@ def reflect_indices(start: int, stop: int, length: int) -> NDArray[np.intp]:
     return np.minimum(places, period - places)
 
 
+def spread_runs(length: int, run: int, count: int) -> NDArray[np.intp]:
+    """Return `count` runs of neighbouring places, spread over a side of an image, or all of it.
+
+    Examples
+    --------
+    >>> spread_runs(10, 2, 3).tolist(), spread_runs(4, 2, 3).tolist()
+    ([0, 1, 4, 5, 8, 9], [0, 1, 2, 3])
+    """
+    if length <= run * count:
+        return np.arange(length)
+    starts = np.linspace(0, length - run, count).astype(np.intp)
+    return (starts[:, np.newaxis] + np.arange(run)).ravel()
+
+
 def _take(image: Array, span: Span, *, axis: int) -> Array:
     length = image.shape[axis]
     if span.stop <= length:

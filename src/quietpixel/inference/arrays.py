@@ -1,4 +1,4 @@
-"""Conversion between arrays as users hold them and images as models take them."""
+"""Layout of arrays: conversion between the arrays of users and the images of models."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, ImageError
-from quietpixel.imaging.intensity_scale import Range, find_range
+from quietpixel.imaging.intensity_scale import Range, find_range, nominal_range
+from quietpixel.imaging.tiling import spread_runs
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
@@ -23,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Layout:
-    """How an array holds an image, found once and used for every tile.
+    """How an array represents an image, found once and used for every tile.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ class Layout:
         The largest value that the type, or the bits in use, can hold.
     neutral
         Whether red, green and blue are the same everywhere, so that the image is gray.
+    unit
+        The difference of values that a noise level of 1 stands for; None for white minus black.
     """
 
     dtype: np.dtype[Any]
@@ -47,6 +50,13 @@ class Layout:
     range: Range
     ceiling: float = np.inf
     neutral: bool = False
+    unit: float | None = None
+
+    @property
+    def level_factor(self) -> float:
+        """Noise level on the model's scale for one of 1 as users and records state it."""
+        low, high = self.range
+        return 1.0 if self.unit is None else self.unit / (high - low)
 
     @property
     def model_colours(self) -> int:
@@ -64,7 +74,8 @@ class Layout:
         low, high = self.range
         if (low, high) == (0, 1):
             return part[..., : self.colours].astype(np.float32)
-        wide = np.float64 if self.dtype.name == "float64" else np.float32
+        # float32 keeps 24 bits, too few for an offset of many times the range.
+        wide = np.float32 if self.dtype.itemsize <= 2 else np.float64
         image: FloatArray = part[..., : self.colours].astype(wide)
         if low != 0:
             image -= low
@@ -74,19 +85,39 @@ class Layout:
     def from_model(self, image: FloatArray) -> Array:
         """Return `image` (..., colours) in the array's own type and range."""
         low, high = self.range
-        values = image if (low, high) == (0, 1) else image * np.float32(high - low)
-        if low != 0:
-            values = values + low
-        if self.dtype.kind == "u":
-            values = np.clip(values, 0, self.ceiling)
-            np.rint(values, out=values)
+        if (low, high) == (0, 1):
+            return self._to_type(image)
+        return self._to_type(image * np.float32(high - low) + np.float32(low))
+
+    def correct(self, part: Array, noisy: FloatArray, denoised: FloatArray) -> Array:
+        """Return `part` (..., channels) with the change from `noisy` to `denoised`.
+
+        Parameters
+        ----------
+        part
+            Values of the array.
+        noisy
+            The same as `to_model` returned them.
+        denoised
+            float32 (..., colours).
+        """
+        if self.dtype.itemsize <= 2 or (self.dtype.itemsize == 4 and self.range == (0, 1)):
+            return self.from_model(denoised)
+        # In float64 and added to the array's own values, so that those of large numbers survive.
+        change = np.subtract(denoised, noisy, dtype=np.float64) * (self.range[1] - self.range[0])
+        return self._to_type(part[..., : self.colours] + change)
+
+    def _to_type(self, values: Array) -> Array:
+        if self.dtype.kind in "ui":
+            lowest = float(np.iinfo(self.dtype).min)
+            values = np.rint(np.clip(values, lowest, self.ceiling))
         elif self.dtype.name == "float16":
             values = np.clip(values, -self.ceiling, self.ceiling)
         return values.astype(self.dtype)
 
 
-def read_layout(array: Array, range: Range | None = None) -> Layout:
-    """Return how `array` holds an image.
+def read_layout(array: Array, range: Range | None = None, *, holes: bool = False) -> Layout:
+    """Return how `array` represents an image.
 
     Parameters
     ----------
@@ -94,7 +125,9 @@ def read_layout(array: Array, range: Range | None = None) -> Layout:
         uint8, uint16, float16, float32 or float64 of shape (H, W), (H, W, 1), (H, W, 2) gray
         with alpha, (H, W, 3) RGB, or (H, W, 4) RGB with alpha.
     range
-        The values that stand for black and white; None finds them (`find_range`).
+        The values that stand for black and white; None takes the nominal ones (`find_range`).
+    holes
+        Whether some values may be not finite, or masked.
 
     Raises
     ------
@@ -104,27 +137,25 @@ def read_layout(array: Array, range: Range | None = None) -> Layout:
     ArgumentError
         If `range` is not two growing numbers.
     """
-    check_array(array)
+    check_array(array, holes=holes)
     channels = array.shape[2] if array.ndim == 3 else 1
     alpha = channels in (2, 4)
     ceiling = type_ceiling(array.dtype)
-    if range is not None:
-        found = check_range(range)
-    elif array.dtype == np.uint8:
-        found = (0.0, 255.0)  # whatever the values are, so none is looked at
-    else:
-        found = find_range(array)
-        ceiling = found[1] if array.dtype.kind == "u" else ceiling
+    nominal = check_range(range) if range is not None else find_range(array)
+    if array.dtype.name == "uint16" and range is None:
+        # The bits in use, with a hot pixel's, which is kept, though it does not set white.
+        largest = (array[..., :-1] if alpha else array).max()
+        ceiling = nominal_range(array.dtype, 0, float(largest), far=False)[1]
     neutral = channels >= 3 and all(
         (part[..., :1] == part[..., 1:3]).all()  # in steps, because colour is seen soon
         for part in np.array_split(array, max(len(array) // 64, 1))
     )
-    return Layout(array.dtype, channels - alpha, alpha, found, ceiling, neutral)
+    return Layout(array.dtype, channels - alpha, alpha, nominal, ceiling, neutral)
 
 
 def type_ceiling(dtype: np.dtype[Any]) -> float:
     """Return the largest value that a type holds."""
-    return float(np.iinfo(dtype).max if dtype.kind == "u" else np.finfo(dtype).max)
+    return float(np.iinfo(dtype).max if dtype.kind in "ui" else np.finfo(dtype).max)
 
 
 def check_range(range: Range) -> Range:
@@ -141,7 +172,7 @@ def check_range(range: Range) -> Range:
     return low, high
 
 
-def check_array(array: Array) -> None:
+def check_array(array: Array, *, holes: bool = False) -> None:
     """Raise ImageError unless `array` is an image that can be denoised."""
     if not isinstance(array, np.ndarray):
         raise ImageError(
@@ -154,36 +185,39 @@ def check_array(array: Array) -> None:
             "set `range` to its black and white."
         )
     if array.ndim != 2 and not (array.ndim == 3 and 1 <= array.shape[2] <= 4):
-        raise _wrong_shape(array)
+        if array.ndim == 3 and array.shape[0] in (1, 3, 4):
+            remedy = "Its channels seem to come first; pass numpy.moveaxis(image, 0, -1)."
+        elif array.ndim == 3:
+            remedy = "Pass the pages of a stack one by one, or Denoiser.batch(images[..., None])."
+        elif array.ndim == 4:
+            remedy = "Pass several images of one size to Denoiser.batch."
+        else:
+            remedy = "Pass one image."
+        raise ImageError(
+            "`image` must have the shape (H, W), (H, W, 1), (H, W, 3), or with alpha (H, W, 2) or "
+            f"(H, W, 4); got {array.shape}. {remedy}"
+        )
     if array.size == 0:
         raise ImageError(f"`image` must have at least one pixel; got shape {array.shape}.")
-    if array.dtype.kind != "f":
+    known = np.ma.count(array)  # a masked array may have fewer than its size
+    if array.dtype.kind == "f":
+        with np.errstate(all="ignore"):
+            if known and np.isfinite(array.sum(dtype=np.float64)):  # the usual case, no flags
+                return
+        known = int(np.count_nonzero(np.ma.filled(np.isfinite(array), False)))
+    if known == array.size or (holes and known):
         return
-    with np.errstate(all="ignore"):
-        if np.isfinite(array.sum(dtype=np.float64)):  # no array of flags for the usual case
-            return
-    bad = ~np.isfinite(array)
-    if bad.any():
-        place = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+    if holes:
         raise ImageError(
-            f"`image` must hold finite numbers; {int(bad.sum())} of its {array.size} values are "
-            f"not, the first at {place} is {array[place]}. Replace them first, for example with "
-            "numpy.nan_to_num(image)."
+            f"`image` must hold finite numbers; all of its {array.size} values are NaN, infinite "
+            "or masked."
         )
-
-
-def _wrong_shape(array: Array) -> ImageError:
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4):
-        remedy = "Its channels seem to come first; pass numpy.moveaxis(image, 0, -1)."
-    elif array.ndim == 3:
-        remedy = "Pass the pages of a stack one by one, or Denoiser.batch(images[..., None])."
-    elif array.ndim == 4:
-        remedy = "Pass several images of one size to Denoiser.batch."
-    else:
-        remedy = "Pass one image."
-    return ImageError(
-        "`image` must have the shape (H, W), (H, W, 1), (H, W, 3), or with alpha (H, W, 2) or "
-        f"(H, W, 4); got {array.shape}. {remedy}"
+    bad = ~np.isfinite(array)
+    place = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+    raise ImageError(
+        f"`image` must hold finite numbers; {int(bad.sum())} of its {array.size} values are "
+        f"not, the first at {place} is {array[place]}. Replace them first, for example with "
+        "numpy.nan_to_num(image)."
     )
 
 
@@ -197,7 +231,7 @@ def check_batch(images: Any) -> None:
         )
     if images.size == 0:
         raise ImageError(f"`images` must hold at least one pixel; got shape {shape}.")
-    check_array(images.reshape(-1, *images.shape[2:]))
+    check_array(images.reshape(-1, *images.shape[2:]), holes=True)
 
 
 def check_out(out: Any, image: Any) -> None:
@@ -217,17 +251,3 @@ def check_out(out: Any, image: Any) -> None:
 def with_channels(image: Array) -> Array:
     """Return (H, W) as (H, W, 1), and all else as it is."""
     return image if image.ndim == 3 else image[..., np.newaxis]
-
-
-def spread_runs(length: int, run: int, count: int) -> NDArray[np.intp]:
-    """Return `count` runs of neighbouring places, spread over a side of an image, or all of it.
-
-    Examples
-    --------
-    >>> spread_runs(10, 2, 3).tolist(), spread_runs(4, 2, 3).tolist()
-    ([0, 1, 4, 5, 8, 9], [0, 1, 2, 3])
-    """
-    if length <= run * count:
-        return np.arange(length)
-    starts = np.linspace(0, length - run, count).astype(np.intp)
-    return (starts[:, np.newaxis] + np.arange(run)).ravel()

@@ -1,7 +1,7 @@
 """Denoises arrays: every check and decision is made once, then a job is computed tile by tile."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.errors import ImageError, ModelError
+from quietpixel.imaging.intensity_scale import Scale, estimate_range
 from quietpixel.imaging.tiling import Grid, Tile, plan_grid, round_up
 from quietpixel.inference.arrays import (
     Layout,
@@ -31,7 +32,7 @@ from quietpixel.inference.job import (
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_store import cache_of, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
-from quietpixel.inference.repair import find_repair
+from quietpixel.inference.repair import fill_stack, find_hidden, find_repair
 
 Array = NDArray[Any]
 Source = str | Path | bytes | BinaryIO
@@ -163,6 +164,7 @@ class Denoiser:
         image: Array,
         options: DenoiseOptions | None = None,
         *,
+        scale: Scale | None = None,
         on_progress: OnProgress | None = None,
         out: Array | None = None,
     ) -> Result:
@@ -175,26 +177,87 @@ class Denoiser:
         options
             How the image is treated; None takes those of the denoiser. Its model and engine are
             always the denoiser's own.
+        scale
+            Black and white of several images, as `find_scale` returned them; None finds those of
+            this image.
         """
-        return run(self.prepare(image, options, out=out), on_progress)
+        return run(self.prepare(image, options, scale=scale, out=out), on_progress)
 
     def prepare(
-        self, image: Array, options: DenoiseOptions | None = None, *, out: Array | None = None
+        self,
+        image: Array,
+        options: DenoiseOptions | None = None,
+        *,
+        scale: Scale | None = None,
+        out: Array | None = None,
     ) -> DenoiseJob:
         """Return the job for one image: all checks and decisions are made here.
 
         Parameters
         ----------
-        image, options, out
+        image, options, scale, out
             As for `denoise`.
         """
         options = options or self.options
-        layout = read_layout(image, options.range)
-        stack = with_channels(image)[:, :, np.newaxis]
+        layout = read_layout(image, options.range, holes=True)
         if out is not None:
             check_out(out, image)
-            out = stack if out is image else with_channels(out)[:, :, np.newaxis]
-        return self.prepare_stack(stack, layout, options, shape=image.shape, out=out)
+        masked = isinstance(image, np.ma.MaskedArray)
+        pixels = with_channels(image)
+        scale = scale or self.find_scale([pixels], options)
+        if scale.black == scale.white:  # one value everywhere: no noise that could be removed
+            options, scale = replace(options, strength=0.0), Scale(*layout.range, scale.unit)
+        stack = np.asarray(pixels)[:, :, np.newaxis]
+        job = self.prepare_stack(
+            stack,
+            replace(layout, range=scale.range, unit=scale.unit),
+            options,
+            shape=image.shape,
+            out=stack if out is image else None if out is None else with_channels(out)[:, :, None],
+            mask=np.ma.getmaskarray(pixels)[:, :, np.newaxis] if masked else None,
+        )
+        if scale.range in ((0, 1), (0, type_ceiling(layout.dtype))):
+            return job
+        return replace(job, notes=(*job.notes, scale.describe(layout.dtype)))
+
+    def find_scale(self, images: Sequence[Array], options: DenoiseOptions | None = None) -> Scale:
+        """Return the values that stand for black and white in images that share one scale.
+
+        `range` of the options decides where it is given, 8 bits are used as they are, and a model
+        that was trained on a folder takes the scale of its training. For a model that follows the
+        noise level, black and white are estimated (`estimate_range`); any other model expects the
+        nominal range of its training images (`find_range`).
+
+        Parameters
+        ----------
+        images
+            Arrays (H, W) or (H, W, channels) of one type: the pages of a stack, the files of a
+            folder.
+        options
+            How the images are treated; None takes the options of the denoiser.
+
+        Returns
+        -------
+        scale
+            Its black equals its white if all values are equal and the scale is estimated.
+        """
+        options = options or self.options
+        layouts = [read_layout(image, options.range, holes=True) for image in images]
+        low, high = (
+            bound(layout.range[end] for layout in layouts) for end, bound in enumerate((min, max))
+        )
+        nominal = Scale(low, high, high - low)
+        first = layouts[0]
+        if options.range is not None or first.dtype == np.uint8:
+            return nominal
+        card = self.card_for(first.model_colours)
+        if not card.takes_level:
+            return nominal
+        found = estimate_range([with_channels(image) for image in images], alpha=first.alpha)
+        black, white = found or (low, low)
+        if first.dtype.kind in "ui":
+            black, white = np.floor(black), np.ceil(white)
+        return Scale(float(black), float(white), nominal.unit)
 
     def prepare_stack(
         self,
@@ -207,6 +270,7 @@ class Denoiser:
         origin: tuple[int, int] = (0, 0),
         shape: tuple[int, ...] | None = None,
         out: Array | None = None,
+        mask: NDArray[np.bool_] | None = None,
     ) -> DenoiseJob:
         """Return the job for images of one size, or for a part of a larger image.
 
@@ -215,7 +279,7 @@ class Denoiser:
         images
             (H, W, N, channels), checked before.
         layout
-            How the images, or the whole image, hold their values.
+            How the images, or the whole image, represent their values.
         options
             How the images are treated.
         level
@@ -228,6 +292,8 @@ class Denoiser:
             Shape of the result; None takes that of `images`.
         out
             Where the result is put, of the shape of `images`.
+        mask
+            Values that are not to be used or changed, of the shape of `images`.
         """
         layout, notes = replace(layout, colours=layout.model_colours), []
         if layout.colours == 1 and options.colour_strength is not None:
@@ -235,36 +301,29 @@ class Denoiser:
             notes.append("The image is gray, so the colour strength has no effect.")
         engine = self._engine(layout.colours)
         factors = level_factors(options.strength, options.colour_strength)
+        hidden, seen = None, images
+        if factors:
+            hidden = find_hidden(images, layout, mask)
+            seen = images if hidden is None else fill_stack(images, layout, hidden)
         repair = None
         if tiles is None:
             if factors and images.shape[2] == 1 and engine.card.takes_level:
-                repair = find_repair(images[:, :, 0], layout)
+                repair = find_repair(seen[:, :, 0], layout)
             halo = 0 if repair is None else repair.halo
             pixels = max(self._tile_pixels(engine) // images.shape[2], 1)
             tiles = choose_grid(engine.card, images.shape[:2], pixels, repair_halo=halo).tiles()
         if level is None:
-            level = find_level(images, layout, options, engine.card, repair)
-        notes += () if repair is None else repair.notes
-        low, high = layout.range
-        if (low, high) != (0, type_ceiling(layout.dtype) if layout.dtype.kind == "u" else 1):
-            notes.append(f"Black is {low:g} and white is {high:g}.")
+            level = find_level(seen, layout, options, engine.card, repair)
+        if repair is not None:
+            notes += repair.notes
         if level is not None and level.noise.source == "estimated":
             sigma = level.noise.sigma or 0.0
             notes.append(f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).")
         return DenoiseJob(
-            images=images,
-            shape=shape or images.shape,
-            layout=layout,
-            engine=engine,
-            options=options,
-            factors=factors,
-            tiles=tuple(tiles),
-            level=level,
-            repair=repair,
-            origin=origin,
-            out=out,
-            notes=tuple(notes),
-        )
+            images=images, seen=seen, hidden=hidden, mask=mask, shape=shape or images.shape,
+            layout=layout, engine=engine, options=options, factors=factors, tiles=tuple(tiles),
+            level=level, repair=repair, origin=origin, out=out, notes=tuple(notes),
+        )  # fmt: skip
 
     def batch(
         self,
@@ -284,14 +343,23 @@ class Denoiser:
         sigma, strength, colour_strength
             As for one image; ``"auto"`` estimates each image.
         range
-            As for one image; None takes floats as [0, 1] and integers as the full scale of their
-            type, whatever the values are.
+            As for one image, the same for all. Where it is neither given nor estimated, floats are
+            taken as [0, 1] and integers as the full scale of their type. A noise level of 1 stands
+            for that too.
         """
         check_batch(images)
-        white = type_ceiling(images.dtype) if images.dtype.kind == "u" else 1.0
         options = self._options(sigma, strength, colour_strength, range)
-        options = replace(options, range=options.range or (0.0, white))
-        layouts = [read_layout(image, options.range) for image in images]
+        white = type_ceiling(images.dtype) if images.dtype.kind in "ui" else 1.0
+        scale = Scale(0.0, white, white)
+        if options.range is not None:
+            scale = Scale(*options.range, unit=options.range[1] - options.range[0])
+        elif self.card_for(images.shape[3]).takes_level:
+            found = self.find_scale(list(images), options)
+            scale = replace(found, unit=white) if found.black < found.white else scale
+        layouts = [
+            replace(read_layout(image, scale.range, holes=True), unit=scale.unit)
+            for image in images
+        ]
         result = np.empty_like(images)
         for layout in dict.fromkeys(layouts):  # colour, and gray that is stored three times
             alike = np.flatnonzero([each == layout for each in layouts])
@@ -305,9 +373,13 @@ class Denoiser:
 
     def estimate_sigma(self, image: Array, *, range: Range | None = None) -> float:
         """Return the noise level of `image` on the [0, 1] scale, as ``sigma="auto"`` finds it."""
-        layout = read_layout(image, range)
-        layout = replace(layout, colours=layout.model_colours)
-        return estimate_level(layout, with_channels(image))
+        layout = read_layout(image, range, holes=True)
+        options = replace(self.options, range=range or self.options.range)
+        scale = self.find_scale([image], options)
+        if scale.black == scale.white:
+            return 0.0
+        layout = replace(layout, colours=layout.model_colours, range=scale.range, unit=scale.unit)
+        return estimate_level(layout, with_channels(image)) / layout.level_factor
 
     def _options(self, *given: Any) -> DenoiseOptions:
         """Return the denoiser's options with what is given for one image; None gives nothing."""

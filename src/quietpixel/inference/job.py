@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.imaging.alpha import fill_transparent
 from quietpixel.imaging.strength import blend
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, Range
 from quietpixel.inference.engine import Engine, run_model
 from quietpixel.inference.level import Noise, NoiseLevel
 from quietpixel.inference.options import QUALITIES, DenoiseOptions
+from quietpixel.inference.repair import HIGHEST, LOWEST
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
@@ -23,9 +23,6 @@ OnProgress = Callable[[float], None]
 Repair = Callable[[FloatArray, Tile], FloatArray]
 """Repairs what a tile of the whole image reads, (h, w, N, C), before the model sees it; the tiles
 must have its halo."""
-
-LOWEST, HIGHEST = -4.0, 5.0
-"""Values a model is shown; what lies beyond is kept apart and added again, so never lost."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,6 +33,8 @@ class DenoiseJob:
     ----------
     images
         (H, W, N, channels), so that tiles cut the first two axes.
+    seen
+        What the model is shown: `images` itself, or their colours with hidden values filled.
     shape
         Shape of the result.
     layout
@@ -60,9 +59,14 @@ class DenoiseJob:
         new array.
     notes
         Sentences on what a user should know.
+    hidden
+        Values that come back unchanged, (H, W, N, colours) or (H, W, N, 1); None for none.
+    mask
+        That of a masked array, which the result gets too.
     """
 
     images: Array
+    seen: Array
     shape: tuple[int, ...]
     layout: Layout
     engine: Engine
@@ -74,6 +78,8 @@ class DenoiseJob:
     origin: tuple[int, int] = (0, 0)
     out: Array | None = None
     notes: tuple[str, ...] = ()
+    hidden: NDArray[np.bool_] | None = None
+    mask: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,37 +120,37 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     if out is not images and job.out is not None:
         out[...] = images
     noise = Noise() if job.level is None else job.level.noise
-    result = Result(out.reshape(job.shape), noise, job.layout.range, job.notes)
+    image = out.reshape(job.shape)
+    if job.mask is not None:
+        image = np.ma.MaskedArray(image, job.mask.reshape(job.shape))
+    result = Result(image, noise, job.layout.range, job.notes)
     if not job.factors:
         return result
     notify = on_progress or (lambda share: None)
-    colours, visible = images, None
-    if job.layout.alpha:
-        visible = images[:, :, 0, -1] > 0
-        colours = images[:, :, 0, : job.layout.colours]
-        colours = fill_transparent(colours, visible)[:, :, np.newaxis]
     target = out[..., :-1] if job.layout.alpha else out
     waiting: list[tuple[Tile, Array]] = []
     notify(0.0)
     for done, tile in enumerate(job.tiles, start=1):
-        denoised = _denoise_tile(job, tile, colours)
+        denoised = _denoise_tile(job, tile)
         waiting.append((tile, denoised[tile.rows.inner, tile.columns.inner].copy()))
         # In place, a result waits until no later tile reads the pixels that it replaces.
         unread = job.tiles[done].rows.start if done < len(job.tiles) else images.shape[0]
         while waiting and waiting[0][0].rows.keep_stop <= unread:
             ready, kept = waiting.pop(0)
             place = ready.rows.outer, ready.columns.outer
-            shown = True if visible is None else visible[place][..., np.newaxis, np.newaxis]
-            np.copyto(target[place], kept, where=shown)
+            changed = True if job.hidden is None else ~job.hidden[place]
+            np.copyto(target[place], kept, where=changed)
         notify(done / len(job.tiles))
     return result
 
 
-def _denoise_tile(job: DenoiseJob, tile: Tile, colours: Array) -> Array:
-    noisy = job.layout.to_model(tile.read(colours))
+def _denoise_tile(job: DenoiseJob, tile: Tile) -> Array:
+    part = tile.read(job.seen)
+    noisy = job.layout.to_model(part)
     place = tile.shift(*job.origin)  # in the whole image, for whatever depends on position
     model_input = noisy if job.repair is None else job.repair(noisy, place)
-    shown = model_input if job.layout.bounded else np.clip(model_input, LOWEST, HIGHEST)
+    # What lies beyond is hidden; only a repair of the stripes could push a value there.
+    shown = model_input if job.repair is None else np.clip(model_input, LOWEST, HIGHEST)
     count = noisy.shape[2]
     level = None if job.level is None else job.level.read(place, count)
     share = None if job.level is None else job.level.read_share(place, count)
@@ -155,15 +161,13 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, colours: Array) -> Array:
             denoised = run_model(job.engine, shown, scaled)
         else:
             denoised = _denoise_views(job, shown, scaled)
-        if shown is not model_input:
-            denoised += model_input - shown
         if share is not None:
             denoised = noisy + share[..., np.newaxis] * (denoised - noisy)
         results.append(denoised)
     mixed, (strength, colour) = results[0], (job.options.strength, job.options.colour_strength)
     if strength < 1 or colour is not None:
         mixed = blend(noisy, mixed, strength, colour, results[-1])
-    return job.layout.from_model(mixed)
+    return job.layout.correct(part, noisy, mixed)
 
 
 def _denoise_views(job: DenoiseJob, shown: FloatArray, level: FloatArray | None) -> FloatArray:

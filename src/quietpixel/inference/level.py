@@ -170,12 +170,13 @@ def find_level(
         if card.blind:
             return constant_level(UNKNOWN_SIGMA)
         found = _of_each(images, lambda pixels: estimate_level(layout, pixels, repair))
-        return NoiseLevel(found, Noise(float(found.mean()), "estimated", kinds))
+        sigma = float(found.mean()) / layout.level_factor
+        return NoiseLevel(found, Noise(sigma, "estimated", kinds))
     given = np.asarray(sigma, np.float32)
     if given.shape not in ((), images.shape[:2]):
         shape = images.shape[:2]
         raise wrong_level(f"an array of shape {given.shape} for an image of shape {shape}")
-    level = given.reshape(given.shape or (1, 1))[..., np.newaxis]
+    level = given.reshape(given.shape or (1, 1))[..., np.newaxis] * np.float32(layout.level_factor)
     noise = Noise(float(given.mean()), "given", kinds)
     if not card.blind:
         return NoiseLevel(level, noise)

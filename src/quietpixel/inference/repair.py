@@ -1,4 +1,7 @@
-"""What is repaired before the model sees an image: impulses and stripes, where there are any."""
+"""Repairs before the model: hidden values are filled, impulses and stripes removed.
+
+Hidden values are those that the model must not see and that come back unchanged.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +13,11 @@ from quietpixel.imaging.defects import (
     HALO,
     outlier_distance,
     repair_outliers,
+    single_pixels,
     stripe_offsets,
 )
+from quietpixel.imaging.fill import fill_hidden
+from quietpixel.imaging.intensity_scale import HOT_SHARE
 from quietpixel.imaging.tiling import Tile, reflect_indices
 from quietpixel.inference.arrays import Layout, spread_runs
 
@@ -22,6 +28,56 @@ SIDE, PARTS = 128, 2
 """Impulses are looked for in 2 x 2 squares of 128 pixels, in one channel; it takes milliseconds."""
 LINES = 256
 """Stripes are measured in up to so many of the lines that cross them."""
+
+LOWEST, HIGHEST = -4.0, 5.0
+"""On the model's scale: values beyond are hidden, because the model smears them over its halo."""
+BELOW, ABOVE = -1.0, 2.0
+"""Single values beyond these are hidden: one of 4 times white spoils 40 pixels around it."""
+
+
+def find_hidden(
+    images: Array, layout: Layout, mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_] | None:
+    """Return which values are hidden: transparent, masked, not finite, or far beyond the scale.
+
+    Parameters
+    ----------
+    images
+        (H, W, N, channels).
+    layout
+        How they represent their values.
+    mask
+        Further values, of the shape of `images`.
+
+    Returns
+    -------
+    hidden
+        (H, W, N, colours) or (H, W, N, 1); None if there is none.
+    """
+    hidden = np.zeros((1, 1, 1, 1), bool)
+    if layout.alpha:
+        hidden = images[..., -1:] == 0
+    if mask is not None:
+        hidden = hidden | mask[..., : layout.colours]
+    if not layout.bounded:
+        (low, high), colours = layout.range, images[..., : layout.colours]
+        width = high - low
+        # NaN is neither above nor below, so what lies inside is asked for.
+        outside = ~((colours >= low + BELOW * width) & (colours <= low + ABOVE * width))
+        if outside.any():
+            far = ~((colours >= low + LOWEST * width) & (colours <= low + HIGHEST * width))
+            if outside.mean() <= HOT_SHARE:
+                far |= single_pixels(outside)
+            hidden = hidden | far
+    return hidden if hidden.any() else None
+
+
+def fill_stack(images: Array, layout: Layout, hidden: NDArray[np.bool_]) -> Array:
+    """Return the colours of `images` (H, W, N, channels) with hidden values filled."""
+    colours = images[..., : layout.colours]
+    count = images.shape[2]
+    parts = [fill_hidden(colours[:, :, n], ~hidden[:, :, n]) for n in range(count)]
+    return parts[0][:, :, np.newaxis] if count == 1 else np.stack(parts, axis=2)
 
 
 @dataclass(frozen=True, eq=False)
