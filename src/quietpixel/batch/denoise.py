@@ -115,10 +115,15 @@ def denoise_picture(
         level = turn_page(options.sigma, picture.metadata.orientation, back=True)
         options = replace(options, sigma=level)
     reuse = reuse and settings.compare is None and settings.uncertainty is None
+    # One for all pages: a stack that grows brighter would jump between scales of its pages.
+    profile = picture.metadata.icc is not None
+    common = denoiser.find_scale(picture.pages, options, profile=profile)
     for number, page in enumerate(picture.pages):
         progress = on_progress and partial(_report_page, on_progress, number, len(picture.pages))
         out = page if reuse and page.flags.writeable else None
-        results.append(denoiser.denoise(page, options, on_progress=progress, out=out))
+        results.append(
+            denoiser.denoise(page, options, scale=common, on_progress=progress, out=out)
+        )
     denoised = picture.with_pixels([result.image for result in results])
     scale = tuple(result.scale for result in results)
     notes = [note for result in results for note in result.notes]

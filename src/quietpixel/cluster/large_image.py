@@ -33,7 +33,7 @@ from quietpixel.cluster.worker_model import (
 )
 from quietpixel.cluster.workers import Cluster
 from quietpixel.errors import ArgumentError, ClusterError, FileError
-from quietpixel.imaging.intensity_scale import Range
+from quietpixel.imaging.intensity_scale import Range, Scale
 from quietpixel.inference.arrays import type_ceiling
 from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import check_model
@@ -232,7 +232,7 @@ class _LargeRun:
             self._work = replace(self._work, treatment=replace(self._work.treatment, layout=layout))
         if layout.range != (0.0, type_ceiling(layout.dtype) if layout.dtype.kind == "u" else 1.0):
             low, high = layout.range
-            self.notes.append(f"Black is {low:g} and white is {high:g}.")
+            self.notes.append(Scale(low, high, high - low).describe(layout.dtype))
 
     def _found_range(self, hands: _Hands) -> Range:
         place = self._folder.below("range.json")

@@ -199,28 +199,51 @@ class Denoiser:
             As for `denoise`.
         """
         options = options or self.options
-        layout = read_layout(image, options.range, holes=True)
+        scale = scale or self.find_scale([image], options)
+        layout = self.layout_for(image, options, scale=scale)
+        if scale.black == scale.white:  # one value everywhere: no noise that could be removed
+            options = replace(options, strength=0.0)
         if out is not None:
             check_out(out, image)
         masked = isinstance(image, np.ma.MaskedArray)
         pixels = with_channels(image)
-        scale = scale or self.find_scale([pixels], options)
-        if scale.black == scale.white:  # one value everywhere: no noise that could be removed
-            options, scale = replace(options, strength=0.0), Scale(*layout.range, scale.unit)
         stack = np.asarray(pixels)[:, :, np.newaxis]
         job = self.prepare_stack(
             stack,
-            replace(layout, range=scale.range, unit=scale.unit),
+            layout,
             options,
             shape=image.shape,
             out=stack if out is image else None if out is None else with_channels(out)[:, :, None],
             mask=np.ma.getmaskarray(pixels)[:, :, np.newaxis] if masked else None,
         )
-        if scale.range in ((0, 1), (0, type_ceiling(layout.dtype))):
+        if scale.range in ((0, 1), (0, type_ceiling(layout.dtype))) or scale.black == scale.white:
             return job
         return replace(job, notes=(*job.notes, scale.describe(layout.dtype)))
 
-    def find_scale(self, images: Sequence[Array], options: DenoiseOptions | None = None) -> Scale:
+    def layout_for(
+        self, image: Array, options: DenoiseOptions | None = None, *, scale: Scale | None = None
+    ) -> Layout:
+        """Return the layout of `image`, with the black and white that the model is shown.
+
+        Parameters
+        ----------
+        image, options, scale
+            As for `denoise`.
+        """
+        options = options or self.options
+        layout = read_layout(image, options.range, holes=True)
+        scale = scale or self.find_scale([image], options)
+        if scale.black == scale.white:
+            return layout
+        return replace(layout, range=scale.range, unit=scale.unit)
+
+    def find_scale(
+        self,
+        images: Sequence[Array],
+        options: DenoiseOptions | None = None,
+        *,
+        profile: bool = False,
+    ) -> Scale:
         """Return the values that stand for black and white in images that share one scale.
 
         `range` of the options decides where it is given, 8 bits are used as they are, and a model
@@ -235,6 +258,8 @@ class Denoiser:
             folder.
         options
             How the images are treated; None takes the options of the denoiser.
+        profile
+            Whether a colour profile defines the values: their nominal range is used then.
 
         Returns
         -------
@@ -248,7 +273,7 @@ class Denoiser:
         )
         nominal = Scale(low, high, high - low)
         first = layouts[0]
-        if options.range is not None or first.dtype == np.uint8:
+        if options.range is not None or first.dtype == np.uint8 or profile:
             return nominal
         card = self.card_for(first.model_colours)
         if not card.takes_level:
@@ -373,12 +398,9 @@ class Denoiser:
 
     def estimate_sigma(self, image: Array, *, range: Range | None = None) -> float:
         """Return the noise level of `image` on the [0, 1] scale, as ``sigma="auto"`` finds it."""
-        layout = read_layout(image, range, holes=True)
         options = replace(self.options, range=range or self.options.range)
-        scale = self.find_scale([image], options)
-        if scale.black == scale.white:
-            return 0.0
-        layout = replace(layout, colours=layout.model_colours, range=scale.range, unit=scale.unit)
+        layout = self.layout_for(image, options)
+        layout = replace(layout, colours=layout.model_colours)
         return estimate_level(layout, with_channels(image)) / layout.level_factor
 
     def _options(self, *given: Any) -> DenoiseOptions:
@@ -488,22 +510,18 @@ def denoise(
     >>> clean = denoise(noisy, model="mnist-unet")  # doctest: +SKIP
     """
     denoiser = Denoiser(model, **options)
-    if isinstance(image, str | Path | bytes) or hasattr(image, "read"):
-        image, declared = _read_pixels(cast(Source, image))
-        range = range or declared
-    return denoiser(
-        image, sigma=sigma, strength=strength, colour_strength=colour_strength, range=range
-    )
-
-
-def _read_pixels(source: Source) -> tuple[Array, Range | None]:
-    """Return the upright pixels of an image file, and its range where the file declares one."""
+    settings = denoiser._options(sigma, strength, colour_strength, range)
+    if not isinstance(image, str | Path | bytes) and not hasattr(image, "read"):
+        return denoiser.denoise(image, settings).image
     from quietpixel.files import read_picture, turn_upright  # arrays need no image library
 
-    picture = turn_upright(read_picture(source))
+    picture = turn_upright(read_picture(cast(Source, image)))
     if len(picture.pages) != 1:
         raise ImageError(
             f"`image` must have one page because one array comes back; got {len(picture.pages)}. "
             "Pass the pages of quietpixel.files.read_picture(image) one by one to a Denoiser."
         )
-    return picture.pages[0], picture.declared_range
+    settings = replace(settings, range=settings.range or picture.declared_range)
+    profile = picture.metadata.icc is not None
+    scale = denoiser.find_scale(picture.pages, settings, profile=profile)
+    return denoiser.denoise(picture.pages[0], settings, scale=scale).image

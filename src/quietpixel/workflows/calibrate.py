@@ -16,6 +16,7 @@ from quietpixel.inference.arrays import Range, read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import Coverage, measure_half_width
 from quietpixel.inference.model_store import bundled_models, find_model
+from quietpixel.inference.options import DenoiseOptions
 from quietpixel.noise.parser import NoiseLaw, image_rng, parse_noise
 
 Array = NDArray[Any]
@@ -75,7 +76,7 @@ def uncertainty(
     >>> half_width = uncertainty(noisy, denoiser(noisy), denoiser)  # doctest: +SKIP
     """
     denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
-    layout = read_layout(image, range)
+    layout = denoiser.layout_for(image, DenoiseOptions(range=range))
     card = denoiser.card_for(layout.model_colours)
     widths = measure_half_width(card, with_channels(image), with_channels(denoised), layout)
     return widths[..., 0] if image.ndim == 2 else widths
