@@ -236,8 +236,21 @@ def test_the_noise_level_is_estimated_of_each_plane(tmp_path, models) -> None:
     source = put(tmp_path / "a.zarr", pixels, chunks=(1, 50, 50), dimension_names=list("tyx"))
     denoise_image(source, str(tmp_path / "b.zarr"), models["told"])
     told = Denoiser(models["told"])
-    wanted = np.stack([told(plane) for plane in pixels])
+    scale = told.find_scale(list(pixels))
+    wanted = np.stack([told.denoise(plane, scale=scale).image for plane in pixels])
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], wanted)
+
+
+def test_the_scale_of_counts_is_estimated_as_on_one_machine(tmp_path, models) -> None:
+    pixels = (100 + 300 * noise((100, 90), "float32", 1)).astype(np.uint16)
+    pixels[20, 30] = 65535
+    source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
+    done = denoise_image(source, str(tmp_path / "b.zarr"), models["told"])
+    found = Denoiser(models["told"]).denoise(pixels)
+    result = zarr.open(str(tmp_path / "b.zarr"), mode="r")[...]
+    assert np.array_equal(result, found.image)
+    assert result[20, 30] == 65535
+    assert done.notes[0] == found.notes[-1]
 
 
 def test_interrupted_work_goes_on_at_the_part(tmp_path, models, blur) -> None:

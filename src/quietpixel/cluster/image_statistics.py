@@ -8,10 +8,17 @@ from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.cluster.part_tasks import Work, read_native
 from quietpixel.cluster.parts import Part
 from quietpixel.errors import FileError
-from quietpixel.imaging.intensity_scale import Range, nominal_range
+from quietpixel.imaging.intensity_scale import (
+    MOST_IMAGES,
+    Range,
+    estimate_range,
+    nominal_range,
+    scale_places,
+)
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.level import estimate_level, sample_places
 from quietpixel.inference.options import Sigma
+from quietpixel.inference.repair import fill_stack, find_hidden
 
 
 @dataclass(frozen=True)
@@ -52,15 +59,32 @@ def given_level(sigma: Sigma, card: Card) -> tuple[float, ...] | None:
     return (float(np.asarray(sigma)),)
 
 
+def estimate_scale(work: Work) -> Range | None:
+    """Return black and white for all planes; a small part of the pixels is read."""
+    array, axes, alpha = work.source.array(), work.axes, work.treatment.layout.alpha
+    planes = list(np.ndindex(*array.shape[: axes.y]))
+    planes = planes[:: -(-len(planes) // MOST_IMAGES)]
+    channels = array.shape[-1] if axes.colours else 1
+    shape = (array.shape[axes.y], array.shape[axes.x], channels - alpha)
+    places = scale_places(shape, len(planes))
+    colours = (slice(None),) if axes.colours else ()
+    samples = [np.asarray(array.oindex[(*plane, *places, *colours)]) for plane in planes]
+    return estimate_range([s.reshape(*s.shape[:2], -1) for s in samples], alpha=alpha)
+
+
 def estimate_levels(work: Work) -> tuple[float, ...]:
     """Return the noise level of each plane; a small part of the pixels is read."""
     array, axes = work.source.array(), work.axes
     places = tuple(sample_places(array.shape[axis]) for axis in (axes.y, axes.x))
+    layout = work.treatment.layout
     levels = []
     for plane in np.ndindex(*array.shape[: axes.y]):
         colours = (slice(None),) if axes.colours else ()
         pixels = np.asarray(array.oindex[(*plane, *places, *colours)])
-        levels.append(estimate_level(work.treatment.layout, pixels.reshape(*pixels.shape[:2], -1)))
+        stack = pixels.reshape(*pixels.shape[:2], 1, -1)
+        hidden = find_hidden(stack, layout)
+        seen = stack if hidden is None else fill_stack(stack, layout, hidden)
+        levels.append(estimate_level(layout, seen[:, :, 0]))
     return tuple(levels)
 
 

@@ -16,6 +16,7 @@ from quietpixel.cluster.arrays import layout_of
 from quietpixel.cluster.axes import Axes, find_axes
 from quietpixel.cluster.image_statistics import (
     estimate_levels,
+    estimate_scale,
     given_level,
     judge_extents,
     look_at_part,
@@ -196,7 +197,7 @@ class _LargeRun:
         array = self._image.array()
         axes = find_axes(array.shape, settings.axes or self._image.axes)
         layout = layout_of(array, axes, options.range)
-        card = card_of(model, layout.colours)
+        card = self._card = card_of(model, layout.colours)
         check_blocks(card)
         shape = (array.shape[axes.y], array.shape[axes.x])
         check_model(options, card, colours=layout.colours)
@@ -207,10 +208,8 @@ class _LargeRun:
         treatment = Treatment(layout, shape, options)
         self._work = Work(
             self._image, self._empty(), axes, self._folder.below("done"), model, treatment,
-            card.halo or 0, card.divisor, given_level(options.sigma, card),
+            card.halo or 0, card.divisor,
         )  # fmt: skip
-        if card.sigma_input and self._work.levels is None:
-            self._work = replace(self._work, levels=estimate_levels(self._work))
 
     def _empty(self) -> Any:
         """Return the result to be filled, from before if it was for the same work."""
@@ -224,15 +223,24 @@ class _LargeRun:
 
     def look(self, hands: _Hands) -> None:
         """Find which values are black and white, where that takes a look at all of them."""
-        layout = self._work.treatment.layout
+        layout, card = self._work.treatment.layout, self._card
         if self._settings.options.range is None and layout.dtype != np.uint8:
             found = self._found_range(hands)
             ceiling = found[1] if layout.dtype.kind == "u" else layout.ceiling
             layout = replace(layout, range=found, ceiling=ceiling)
+            if card.takes_level:
+                range = estimate_scale(self._work) or found
+                layout = replace(layout, range=range, unit=found[1] - found[0])
             self._work = replace(self._work, treatment=replace(self._work.treatment, layout=layout))
-        if layout.range != (0.0, type_ceiling(layout.dtype) if layout.dtype.kind == "u" else 1.0):
-            low, high = layout.range
+        low, high = layout.range
+        if (low, high) != (0.0, type_ceiling(layout.dtype) if layout.dtype.kind == "u" else 1.0):
             self.notes.append(Scale(low, high, high - low).describe(layout.dtype))
+        levels = given_level(self._settings.options.sigma, card)
+        if levels is not None and not card.blind:
+            levels = tuple(level * layout.level_factor for level in levels)
+        elif card.sigma_input and levels is None:
+            levels = estimate_levels(self._work)
+        self._work = replace(self._work, levels=levels)
 
     def _found_range(self, hands: _Hands) -> Range:
         place = self._folder.below("range.json")

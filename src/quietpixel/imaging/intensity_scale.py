@@ -26,8 +26,8 @@ the error of the result changed by less than 2 % on nine kinds of noise; 0 leave
 scale that is all noise, from 12 on the error grows by 5 to 10 %."""
 SATURATED = 2.0
 """A plateau at the largest value that lies this many times the scale beyond white is no content."""
-SAMPLE = 1_000_000
-"""About how many values are examined; a larger image is sampled in squares of 8 pixels."""
+SAMPLE, MOST_IMAGES = 1_000_000, 64
+"""About how many values are examined, in squares of 8 pixels, and in how many images at most."""
 
 
 @dataclass(frozen=True)
@@ -171,11 +171,10 @@ def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | N
     True
     """
     smooth, raw, fine = [], [], []
-    step = -(-len(images) // 64)
-    for image in images[::step]:
-        side = int(np.sqrt(SAMPLE / (min(len(images), 64) * image.shape[2])))
-        places = [spread_runs(length, 8, max(side // 8, 1)) for length in image.shape[:2]]
-        part = image[places[0]][:, places[1]]
+    chosen = images[:: -(-len(images) // MOST_IMAGES)]
+    for image in chosen:
+        rows, columns = scale_places(image.shape, len(chosen))
+        part = image[rows][:, columns]
         sample = np.ma.filled(part.astype(np.float64), np.nan)
         sample[~np.isfinite(sample)] = np.nan
         if alpha:
@@ -200,11 +199,28 @@ def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | N
             if content.max() > below + SATURATED * (below - low) > low:
                 high = min(high, below)
         if high > low:
-            margin = NOISE_MARGIN * sigma
-            return low - margin, high + margin
+            low, high = low - NOISE_MARGIN * sigma, high + NOISE_MARGIN * sigma
+            if images[0].dtype.kind in "ui":
+                return float(np.floor(low)), float(np.ceil(high))
+            return low, high
     if content.min() < content.max():
         return float(content.min()), float(content.max())
     return None
+
+
+def scale_places(shape: tuple[int, ...], count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows and columns that `estimate_range` examines.
+
+    Parameters
+    ----------
+    shape
+        (H, W, C) of each image.
+    count
+        Number of images, at most `MOST_IMAGES` of which are examined.
+    """
+    side = int(np.sqrt(SAMPLE / (min(count, MOST_IMAGES) * shape[2])))
+    runs = max(side // 8, 1)
+    return spread_runs(shape[0], 8, runs), spread_runs(shape[1], 8, runs)
 
 
 def _median_of_rows(image: Array) -> Array:

@@ -201,7 +201,8 @@ class Denoiser:
         options = options or self.options
         scale = scale or self.find_scale([image], options)
         layout = self.layout_for(image, options, scale=scale)
-        if scale.black == scale.white:  # one value everywhere: no noise that could be removed
+        if scale.black == scale.white and isinstance(options.sigma, str):
+            # One value everywhere: no noise that could be estimated or removed.
             options = replace(options, strength=0.0)
         if out is not None:
             check_out(out, image)
@@ -279,10 +280,7 @@ class Denoiser:
         if not card.takes_level:
             return nominal
         found = estimate_range([with_channels(image) for image in images], alpha=first.alpha)
-        black, white = found or (low, low)
-        if first.dtype.kind in "ui":
-            black, white = np.floor(black), np.ceil(white)
-        return Scale(float(black), float(white), nominal.unit)
+        return Scale(*(found or (low, low)), nominal.unit)
 
     def prepare_stack(
         self,
