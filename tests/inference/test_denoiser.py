@@ -9,8 +9,9 @@ import pytest
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError, ImageError, ModelError, QuietpixelError
 from quietpixel.files import Picture, write_picture
-from quietpixel.inference.denoiser import Denoiser, bytes_per_pixel, choose_grid, denoise
+from quietpixel.inference.denoiser import Denoiser, denoise
 from quietpixel.inference.engine import read_card
+from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 from quietpixel.models.export import replace_card
 
 PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32")

@@ -8,10 +8,11 @@ import pytest
 from quietpixel.errors import ArgumentError, UnknownNameError
 from quietpixel.imaging.strength import LUMINANCE
 from quietpixel.inference.arrays import read_layout
-from quietpixel.inference.denoiser import Denoiser, choose_grid
+from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.job import run
 from quietpixel.inference.level import Noise, NoiseLevel
 from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.tile_plan import choose_grid
 
 from ..tiny_models import write_sigma
 

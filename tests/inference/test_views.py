@@ -8,8 +8,9 @@ import pytest
 from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, UnknownNameError
 from quietpixel.inference.arrays import read_layout
-from quietpixel.inference.denoiser import Denoiser, bytes_per_pixel, denoise
+from quietpixel.inference.denoiser import Denoiser, denoise
 from quietpixel.inference.job import flips_and_turns
+from quietpixel.inference.tile_plan import bytes_per_pixel
 
 PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32")
 """What a pixel of a tile takes with the models of these tests."""

@@ -21,9 +21,9 @@ from quietpixel.cluster.worker_model import (
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.tiling import round_up
 from quietpixel.inference.arrays import FLOATS, INTEGERS, Layout, Range, check_range, type_ceiling
-from quietpixel.inference.denoiser import choose_grid
 from quietpixel.inference.level import check_model, constant_level, estimate_level, sample_places
 from quietpixel.inference.options import DenoiseOptions, Sigma
+from quietpixel.inference.tile_plan import choose_grid
 
 LEAST_SIDE = 256
 """Blocks narrower than this would be mostly halo, so they are put together."""

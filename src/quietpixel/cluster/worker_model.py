@@ -16,13 +16,14 @@ from quietpixel.cluster.blocks import BlockGrid, Field
 from quietpixel.errors import ModelError
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, check_array
-from quietpixel.inference.denoiser import Denoiser, choose_grid
+from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.engine import Engine
 from quietpixel.inference.job import run
 from quietpixel.inference.level import NoiseLevel
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import BUNDLED, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.tile_plan import choose_grid
 
 _KEPT_OPEN = 2
 """Denoisers that one worker keeps; long-lived workers serve many runs."""
