@@ -121,9 +121,7 @@ def denoise_picture(
     for number, page in enumerate(picture.pages):
         progress = on_progress and partial(_report_page, on_progress, number, len(picture.pages))
         out = page if reuse and page.flags.writeable else None
-        results.append(
-            denoiser.denoise(page, options, scale=common, on_progress=progress, out=out)
-        )
+        results.append(denoiser.denoise(page, options, scale=common, on_progress=progress, out=out))
     denoised = picture.with_pixels([result.image for result in results])
     scale = tuple(result.scale for result in results)
     notes = [note for result in results for note in result.notes]
@@ -158,7 +156,7 @@ def show_error_bars(
     pages, share = [], 0.0
     upright = turn_upright(before).pages, turn_upright(after).pages
     for noisy, denoised, range in zip(*upright, scale, strict=True):
-        layout = read_layout(noisy, range)
+        layout = read_layout(noisy, range, holes=True)
         card = denoiser.card_for(layout.model_colours)
         share = read_calibration(card).share
         pages.append(measure_half_width(card, noisy, denoised, layout))
