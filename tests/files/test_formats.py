@@ -104,7 +104,7 @@ def test_pixels_are_read_as_written(name: str, dtype: str, channels: int, tmp_pa
     assert write_picture(picture, path) == ()
     again = read_picture(path)
     assert (again.format, again.size, again.alpha) == (name, picture.size, picture.alpha)
-    assert (again.dtype, again.notes) == (picture.dtype, ())
+    assert (again.dtype, again.maximum, again.notes) == (picture.dtype, picture.maximum, ())
     size = read_size(path)
     assert (size.width, size.height) == again.size
     assert size.colour == (again.colour == "rgb")
@@ -187,6 +187,13 @@ def test_what_does_not_fit_is_refused_with_formats_that_hold_it(
         return
     for name in re.split(", | or ", instead):
         assert check_writable(picture, io.BytesIO(), format=name) == name
+        assert FORMATS[name].lossless
+
+
+def test_the_largest_side_is_written(kind: Format) -> None:
+    side = min(kind.max_side, 70_000)
+    picture = Picture.from_pixels(np.zeros((1, side, 3), np.uint8))
+    assert read_picture(save(picture, kind.name)).size == (side, 1)
 
 
 @pytest.mark.parametrize("tenth", range(1, 10))

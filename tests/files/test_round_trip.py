@@ -1,6 +1,7 @@
 """Pixels and metadata come out as they went in; other readers, Pillow and tifffile, agree."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,6 +136,16 @@ def test_png_palette_stays_one_while_it_can(transparency):
     np.testing.assert_array_equal(np.asarray(new.convert("RGBA")), np.asarray(old.convert("RGBA")))
     noise = np.random.default_rng(0).integers(0, 256, picture.pages[0].shape, np.uint8)
     assert Image.open(io.BytesIO(save(picture.with_pixels([noise])))).mode in ("RGB", "RGBA")
+
+
+@pytest.mark.parametrize("interlace", [True, False])
+def test_png_stays_interlaced(interlace):
+    picture = Picture.from_pixels(SMOOTH)
+    source = save(replace(picture, encoding=replace(picture.encoding, progressive=interlace)))
+    assert source[28] == interlace  # the last byte of the header
+    again = read_picture(source)
+    assert again.encoding.progressive is interlace
+    assert save(again)[28] == interlace
 
 
 @pytest.mark.parametrize("lossless", [True, False])

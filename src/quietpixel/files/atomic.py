@@ -89,8 +89,11 @@ def atomic_file(
         with file:
             yield file
             file.flush()
+            # Before the rename, so that the file never appears with other permissions.
             if like is not None:
                 _copy_status(file, like.stat())
+            # Some file systems rename before they write the content: after a power cut, an empty
+            # file could have replaced a good one.
             os.fsync(file.fileno())
         _publish(temporary, target, overwrite=overwrite)
     except FileError:
@@ -152,6 +155,7 @@ def _copy_status(file: BinaryIO, status: os.stat_result) -> None:
     """Give the file the permissions and times of another, as far as the disk allows."""
     with contextlib.suppress(OSError):
         if hasattr(os, "fchmod"):
+            # Without set-user-id and the like, which belong to the owner of the source.
             os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode) & 0o777)
     with contextlib.suppress(OSError):
         name: int | str = file.fileno() if os.utime in os.supports_fd else file.name

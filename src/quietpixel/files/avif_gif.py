@@ -41,6 +41,7 @@ def write_avif(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if metadata.xmp:
         image = vips.with_blob(image, "xmp-data", metadata.xmp)
     deep = pixels.dtype == np.uint16
+    # AVIF has 12 bits at most, so 16-bit pixels cannot be stored without loss.
     bits = picture.encoding.bits if picture.encoding.bits in (10, 12) else 12
     content = vips.save_bytes(
         image,
@@ -59,8 +60,9 @@ def read_gif(source: Source, limits: ReadLimits) -> Picture:
     # GIF takes memory for its canvas as soon as it is opened, so the size is checked before.
     head = vips.read_bytes(source, 6, 4)
     limits.check(int.from_bytes(head[:2], "little"), int.from_bytes(head[2:], "little"))
-    header = Picture((), "gif", encoding=Encoding(palette=True))
-    picture = read_pages("gifload", source, header, limits)
+    picture = read_pages("gifload", source, Picture((), "gif"), limits)
+    # Many GIFs are interlaced without need; a JPEG or PNG made from one would be larger and slower.
+    picture = replace(picture, encoding=replace(picture.encoding, progressive=False))
     page = picture.pages[0]
     if picture.alpha and bool((page[:, :, -1] == 255).all()):  # added by libvips' decoder
         return replace(picture, pages=(page[:, :, :-1],), alpha=False)
@@ -69,6 +71,7 @@ def read_gif(source: Source, limits: ReadLimits) -> Picture:
 
 def write_gif(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write a GIF file."""
+    # Dithering would put noise into flat areas again.
     image = vips.from_array(vips.as_rgb(picture.pages[0]))
     file.write(vips.save_bytes(image, "gifsave", dither=0.0, effort=7, bitdepth=8))
 
@@ -83,7 +86,7 @@ AVIF = Format(
     read_size=size_reader("heifload", 0),
     write=write_avif,
     dtypes=("uint8", "uint16"),
-    max_side=65535,
+    max_side=16384,  # of libvips' writer; it fails only after encoding
     metadata=("icc", "exif", "xmp"),
     lossless=False,
     quality=True,

@@ -18,7 +18,7 @@ from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels
 
 _EMBEDDED_PROFILE = 0x4D424544
 _SRGB = 0x73524742
-_BIT_FIELDS = (3, 6)
+_BIT_FIELDS = (3, 6)  # the second one with alpha
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         if header.size == 124 and head[70:74] == struct.pack("<I", _EMBEDDED_PROFILE):
             at, size = struct.unpack_from("<II", head, 126)
             file.seek(14 + at)
-            icc = file.read(min(size, 64 << 20))
+            icc = file.read(min(size, 64 << 20))  # a damaged header may declare 4 GiB
             icc = icc if len(icc) == size else None
     across, down = header.resolution
     channels = pixels.shape[2]
@@ -85,6 +85,7 @@ def _parse(head: bytes) -> _Header:
             )
     except struct.error:
         raise FileError("its BMP header is cut short; get a whole copy of the file.") from None
+    # The header sizes in use, from OS/2 to version 5. A negative height means rows from the top.
     if size not in (12, 40, 52, 56, 64, 108, 124) or width < 1 or height == 0:
         raise FileError("its BMP header is damaged; repair it, or get a whole copy of the file.")
     if compression not in (0, *_BIT_FIELDS) or bits not in (1, 4, 8, 16, 24, 32):
@@ -103,7 +104,7 @@ def _parse(head: bytes) -> _Header:
 
 
 def _decode(file: BinaryIO, header: _Header) -> Pixels:
-    stride = (header.width * header.bits + 31) // 32 * 4
+    stride = (header.width * header.bits + 31) // 32 * 4  # rows end on multiples of 4 bytes
     file.seek(header.start)
     data = file.read(stride * header.height)
     if len(data) < stride * header.height:
@@ -146,6 +147,7 @@ def _extract(words: Pixels, mask: int) -> Pixels:
     shift = (mask & -mask).bit_length() - 1
     top = mask >> shift
     values = (words & np.uint32(mask)) >> shift
+    # 64 bits, because a field may have up to 32.
     return ((values.astype(np.uint64) * 255 + top // 2) // top).astype(np.uint8)
 
 

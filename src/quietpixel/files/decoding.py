@@ -13,22 +13,12 @@ from quietpixel.files.picture import Picture, white_of
 _HARMLESS = re.compile("not sorted in ascending order|Unknown field with tag|read gave")
 
 
-def open_page(
-    loader: str, source: Source, number: int | None = None, *, fail_on: str = "error"
-) -> Any:
-    """Return a page as a libvips image that is not decoded yet."""
-    page = {} if number is None else {"page": number}
-    # Sequential access: rows are decoded as they are read, without a whole copy inside libvips.
-    options = {"access": "sequential", "fail_on": fail_on, **page}
-    return vips.find_loader(loader)(vips.open_source(source), **options)
-
-
 def size_reader(loader: str, number: int | None = None) -> Callable[[Source], Size]:
     """Return a function that reads the size of a page with one of libvips' loaders."""
 
     def read_size(source: Source) -> Size:
         with vips.decoding_errors():
-            image = open_page(loader, source, number)
+            image = vips.open_page(loader, source, number)
         # Of other formats only the first frame is read.
         pages = image.get("n-pages") if loader == "tiffload" else 1
         return Size(image.height, image.width, colour=image.bands >= 3, pages=pages)
@@ -67,16 +57,19 @@ def read_pages(
         picture = _decode(loader, source, header, limits, numbers)
     if on_warnings is not None:
         on_warnings(warnings)
+    # Another image may be meant, and a wrong note is worse than none.
     if warnings.shared:
         return picture
     telling = (text for text in dict.fromkeys(warnings) if text and not _HARMLESS.search(text))
+    # Damaged files can cause thousands of different warnings.
     return picture.with_notes(*[f"The decoder warned: {text}." for text in telling][:5])
 
 
 def _decode(
     loader: str, source: Source, header: Picture, limits: ReadLimits, numbers: Sequence[int | None]
 ) -> Picture:
-    images = [open_page(loader, source, number) for number in numbers]
+    # Opening reads headers only, so all pages can be compared before memory is taken.
+    images = [vips.open_page(loader, source, number) for number in numbers]
     first = images[0]
     limits.check(first.width, first.height, len(images))
     for number, image in enumerate(images[1:], start=2):
@@ -126,8 +119,13 @@ def _add_fields(header: Picture, image: Any) -> Picture:
         xmp=xmp,
         orientation=orientation if 1 <= orientation <= 8 else 1,
     )
-    bits = header.encoding.bits or fields.get("bits-per-sample", 8)
-    header = replace(header, metadata=metadata, encoding=replace(header.encoding, bits=bits))
+    encoding = replace(
+        header.encoding,
+        bits=header.encoding.bits or fields.get("bits-per-sample", 8),
+        palette=header.encoding.palette or "palette" in fields,
+        progressive="interlaced" in fields,
+    )
+    header = replace(header, metadata=metadata, encoding=encoding)
     frames = fields.get("n-pages", 1)
     if frames == 1 or metadata.directories:  # of a TIFF, all pages are read
         return header

@@ -12,7 +12,8 @@ from quietpixel.files import avif_gif, bmp, jpeg, png, pnm, tiff, webp
 from quietpixel.files.image_format import Format, starts_with
 
 HEAD = 4096
-"""Bytes of a file by which its format is recognised."""
+"""Bytes of a file by which its format is recognised. 64 suffice for all but raw photographs, which
+only the first tags tell from other TIFF files."""
 
 FORMATS: dict[str, Format] = {
     each.name: each
@@ -28,6 +29,7 @@ FORMATS: dict[str, Format] = {
     )
 }
 
+# Recognised only to name them, since "not an image" would be wrong or of no help.
 _UNSUPPORTED = (
     (starts_with(b"\xff\x0a", b"\0\0\0\x0cJXL "), "a JPEG XL image"),
     (starts_with(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"), "a JPEG 2000 image"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from quietpixel.errors import ImageError
 from quietpixel.files import cmyk, vips
-from quietpixel.files.decoding import open_page, read_pages, size_reader
+from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import Block, Encoding, Metadata, Picture, Pixels, first_block
 
@@ -62,7 +62,6 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         bits=8,
         quality=estimate_quality(segments),
         subsampling=subsampling(segments),
-        progressive=any(name in ("c2", "c6", "ca", "ce") for name, _ in segments),
         lossless=False,
     )
     header = Picture((), "jpeg", metadata=_parse_metadata(segments), encoding=encoding)
@@ -78,7 +77,7 @@ def _refuse_cut(source: Source, warnings: vips.Warnings) -> None:
     """
     if any("premature end" in text or not text for text in warnings):
         with vips.decoding_errors():
-            vips.to_array(open_page("jpegload", source, fail_on="warning"))
+            vips.to_array(vips.open_page("jpegload", source, fail_on="warning"))
 
 
 def _parse_metadata(segments: tuple[Block, ...]) -> Metadata:
@@ -170,6 +169,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         file,
         lambda head: _graft(head, blocks),
         Q=quality or encoding.quality or DEFAULT_QUALITY,
+        # Always stated, because libvips would subsample below quality 90.
         subsample_mode="on" if encoding.subsampling == "4:2:0" else "off",
         interlace=encoding.progressive and small,
         optimize_coding=small,
@@ -190,6 +190,7 @@ def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
     for start, content in ((_EXIF, metadata.exif), (_XMP, metadata.xmp)):
         if content and len(start + content) <= _SEGMENT:
             blocks.append(("e1", start + content))
+    # Profiles and Photoshop blocks may span several segments, EXIF and XMP may not.
     parts = split(metadata.icc)
     if len(parts) <= 255:  # both numbers have one byte
         for number, part in enumerate(parts, start=1):
@@ -199,7 +200,7 @@ def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
 
 def _graft(head: bytes, blocks: tuple[Block, ...]) -> bytes | None:
     """Return the start of a new JPEG with `blocks` put in; None while `head` is too short."""
-    if len(head) < 20:
+    if len(head) < 20:  # the start of image, and a whole JFIF segment
         return None
     rest = head[2:]
     if rest.startswith(b"\xff\xe0"):
@@ -222,7 +223,7 @@ FORMAT = Format(
     read_size=size_reader("jpegload"),
     write=write,
     alpha=False,
-    max_side=65535,
+    max_side=65500,  # of libjpeg; the format itself could hold 65,535
     orientation=True,
     metadata=("icc", "exif", "xmp", "iptc", "resolution"),
     lossless=False,

@@ -79,6 +79,7 @@ def _walk(
         skipped.append((folder, f"it cannot be read ({error.strerror})"))
         return
     for path in entries:
+        # Hidden files are those of the system, and our own temporary ones.
         if path.name.startswith("."):
             continue
         if path.is_dir() and not path.is_symlink():
@@ -150,6 +151,7 @@ def plan_jobs(
         else:
             branch = path.parent.relative_to(root) if root is not None else Path()
             jobs.append(Job(path, output / branch / name))
+    # What an earlier run wrote beside its sources is listed with them.
     results = {_place(job.target): job for job in jobs}
     return tuple(job for job in jobs if results.get(_place(job.source), job).source == job.source)
 

@@ -182,6 +182,7 @@ class Picture:
     @property
     def declared_range(self) -> tuple[float, float] | None:
         """Black and white as the file declares them; None where they are those of the type."""
+        # Only PNM declares a maximum, such as 1023 for 10 bits in 16.
         white = float(self.maximum)
         return None if white == white_of(self.dtype) else (0.0, white)
 

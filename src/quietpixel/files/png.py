@@ -9,7 +9,7 @@ import numpy as np
 from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
-from quietpixel.files.picture import Block, Encoding, Metadata, Picture, Pixels, first_block
+from quietpixel.files.picture import Block, Metadata, Picture, Pixels, first_block
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _OF_THE_PIXELS = {"PLTE", "tRNS", "sBIT", "hIST", "bKGD", "IHDR", "fcTL", "acTL"}
@@ -21,6 +21,7 @@ def _read_chunks(file: BinaryIO) -> tuple[Block, ...]:
     """Return every chunk but the pixels, as (type, content)."""
     file.seek(len(_SIGNATURE))
     chunks: list[Block] = []
+    # Checksums are left to the decoder, which knows which chunks matter.
     while len(header := file.read(8)) == 8:
         size, kind = struct.unpack(">I4s", header)
         if kind in (b"IDAT", b"fdAT"):
@@ -38,13 +39,11 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a PNG file."""
     with vips.open_binary(source) as file:
         chunks = _read_chunks(file)
-    start = (first_block(chunks, "IHDR") or b"").ljust(13, b"\0")
     frames = int.from_bytes((first_block(chunks, "acTL") or b"")[:4], "big")
     header = Picture(
         pages=(),
         format="png",
         metadata=_parse_metadata(chunks),
-        encoding=Encoding(bits=start[8], palette=start[9] == 3, progressive=start[12] == 1),
         notes=("Animated PNG: only the still image was read.",) if frames > 1 else (),
     )
     return read_pages("pngload", source, header, limits)

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -46,7 +46,8 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         format="pnm",
         colour="gray" if header.channels < 3 else "rgb",
         alpha=header.channels in (2, 4),
-        maximum=header.maximum,
+        # Floats have no maximum: the header's is a scale that few writers set and fewer obey.
+        maximum=1.0 if header.kind in ("PF", "Pf") else header.maximum,
         encoding=Encoding(bits=8 * pixels.dtype.itemsize),
     )
 
@@ -103,68 +104,60 @@ def _damaged() -> FileError:
     return FileError("its PNM header is damaged; repair it, or get a whole copy of the file.")
 
 
-def _cut(missing: int) -> FileError:
-    return FileError(f"the file is cut short ({missing:,} bytes are missing); get a whole copy.")
-
-
-def _shape(data: Pixels, header: _Header) -> Pixels:
-    return data.reshape(header.height, header.width, header.channels)
-
-
-def _take(data: bytes, length: int) -> bytes:
-    if len(data) < length:
-        raise _cut(length - len(data))
-    return data[:length]
-
-
-def _binary(data: bytes, header: _Header) -> Pixels:
-    dtype = np.dtype("u1" if header.maximum < 256 else ">u2")
-    length = header.width * header.height * header.channels * dtype.itemsize
-    pixels = _shape(np.frombuffer(_take(data, length), dtype), header)
-    return pixels.astype(dtype.newbyteorder("="))
-
-
-def _text(data: bytes, header: _Header) -> Pixels:
-    words = re.sub(rb"#[^\n\r]*", b"", data).split()
+def _parse_text(data: bytes, header: _Header) -> Pixels:
+    data = re.sub(rb"#[^\n\r]*", b"", data)
+    bitmap = header.kind == "P1"  # its digits need no space between them
+    words = re.findall(rb"\S", data) if bitmap else data.split()
     count = header.width * header.height * header.channels
-    if len(words) < count:
-        raise _cut(count - len(words))
+    _check_length(len(words), count)
     try:
         values = np.array(words[:count]).astype(np.int64)
     except (ValueError, OverflowError):
         raise FileError("its pixels are not numbers; the file is damaged.") from None
-    if values.min() < 0 or values.max() > header.maximum:
+    if values.min() < 0 or values.max() > (1 if bitmap else header.maximum):
         raise FileError("it has pixels beyond its own maximum; the file is damaged.")
-    return _shape(values, header).astype(np.uint8 if header.maximum < 256 else np.uint16)
+    if bitmap:
+        values = 255 * (1 - values)  # a one is black
+    pixels = values.reshape(header.height, header.width, header.channels)
+    return pixels.astype(np.uint8 if header.maximum < 256 else np.uint16)
 
 
-def _bits(data: bytes, header: _Header) -> Pixels:
+def _parse_bits(data: bytes, header: _Header) -> Pixels:
     row = (header.width + 7) // 8
-    packed = np.frombuffer(_take(data, row * header.height), np.uint8).reshape(header.height, row)
+    _check_length(len(data), row * header.height)
+    packed = np.frombuffer(data, np.uint8, row * header.height).reshape(header.height, row)
     ink = np.unpackbits(packed, axis=1)[:, : header.width, None]
     return (255 * (1 - ink)).astype(np.uint8)
 
 
-def _text_bits(data: bytes, header: _Header) -> Pixels:
-    digits = re.sub(rb"#[^\n\r]*|\s+", b"", data)
-    count = header.width * header.height
-    values = np.frombuffer(_take(digits, count), np.uint8) - ord("0")
-    if values.max() > 1:
-        raise FileError("its pixels are not zeros and ones; the file is damaged.")
-    return _shape(255 * (1 - values), header)
+def _parse_binary(data: bytes, header: _Header) -> Pixels:
+    floats = header.kind in ("PF", "Pf")
+    if floats:
+        name = "<f4" if header.maximum < 0 else ">f4"
+    else:
+        name = "u1" if header.maximum < 256 else ">u2"
+    dtype: np.dtype[Any] = np.dtype(name)
+    count = header.width * header.height * header.channels
+    _check_length(len(data), count * dtype.itemsize)
+    shape = header.height, header.width, header.channels
+    pixels = np.frombuffer(data, dtype, count).reshape(shape)
+    if floats:
+        pixels = pixels[::-1]  # PFM stores rows from the bottom up
+    return np.ascontiguousarray(pixels, dtype.newbyteorder("="))
 
 
-def _floats(data: bytes, header: _Header) -> Pixels:
-    dtype = np.dtype("<f4" if header.maximum < 0 else ">f4")
-    length = header.width * header.height * header.channels * 4
-    pixels = _shape(np.frombuffer(_take(data, length), dtype), header)
-    return np.ascontiguousarray(pixels[::-1], np.float32)  # rows are stored from the bottom up
+def _check_length(found: int, expected: int) -> None:
+    if found < expected:
+        raise FileError(
+            f"the file is cut short ({expected - found:,} bytes are missing); get a whole copy."
+        )
 
 
 _PARSERS: dict[str, Callable[[bytes, _Header], Pixels]] = {
-    "P1": _text_bits, "P2": _text, "P3": _text, "P4": _bits, "P5": _binary, "P6": _binary,
-    "P7": _binary, "Pf": _floats, "PF": _floats,
-}  # fmt: skip
+    **dict.fromkeys(("P1", "P2", "P3"), _parse_text),
+    "P4": _parse_bits,
+    **dict.fromkeys(("P5", "P6", "P7", "PF", "Pf"), _parse_binary),
+}
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:

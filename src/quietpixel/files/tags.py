@@ -146,6 +146,7 @@ def read_directories(file: BinaryIO) -> tuple[Directory, ...]:
         If there is none, they form a loop, or they point out of the file.
     """
     pages = tuple(walk(Reader(file)))
+    # Tag 254: reduced copies and masks; tag 255: its predecessor for reduced copies.
     whole = tuple(
         page for page in pages if not int(page.first(254, 0)) & 5 and page.first(255, 1) != 2
     )

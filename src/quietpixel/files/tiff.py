@@ -65,7 +65,8 @@ def _parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
     first = directories[0]
     scale = {2: 25.4, 3: 10.0}.get(int(first.first(RESOLUTION_UNIT, 2)))
     across, down = first.first(282, 0), first.first(283, 0)
-    # The descriptive tags as an EXIF block, for files of other formats.
+    # An EXIF block for files of other formats: description, camera, orientation, software, time,
+    # artist and copyright. Everything else describes the TIFF or its pixels.
     plain = (270, 271, 272, 274, 305, 306, 315, 33432)
     kept = {key: tag for key, tag in first.tags.items() if key in plain}
     exif = b"II*\0\x08\0\0\0" + _encode(Directory(kept, first.branches), 8)
@@ -133,12 +134,13 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if half:  # libvips has no half floats; their bits travel as integers
         pages = tuple(np.ascontiguousarray(page).view(np.uint16) for page in pages)
         interpretation = "grey16" if pages[0].shape[2] < 3 else "rgb16"
+    # libvips writes pages as one tall image that it cuts by `page_height`.
     images = [vips.from_array(page, interpretation) for page in pages]
     image = images[0] if len(images) == 1 else type(images[0]).arrayjoin(images, across=1)
     if picture.metadata.resolution is not None:
         across, down = picture.metadata.resolution
         image = image.copy(xres=across, yres=down)
-    file.flush()
+    file.flush()  # libvips writes past Python's buffer
     vips.save_file(
         image,
         "tiffsave",
@@ -155,7 +157,7 @@ def _compression(picture: Picture) -> dict[str, Any]:
     """Return libvips' options for compression, predictor and tiles: those of the source."""
     encoding, dtype = picture.encoding, picture.dtype
     kind = encoding.compression or "deflate"
-    if kind in ("jpeg", "webp") and dtype != np.uint8:
+    if kind in ("jpeg", "webp") and dtype != np.uint8:  # which they alone hold
         kind = "deflate"
     if picture.format == "tiff":
         predictor = {2: "horizontal", 3: "float"}.get(encoding.predictor, "none")
@@ -202,6 +204,7 @@ def _merge(written: Directory, carried: Directory) -> Directory:
     extra = {key: tag for key, tag in carried.tags.items() if key not in _CODING}
     none = Tag(3, 0, b"")
     ours, theirs = written.tags.get(EXTRA_SAMPLES, none), extra.get(EXTRA_SAMPLES, none)
+    # Kept only if it describes as many channels: it says whether alpha is premultiplied.
     if len(ours.data) != len(theirs.data):
         extra.pop(EXTRA_SAMPLES, None)
     if not {282, 283} & set(extra):

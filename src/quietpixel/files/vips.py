@@ -25,8 +25,8 @@ pyvips.cache_set_max(0)
 
 VipsError = pyvips.Error
 
+# What follows the name of the function that reports an error; users do not know the function.
 _PREFIX = re.compile(r"^(?:[\w ]*(?:vips|load|save)\w*:\s*)+", re.IGNORECASE)
-"""The name of the function of libvips that reports an error."""
 
 _DTYPES = {
     "uchar": "uint8", "char": "int8", "ushort": "uint16", "short": "int16", "uint": "uint32",
@@ -58,7 +58,7 @@ class _Collector(logging.Handler):
 
 _collector = _Collector()
 logging.getLogger("pyvips").addHandler(_collector)
-logging.getLogger("pyvips").propagate = False
+logging.getLogger("pyvips").propagate = False  # warnings become notes, not lines on stderr
 
 
 @contextlib.contextmanager
@@ -111,20 +111,35 @@ def open_binary(source: Path | bytes) -> BinaryIO:
     return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
 
 
-def find_loader(name: str) -> Any:
-    """Return libvips' function that opens a source with the loader of a name."""
-    return getattr(pyvips.Image, f"{name}_source")
+def open_page(
+    loader: str, source: Path | bytes, number: int | None = None, *, fail_on: str = "error"
+) -> Any:
+    """Return a page as a libvips image that is not decoded yet.
 
-
-def open_source(source: Path | bytes) -> Any:
-    """Return a libvips source for a file or bytes; any file name works, as it is opened here."""
+    Parameters
+    ----------
+    loader
+        Name of libvips' loader. It is always named, so that the content of a file cannot choose it.
+    source
+        A file, or its bytes.
+    number
+        Number of the page; None for the loader's default.
+    fail_on
+        The least damage that is an error, by libvips' name.
+    """
     if isinstance(source, bytes):
-        return pyvips.Source.new_from_memory(source)
-    descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        return pyvips.Source.new_from_descriptor(descriptor)  # libvips makes its own copy
-    finally:
-        os.close(descriptor)
+        opened = pyvips.Source.new_from_memory(source)
+    else:
+        # Opened here, because libvips takes brackets in a file name for options.
+        descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            opened = pyvips.Source.new_from_descriptor(descriptor)  # makes its own copy
+        finally:
+            os.close(descriptor)
+    page = {} if number is None else {"page": number}
+    # Sequential access: rows are decoded as they are read, without a whole copy inside libvips.
+    load = getattr(pyvips.Image, f"{loader}_source")
+    return load(opened, access="sequential", fail_on=fail_on, **page)
 
 
 def to_array(image: Any) -> Pixels:
@@ -224,8 +239,7 @@ def save_rewritten(
     try:
         getattr(image, f"{operation}_target")(target, keep="none", **options)
     except VipsError as error:
-        if sink.error is None:
-            raise _unwritten(error) from error
+        raise sink.error or _unwritten(error) from error
     if sink.error is not None:
         raise sink.error
     if sink.rewrite is not None:
@@ -250,7 +264,10 @@ def save_bytes(image: Any, operation: str, **options: Any) -> bytes:
 
 
 def _unwritten(error: Exception) -> OSError:
-    """Return the system's error if libvips met one while writing, else what libvips said."""
+    """Return the system's error if libvips met one while writing, else what libvips said.
+
+    libvips passes the error of the system on as text only.
+    """
     for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS):
         if os.strerror(number) in str(error):
             return OSError(number, os.strerror(number))

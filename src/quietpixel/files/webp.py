@@ -64,6 +64,7 @@ def _graft(whole: bytes, blocks: tuple[Block, ...], picture: Picture) -> bytes:
     flags = _ALPHA if picture.alpha else 0
     for name, _ in blocks:
         flags |= _FLAGS.get(name, 0)
+    # Sides are stored minus one, in 24 bits.
     sides = (side - 1 for side in picture.size)
     extended = bytes([flags, 0, 0, 0]) + b"".join(side.to_bytes(3, "little") for side in sides)
     at, pixels = 12, b""

@@ -135,6 +135,7 @@ def choose_format(
     if not isinstance(target, str | Path):
         return picture.format
     path = Path(target)
+    # A file whose suffix is wrong keeps suffix and format: what others expect of it stays.
     if path.suffix.lower() in ("", picture.suffix):
         return picture.format
     kind = format_of_name(path)
@@ -192,6 +193,7 @@ def _fit(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
         return _retyped(picture, tuple(page.astype(np.float32) for page in picture.pages)), (
             f"The pixels became float32, because {kind.name} has no float16.",
         )
+    # Rounded, not cut off: 65535 values onto 256 would otherwise lose half a value in brightness.
     white = int(picture.maximum)
     scaled = ((page.astype(np.uint32) * 255 + white // 2) // white for page in picture.pages)
     pages = tuple(np.minimum(page, 255).astype(np.uint8) for page in scaled)
