@@ -1,5 +1,6 @@
 """The real command in a separate process: start, shutdown and refused options."""
 
+import contextlib
 import io
 import os
 import re
@@ -95,6 +96,46 @@ def test_a_draining_service_is_not_ready_and_takes_no_new_work(launch):
     assert answers[0].status_code == 200
     process.communicate(timeout=120)
     assert process.returncode == 0
+
+
+SHORT_GRACE = """
+import dataclasses, sys
+from quietpixel.cli import serve
+make_options = serve.make_options
+serve.make_options = lambda values: dataclasses.replace(make_options(values), grace=1)
+from quietpixel.cli.main import main
+sys.exit(main())
+"""
+
+
+def test_requests_beyond_the_grace_are_503_and_new_ones_do_not_prolong_it(launch, monkeypatch):
+    monkeypatch.setitem(globals(), "COMMAND", [COMMAND[0], "-c", SHORT_GRACE, *COMMAND[3:]])
+    process, address = launch("--threads=1", "--memory=1MB", "--precision=f32", "--quiet")
+    file, small, answers = coded(noisy(3000, 4000), "BMP"), coded(noisy()), []
+
+    def keep_posting() -> None:
+        with contextlib.suppress(httpx.HTTPError):
+            while True:
+                httpx.post(f"{address}/v1/denoise", content=small, timeout=60)
+
+    threads = [threading.Thread(target=keep_posting) for _ in range(2)]
+    long = httpx.Client(base_url=address, timeout=120)
+    threads += [
+        threading.Thread(target=lambda: answers.append(long.post("/v1/denoise", content=file)))
+    ]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 60
+    while not re.search(
+        "quietpixel_held_bytes [3-9].*e\\+07", httpx.get(f"{address}/metrics").text
+    ):
+        assert time.monotonic() < end
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    for thread in threads:
+        thread.join(60)
+    assert (process.returncode, errors) == (0, "")
+    assert "The service is shutting down" in detail(answers[0], 503)
 
 
 def test_the_log_has_short_urls_and_trusts_no_forwarded_address(launch):

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
 
@@ -60,6 +60,7 @@ class AppState:
         self.memory = MemoryBudget(options.limits.max_held)
         self.jobs: dict[str, Progress] = {}
         self.draining = False
+        self.tasks: set[asyncio.Task[Any]] = set()  # requests whose upload is complete
         # One thread beyond the slots, for previews, which do not wait behind full-size images.
         self._pool = ThreadPoolExecutor(options.slots + 1, "quietpixel")
         add_gauge = self.metrics.add_gauge
@@ -113,10 +114,14 @@ class AppState:
                 gone = asyncio.ensure_future(_wait_for_disconnect(request))
                 run = self._run_in_slot(queue or self.queue, partial(work, upload), progress)
                 task = asyncio.ensure_future(run)
+                self.tasks.add(task)
+                task.add_done_callback(self.tasks.discard)
                 try:
                     await asyncio.wait({gone, task}, return_when=asyncio.FIRST_COMPLETED)
                     if not task.done():
                         raise ClientGoneError
+                    if task.cancelled():  # the shutdown waits no longer
+                        raise BusyError("ending", self.queue.retry_after)
                     return task.result()
                 finally:
                     gone.cancel()

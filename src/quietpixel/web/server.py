@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import math
 import signal
 import socket
 import sys
@@ -19,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from quietpixel.errors import QuietpixelError
 from quietpixel.web.app import make_app
+from quietpixel.web.app_state import AppState
 from quietpixel.web.models import find_models
 from quietpixel.web.options import Limits, ServiceOptions
 from quietpixel.web.problems import problem
@@ -27,6 +27,8 @@ BACKLOG = 512
 """Connections that the system queues before they are accepted."""
 LINGER = 1.0
 """Seconds that a client which sent a malformed request has to read the response."""
+LAST_RESPONSES = 10
+"""Seconds that clients get at the shutdown to read responses; a cancelled tile takes up to 4 s."""
 LOGGED_URL = 200
 """Letters of a URL in the log."""
 
@@ -175,12 +177,15 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.config.app.state.shared.draining = True  # type: ignore[union-attr]
+        app_state: AppState = self.config.app.state.shared  # type: ignore[union-attr]
+        app_state.draining = True
         # Listen while requests run, so that load balancers see 503 at /readyz and not an error.
         deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0)
-        while self.server_state.tasks and not self.force_exit and time.monotonic() < deadline:
+        while app_state.tasks and not self.force_exit and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
-        self.config.timeout_graceful_shutdown = max(1, math.ceil(deadline - time.monotonic()))
+        for task in app_state.tasks:
+            task.cancel()  # answered with 503
+        self.config.timeout_graceful_shutdown = LAST_RESPONSES
         await super().shutdown(sockets)
 
 
