@@ -59,7 +59,7 @@ class AppState:
         self.previews = RequestQueue(1, WAITING_PREVIEWS)
         self.memory = MemoryBudget(options.limits.max_held)
         self.jobs: dict[str, Progress] = {}
-        self.draining = False
+        self.draining = self._expired = False
         self.tasks: set[asyncio.Task[Any]] = set()  # requests whose upload is complete
         # One thread beyond the slots, for previews, which do not wait behind full-size images.
         self._pool = ThreadPoolExecutor(options.slots + 1, "quietpixel")
@@ -67,6 +67,12 @@ class AppState:
         add_gauge("working", "Requests being processed.", lambda: self.queue.working)
         add_gauge("waiting", "Requests waiting.", lambda: self.queue.waiting)
         add_gauge("held_bytes", "Bytes of uploads and results.", lambda: self.memory.bytes)
+
+    def cancel_all(self) -> None:
+        """Answer all requests with 503 at once; their threads end at their next progress call."""
+        self._expired = True
+        for task in self.tasks:
+            task.cancel()
 
     def close(self) -> None:
         """Shut the threads down."""
@@ -152,8 +158,9 @@ class AppState:
                 return cast(Result, await asyncio.shield(done))
             except asyncio.CancelledError:
                 progress.cancel()
-                with contextlib.suppress(Exception):
-                    await done  # the slot stays taken as long as the thread
+                if not self._expired:
+                    with contextlib.suppress(Exception):
+                        await done  # the slot stays taken as long as the thread
                 raise
             except (QuietpixelError, RefusalError):
                 raise

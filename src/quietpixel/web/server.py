@@ -27,8 +27,8 @@ BACKLOG = 512
 """Connections that the system queues before they are accepted."""
 LINGER = 1.0
 """Seconds that a client which sent a malformed request has to read the response."""
-LAST_RESPONSES = 10
-"""Seconds that clients get at the shutdown to read responses; a cancelled tile takes up to 4 s."""
+LAST_RESPONSES = 5
+"""Seconds that clients get to read their responses at the end of the shutdown."""
 LOGGED_URL = 200
 """Letters of a URL in the log."""
 
@@ -183,8 +183,7 @@ class _Server(uvicorn.Server):
         deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0)
         while app_state.tasks and not self.force_exit and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
-        for task in app_state.tasks:
-            task.cancel()  # answered with 503
+        app_state.cancel_all()
         self.config.timeout_graceful_shutdown = LAST_RESPONSES
         await super().shutdown(sockets)
 
