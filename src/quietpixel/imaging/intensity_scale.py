@@ -133,7 +133,8 @@ def _largest_sound(colours: Array, largest: float) -> float:
         if largest <= scale:
             break
         bright = colours > scale
-        if bright.mean() <= HOT_SHARE and (single_pixels(bright) == bright).all():
+        count = np.count_nonzero(bright)
+        if count <= HOT_SHARE * bright.size and np.count_nonzero(single_pixels(bright)) == count:
             return float(scale)
     return largest
 

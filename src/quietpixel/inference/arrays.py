@@ -140,12 +140,8 @@ def read_layout(array: Array, range: Range | None = None, *, holes: bool = False
     check_array(array, holes=holes)
     channels = array.shape[2] if array.ndim == 3 else 1
     alpha = channels in (2, 4)
-    ceiling = type_ceiling(array.dtype)
     nominal = check_range(range) if range is not None else find_range(array)
-    if array.dtype.name == "uint16" and range is None:
-        # The bits in use, with a hot pixel's, which is kept, though it does not set white.
-        largest = (array[..., :-1] if alpha else array).max()
-        ceiling = nominal_range(array.dtype, 0, float(largest), far=False)[1]
+    ceiling = type_ceiling(array.dtype) if range is not None else largest_in_use(array)
     neutral = channels >= 3 and all(
         (part[..., :1] == part[..., 1:3]).all()  # in steps, because colour is seen soon
         for part in np.array_split(array, max(len(array) // 64, 1))
@@ -156,6 +152,15 @@ def read_layout(array: Array, range: Range | None = None, *, holes: bool = False
 def type_ceiling(dtype: np.dtype[Any]) -> float:
     """Return the largest value that a type holds."""
     return float(np.iinfo(dtype).max if dtype.kind in "ui" else np.finfo(dtype).max)
+
+
+def largest_in_use(array: Array) -> float:
+    """Return the largest value that the type, or the bits in use by an image, can hold."""
+    if array.dtype.name != "uint16":
+        return type_ceiling(array.dtype)
+    # A hot pixel counts: it is kept, though it does not set white.
+    colours = array[..., :-1] if array.ndim == 3 and array.shape[2] in (2, 4) else array
+    return nominal_range(array.dtype, 0, float(colours.max()), far=False)[1]
 
 
 def check_range(range: Range) -> Range:

@@ -18,6 +18,8 @@ from quietpixel.inference.arrays import (
     Range,
     check_batch,
     check_out,
+    check_range,
+    largest_in_use,
     read_layout,
     type_ceiling,
     with_channels,
@@ -226,11 +228,13 @@ class Denoiser:
             As for `denoise`.
         """
         options = options or self.options
-        layout = read_layout(image, options.range, holes=True)
         scale = scale or self.find_scale([image], options)
         if scale.black == scale.white:
+            return read_layout(image, options.range, holes=True)
+        layout = replace(read_layout(image, scale.range, holes=True), unit=scale.unit)
+        if options.range is not None:
             return layout
-        return replace(layout, range=scale.range, unit=scale.unit)
+        return replace(layout, ceiling=largest_in_use(image))
 
     def find_scale(
         self,
@@ -262,13 +266,18 @@ class Denoiser:
             Its black equals its white if all values are equal and the scale is estimated.
         """
         options = options or self.options
-        layouts = [read_layout(image, options.range, holes=True) for image in images]
+        if options.range is not None:
+            low, high = check_range(options.range)
+            return Scale(low, high, high - low)
+        if getattr(images[0], "dtype", None) == np.uint8:  # none of the values is examined
+            return Scale(0.0, 255.0, 255.0)
+        layouts = [read_layout(image, holes=True) for image in images]
         low, high = (
             bound(layout.range[end] for layout in layouts) for end, bound in enumerate((min, max))
         )
         nominal = Scale(low, high, high - low)
         first = layouts[0]
-        if options.range is not None or first.dtype == np.uint8 or profile:
+        if profile:
             return nominal
         card = self.card_for(first.model_colours)
         if not card.takes_level:
@@ -368,11 +377,12 @@ class Denoiser:
         options = self._options(sigma, strength, colour_strength, range)
         white = type_ceiling(images.dtype) if images.dtype.kind in "ui" else 1.0
         scale = Scale(0.0, white, white)
-        if options.range is not None:
-            scale = Scale(*options.range, unit=options.range[1] - options.range[0])
-        elif self.card_for(images.shape[3]).takes_level:
+        if options.range is not None or self.card_for(images.shape[3]).takes_level:
             found = self.find_scale(list(images), options)
-            scale = replace(found, unit=white) if found.black < found.white else scale
+            if options.range is not None:
+                scale = found
+            elif found.black < found.white:
+                scale = replace(found, unit=white)
         layouts = [
             replace(read_layout(image, scale.range, holes=True), unit=scale.unit)
             for image in images

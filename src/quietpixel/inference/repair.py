@@ -66,7 +66,7 @@ def find_hidden(
         outside = ~((colours >= low + BELOW * width) & (colours <= low + ABOVE * width))
         if outside.any():
             far = ~((colours >= low + LOWEST * width) & (colours <= low + HIGHEST * width))
-            if outside.mean() <= HOT_SHARE:
+            if np.count_nonzero(outside) <= HOT_SHARE * outside.size:
                 far |= single_pixels(outside)
             hidden = hidden | far
     return hidden if hidden.any() else None
