@@ -143,6 +143,8 @@ def test_the_noisy_images_are_never_marked_as_best(images) -> None:
     best = {column.title: [cell.best for cell in column.cells] for column in columns}
     assert best["PSNR, dB"] == best["MSE"] == [True, False, False]
     assert not any(best["megapixels/s"])
+    tie = build_columns(evaluate([Method("same", np.copy), NOISY], clean, noisy).tables[0])
+    assert [cell.best for cell in tie[0].cells] == [True, False]
 
 
 def test_noise_is_seeded_unclipped_and_the_same_for_all() -> None:

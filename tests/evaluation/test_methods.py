@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from quietpixel.errors import ArgumentError, MissingDependencyError, UnknownNameError
+from quietpixel.evaluation.evaluator import Method, evaluate_methods
+from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.evaluation.methods import CLASSICAL, METHODS, Median, tune
+from quietpixel.evaluation.metrics import METRICS
 
 
 def bars(count=3, channels=1, seed=0):
@@ -47,6 +50,16 @@ def test_tuning_helps_and_never_harms(name):
     assert isinstance(best, METHODS[name])
     assert error(clean, best(noisy)) < 0.5 * error(clean, noisy)
     assert error(clean, best(noisy)) <= error(clean, METHODS[name]()(noisy)) + 1e-6
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_method_is_evaluated_with_all_metrics(name):
+    method = METHODS[name](sigma=0.25) if "sigma" in METHODS[name].grid else METHODS[name]()
+    pairs = ImagePairs.from_arrays(*bars())
+    methods = [Method(name, method, parameters=method.parameters), Method("noisy", None)]
+    row, noisy = evaluate_methods(methods, pairs, None, measure_memory=False).rows
+    assert row.means["mse"] < noisy.means["mse"]
+    assert (row.means.keys(), row.parameters) == (METRICS.keys(), method.parameters)
 
 
 @pytest.mark.parametrize("side", [11, 14, 28, 64])

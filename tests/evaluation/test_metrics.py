@@ -1,4 +1,4 @@
-"""Measures against arithmetic, and against another implementation."""
+"""One contract for all metrics; values by arithmetic and by another implementation."""
 
 import sys
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from quietpixel.errors import ImageError, MissingDependencyError
-from quietpixel.evaluation.metrics import METRICS, gmsd, ms_ssim
+from quietpixel.evaluation.metrics import METRICS
+from quietpixel.imaging.structural_metrics import gmsd, ms_ssim
 
 
 def scene(side=200, channels=1, sigma=0.1):
@@ -16,14 +17,27 @@ def scene(side=200, channels=1, sigma=0.1):
     return clean, np.clip(clean + rng.normal(0, sigma, clean.shape), 0, 1)
 
 
-@pytest.mark.parametrize("measure", [ms_ssim, gmsd])
+PERFECT = {"psnr": float("inf"), "ssim": 1, "ms_ssim": 1, "gmsd": 0, "mse": 0}
+
+
+@pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_equal_images_are_perfect_and_noise_is_worse(measure, channels):
+def test_equal_images_are_perfect_and_noise_is_worse(name, channels):
+    metric = METRICS[name]
     clean, noisy = scene(channels=channels)
     noisier = scene(channels=channels, sigma=0.3)[1]
-    sign = 1 if measure is ms_ssim else -1
-    assert measure(clean, clean) == pytest.approx(1 if measure is ms_ssim else 0, abs=1e-9)
-    assert sign * measure(clean, noisy) > sign * measure(clean, noisier)
+    perfect = metric(clean, clean)
+    assert perfect == pytest.approx(PERFECT[name], abs=1e-9)
+    assert metric.sign * perfect > metric.sign * metric(clean, noisy)
+    assert metric.sign * metric(clean, noisy) > metric.sign * metric(clean, noisier)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_an_image_of_the_least_size_has_a_number_and_a_smaller_one_has_none(name):
+    metric = METRICS[name]
+    least = np.random.default_rng(0).random((metric.least_side, metric.least_side, 1))
+    assert not np.isnan(metric(least, least / 2))
+    assert metric.least_side == 1 or np.isnan(metric(least[1:], least[1:] / 2))
 
 
 def test_gmsd_of_an_edge_that_is_lost_agrees_with_arithmetic():
@@ -52,25 +66,25 @@ def test_ms_ssim_agrees_with_tensorflow(channels):
     assert ms_ssim(clean, noisy) == pytest.approx(float(theirs), abs=1e-5)
 
 
-def test_small_images_have_no_number_where_a_measure_needs_more():
+def test_small_images_have_no_number_where_a_metric_needs_more():
     clean, noisy = (image[:28, :28] for image in scene())
-    values = {name: measure(clean, noisy) for name, measure in METRICS.items()}
+    values = {name: metric(clean, noisy) for name, metric in METRICS.items()}
     assert [name for name, value in values.items() if np.isnan(value)] == ["ms_ssim"]
 
 
-@pytest.mark.parametrize(("measure", "side"), [(ms_ssim, 175), (gmsd, 3)])
-def test_images_that_are_too_small_are_refused(measure, side):
+@pytest.mark.parametrize(("metric", "side"), [(ms_ssim, 175), (gmsd, 3)])
+def test_images_that_are_too_small_are_refused(metric, side):
     with pytest.raises(ImageError, match="pixels high and wide"):
-        measure(np.zeros((side, 300)), np.zeros((side, 300)))
+        metric(np.zeros((side, 300)), np.zeros((side, 300)))
 
 
-@pytest.mark.parametrize("measure", [ms_ssim, gmsd])
-def test_other_shapes_are_refused(measure):
+@pytest.mark.parametrize("metric", [ms_ssim, gmsd])
+def test_different_shapes_are_refused(metric):
     with pytest.raises(ImageError, match="of the shape of `clean`"):
-        measure(np.zeros((300, 300)), np.zeros((300, 301)))
+        metric(np.zeros((300, 300)), np.zeros((300, 301)))
 
 
-def test_what_is_missing_is_named(monkeypatch):
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
     with pytest.raises(MissingDependencyError, match=r"need SciPy.*quietpixel\[train\]"):
         gmsd(*scene())
