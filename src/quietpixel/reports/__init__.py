@@ -1,1 +1,1 @@
-"""What is shown: the report of a run, the report of a comparison, charts and pictures."""
+"""HTML reports of runs and evaluations, charts, pictures."""

@@ -143,14 +143,20 @@ def estimate_quality(
     """
     if not scenes:
         return {}
-    if scenes[0].clean is not None:
-        before, after = (
-            np.mean([psnr(s.clean, np.clip(getattr(s, state), 0, 1)) for s in scenes])  # type: ignore[arg-type]
-            for state in ("noisy", "denoised")
-        )
+    clean = [(scene.clean, scene) for scene in scenes if scene.clean is not None]
+    if clean:
+        before = np.mean([psnr(truth, np.clip(scene.noisy, 0, 1)) for truth, scene in clean])
+        after = np.mean([psnr(truth, np.clip(scene.denoised, 0, 1)) for truth, scene in clean])
         return {"Whole validation images": f"{before:.2f} dB noisy, {after:.2f} dB denoised"}
-    if scenes[0].other is not None:
-        return {"Estimated from two noisy shots": _describe(map(_error_of_two, scenes))}
+    others = [(scene.other, scene) for scene in scenes if scene.other is not None]
+    if others:
+        # The noise of two shots is independent: each has half of their squared difference. What
+        # the denoised image differs by holds the noise of the other shot, which is no error.
+        errors = (
+            float(np.mean((s.denoised - other) ** 2) - np.mean((s.noisy - other) ** 2) / 2)
+            for other, s in others
+        )
+        return {"Estimated from two noisy shots": _describe(errors)}
     law = parse_noise(recipe.noise) if recipe.noise else None
     name = _name_of_sure(law)
     if law is not None and name:
@@ -160,14 +166,6 @@ def estimate_quality(
         f"No clean images: {name}": f"{value:.6f}; it includes the noise, so it is not a quality"
         for name, value in validation.items()
     }
-
-
-def _error_of_two(scene: Scene) -> float:
-    """Return the error against the other shot, minus the noise of that shot."""
-    assert scene.other is not None
-    # The noise of two shots is independent, so each has half of their squared difference.
-    noise = np.mean((scene.noisy - scene.other) ** 2) / 2
-    return float(np.mean((scene.denoised - scene.other) ** 2) - noise)
 
 
 def _name_of_sure(law: NoiseLaw | None) -> str:

@@ -14,26 +14,7 @@ Picture = tuple[str, str, bytes]
 """Title, caption, and the bytes of a PNG."""
 
 STYLE = (Path(__file__).parent / "report.css").read_text()
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'{policy}">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-{body}
-</main>
-{script}</body>
-</html>
-"""
+PAGE = (Path(__file__).parent / "report.html").read_text()
 
 
 def build_page(

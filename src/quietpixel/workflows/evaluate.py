@@ -20,8 +20,8 @@ from quietpixel.workflows.evaluation_data import EvaluationData, open_data
 METHOD_NAMES = (NOISY, *METHODS)
 """Every name of a method that is not a model."""
 CLASSICAL_IMAGES = 500
-"""Images that the methods added by ``classical=True`` are evaluated on: `nlm` takes minutes for
-the 10,000 of MNIST."""
+"""Images that the methods added by ``classical=True`` are evaluated on: for the 10,000 of MNIST
+they take 80 s, `wavelet` alone 53 s."""
 
 TUNING_SEED_OFFSET = 7_000_003
 """Added to the seed, so that methods are tuned on other noise than that of the evaluation."""
