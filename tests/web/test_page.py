@@ -227,7 +227,7 @@ def test_one_bad_file_among_good_ones_and_all_as_a_zip(visit):
     expect(bad).to_contain_text("bad.png")
     expect(bad).to_contain_text("The file is not an image of a supported format")
     bad.locator(".pick").click()
-    expect(page.locator("#trouble")).to_contain_text("The file is no picture")
+    expect(page.locator("#trouble")).to_contain_text("The file is not an image")
     name, content = download(page, "#zip")
     assert name == "quietpixel.zip"
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
