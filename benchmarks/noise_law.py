@@ -1,6 +1,6 @@
 """Compare the noise laws `photo` and `gaussian` with the noise of real photographs, in one plot.
 
-    python benchmarks/noise_law.py PAIRS OUT.png
+    python benchmarks/noise_law.py PAIRS [--out docs/images/noise-of-photographs.png]
 
 PAIRS is a folder of pairs `NAME_real.JPG` (noisy) and `NAME_mean.JPG` (mean of many shots), for
 instance the Canon 600D of PolyU. The noise is the difference of a pair. Each law draws its noise,
@@ -22,6 +22,7 @@ from quietpixel import parse_noise
 from quietpixel.reports.figures import BLUE, INK, ORANGE, to_png
 
 Array = NDArray[Any]
+PICTURE = Path(__file__).parents[1] / "docs" / "images" / "noise-of-photographs.png"
 DRAWS = 8
 OCTAVES = 5
 BINS = np.linspace(0, 1, 9)
@@ -31,7 +32,7 @@ OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("--out", type=Path, default=PICTURE)
     given = parser.parse_args()
     real, laws = [], {"gaussian:{}": [], "photo:{}": []}
     rng = np.random.default_rng(0)
