@@ -464,7 +464,7 @@ def test_wrong_images(tmp_path, models) -> None:
 def test_a_mixture_is_refused(tmp_path, models, capsys) -> None:
     source = put(tmp_path / "a.zarr", noise((40, 40), "uint8", 255), chunks=(20, 20))
     assert main(["denoise", source, "x.png", "--model", str(models["blur"])]) == 2
-    assert "give them to two runs" in capsys.readouterr().err
+    assert "use two separate calls" in capsys.readouterr().err
 
 
 def test_the_command_on_workers(start, tmp_path) -> None:
