@@ -122,7 +122,7 @@ def error_by_digit(errors: ArrayLike, labels: ArrayLike) -> bytes:
     annotate(axes, f"all\n{mean:.4f}", (1, mean), (8, 0), color=ORANGE, **place)
     axes.set_xticks(range(len(names)), [str(name) for name in names])
     axes.margins(y=0.12)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=0)  # bars are compared by their length
     return to_png(axes.figure)
 
 
@@ -165,6 +165,7 @@ def code_map(codes: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> bytes:
             weight="bold", color=colour, path_effects=_white_outline(4), zorder=5,
         )  # fmt: skip
     axes.margins(0.02)
+    # The axes of t-SNE have one scale and no meaning.
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_axis_off()
     return to_png(figure)

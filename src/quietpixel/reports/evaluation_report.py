@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from quietpixel.card import Card
 from quietpixel.evaluation.evaluator import NOISY, Evaluation, Method, Table
 from quietpixel.evaluation.image_pairs import ImagePairs, describe_noise
-from quietpixel.evaluation.tables import Cell, build_columns
+from quietpixel.evaluation.tables import build_columns
 from quietpixel.inference.error_bars import describe_coverage
 from quietpixel.noise.parser import NoiseLaw
 from quietpixel.reports.figures import DIGIT_COLOURS, INK, annotate, new_chart, to_png
-from quietpixel.reports.page import Picture, build_page, escape, picture_section, write_page
+from quietpixel.reports.page import build_page, escape, picture_section, write_page
 from quietpixel.reports.pictures import show_images
 from quietpixel.reports.worst_images import SCRIPT, build_crops, draw_worst
 
@@ -81,27 +81,14 @@ def write_evaluation_report(
         sections.append(picture_section(f"The worst images, {noise}", caption, drawn))
         crops.append(build_crops(methods, pairs, law, seed=seed, psnr=table.rows[0].psnr))
     # At the first noise only: the same digits at the others would add length, not insight.
-    if labels is not None and (shown := _show_labelled(pairs, *runs[0], seed=seed, labels=labels)):
-        sections += [picture_section(*each) for each in shown]
+    methods, law = runs[0]
+    if labels is not None and methods[0].run is not None:
+        count = min(pairs.count, SHOWN_IMAGES)
+        shown = [pairs.pair(index, law, seed) for index in range(count)]
+        clean, noisy = (np.stack(side) for side in zip(*shown, strict=True))
+        pictures = show_images(clean, noisy, methods[0].run(noisy), labels=labels[:count])
+        sections += [picture_section(*each) for each in pictures]
     return write_page(path, build_page(title, facts, [*sections, *crops], script=SCRIPT))
-
-
-def _show_labelled(
-    pairs: ImagePairs,
-    methods: Sequence[Method],
-    law: NoiseLaw | None,
-    *,
-    seed: int,
-    labels: NDArray[Any],
-) -> list[Picture]:
-    """Return samples, extremes and the error by label of the first method, if it denoises."""
-    run = methods[0].run
-    if run is None:
-        return []
-    count = min(pairs.count, SHOWN_IMAGES)
-    shown = [pairs.pair(index, law, seed) for index in range(count)]
-    clean, noisy = (np.stack(side) for side in zip(*shown, strict=True))
-    return show_images(clean, noisy, run(noisy), labels=labels[:count])
 
 
 def describe_model(card: Card) -> dict[str, Any]:
@@ -148,8 +135,12 @@ def _table_section(table: Table) -> str:
     heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
     lines = notes = ""
     for place, row in enumerate(table.rows):
-        cells = "".join(_cell(column.cells[place]) for column in columns)
-        lines += f'<tr><th scope="row">{escape(row.name)}</th>{cells}</tr>'
+        lines += f'<tr><th scope="row">{escape(row.name)}</th>'
+        for cell in (column.cells[place] for column in columns):
+            kind = ' class="best"' if cell.best else ""
+            interval = f" <small>[{', '.join(cell.interval)}]</small>" if cell.interval else ""
+            lines += f"<td{kind}>{cell.text}{interval}</td>"
+        lines += "</tr>"
         if row.parameters:
             notes += f'<p class="note">{escape(f"{row.name}: {row.parameters}")}</p>'
     text = (
@@ -161,12 +152,6 @@ def _table_section(table: Table) -> str:
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>'
         f"</div>{notes}</section>"
     )
-
-
-def _cell(cell: Cell) -> str:
-    interval = f" <small>[{', '.join(cell.interval)}]</small>" if cell.interval else ""
-    kind = ' class="best"' if cell.best else ""
-    return f"<td{kind}>{cell.text}{interval}</td>"
 
 
 def draw_speed(table: Table) -> bytes:
@@ -184,6 +169,7 @@ def draw_speed(table: Table) -> bytes:
         look = {"xycoords": "data", "ha": "center", "color": INK, "fontsize": 8.5}
         annotate(axes, row.name, (row.megapixels_per_second, quality), (0, 18), **look)
     low, high = axes.get_xlim()
+    # Over less than a factor of ten, 1, 2 and 5 would leave an axis with one number or none.
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else range(1, 10)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
@@ -226,6 +212,7 @@ def build_differences(table: Table, name_of: NameOf) -> str:
         for row in others  # of methods on fewer images than the first, fewer differences
     }
     joined = np.concatenate([[0.0], *differences.values()])
+    # Of equal methods too, whose differences span nothing.
     pad = 0.06 * max(float(np.ptp(joined)), 0.1)
     low, high = joined.min() - pad, joined.max() + pad
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def denoise_scenes(recipe: Recipe, folder: Folder, denoiser: Denoiser) -> list[S
     scenes: list[Scene] = []
     for index in range(len(folder.validation)):
         images = folder.validation.open(index)
-        if images is None:
+        if images is None:  # the file cannot be read, which training has reported
             continue
         first, *rest = [
             image.part(0, 0, *(min(side, LARGEST) for side in image.size)) for image in images
@@ -160,8 +160,16 @@ def estimate_quality(
     law = parse_noise(recipe.noise) if recipe.noise else None
     name = _name_of_sure(law)
     if law is not None and name:
-        errors = (_sure(scene, law, denoiser, i) for i, scene in enumerate(scenes))
-        return {f"Estimated without clean images ({name})": _describe(errors)}
+        sure = []
+        for index, scene in enumerate(scenes):
+            # The variance at the clean values, which the noisy ones stand for.
+            noisy = np.clip(scene.noisy, 0, 1)
+            sigma = np.sqrt(law.propagate(noisy, np.zeros_like(noisy))[1])
+            rng = np.random.default_rng(index)
+            sure.append(
+                estimate_error(partial(denoiser, range=(0.0, 1.0)), scene.noisy, sigma, rng)
+            )
+        return {f"Estimated without clean images ({name})": _describe(sure)}
     return {
         f"No clean images: {name}": f"{value:.6f}; it includes the noise, so it is not a quality"
         for name, value in validation.items()
@@ -176,15 +184,6 @@ def _name_of_sure(law: NoiseLaw | None) -> str:
         return ""
     photons = any(isinstance(each, Poisson) for each in laws)
     return "SURE, an approximation for photon noise" if photons else "SURE"
-
-
-def _sure(scene: Scene, law: NoiseLaw, denoiser: Denoiser, index: int) -> float:
-    def denoise(image: Any) -> Any:
-        return denoiser(image, range=(0.0, 1.0))
-
-    noisy = np.clip(scene.noisy, 0, 1)
-    sigma = np.sqrt(law.propagate(noisy, np.zeros_like(noisy))[1])
-    return estimate_error(denoise, scene.noisy, sigma, np.random.default_rng(index))
 
 
 def _describe(errors: Iterable[float]) -> str:
@@ -231,6 +230,7 @@ def draw_scene(images: Sequence[tuple[str, Image]], *, title: str) -> bytes:
 def show_residual(noisy: Image, denoised: Image) -> Image:
     """Return what was removed as an image: gray is nothing, black to white 4 times its strength."""
     residual = np.asarray(noisy, np.float32) - denoised
+    # On a scale of its own: on that of the image, the residual of weak noise would be plain gray.
     strength = max(float(np.sqrt(np.mean(residual**2))), 1e-6)
     return np.asarray(np.clip(0.5 + residual / (4 * strength), 0, 1))
 

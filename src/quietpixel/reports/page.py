@@ -67,6 +67,7 @@ def write_page(path: str | Path, page: str) -> Path:
         raise FileError(
             f"The report '{path}' cannot be written ({error.strerror}); choose another folder."
         ) from error
+    # A run that is killed here must not leave half a report in place of the last one.
     with atomic_file(path, overwrite=True) as file:
         file.write(page.encode())
     return path

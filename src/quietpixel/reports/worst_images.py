@@ -124,6 +124,7 @@ def _build_group(title: str, states: dict[str, Image], first: str) -> str:
         error = np.clip(0.5 + ERROR_GAIN * (image - clean), 0, 1)
         panes = _pane(name, image, scale) + _pane(f"{name}: error", error, scale)
         cells += f"<figure>{panes}<figcaption>{escape(name)}</figcaption></figure>"
+    # The crops start there, not at their corner, so that the error is in view at once.
     rows, columns = find_worst_place(clean, states[first], DETAIL_SIDE)
     x, y = (scale * ((place.start + place.stop) // 2) for place in (columns, rows))
     return f'<h3>{escape(title)}</h3><div class="panes" data-at="{x},{y}">{cells}</div>'
