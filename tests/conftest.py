@@ -40,3 +40,10 @@ def browser():
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs end without calibration and report, which take two thirds of a short run's time."""
+    for name in ("write_calibration", "show_run"):
+        monkeypatch.setattr(f"quietpixel.workflows.train_run.{name}", lambda *args, **options: None)

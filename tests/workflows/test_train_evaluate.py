@@ -101,7 +101,7 @@ def test_a_folder_of_pictures_trains_and_shows_itself(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_interrupted_in_its_first_epoch_keeps_its_model_and_can_resume(
-    tmp_path: Path,
+    tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     run = tmp_path / "run"
 
@@ -123,6 +123,7 @@ def test_a_run_that_is_interrupted_in_its_first_epoch_keeps_its_model_and_can_re
     for name, value in wrong.items():
         with pytest.raises(ArgumentError, match=f"`{name}` cannot change when a run is continued"):
             quietpixel.train(**{"run": run, "resume": True, name: value})
+    request.getfixturevalue("no_report")
     assert quietpixel.train(run=run, resume=True, workers=0, **words) == run
     assert quietpixel.read_card(run / "model.onnx").training["epochs_done"] == 2
     with pytest.raises(TrainingError, match="is finished, so there is nothing to continue"):

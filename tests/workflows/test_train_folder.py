@@ -25,6 +25,7 @@ TINY = {
     "steps": 2,
     "batch": 2,
     "patch": 16,
+    "workers": 0,  # starting a process takes longer than such a run
 }
 
 
@@ -145,6 +146,7 @@ def test_words_for_folders_are_refused_for_named_sets(pairs: Path) -> None:
         choose(pairs, target="nosy")
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_folder_begins_with_the_photo_model_where_there_is_one(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +225,7 @@ def test_noisy_pictures_alone_never_open_a_clean_file(
     assert quietpixel.read_card(run / "model.onnx").data == "noisy images in data"
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_model_gets_a_name_among_the_users_own(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,24 +261,26 @@ def build_plain(*, channels: int = 1, filters: int = 4) -> keras.Model:
     return keras.Model(image, keras.layers.Subtract(dtype="float32")([image, x]), name="plain")
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_model_that_is_only_registered_trains_on_a_folder_and_starts_another_run(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(MODELS, "plain", build_plain)
     small = {name: value for name, value in TINY.items() if name != "options"}
-    words = {**small, "model": "plain", "filters": 6, "recipe": "photo", "workers": 0}
+    words = {**small, "model": "plain", "filters": 6, "recipe": "photo"}
     run = quietpixel.train(str(pairs / "clean"), run=tmp_path / "a", **words)
     card = quietpixel.read_card(run / "model.onnx")
     assert (card.architecture, card.training["options"], card.halo) == ("plain", {"filters": 6}, 2)
     assert quietpixel.Denoiser(run)(np.zeros((20, 24), np.uint8)).shape == (20, 24)
     again = quietpixel.train(
-        str(pairs / "clean"), run=tmp_path / "b", start=run, workers=0, **small
+        str(pairs / "clean"), run=tmp_path / "b", start=run, **small
     )
     assert quietpixel.read_card(again / "model.onnx").training["start"] == str(run)
     with pytest.raises(ArgumentError, match="`blocks` is no option of the model 'plain', which"):
         choose(pairs / "clean", model="plain", blocks=(1, 1))
 
 
+@pytest.mark.usefixtures("no_report")
 def test_the_recipe_remembers_how_the_folder_was_read(pairs: Path, tmp_path: Path) -> None:
     run = quietpixel.train(
         str(pairs), pairs="noisy/*=clean/*", run=tmp_path / "run", cache=tmp_path / "cache", **TINY

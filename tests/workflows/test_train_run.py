@@ -14,6 +14,7 @@ TINY = {
     "patch": 16,
     "channels": 1,
     "start": "nothing",
+    "workers": 0,
 }
 
 
