@@ -18,6 +18,7 @@ from PIL import Image
 import quietpixel
 from quietpixel.cli import main as cli
 from quietpixel.data import registry as data
+from quietpixel.data.image_folder import find_layout
 from quietpixel.evaluation import metrics
 from quietpixel.files import formats, list_images
 from quietpixel.inference.options import DenoiseOptions
@@ -192,7 +193,7 @@ def test_toys_work_from_training_to_the_service(
     folder.mkdir()
     assert cli.main([str(word) for word in words]) == 0, capsys.readouterr().err
     assert list_images(folder).images == (folder / "a.toy",)
-    assert find_channels(str(folder), target="clean", pairs="") == 1
+    assert find_channels(find_layout(folder, target="clean", pairs="", notify=print)) == 1
     words = ["denoise", folder, "-o", tmp_path / "results", "--model", run]
     assert cli.main([str(word) for word in words]) == 0, capsys.readouterr().err
     content = (tmp_path / "results" / "a.toy").read_bytes()

@@ -26,8 +26,9 @@ Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
 
 MULTIPLE = 4
-"""The models halve an image twice, so rows and columns are added up to a multiple of this."""
+"""The models halve an image twice, so height and width are padded to a multiple of this."""
 SCORE_SEED = 11_000_003
+"""Seed of the noise of `score`, which no training uses."""
 
 
 def _has_code(estimator: "DenoisingAutoencoder") -> bool:
@@ -37,32 +38,32 @@ def _has_code(estimator: "DenoisingAutoencoder") -> bool:
 
 
 class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A denoising autoencoder that is fitted to clean images and takes noise out of others.
+    """A denoising autoencoder that is fitted to clean images and removes noise from others.
 
-    Samples are images: (N, H, W), (N, H, W, C) or rows (N, H * W * C) as scikit-learn has them. A
-    row of features that form no square image is laid line by line into one.
+    Samples are images (N, H, W) or (N, H, W, C), or rows (N, H * W * C) as usual in scikit-learn. A
+    row whose features do not fill a square image is padded with zeros.
 
     Parameters
     ----------
     model
         ``"bottleneck"`` (a dense code; all images of one size) or ``"unet"``.
     noise
-        The noise law that is added in training, on the [0, 1] scale of the fitted data.
+        Noise law for training, on the [0, 1] scale of the fitted data.
     code
-        Numbers in the code of the bottleneck.
+        Length of the code of the bottleneck.
     epochs, batch
         Passes over the data, and images in a step.
     learning_rate
-        The highest learning rate; None takes the recipe's.
+        The highest learning rate; None uses the recipe's.
     image_shape
-        (H, W) or (H, W, C) of the images in rows; None takes square gray ones.
+        (H, W) or (H, W, C) of images given as rows; None assumes square gray images.
     random_state
-        Seed, `numpy.random.RandomState` or None, for weights and noise.
+        Seed, `numpy.random.RandomState` or None, of weights and noise.
 
     Attributes
     ----------
     low_, high_
-        The least and the greatest value of the training data: black and white.
+        The smallest and the largest value of the training data: black and white.
     image_shape_
         (H, W, C) of an image.
     model_
@@ -113,7 +114,7 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         ArgumentError
             If a parameter breaks its rule.
         ValueError
-            If `X` is no array of finite numbers.
+            If `X` is not an array of finite numbers.
         """
         from quietpixel.training.in_memory import fit_images
 
@@ -132,10 +133,10 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         return denoised.astype(rows.dtype).reshape(_shape_of(X))
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
-        """Return minus the mean squared error of clean images that were made noisy and denoised.
+        """Return the negative mean squared error of clean images after adding and removing noise.
 
-        The noise is the law `noise`, drawn once and always the same; errors are on the [0, 1]
-        scale. More is better; `y` is ignored.
+        The noise follows `noise` and is always the same; errors are on the [0, 1] scale. Higher is
+        better; `y` is ignored.
         """
         images = self._to_images(self._rows(X))
         noisy = add_noise(images, parse_noise(self.noise), seed=SCORE_SEED)
@@ -161,8 +162,8 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         ready = check_array(codes, dtype=np.float32)
         if ready.shape[1] != self.code:
             raise ArgumentError(
-                f"`codes` must have {self.code} numbers each, as this autoencoder's have; got "
-                f"{ready.shape[1]}. Take what `encode` returns."
+                f"`codes` must have {self.code} numbers each, as those of this autoencoder; got "
+                f"{ready.shape[1]}. Pass what `encode` returns."
             )
         return self._from_images(self.model_.decode(ready))
 
@@ -190,7 +191,7 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         return shape[0], shape[1], shape[2]
 
     def _to_images(self, rows: Array) -> FloatArray:
-        """Return (N, S, S, C) on the [0, 1] scale, the last rows and columns repeated."""
+        """Return (N, S, S, C) on the [0, 1] scale, padded by the last rows and columns."""
         span = self.high_ - self.low_
         scaled = ((rows - self.low_) / (span or 1.0)).astype(np.float32)
         height, width, channels = self.image_shape_
@@ -232,5 +233,5 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 
 
 def _shape_of(X: Any) -> tuple[int, ...]:  # noqa: N803
-    """Return the shape of an array, or of whatever can become one."""
+    """Return the shape of an array, or of what can be converted to one."""
     return tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape

@@ -12,6 +12,7 @@ import tifffile
 
 from quietpixel.data import batches, image_cache
 from quietpixel.data.image_cache import PixelCache, decode, to_channels
+from quietpixel.data.image_folder import Layout, find_layout
 from quietpixel.data.samplers import BatchPool
 from quietpixel.errors import ArgumentError, DataError, FileError, TrainingError
 from quietpixel.files import Picture, write_picture
@@ -54,6 +55,10 @@ def recipe_for(folder: Path, **changes: object) -> Recipe:
 def load(folder: Path, **changes: object) -> tuple[Folder, list[str]]:
     told: list[str] = []
     return open_folder(recipe_for(folder, **changes), cache=None, notify=told.append), told
+
+
+def layout_of(folder: Path, target: str = "clean") -> Layout:
+    return find_layout(folder, target=target, pairs="", notify=print)
 
 
 def test_every_twentieth_image_is_for_validation(tmp_path: Path) -> None:
@@ -202,10 +207,10 @@ def test_a_run_is_the_same_with_and_without_a_cache(tmp_path: Path) -> None:
 
 def test_colour_is_found_by_looking(tmp_path: Path) -> None:
     write(np.zeros((16, 16), np.uint8), tmp_path / "gray" / "a.png")
-    assert find_channels(str(tmp_path / "gray"), target="clean", pairs="") == 1
+    assert find_channels(layout_of(tmp_path / "gray")) == 1
     make_photos(tmp_path / "mixed", 2, 16)
     write(np.zeros((16, 16), np.uint8), tmp_path / "mixed" / "gray.png")
-    assert find_channels(str(tmp_path / "mixed"), target="clean", pairs="") == 3
+    assert find_channels(layout_of(tmp_path / "mixed")) == 3
 
 
 def test_the_noise_of_a_folder_is_measured(tmp_path: Path) -> None:
@@ -213,13 +218,13 @@ def test_the_noise_of_a_folder_is_measured(tmp_path: Path) -> None:
     for i in range(3):
         noise = np.random.default_rng(i).normal(0, 15, ramp.shape)
         write(np.clip(ramp + noise, 0, 255).astype(np.uint8), tmp_path / f"{i}.png")
-    measured = measure_folder(str(tmp_path), pairs="", channels=1)
+    measured = measure_folder(layout_of(tmp_path, "none"), 1)
     assert measured.kind == "white"
     assert measured.sigma == pytest.approx(15 / 255, rel=0.1)
     (tmp_path / "small").mkdir()
     write(np.zeros((16, 16), np.uint8), tmp_path / "small" / "a.png")
     with pytest.raises(DataError, match="`noise` auto measures the images"):
-        measure_folder(str(tmp_path / "small"), pairs="", channels=1)
+        measure_folder(layout_of(tmp_path / "small", "none"), 1)
 
 
 def test_recorruption_needs_the_law(tmp_path: Path) -> None:

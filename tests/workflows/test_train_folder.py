@@ -272,9 +272,7 @@ def test_a_model_that_is_only_registered_trains_on_a_folder_and_starts_another_r
     card = quietpixel.read_card(run / "model.onnx")
     assert (card.architecture, card.training["options"], card.halo) == ("plain", {"filters": 6}, 2)
     assert quietpixel.Denoiser(run)(np.zeros((20, 24), np.uint8)).shape == (20, 24)
-    again = quietpixel.train(
-        str(pairs / "clean"), run=tmp_path / "b", start=run, **small
-    )
+    again = quietpixel.train(str(pairs / "clean"), run=tmp_path / "b", start=run, **small)
     assert quietpixel.read_card(again / "model.onnx").training["start"] == str(run)
     with pytest.raises(ArgumentError, match="`blocks` is no option of the model 'plain', which"):
         choose(pairs / "clean", model="plain", blocks=(1, 1))

@@ -1,4 +1,4 @@
-"""`quietpixel models`: the bundled models, the user's own, and what their cards say."""
+"""`quietpixel models`: lists the bundled models, the user's own, and their cards."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,13 @@ def command() -> None:
 
     models = known_models()
     if not models:
-        click.echo("This installation carries no models; make one with 'quietpixel train'.")
+        click.echo("This installation has no models; train one with 'quietpixel train'.")
     for name, path in models.items():
         click.echo(describe_card(name, read_card(path)))
 
 
 def describe_card(name: str, card: "Card") -> str:
-    """Return the name of a model and, below it, one line for each thing that its card says."""
+    """Return the name of a model, and below it one line for each field of its card."""
     lines = [f"  {word:<11} {text}" for word, text in _facts(card) if text]
     return "\n".join([name, *lines, ""])
 
@@ -66,7 +66,7 @@ def _flat(values: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    """Return a number with as many digits as say something; the card holds them all."""
+    """Return a number with four significant digits; the card has all of them."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):

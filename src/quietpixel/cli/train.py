@@ -1,4 +1,4 @@
-"""`quietpixel train`: trains a model and leaves it, with its report, in a run folder."""
+"""`quietpixel train`: trains a model in a run folder, with a report."""
 
 import signal
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from quietpixel.cli.options import read_counts, read_noise
 
 @click.command()
 @click.argument("data", default="digits")
-@click.option("--model", help="bottleneck or unet; left out: as the recipe says.")
+@click.option("--model", help="bottleneck or unet.  [default: by the recipe]")
 @click.option(
     "--recipe",
     help="classic, tuned, wide; for folders photo, photo-polish, photo-level, gaussian, pairs, "
@@ -26,44 +26,44 @@ from quietpixel.cli.options import read_counts, read_noise
 @click.option(
     "--pairs",
     metavar="'A=B'",
-    help="Names of noisy and clean pictures that belong together: '*_real.*=*_mean.*'.",
+    help="Names of the noisy and the clean image of a pair, such as '*_real.*=*_mean.*'.",
 )
 @click.option(
     "--target",
     type=click.Choice(["clean", "noisy", "none"]),
-    help="What a folder has to learn from: clean pictures, a second noisy shot, or nothing.",
+    help="Targets in a folder: clean images, a second noisy shot, or none.",
 )
 @click.option(
     "--structure",
     metavar="h:N|v:N",
-    help="With --target none: noise that N pixels to both sides in a row or column share.",
+    help="With --target none: noise shared along a row or column over N pixels on both sides.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.")
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Train for so long instead, schedule included.",
+    help="Duration of the run instead, loading and report included.",
 )
 @click.option("--batch", type=click.IntRange(min=1), help="Images in a step.")
 @click.option(
-    "--patch", type=click.IntRange(min=8), help="Height and width of what a folder's steps see."
+    "--patch", type=click.IntRange(min=8), help="Height and width of the patches of a folder."
 )
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="RATE",
-    help="The highest of the schedule.",
+    help="Highest learning rate.",
 )
 @click.option(
     "--channels",
     type=click.Choice(["1", "3"]),
     callback=lambda ctx, parameter, value: value and int(value),
-    help="Of a folder's model: 1 (gray) or 3 (RGB).",
+    help="1 (gray) or 3 (RGB), for a folder.  [default: by its images]",
 )
 @click.option(
     "--code",
     type=click.IntRange(min=1),
-    help="Numbers in the code of the bottleneck.  [default: 16]",
+    help="Length of the code of the bottleneck.  [default: 16]",
 )
 @click.option(
     "--filters",
@@ -84,31 +84,35 @@ from quietpixel.cli.options import read_counts, read_noise
     help="Begin with the weights of a name, a run, an .onnx or .keras file; or nothing.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For all randomness."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of all randomness.",
 )
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --run.")
-@click.option("--name", metavar="WORD", help="Put the model among your own under this name.")
+@click.option("--resume", is_flag=True, help="Continue the run in --run with its options.")
+@click.option("--name", metavar="WORD", help="Name under which the model is added to your own.")
 @click.option(
-    "--cache", type=click.Path(path_type=Path), help="Keep decoded pixels of a folder here."
+    "--cache", type=click.Path(path_type=Path), help="Folder for decoded pixels of an image folder."
 )
 @click.option(
     "--devices",
     type=click.IntRange(min=1),
-    help="How many accelerators (KERAS_BACKEND=jax).  [default: all]",
+    help="Number of accelerators (KERAS_BACKEND=jax).  [default: all]",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
     help="Processes that make batches ahead of time.  [default: 1 for a folder, else 0]",
 )
-@click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard into the run.")
+@click.option("--tensorboard", is_flag=True, help="Logs for TensorBoard in the run folder.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
 def command(data: str, **options: Any) -> None:
     """Train a model.
 
     DATA is digits (built in, needs no network), mnist, fashion-mnist, or a folder: of clean
-    pictures; of pairs, in noisy/ and clean/ or by --pairs; of noisy ones with --target none.
+    images; of pairs, in noisy/ and clean/ or by --pairs; of noisy images with --target none.
     """
     from quietpixel.cli.progress import show_progress
     from quietpixel.cli.silence_stderr import load_training
@@ -123,7 +127,7 @@ def command(data: str, **options: Any) -> None:
 
 @contextmanager
 def interrupted_by(number: int) -> Iterator[None]:
-    """Let a signal do within the block what Ctrl-C does: keep the best so far, and end."""
+    """Treat a signal in the block like Ctrl-C: save the best model so far, and exit."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -156,7 +156,7 @@ def _compile(pattern: str) -> Callable[[Path], tuple[str, ...] | None]:
     return match
 
 
-def find_mismatch(images: Sequence[StoredImage], names: Sequence[str]) -> str:
+def find_mismatch(images: Sequence[StoredImage], names: Sequence[str | Path]) -> str:
     """Return why two images are not a pair, in a sentence; empty if they are one.
 
     Parameters

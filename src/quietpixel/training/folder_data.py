@@ -1,6 +1,7 @@
 """An image folder as scenes for training and for validation."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from quietpixel.data.image_cache import (
     Paths,
     PixelCache,
     SkippedFiles,
-    StoredImage,
     decode,
 )
 from quietpixel.data.image_folder import Layout, find_layout, find_mismatch
@@ -78,8 +78,18 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
     """
     layout = find_layout(Path(recipe.data), target=recipe.target, pairs=recipe.pairs, notify=notify)
     skipped = SkippedFiles(notify)
-    sizes = {scene: _read_size(scene, skipped, recipe.patch) for scene in layout.scenes}
-    known = {scene: size for scene, size in sizes.items() if size is not None}
+    known: dict[Paths, Size] = {}
+    for scene in layout.scenes:
+        try:
+            size, *_ = [read_size(path) for path in scene]
+        except QuietpixelError as error:
+            skipped.add(str(scene[0]), str(error))
+            continue
+        if min(size.height, size.width) < recipe.patch:
+            reason = f"'{scene[0]}': smaller than {recipe.patch} x {recipe.patch} pixels."
+            skipped.add(str(scene[0]), reason)
+        else:
+            known[scene] = size
     if not known:
         raise DataError(
             f"The folder '{recipe.data}' must hold images of at least {recipe.patch} x "
@@ -94,7 +104,7 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
             np.array([areas[scene] for scene in part], np.int64),
             channels=recipe.channels,
             skipped=skipped,
-            check=_check_pair if layout.kind == "pairs" else None,
+            check=find_mismatch if layout.kind == "pairs" else None,
             cache=None if cache is None else PixelCache(cache),
         )
 
@@ -135,52 +145,29 @@ def split(scenes: Sequence[Paths]) -> tuple[list[Paths], list[Paths]]:
     return [s for i, s in numbered if i % every], [s for i, s in numbered if not i % every]
 
 
-def _inspect(data: str, target: str, pairs: str) -> Layout:
-    return find_layout(Path(data), target=target, pairs=pairs, notify=lambda text: None)
-
-
-def find_channels(data: str, *, target: str, pairs: str) -> int:
+def find_channels(layout: Layout) -> int:
     """Return 3 if one of the images of a folder that are inspected is in colour, else 1.
 
     Parameters
     ----------
-    data
-        The folder.
-    target, pairs
-        Its layout, as in a recipe.
+    layout
+        The scenes of the folder.
     """
-    scenes = _inspect(data, target, pairs).scenes
+    scenes = layout.scenes
     for scene in scenes[:: max(1, len(scenes) // INSPECTED)]:
-        try:
+        with suppress(QuietpixelError):  # reported when the folder is opened
             if any(read_size(path).colour for path in scene):
                 return 3
-        except QuietpixelError:
-            continue  # reported when the folder is opened
     return 1
 
 
-def find_kind(data: str, *, target: str, pairs: str) -> str:
-    """Return the kind of scenes in a folder: ``"clean"``, ``"pairs"`` or ``"noisy"``.
-
-    Parameters
-    ----------
-    data
-        The folder.
-    target, pairs
-        Its layout, as in a recipe.
-    """
-    return _inspect(data, target, pairs).kind
-
-
-def measure_folder(data: str, *, pairs: str, channels: int) -> NoiseMeasure:
+def measure_folder(layout: Layout, channels: int) -> NoiseMeasure:
     """Return the noise of some noisy images of a folder.
 
     Parameters
     ----------
-    data
-        The folder.
-    pairs
-        Its layout, as in a recipe.
+    layout
+        The scenes of the folder.
     channels
         1 or 3.
 
@@ -189,35 +176,15 @@ def measure_folder(data: str, *, pairs: str, channels: int) -> NoiseMeasure:
     DataError
         If none of them can be measured.
     """
-    scenes = _inspect(data, "none", pairs).scenes
-    usable = []
+    scenes, usable = layout.scenes, []
     for scene in scenes[:: max(1, len(scenes) // MEASURED)]:
-        try:
+        with suppress(QuietpixelError):  # reported when the folder is opened
             image = decode(scene[0], channels).whole()
-        except QuietpixelError:
-            continue  # reported when the folder is opened
-        if min(image.shape[:2]) >= LEAST_SIDE:
-            usable.append(image)
+            if min(image.shape[:2]) >= LEAST_SIDE:
+                usable.append(image)
     if not usable:
         raise DataError(
-            f"`noise` auto measures the images of '{data}', and none of them can be read and is "
+            "`noise` auto measures the images of the folder, and none of them can be read and is "
             f"large enough ({LEAST_SIDE} pixels); give the law of their noise, or omit it."
         )
     return measure_noise(usable)
-
-
-def _read_size(scene: Paths, skipped: SkippedFiles, least: int) -> Size | None:
-    """Return the size of the first file of a scene; None, and reported, if it cannot be used."""
-    try:
-        size, *_ = [read_size(path) for path in scene]
-    except QuietpixelError as error:
-        skipped.add(str(scene[0]), str(error))
-        return None
-    if min(size.height, size.width) < least:
-        skipped.add(str(scene[0]), f"'{scene[0]}': smaller than {least} x {least} pixels.")
-        return None
-    return size
-
-
-def _check_pair(images: Sequence[StoredImage], scene: Paths) -> str:
-    return find_mismatch(images, [str(path) for path in scene])

@@ -101,7 +101,7 @@ def open_data(
             tuned_on=str(tuning or f"{data} (validation)"),
         )
     layout = _find_layout(data, pairs)
-    channels = channels or find_channels(str(data), target="clean", pairs=pairs)
+    channels = channels or find_channels(layout)
     # Photographs with added noise do not stand for pairs: their noise is of another kind.
     own_noise = layout.kind == "pairs"
     open_tuning: Callable[[], ImagePairs]

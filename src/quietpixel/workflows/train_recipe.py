@@ -6,9 +6,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from quietpixel.data.image_folder import find_layout
 from quietpixel.errors import ArgumentError, unknown_name
 from quietpixel.models import model_options
-from quietpixel.training.folder_data import find_channels, find_kind, measure_folder
+from quietpixel.training.folder_data import find_channels, measure_folder
 from quietpixel.training.initial_weights import NOTHING, Start, adopt, default_start, open_start
 from quietpixel.training.named_recipes import named_recipe
 from quietpixel.training.recipe import CHOICES, RENAMED, Recipe
@@ -128,9 +129,11 @@ def _suit_folder(name: str | None, data: str, given: Fields) -> tuple[str, Field
             f"`model` {given['model']} takes images of one size only, and those of a folder have "
             "any size; omit it, or use unet."
         )
-    kind = find_kind(data, target=target, pairs=pairs)
+    # Files without a partner are reported when the folder is opened.
+    layout = find_layout(Path(data), target=target, pairs=pairs, notify=lambda text: None)
+    kind = layout.kind
     if "channels" not in given:
-        given = given | {"channels": find_channels(data, target=target, pairs=pairs)}
+        given = given | {"channels": find_channels(layout)}
     if kind == "pairs":
         if given.get("noise"):
             raise ArgumentError(
@@ -139,7 +142,18 @@ def _suit_folder(name: str | None, data: str, given: Fields) -> tuple[str, Field
             )
         given |= {"method": "pairs", "noise": ""}
     if given.get("noise") == "auto":
-        given = _measure_noise(data, kind, given)
+        if kind != "noisy":
+            raise ArgumentError(
+                f"`noise` auto measures noisy images, and those in '{data}' are taken to be clean; "
+                "measure noisy ones with measure_noise, and give the law that it returns."
+            )
+        measured = measure_folder(layout, given["channels"])
+        if measured.kind == "white":
+            given = given | {"noise": str(measured.law)}
+        else:
+            rows = measured.stripes[0] >= measured.stripes[1]
+            structure = STRIPES[rows] if measured.kind == "stripes" else GRAIN
+            given = {"structure": structure} | given | {"noise": ""}
     if kind == "noisy":
         method = "recorrupted" if given.get("noise") else "neighbours"
         given = {"method": "hidden" if given.get("structure") else method, "noise": ""} | given
@@ -151,21 +165,6 @@ def _suit_folder(name: str | None, data: str, given: Fields) -> tuple[str, Field
     if kind != "clean":
         given = {"loss": "mean_squared_error"} | given
     return name or OF_KIND[kind], given
-
-
-def _measure_noise(data: str, kind: str, given: Fields) -> Fields:
-    """Return the fields with the measured noise: its law if it is white, or else its structure."""
-    if kind != "noisy":
-        raise ArgumentError(
-            f"`noise` auto measures noisy images, and those in '{data}' are taken to be clean; "
-            "measure noisy ones with measure_noise, and give the law that it returns."
-        )
-    measured = measure_folder(data, pairs=given.get("pairs", ""), channels=given["channels"])
-    if measured.kind == "white":
-        return given | {"noise": str(measured.law)}
-    rows = measured.stripes[0] >= measured.stripes[1]
-    structure = STRIPES[rows] if measured.kind == "stripes" else GRAIN
-    return {"structure": structure} | given | {"noise": ""}
 
 
 def describe_measured(recipe: Recipe) -> str:
