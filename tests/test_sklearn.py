@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_and_nobody_elses_randomness_moves(digits) 
     assert np.array_equal(first.transform(digits[:5]), second.transform(digits[:5]))
 
 
-def test_wrong_parameters_are_told_at_fit(digits) -> None:
+def test_wrong_parameters_are_reported_at_fit(digits) -> None:
     with pytest.raises(ArgumentError, match="hold the 64 features of a sample; got"):
         DenoisingAutoencoder(image_shape=(7, 7)).fit(digits)
     with pytest.raises(UnknownNameError, match="Unknown noise law 'gausian'"):

@@ -42,7 +42,7 @@ def test_numbers_have_no_more_digits_than_say_something(card) -> None:
     assert "mse 0.01329, mse_interval 0.01316 to 0.01342" in text
 
 
-def test_what_a_card_does_not_say_is_left_out(card) -> None:
+def test_what_a_card_does_not_say_is_skipped(card) -> None:
     assert describe_card("small", card).splitlines() == [
         "small",
         "  layers      bottleneck",

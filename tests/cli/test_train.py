@@ -25,7 +25,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return calls
 
 
-def test_train_passes_every_word_on(quietpixel, calls) -> None:
+def test_train_passes_every_option_on(quietpixel, calls) -> None:
     words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
     more = (
         "--filters 8,16 --blocks 0,1 --from photo --minutes 20 --channels 1 --devices 2 --workers 3"

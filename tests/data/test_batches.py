@@ -33,13 +33,13 @@ sys.stdin.read()
 """
 
 
-def make_sampler(folder: Path, told: list[str] | None = None, count: int = 4) -> PatchSampler:
+def make_sampler(folder: Path, messages: list[str] | None = None, count: int = 4) -> PatchSampler:
     scenes = []
     for i in range(count):
         pixels = np.random.default_rng(i).integers(0, 256, (24, 20, 3), np.uint8)
         write_picture(Picture.from_pixels(pixels), folder / f"{i}.png", overwrite=True)
         scenes.append((folder / f"{i}.png",))
-    skipped = SkippedFiles(print if told is None else told.append)
+    skipped = SkippedFiles(print if messages is None else messages.append)
     source = ImageCache(scenes, np.full(count, 480), channels=3, skipped=skipped)
     task = AddNoise(parse_noise("gaussian:0.1,clip=no"), blur_fraction=0.5)
     return PatchSampler(source, task, PatchSampling(patch=16, batch=3, steps=3, seed=0))
@@ -96,13 +96,13 @@ def test_requests_ahead_are_bounded_and_in_order(tmp_path: Path) -> None:
 
 
 def test_files_that_workers_skip_are_reported_once_by_the_parent(tmp_path: Path) -> None:
-    told: list[str] = []
-    sampler = make_sampler(tmp_path, told)
+    messages: list[str] = []
+    sampler = make_sampler(tmp_path, messages)
     (tmp_path / "1.png").write_bytes(b"no image")
     with Batches(sampler, workers=2) as batches:
         run_epochs(batches)
-    assert len(told) == 1
-    assert "1.png" in told[0]
+    assert len(messages) == 1
+    assert "1.png" in messages[0]
     assert list(sampler.source.skipped.names) == [str(tmp_path / "1.png")]
 
 

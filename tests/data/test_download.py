@@ -79,14 +79,14 @@ def test_no_network(fetch, closed_address, tmp_path):
 
 def test_the_progress_ends_with_all_bytes(fetch, make_mirror):
     seen = []
-    path = fetch(make_mirror().address, on_progress=lambda *told: seen.append(told))
+    path = fetch(make_mirror().address, on_progress=lambda *counts: seen.append(counts))
     size = path.stat().st_size
     assert seen[-1] == (NAME, size, size)
     assert all(done <= total == size for _, done, total in seen)
 
 
 def test_an_interruption_leaves_nothing(fetch, make_mirror, tmp_path):
-    def interrupt(*told):
+    def interrupt(*counts):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Which files of a folder make a scene, and which pairs are none."""
+"""Scenes of a folder, and files that are not a pair."""
 
 from pathlib import Path
 
@@ -19,10 +19,10 @@ def touch(folder: Path, *names: str) -> None:
 def find(
     folder: Path, target: str = "clean", pairs: str = ""
 ) -> tuple[Layout, list[list[str]], list[str]]:
-    told: list[str] = []
-    layout = find_layout(folder, target=target, pairs=pairs, notify=told.append)
+    messages: list[str] = []
+    layout = find_layout(folder, target=target, pairs=pairs, notify=messages.append)
     names = [[path.relative_to(folder).as_posix() for path in scene] for scene in layout.scenes]
-    return layout, names, told
+    return layout, names, messages
 
 
 def test_a_plain_folder_holds_clean_pictures(tmp_path: Path) -> None:
@@ -35,19 +35,19 @@ def test_a_plain_folder_holds_clean_pictures(tmp_path: Path) -> None:
 def test_subfolders_hold_pairs_of_the_same_names(tmp_path: Path) -> None:
     touch(tmp_path, "noisy/1.png", "clean/1.tif", "noisy/a/2.png", "clean/a/2.png")
     touch(tmp_path, "noisy/3.png", "clean/4.png")
-    layout, names, told = find(tmp_path)
+    layout, names, messages = find(tmp_path)
     assert layout.kind == "pairs"
     assert names == [["noisy/1.png", "clean/1.tif"], ["noisy/a/2.png", "clean/a/2.png"]]
-    assert told == ["Skipping images without a partner: 'clean/4.png', 'noisy/3.png'."]
+    assert messages == ["Skipping images without a partner: 'clean/4.png', 'noisy/3.png'."]
 
 
 @pytest.mark.parametrize("pairs", ["*_real.*=*_mean.*", "*_real.JPG=*_mean.JPG"])
 def test_patterns_make_pairs(tmp_path: Path, pairs: str) -> None:
     touch(tmp_path, "x_1_real.JPG", "x_1_mean.JPG", "b/x_1_real.JPG", "b/x_1_mean.JPG", "z.JPG")
-    layout, names, told = find(tmp_path, pairs=pairs)
+    layout, names, messages = find(tmp_path, pairs=pairs)
     assert layout.kind == "pairs"
     assert names == [["b/x_1_real.JPG", "b/x_1_mean.JPG"], ["x_1_real.JPG", "x_1_mean.JPG"]]
-    assert told == []
+    assert messages == []
 
 
 def test_patterns_may_name_folders(tmp_path: Path) -> None:
@@ -78,14 +78,14 @@ def test_without_a_target_only_noisy_files_are_listed(tmp_path: Path) -> None:
     assert find(tmp_path / "flat", "none")[1] == [["1.png"]]
 
 
-def test_a_folder_without_pairs_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_pairs_is_reported(tmp_path: Path) -> None:
     touch(tmp_path, "noisy/1.png", "clean/2.png")
     with pytest.raises(DataError, match="holds no pair of images named like"):
         find(tmp_path)
 
 
 @pytest.mark.parametrize("pairs", ["a", "*=*=*", "*_a.png=b.png", "=", "a=b", "*_a.*=*_b.png"])
-def test_what_is_no_two_patterns_is_told(tmp_path: Path, pairs: str) -> None:
+def test_what_is_no_two_patterns_is_reported(tmp_path: Path, pairs: str) -> None:
     with pytest.raises(ArgumentError, match="`pairs` must be two patterns of names"):
         find(tmp_path, pairs=pairs)
 

@@ -137,14 +137,14 @@ def test_an_epoch_opens_only_so_many_scenes_chosen_anew() -> None:
     assert seen[0] != seen[1]
 
 
-def test_a_model_that_takes_the_noise_level_is_told_it_sometimes() -> None:
+def test_a_model_that_takes_the_noise_level_gets_it_sometimes() -> None:
     (noisy, levels), _ = batches(noise="gaussian:0.1,clip=no", level_fraction=0.5, batch=60).make(
         0, 0
     )
     assert levels.shape == (*noisy.shape[:3], 1)
-    told = levels[:, 0, 0, 0]
-    assert {bool(level == np.float32(UNKNOWN_SIGMA)) for level in told} == {True, False}
-    np.testing.assert_allclose(told[told > 0], 0.1, rtol=0.2)
+    given = levels[:, 0, 0, 0]
+    assert {bool(level == np.float32(UNKNOWN_SIGMA)) for level in given} == {True, False}
+    np.testing.assert_allclose(given[given > 0], 0.1, rtol=0.2)
 
 
 def test_plain_patches_stand_in_as_often_as_asked() -> None:

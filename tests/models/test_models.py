@@ -120,7 +120,7 @@ def test_a_layer_of_unknown_reach_is_refused() -> None:
         measure_model(keras.Model(image, keras.layers.GaussianNoise(0.1)(image)))
 
 
-def test_a_unet_that_is_told_the_noise_level_heeds_it_pixel_by_pixel() -> None:
+def test_a_unet_uses_the_noise_level_of_each_pixel() -> None:
     keras.utils.set_random_seed(2)
     model = awake(build("unet", filters=(4, 6), blocks=(0, 1), sigma=True))
     image = np.random.default_rng(0).random((1, 32, 32, 1), np.float32)

@@ -1,4 +1,4 @@
-"""What a run computes on is said, and several devices share the work where Keras can spread it."""
+"""Device selection, and training on several devices."""
 
 import os
 import subprocess
@@ -30,11 +30,11 @@ print(losses[-1])
 """
 
 
-def test_one_processor_is_said() -> None:
+def test_one_processor_is_described() -> None:
     assert use_devices(8) == "the processor"
 
 
-def test_why_several_devices_are_not_used_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reason_for_unused_devices_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "list_devices", lambda: ["gpu:0", "gpu:1"])
     text = use_devices(8)
     assert text.startswith("2 devices (gpu:0, gpu:1); only the first is used, as Keras with ")
@@ -43,7 +43,7 @@ def test_why_several_devices_are_not_used_is_said(monkeypatch: pytest.MonkeyPatc
     assert use_devices(9).endswith("a batch of 9 cannot be divided among 2")
 
 
-def test_what_validates_is_parted_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_images_are_divided_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     noisy, clean = np.zeros((39, 2)), np.ones((39, 2))
     assert part_evenly((noisy, clean), 20)[1] == 20
     mesh = SimpleNamespace(devices=np.arange(3))
@@ -54,7 +54,7 @@ def test_what_validates_is_parted_evenly(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (len(one), len(level), len(other), size) == (36, 36, 36, 18)
 
 
-def test_devices_that_are_wanted_must_be_there_and_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requested_devices_must_exist_and_be_usable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert use_devices(8, 1) == "the processor"
     with pytest.raises(ArgumentError, match=r"`devices` must be from 1 to 1 because.*got 2"):
         use_devices(8, 2)

@@ -1,4 +1,4 @@
-"""A folder of pictures becomes training data, or a sentence says why not."""
+"""Image folders as training data."""
 
 import os
 import signal
@@ -53,8 +53,8 @@ def recipe_for(folder: Path, **changes: object) -> Recipe:
 
 
 def load(folder: Path, **changes: object) -> tuple[Folder, list[str]]:
-    told: list[str] = []
-    return open_folder(recipe_for(folder, **changes), cache=None, notify=told.append), told
+    messages: list[str] = []
+    return open_folder(recipe_for(folder, **changes), cache=None, notify=messages.append), messages
 
 
 def layout_of(folder: Path, target: str = "clean") -> Layout:
@@ -62,8 +62,8 @@ def layout_of(folder: Path, target: str = "clean") -> Layout:
 
 
 def test_every_twentieth_image_is_for_validation(tmp_path: Path) -> None:
-    found, told = load(make_photos(tmp_path, 40, 16))
-    assert (len(found.train), len(found.validation), told) == (38, 2, [])
+    found, messages = load(make_photos(tmp_path, 40, 16))
+    assert (len(found.train), len(found.validation), messages) == (38, 2, [])
     names = {scene[0].name for scene in found.validation.scenes}
     assert names == {"19.png", "39.png"}
     assert not names & {scene[0].name for scene in found.train.scenes}
@@ -90,14 +90,14 @@ def test_damaged_and_small_files_are_named_once(tmp_path: Path) -> None:
     cut = (tmp_path / "00.png").read_bytes()
     (tmp_path / "00.png").write_bytes(cut[: len(cut) // 2])
     write(np.zeros((8, 8), np.uint8), tmp_path / "little.png")
-    recipe, told = recipe_for(tmp_path), []
-    material = from_folder(recipe, open_folder(recipe, cache=None, notify=told.append))
+    recipe, messages = recipe_for(tmp_path), []
+    data = from_folder(recipe, open_folder(recipe, cache=None, notify=messages.append))
     for epoch in range(40):
-        material.sampler.make(epoch, 0)
-    assert len(told) == 3
-    assert any("bad.png" in text for text in told)
-    assert any("little.png': smaller than 16 x 16" in text for text in told)
-    assert any("00.png" in text and "cannot be read" in text for text in told)
+        data.sampler.make(epoch, 0)
+    assert len(messages) == 3
+    assert any("bad.png" in text for text in messages)
+    assert any("little.png': smaller than 16 x 16" in text for text in messages)
+    assert any("00.png" in text and "cannot be read" in text for text in messages)
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
@@ -137,13 +137,13 @@ def test_deep_pictures_keep_their_depth(
     np.testing.assert_allclose(values, wanted, rtol=1e-6)
 
 
-def test_a_picture_with_nan_is_left_out(tmp_path: Path) -> None:
+def test_a_picture_with_nan_is_skipped(tmp_path: Path) -> None:
     make_photos(tmp_path, 1, 32)
     write(np.full((32, 32), np.nan, np.float32), tmp_path / "nan.tif")
-    found, told = load(tmp_path)
+    found, messages = load(tmp_path)
     assert [found.train.open(index) is None for index in (0, 1, 1)] == [False, True, True]
-    assert len(told) == 1
-    assert "some of its values are not finite" in told[0]
+    assert len(messages) == 1
+    assert "some of its values are not finite" in messages[0]
 
 
 def test_memory_for_pixels_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ def test_the_cache_decodes_once_and_again_when_a_file_changes(
     assert len(decoded) == 2
 
 
-def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match=r"cache of pixels .* cannot be written"):
         PixelCache(tmp_path / "file" / "cache")
@@ -199,8 +199,8 @@ def test_a_run_is_the_same_with_and_without_a_cache(tmp_path: Path) -> None:
     recipe = recipe_for(make_photos(tmp_path / "photos", 6, 32))
     made = []
     for cache in (None, tmp_path / "cache"):
-        material = from_folder(recipe, open_folder(recipe, cache=cache, notify=print))
-        made.append(material.sampler.make(3, 1))
+        data = from_folder(recipe, open_folder(recipe, cache=cache, notify=print))
+        made.append(data.sampler.make(3, 1))
     for one, two in zip(*made, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -233,7 +233,7 @@ def test_recorruption_needs_the_law(tmp_path: Path) -> None:
         from_folder(recipe, open_folder(recipe, cache=None, notify=print))
 
 
-def test_the_rate_by_the_clock_begins_and_ends_at_zero() -> None:
+def test_the_rate_by_the_clock_starts_and_ends_at_zero() -> None:
     assert rate_at(0) == rate_at(1) == 0
     assert max(rate_at(i / 100) for i in range(101)) == 1
 
@@ -329,7 +329,7 @@ def test_a_run_is_the_same_with_and_without_workers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["clean", "none"])
-def test_only_clean_patches_are_shrunk_and_never_those_that_judge(
+def test_only_clean_patches_are_downscaled_and_never_for_validation(
     tmp_path: Path, target: str
 ) -> None:
     method = "" if target == "clean" else "neighbours"
@@ -337,26 +337,26 @@ def test_only_clean_patches_are_shrunk_and_never_those_that_judge(
         make_photos(tmp_path, 5), downscale_fraction=1.0, target=target, method=method
     )
     folder = open_folder(recipe, cache=None, notify=lambda sentence: None)
-    material, plainly = (
+    data, unmodified = (
         from_folder(replace(recipe, downscale_fraction=x), folder) for x in (1.0, 0.0)
     )
-    np.testing.assert_array_equal(material.validation[1], plainly.validation[1])
-    same = np.array_equal(first_targets(material), first_targets(plainly))
+    np.testing.assert_array_equal(data.validation[1], unmodified.validation[1])
+    same = np.array_equal(first_targets(data), first_targets(unmodified))
     assert same == (target == "none")
 
 
-def test_patches_are_woven_for_training_and_never_those_that_judge(tmp_path: Path) -> None:
+def test_patches_get_patterns_for_training_and_never_for_validation(tmp_path: Path) -> None:
     recipe = recipe_for(make_photos(tmp_path, 5), pattern_fraction=1.0)
     folder = open_folder(recipe, cache=None, notify=lambda sentence: None)
-    material, plainly = (
+    data, unmodified = (
         from_folder(replace(recipe, pattern_fraction=x), folder) for x in (1.0, 0.0)
     )
-    np.testing.assert_array_equal(material.validation[1], plainly.validation[1])
-    assert not np.array_equal(first_targets(material), first_targets(plainly))
+    np.testing.assert_array_equal(data.validation[1], unmodified.validation[1])
+    assert not np.array_equal(first_targets(data), first_targets(unmodified))
 
 
-def first_targets(material: TrainingData) -> np.ndarray:
-    return material.sampler.make(0, 0)[1]
+def first_targets(data: TrainingData) -> np.ndarray:
+    return data.sampler.make(0, 0)[1]
 
 
 def write_stack(path: Path, levels: list[int], dtype: type = np.uint8) -> Path:
@@ -375,23 +375,23 @@ def test_all_pages_of_a_stack_are_trained_on_except_constant_ones(
     write_stack(tmp_path / "in" / "a.tif", [0, 60, 120, 0, 200])
     write_stack(tmp_path / "in" / "b.tif", [90])
     recipe = recipe_for(tmp_path / "in", batch=16, clean_fraction=0.0, downscale_fraction=0.0)
-    told: list[str] = []
-    folder = open_folder(recipe, cache=tmp_path / "c" if cached else None, notify=told.append)
+    messages: list[str] = []
+    folder = open_folder(recipe, cache=tmp_path / "c" if cached else None, notify=messages.append)
     assert folder.train.areas.tolist() == [5 * 24 * 24, 24 * 24]
     patches = [from_folder(recipe, folder).sampler.make(epoch, 0)[1] for epoch in range(4)]
     means = 255 * np.concatenate(patches).mean(axis=(1, 2, 3))
     assert {int(np.rint(mean / 30)) for mean in means} == {2, 3, 4, 7}
-    assert told == []
+    assert messages == []
 
 
 def test_a_constant_image_is_skipped_by_name(tmp_path: Path) -> None:
     write(np.full((32, 32), 7, np.uint8), tmp_path / "flat.png")
     write_stack(tmp_path / "flat.tif", [0, 0])
     make_photos(tmp_path, 2, 32)
-    found, told = load(tmp_path)
+    found, messages = load(tmp_path)
     usable = [found.train.open(index) is not None for index in range(4)]
     assert usable == [True, True, False, False]
-    assert told == [
+    assert messages == [
         f"Skipping: '{tmp_path / name}': all its pixels have the same value."
         for name in ("flat.png", "flat.tif")
     ]
@@ -399,15 +399,15 @@ def test_a_constant_image_is_skipped_by_name(tmp_path: Path) -> None:
         path.unlink()
     recipe = recipe_for(tmp_path)
     with pytest.raises(DataError, match="so there is nothing left to train on"):
-        from_folder(recipe, open_folder(recipe, cache=None, notify=told.append))
+        from_folder(recipe, open_folder(recipe, cache=None, notify=messages.append))
 
 
 def test_stacks_of_a_pair_need_as_many_pages(tmp_path: Path) -> None:
     write_stack(tmp_path / "noisy" / "a.tif", [60, 90, 120])
     write_stack(tmp_path / "clean" / "a.tif", [60, 120])
-    found, told = load(tmp_path)
+    found, messages = load(tmp_path)
     assert found.train.open(0) is None
-    assert told[0].endswith("are not a pair: they have 3 and 2 pages.")
+    assert messages[0].endswith("are not a pair: they have 3 and 2 pages.")
 
 
 def test_signed_integers_keep_their_negative_values(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A run begins with the weights of another model, or a sentence says why it cannot."""
+"""Starting a run from the weights of another model."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_all_weights_come_back_from_a_file(tmp_path: Path, name: str, suffix: st
 
 
 @pytest.mark.parametrize("name", ["mnist-unet", "mnist-bottleneck"])
-def test_the_bundled_models_can_be_begun_with(name: str) -> None:
+def test_the_bundled_models_can_be_the_start(name: str) -> None:
     start = open_start(name)
     options = {"channels": 1, **start.card.training["options"]}
     start_from(build(start.card.architecture, **options), start)
@@ -87,7 +87,7 @@ def test_depthwise_and_biasless_layers_are_taken_too(tmp_path: Path) -> None:
             np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
-def test_what_is_no_model_is_told(tmp_path: Path) -> None:
+def test_what_is_no_model_is_reported(tmp_path: Path) -> None:
     (tmp_path / "bad.keras").write_bytes(b"no")
     (tmp_path / "bad.onnx").write_bytes(b"\x12\x03no")
     with pytest.raises(ModelError, match="not a model that Keras can read"):
@@ -107,7 +107,7 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
 def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
     settings = {"options": {"filters": [4, 8]}, "batch": 256, "code": 3}
     first = quietpixel.train("digits", epochs=2, run=tmp_path / "a", **settings)
-    told: list[str] = []
+    messages: list[str] = []
     second = quietpixel.train(
         "digits",
         epochs=1,
@@ -115,13 +115,13 @@ def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
         batch=256,
         run=tmp_path / "b",
         learning_rate=1e-9,
-        on_progress=lambda progress: told.append(progress.message),
+        on_progress=lambda progress: messages.append(progress.message),
     )
     card = quietpixel.read_card(second / "model.onnx")
     assert card.training["start"] == str(first)
     assert card.training["options"]["code"] == 3
     assert card.data == f"digits; started from {first}, trained on digits"
-    assert f"Starting from the weights of {first}" in told
+    assert f"Starting from the weights of {first}" in messages
     models = [keras.models.load_model(run / "model.keras") for run in (first, second)]
     for one, two in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-4)

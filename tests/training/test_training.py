@@ -90,7 +90,7 @@ def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
+def test_a_full_disk_is_reported_and_the_run_continues_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(tmp_path / "whole", epochs=2)
@@ -195,14 +195,14 @@ def test_training_never_opens_the_test_split(
     assert set(opened) == {"train", "validation"}
 
 
-def test_progress_tells_rate_and_time_left(tmp_path: Path) -> None:
-    told: list[Progress] = []
+def test_progress_has_rate_and_time_left(tmp_path: Path) -> None:
+    reports: list[Progress] = []
     folder = RunFolder(tmp_path / "run")
     recipe = named_recipe("tuned", **{**QUICK, "epochs": 2})
     folder.start(recipe)
-    run_recipe(recipe, folder, RunOptions(on_progress=told.append))
-    assert "float32" in told[0].message or "bfloat16" in told[0].message
-    steps = [p for p in told if p.steps]
+    run_recipe(recipe, folder, RunOptions(on_progress=reports.append))
+    assert "float32" in reports[0].message or "bfloat16" in reports[0].message
+    steps = [p for p in reports if p.steps]
     assert steps[-1].epoch == steps[-1].epochs == 2
     assert steps[-1].step == steps[-1].steps
     assert steps[-1].seconds_left == 0
@@ -221,13 +221,13 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
         folder.start(Recipe())
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="cannot be written"):
         RunFolder(tmp_path / "file" / "run").start(Recipe())
 
 
-def test_resuming_nothing_is_told(tmp_path: Path) -> None:
+def test_resuming_nothing_is_reported(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="holds no run to resume"):
         RunFolder(tmp_path).read_recipe()
     (tmp_path / "recipe.json").write_text("[")

@@ -67,7 +67,7 @@ def test_resume_needs_a_run() -> None:
         quietpixel.train("digits", resume=True)
 
 
-def test_unknown_words_are_told(run: Path, tmp_path: Path) -> None:
+def test_unknown_words_are_reported(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
         quietpixel.train("digit", run=tmp_path / "a")
     assert not (tmp_path / "a").exists()

@@ -1,4 +1,4 @@
-"""`train` on folders as people have them: clean pictures, pairs, two shots, noisy ones only."""
+"""`train` on folders: clean images, pairs, two shots, noisy images only."""
 
 import builtins
 import json
@@ -122,14 +122,14 @@ def test_the_noise_of_noisy_pictures_is_measured(pairs: Path) -> None:
         ({"target": "noisy", "pairs": "*"}, "`pairs` must be two patterns"),
     ],
 )
-def test_words_that_do_not_go_together_are_told(
+def test_arguments_that_contradict_are_reported(
     pairs: Path, words: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ArgumentError, match=message):
         choose(pairs, **words)
 
 
-def test_what_a_folder_cannot_train_is_told(pairs: Path, tmp_path: Path) -> None:
+def test_what_a_folder_cannot_train_is_reported(pairs: Path, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="`model` bottleneck takes images of one size only"):
         choose(pairs, model="bottleneck")
     with pytest.raises(ArgumentError, match=r"`patch` must be a multiple of 4 because .* Try 16"):
@@ -139,7 +139,7 @@ def test_what_a_folder_cannot_train_is_told(pairs: Path, tmp_path: Path) -> None
     assert not (tmp_path / "a").exists()
 
 
-def test_words_for_folders_are_refused_for_named_sets(pairs: Path) -> None:
+def test_arguments_for_folders_are_refused_for_named_sets(pairs: Path) -> None:
     with pytest.raises(ArgumentError, match="`target` is for a folder of images"):
         choose("digits", target="none")
     with pytest.raises(UnknownNameError, match="did you mean 'noisy'"):
@@ -147,7 +147,7 @@ def test_words_for_folders_are_refused_for_named_sets(pairs: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_report")
-def test_a_folder_begins_with_the_photo_model_where_there_is_one(
+def test_a_folder_starts_from_the_photo_model_where_there_is_one(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("quietpixel.training.initial_weights.known_models", dict)
@@ -165,20 +165,20 @@ def test_a_folder_begins_with_the_photo_model_where_there_is_one(
     assert choose(pairs, model="unet").start == "nothing"
 
 
-def test_pairs_are_trained_on_and_judged(pairs: Path, tmp_path: Path) -> None:
+def test_pairs_are_trained_on_and_evaluated(pairs: Path, tmp_path: Path) -> None:
     put(pairs / "noisy" / "7.png", scene(7)[3:], 0.1)
     put(pairs / "clean" / "7.png", scene(7)[:-3])
-    told: list[str] = []
+    messages: list[str] = []
     run = quietpixel.train(
-        str(pairs), run=tmp_path / "run", on_progress=lambda p: told.append(p.message), **TINY
+        str(pairs), run=tmp_path / "run", on_progress=lambda p: messages.append(p.message), **TINY
     )
-    assert sum("moved by -3 down and 0 right" in text for text in told) == 1
+    assert sum("moved by -3 down and 0 right" in text for text in messages) == 1
     card = quietpixel.read_card(run / "model.onnx")
     assert (card.noise, card.data) == ("", "pairs of noisy and clean images in data")
     assert "dB noisy" in facts_of(run)
 
 
-def test_two_noisy_shots_teach_and_judge_each_other(tmp_path: Path) -> None:
+def test_two_noisy_shots_are_targets_of_each_other(tmp_path: Path) -> None:
     for i in range(6):
         put(tmp_path / "data" / "first" / f"{i}.png", scene(i), 0.1, i)
         put(tmp_path / "data" / "second" / f"{i}.png", scene(i), 0.1, 100 + i)
@@ -241,7 +241,7 @@ def test_a_model_gets_a_name_among_the_users_own(
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", "a b", "x.onnx", "-a", "nothing"])
-def test_what_cannot_be_a_name_is_told_before_training(name: str) -> None:
+def test_what_cannot_be_a_name_is_reported_before_training(name: str) -> None:
     with pytest.raises(ArgumentError, match="`name` must be of letters, digits"):
         check_name(name)
     with pytest.raises(ArgumentError, match="`name` must be of letters, digits"):

@@ -43,16 +43,16 @@ def data(tmp_path: Path) -> Path:
 )
 def test_a_run_with_clean_pictures_ends_calibrated(data, tmp_path, side, words) -> None:
     run = quietpixel.train(str(data / side), run=tmp_path / "run", **TINY, **words)
-    told = quietpixel.read_card(run / "model.onnx").uncertainty
-    assert told["share"] == 0.9
-    assert told["images"] >= 1
+    measured = quietpixel.read_card(run / "model.onnx").uncertainty
+    assert measured["share"] == 0.9
+    assert measured["images"] >= 1
     assert "Error bars" in (run / "report.html").read_text()
     image = np.full((20, 20), 0.5, np.float32)
     assert quietpixel.uncertainty(image, image, run).min() > 0
 
 
 @pytest.mark.slow
-def test_a_run_without_clean_pictures_promises_nothing(data, tmp_path) -> None:
+def test_a_run_without_clean_pictures_has_no_error_bars(data, tmp_path) -> None:
     words = {**TINY, "target": "none"}
     run = quietpixel.train(str(data / "noisy"), run=tmp_path / "run", **words)
     assert quietpixel.read_card(run / "model.onnx").uncertainty == {}
@@ -61,6 +61,6 @@ def test_a_run_without_clean_pictures_promises_nothing(data, tmp_path) -> None:
 
 def test_a_named_set_measures_its_coverage(tmp_path) -> None:
     run = quietpixel.train("digits", run=tmp_path / "run", epochs=1, model="bottleneck")
-    told = quietpixel.read_card(run / "model.onnx").uncertainty
-    assert told["coverage"] == pytest.approx(0.9, abs=0.02)
+    measured = quietpixel.read_card(run / "model.onnx").uncertainty
+    assert measured["coverage"] == pytest.approx(0.9, abs=0.02)
     assert "of pixels of images left out" in (run / "report.html").read_text()
