@@ -12,10 +12,8 @@ import zarr
 
 from quietpixel.cli.main import main
 from quietpixel.cluster import large_image
-from quietpixel.cluster.axes import Axes
-from quietpixel.cluster.blocks import BlockGrid, Field
+from quietpixel.cluster.blocks import Axes, BlockGrid, Field, cut
 from quietpixel.cluster.large_image import LargeSettings, denoise_image
-from quietpixel.cluster.parts import cut
 from quietpixel.cluster.workers import connect
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
 from quietpixel.imaging.tiling import run_tiles

@@ -1,27 +1,96 @@
-"""Cuts an image into blocks that are denoised apart, with the result of the whole.
+"""How arrays are cut for workers: their axes, parts to read and write, and blocks with a halo.
 
 A block keeps any rectangle. It reads the model's halo around it, begins on a multiple of the
 divisor and ends on one or at the image's end, so the model meets the true border, the same phase
 and the same reflection as in the whole image (see `quietpixel.imaging.tiling`).
 """
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.tiling import Span, Tile, least_side, round_up
+
+PIXELS = 2**23
+"""Most pixels of one part, unless a stored chunk is larger."""
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The dimensions that hold rows, columns and colours; all others count planes.
+
+    Parameters
+    ----------
+    y, x
+        Numbers of the dimensions.
+    colours
+        Whether the last dimension holds the colours of a pixel.
+    """
+
+    y: int
+    x: int
+    colours: bool
+
+    def inner(self, count: int) -> tuple[int, ...]:
+        """Return the dimensions of one image, of `count`."""
+        return (self.y, self.x, count - 1) if self.colours else (self.y, self.x)
+
+
+def find_axes(shape: Sequence[int], axes: str | None) -> Axes:
+    """Return which dimensions are which.
+
+    Parameters
+    ----------
+    shape
+        Of the array.
+    axes
+        A letter for each dimension, y and x last or before colours c; None takes a last dimension
+        of size 3 or 4 as colours.
+
+    Raises
+    ------
+    ImageError
+        If there are fewer than two dimensions, or a size is not known.
+    ArgumentError
+        If `axes` does not fit.
+
+    Examples
+    --------
+    >>> find_axes((5, 9, 9), "tyx"), find_axes((9, 9, 3), None).colours
+    (Axes(y=1, x=2, colours=False), True)
+    """
+    if len(shape) < 2 or any(math.isnan(length) for length in shape):
+        raise ImageError(
+            "`array` must have 2 or more dimensions of known sizes because its planes are images; "
+            f"got shape {tuple(shape)}. Try array.compute_chunk_sizes()."
+        )
+    if axes is None:
+        colours = len(shape) > 2 and shape[-1] in (3, 4)
+        return Axes(len(shape) - 2 - colours, len(shape) - 1 - colours, colours)
+    text = axes.lower()
+    colours = text.endswith("c") and 1 <= shape[-1] <= 4
+    place = text[:-1] if colours else text
+    if len(text) != len(shape) or len(set(text)) != len(text) or place[-2:] != "yx":
+        raise ArgumentError(
+            "`axes` must name each dimension by a letter of its own, with y and x at the end, or "
+            f"before at most 4 colours c; got '{axes}' for shape {tuple(shape)}. Try 'tzyx', 'cyx' "
+            "or 'yxc'."
+        )
+    return Axes(len(place) - 2, len(place) - 1, colours)
 
 
 @dataclass(frozen=True)
 class Field:
-    """How a model looks at one plane.
+    """What a model reads of one plane.
 
     Parameters
     ----------
     shape
         (height, width) of the plane.
     halo
-        Pixels of surroundings that decide one pixel.
+        Pixels around one pixel that its result depends on.
     divisor
         Sides that the model takes are multiples of this.
     """
@@ -60,7 +129,7 @@ class BlockGrid:
     Parameters
     ----------
     field
-        How the model looks at the plane.
+        What the model reads of the plane.
     block
         What is kept, and what was read.
     pixels
@@ -81,9 +150,17 @@ class BlockGrid:
     def tiles(self) -> Iterator[Tile]:
         """Yield the tiles row by row; together they keep what the block keeps."""
         height, width = self._sides()
-        for rows in _pieces(self.block.rows, height):
-            for columns in _pieces(self.block.columns, width):
-                yield self._inside(self.field.block(rows, columns))
+        rows, columns = self.block.rows, self.block.columns
+        for top in range(rows.keep_start, rows.keep_stop, height):
+            for left in range(columns.keep_start, columns.keep_stop, width):
+                tile = self.field.block(
+                    slice(top, min(top + height, rows.keep_stop)),
+                    slice(left, min(left + width, columns.keep_stop)),
+                )
+                yield Tile(
+                    self._shift(tile.rows, rows.start, self.field.shape[0]),
+                    self._shift(tile.columns, columns.start, self.field.shape[1]),
+                )
 
     def _sides(self) -> tuple[int, int]:
         """Return what a tile keeps at most, (height, width)."""
@@ -98,20 +175,77 @@ class BlockGrid:
             (width - margin) // step * step, step
         )
 
-    def _inside(self, tile: Tile) -> Tile:
-        sides = (tile.rows, self.block.rows, 0), (tile.columns, self.block.columns, 1)
-        return Tile(*(self._shift(span, whole.start, axis) for span, whole, axis in sides))
-
-    def _shift(self, span: Span, begin: int, axis: int) -> Span:
-        stop = span.stop
-        if stop == self.field.shape[axis]:
-            stop = round_up(stop, self.field.divisor)
+    def _shift(self, span: Span, begin: int, length: int) -> Span:
+        """Count a span from where the block begins."""
+        # The engine reflects what is missing at the end of the image up to the divisor.
+        stop = round_up(span.stop, self.field.divisor) if span.stop == length else span.stop
         return Span(
             span.start - begin, stop - begin, span.keep_start - begin, span.keep_stop - begin
         )
 
 
-def _pieces(span: Span, side: int) -> Iterator[slice]:
-    """Yield parts of what a block keeps, none larger than `side`."""
-    for start in range(span.keep_start, span.keep_stop, side):
-        yield slice(start, min(start + side, span.keep_stop))
+@dataclass(frozen=True)
+class Part:
+    """One part of an array.
+
+    Parameters
+    ----------
+    level
+        Of the pyramid; 0 is the full size.
+    number
+        Counts the parts of a level.
+    spans
+        (start, stop) along each dimension.
+    """
+
+    level: int
+    number: int
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def name(self) -> str:
+        """A name that no other part has."""
+        return f"{self.level}-{self.number}"
+
+    @property
+    def where(self) -> tuple[slice, ...]:
+        """What it covers."""
+        return tuple(slice(*span) for span in self.spans)
+
+
+def cut(
+    shape: Sequence[int], unit: Sequence[int], axes: Axes, *, level: int = 0, pixels: int = PIXELS
+) -> Iterator[Part]:
+    """Yield parts that cover an array once, of whole stored chunks.
+
+    Parameters
+    ----------
+    shape
+        Of the array.
+    unit
+        Sides of a stored chunk.
+    axes
+        Which dimensions are which; colours stay together.
+    level
+        Of the pyramid.
+    pixels
+        The most that a part should hold.
+
+    Examples
+    --------
+    >>> [part.spans for part in cut((5, 6), (2, 3), Axes(0, 1, False), pixels=12)]
+    [((0, 2), (0, 6)), ((2, 4), (0, 6)), ((4, 5), (0, 6))]
+    """
+    sides = list(map(min, unit, shape))
+    if axes.colours:
+        sides[-1] = shape[-1]
+    free = pixels * (sides[-1] if axes.colours else 1) / math.prod(sides)
+    for axis, share in ((axes.y, math.sqrt(max(free, 1))), (axes.x, None)):
+        times = max(int(share or free), 1)
+        times = min(times, -(-shape[axis] // sides[axis]))
+        sides[axis] *= times
+        free /= times
+    starts = (range(0, length, side) for length, side in zip(shape, sides, strict=True))
+    for number, corner in enumerate(itertools.product(*starts)):
+        ends = zip(corner, sides, shape, strict=True)
+        yield Part(level, number, tuple((a, min(a + side, end)) for a, side, end in ends))

@@ -1,4 +1,4 @@
-"""Denoises one image larger than memory, part by part, and goes on where it was stopped."""
+"""Denoises one image larger than memory, part by part, and continues an interrupted run."""
 
 import hashlib
 import json
@@ -12,47 +12,38 @@ from typing import Any
 import numpy as np
 
 from quietpixel.cluster import tiff_image, zarr_image
-from quietpixel.cluster.arrays import layout_of
-from quietpixel.cluster.axes import Axes, find_axes
-from quietpixel.cluster.image_statistics import (
+from quietpixel.cluster.blocks import Part, cut
+from quietpixel.cluster.part_tasks import (
+    Work,
     estimate_levels,
     estimate_scale,
-    given_level,
-    judge_extents,
-    look_at_part,
+    find_nominal_range,
+    measure_part,
+    process_part,
 )
-from quietpixel.cluster.part_tasks import Work, treat_part
-from quietpixel.cluster.parts import Part, cut
 from quietpixel.cluster.storage import Place, is_store, to_json
 from quietpixel.cluster.task_pool import Notify, TaskPool
-from quietpixel.cluster.worker_model import (
-    TravellingModel,
-    Treatment,
-    card_of,
-    check_blocks,
-    pack_model,
-)
+from quietpixel.cluster.worker_model import BlockWork, check_blocks, plan_blocks
 from quietpixel.cluster.workers import Cluster
 from quietpixel.errors import ArgumentError, ClusterError, FileError
-from quietpixel.imaging.intensity_scale import Range, Scale
+from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.inference.arrays import type_ceiling
 from quietpixel.inference.job import OnProgress
-from quietpixel.inference.level import check_model
 from quietpixel.inference.options import DenoiseOptions
 
 
 @dataclass(frozen=True)
 class LargeSettings:
-    """How a large image is read, treated and written.
+    """How a large image is read, denoised and written.
 
     Parameters
     ----------
     axes
         A letter for each dimension; None takes those that the file names.
     options
-        How the image is treated; the noise level is a number or ``"auto"``.
+        How the image is denoised; the noise level is a number or ``"auto"``.
     overwrite
-        Whether an image that is there is replaced.
+        Whether an existing image is replaced.
     """
 
     axes: str | None = None
@@ -62,7 +53,7 @@ class LargeSettings:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a large image.
+    """The result of denoising a large image.
 
     Parameters
     ----------
@@ -71,7 +62,7 @@ class Done:
     seconds
         How long this run took.
     notes
-        Sentences on what a person should know.
+        Sentences on what a user should know.
     """
 
     megapixels: float
@@ -91,8 +82,8 @@ def denoise_image(
 ) -> Done:
     """Denoise a Zarr, an OME-Zarr or a TIFF file that may be larger than memory.
 
-    The work lies in a hidden folder beside the target until all is done. The same call with the
-    same settings goes on where an interrupted one stopped.
+    A hidden folder beside the target holds the work until all is done. The same call with the
+    same settings continues an interrupted one.
 
     Parameters
     ----------
@@ -103,9 +94,9 @@ def denoise_image(
     model
         As for a `quietpixel.Denoiser`; it must have a halo. None takes that of the settings.
     settings
-        How it is treated; None for the defaults.
+        How it is denoised; None for the defaults.
     cluster
-        Who works; None for this process alone.
+        The workers; None for this process alone.
     on_progress
         Gets the share that is done.
     notify
@@ -114,7 +105,7 @@ def denoise_image(
     Raises
     ------
     FileError, ImageError
-        If the image cannot be read, or the target is there.
+        If the image cannot be read, or the target exists.
     ArgumentError, ModelError
         If a setting or the model does not fit.
     ClusterError
@@ -123,26 +114,46 @@ def denoise_image(
     settings = settings or LargeSettings()
     if model is not None:
         settings = replace(settings, options=replace(settings.options, model=model))
-    run = _LargeRun(Place(source.rstrip("/")).whole(), Place(target.rstrip("/")).whole(), settings)
+    places = Place(source.rstrip("/")).whole(), Place(target.rstrip("/")).whole()
+    _check_places(*places, overwrite=settings.overwrite)
     begin = time.perf_counter()
-    run.prepare(pack_model(settings.options))
-    if cluster is not None:
-        cluster.check_folders(run.folders())
-    hands = _Hands(cluster, notify)
-    run.look(hands)
-    run.work(hands, on_progress or (lambda share: None))
+    run = _LargeRun(*places, settings, _Workers(cluster, notify))
+    run.find_range()
+    run.process(on_progress or (lambda share: None))
     run.publish()
     return Done(run.megapixels, time.perf_counter() - begin, tuple(run.notes))
 
 
+def _check_places(source: Place, target: Place, *, overwrite: bool) -> None:
+    for place in (source, target):
+        place.files()  # an unknown kind of address fails here
+    if source.is_tiff != target.is_tiff:
+        raise ArgumentError(
+            f"The result of '{source.name}' must be of the same kind; got '{target.name}'. "
+            "Give a name with the same ending."
+        )
+    if source == target:
+        raise ArgumentError(
+            f"'{source.name}' is larger than memory and cannot be replaced while it is read; "
+            "choose another `output`."
+        )
+    if target.exists() and not overwrite:
+        raise FileError(
+            f"'{target.name}' already exists and nothing is overwritten unless asked; "
+            "choose another name or allow overwriting."
+        )
+    if os.path.isdir(target.name) and not is_store(target.name):
+        raise FileError(f"'{target.name}' is a folder with other things; give another name.")
+
+
 @dataclass(frozen=True)
-class _Hands:
-    """Who does the work: a cluster, or this process."""
+class _Workers:
+    """The workers of a cluster, or this process."""
 
     cluster: Cluster | None
     notify: Notify
 
-    def do(
+    def run(
         self, function: Callable[[Part, Work], Any], work: Work, parts: Iterable[Part]
     ) -> Iterator[Any]:
         """Yield the results as they come; the first failure ends all."""
@@ -159,140 +170,99 @@ class _Hands:
 
 
 class _LargeRun:
-    def __init__(self, source: Place, target: Place, settings: LargeSettings) -> None:
-        self._source, self._target, self._settings = source, target, settings
+    """One image: its empty result is created, or found from an interrupted run, at once."""
+
+    def __init__(
+        self, source: Place, target: Place, settings: LargeSettings, workers: _Workers
+    ) -> None:
+        self._target, self._settings, self._workers = target, settings, workers
         self._kind: Any = tiff_image if source.is_tiff else zarr_image
-        for place in (source, target):
-            place.files()  # an address that nobody knows is told now
-        if source.is_tiff != target.is_tiff:
-            raise ArgumentError(
-                f"The result of '{source.name}' must be of the same kind; got '{target.name}'. "
-                "Give a name that ends alike."
-            )
-        if source == target:
-            raise ArgumentError(
-                f"'{source.name}' is larger than memory and cannot be replaced while it is read; "
-                "choose another --output."
-            )
-        if target.exists() and not settings.overwrite:
-            raise FileError(
-                f"'{target.name}' already exists and nothing is overwritten unless asked; "
-                "choose another name or allow overwriting."
-            )
-        if os.path.isdir(target.name) and not is_store(target.name):
-            raise FileError(f"'{target.name}' is a folder with other things; give another name.")
+        self._image = self._kind.open_image(source)
+        array = self._image.array()
+        blocks = plan_blocks(array, settings.axes or self._image.axes, settings.options)
+        check_blocks(blocks.card)
         self._folder = target.neighbour(f".quietpixel-{target.last}.work")
         self.notes: list[str] = []
-        self.megapixels = 0.0
+        channels = array.shape[-1] if blocks.axes.colours else 1
+        self.megapixels = float(np.prod(array.shape) / channels / 1e6)
+        result = self._open_result(_describe(source, settings, blocks))
+        self._work = Work(self._image, result, self._folder.below("done"), blocks)
+        if workers.cluster is not None:
+            places = [place for place in (source, self._folder) if not place.is_url]
+            workers.cluster.check_folders([Path(place.name).parent for place in places])
 
-    def folders(self) -> list[Path]:
-        """Return the folders that workers must see."""
-        places = (self._source, self._folder)
-        return [Path(each.name).parent for each in places if not each.is_url]
-
-    def prepare(self, model: TravellingModel) -> None:
-        """Check that all fits, and make the empty result unless it is there from before."""
-        settings, options = self._settings, self._settings.options
-        self._image = self._kind.open_image(self._source)
-        array = self._image.array()
-        axes = find_axes(array.shape, settings.axes or self._image.axes)
-        layout = layout_of(array, axes, options.range)
-        card = self._card = card_of(model, layout.colours)
-        check_blocks(card)
-        shape = (array.shape[axes.y], array.shape[axes.x])
-        check_model(options, card, colours=layout.colours)
-        if isinstance(options.sigma, np.ndarray) and options.sigma.ndim:
-            raise ArgumentError("`sigma` must be a number or 'auto' here; got an array.")
-        self.megapixels = np.prod(array.shape) / (array.shape[-1] if axes.colours else 1) / 1e6
-        self._about = _describe(self._source, model, settings, axes)
-        treatment = Treatment(layout, shape, options)
-        self._work = Work(
-            self._image, self._empty(), axes, self._folder.below("done"), model, treatment,
-            card.halo or 0, card.divisor,
-        )  # fmt: skip
-
-    def _empty(self) -> Any:
-        """Return the result to be filled, from before if it was for the same work."""
-        place = self._folder.below("image")
-        if self._folder.below("about.json").read() == to_json(self._about):
+    def _open_result(self, about: dict[str, str]) -> Any:
+        """Return the result to be filled; that of an earlier run if it was for the same work."""
+        place, note = self._folder.below("image"), self._folder.below("about.json")
+        if note.read() == to_json(about):
             return self._kind.reopen(self._image, place)
         self._folder.remove()
-        made = self._kind.create_like(self._image, place)
-        self._folder.below("about.json").write(to_json(self._about))
-        return made
+        result = self._kind.create_like(self._image, place)
+        note.write(to_json(about))
+        return result
 
-    def look(self, hands: _Hands) -> None:
-        """Find which values are black and white, where that takes a look at all of them."""
-        layout, card = self._work.treatment.layout, self._card
+    def find_range(self) -> None:
+        """Find black, white and the noise level, which takes reading values unless given."""
+        blocks = self._work.blocks
+        layout, card = blocks.layout, blocks.card
         if self._settings.options.range is None and layout.dtype != np.uint8:
-            found = self._found_range(hands)
-            ceiling = found[1] if layout.dtype.kind == "u" else layout.ceiling
-            layout = replace(layout, range=found, ceiling=ceiling)
+            place = self._folder.below("range.json")
+            kept = place.read()
+            if kept is None:
+                seen = list(self._workers.run(measure_part, self._work, self._parts(0)))
+                kept = to_json(find_nominal_range(layout, seen))
+                place.write(kept)
+            low, high = map(float, json.loads(kept))
+            ceiling = high if layout.dtype.kind == "u" else layout.ceiling
+            layout = replace(layout, range=(low, high), ceiling=ceiling)
             if card.takes_level:
-                range = estimate_scale(self._work) or found
-                layout = replace(layout, range=range, unit=found[1] - found[0])
-            self._work = replace(self._work, treatment=replace(self._work.treatment, layout=layout))
+                range = estimate_scale(self._work) or (low, high)
+                layout = replace(layout, range=range, unit=high - low)
+            self._work = replace(self._work, blocks=replace(blocks, layout=layout))
         low, high = layout.range
         if (low, high) != (0.0, type_ceiling(layout.dtype) if layout.dtype.kind == "u" else 1.0):
             self.notes.append(Scale(low, high, high - low).describe(layout.dtype))
-        levels = given_level(self._settings.options.sigma, card)
-        if levels is not None and not card.blind:
-            levels = tuple(level * layout.level_factor for level in levels)
-        elif card.sigma_input and levels is None:
-            levels = estimate_levels(self._work)
-        self._work = replace(self._work, levels=levels)
-
-    def _found_range(self, hands: _Hands) -> Range:
-        place = self._folder.below("range.json")
-        kept = place.read()
-        if kept is None:
-            seen = list(hands.do(look_at_part, self._work, self._parts(0)))
-            kept = to_json(judge_extents(self._work.treatment.layout, seen))
-            place.write(kept)
-        low, high = json.loads(kept)
-        return float(low), float(high)
+        if blocks.automatic:  # the level is estimated on the scale that was just found
+            self._work = replace(self._work, levels=estimate_levels(self._work))
 
     def _parts(self, level: int) -> Iterator[Part]:
         array = self._work.target.array(level)
-        unit = getattr(array, "shards", None) or array.chunks
-        return cut(array.shape, unit, self._work.axes, level=level)
+        unit = getattr(array, "shards", None) or array.chunks  # what two workers may not share
+        return cut(array.shape, unit, self._work.blocks.axes, level=level)
 
-    def work(self, hands: _Hands, on_progress: OnProgress) -> None:
-        """Do all parts that are not done, level after level."""
+    def process(self, on_progress: OnProgress) -> None:
+        """Do all parts that are not done, level after level, since each is made of the last."""
         done = self._work.done.names()
-        levels = range(len(self._image.levels))
-        total = sum(sum(1 for _ in self._parts(level)) for level in levels)
-        count = 0
+        levels = [list(self._parts(level)) for level in range(len(self._image.levels))]
+        total, count = sum(map(len, levels)), 0
         if done:
             self.notes.append(f"{len(done)} of {total} parts were done before.")
         on_progress(0.0)
-        for level in levels:
-            parts = list(self._parts(level))
-            left = [part for part in parts if part.name not in done]
-            count += len(parts) - len(left)
-            for _ in hands.do(treat_part, self._work, left):
+        for parts in levels:
+            remaining = [part for part in parts if part.name not in done]
+            count += len(parts) - len(remaining)
+            for _ in self._workers.run(process_part, self._work, remaining):
                 count += 1
                 on_progress(count / total)
 
     def publish(self) -> None:
-        """Put the whole result in its place and take the work away."""
+        """Put the whole result in its place and remove the hidden folder."""
         self.notes += self._kind.finish(self._image, self._work.target)
-        if self._settings.overwrite and not self._target.is_tiff and self._target.exists():
-            self._target.remove()
         overwrite = self._settings.overwrite
+        if overwrite and not self._target.is_tiff and self._target.exists():
+            self._target.remove()
         self._kind.publish(self._image, self._work.target, self._target, overwrite=overwrite)
         self._folder.remove()
 
 
-def _describe(
-    source: Place, model: TravellingModel, settings: LargeSettings, axes: Axes
-) -> dict[str, str]:
-    """Return what must be the same for work to go on."""
+def _describe(source: Place, settings: LargeSettings, blocks: BlockWork) -> dict[str, str]:
+    """Return what must be the same to continue a run."""
     system, path = source.files()
     info = system.info(path)
     when = info.get("mtime") or info.get("LastModified") or info.get("ETag") or ""
-    options = replace(settings.options, model=model.name, threads=None, memory=1)
-    asked = (model.digest, replace(settings, overwrite=False, options=options), axes)
+    # Neither threads nor memory change the result.
+    options = replace(settings.options, model=blocks.model.name, threads=None, memory=1)
+    asked = blocks.model.digest, replace(settings, overwrite=False, options=options), blocks.axes
     return {
         "source": f"{source.name} {info.get('size')} {when}",
         "settings": hashlib.sha256(repr(asked).encode()).hexdigest(),

@@ -1,8 +1,9 @@
-"""The model as it travels to workers, and as each worker keeps it open for files and blocks."""
+"""The model as it is sent to workers, and as each worker keeps it open for files and blocks."""
 
 import hashlib
 import tempfile
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,22 +12,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.card import Card
-from quietpixel.cluster.blocks import BlockGrid, Field
-from quietpixel.errors import ModelError
+from quietpixel.card import UNKNOWN_SIGMA, Card
+from quietpixel.cluster.blocks import Axes, BlockGrid, Field, find_axes
+from quietpixel.errors import ArgumentError, ImageError, ModelError
 from quietpixel.imaging.tiling import Tile
-from quietpixel.inference.arrays import Layout, check_array
+from quietpixel.inference.arrays import (
+    FLOATS,
+    INTEGERS,
+    Layout,
+    check_array,
+    check_range,
+    type_ceiling,
+)
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.engine import Engine
 from quietpixel.inference.job import run
-from quietpixel.inference.level import NoiseLevel
+from quietpixel.inference.level import check_model, constant_level, estimate_level
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import BUNDLED, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.repair import fill_stack, find_hidden
 from quietpixel.inference.tile_plan import choose_grid
 
 _KEPT_OPEN = 2
-"""Denoisers that one worker keeps; long-lived workers serve many runs."""
+"""Denoisers that one worker keeps open; long-lived workers serve many runs."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,11 @@ class TravellingModel:
     name
         What a worker opens by name: a bundled model, or None for the choice by channels.
     options
-        How the denoiser is opened; what concerns one image is left at its default.
+        How the denoiser is opened; what concerns one image has its default.
     digest
-        Of the content, so that the same model is known again.
+        Of the content, by which two models are equal.
     content
-        The ONNX file, for a model that is not bundled.
+        The ONNX file of a model that is not bundled.
     """
 
     name: str | None
@@ -52,35 +60,130 @@ class TravellingModel:
 
 
 @dataclass(frozen=True)
-class Treatment:
-    """What is the same for all blocks of an image.
+class BlockWork:
+    """How all blocks of an array are denoised.
 
     Parameters
     ----------
-    layout
-        How the image holds its values.
-    shape
-        (height, width) of the image.
+    model, card
+        The model and its card.
     options
-        How the image is treated.
+        How each plane is denoised.
+    axes
+        Which dimensions of the array are which.
+    layout
+        How the array holds its values.
+    shape
+        (height, width) of a plane.
     """
 
+    model: TravellingModel
+    card: Card
+    options: DenoiseOptions
+    axes: Axes
     layout: Layout
     shape: tuple[int, int]
-    options: DenoiseOptions = field(default_factory=DenoiseOptions)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the noise level of each plane is estimated."""
+        return self.card.takes_level and isinstance(self.options.sigma, str)
+
+    @property
+    def level(self) -> float | None:
+        """The noise level of all planes unless it is estimated; None for a model without one."""
+        if not self.card.sigma_input:
+            return None
+        sigma = self.options.sigma
+        if isinstance(sigma, str):
+            return UNKNOWN_SIGMA
+        factor = 1.0 if self.card.blind else self.layout.level_factor
+        return float(np.asarray(sigma)) * factor
+
+    def planes(self, region: NDArray[Any]) -> NDArray[Any]:
+        """Return a part of the array as (planes, height, width, channels)."""
+        height, width = region.shape[self.axes.y], region.shape[self.axes.x]
+        return region.reshape(-1, height, width, region.shape[-1] if self.axes.colours else 1)
+
+    def estimate(self, region: NDArray[Any]) -> list[float]:
+        """Return the noise level of each plane of a part of the array."""
+        levels = []
+        for plane in self.planes(region):
+            stack = plane[:, :, np.newaxis]
+            hidden = find_hidden(stack, self.layout)
+            seen = stack if hidden is None else fill_stack(stack, self.layout, hidden)
+            levels.append(estimate_level(self.layout, seen[:, :, 0]))
+        return levels
+
+    def denoise(
+        self, region: NDArray[Any], block: Tile, levels: Iterable[float | None]
+    ) -> NDArray[Any]:
+        """Return what a block keeps, denoised; called on a worker.
+
+        Parameters
+        ----------
+        region
+            What the block reads, of any number of planes.
+        block
+            Where that lies in a plane, and what of it is kept.
+        levels
+            The noise level of each plane.
+        """
+        denoiser, results = open_model(self.model), []
+        for plane, level in zip(self.planes(region), levels, strict=False):
+            results.append(denoiser.denoise_block(plane, block, self, level))
+        shape = list(region.shape)
+        shape[self.axes.y], shape[self.axes.x] = results[0].shape[:2]
+        return np.stack(results).reshape(shape)
+
+
+def plan_blocks(array: Any, axes: str | None, options: DenoiseOptions) -> BlockWork:
+    """Check that an array can be denoised in blocks, and return how; no pixel is read.
+
+    Parameters
+    ----------
+    array
+        Anything with a shape and a type.
+    axes
+        A letter for each dimension, see `find_axes`.
+    options
+        How each plane is denoised.
+
+    Raises
+    ------
+    ArgumentError, ImageError, ModelError
+        If an option, the array or the model cannot be used.
+    """
+    places, model = find_axes(array.shape, axes), pack_model(options)
+    dtype = np.dtype(array.dtype)
+    if dtype.name not in INTEGERS + FLOATS or not dtype.isnative:
+        raise ImageError(
+            f"`array` must hold {', '.join(INTEGERS + FLOATS)} because only these have a known "
+            f"black and white; got {dtype}. Try array.astype('float32') with `range`."
+        )
+    if 0 in array.shape:
+        raise ImageError(f"`array` must have at least one pixel; got shape {array.shape}.")
+    channels = array.shape[-1] if places.colours else 1
+    alpha, ceiling = channels in (2, 4), type_ceiling(dtype)
+    range = options.range and check_range(options.range)
+    white = ceiling if dtype.kind == "u" else 1.0
+    layout = Layout(dtype, channels - alpha, alpha, range or (0.0, white), ceiling)
+    card = _read_card(model, layout.colours)
+    check_model(options, card, colours=layout.colours)
+    if isinstance(options.sigma, np.ndarray) and options.sigma.ndim:
+        raise ArgumentError("`sigma` must be a number or 'auto' here; got an array.")
+    return BlockWork(
+        model, card, options, places, layout, (array.shape[places.y], array.shape[places.x])
+    )
 
 
 class BlockDenoiser(Denoiser):
     """A denoiser that also takes a part of an image, and knows where in it the part lies."""
 
     def denoise_block(
-        self,
-        region: NDArray[Any],
-        block: Tile,
-        treatment: Treatment,
-        level: NoiseLevel | None = None,
+        self, region: NDArray[Any], block: Tile, work: BlockWork, level: float | None
     ) -> NDArray[Any]:
-        """Return what a block keeps without its noise, as it comes out of the whole image.
+        """Return what a block keeps, with the values that the whole image would get.
 
         Parameters
         ----------
@@ -88,28 +191,31 @@ class BlockDenoiser(Denoiser):
             (H, W, channels), all that the block reads.
         block
             Where that lies in the image, and what of it is kept.
-        treatment
+        work
             What is the same for all blocks.
         level
             The noise level of the whole image, for models that take one.
         """
         check_array(region)
-        engine = self._engine(treatment.layout.colours)
+        engine = self._engine(work.layout.colours)
+        card, pixels = engine.card, self._tile_pixels(engine)
+        grid: Any = (
+            choose_grid(card, work.shape, pixels)
+            if card.halo is None
+            else BlockGrid(Field(work.shape, card.halo, card.divisor), block, pixels)
+        )
         job = self.prepare_stack(
-            region[:, :, np.newaxis], treatment.layout, treatment.options, level=level,
-            tiles=self._grid(engine, block, treatment.shape).tiles(),
+            region[:, :, np.newaxis],
+            work.layout,
+            work.options,
+            level=None if level is None else constant_level(level),
+            tiles=grid.tiles(),
             origin=(block.rows.start, block.columns.start),
-        )  # fmt: skip
+        )
         return run(job).image[block.rows.inner, block.columns.inner][:, :, 0]
 
-    def _grid(self, engine: Engine, block: Tile, shape: tuple[int, int]) -> Any:
-        card, pixels = engine.card, self._tile_pixels(engine)
-        if card.halo is None:
-            return choose_grid(card, shape, pixels)
-        return BlockGrid(Field(shape, card.halo, card.divisor), block, pixels)
 
-
-def card_of(model: TravellingModel, colours: int) -> Card:
+def _read_card(model: TravellingModel, colours: int) -> Card:
     """Return the card of the model that images of 1 or 3 colours get."""
     if not model.content:
         return read_card(find_model(model.name) if model.name else default_model(colours))
@@ -120,16 +226,16 @@ def card_of(model: TravellingModel, colours: int) -> Card:
 
 
 def check_blocks(card: Card) -> None:
-    """Raise ModelError if the model looks at the whole image, so that it cannot take blocks."""
+    """Raise ModelError if the model depends on the whole image, so that it cannot take blocks."""
     if card.halo is None:
         raise ModelError(
-            f"The model '{card.name}' cannot denoise in blocks because it looks at the whole image "
-            "at once; use a model whose card names a halo."
+            f"The model '{card.name}' cannot denoise in blocks because its result depends on the "
+            "whole image at once; use a model whose card names a halo."
         )
 
 
 def pack_model(options: DenoiseOptions) -> TravellingModel:
-    """Return the model of these options ready to travel.
+    """Return the model of these options, ready to be sent.
 
     Bundled models go by name, because workers have the same version; others with their content.
 
@@ -138,6 +244,7 @@ def pack_model(options: DenoiseOptions) -> TravellingModel:
     UnknownNameError, ModelError
         If there is no such model.
     """
+    # Workers keep denoisers open by these options, so what concerns one image is reset.
     opening = replace(
         options, model=None, sigma="auto", strength=1.0, colour_strength=None, range=None
     )
@@ -156,28 +263,22 @@ _opening = threading.Lock()
 
 def open_model(model: TravellingModel) -> BlockDenoiser:
     """Return the open denoiser; it is opened once in each process, for all its threads."""
-    with _opening:
+    with _opening:  # lru_cache alone would let two threads open it at once
         return _open(model)
 
 
 @lru_cache(_KEPT_OPEN)
 def _open(model: TravellingModel) -> BlockDenoiser:
-    at_once, cores = _threads_here()
-    options = replace(model.options, streams=at_once, threads=model.options.threads or cores)
+    from distributed import get_worker
+
+    try:
+        streams = cores = get_worker().state.nthreads
+    except ValueError:  # not a worker: the user's own process
+        streams, cores = 1, None
+    options = replace(model.options, streams=streams, threads=model.options.threads or cores)
     if not model.content:
         return BlockDenoiser.from_options(replace(options, model=model.name))
     with tempfile.TemporaryDirectory(prefix="quietpixel-") as folder:
         path = Path(folder) / f"{model.digest[:16]}.onnx"
         path.write_bytes(model.content)
         return BlockDenoiser.from_options(replace(options, model=path))
-
-
-def _threads_here() -> tuple[int, int | None]:
-    """Return how many tasks this process may run at once, and how many threads it has in all."""
-    from distributed import get_worker
-
-    try:
-        count = get_worker().state.nthreads
-    except ValueError:  # not a worker: the user's own process
-        return 1, None
-    return count, count
