@@ -85,6 +85,15 @@ class Card:
         """Whether the model obeys the noise level that it is given."""
         return self.sigma_input and not self.blind
 
+    @property
+    def scale_free(self) -> bool:
+        """Whether images may be shown on an estimated intensity scale.
+
+        It learned a range of noise levels, so that a change of the scale is another level to it. A
+        model that learned from noisy images alone knows their scale only.
+        """
+        return self.sigma_input and not self.training.get("method")
+
     def to_json(self) -> str:
         """Return the card as one line of JSON."""
         return json.dumps(asdict(self))

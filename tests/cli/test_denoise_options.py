@@ -1,6 +1,7 @@
 """Options of `quietpixel denoise` as a person would try them: range, format, quality, links."""
 
 import io
+import json
 import os
 from pathlib import Path
 
@@ -44,6 +45,44 @@ def test_the_range_that_was_given_is_used_and_said(quietpixel, halver, tmp_path)
     outcome = quietpixel(*WORD, path, "--model", halver, "--range", "1000,5000")
     assert "Intensity scale: black 1000, white 5000 of 65535." in outcome.err
     assert tifffile.imread(clean(path)).tolist()[0][0] == 2000
+
+
+def disc(brightness: float) -> np.ndarray:
+    """A disc of up to 400 photons times `brightness`, with an offset of 100 counts."""
+    y, x = np.mgrid[:96, :96]
+    photons = 40 + 360 * (np.hypot(y - 50, x - 45) < 25)
+    return (100 + np.random.default_rng(0).poisson(brightness * photons)).astype(np.uint16)
+
+
+def test_a_hot_pixel_leaves_the_rest_of_a_file_unaffected(quietpixel, tmp_path) -> None:
+    plain, hot = tmp_path / "plain.tif", tmp_path / "hot.tif"
+    image = disc(1)
+    tifffile.imwrite(plain, image)
+    image[10, 80] = 65535
+    tifffile.imwrite(hot, image)
+    report = tmp_path / "report.json"
+    assert quietpixel(*WORD, plain, hot, "--json", report).code == 0
+    first, second = tifffile.imread(clean(plain)), tifffile.imread(clean(hot))
+    assert second[10, 80] == 65535
+    first[10, 80] = second[10, 80] = 0
+    assert np.abs(first.astype(int) - second).max() <= 3
+    assert first[20:, :15].std() < 0.4 * image[20:, :15].std()
+    for entry in json.loads(report.read_text())["files"]:
+        ((black, white),) = entry["scale"]
+        assert 80 < black < 140
+        assert 480 < white < 600
+        sentence = f"Intensity scale: black {black:g}, white {white:g} of 65535."
+        assert sentence in entry["notes"]
+
+
+def test_the_pages_of_a_stack_share_one_scale(quietpixel, tmp_path) -> None:
+    path, report = tmp_path / "brighter.tif", tmp_path / "report.json"
+    tifffile.imwrite(path, np.stack([disc(1), disc(4), disc(16)]), photometric="minisblack")
+    assert quietpixel(*WORD, path, "--json", report).code == 0
+    (entry,) = json.loads(report.read_text())["files"]
+    first, *others = entry["scale"]
+    assert others == [first, first]
+    assert first[1] > 5000
 
 
 @pytest.mark.parametrize("text", ["1", "a,b", "1,2,3", "5,1"])

@@ -295,7 +295,8 @@ def test_streams_compute_at_once_and_give_the_same(models, blur):
 
 def test_a_model_that_finds_the_level_itself_is_told_that_nobody_knows_it(models):
     blind, image = exact(models["blind"]), noisy(30, 30)
-    np.testing.assert_allclose(blind(image) - image, UNKNOWN_SIGMA, atol=1e-6)
+    unit = {"range": (0, 1)}
+    np.testing.assert_allclose(blind(image, **unit) - image, UNKNOWN_SIGMA, atol=1e-6)
     assert blind.estimate_sigma(image) > 0.1
     np.testing.assert_allclose(blind(image, sigma=1.0), blind(image), atol=1e-6)
 
@@ -303,9 +304,12 @@ def test_a_model_that_finds_the_level_itself_is_told_that_nobody_knows_it(models
 def test_a_level_given_to_such_a_model_limits_what_is_taken_away(models):
     blind, image = exact(models["blind"]), noisy(30, 30)
     half = blind.estimate_sigma(image) / 2
-    np.testing.assert_allclose(blind(image, sigma=half) - image, UNKNOWN_SIGMA / 2, atol=1e-6)
+    unit = {"range": (0, 1)}
+    np.testing.assert_allclose(
+        blind(image, sigma=half, **unit) - image, UNKNOWN_SIGMA / 2, atol=1e-6
+    )
     level = np.where(np.arange(30) < 15, 0, half) * np.ones((30, 1))
-    taken = blind(image, sigma=level) - image
+    taken = blind(image, sigma=level, **unit) - image
     np.testing.assert_allclose(taken, UNKNOWN_SIGMA / 2 * (level > 0), atol=1e-6)
     np.testing.assert_array_equal(blind(image, sigma=0.0), image)
 

@@ -50,7 +50,9 @@ def test_hot_pixels_leave_the_others_unaffected(photo: Denoiser, value: int, cou
     assert rmse(photo(NOISY), TRUTH) < 0.5 * rmse(NOISY, TRUTH)
 
 
-def test_a_saturated_area_and_a_star_leave_the_others_unaffected(photo: Denoiser) -> None:
+@pytest.mark.parametrize("model", ["photo", "photo-gray"])
+def test_a_saturated_area_and_a_star_leave_the_others_unaffected(model: str) -> None:
+    photo = Denoiser(model, precision="f32")
     y, x = np.mgrid[:SIDE, :SIDE]
     distance = np.hypot(y - 40, x - 70)
     star = (NOISY + 30000 * np.exp(-(distance**2) / 3)).astype(np.uint16)

@@ -192,7 +192,7 @@ def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | N
         content = values[np.isfinite(values)]
         if not content.size:
             return None
-        tail = min(max(TAIL, STAR / content.size), 0.01)
+        tail = tail_share(content.size)
         low, high = (float(each) for each in np.quantile(content, [tail, 1 - tail]))
         inner = content[content < content.max()]
         if inner.size:
@@ -207,6 +207,11 @@ def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | N
     if content.min() < content.max():
         return float(content.min()), float(content.max())
     return None
+
+
+def tail_share(count: int) -> float:
+    """Return the share of `count` values that may be stars, dust or defects at either end."""
+    return min(max(TAIL, STAR / count), 0.01)
 
 
 def scale_places(shape: tuple[int, ...], count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

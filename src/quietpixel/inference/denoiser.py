@@ -246,9 +246,8 @@ class Denoiser:
         """Return the values that stand for black and white in images that share one scale.
 
         `range` of the options decides where it is given, 8 bits are used as they are, and a model
-        that was trained on a folder takes the scale of its training. For a model that follows the
-        noise level, black and white are estimated (`estimate_range`); any other model expects the
-        nominal range of its training images (`find_range`).
+        that learned one level of noise expects the nominal range of its training images
+        (`find_range`). For any other model, black and white are estimated (`estimate_range`).
 
         Parameters
         ----------
@@ -280,7 +279,7 @@ class Denoiser:
         if profile:
             return nominal
         card = self.card_for(first.model_colours)
-        if not card.takes_level:
+        if not card.scale_free:
             return nominal
         found = estimate_range([with_channels(image) for image in images], alpha=first.alpha)
         return Scale(*(found or (low, low)), nominal.unit)
@@ -377,7 +376,7 @@ class Denoiser:
         options = self._options(sigma, strength, colour_strength, range)
         white = type_ceiling(images.dtype) if images.dtype.kind in "ui" else 1.0
         scale = Scale(0.0, white, white)
-        if options.range is not None or self.card_for(images.shape[3]).takes_level:
+        if options.range is not None or self.card_for(images.shape[3]).scale_free:
             found = self.find_scale(list(images), options)
             if options.range is not None:
                 scale = found

@@ -13,11 +13,10 @@ from quietpixel.imaging.defects import (
     HALO,
     outlier_distance,
     repair_outliers,
-    single_pixels,
     stripe_offsets,
 )
 from quietpixel.imaging.fill import fill_hidden
-from quietpixel.imaging.intensity_scale import HOT_SHARE
+from quietpixel.imaging.intensity_scale import tail_share
 from quietpixel.imaging.tiling import Tile, reflect_indices
 from quietpixel.inference.arrays import Layout, spread_runs
 
@@ -32,7 +31,8 @@ LINES = 256
 LOWEST, HIGHEST = -4.0, 5.0
 """On the model's scale: values beyond are hidden, because the model smears them over its halo."""
 BELOW, ABOVE = -1.0, 2.0
-"""Single values beyond these are hidden: one of 4 times white spoils 40 pixels around it."""
+"""Rare values beyond these are hidden too, such as hot pixels and stars: a pixel of 4 times white
+spoils 40 pixels around it. Where they are not rare, they are content."""
 
 
 def find_hidden(
@@ -65,10 +65,9 @@ def find_hidden(
         # NaN is neither above nor below, so what lies inside is asked for.
         outside = ~((colours >= low + BELOW * width) & (colours <= low + ABOVE * width))
         if outside.any():
+            rare = np.count_nonzero(outside) <= tail_share(outside.size) * outside.size
             far = ~((colours >= low + LOWEST * width) & (colours <= low + HIGHEST * width))
-            if np.count_nonzero(outside) <= HOT_SHARE * outside.size:
-                far |= single_pixels(outside)
-            hidden = hidden | far
+            hidden = hidden | (outside if rare else far)
     return hidden if hidden.any() else None
 
 
