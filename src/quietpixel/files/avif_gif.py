@@ -11,8 +11,8 @@ from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, S
 from quietpixel.files.picture import Encoding, Picture
 
 
-def _recognise_avif(head: bytes) -> bool:
-    """AVIF may be named among the compatible brands only."""
+def recognise_avif(head: bytes) -> bool:
+    """Say whether a file is AVIF, which may be named among the compatible brands only."""
     return head[4:8] == b"ftyp" and any(
         brand in head[8 : int.from_bytes(head[:4], "big")] for brand in (b"avif", b"avis")
     )
@@ -81,7 +81,7 @@ AVIF = Format(
     title="AVIF",
     suffixes=(".avif",),
     media_type="image/avif",
-    recognise=_recognise_avif,
+    recognise=recognise_avif,
     read=read_avif,
     read_size=size_reader("heifload", 0),
     write=write_avif,

@@ -90,16 +90,14 @@ def _parse_metadata(segments: tuple[Block, ...]) -> Metadata:
     return Metadata(
         iptc=first_block(segments, "ed", _PHOTOSHOP),
         resolution=resolution,
-        blocks=tuple(block for block in segments if _is_kept(block)),
+        # Comments and application segments, but not Adobe's, which says how the pixels are coded.
+        blocks=tuple(
+            (name, data)
+            for name, data in segments
+            if name == "fe"
+            or (name[0] == "e" and name != "ee" and not data.startswith(_MULTI_PICTURE))
+        ),
     )
-
-
-def _is_kept(block: Block) -> bool:
-    """Application segments and comments, but not Adobe's, which says how the pixels are coded."""
-    name, data = block
-    if name == "fe":
-        return True
-    return name[0] == "e" and name != "ee" and not data.startswith(_MULTI_PICTURE)
 
 
 def estimate_quality(segments: tuple[Block, ...]) -> int | None:

@@ -39,29 +39,27 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a PNG file."""
     with vips.open_binary(source) as file:
         chunks = _read_chunks(file)
-    frames = int.from_bytes((first_block(chunks, "acTL") or b"")[:4], "big")
-    header = Picture(
-        pages=(),
-        format="png",
-        metadata=_parse_metadata(chunks),
-        notes=("Animated PNG: only the still image was read.",) if frames > 1 else (),
-    )
-    return read_pages("pngload", source, header, limits)
-
-
-def _parse_metadata(chunks: tuple[Block, ...]) -> Metadata:
     resolution = None
     density = first_block(chunks, "pHYs") or b""
     if len(density) == 9 and density[8] == 1:
         across, down = struct.unpack(">II", density[:8])
         resolution = (across / 1000, down / 1000) if across and down else None
-    return Metadata(
-        resolution=resolution,
-        # Ancillary chunks, by their small first letter, unless they describe the coded pixels.
-        blocks=tuple(
-            block for block in chunks if block[0][0].islower() and block[0] not in _OF_THE_PIXELS
+    frames = int.from_bytes((first_block(chunks, "acTL") or b"")[:4], "big")
+    header = Picture(
+        pages=(),
+        format="png",
+        metadata=Metadata(
+            resolution=resolution,
+            # Ancillary chunks, by their small first letter, unless they describe the coded pixels.
+            blocks=tuple(
+                chunk
+                for chunk in chunks
+                if chunk[0][0].islower() and chunk[0] not in _OF_THE_PIXELS
+            ),
         ),
+        notes=("Animated PNG: only the still image was read.",) if frames > 1 else (),
     )
+    return read_pages("pngload", source, header, limits)
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -70,7 +68,19 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     indices, palette = pixels, None
     if picture.encoding.palette and pixels.dtype == np.uint8:
         indices, palette = find_palette(pixels) or (pixels, None)
-    blocks = picture.metadata.blocks if picture.format == "png" else _blocks_of(metadata)
+    blocks: list[Block] = []
+    if picture.format == "png":
+        blocks += metadata.blocks
+    else:
+        if metadata.icc:
+            blocks.append(("iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
+        if metadata.resolution:
+            across, down = (round(1000 * each) for each in metadata.resolution)
+            blocks.append(("pHYs", struct.pack(">IIB", across, down, 1)))
+        if metadata.exif:
+            blocks.append(("eXIf", metadata.exif))
+        if metadata.xmp:
+            blocks.append(("iTXt", _XMP + b"\0\0\0\0" + metadata.xmp))
     vips.save_rewritten(
         vips.from_array(indices),
         "pngsave",
@@ -81,22 +91,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     )
 
 
-def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
-    """Return chunks that say what `metadata` says, for an image of another format."""
-    blocks: list[Block] = []
-    if metadata.icc:
-        blocks.append(("iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
-    if metadata.resolution:
-        across, down = (round(1000 * each) for each in metadata.resolution)
-        blocks.append(("pHYs", struct.pack(">IIB", across, down, 1)))
-    if metadata.exif:
-        blocks.append(("eXIf", metadata.exif))
-    if metadata.xmp:
-        blocks.append(("iTXt", _XMP + b"\0\0\0\0" + metadata.xmp))
-    return tuple(blocks)
-
-
-def _graft(head: bytes, blocks: tuple[Block, ...], palette: Pixels | None) -> bytes | None:
+def _graft(head: bytes, blocks: list[Block], palette: Pixels | None) -> bytes | None:
     """Return the start of a new PNG with `blocks` put in; None while `head` is too short.
 
     With a palette of colours (N, 3) or (N, 4), the gray pixels that were written are its indices.

@@ -27,7 +27,8 @@ class _Header:
     end: int
 
 
-def _recognise(head: bytes) -> bool:
+def recognise(head: bytes) -> bool:
+    """Say whether a file is PNM, whose magic number is short enough to begin other files too."""
     return head[:1] == b"P" and head[1:2] in b"1234567Ff" and head[2:3].isspace()
 
 
@@ -197,7 +198,7 @@ FORMAT = Format(
     title="PNM",
     suffixes=(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm"),
     media_type="image/x-portable-anymap",
-    recognise=_recognise,
+    recognise=recognise,
     read=read,
     read_size=read_size,
     write=write,

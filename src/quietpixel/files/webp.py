@@ -13,26 +13,20 @@ _ALPHA = 0x10
 _PIXELS = {"VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF"}
 
 
-def _read_chunks(file: BinaryIO) -> tuple[Block, ...]:
-    """Return every chunk as (type, content); of those with pixels, only the first bytes."""
-    file.seek(12)
-    chunks: list[Block] = []
-    while len(header := file.read(8)) == 8:
-        kind, size = struct.unpack("<4sI", header)
-        name = kind.decode("latin-1")
-        wanted = min(size, 64) if name in _PIXELS else size
-        data = file.read(wanted)
-        if len(data) < wanted:
-            break
-        file.seek(size - wanted + (size & 1), 1)
-        chunks.append((name, data))
-    return tuple(chunks)
-
-
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a WebP file."""
+    chunks: list[Block] = []
     with vips.open_binary(source) as file:
-        chunks = _read_chunks(file)
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            kind, size = struct.unpack("<4sI", head)
+            name = kind.decode("latin-1")
+            wanted = min(size, 64) if name in _PIXELS else size
+            data = file.read(wanted)
+            if len(data) < wanted:
+                break
+            file.seek(size - wanted + (size & 1), 1)
+            chunks.append((name, data))
     header = Picture(
         pages=(),
         format="webp",
