@@ -202,10 +202,12 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         arrays = self.folder.read_checkpoint()
         if not arrays:
             return
+        # An optimizer has no variables to restore before it is built or has made a step.
         model.optimizer.build(model.trainable_variables)
         for kind, variables in _state(model).items():
             for i, variable in enumerate(variables):
                 variable.assign(arrays[f"{kind}-{i}"])
+        # The best weights so far may be older than those that training continues with.
         self.best = [arrays[f"best-{i}"] for i in range(len(model.weights))]
         notes = json.loads(str(arrays["notes"]))
         self.rows, self.best_loss = notes["rows"], notes["best_loss"]

@@ -110,10 +110,12 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
 
     train, validation = split(list(known))
     validating = put(validation)
+    # A run without validation images could not tell which epoch is the best.
     while all(validating.open(i) is None for i in range(len(validation))) and len(train) > 1:
         validation = [train.pop()]
         validating = put(validation)
     training = put(train)
+    # A wrong pair is reported before the training, not an hour into it.
     if layout.kind == "pairs" and len(train) <= CHECKED:
         for index in range(len(train)):
             training.open(index)

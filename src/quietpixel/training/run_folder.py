@@ -149,6 +149,7 @@ class RunFolder:
 
     def replace(self, name: str, write: Callable[[Path], object]) -> None:
         """Call `write` with a temporary name of the same suffix, then rename the file."""
+        # The suffix stays at the end, as Keras chooses the format of a model by it.
         partial = self.path / f".partial-{name}"
         try:
             write(partial)
@@ -173,6 +174,7 @@ class RunFolder:
 
     def write_checkpoint(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Write the state of the run after an epoch."""
+        # In memory first, so that a full disk ends in the same error as for every other file.
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         self.write("checkpoint.npz", buffer.getvalue())

@@ -189,6 +189,8 @@ def _make_callbacks(
         started = max(options.started, now - SHARE * seconds)
         seconds -= min(FINISHING, SHARE * seconds)
         clock = Clock(seconds, recipe.learning_rate, spent, recipe.schedule, started=started)
+    # The checkpoint comes before the averaged weights are swapped back, and before the progress is
+    # reported, so that a run interrupted from `on_progress` has its last epoch stored.
     callbacks = [
         plateau,
         checkpoint,

@@ -45,7 +45,7 @@ def carry_out(recipe: Recipe, folder: RunFolder, options: RunOptions, *, name: s
     """
     try:
         run_recipe(recipe, folder, options)
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C too must not leave an empty run behind
         folder.discard_unless_trained()
         stopped = isinstance(error, KeyboardInterrupt | TrainingError)
         if stopped and folder.onnx_model.exists():
