@@ -215,7 +215,7 @@ class _LargeRun:
             low, high = map(float, json.loads(kept))
             ceiling = high if layout.dtype.kind == "u" else layout.ceiling
             layout = replace(layout, range=(low, high), ceiling=ceiling)
-            if card.takes_level:
+            if card.scale_free:
                 range = estimate_scale(self._work) or (low, high)
                 layout = replace(layout, range=range, unit=high - low)
             self._work = replace(self._work, blocks=replace(blocks, layout=layout))
