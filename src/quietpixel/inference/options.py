@@ -41,7 +41,7 @@ class DenoiseOptions:
         As `strength`, for the colour differences alone; None takes `strength`. Gray images have
         none.
     range
-        The values that stand for black and white; None finds them (`find_range`).
+        The values that stand for black and white; None finds them (`Denoiser.find_scale`).
     quality
         ``"normal"``, or ``"best"`` for the mean over the eight flips and turns of the image, in
         eight times the time.
