@@ -321,7 +321,7 @@ def test_what_was_found_is_judged(case) -> None:
         assert outcomes == []
         assert pool.tasks[0][0].job == job
     else:
-        told = "" if case == "worker lost" else "'/b/1.png' was put there by somebody else"
+        told = "" if case == "worker lost" else "'/b/1.png' was put there by another program"
         assert outcomes[0].error.startswith(told)
         assert bool(outcomes[0].error) == bool(told)
 

@@ -1,4 +1,4 @@
-"""Many files on a cluster: the plan, the ledger and the treatment of one machine."""
+"""Many files on a cluster, with the plan, the ledger and the pipeline of one machine."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 from quietpixel import batch
 from quietpixel.batch import Ledger, Outcome, Settings
+from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.task_pool import Notify, TaskPool, WorkerDiedError
 from quietpixel.cluster.worker_model import TravellingModel, open_model
 from quietpixel.cluster.workers import Cluster
@@ -15,11 +16,11 @@ from quietpixel.errors import FileError
 from quietpixel.files import Job
 
 MOST_FILES = 16
-"""Files in one task, so that small ones cost little of the scheduler's time."""
+"""Most files in one task, which saves the scheduler time where they are small."""
 MOST_BYTES = 4_000_000
-"""Bytes of files in one task, so that large ones are spread evenly."""
+"""Most bytes of files in one task, so that large ones are spread evenly."""
 SHARES = 8
-"""Tasks for each thread at least, so that all end at nearly the same time."""
+"""Least tasks for each thread, so that all threads finish at nearly the same time."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class Item:
     job
         With absolute paths.
     shown
-        The job as the person named it.
+        The job as the user named it.
     before
-        What was in the result's place when it was handed out (`stamp`); anything else there was
-        put by an earlier attempt, whose worker died before it could tell.
+        The `stamp` of the result's place when the task was submitted; anything else there now is
+        from an earlier attempt, whose worker died before it could answer.
     """
 
     job: Job
@@ -44,16 +45,16 @@ class Item:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker says of one item.
+    """The answer of a worker about one item.
 
     Parameters
     ----------
     outcome
         As on one machine.
     found
-        Whether the place of the result was not as it had been.
+        Whether the place of the result had changed.
     worker
-        Who says it.
+        Its address.
     """
 
     outcome: Outcome
@@ -61,12 +62,8 @@ class Answer:
     worker: str = ""
 
 
-class _FoundError(FileError):
-    """The place of the result is not as it was."""
-
-
 class _Guard:
-    """Stands where a ledger does; refuses to put a result where there is one by now."""
+    """Stands in for a ledger; refuses to replace a result that appeared in the meantime."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self._before = {item.job: item.before for item in items}
@@ -79,11 +76,11 @@ class _Guard:
 
     def begin(self, job: Job) -> None:
         if self.changed(job):
-            raise _FoundError(f"'{job.target}' is there already.")
+            raise FileError(f"'{job.target}' already exists.")
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from one put in its place later; None where there is none."""
+    """Return what distinguishes a file from a later one; None where there is none."""
     try:
         status = path.stat()
     except OSError:
@@ -100,7 +97,10 @@ def denoise_items(items: Sequence[Item], shared: tuple[TravellingModel, Settings
     if left:
         run = batch.run_jobs(open_model(model), left, settings, ledger=guard)
         outcomes = {outcome.job: outcome for outcome in run}
-    here = _address()
+    try:
+        here = str(need("distributed").get_worker().address)
+    except ValueError:  # called in the user's own process
+        here = ""
     return [
         Answer(outcomes.get(item.job, Outcome(item.job)), item.job in guard.found, here)
         for item in items
@@ -116,7 +116,7 @@ def run_jobs(
     ledger: Ledger | None = None,
     notify: Notify = lambda sentence: None,
 ) -> Iterator[Outcome]:
-    """Denoise files on a cluster; yield what became of each as soon as its result is in place.
+    """Denoise files on a cluster; yield the outcome of each as soon as its result is in place.
 
     A job whose worker dies is done by another one. A result that is in place is never computed
     again, and an image is never denoised twice in its own place.
@@ -137,8 +137,17 @@ def run_jobs(
     ClusterError
         If the scheduler is lost, or no worker can do the work.
     """
-    cluster.check_folders(_folders_of(jobs))
-    travelling = replace(settings, **_absolute(settings))
+    if jobs:
+        # The folder of the result may not exist yet, but one above it does.
+        above = _full(jobs[0].target).parent
+        while not above.is_dir() and above != above.parent:
+            above = above.parent
+        cluster.check_folders(list(dict.fromkeys([_full(jobs[0].source).parent, above])))
+    travelling = replace(
+        settings,
+        compare=settings.compare and _full(settings.compare),
+        uncertainty=settings.uncertainty and _full(settings.uncertainty),
+    )
     pool: TaskPool[tuple[Item, ...]] = TaskPool(cluster, denoise_items, (model, travelling), notify)
     run = _Run(cluster, pool, settings, ledger)
     for items, result in pool.run(run.tasks(jobs)):
@@ -146,7 +155,7 @@ def run_jobs(
 
 
 class _Run:
-    """Turns what workers say into outcomes."""
+    """Turns the answers of workers into outcomes."""
 
     def __init__(
         self,
@@ -167,7 +176,7 @@ class _Run:
         return (tuple(self._item(job) for job in some) for some in _together(jobs, most))
 
     def settle(self, items: tuple[Item, ...], result: Any) -> Iterator[Outcome]:
-        """Yield the outcomes of a task, or hand it out again."""
+        """Yield the outcomes of a task, or submit it again."""
         if isinstance(result, WorkerDiedError) and len(items) > 1:
             for item in items:  # one of them may be too large; the others need not suffer
                 self._pool.again((item,))
@@ -199,19 +208,19 @@ class _Run:
         return _as_named(item, answer.outcome)
 
     def _settle_found(self, item: Item) -> Outcome | None:
-        """Judge a result that was there before its turn came."""
+        """Return the outcome of a result that was there before the task ran."""
         if self._cluster.lost_workers() - self._lost_before:
-            return Outcome(item.shown)  # whoever put it there died before it could tell
+            return Outcome(item.shown)  # its worker died before it could answer
         if self._settings.overwrite and item.job.source != item.job.target:
             self._pool.again((self._item(item.shown),))
             return None
         return Outcome(
             item.shown,
-            error=f"'{item.shown.target}' was put there by somebody else during the work.",
+            error=f"'{item.shown.target}' was put there by another program during the work.",
         )
 
     def _is_worth_another_try(self, answer: Answer) -> bool:
-        """Say whether only the writing failed, which another worker's disk may do better."""
+        """Return whether only the writing failed, since another worker may have a better disk."""
         failed = bool(answer.outcome.error) and answer.outcome.write_seconds > 0
         return failed and len(self._cluster.threads()) > 1
 
@@ -236,38 +245,14 @@ def _together(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
         yield some
 
 
-def _folders_of(jobs: Sequence[Job]) -> list[Path]:
-    """Return folders that workers must see: of the first source, and above its result."""
-    if not jobs:
-        return []
-    above = _full(jobs[0].target).parent
-    while not above.is_dir() and above != above.parent:
-        above = above.parent
-    return list(dict.fromkeys([_full(jobs[0].source).parent, above]))
-
-
-def _absolute(settings: Settings) -> dict[str, Any]:
-    words = ("compare", "uncertainty")
-    return {word: _full(path) for word in words if (path := getattr(settings, word)) is not None}
-
-
 def _full(path: Path) -> Path:
     """Make a path absolute without following links, which keep their meaning."""
     return Path(os.path.abspath(path))
 
 
 def _as_named(item: Item, outcome: Outcome) -> Outcome:
-    """Name files as the person did."""
+    """Name files as the user did."""
     error = outcome.error
     for full, shown in ((item.job.source, item.shown.source), (item.job.target, item.shown.target)):
         error = error.replace(str(full), str(shown))
     return replace(outcome, job=item.shown, error=error)
-
-
-def _address() -> str:
-    from distributed import get_worker
-
-    try:
-        return str(get_worker().address)
-    except ValueError:  # called in the user's own process
-        return ""

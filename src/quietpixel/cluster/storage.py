@@ -21,7 +21,7 @@ class Place:
     Parameters
     ----------
     name
-        As the person gave it, without a slash at the end.
+        As the user gave it, without a slash at the end.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class Place:
         return system, path
 
     def exists(self) -> bool:
-        """Say whether anything is there."""
+        """Return whether anything is there."""
         system, path = self.files()
         return bool(system.exists(path))
 
@@ -128,6 +128,7 @@ class Place:
             return
         system, begin = self.files()
         end = target.files()[1]
+        # Readers must not take a copy for whole before all of it is there.
         last = {f"{begin.rstrip('/')}/{name}" for name in (*ZARR_FILES, ".zattrs")}
         for path in sorted(system.find(begin), key=lambda path: path in last):
             where = end.rstrip("/") + path[len(begin.rstrip("/")) :]
@@ -138,7 +139,7 @@ class Place:
 
 
 def is_store(name: str) -> bool:
-    """Say whether a name stands for an image that is read in blocks: a URL or a Zarr."""
+    """Return whether a name is a URL or a Zarr, which are read in blocks."""
     if "://" in name:
         return True
     return name.rstrip("/").lower().endswith(".zarr") or any(

@@ -21,8 +21,10 @@ from quietpixel.errors import FileError, ImageError
 SIDE = 512
 """Side of the tiles written where the source has none."""
 WIDE = 2048
-"""Columns that are kept in one piece while the work goes on."""
-_KEPT_TAGS = {"XMP": 700, "IPTCNAA": 33723, "ICCProfile": 34675}
+"""Least columns of a chunk of the intermediate Zarr, so that it has fewer files."""
+_KEPT_TAGS = (700, 33723)
+"""XMP and IPTC."""
+_ICC_PROFILE = 34675
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class TiffImage:
     levels
         One: the full size.
     token
-        Of one run: what is kept open for an earlier one may have changed since.
+        Of one run: a file that an earlier one keeps open may have changed since.
     """
 
     place: Place
@@ -124,7 +126,7 @@ def reopen(source: TiffImage, place: Place) -> ZarrImage:
 def finish(source: TiffImage, target: ZarrImage) -> list[str]:
     """Return sentences on what is not kept."""
     if len(_open_file(source.place.name, source.token).series[0].levels) > 1:
-        return ["The smaller copies inside the TIFF are left out."]
+        return ["The smaller copies inside the TIFF are not written."]
     return []
 
 
@@ -150,7 +152,10 @@ def _write(source: TiffImage, made: ZarrImage, file: Any) -> None:
     array = made.array()
     tiff = _open_file(source.place.name, source.token)
     page = tiff.series[0].keyframe
+    rgb = source.axes.endswith("c") and array.shape[-1] >= 3
+    photometric = "miniswhite" if page.photometric == 0 else "minisblack"
     packed = page.compression != 1
+    # Classic TIFF ends at 4 GB; metadata and tile tables need some of it.
     big = tiff.is_bigtiff or array.nbytes > 2**31
     named = tifffile.FileHandle(file, name="result.tif", offset=0, size=0)  # it has no name yet
     with tifffile.TiffWriter(named, bigtiff=big, byteorder=tiff.byteorder) as writer:
@@ -159,9 +164,9 @@ def _write(source: TiffImage, made: ZarrImage, file: Any) -> None:
             shape=array.shape,
             dtype=array.dtype.newbyteorder(tiff.byteorder),
             tile=source.tile,
-            photometric="rgb" if _is_rgb(source, array) else _photometric(page),
-            planarconfig="contig" if _is_rgb(source, array) else None,
-            extrasamples=_extra(page),
+            photometric="rgb" if rgb else photometric,
+            planarconfig="contig" if rgb else None,
+            extrasamples=[int(each) for each in page.extrasamples] or None,
             compression="zlib" if packed else None,
             predictor=packed and array.dtype.kind == "u",
             metadata=None,
@@ -169,51 +174,36 @@ def _write(source: TiffImage, made: ZarrImage, file: Any) -> None:
         )
 
 
-def _is_rgb(source: TiffImage, array: Any) -> bool:
-    return source.axes.endswith("c") and array.shape[-1] >= 3
-
-
-def _photometric(page: Any) -> str:
-    return "miniswhite" if page.photometric == 0 else "minisblack"
-
-
-def _extra(page: Any) -> Any:
-    return [int(each) for each in page.extrasamples] or None
-
-
 def _kept(page: Any) -> dict[str, Any]:
     """Return the metadata of a page as the writer takes it."""
     tags: list[tuple[int, int, int, Any, bool]] = []
-    for name, code in _KEPT_TAGS.items():
-        if (tag := page.tags.get(code)) is not None and name != "ICCProfile":
+    for code in _KEPT_TAGS:
+        if (tag := page.tags.get(code)) is not None:
             value = tag.value if isinstance(tag.value, bytes) else bytes(str(tag.value), "utf-8")
             tags.append((code, 1, len(value), value, True))
     kept: dict[str, Any] = {"extratags": tags, "description": page.description.encode() or None}
     with contextlib.suppress(KeyError, AttributeError):
-        kept["iccprofile"] = page.tags[_KEPT_TAGS["ICCProfile"]].value
+        kept["iccprofile"] = page.tags[_ICC_PROFILE].value
     if "XResolution" in page.tags and "YResolution" in page.tags:
         kept["resolution"] = (page.tags["XResolution"].value, page.tags["YResolution"].value)
         kept["resolutionunit"] = page.resolutionunit
     kept["datetime"] = page.tags["DateTime"].value if "DateTime" in page.tags else None
+    # None would let tifffile write its own name.
     kept["software"] = page.tags["Software"].value if "Software" in page.tags else False
     return kept
 
 
 def _tiles(array: Any, source: TiffImage) -> Iterator[NDArray[Any]]:
     """Yield the tiles of all planes in the order in which the file keeps them."""
-    colours = source.axes.endswith("c")
-    inner = 3 if colours else 2
+    inner = 3 if source.axes.endswith("c") else 2
     height, width = source.tile
     rows, columns = array.shape[array.ndim - inner : array.ndim - inner + 2]
     for plane in np.ndindex(*array.shape[:-inner]):
         for top in range(0, rows, height):
             strip = np.asarray(array[(*plane, slice(top, top + height))])
             for left in range(0, columns, width):
-                yield _filled(strip[:, left : left + width], source.tile)
-
-
-def _filled(part: NDArray[Any], tile: tuple[int, int]) -> NDArray[Any]:
-    """Return a tile of full size; what lies beyond the image repeats its last pixels."""
-    missing = [(0, side - length) for side, length in zip(tile, part.shape, strict=False)]
-    missing += [(0, 0)] * (part.ndim - 2)
-    return np.ascontiguousarray(np.pad(part, missing, mode="edge"))
+                part = strip[:, left : left + width]
+                # Tiles are whole; repeating the last pixels compresses better than zeros.
+                missing = [(0, height - part.shape[0]), (0, width - part.shape[1])]
+                missing += [(0, 0)] * (part.ndim - 2)
+                yield np.ascontiguousarray(np.pad(part, missing, mode="edge"))

@@ -25,7 +25,7 @@ class ZarrImage:
     mode
         ``"r"`` to read, ``"r+"`` to write too.
     token
-        Of one run: what is kept open for an earlier one may have changed since.
+        Of one run: a file that an earlier one keeps open may have changed since.
     """
 
     place: Place
