@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import FileError
-from quietpixel.files import Picture, turn_page, turn_upright, write_picture
+from quietpixel.files import Picture, choose_format, turn_page, turn_upright, write_picture
 from quietpixel.files.formats import find_format
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import measure_half_width, read_calibration
 from quietpixel.inference.job import OnProgress
-from quietpixel.inference.level import Noise
+from quietpixel.inference.level import Noise, level_factors
 from quietpixel.inference.options import DenoiseOptions
 
 _GAP = 8
@@ -54,6 +55,14 @@ class Settings:
     max_pixels: int = 500_000_000
     compare: Path | None = None
     uncertainty: Path | None = None
+
+    def keeps_file(self, picture: Picture, target: Path | BinaryIO) -> bool:
+        """Return whether the result is the file itself, because nothing would change in it."""
+        return (
+            not level_factors(self.options.strength, self.options.colour_strength)
+            and self.jpeg_quality is None
+            and choose_format(picture, target, format=self.format) == picture.format
+        )
 
     def __post_init__(self) -> None:
         """Refuse an unknown format before any picture is read."""

@@ -14,6 +14,7 @@ from quietpixel.files import (
     Job,
     Picture,
     check_writable,
+    copy_file,
     read_picture,
     remove_leftovers,
     write_picture,
@@ -209,13 +210,17 @@ class _Steps:
             make_folder(item.target.parent)
         if self._ledger is not None:
             self._ledger.begin(item.job)
+        like = item.source if isinstance(item.source, Path) else None
+        if settings.keeps_file(item.picture, item.target):
+            copy_file(item.source, item.target, overwrite=settings.overwrite, like=like)
+            return
         item.notes += write_picture(
             item.picture,
             item.target,
             format=settings.format,
             quality=settings.jpeg_quality,
             overwrite=settings.overwrite,
-            like=item.source if isinstance(item.source, Path) else None,
+            like=like,
         )
 
 

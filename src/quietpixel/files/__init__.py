@@ -15,6 +15,7 @@ from quietpixel.files.read import check_readable, read_picture, read_size
 from quietpixel.files.write import (
     check_writable,
     choose_format,
+    copy_file,
     turn_page,
     turn_upright,
     write_picture,
@@ -34,6 +35,7 @@ __all__ = [
     "check_readable",
     "check_writable",
     "choose_format",
+    "copy_file",
     "find_format",
     "format_of_name",
     "is_temporary",

@@ -81,6 +81,8 @@ class Encoding:
         Whether a TIFF has 64-bit offsets.
     palette
         Whether the pixels were indices into a palette.
+    premultiplied
+        Whether the colours of the pages are multiplied by alpha ("associated", in a TIFF).
     cmyk
         CMYK pixels as stored, for each page; the pages of the image are RGB.
     """
@@ -95,6 +97,7 @@ class Encoding:
     tile: tuple[int, int] | None = None
     bigtiff: bool = False
     palette: bool = False
+    premultiplied: bool = False
     cmyk: tuple[Pixels, ...] | None = field(default=None, repr=False)
 
 

@@ -40,11 +40,12 @@ class Tag:
 
 @dataclass(frozen=True)
 class Directory:
-    """The tags of one page, and the directories of EXIF and GPS tags below it."""
+    """The tags of one page, with the directories of EXIF and GPS tags below it; `at` an offset."""
 
     tags: dict[int, Tag]
     branches: dict[int, "Directory"] = field(default_factory=dict)
     number: int = 0
+    at: int = 0
     big: bool = False
     repeated: tuple[tuple[int, Tag], ...] = ()
 
@@ -112,7 +113,8 @@ class Reader:
                     branches[key] = self.directory(int(tags[key].numbers()[0]), depth + 1)[0]
         last = body[count * entry :]
         following = self.unpack(self.offset, last) if len(last) == self.width else 0
-        return Directory(tags, branches, big=self.big, repeated=tuple(repeated)), following
+        directory = Directory(tags, branches, at=at, big=self.big, repeated=tuple(repeated))
+        return directory, following
 
     def tag(self, entry: bytes) -> Tag | None:
         """Return one value; None if it is of an unknown kind or points out of the file."""

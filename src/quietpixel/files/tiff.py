@@ -10,6 +10,7 @@ import shutil
 import struct
 import tempfile
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,7 +22,8 @@ from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, S
 from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels
 from quietpixel.files.tags import BRANCHES, Directory, Reader, Tag, from_exif, read_directories
 
-RESOLUTION_UNIT, EXTRA_SAMPLES, SAMPLE_FORMAT = 296, 338, 339
+_RESOLUTION = X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
 _MOST_SMALL = 3_900_000_000
 """Bytes of pixels up to which offsets of 32 bits suffice, with room for the tags."""
 _COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate",
@@ -50,7 +52,10 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         tile=tile if all(tile) else None,
         bigtiff=first.big,
         palette=first.first(262, 1) == 3,
+        premultiplied=first.first(EXTRA_SAMPLES, 0) == 1,
     )
+    if encoding.premultiplied:
+        source = _declare_straight(source, directories)
     header = Picture((), "tiff", metadata=_parse_metadata(directories), encoding=encoding)
     numbers = [page.number for page in directories]
     picture = read_pages("tiffload", source, header, limits, numbers=numbers)
@@ -60,11 +65,28 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     return picture
 
 
+def _declare_straight(source: Source, directories: tuple[Directory, ...]) -> bytes:
+    """Return the file with its alpha declared as not premultiplied.
+
+    libvips 8.18 would divide by alpha and cut off the fractions, so that values did not survive the
+    way back; it has no option against that.
+    """
+    content = bytearray(source if isinstance(source, bytes) else source.read_bytes())
+    order = "<" if content[:2] == b"II" else ">"
+    for page in directories:
+        head, size, value = (8, 20, 12) if page.big else (2, 12, 8)
+        (count,) = struct.unpack_from(order + ("Q" if page.big else "H"), content, page.at)
+        for at in range(page.at + head, page.at + head + count * size, size):
+            if struct.unpack_from(order + "HH", content, at) == (EXTRA_SAMPLES, 3):
+                struct.pack_into(order + "H", content, at + value, 2)
+    return bytes(content)
+
+
 def _parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
     """Return what the tags say; those of the first page stand for all."""
     first = directories[0]
     scale = {2: 25.4, 3: 10.0}.get(int(first.first(RESOLUTION_UNIT, 2)))
-    across, down = first.first(282, 0), first.first(283, 0)
+    across, down = first.first(X_RESOLUTION, 0), first.first(Y_RESOLUTION, 0)
     # An EXIF block for files of other formats: description, camera, orientation, software, time,
     # artist and copyright. Everything else describes the TIFF or its pixels.
     plain = (270, 271, 272, 274, 305, 306, 315, 33432)
@@ -137,9 +159,6 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     # libvips writes pages as one tall image that it cuts by `page_height`.
     images = [vips.from_array(page, interpretation) for page in pages]
     image = images[0] if len(images) == 1 else type(images[0]).arrayjoin(images, across=1)
-    if picture.metadata.resolution is not None:
-        across, down = picture.metadata.resolution
-        image = image.copy(xres=across, yres=down)
     file.flush()  # libvips writes past Python's buffer
     vips.save_file(
         image,
@@ -179,7 +198,12 @@ def _compression(picture: Picture) -> dict[str, Any]:
 def _directory_of(metadata: Metadata) -> Directory:
     """Return tags that say what `metadata` says, for an image of another format."""
     exif = from_exif(metadata.exif)
-    kept = {key: tag for key, tag in exif.tags.items() if key not in (282, 283, RESOLUTION_UNIT)}
+    kept = {key: tag for key, tag in exif.tags.items() if key not in _RESOLUTION}
+    if metadata.resolution:
+        kept[RESOLUTION_UNIT] = Tag(3, 1, struct.pack("<H", 2))  # inches
+        for key, dots in zip(_RESOLUTION, metadata.resolution, strict=False):
+            value = Fraction(25.4 * dots).limit_denominator(1000)
+            kept[key] = Tag(5, 1, struct.pack("<II", value.numerator, value.denominator))
     for key, kind, data in ((34675, 7, metadata.icc), (700, 1, metadata.xmp)):
         if data:
             kept[key] = Tag(kind, len(data), data)
@@ -207,9 +231,8 @@ def _merge(written: Directory, carried: Directory) -> Directory:
     # Kept only if it describes as many channels: it says whether alpha is premultiplied.
     if len(ours.data) != len(theirs.data):
         extra.pop(EXTRA_SAMPLES, None)
-    if not {282, 283} & set(extra):
-        extra.pop(RESOLUTION_UNIT, None)
-    coding = {key: tag for key, tag in written.tags.items() if key not in BRANCHES}
+    # libvips writes 25.4 dots per inch where no resolution is known.
+    coding = {key: tag for key, tag in written.tags.items() if key not in (*BRANCHES, *_RESOLUTION)}
     repeated = tuple(pair for pair in carried.repeated if pair[0] not in _CODING)
     return Directory({**coding, **extra}, carried.branches, repeated=repeated)
 

@@ -1,6 +1,9 @@
 """Writing an image as its file was: depth, profile, metadata, encoding."""
 
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -8,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from quietpixel.errors import ArgumentError, FileError, ImageError
-from quietpixel.files import tags
+from quietpixel.files import tags, vips
 from quietpixel.files.atomic import atomic_file, refuse_existing
 from quietpixel.files.formats import FORMATS, find_format, format_of_name, writable_formats
 from quietpixel.files.image_format import Format, Writer
@@ -65,19 +68,51 @@ def write_picture(
         )
     kind = FORMATS[check_writable(picture, target, format=format)]
     ready, notes = _fit(picture, kind)
+    with _opened(target, overwrite=overwrite, like=like) as file:
+        _writer(kind)(ready, file, quality)
+    return notes
+
+
+def copy_file(
+    source: Path | bytes,
+    target: Path | BinaryIO,
+    *,
+    overwrite: bool = False,
+    like: Path | None = None,
+) -> None:
+    """Copy a file, or its bytes, whole or not at all.
+
+    Parameters
+    ----------
+    source
+        A file, or its bytes.
+    target, overwrite, like
+        As for `write_picture`.
+    """
+    with (
+        vips.open_binary(source) as content,
+        _opened(target, overwrite=overwrite, like=like) as file,
+    ):
+        shutil.copyfileobj(content, file, 1 << 20)
+
+
+@contextlib.contextmanager
+def _opened(
+    target: str | Path | BinaryIO, *, overwrite: bool, like: str | Path | None
+) -> Iterator[BinaryIO]:
+    """Give a file to write to, which becomes `target` in the end, or a stream."""
     if isinstance(target, str | os.PathLike):
         source = Path(like) if like else None
         with atomic_file(Path(target), overwrite=overwrite, like=source) as file:
-            _writer(kind)(ready, file, quality)
-        return notes
+            yield file
+        return
     try:
-        _writer(kind)(ready, target, quality)
+        yield target
         target.flush()
     except FileError:
         raise
     except OSError as error:
         raise FileError(f"The image was not written to the stream: {error.strerror}.") from error
-    return notes
 
 
 def check_writable(
@@ -187,6 +222,8 @@ def _fit(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
     """Convert the pixels to what the format holds; return notes on what was lost."""
     if not kind.orientation and picture.metadata.orientation != 1:
         picture = turn_upright(picture)
+    if picture.encoding.premultiplied and kind.name != "tiff":  # only TIFF can say so
+        picture = _divide_by_alpha(picture)
     if picture.dtype.name in kind.dtypes:
         return picture, ()
     if picture.dtype == np.float16:
@@ -200,6 +237,19 @@ def _fit(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
     return _retyped(picture, pages), (
         f"The 16 bits of each sample became 8, because {kind.name} holds no more.",
     )
+
+
+def _divide_by_alpha(picture: Picture) -> Picture:
+    """Return the image with colours that are not multiplied by alpha; 0 where alpha is 0."""
+    pages, white = [], picture.maximum
+    for page in picture.pages:
+        colours, alpha = page[..., :-1].astype(np.float32) * white, page[..., -1:]
+        straight = np.divide(colours, alpha, out=np.zeros_like(colours), where=alpha > 0)
+        if page.dtype.kind in "ui":
+            straight = np.rint(straight).clip(0, white)
+        pages.append(np.concatenate([straight.astype(page.dtype), alpha], axis=2))
+    encoding = replace(picture.encoding, premultiplied=False)
+    return replace(picture, pages=tuple(pages), encoding=encoding)
 
 
 def _retyped(picture: Picture, pages: tuple[Pixels, ...]) -> Picture:

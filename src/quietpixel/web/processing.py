@@ -77,7 +77,9 @@ def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnP
     times.append(time.perf_counter())
     clean, found = denoise_picture(denoiser, picture, settings, on_progress=on_progress)
     times.append(time.perf_counter())
-    content, lost = encode(clean, settings.format)
+    content, lost = upload.getvalue(), tuple[str, ...]()
+    if not settings.keeps_file(picture, io.BytesIO()):
+        content, lost = encode(clean, settings.format)
     times.append(time.perf_counter())
     # `Server-Timing` shows these in the developer tools of browsers.
     seconds = (end - start for start, end in pairwise(times))

@@ -1,0 +1,125 @@
+"""What a file holds besides ordinary pixels comes out of `quietpixel denoise` as it went in."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from quietpixel.files import read_picture, write_picture
+
+WORD = ["denoise", "--precision", "f32"]
+
+
+def clean(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-clean{path.suffix}")
+
+
+def smooth(height: int = 48, width: int = 64) -> np.ndarray:
+    ramp = np.add.outer(np.arange(height) * 2, np.arange(width) * 2)
+    return (ramp[..., None] + np.array([0, 20, 40])).clip(0, 255).astype(np.uint8)
+
+
+# Transparency
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_colours_multiplied_by_alpha_stay_as_they_are(quietpixel, tmp_path, dtype) -> None:
+    path = tmp_path / "associated.tif"
+    scale = {"uint8": 1, "uint16": 257, "float32": np.float32(1 / 255)}[dtype]
+    image = np.full((40, 40, 4), (100, 60, 40, 128)) * scale
+    tifffile.imwrite(path, image.astype(dtype), photometric="rgb", extrasamples=["assocalpha"])
+    assert quietpixel(*WORD, path).code == 0
+    with tifffile.TiffFile(clean(path)) as result:
+        # The model may move a value by 1/255.
+        np.testing.assert_allclose(result.asarray(), image, rtol=0, atol=1.01 * scale)
+        assert result.pages[0].extrasamples == (1,)
+
+
+@pytest.mark.parametrize("options", [{}, {"bigtiff": True}, {"byteorder": ">"}])
+def test_any_colours_multiplied_by_alpha_survive_reading_and_writing(options) -> None:
+    image = np.random.default_rng(0).integers(0, 65536, (2, 20, 30, 4)).astype(np.uint16)
+    source, result = io.BytesIO(), io.BytesIO()
+    words = {"photometric": "rgb", "extrasamples": ["assocalpha"], "metadata": None}
+    tifffile.imwrite(source, image, **words, **options)
+    write_picture(read_picture(source.getvalue()), result)
+    np.testing.assert_array_equal(tifffile.imread(io.BytesIO(result.getvalue())), image)
+
+
+def test_other_formats_get_colours_divided_by_alpha(quietpixel, tmp_path) -> None:
+    path = tmp_path / "associated.tif"
+    image = np.full((40, 40, 4), (100, 60, 40, 128), np.uint8)
+    image[:5] = 0
+    tifffile.imwrite(path, image, photometric="rgb", extrasamples=["assocalpha"])
+    assert quietpixel(*WORD, path, "--format", "png").code == 0
+    result = np.asarray(Image.open(tmp_path / "associated-clean.png"))
+    assert np.abs(result[10:].astype(int) - (199, 120, 80, 128)).max() <= 2  # 1 of 100 before
+    assert (result[:5] == 0).all()
+
+
+# Resolution
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        {"resolution": (100, 100)},
+        {"resolution": (100, 50), "resolutionunit": "CENTIMETER"},
+        {"resolution": (100, 100), "resolutionunit": "NONE"},
+    ],
+)
+def test_the_resolution_of_a_tiff_stays_as_it_is(quietpixel, halver, tmp_path, tags) -> None:
+    path = tmp_path / "scan.tif"
+    tifffile.imwrite(path, smooth()[..., 0], **tags)
+    with tifffile.TiffFile(path) as file:
+        entries = {code: file.pages[0].tags[code] for code in (282, 283, 296)}
+        if not tags or "resolutionunit" not in tags:  # tifffile always writes them
+            hide(path, [296] if tags else [282, 283, 296], file.pages[0].tags)
+            entries = {282: entries[282], 283: entries[283]} if tags else {}
+    expected = {code: tag.value for code, tag in entries.items()}
+    assert quietpixel(*WORD, path, "--model", halver).code == 0
+    with tifffile.TiffFile(clean(path)) as result:
+        found = result.pages[0].tags
+        assert {code: found[code].value for code in (282, 283, 296) if code in found} == expected
+
+
+def hide(path: Path, codes: list[int], tags: tifffile.TiffTags) -> None:
+    """Turn tags into private ones, which no reader knows."""
+    content = bytearray(path.read_bytes())
+    for number, code in enumerate(codes):
+        at = tags[code].offset
+        content[at : at + 2] = (65000 + number).to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+def test_no_resolution_is_invented_for_a_tiff(quietpixel, halver, gray) -> None:
+    assert quietpixel(*WORD, gray, "--model", halver, "--format", "tiff").code == 0
+    with tifffile.TiffFile(gray.with_name("gray-clean.tif")) as result:
+        assert not {282, 283, 296} & {tag.code for tag in result.pages[0].tags}
+
+
+# Strength 0
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "cmyk", "gif", "webp", "png"])
+def test_strength_0_copies_the_file(quietpixel, halver, tmp_path, kind) -> None:
+    image, path = Image.fromarray(smooth()), tmp_path / f"a.{kind.replace('cmyk', 'jpeg')}"
+    image = image.convert("CMYK") if kind == "cmyk" else image
+    image.save(
+        path, **({"save_all": True, "append_images": [image.rotate(9)]} if kind == "gif" else {})
+    )
+    assert quietpixel(*WORD, path, "--strength", 0).code == 0
+    assert clean(path).read_bytes() == path.read_bytes()
+
+
+def test_strength_0_still_obeys_format_and_quality(quietpixel, tmp_path) -> None:
+    path = tmp_path / "a.jpeg"
+    Image.fromarray(smooth()).save(path, quality=60)
+    assert quietpixel(*WORD, path, "--strength", 0, "--jpeg-quality", 95).code == 0
+    assert read_picture(clean(path)).encoding.quality == 95
+    assert quietpixel(*WORD, path, "--strength", 0, "--format", "png").code == 0
+    result = np.asarray(Image.open(tmp_path / "a-clean.png"))
+    np.testing.assert_array_equal(result, np.asarray(Image.open(path)))
