@@ -77,3 +77,12 @@ def test_every_public_name_is_in_the_reference() -> None:
     reference = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
     names = set(re.findall(r"^::: [\w.]+\.(\w+)$", reference, re.MULTILINE))
     assert set(quietpixel.__all__) - {"__version__", "QuietpixelError"} <= names
+
+
+def test_an_install_command_has_one_form() -> None:
+    """In messages, README and guides alike; a checkout is explained once."""
+    texts = {path: path.read_text(encoding="utf-8") for path in PAGES}
+    texts |= {path: path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")}
+    local = {path.name for path, text in texts.items() if re.search(r"pip install '?\.", text)}
+    assert local == {"install.md"}
+    assert texts[ROOT / "docs" / "how-to" / "install.md"].count("pip install '.") == 1

@@ -10,6 +10,9 @@ METADATA_KEY = "quietpixel.card"
 """The key of the card in the ``metadata_props`` of an ONNX file."""
 UNKNOWN_SIGMA = -0.25
 """Input of a model that takes the noise level, where the level is unknown."""
+SMALL_SETS = ("digits", "fashion-mnist", "mnist")
+SMALL = (28, 28)
+"""Size of the images in these data sets; `quietpixel.data` itself needs the extra train."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,14 @@ class Card:
     data: str = ""
     licence: str = ""
     not_for: str = ""
+
+    @property
+    def only_size(self) -> tuple[int, int] | None:
+        """The only size (H, W) that the model is good for, None if it takes any.
+
+        A convolutional model of digits computes any size, but turns a photograph into strokes.
+        """
+        return SMALL if self.training.get("data") in SMALL_SETS else self.size
 
     @property
     def takes_level(self) -> bool:

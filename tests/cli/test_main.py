@@ -59,7 +59,10 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["trian"], "Unknown command 'trian': did you mean 'train'? Known: demo, denoise, "),
+        (
+            ["trian"],
+            "Unknown command 'trian': did you mean 'train'? Known: completion, demo, denoise, ",
+        ),
         (["train", "--epoks", "3"], "No such option '--epoks'."),
         (["train", "--epochs", "0"], "Invalid value for '--epochs': 0 is not in the range x>=1."),
         (["train", "--noise", "gausian:0.5"], "Unknown noise law 'gausian': did you mean 'gauss"),

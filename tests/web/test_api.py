@@ -10,8 +10,8 @@ import tifffile
 from PIL import Image, ImageCms
 from web_making import coded, decoded, detail, noisy
 
+from quietpixel.card import SMALL_SETS
 from quietpixel.data.registry import LOADERS
-from quietpixel.web.models import SMALL_SETS
 from quietpixel.web.options import Limits
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import FileError
+from quietpixel.errors import FileError, ImageError
 from quietpixel.files import Picture, choose_format, turn_page, turn_upright, write_picture
 from quietpixel.files.formats import find_format
 from quietpixel.imaging.intensity_scale import Range
@@ -82,11 +82,14 @@ class Findings:
         The values that stand for black and white.
     notes
         Sentences on what a user should know, of all pages.
+    model
+        Name of the model, as its card has it.
     """
 
     noise: tuple[Noise, ...] = ()
     scale: tuple[Range, ...] = ()
     notes: tuple[str, ...] = ()
+    model: str = ""
 
     @property
     def sigma(self) -> float | None:
@@ -116,7 +119,20 @@ def denoise_picture(
     reuse
         Whether the result may take the memory of the picture's pages, which are then lost. Reports
         need the pages, so they keep them.
+
+    Raises
+    ------
+    ImageError
+        If the model is good for one size only, and the picture has another.
     """
+    card = denoiser.card_for(1 if picture.colour == "gray" else 3)
+    size, (height, width) = card.only_size, picture.pages[0].shape[:2]
+    if size is not None and (height, width) != size:
+        raise ImageError(
+            f"`image` must be {size[0]}x{size[1]} because the model "
+            f"'{card.name}' was trained on images of that size and distorts others; got "
+            f"{height}x{width}. Choose another `model`, such as 'photo'."
+        )
     options, results = settings.options, []
     if options.range is None:
         options = replace(options, range=picture.declared_range)
@@ -141,7 +157,7 @@ def denoise_picture(
         shown = compare_pictures(picture, denoised, settings.compare)
         notes.append(_write_report(*shown, settings.compare, settings))
     noise = tuple(result.noise for result in results)
-    return denoised, Findings(noise, scale, tuple(dict.fromkeys(notes)))
+    return denoised, Findings(noise, scale, tuple(dict.fromkeys(notes)), results[0].model)
 
 
 def _report_page(on_progress: OnProgress, number: int, count: int, share: float) -> None:

@@ -4,11 +4,16 @@ from pathlib import Path
 
 import click
 
+from quietpixel.cli.options import Command
+
 EPOCHS = 25
 """Enough for the error to level off, few enough for two slow cores in three minutes."""
 
 
-@click.command()
+EXAMPLES = ("quietpixel demo", "quietpixel demo --epochs 5 --run runs/demo")
+
+
+@click.command(cls=Command, examples=EXAMPLES)
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option(
     "--epochs",

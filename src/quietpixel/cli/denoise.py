@@ -6,7 +6,16 @@ from typing import Any
 import click
 
 from quietpixel.cli.interrupt import run_interruptibly
-from quietpixel.cli.options import fill, option_names, read_level
+from quietpixel.cli.options import (
+    ENGINE,
+    MODEL,
+    PRECISION,
+    Command,
+    Names,
+    fill,
+    option_names,
+    read_level,
+)
 from quietpixel.errors import ArgumentError
 
 
@@ -26,9 +35,20 @@ def read_range(
 
 
 PATH = click.Path(path_type=Path)
+EXAMPLES = (
+    "quietpixel denoise photo.jpg",
+    "quietpixel denoise photos/ -o clean/ --recursive --strength 0.8",
+)
+GROUPS = {
+    "Output": "output suffix in_place overwrite format jpeg_quality dry_run quiet verbose",
+    "Strength": "sigma strength colour_strength quality range",
+    "Model": "model engine precision threads",
+    "Folders and large images": "recursive memory max_pixels axes workers scheduler",
+    "Reports": "json compare uncertainty",
+}
 
 
-@click.command()
+@click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
     "-o",
@@ -38,6 +58,7 @@ PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--model",
+    type=MODEL,
     help="Model name, run folder or .onnx file; see 'quietpixel models'.  [default: photo]",
 )
 @click.option(
@@ -70,17 +91,26 @@ PATH = click.Path(path_type=Path)
 @click.option("--format", help="Output format, such as png.  [default: that of the input]")
 @click.option(
     "--quality",
+    type=Names("quality", ("normal", "best")),
     default="normal",
     show_default=True,
-    help="normal, or best: the mean over 8 flips and turns, in 8 times the time.",
+    help="best: the mean over 8 flips and turns, in 8 times the time.",
 )
 @click.option(
     "--jpeg-quality",
     type=click.IntRange(1, 100),
     help="Quality of JPEG, WebP and AVIF files.  [default: that of the input]",
 )
-@click.option("--engine", default="openvino", show_default=True, help="openvino or onnxruntime.")
-@click.option("--precision", default="auto", show_default=True, help="auto, f32 or bf16.")
+@click.option(
+    "--engine", type=ENGINE, default="openvino", show_default=True, help="Inference engine."
+)
+@click.option(
+    "--precision",
+    type=PRECISION,
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the model.",
+)
 @click.option(
     "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
 )
@@ -88,14 +118,14 @@ PATH = click.Path(path_type=Path)
     "--memory",
     default="512MB",
     show_default=True,
-    help="Memory limit for tiles and queued images.",
+    help="Memory limit for tiles and queued images, such as 2GB.",
 )
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
     default=500_000_000,
     show_default=True,
-    help="Size limit of an image.",
+    help="Size limit of an image in pixels.",
 )
 @click.option("--range", metavar="LOW,HIGH", callback=read_range, help="Values of black and white.")
 @click.option("--axes", help="Dimensions of a Zarr or a stack, such as tzyx or yxc.")
@@ -106,6 +136,8 @@ PATH = click.Path(path_type=Path)
     envvar="DASK_SCHEDULER_ADDRESS",
     help="Address of a Dask scheduler, such as tcp://host:8786; or DASK_SCHEDULER_ADDRESS.",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print model, engine and a line per file.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")
 @click.option(
     "--json", metavar="FILE", type=PATH, help="Write a JSON report with one entry per file."

@@ -34,6 +34,8 @@ class DenoiseCall:
     workers: int | None = None
     scheduler: str | None = None
     dry_run: bool = False
+    quiet: bool = False
+    verbose: bool = False
     json: Path | None = None
 
     @property
@@ -92,7 +94,8 @@ class DenoiseCall:
             os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the workers started here
         scheduler = None if self.workers else self.scheduler
         with connect(workers=self.workers, scheduler=scheduler) as cluster:
-            click.echo(f"{cluster.describe()}.", err=True)
+            if not self.quiet:
+                click.echo(f"{cluster.describe()}.", err=True)
             if not cluster.threads():
                 click.echo("There is no worker yet; waiting for one.", err=True)
             yield cluster

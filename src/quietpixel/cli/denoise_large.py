@@ -61,7 +61,7 @@ class LargeRun:
 
     def __init__(self, call: DenoiseCall) -> None:
         self._call = call
-        self._view = FolderView(call.option_names)
+        self._view = FolderView(call)
         self._jobs = [_job(name, self._target(name)) for name in call.inputs]
 
     def __call__(self) -> int:
@@ -74,7 +74,7 @@ class LargeRun:
                 click.echo(f"{job.source} -> {job.target}: would be written in parts")
             return 0
         findings = [PreflightResult(job, "write") for job in self._jobs]
-        self._view.begin(findings, single=len(self._jobs) == 1)
+        self._view.begin(findings)
         with contextlib.ExitStack() as opened:
             cluster = None
             if self._call.on_cluster:
@@ -153,7 +153,7 @@ class LargeRun:
     def _write_json(self, *, interrupted: bool) -> None:
         done = {outcome.job for outcome in self._view.outcomes}
         remaining = [job for job in self._jobs if job not in done]
-        write_json(self._call.json, self._view.outcomes, remaining, interrupted=interrupted)
+        write_json(self._call, self._view.outcomes, remaining, interrupted=interrupted)
 
 
 def _job(source: str, target: str) -> "Job":

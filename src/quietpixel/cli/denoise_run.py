@@ -30,7 +30,7 @@ class DenoiseRun:
         self._call = call
         overwrite = call.settings.overwrite or call.in_place
         self._settings = replace(call.settings, overwrite=overwrite)
-        self._view = FolderView(call.option_names)
+        self._view = FolderView(call)
         self._jobs: tuple[Job, ...] = ()
         self._ledger: Ledger | None = None
         self._cluster: Cluster | None = None
@@ -86,7 +86,7 @@ class DenoiseRun:
                 raise ArgumentError(f"--{name} needs one image; got {len(plan.jobs)}.")
         call.check_reports(*(each for job in plan.jobs for each in (job.source, job.target)))
         for path, reason in plan.skipped:
-            click.echo(f"Skipping {path}: {reason}.", err=True)
+            self._view.notify(f"Skipping {path}: {reason}.")
         return plan
 
     def _open_denoiser(self) -> "Denoiser":
@@ -115,6 +115,9 @@ class DenoiseRun:
         # --in-place allows to replace inputs, not reports.
         for report in filter(None, (settings.compare, settings.uncertainty)):
             refuse_existing(report, overwrite=self._call.settings.overwrite)
+        if self._call.verbose:
+            model = f"model {options.model or 'photo, for gray images photo-gray'}"
+            self._view.notify(f"{model}, {options.engine} in {denoiser.precision}")
         return denoiser
 
     def _run_plan(self, plan: "Plan", denoiser: "Denoiser") -> int:
@@ -127,24 +130,23 @@ class DenoiseRun:
         findings = preflight_jobs(
             plan.jobs, overwrite=settings.overwrite, ledger=None if again else self._ledger
         )
-        single = not plan.folders and len(plan.jobs) == 1
         if not findings:
-            click.echo("No images found; use --recursive to search subfolders.", err=True)
+            self._view.notify("No images found; use --recursive to search subfolders.")
         if call.dry_run:
-            return show_findings(findings, single=single)
-        return self._work(denoiser, findings, single=single)
+            return show_findings(findings, single=not plan.folders and len(findings) == 1)
+        return self._work(denoiser, findings, folder=bool(plan.folders))
 
     def _work(
-        self, denoiser: "Denoiser", findings: "tuple[PreflightResult, ...]", *, single: bool
+        self, denoiser: "Denoiser", findings: "tuple[PreflightResult, ...]", *, folder: bool
     ) -> int:
         """Report what will not be done, and do the rest."""
         from quietpixel.files import remove_leftovers
 
         jobs = tuple(finding.job for finding in findings if finding.state == "write")
         self._jobs = (*(each.job for each in findings if each.state != "write"), *jobs)
-        self._view.begin(findings, single=single)
-        for folder in {job.target.parent for job in jobs}:
-            remove_leftovers(folder)
+        self._view.begin(findings, folder=folder)
+        for parent in {job.target.parent for job in jobs}:
+            remove_leftovers(parent)
         with contextlib.ExitStack() as opened:
             if jobs and self._call.on_cluster:
                 self._cluster = opened.enter_context(self._call.connected())
@@ -199,4 +201,4 @@ class DenoiseRun:
     def _write_json(self, *, interrupted: bool = False) -> None:
         if not self._call.dry_run:
             outcomes = self._view.outcomes
-            write_json(self._call.json, outcomes, self._remaining(), interrupted=interrupted)
+            write_json(self._call, outcomes, self._remaining(), interrupted=interrupted)

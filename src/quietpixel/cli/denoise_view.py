@@ -1,16 +1,20 @@
 """Output of a run over many files: a bar in a terminal, lines elsewhere, and a summary."""
 
 import json
+import math
+import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from quietpixel.cli.denoise_call import DenoiseCall
 from quietpixel.cli.options import name_options
 from quietpixel.cli.progress import describe_seconds
 from quietpixel.errors import FileError
@@ -18,11 +22,16 @@ from quietpixel.errors import FileError
 if TYPE_CHECKING:
     from quietpixel.batch import Outcome, PreflightResult
     from quietpixel.files import Job
+    from quietpixel.inference.level import Noise
 
 LINE_SECONDS = 10.0
 """Between lines on progress where there is no terminal."""
 BAR_SECONDS = 1.0
 """After which a single file gets a bar."""
+SCHEMA = 1
+"""Number of the layout of the JSON report; it rises when a key changes its meaning."""
+LEVELS = {2 / 255: "hardly any", 8 / 255: "light", 25 / 255: "moderate", math.inf: "strong"}
+"""Words for a noise level, by the first limit that it does not exceed."""
 
 
 class FolderView:
@@ -30,32 +39,34 @@ class FolderView:
 
     Parameters
     ----------
-    option_names
-        Arguments of the library that errors name as options.
+    call
+        What the user asked for, `quiet` and `verbose` included.
     """
 
-    def __init__(self, option_names: Collection[str]) -> None:
-        self._option_names = option_names
-        self._total, self._before, self._single = 0, 0, False
-        self._share = 0.0
+    def __init__(self, call: DenoiseCall) -> None:
+        self._call = call
+        self._total, self._before, self._folder = 0, 0, False
+        self._pending: list[Job] = []
+        self._started, self._share = 0, 0.0
         self._closed = False
         self._start = self._last_line = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
         self.outcomes: list[Outcome] = []
 
-    def begin(self, findings: "Sequence[PreflightResult]", *, single: bool = False) -> None:
+    def begin(self, findings: "Sequence[PreflightResult]", *, folder: bool = False) -> None:
         """Take what is known before the work: what is done already, and what is refused."""
         from quietpixel.batch import Outcome
 
-        self._total, self._single = len(findings), single
+        self._total, self._folder = len(findings), folder
+        self._pending = [found.job for found in findings if found.state == "write"]
         for found in findings:
             if found.state != "write":
                 self.show(Outcome(found.job, error=found.reason, skipped=found.state == "done"))
         self._before = len(self.outcomes)
         refused = len(self.failures)
         if refused and self._before < self._total:
-            click.echo(f"{refused} of {self._total} images will be refused, see the end.", err=True)
+            self.notify(f"{refused} of {self._total} images will be refused, see the end.")
         self._start = self._last_line = time.monotonic()
 
     def __enter__(self) -> "FolderView":
@@ -75,19 +86,22 @@ class FolderView:
             self._bar.stop()
 
     def _open_bar(self) -> None:
-        if not sys.stderr.isatty():
+        if not sys.stderr.isatty() or self._call.quiet:
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
         columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bar = Progress(
+            *columns, console=Console(stderr=True), transient=True, redirect_stdout=False
+        )
         self._bar.start()
         self._task = self._bar.add_task("", total=self._total)
         self._update()
 
     def advance(self, share: float) -> None:
         """Show the share done of the current image; a single file gets a bar if it takes long."""
+        self._started += share == 0  # the first call for an image
         self._share = share
         if self._bar is None and time.monotonic() - self._start > BAR_SECONDS:
             self._open_bar()
@@ -109,12 +123,19 @@ class FolderView:
         job = outcome.job
         for note in outcome.notes:
             self.notify(f"{job.source}: {note}")
-        if not outcome.error and not outcome.skipped and self._bar is None:
-            click.echo(f"{job.source} -> {job.target}  ({outcome.seconds:.1f} s)")
+        # A folder in a terminal has its summary; thousands of lines would push it out of sight.
+        listed = self._call.verbose or not self._folder or self._bar is None
+        if not outcome.error and not outcome.skipped and listed and not self._call.quiet:
+            if self._bar is not None and sys.stdout.isatty():
+                self.notify(describe_outcome(outcome))
+            else:
+                click.echo(describe_outcome(outcome))
         self._update()
 
     def notify(self, sentence: str) -> None:
-        """Print a sentence above the bar."""
+        """Print a sentence above the bar, unless the user wants errors only."""
+        if self._call.quiet:
+            return
         if self._bar is not None:
             self._bar.console.print(sentence, highlight=False, markup=False, soft_wrap=True)
         else:
@@ -126,7 +147,7 @@ class FolderView:
             self._bar.update(self._task, completed=count, description=self.describe())
         elif len(self.outcomes) < self._total and time.monotonic() - self._last_line > LINE_SECONDS:
             self._last_line = time.monotonic()
-            click.echo(self.describe(), err=True)
+            self.notify(self.describe())
 
     def describe(self) -> str:
         """Return one line on the state of the run."""
@@ -136,11 +157,16 @@ class FolderView:
         if worked <= 0:
             return f"{count}/{self._total}"
         left = describe_seconds((self._total - self._before - worked) * seconds / worked)
+        # Writing lags behind, so the image in work is often not the first without an outcome.
+        current = max(self._started - 1, count - self._before)
+        name = ""
+        if self._started and current < len(self._pending):
+            name = f"  {os.path.basename(self._pending[current].source)}"
         if count == self._before:
-            return f"{count}/{self._total}  {left} left"
+            return f"{count}/{self._total}  {left} left{name}"
         failed = f"  {len(self.failures)} failed" if self.failures else ""
         speed = f"{self._megapixels() / seconds:.1f} megapixels/s"
-        return f"{count}/{self._total}{failed}  {speed}  {left} left"
+        return f"{count}/{self._total}{failed}  {speed}  {left} left{name}"
 
     @property
     def failures(self) -> "list[Outcome]":
@@ -153,7 +179,22 @@ class FolderView:
     def show_failures(self) -> None:
         """Print the reason of each failure."""
         for outcome in self.failures:
-            click.echo(f"quietpixel: {name_options(outcome.error, self._option_names)}", err=True)
+            sentence = name_options(self._with_hint(outcome), self._call.option_names)
+            click.echo(f"quietpixel: {sentence}", err=True)
+
+    def _with_hint(self, outcome: "Outcome") -> str:
+        """Return why a file failed, and what may have been meant if it does not exist."""
+        source, inputs = outcome.job.source, self._call.inputs
+        if os.path.lexists(source) or "://" in str(source):
+            return outcome.error
+        others = [
+            name for name in _names_in(source.parent) if str(source.with_name(name)) not in inputs
+        ]
+        if close := get_close_matches(source.name, others, n=1):
+            return f"{outcome.error} Did you mean '{source.with_name(close[0])}'?"
+        if len(inputs) == 2 and str(source) == inputs[1] and self._call.output is None:
+            return f"{outcome.error} To write the result there, use -o {source}."
+        return outcome.error
 
     def summarize(self) -> int:
         """Print the failures and totals and return the exit code.
@@ -163,21 +204,57 @@ class FolderView:
         FileError
             If the only file failed.
         """
-        if self._single:
+        if self._total == 1 and not self._folder:
             if self.failures:
-                raise FileError(self.failures[0].error)
+                raise FileError(self._with_hint(self.failures[0]))
             return 0
         self.show_failures()
         skipped = sum(outcome.skipped for outcome in self.outcomes)
         if skipped:
-            click.echo(f"{skipped} of {self._total} images were done before.", err=True)
+            self.notify(f"{skipped} of {self._total} images were done before.")
         if skipped < self._total:
             seconds, megapixels = time.monotonic() - self._start, self._megapixels()
             speed = f"{megapixels / max(seconds, 1e-9):.1f} megapixels/s"
             work = f", {megapixels:.1f} megapixels in {describe_seconds(seconds)} ({speed})"
             done = f"{self._total - len(self.failures)} of {self._total} images are done"
-            click.echo(f"{done}{work if megapixels else ''}.", err=True)
+            self.notify(f"{done}{work if megapixels else ''}.")
         return 1 if self.failures else 0
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def describe_outcome(outcome: "Outcome") -> str:
+    """Return the line on a file that was denoised: names, size, duration, noise."""
+    megapixels = outcome.megapixels
+    size = f"{megapixels:.1f} MP" if megapixels >= 0.1 else "<0.1 MP"
+    words = [f"{outcome.job.source} -> {outcome.job.target}", size, f"{outcome.seconds:.1f} s"]
+    return "  ".join([*words, *filter(None, [describe_noise(outcome.findings.noise)])])
+
+
+def describe_noise(pages: "Sequence[Noise]") -> str:
+    """Return level and kinds of the noise of all pages in words; empty where nothing is known.
+
+    Examples
+    --------
+    >>> from quietpixel.inference.level import Noise
+    >>> describe_noise([Noise(0.07, "estimated", ("stripes",))])
+    'moderate noise, stripes'
+    >>> describe_noise([Noise(0.1, "given")]), describe_noise([Noise()])
+    ('noise level 25.5/255 as given', '')
+    """
+    levels = [page.sigma for page in pages if page.sigma is not None]
+    words = list(dict.fromkeys(kind for page in pages for kind in page.kinds))
+    if levels:
+        mean = sum(levels) / len(levels)
+        word = next(word for limit, word in LEVELS.items() if mean <= limit)
+        given = any(page.source == "given" for page in pages)
+        words.insert(0, f"noise level {255 * mean:.3g}/255 as given" if given else f"{word} noise")
+    return ", ".join(words)
 
 
 def show_findings(findings: "Sequence[PreflightResult]", *, single: bool = False) -> int:
@@ -194,22 +271,31 @@ def show_findings(findings: "Sequence[PreflightResult]", *, single: bool = False
 
 
 def write_json(
-    path: Path | None,
+    call: DenoiseCall,
     outcomes: "Sequence[Outcome]",
     remaining: "Sequence[Job]",
     *,
     interrupted: bool,
 ) -> None:
-    """Write a report with one entry per file, if there is a path for it."""
+    """Write a report with the settings and one entry per file, if there is a path for it."""
+    from quietpixel import __version__
     from quietpixel.files import atomic_file
 
-    if path is None:
+    if call.json is None:
         return
     files = [_describe(outcome) for outcome in outcomes]
     for job in remaining:
         files.append({"source": str(job.source), "target": str(job.target), "status": "left"})
-    text = json.dumps({"interrupted": interrupted, "files": files}, indent=2) + "\n"
-    with atomic_file(path, overwrite=True) as file:
+    options = call.settings.options
+    settings = {field.name: getattr(options, field.name) for field in fields(options)}
+    settings |= {"format": call.settings.format, "jpeg_quality": call.settings.jpeg_quality}
+    report = {
+        "schema": SCHEMA, "version": __version__, "settings": settings,
+        "interrupted": interrupted, "files": files,
+    }  # fmt: skip
+    # A map of noise levels has as many numbers as the image has pixels.
+    text = json.dumps(report, indent=2, default=lambda value: "map") + "\n"
+    with atomic_file(call.json, overwrite=True) as file:
         file.write(text.encode())
 
 
@@ -220,6 +306,7 @@ def _describe(outcome: "Outcome") -> dict[str, Any]:
         "status": "failed" if outcome.error else "skipped" if outcome.skipped else "done",
         "error": outcome.error,
         "notes": list(outcome.notes),
+        "model": outcome.findings.model,
         "noise": [asdict(page) for page in outcome.findings.noise],
         "scale": [list(page) for page in outcome.findings.scale],
         "megapixels": outcome.megapixels,

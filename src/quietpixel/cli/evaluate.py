@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quietpixel.cli.options import read_noise
+from quietpixel.cli.options import PRECISION, Command, read_noise
 from quietpixel.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -35,7 +35,19 @@ def read_sigmas(ctx: click.Context, parameter: click.Parameter, value: str | Non
     return [str(parse_noise(f"gaussian:{text},clip=no")) for text in numbers]
 
 
-@click.command()
+EXAMPLES = (
+    "quietpixel evaluate mnist-unet median digits",
+    "quietpixel evaluate photo nlm photos/ --sigmas 15/255 --report r.html",
+)
+GROUPS = {
+    "Noise": "noise sigmas seed",
+    "Data": "pairs channels count tuning data_dir",
+    "Methods": "classical precision",
+    "Reports": "json_file report",
+}
+
+
+@click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
 @click.argument("models", metavar="MODEL...", nargs=-1)
 @click.argument("data")
 @click.option(
@@ -63,7 +75,7 @@ def read_sigmas(ctx: click.Context, parameter: click.Parameter, value: str | Non
     help="Folder of other images, or pairs, that methods are tuned on.",
 )
 @click.option("--count", type=click.IntRange(min=1), help="Number of images, from the first on.")
-@click.option("--precision", metavar="TEXT", help="auto, f32 or bf16.  [default: auto]")
+@click.option("--precision", type=PRECISION, help="Arithmetic of the models.  [default: auto]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
 @click.option(
     "--json",

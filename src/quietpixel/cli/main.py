@@ -1,6 +1,7 @@
 """The command `quietpixel`: finds the subcommand, and turns errors into one line and a code."""
 
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -10,9 +11,14 @@ from typing import Any
 import click
 
 from quietpixel.cli.options import name_options, option_names
-from quietpixel.errors import QuietpixelError, unknown_name
+from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
 
-COMMANDS = ("train", "evaluate", "denoise", "noise", "serve", "models", "demo")
+COMMANDS = ("denoise", "serve", "noise", "models", "train", "evaluate", "demo", "completion")
+MEANT = {
+    "--noise": "No such option '--noise'. Give the noise level as --sigma.",
+    "-r": "No such option '-r'. Search subfolders with --recursive.",
+}
+"""Messages on options that `denoise` lacks and a user may expect, instead of click's guesses."""
 FAILED = 2
 INTERRUPTED = 130
 
@@ -36,6 +42,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command of that name, or raise an error that suggests a similar one."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            if os.path.exists(args[0]):
+                words = shlex.join(["quietpixel", "denoise", *args])
+                raise ArgumentError(f"'{args[0]}' is no command; to denoise it, type: {words}")
             raise unknown_name("command", args[0], COMMANDS)
         return super().resolve_command(ctx, args)
 
@@ -50,6 +59,7 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
 
 @click.group(
     cls=LazyGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
@@ -60,8 +70,15 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
     callback=_show_version,
     help="Show the version and exit.",
 )
-def group() -> None:
-    """Remove the noise from images with denoising autoencoders."""
+@click.pass_context
+def group(ctx: click.Context) -> None:
+    """Remove the noise from images with denoising autoencoders.
+
+    Begin with 'quietpixel denoise photo.jpg', or with 'quietpixel serve' for a page in the browser.
+    'quietpixel COMMAND --help' shows the options of a command and examples.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,6 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # The shell asks for completions through a variable; click then prints them and exits.
+    if "_QUIETPIXEL_COMPLETE" in os.environ:
+        group.main(words, "quietpixel")
     try:
         result: Any = group.main(words, "quietpixel", standalone_mode=False)
     except click.exceptions.Abort:
@@ -90,7 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "quietpixel"
-        return _report(f"{error.format_message()} Try '{path} --help'.", FAILED)
+        sentence = error.format_message()
+        if isinstance(error, click.NoSuchOption) and path.endswith(" denoise"):
+            sentence = MEANT.get(error.option_name, sentence)
+        return _report(f"{sentence} Try '{path} --help'.", FAILED)
     except QuietpixelError as error:
         name = next((word for word in words if word in COMMANDS), "")
         command = group.get_command(click.Context(group), name)

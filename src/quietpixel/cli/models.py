@@ -5,11 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quietpixel.cli.options import Command
+
 if TYPE_CHECKING:
     from quietpixel.card import Card
 
 
-@click.command()
+EXAMPLES = ("quietpixel models", "quietpixel models photo --json")
+
+
+@click.command(cls=Command, examples=EXAMPLES)
 def command() -> None:
     """List the bundled models and your own, and their cards."""
     from quietpixel.inference.engine import read_card

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quietpixel.cli.options import Command
 from quietpixel.errors import FileError, QuietpixelError
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 HEADER = ("file", "sigma", "of 255", "gain", "read noise", "kind", "as a law")
 
 
-@click.command()
+EXAMPLES = ("quietpixel noise photo.jpg", "quietpixel noise photos/ --plot noise.png")
+
+
+@click.command(cls=Command, examples=EXAMPLES)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--plot", metavar="FILE", help="PNG file with sigma by brightness.")
 @click.option("--json", "json_file", metavar="FILE", help="JSON file; - for standard output.")

@@ -1,15 +1,106 @@
-"""Options that click does not know: noise laws, and numbers such as ``25/255``."""
+"""What click lacks: help in groups, names with suggestions, laws, numbers such as ``25/255``."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from quietpixel.errors import ArgumentError
+from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
 
 Record = TypeVar("Record")
+
+
+class Command(click.Command):
+    """A command whose help shows examples, and its options in groups.
+
+    Parameters
+    ----------
+    examples
+        Complete command lines.
+    groups
+        Names of the options below each heading; the others follow under "Options".
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        examples: Iterable[str],
+        groups: Mapping[str, str] = MappingProxyType({}),
+        **settings: Any,
+    ) -> None:
+        super().__init__(*arguments, **settings)
+        self.examples, self.groups = tuple(examples), groups
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples and then the options."""
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write_text(example)
+        options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        rest = {option.name: option for option in options}
+        for heading, names in [*self.groups.items(), ("Options", " ".join(map(str, rest)))]:
+            options = [rest.pop(name) for name in names.split() if name in rest]
+            records = [option.get_help_record(ctx) for option in options]
+            if rows := [record for record in records if record]:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+
+class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
+    """One of a few names: shown in the help, completed by the shell, suggested for a typo.
+
+    Parameters
+    ----------
+    kind
+        What the names stand for, such as ``"engine"``.
+    known
+        The names, or a function that finds them where that takes time.
+    open
+        Whether other text is allowed too, such as the path of a model.
+    """
+
+    name = "name"
+
+    def __init__(
+        self, kind: str, known: Iterable[str] | Callable[[], Iterable[str]], *, open: bool = False
+    ) -> None:
+        self._kind, self._known, self._open = kind, known, open
+
+    def _names(self) -> list[str]:
+        return list(self._known() if callable(self._known) else self._known)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return the names with bars between; those of an open set would take time to find."""
+        return self._kind.upper() if self._open else "|".join(self._names())
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name, or raise UnknownNameError."""
+        if not self._open and value not in self._names():
+            raise unknown_name(self._kind, value, self._names())
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the names that begin like `incomplete`; the shell adds paths where they fit."""
+        found = [CompletionItem(name) for name in self._names() if name.startswith(incomplete)]
+        return found or ([CompletionItem(incomplete, type="file")] if self._open else [])
+
+
+def known_models() -> list[str]:
+    """Return the names of the bundled models and of the user's own."""
+    from quietpixel.inference import model_store
+
+    return list(model_store.known_models())
+
+
+MODEL = Names("model", known_models, open=True)
+ENGINE = Names("engine", ("openvino", "onnxruntime"))
+PRECISION = Names("precision", ("auto", "f32", "bf16"))
 
 
 def fill(kind: type[Record], values: Mapping[str, Any], **more: Any) -> Record:
@@ -28,9 +119,13 @@ def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None
     """Check a noise law at once, before anything heavy is loaded; ``"auto"`` is none to check."""
     if value is None or value == "auto":
         return value
-    from quietpixel.noise.parser import parse_noise
+    from quietpixel.noise.parser import parse_noise, parse_number
 
-    return str(parse_noise(value))
+    try:
+        parse_number(value)
+    except QuietpixelError:
+        return str(parse_noise(value))
+    raise ArgumentError(f"--noise must name a noise law; got '{value}'. Try gaussian:{value}.")
 
 
 def read_sigma(ctx: click.Context, parameter: click.Parameter, value: Any) -> float | str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import fill
+from quietpixel.cli.options import ENGINE, MODEL, PRECISION, Command, fill
 from quietpixel.errors import ArgumentError, MissingDependencyError
 
 
@@ -22,7 +22,18 @@ def read_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int
         ) from None
 
 
-@click.command()
+EXAMPLES = (
+    "quietpixel serve",
+    "QUIETPIXEL_TOKEN=secret quietpixel serve --host 0.0.0.0 --port 9000",
+)
+GROUPS = {
+    "Access": "host port token open allow_host cors trusted_proxy",
+    "Model": "model engine precision threads",
+    "Limits": "workers queue memory max_body max_pixels max_held",
+}
+
+
+@click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -47,7 +58,9 @@ def read_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int
     help="Address of a proxy whose X-Forwarded-For is logged.",
 )
 @click.option(
-    "--model", help="Model name, run folder or .onnx file that replaces the default models."
+    "--model",
+    type=MODEL,
+    help="Model name, run folder or .onnx file that replaces the default models.",
 )
 @click.option(
     "--workers",
@@ -56,8 +69,16 @@ def read_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int
     show_default=True,
     help="Images denoised at the same time; they share cores and models.",
 )
-@click.option("--engine", default="openvino", show_default=True, help="openvino or onnxruntime.")
-@click.option("--precision", default="auto", show_default=True, help="auto, f32 or bf16.")
+@click.option(
+    "--engine", type=ENGINE, default="openvino", show_default=True, help="Inference engine."
+)
+@click.option(
+    "--precision",
+    type=PRECISION,
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the model.",
+)
 @click.option(
     "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
 )
@@ -74,7 +95,7 @@ def read_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int
     type=click.IntRange(min=1),
     default=64_000_000,
     show_default=True,
-    help="Size limit of an image.",
+    help="Size limit of an image in pixels.",
 )
 @click.option(
     "--max-held",
@@ -90,8 +111,10 @@ def read_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int
     show_default=True,
     help="Number of requests that may wait.",
 )
-@click.option("--browser/--no-browser", default=None, help="Open the page. [default: on a desktop]")
-@click.option("--quiet", is_flag=True, help="Do not log requests.")
+@click.option(
+    "--browser/--no-browser", default=None, help="Open the page.  [default: on a desktop]"
+)
+@click.option("-q", "--quiet", is_flag=True, help="Do not log requests.")
 @click.pass_context
 def command(ctx: click.Context, /, *, browser: bool | None, quiet: bool, **values: Any) -> None:
     """Serve a web page that denoises images, and an HTTP API for programs.

@@ -9,14 +9,35 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import read_counts, read_noise
+from quietpixel.cli.options import MODEL, Command, Names, read_counts, read_noise
 
 
-@click.command()
+def known_recipes() -> list[str]:
+    """Return the names of the recipes."""
+    from quietpixel.training.named_recipes import RECIPES
+
+    return list(RECIPES)
+
+
+EXAMPLES = (
+    "quietpixel train photos/ --minutes 60 --name mine",
+    "quietpixel train mnist --recipe classic --epochs 20 --run runs/mnist",
+)
+GROUPS = {
+    "Data": "noise pairs target structure channels data_dir cache",
+    "Model": "model code filters blocks start name",
+    "Training": "recipe epochs minutes batch patch learning_rate seed",
+    "Run": "run resume devices workers tensorboard",
+}
+
+
+@click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
 @click.argument("data", default="digits")
 @click.option("--model", help="bottleneck or unet.  [default: by the recipe]")
 @click.option(
     "--recipe",
+    type=Names("recipe", known_recipes),
+    metavar="NAME",
     help="classic, tuned, wide; for folders photo, photo-polish, photo-level, gaussian, pairs, "
     "noisy.  [default: by DATA]",
 )
@@ -80,7 +101,7 @@ from quietpixel.cli.options import read_counts, read_noise
 @click.option(
     "--from",
     "start",
-    metavar="MODEL",
+    type=MODEL,
     help="Begin with the weights of a name, a run, an .onnx or .keras file; or nothing.",
 )
 @click.option(

@@ -96,12 +96,15 @@ class Result:
         The values that stand for black and white.
     notes
         Sentences on what a user should know.
+    model
+        Name of the model, as its card has it.
     """
 
     image: Array
     noise: Noise
     scale: Range
     notes: tuple[str, ...] = ()
+    model: str = ""
 
 
 def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
@@ -123,7 +126,7 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     image = out.reshape(job.shape)
     if job.mask is not None:
         image = np.ma.MaskedArray(image, job.mask.reshape(job.shape))
-    result = Result(image, noise, job.layout.range, job.notes)
+    result = Result(image, noise, job.layout.range, job.notes, job.engine.card.name)
     if not job.factors:
         return result
     notify = on_progress or (lambda share: None)

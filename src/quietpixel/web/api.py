@@ -137,7 +137,7 @@ async def list_models(request: Request) -> ModelList:
     models = get_app_state(request).models
     return ModelList(
         models=[
-            {**asdict(card), "name": name, "size": models.size(name)}
+            {**asdict(card), "name": name, "size": card.only_size}
             for name, card in models.cards.items()
         ],
         default={"gray": models.default(1), "rgb": models.default(3)},

@@ -12,10 +12,6 @@ from quietpixel.inference.engine import read_card
 from quietpixel.inference.model_store import default_model, find_model, known_models
 from quietpixel.inference.options import DenoiseOptions
 
-SMALL_SETS = ("digits", "fashion-mnist", "mnist")
-SMALL = (28, 28)
-"""Size of the images in these data sets; `quietpixel.data` itself needs the extra train."""
-
 
 class Models:
     """Denoisers by name, each opened at its first use and then kept.
@@ -33,14 +29,6 @@ class Models:
         self.cards: dict[str, Card] = {name: read_card(path) for name, path in paths.items()}
         self._denoisers: dict[str, Denoiser] = {}
         self._lock = threading.Lock()
-
-    def size(self, name: str) -> tuple[int, int] | None:
-        """Return the only size (H, W) that a model is good for, None if it takes any.
-
-        A convolutional model of digits computes any size, but turns a photograph into strokes.
-        """
-        card = self.cards[name]
-        return SMALL if card.training.get("data") in SMALL_SETS else card.size
 
     def default(self, channels: int) -> str | None:
         """Return the default model for images with `channels` channels; None if there is none."""

@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from quietpixel.batch.denoise import Settings, denoise_picture
-from quietpixel.errors import ImageError
 from quietpixel.files import FORMATS, Metadata, Picture, read_picture, turn_upright
 from quietpixel.files.write import check_writable, choose_format, write_picture
 from quietpixel.inference.arrays import read_layout
@@ -66,13 +65,6 @@ def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnP
     on_progress(0.0)  # ends the work of a client that is gone before the noise level is sought
     format = check_writable(picture, io.BytesIO(), format=settings.format)
     model = models.choose(settings.options.model, 1 if picture.colour == "gray" else 3)
-    size, page = models.size(model), picture.pages[0]
-    if size is not None and page.shape[:2] != size:
-        raise ImageError(
-            f"`image` must be {size[0]}x{size[1]} because the model '{model}' was trained on "
-            f"images of that size and distorts others; got {page.shape[0]}x{page.shape[1]}. "
-            "Choose another `model`, such as 'photo'."
-        )
     denoiser = models.open(model)
     times.append(time.perf_counter())
     clean, found = denoise_picture(denoiser, picture, settings, on_progress=on_progress)

@@ -1,0 +1,215 @@
+"""What a newcomer sees: help, hints, the line on each result, completion."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import quietpixel as package
+from quietpixel.batch import Outcome, PreflightResult, Settings
+from quietpixel.batch.denoise import Findings
+from quietpixel.cli.denoise_call import DenoiseCall
+from quietpixel.cli.denoise_view import FolderView
+from quietpixel.cli.main import COMMANDS
+from quietpixel.files import Job
+from quietpixel.inference.level import Noise
+
+
+def test_the_name_alone_shows_the_help(quietpixel) -> None:
+    outcome = quietpixel()
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == quietpixel("--help").out
+    assert outcome.out.count("\n") > 15
+
+
+def test_commands_are_listed_in_the_order_of_need(quietpixel) -> None:
+    listed = quietpixel().out.split("Commands:\n")[1].splitlines()
+    names = [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "]
+    assert names[:6] == ["denoise", "serve", "noise", "models", "train", "evaluate"]
+    assert set(names) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_help_page_has_two_examples(quietpixel, name) -> None:
+    text = quietpixel(name, "--help").out
+    examples = text.split("Examples:\n")[1].split("\n\n")[0].splitlines()
+    assert len(examples) == 2
+    assert all(f"quietpixel {name}" in example for example in examples)
+
+
+def test_options_are_in_groups_with_their_choices(quietpixel) -> None:
+    text = quietpixel("denoise", "--help").out
+    headings = ["Output:", "Strength:", "Model:", "Folders and large images:", "Reports:"]
+    places = [text.index(f"\n{heading}\n") for heading in headings]
+    assert places == sorted(places)
+    assert places[0] < text.index("--suffix") < places[1] < text.index("--sigma auto") < places[2]
+    for option in ("--quality normal|best", "--engine openvino|onnxruntime"):
+        assert option in text
+    assert "--precision auto|f32|bf16" in text
+
+
+# The result.
+
+
+def test_a_line_names_the_result_its_size_and_its_noise(quietpixel, gray) -> None:
+    rng = np.random.default_rng(0)
+    image = 120 + 18 * rng.standard_normal((400, 500, 3))
+    source = gray.with_name("noisy.png")
+    Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(source)
+    outcome = quietpixel("denoise", source, "--precision", "f32")
+    assert outcome.code == 0, outcome.err
+    paths, size, seconds, noise = outcome.out.rstrip("\n").split("  ")
+    assert paths == f"{source} -> {source.with_name('noisy-clean.png')}"
+    assert (size, noise) == ("0.2 MP", "moderate noise")
+    assert seconds.endswith(" s")
+    given = quietpixel("denoise", source, "--overwrite", "--sigma", "18/255")
+    assert given.out.rstrip("\n").endswith("noise level 18/255 as given")
+
+
+class Bar:
+    """Stands in for the bar of a terminal."""
+
+    def __getattr__(self, name: str) -> "Bar":
+        return self
+
+    def __call__(self, *words: object, **settings: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("folder", "verbose", "listed"), [(0, 0, 1), (1, 0, 0), (1, 1, 1)])
+def test_a_photo_that_got_a_bar_gets_its_line_too(capsys, folder, verbose, listed) -> None:
+    call = DenoiseCall(
+        inputs=("a.png",), settings=Settings(), option_names=frozenset(), verbose=bool(verbose)
+    )
+    view, job = FolderView(call), Job(Path("a.png"), Path("a-clean.png"))
+    view.begin([PreflightResult(job, "write")], folder=bool(folder))
+    view._bar = Bar()
+    found = Findings((Noise(0.2, "estimated", ("stripes",)),))
+    view.show(Outcome(job, findings=found, megapixels=12.2, compute_seconds=3.6))
+    line = "a.png -> a-clean.png  12.2 MP  3.6 s  strong noise, stripes\n"
+    assert capsys.readouterr().out == line * listed
+
+
+def test_the_bar_names_the_image_in_work() -> None:
+    call = DenoiseCall(inputs=("a",), settings=Settings(), option_names=frozenset())
+    view = FolderView(call)
+    jobs = [Job(Path(f"a/{name}.png"), Path(f"b/{name}.png")) for name in "xyz"]
+    view.begin([PreflightResult(job, "write") for job in jobs], folder=True)
+    view.advance(0.0)
+    view.advance(0.5)
+    assert view.describe().endswith(" left  x.png")
+    view.advance(0.0)  # the first one is still being written
+    view.advance(0.5)
+    assert view.describe().endswith(" left  y.png")
+
+
+def test_quiet_prints_errors_only(quietpixel, gray, halver) -> None:
+    words = ["denoise", gray.parent, "--model", halver, "--quiet"]
+    outcome = quietpixel(*words)
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    assert gray.with_name("gray-clean.png").exists()
+    gray.with_name("bad.png").write_bytes(b"words")
+    outcome = quietpixel(*words)
+    assert outcome.code == 1
+    assert outcome.err.startswith("quietpixel: ")
+    assert outcome.err.count("\n") == 1
+
+
+def test_verbose_names_model_and_engine(quietpixel, gray, halver) -> None:
+    outcome = quietpixel("denoise", gray, "--model", halver, "-v", "--precision", "f32")
+    assert outcome.err == f"model {halver}, openvino in f32\n"
+
+
+def test_json_names_model_version_settings_and_level(quietpixel, gray, tmp_path) -> None:
+    report = tmp_path / "report.json"
+    words = ["--sigma", "20/255", "--strength", "0.8", "--json", report]
+    assert quietpixel("denoise", gray, *words).code == 0
+    content = json.loads(report.read_text())
+    assert (content["schema"], content["version"]) == (1, package.__version__)
+    settings = content["settings"]
+    assert (settings["strength"], settings["engine"]) == (0.8, "openvino")
+    assert settings["sigma"] == pytest.approx(20 / 255)
+    (file,) = content["files"]
+    assert file["model"] == "photo-gray"
+    assert file["noise"][0]["source"] == "given"
+
+
+# Hints.
+
+
+def test_a_mistyped_file_name_gets_a_suggestion(quietpixel, gray, halver) -> None:
+    outcome = quietpixel("denoise", gray.with_name("gary.png"), "--model", halver)
+    assert outcome.code == 2
+    assert outcome.err.endswith(f" Did you mean '{gray}'?\n")
+
+
+def test_a_second_name_that_is_no_file_is_taken_for_an_output(quietpixel, gray, halver) -> None:
+    target = gray.with_name("new.png")
+    outcome = quietpixel("denoise", gray, target, "--model", halver)
+    assert outcome.code == 1
+    assert f"To write the result there, use -o {target}." in outcome.err
+
+
+def test_a_file_in_place_of_a_command_gets_the_whole_line(quietpixel, gray) -> None:
+    outcome = quietpixel(gray, "b.png")
+    assert outcome.code == 2
+    assert outcome.err.endswith(f"to denoise it, type: quietpixel denoise {gray} b.png\n")
+
+
+def test_noise_in_place_of_sigma_gets_a_hint(quietpixel, gray) -> None:
+    outcome = quietpixel("denoise", gray, "--noise", "0.5")
+    assert outcome.err.startswith(
+        "quietpixel: No such option '--noise'. Give the noise level as --sigma."
+    )
+
+
+@pytest.mark.parametrize("level", ["0.5", "25/255"])
+def test_a_number_in_place_of_a_law_gets_the_law(quietpixel, level) -> None:
+    outcome = quietpixel("train", "digits", "--noise", level)
+    assert outcome.code == 2
+    assert f"got '{level}'. Try gaussian:{level}." in outcome.err
+
+
+def test_a_model_of_digits_refuses_a_photograph(quietpixel, gray) -> None:
+    outcome = quietpixel("denoise", gray, "--model", "mnist-unet")
+    assert outcome.code == 2
+    assert "must be 28x28 because the model 'mnist-unet' was trained on images" in outcome.err
+    assert "Choose another --model, such as 'photo'." in outcome.err
+    assert not gray.with_name("gray-clean.png").exists()
+    Image.fromarray(np.full((28, 28), 30, np.uint8)).save(gray)
+    assert quietpixel("denoise", gray, "--model", "mnist-unet").code == 0
+
+
+# Completion.
+
+
+def complete(*words: str) -> list[str]:
+    variables = {
+        "_QUIETPIXEL_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(["quietpixel", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "quietpixel"], env=os.environ | variables,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [line.split(",", 1)[1] for line in done.stdout.splitlines()]
+
+
+def test_the_shell_completes_commands_models_recipes_and_engines() -> None:
+    assert complete("den") == ["denoise"]
+    assert complete("denoise", "--model", "photo-") == ["photo-gray"]
+    assert complete("denoise", "--engine", "on") == ["onnxruntime"]
+    assert complete("train", "--recipe", "photo-l") == ["photo-level"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_shell_calls_quietpixel(quietpixel, shell) -> None:
+    outcome = quietpixel("completion", shell)
+    assert outcome.code == 0
+    assert f"_QUIETPIXEL_COMPLETE={shell}_complete" in outcome.out
