@@ -158,7 +158,7 @@ MUTATIONS = [
         "tests/data/test_patches.py",
     ),
     Mutation(
-        "noise/combined.py",
+        "noise/laws.py",
         "return self.laws[-1]._clips",
         "return self.laws[0]._clips",
         "tests/noise/test_parser.py",

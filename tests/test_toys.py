@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 
 import quietpixel
+from quietpixel import models
 from quietpixel.cli import main as cli
 from quietpixel.data import registry as data
 from quietpixel.data.image_folder import find_layout
 from quietpixel.evaluation import metrics
 from quietpixel.files import formats, list_images
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.models import registry as models
 from quietpixel.noise import parser
 from quietpixel.training.folder_data import find_channels
 from quietpixel.web.app import make_app

@@ -7,6 +7,8 @@ exits with code 2.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
 
 
 class QuietpixelError(Exception):
@@ -74,3 +76,28 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     close = get_close_matches(name, names, n=1)
     hint = f": did you mean '{close[0]}'?" if close else "."
     return UnknownNameError(f"Unknown {kind} '{name}'{hint} Known: {', '.join(names)}.")
+
+
+def import_optional(module: str, need: str, install: str = "'quietpixel[train]'") -> Any:
+    """Return a module of a package that not every installation has.
+
+    Parameters
+    ----------
+    module
+        Its full name.
+    need
+        What needs which package, such as ``"SSIM needs scikit-image"``.
+    install
+        What pip installs to get it.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{need}, which is not installed; install it with: pip install {install}."
+        ) from error

@@ -1,10 +1,10 @@
 import hashlib
+import sys
 
 import numpy as np
 import pytest
 
-from quietpixel.data import digits
-from quietpixel.data.digits import choose_rows
+from quietpixel.data.registry import choose_rows, load_digits
 from quietpixel.errors import MissingDependencyError
 
 SPLITS = ("train", "validation", "test")
@@ -12,7 +12,7 @@ SPLITS = ("train", "validation", "test")
 
 @pytest.fixture(scope="module")
 def parts():
-    return {split: digits.load_digits(split, None, None) for split in SPLITS}
+    return {split: load_digits(split, None, None) for split in SPLITS}
 
 
 def test_sizes(parts):
@@ -53,9 +53,6 @@ def test_the_rows_never_change():
 
 
 def test_a_missing_scikit_learn_is_named(monkeypatch):
-    def refuse(name):
-        raise ImportError(f"No module named '{name}'")
-
-    monkeypatch.setattr(digits, "import_module", refuse)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(MissingDependencyError, match=r"needs scikit-learn.*quietpixel\[train\]"):
-        digits.load_digits("test", None, None)
+        load_digits("test", None, None)

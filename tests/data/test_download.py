@@ -1,8 +1,8 @@
 import gzip
+import sys
 
 import pytest
 
-from quietpixel.data import download as download_module
 from quietpixel.data.download import download
 from quietpixel.data.idx import decode_idx
 from quietpixel.errors import DataError, MissingDependencyError
@@ -112,9 +112,6 @@ def test_a_place_that_cannot_be_written(fetch, make_mirror, tmp_path):
 
 
 def test_a_missing_pooch_is_named(fetch, closed_address, monkeypatch):
-    def refuse(name):
-        raise ImportError(f"No module named '{name}'")
-
-    monkeypatch.setattr(download_module, "import_module", refuse)
+    monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(MissingDependencyError, match=r"needs pooch.*quietpixel\[train\]"):
         fetch(closed_address)

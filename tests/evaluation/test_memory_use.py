@@ -3,16 +3,21 @@
 import numpy as np
 import pytest
 
-from quietpixel.evaluation import memory_use
-from quietpixel.evaluation.evaluator import Method, evaluate_methods
+from quietpixel.evaluation import evaluator
+from quietpixel.evaluation.evaluator import (
+    STATUS,
+    Method,
+    evaluate_methods,
+    measure_peak,
+    read_peak,
+)
 from quietpixel.evaluation.image_pairs import ImagePairs
-from quietpixel.evaluation.memory_use import measure_peak, read_peak
 from quietpixel.evaluation.methods import METHODS
 from quietpixel.noise.parser import Gaussian
 
 MIB = 2**20
 
-needs_linux = pytest.mark.skipif(not memory_use.STATUS.exists(), reason="only Linux reports it")
+needs_linux = pytest.mark.skipif(not STATUS.exists(), reason="only Linux reports it")
 
 
 @needs_linux
@@ -41,7 +46,7 @@ def test_a_method_that_fails_or_cannot_be_pickled_has_none() -> None:
 
 
 def test_it_is_none_if_the_system_does_not_report_it(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(memory_use, "STATUS", tmp_path / "none")
+    monkeypatch.setattr(evaluator, "STATUS", tmp_path / "none")
     assert measure_peak(np.copy, np.zeros((1, 8, 8, 1), np.float32)) is None
     assert read_peak() is None
 

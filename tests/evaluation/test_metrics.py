@@ -7,7 +7,7 @@ import pytest
 
 from quietpixel.errors import ImageError, MissingDependencyError
 from quietpixel.evaluation.metrics import METRICS
-from quietpixel.imaging.structural_metrics import gmsd, ms_ssim
+from quietpixel.imaging.metrics import gmsd, ms_ssim
 
 
 def scene(side=200, channels=1, sigma=0.1):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from quietpixel.imaging.fill import fill_hidden
+from quietpixel.imaging.defects import fill_hidden
 
 
 def test_nothing_hidden_gives_the_same_array():

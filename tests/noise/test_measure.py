@@ -3,7 +3,7 @@ import pytest
 
 from quietpixel.errors import ImageError
 from quietpixel.noise.fit import PoissonGaussian, fit_levels
-from quietpixel.noise.levels import Levels
+from quietpixel.noise.flat_blocks import Levels
 from quietpixel.noise.measure import fit_law, measure_noise
 from quietpixel.noise.parser import image_rng, parse_noise
 

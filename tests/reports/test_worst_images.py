@@ -10,7 +10,7 @@ from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.noise.parser import Gaussian
 from quietpixel.reports.evaluation_report import build_differences, evaluation_sections
 from quietpixel.reports.page import build_page
-from quietpixel.reports.worst_images import SCRIPT, build_crops, draw_worst, find_worst_place
+from quietpixel.reports.pictures import SCRIPT, build_crops, draw_worst, find_worst_place
 
 LAW = Gaussian(0.1)
 METHODS = [

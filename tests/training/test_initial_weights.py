@@ -11,8 +11,7 @@ from quietpixel.card import Card
 from quietpixel.errors import ModelError, TrainingError, UnknownNameError
 from quietpixel.models import build
 from quietpixel.models.export import export_onnx
-from quietpixel.training.initial_weights import open_start, start_from
-from quietpixel.training.onnx_weights import read_weights
+from quietpixel.training.initial_weights import open_start, read_weights, start_from
 
 TINY = {"filters": [4, 6], "blocks": [1, 1], "output": "residual"}
 SMALL = {"unet": TINY, "bottleneck": {"filters": [4, 8], "code": 3, "size": 28}}

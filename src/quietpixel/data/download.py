@@ -1,14 +1,13 @@
 """Download of a file from the first mirror that has it complete."""
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
-from importlib import import_module
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from quietpixel.errors import DataError, MissingDependencyError
+from quietpixel.errors import DataError, import_optional
 
 Progress = Callable[[str, int, int], None]
 """Called with the file's name, the bytes received and all bytes (0 if unknown)."""
@@ -56,56 +55,37 @@ def download(
     MissingDependencyError
         If pooch is not installed.
     """
+    need = "Downloading a data set needs pooch"
+    pooch, requests = (import_optional(module, need) for module in ("pooch", "requests"))
+    progress = _ProgressBar(destination.name, on_progress)
+    get = pooch.HTTPDownloader(progressbar=progress, chunk_size=CHUNK, timeout=timeout)
+    # Beside the destination, because a rename is whole or not at all only on one disk.
+    partial = destination.with_name(f".{os.getpid()}-{destination.name}.part")
     faults = []
     for url in urls:
         try:
-            _fetch(url, destination, check, _ProgressBar(destination.name, on_progress), timeout)
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            get(url, str(partial), None)
+            check(partial)
+            partial.replace(destination)
             return destination
-        except _MirrorError as fault:
-            faults.append(f"{urlsplit(url).netloc}: {fault}")
+        # First, because these are also OSErrors, and some of them ValueErrors.
+        except requests.RequestException as error:
+            fault = _describe(error, timeout)
+        except ValueError as error:
+            fault = f"the downloaded file {error}"
         except OSError as error:
             raise DataError(
                 f"'{destination}' cannot be written ({error.strerror or error}). {HOW_TO_GET}"
             ) from error
+        finally:
+            with suppress(OSError):  # its folder may not even be one
+                partial.unlink()
+        faults.append(f"{urlsplit(url).netloc}: {fault}")
     raise DataError(
         f"'{destination.name}' could not be downloaded ({'; '.join(faults)}). Check the network "
         f"connection, or get the file another way. {HOW_TO_GET}"
     )
-
-
-class _MirrorError(Exception):
-    """A mirror does not have the file, or not complete."""
-
-
-def _fetch(
-    url: str,
-    destination: Path,
-    check: Callable[[Path], object],
-    progress: "_ProgressBar",
-    timeout: float,
-) -> None:
-    try:
-        pooch, requests = import_module("pooch"), import_module("requests")
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"Downloading a data set needs pooch, which is not installed; got '{error}'. Install "
-            "it with: pip install 'quietpixel[train]'."
-        ) from error
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(suffix=".part", dir=destination.parent)
-    os.close(descriptor)
-    partial = Path(name)
-    get = pooch.HTTPDownloader(progressbar=progress, chunk_size=CHUNK, timeout=timeout)
-    try:
-        get(url, name, None)
-        check(partial)
-        partial.replace(destination)
-    except requests.RequestException as error:  # before ValueError, as some of these are both
-        raise _MirrorError(_describe(error, timeout)) from error
-    except ValueError as fault:
-        raise _MirrorError(f"the downloaded file {fault}") from fault
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class _ProgressBar:

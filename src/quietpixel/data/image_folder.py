@@ -70,11 +70,17 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
     DataError
         If no two files are a pair.
     """
-    patterns = _split_patterns(pairs) if pairs else None
+    patterns = pairs.split("=") if pairs else []
+    stars = [pattern.count("*") for pattern in patterns]
+    if pairs and (len(patterns) != 2 or stars[0] != stars[1] or not stars[0]):
+        raise ArgumentError(
+            "`pairs` must be two patterns of names with the same number of stars, the noisy one "
+            f"first, such as '*_real.*=*_mean.*'; got '{pairs}'."
+        )
     if target == "none":
         # Only noisy files are listed, so that no clean one can be read by mistake.
         inner = folder / "noisy"
-        whole = patterns is not None or not inner.is_dir()
+        whole = patterns or not inner.is_dir()
         found: Iterable[Path] = list_images(folder if whole else inner, recursive=True).images
         if patterns:
             found = _find_keys(found, folder, patterns[0]).values()
@@ -83,7 +89,7 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
         return _match(folder, patterns, notify)
     for sides in SIDES[target]:
         if all((folder / side).is_dir() for side in sides):
-            return _match(folder, (f"{sides[0]}/**", f"{sides[1]}/**"), notify)
+            return _match(folder, [f"{side}/**" for side in sides], notify)
     if target == "noisy":
         raise ArgumentError(
             f"`target` noisy needs two noisy shots of each scene, and the folder '{folder}' has no "
@@ -93,18 +99,7 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
     return Layout("clean", tuple((path,) for path in list_images(folder, recursive=True).images))
 
 
-def _split_patterns(pairs: str) -> tuple[str, str]:
-    sides = pairs.split("=")
-    stars = [side.count("*") for side in sides]
-    if len(sides) != 2 or stars[0] != stars[1] or not stars[0]:
-        raise ArgumentError(
-            "`pairs` must be two patterns of names with the same number of stars, the noisy one "
-            f"first, such as '*_real.*=*_mean.*'; got '{pairs}'."
-        )
-    return sides[0], sides[1]
-
-
-def _match(folder: Path, patterns: tuple[str, str], notify: Notify) -> Layout:
+def _match(folder: Path, patterns: Sequence[str], notify: Notify) -> Layout:
     paths = list_images(folder, recursive=True).images
     first, second = (_find_keys(paths, folder, pattern) for pattern in patterns)
     scenes = [(path, second[key]) for key, path in first.items() if key in second]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import UNKNOWN_SIGMA
-from quietpixel.data.image_cache import ImageCache, SkippedFiles
+from quietpixel.data.image_cache import ImageCache
 from quietpixel.data.tasks import Task
 from quietpixel.errors import DataError
 from quietpixel.noise.parser import Array, image_rng
@@ -72,12 +72,8 @@ class PatchSampler:
 
     def __init__(self, source: ImageCache, task: Task, draw: PatchSampling) -> None:
         self.source, self.task, self.draw = source, task, draw
+        self.skipped = source.skipped
         self._scenes: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
-
-    @property
-    def skipped(self) -> SkippedFiles:
-        """The files that could not be used."""
-        return self.source.skipped
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""

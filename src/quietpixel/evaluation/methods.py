@@ -9,14 +9,13 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from functools import cache, partial
-from importlib import import_module
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import ArgumentError, MissingDependencyError, unknown_name
+from quietpixel.errors import ArgumentError, import_optional, unknown_name
 
 Image = NDArray[np.float64]
 Images = NDArray[np.float32]
@@ -188,7 +187,8 @@ class OpenCVNonLocalMeans(Classical):
 
     def filter(self, image: Image) -> Any:
         """Return one image (H, W, C) denoised."""
-        cv2 = _load("cv2", "The method opencv-nlm needs the package", "opencv-python-headless")
+        package = "opencv-python-headless"
+        cv2 = import_optional("cv2", f"The method opencv-nlm needs the package {package}", package)
         pixels = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
         strength = 255 * self.sigma
         if image.shape[-1] == 1:
@@ -209,8 +209,9 @@ class BM3D(Classical):
 
     def filter(self, image: Image) -> Any:
         """Return one image (H, W, C) denoised."""
-        note = " (its licence allows non-commercial use only)"
-        bm3d = _load("bm3d", "The method bm3d needs the package", "bm3d", note)
+        # The licence is named before anybody installs it.
+        install = "bm3d (its licence allows non-commercial use only)"
+        bm3d = import_optional("bm3d", "The method bm3d needs the package bm3d", install)
         if image.shape[-1] == 1:
             return bm3d.bm3d(image[..., 0], self.sigma)
         return bm3d.bm3d_rgb(image, self.sigma)
@@ -321,16 +322,6 @@ def load_scikit_image(part: str) -> Any:
     MissingDependencyError
         If scikit-image or PyWavelets is not installed.
     """
-    load = partial(_load, words="The classical methods need", package="'quietpixel[train]'")
-    load("pywt")  # scikit-image reports that it is missing only when a wavelet method is called
-    return load(f"skimage.{part}")
-
-
-def _load(module: str, words: str, package: str, note: str = "") -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{words} {error.name or module}, which is not installed; "
-            f"install it with: pip install {package}{note}."
-        ) from error
+    # scikit-image reports that pywt is missing only when a wavelet method is called.
+    modules = ("pywt", f"skimage.{part}")
+    return [import_optional(each, f"The classical methods need {each}") for each in modules][-1]

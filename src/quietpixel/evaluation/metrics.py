@@ -6,8 +6,15 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from quietpixel.imaging.metrics import SSIM_WINDOW, mean_squared_error, psnr, ssim
-from quietpixel.imaging.structural_metrics import LEAST_SIDE, gmsd, ms_ssim
+from quietpixel.imaging.metrics import (
+    LEAST_SIDE,
+    SSIM_WINDOW,
+    gmsd,
+    mean_squared_error,
+    ms_ssim,
+    psnr,
+    ssim,
+)
 
 
 @dataclass(frozen=True)

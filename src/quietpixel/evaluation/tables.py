@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quietpixel.evaluation.evaluator import NOISY, Difference, Interval, Row, Table
+from quietpixel.evaluation.evaluator import NOISY, Interval, Row, Table
 from quietpixel.evaluation.metrics import METRICS
 
 
@@ -52,10 +52,14 @@ def build_columns(table: Table) -> tuple[Column, ...]:
         for name, metric in METRICS.items()
     )
     # Of the PSNR only: ten columns are as many as a page is wide.
-    differences = {each.name: each for each in table.differences if each.measure == "psnr"}
+    differences = {
+        each.name: Cell(f"{each.mean:+.2f}", _format_interval(each.interval, "+.2f"))
+        for each in table.differences
+        if each.measure == "psnr"
+    }
     columns = (
         psnr,
-        Column("less the first's", tuple(_difference_cell(differences.get(r.name)) for r in rows)),
+        Column("less the first's", tuple(differences.get(row.name, Cell()) for row in rows)),
         *others,
         _plain("megapixels/s", [_format(row.megapixels_per_second, ".3g") for row in rows]),
         _plain("memory, MB", [_format(row.memory, ".0f", 1e6) for row in rows]),
@@ -78,12 +82,6 @@ def _metric_cell(row: Row, name: str, rows: Sequence[Row]) -> Cell:
     shown = _format_interval(interval, f".{metric.digits}f") if name == "psnr" else None
     marked = row.name != NOISY and metric.sign * mean == best
     return Cell(f"{mean:.{metric.digits}f}", shown, marked)
-
-
-def _difference_cell(difference: Difference | None) -> Cell:
-    if difference is None:
-        return Cell()
-    return Cell(f"{difference.mean:+.2f}", _format_interval(difference.interval, "+.2f"))
 
 
 def _plain(title: str, texts: Sequence[str]) -> Column:

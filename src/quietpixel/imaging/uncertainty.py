@@ -76,12 +76,8 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the calibration as what JSON can hold, numbers rounded to four digits."""
-        return {
-            "share": self.share,
-            "strengths": _shorten(self.strengths),
-            "varieties": _shorten(self.varieties),
-            "factors": _shorten(self.factors),
-        }
+        words = ("strengths", "varieties", "factors")
+        return {"share": self.share} | {word: _shorten(getattr(self, word)) for word in words}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
@@ -148,7 +144,28 @@ def fit_pixels(parts: Sequence[FloatArray], *, share: float = SHARE) -> Calibrat
     if not parts:
         raise ArgumentError("`images` must hold at least one image to calibrate by; got none.")
     error, strength, variety = np.concatenate(parts, axis=1)
-    return _fit_cells(error / strength, strength, variety, share)
+    score = error / strength
+    cells = max(len(score) // PER_CELL, 1)
+    columns = min(VARIETIES, max(cells // STRENGTHS, 1))
+    rows = min(STRENGTHS, max(cells // columns, 1))
+    limits = _limits(strength, rows)
+    places = np.searchsorted(limits, strength)
+    varieties, factors = [], []
+    for row in range(rows):
+        # A row without pixels, of equal strengths, gets the factor of all of them.
+        inside = places == row
+        edges = _limits(variety[inside], columns) if inside.any() else np.zeros(columns - 1)
+        column = np.searchsorted(edges, variety[inside])
+        whole = conformal_quantile(score[inside] if inside.any() else score, share)
+        among = [score[inside][column == each] for each in range(columns)]
+        factors.append([conformal_quantile(one, share) if len(one) else whole for one in among])
+        varieties.append(edges)
+    return Calibration(
+        limits.astype(np.float32),
+        np.array(varieties, np.float32).reshape(rows, columns - 1),
+        np.array(factors, np.float32),
+        share,
+    )
 
 
 def draw_pixels(
@@ -161,31 +178,6 @@ def draw_pixels(
         return values
     rng = np.random.default_rng(seed)
     return values[:, rng.choice(values.shape[1], PER_IMAGE, replace=False)]
-
-
-def _fit_cells(
-    score: FloatArray, strength: FloatArray, variety: FloatArray, share: float
-) -> Calibration:
-    cells = max(len(score) // PER_CELL, 1)
-    columns = min(VARIETIES, max(cells // STRENGTHS, 1))
-    rows = min(STRENGTHS, max(cells // columns, 1))
-    limits = _limits(strength, rows)
-    places = np.searchsorted(limits, strength)
-    varieties, factors = [], []
-    for row in range(rows):
-        inside = places == row
-        edges = _limits(variety[inside], columns) if inside.any() else np.zeros(columns - 1)
-        column = np.searchsorted(edges, variety[inside])
-        whole = conformal_quantile(score[inside] if inside.any() else score, share)
-        parts = [score[inside][column == each] for each in range(columns)]
-        factors.append([conformal_quantile(part, share) if len(part) else whole for part in parts])
-        varieties.append(edges)
-    return Calibration(
-        limits.astype(np.float32),
-        np.array(varieties, np.float32).reshape(rows, columns - 1),
-        np.array(factors, np.float32),
-        share,
-    )
 
 
 def conformal_quantile(scores: FloatArray, share: float) -> float:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from quietpixel.imaging.defects import (
     HALO,
+    fill_hidden,
     outlier_distance,
     repair_outliers,
     stripe_offsets,
 )
-from quietpixel.imaging.fill import fill_hidden
 from quietpixel.imaging.intensity_scale import tail_share
 from quietpixel.imaging.tiling import Tile, reflect_indices
 from quietpixel.inference.arrays import Layout, spread_runs

@@ -1,5 +1,102 @@
 """The autoencoders, built in Keras and registered by name."""
 
-from quietpixel.models.registry import MODELS, build, complete_options, model_options
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.models.bottleneck import build_bottleneck
+from quietpixel.models.unet import build_unet
 
 __all__ = ["MODELS", "build", "complete_options", "model_options"]
+
+
+MODELS: dict[str, Callable[..., keras.Model]] = {
+    "bottleneck": build_bottleneck,
+    "unet": build_unet,
+}
+"""The builder of every model by its name.
+
+The parameters of a builder are the options of its model. Five names have a meaning elsewhere:
+`channels` (of the images), `size` (the only height and width it takes), `code` (length of the
+output of the layer ``code``), `sigma` (whether it takes the noise level) and `blocks` (one number
+for each of `filters`).
+"""
+
+
+def model_options(name: str) -> dict[str, Any]:
+    """Return the options of a model with their defaults, from the signature of its builder.
+
+    Parameters
+    ----------
+    name
+        A name in `MODELS`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no model of that name.
+
+    Examples
+    --------
+    >>> model_options("bottleneck")["code"]
+    16
+    """
+    if name not in MODELS:
+        raise unknown_name("model", name, MODELS)
+    return {key: one.default for key, one in inspect.signature(MODELS[name]).parameters.items()}
+
+
+def complete_options(
+    name: str, options: Mapping[str, Any], *, channels: int, size: int | None = None
+) -> dict[str, Any]:
+    """Return `options` with `channels` and `size` of the images where the model takes them.
+
+    Parameters
+    ----------
+    name
+        A name in `MODELS`.
+    options
+        Options of the model; they take precedence.
+    channels
+        1 (gray) or 3 (RGB).
+    size
+        Height and width of the images in pixels; None if they have several sizes.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no model of that name.
+    """
+    images = {"channels": channels} | ({} if size is None else {"size": size})
+    known = model_options(name)
+    return {key: value for key, value in images.items() if key in known} | dict(options)
+
+
+def build(name: str, **options: Any) -> keras.Model:
+    """Return a new Keras model.
+
+    Parameters
+    ----------
+    name
+        A name in `MODELS`.
+    options
+        Options of that model; see `model_options`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no model of that name.
+    ArgumentError
+        If the model has no such option, or an option breaks its rule.
+    """
+    known = model_options(name)
+    for option in options:
+        if option not in known:
+            raise ArgumentError(
+                f"The model '{name}' cannot be built with `{option}` because it has no such "
+                f"option; its options are {', '.join(known)}."
+            )
+    return MODELS[name](**options)

@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.noise.levels import Levels
+from quietpixel.noise.flat_blocks import Levels
 from quietpixel.noise.parser import Gaussian, NoiseLaw, Poisson, Sequence
 
 FloatArray = NDArray[np.float64]
@@ -20,14 +20,9 @@ SIMPLER = 1.1, 0.01
 """A law with one part is taken while its misfit is under 1.1 times the best one plus 0.01."""
 
 
-def _deviates(count: int) -> FloatArray:
-    """Return values that stand for a standard normal distribution, with variance 1."""
-    normal = NormalDist()
-    values = np.array([normal.inv_cdf((i + 0.5) / count) for i in range(count)])
-    return np.asarray(values / values.std())
-
-
-_DEVIATES = _deviates(48)
+_DEVIATES = np.array([NormalDist().inv_cdf((i + 0.5) / 48) for i in range(48)])
+_DEVIATES = _DEVIATES / _DEVIATES.std()
+"""Values that stand for a standard normal distribution; the tails they lack would lower its 1."""
 _CLEAN = np.linspace(0, 1, 101)
 
 
@@ -125,12 +120,8 @@ class _Fit:
     variance: FloatArray
     clipped: bool
 
-    @property
-    def middle(self) -> float:
-        return max(float(np.median(self.brightness)), 1e-3)
-
     def make(self, sigma: float, share: float) -> PoissonGaussian:
-        gain = share * sigma**2 / self.middle
+        gain = share * sigma**2 / max(float(np.median(self.brightness)), 1e-3)
         return PoissonGaussian(gain, float(np.sqrt(1 - share)) * sigma)
 
     def misfit(self, law: PoissonGaussian) -> float:

@@ -1,7 +1,7 @@
 """Noise of an image: its law, its strength by brightness, and its kind."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,17 @@ from numpy.typing import NDArray
 
 from quietpixel.errors import ImageError
 from quietpixel.noise.fit import PoissonGaussian, fit_levels
-from quietpixel.noise.flat_blocks import FLATTEST, ORDER, SIDE, Spectra, block_spectra, low_orders
-from quietpixel.noise.levels import Levels, join_levels, noise_levels
+from quietpixel.noise.flat_blocks import (
+    FLATTEST,
+    ORDER,
+    SIDE,
+    Levels,
+    Spectra,
+    block_spectra,
+    join_levels,
+    low_orders,
+    noise_levels,
+)
 from quietpixel.noise.parser import NoiseLaw
 
 Array = NDArray[Any]
@@ -234,7 +243,8 @@ def _read(image: Array) -> _Reading:
             # Fine orders hold too little or too much of such noise; all orders together do not.
             brightness, variance = correlated_variance(spectra)
             fine = float(fit_levels(levels, clipped=False).sigma(brightness)) ** 2
-            levels = levels.times(variance / fine) if fine > 0 else levels
+            if fine > 0:
+                levels = replace(levels, variance=levels.variance * (variance / fine))
     return _Reading(
         levels=levels,
         kind=kind,

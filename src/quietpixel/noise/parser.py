@@ -12,13 +12,15 @@ import numpy as np
 
 from quietpixel.errors import ArgumentError, unknown_name
 from quietpixel.noise.camera import Camera
-from quietpixel.noise.combined import Mixture, Ranged, Sequence
 from quietpixel.noise.laws import (
     Array,
     Gaussian,
+    Mixture,
     NoiseLaw,
     Poisson,
+    Ranged,
     SaltPepper,
+    Sequence,
     Speckle,
     Uniform,
 )
@@ -151,7 +153,18 @@ def _parse_law(text: str) -> NoiseLaw:
             f"The noise law '{word}' needs a number for its {law.main}, for example "
             f"'{word}:0.1', but '{text}' gives none."
         )
-    settings = dict(_parse_option(law, option) for option in options)
+    settings: dict[str, float | bool] = {}
+    known = [f.name for f in fields(law) if f.name != law.main]
+    for option in options:
+        name, _, value = option.strip().partition("=")
+        if name not in known:
+            raise unknown_name(f"option of the noise law '{law.word}'", name, known)
+        if name != "clip":
+            settings[name] = parse_number(value)
+        elif value in {"yes", "no"}:
+            settings[name] = value == "yes"
+        else:
+            raise ArgumentError(f"`clip` must be yes or no; got '{value}'.")
     ends = [law(**{law.main: parse_number(end)}, **settings) for end in number.split("..", 1)]
     return ends[0] if len(ends) == 1 else Ranged(*ends)
 
@@ -161,15 +174,3 @@ def _with_clip(law: NoiseLaw) -> NoiseLaw:
     if isinstance(law, Ranged):
         return Ranged(_with_clip(law.lowest), _with_clip(law.highest))
     return replace(law, clip=True) if hasattr(law, "clip") else law  # type: ignore[call-arg]
-
-
-def _parse_option(law: type[NoiseLaw], text: str) -> tuple[str, float | bool]:
-    name, _, value = text.strip().partition("=")
-    known = [f.name for f in fields(law) if f.name != law.main]
-    if name not in known:
-        raise unknown_name(f"option of the noise law '{law.word}'", name, known)
-    if name != "clip":
-        return name, parse_number(value)
-    if value not in {"yes", "no"}:
-        raise ArgumentError(f"`clip` must be yes or no; got '{value}'.")
-    return name, value == "yes"

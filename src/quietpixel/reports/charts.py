@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from quietpixel.errors import ArgumentError, MissingDependencyError
+from quietpixel.errors import ArgumentError, import_optional
 from quietpixel.imaging.metrics import bootstrap_interval
 from quietpixel.noise.measure import NoiseMeasure
 from quietpixel.reports.figures import (
@@ -179,19 +179,13 @@ def _white_outline(width: float) -> list[Any]:
 
 def _project(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """Return the points in two dimensions."""
-    try:
-        from sklearn.manifold import TSNE
-    except ImportError as error:
-        raise MissingDependencyError(
-            "The map of codes needs scikit-learn, which is not installed; "
-            "install it with: pip install 'quietpixel[train]'."
-        ) from error
+    manifold = import_optional("sklearn.manifold", "The map of codes needs scikit-learn")
     padded = np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))
     if len(padded) < 10 or padded.std() == 0:  # too few or too equal for t-SNE: principal axes
         centred = padded - padded.mean(axis=0)
         return np.asarray(centred @ np.linalg.svd(centred, full_matrices=True)[2][:2].T)
     perplexity = min(30.0, (len(padded) - 1) / 3)
-    tsne = TSNE(init="pca", random_state=seed, perplexity=perplexity, max_iter=500)
+    tsne = manifold.TSNE(init="pca", random_state=seed, perplexity=perplexity, max_iter=500)
     # Its threads wait for one another: 3 s with one, 22 s with two on a busy machine.
     with import_module("threadpoolctl").threadpool_limits(1):
         return np.asarray(tsne.fit_transform(padded), np.float64)

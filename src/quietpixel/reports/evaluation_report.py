@@ -15,8 +15,7 @@ from quietpixel.inference.error_bars import describe_coverage
 from quietpixel.noise.parser import NoiseLaw
 from quietpixel.reports.figures import DIGIT_COLOURS, INK, annotate, new_chart, to_png
 from quietpixel.reports.page import build_page, escape, picture_section, write_page
-from quietpixel.reports.pictures import show_images
-from quietpixel.reports.worst_images import SCRIPT, build_crops, draw_worst
+from quietpixel.reports.pictures import SCRIPT, build_crops, draw_worst, show_images
 
 NameOf = Callable[[int], str]
 """From the index of an image to its name."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import ArgumentError, MissingDependencyError
+from quietpixel.errors import ArgumentError, import_optional
 
 DPI = 160
 INK, MUTED, RULE = "#1f2933", "#66727f", "#e2e6ea"
@@ -95,17 +95,9 @@ def draw_mosaic(title: str, blocks: Sequence[Block], *, cell: int = CELL) -> byt
 
 def new_figure(width: int, height: int) -> Any:
     """Return an empty white matplotlib figure of a size in pixels."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Pictures need matplotlib, which is not installed; "
-            "install it with: pip install 'quietpixel[train]'."
-        ) from error
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
+    matplotlib = import_optional("matplotlib.figure", "Pictures need matplotlib")
+    size = (width / DPI, height / DPI)
+    return matplotlib.Figure(figsize=size, dpi=DPI, facecolor="white")
 
 
 def new_chart(title: str, *, across: str, up: str, width: int = 1200, height: int = 640) -> Any:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from quietpixel.imaging.metrics import psnr, psnr_of_error
 from quietpixel.imaging.residual import LAGS, Residual, estimate_error, examine
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.noise.combined import Sequence as LawSequence
+from quietpixel.noise.laws import Sequence as LawSequence
 from quietpixel.noise.parser import (
     FROZEN_EPOCH,
     Gaussian,

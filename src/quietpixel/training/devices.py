@@ -9,9 +9,6 @@ import numpy as np
 
 from quietpixel.errors import ArgumentError
 
-PART = "a batch of {batch} is distributed over them"
-WHOLE = "only the first is used, as {reason}"
-
 
 def use_devices(batch: int, wanted: int | None = None) -> str:
     """Distribute training over the accelerators that Keras sees; return the devices in words.
@@ -40,14 +37,21 @@ def use_devices(batch: int, wanted: int | None = None) -> str:
     devices = found[:wanted]
     if len(devices) < 2:
         return describe(devices)
-    reason = _find_obstacle(len(devices), batch)
+    reason = ""
+    if keras.backend.backend() != "jax":
+        reason = (
+            f"Keras with {keras.backend.backend()} cannot distribute training; set "
+            "KERAS_BACKEND=jax to use all"
+        )
+    elif batch % len(devices):
+        reason = f"a batch of {batch} cannot be divided among {len(devices)}"
     if reason and wanted is not None:
         raise ArgumentError(f"`devices` cannot be {wanted} because {reason}.")
     if reason:
-        return f"{describe(devices)}; {WHOLE.format(reason=reason)}"
+        return f"{describe(devices)}; only the first is used, as {reason}"
     distribution = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
     keras.distribution.set_distribution(distribution)
-    return f"{describe(devices)}; {PART.format(batch=batch)}"
+    return f"{describe(devices)}; a batch of {batch} is distributed over them"
 
 
 def part_evenly(images: Any, batch: int) -> tuple[Any, int]:
@@ -100,17 +104,6 @@ def describe(devices: list[str]) -> str:
     if all(name.startswith("cpu") for name in devices) and len(devices) == 1:
         return "the processor"
     return devices[0] if len(devices) == 1 else f"{len(devices)} devices ({', '.join(devices)})"
-
-
-def _find_obstacle(devices: int, batch: int) -> str:
-    if keras.backend.backend() != "jax":
-        return (
-            f"Keras with {keras.backend.backend()} cannot distribute training; set "
-            "KERAS_BACKEND=jax to use all"
-        )
-    if batch % devices:
-        return f"a batch of {batch} cannot be divided among {devices}"
-    return ""
 
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}

@@ -60,6 +60,13 @@ class Outcome:
         recipe, facts = self.recipe, measure_model(model)
         height, width, channels = model.inputs[0].shape[1:]
         takes_sigma = len(model.inputs) > 1
+        data = recipe.data
+        if is_folder(data):
+            data = f"{CONTENTS[recipe.target, recipe.method == 'pairs']} {Path(data).name}"
+        if self.start is not None:
+            card = self.start.card
+            before = card.data if card is not None else "data that its file does not name"
+            data = f"{data}; started from {self.start.name}, trained on {before}"
         return Card(
             name=f"{Path(recipe.data).name}-{recipe.model}",
             architecture=recipe.model,
@@ -79,23 +86,10 @@ class Outcome:
                 "epochs_done": len(checkpoint.rows),
             },
             scores={"validation": {self.loss_name or recipe.loss: checkpoint.best_loss}},
-            data=self._describe_data(),
+            data=data,
             licence="MIT",
             not_for="medical, legal or other images on whose detail a decision rests",
         )
-
-    def _describe_data(self) -> str:
-        """Return the training data in words, including those of the start model."""
-        here = self.recipe.data
-        if is_folder(here):
-            here = (
-                f"{CONTENTS[self.recipe.target, self.recipe.method == 'pairs']} {Path(here).name}"
-            )
-        if self.start is None:
-            return here
-        card = self.start.card
-        before = card.data if card is not None else "data that its file does not name"
-        return f"{here}; started from {self.start.name}, trained on {before}"
 
 
 EXPORTER = "tensorflow"

@@ -1,18 +1,14 @@
 """The function `train`: chooses a recipe, carries it out, calibrates and reports."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from quietpixel.errors import ArgumentError, MissingDependencyError
-
-if TYPE_CHECKING:
-    from quietpixel.training.progress import Progress
-
-OnProgress = Callable[["Progress"], None]
+from quietpixel.training.progress import OnProgress
 
 
 def train(  # noqa: PLR0913  (the options of the command line)
