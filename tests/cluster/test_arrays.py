@@ -10,7 +10,7 @@ import pytest
 
 import quietpixel
 from quietpixel.cluster import denoise
-from quietpixel.errors import ArgumentError, ImageError, ModelError, UnknownNameError
+from quietpixel.errors import ArgumentError, ImageError, UnknownNameError
 from quietpixel.inference.denoiser import Denoiser
 
 
@@ -146,15 +146,6 @@ def test_unknown_sizes_are_refused(models) -> None:
     array = dask.array.zeros((5, 5), dtype="float32")
     with pytest.raises(ImageError, match="compute_chunk_sizes"):
         denoise(array[array[:, 0] == 0], models["blur"])
-
-
-def test_blocks_need_a_halo() -> None:
-    from quietpixel.card import Card
-    from quietpixel.cluster.worker_model import check_blocks
-
-    check_blocks(Card(name="a", architecture="a", channels=1, halo=0))
-    with pytest.raises(ModelError, match="cannot denoise in blocks"):
-        check_blocks(Card(name="a", architecture="a", channels=1))
 
 
 def test_the_name_is_public_and_cheap() -> None:

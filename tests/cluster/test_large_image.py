@@ -472,3 +472,11 @@ def test_the_command_on_workers(start, tmp_path) -> None:
     assert "2 workers, 2 threads at tcp://" in err
     assert " -> " in out
     assert abs(zarr.open(str(tmp_path / "a-clean.zarr"), mode="r")[...] - pixels / 2).max() <= 1
+
+
+def test_blocks_need_a_halo(models, tmp_path) -> None:
+    source = put(tmp_path / "in.zarr", noise((28, 28)), chunks=(28, 28))
+    with pytest.raises(ModelError, match="cannot denoise in blocks"):
+        denoise_image(source, str(tmp_path / "out.zarr"), "mnist-bottleneck")
+    # A halo of 0 is one: each pixel depends on itself alone.
+    denoise_image(source, str(tmp_path / "out.zarr"), models["halver"])

@@ -177,13 +177,12 @@ class _Run:
 
     def settle(self, items: tuple[Item, ...], result: Any) -> Iterator[Outcome]:
         """Yield the outcomes of a task, or submit it again."""
-        if isinstance(result, WorkerDiedError) and len(items) > 1:
-            for item in items:  # one of them may be too large; the others need not suffer
-                self._pool.again((item,))
-            return
         if isinstance(result, WorkerDiedError):
-            for each in items:
-                yield Outcome(each.shown, error=f"{each.shown.source}: {result}.")
+            for item in items:
+                if len(items) > 1:  # one of them may be too large; the others need not suffer
+                    self._pool.again((item,))
+                else:
+                    yield Outcome(item.shown, error=f"{item.shown.source}: {result}.")
             return
         if isinstance(result, BaseException):
             raise result
@@ -201,11 +200,21 @@ class _Run:
             self._pool.exclude(
                 earlier.worker, f"The worker {earlier.worker} gets no more work: {reason}"
             )
-        elif earlier is None and self._is_worth_another_try(answer):
+        elif (
+            earlier is None
+            # Only the writing failed, and another worker may have a better disk.
+            and answer.outcome.error
+            and answer.outcome.write_seconds > 0
+            and len(self._cluster.threads()) > 1
+        ):
             self._failed[item.job] = answer
             self._pool.again((self._item(item.shown),), avoid=answer.worker)
             return None
-        return _as_named(item, answer.outcome)
+        error = answer.outcome.error
+        for place in ("source", "target"):  # the user did not give absolute paths
+            named = str(getattr(item.shown, place))
+            error = error.replace(str(getattr(item.job, place)), named)
+        return replace(answer.outcome, job=item.shown, error=error)
 
     def _settle_found(self, item: Item) -> Outcome | None:
         """Return the outcome of a result that was there before the task ran."""
@@ -218,11 +227,6 @@ class _Run:
             item.shown,
             error=f"'{item.shown.target}' was put there by another program during the work.",
         )
-
-    def _is_worth_another_try(self, answer: Answer) -> bool:
-        """Return whether only the writing failed, since another worker may have a better disk."""
-        failed = bool(answer.outcome.error) and answer.outcome.write_seconds > 0
-        return failed and len(self._cluster.threads()) > 1
 
     def _item(self, job: Job) -> Item:
         if self._ledger is not None:
@@ -248,11 +252,3 @@ def _together(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
 def _full(path: Path) -> Path:
     """Make a path absolute without following links, which keep their meaning."""
     return Path(os.path.abspath(path))
-
-
-def _as_named(item: Item, outcome: Outcome) -> Outcome:
-    """Name files as the user did."""
-    error = outcome.error
-    for full, shown in ((item.job.source, item.shown.source), (item.job.target, item.shown.target)):
-        error = error.replace(str(full), str(shown))
-    return replace(outcome, job=item.shown, error=error)

@@ -10,26 +10,172 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quietpixel.cluster import tiff_image, zarr_image
-from quietpixel.cluster.blocks import Part, cut
-from quietpixel.cluster.part_tasks import (
-    Work,
-    estimate_levels,
-    estimate_scale,
-    find_nominal_range,
-    measure_part,
-    process_part,
-)
+from quietpixel.cluster.blocks import Field, Part, cut
 from quietpixel.cluster.storage import Place, is_store, to_json
 from quietpixel.cluster.task_pool import Notify, TaskPool
-from quietpixel.cluster.worker_model import BlockWork, check_blocks, plan_blocks
+from quietpixel.cluster.tiff_image import TiffImage
+from quietpixel.cluster.worker_model import BlockWork, plan_blocks
 from quietpixel.cluster.workers import Cluster
-from quietpixel.errors import ArgumentError, ClusterError, FileError
-from quietpixel.imaging.intensity_scale import Scale
-from quietpixel.inference.arrays import type_ceiling
+from quietpixel.cluster.zarr_image import ZarrImage
+from quietpixel.errors import ArgumentError, ClusterError, FileError, ModelError
+from quietpixel.imaging.defects import FILL_CELL
+from quietpixel.imaging.intensity_scale import (
+    MOST_IMAGES,
+    Range,
+    Scale,
+    estimate_range,
+    nominal_range,
+    scale_places,
+)
+from quietpixel.inference.arrays import Layout, type_ceiling
 from quietpixel.inference.job import OnProgress
+from quietpixel.inference.level import sample_places
 from quietpixel.inference.options import DenoiseOptions
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all parts of an image have in common.
+
+    Parameters
+    ----------
+    source, target
+        What is read and what is written.
+    done
+        Where each finished part leaves a file of its name.
+    blocks
+        How blocks are denoised.
+    levels
+        The noise level of each plane; None for the level of `blocks`.
+    """
+
+    source: ZarrImage | TiffImage
+    target: ZarrImage
+    done: Place
+    blocks: BlockWork
+    levels: tuple[float, ...] | None = None
+
+
+def process_part(part: Part, work: Work) -> None:
+    """Denoise a part of the full size, or compute a part of a smaller copy, and write it."""
+    result = _denoise(part, work) if part.level == 0 else _shrink(part, work)
+    try:
+        work.target.array(part.level)[part.where] = result
+        work.done.below(part.name).write(b"")
+    except OSError as error:
+        raise FileError(
+            f"A part of the result was not written ({error.strerror or error}); repeat the call "
+            "to continue there."
+        ) from error
+
+
+def _read(array: Any, where: tuple[slice, ...]) -> NDArray[Any]:
+    """Return a part of a stored array in this processor's byte order."""
+    region = np.asarray(array[where])
+    return region.astype(region.dtype.newbyteorder("="), copy=False)
+
+
+def _denoise(part: Part, work: Work) -> NDArray[Any]:
+    blocks, array = work.blocks, work.source.array()
+    axes, card = blocks.axes, blocks.card
+    block = Field(blocks.shape, card.halo or 0, card.divisor).block(
+        part.where[axes.y], part.where[axes.x], step=FILL_CELL if blocks.layout.alpha else 1
+    )
+    where = list(part.where)
+    where[axes.y] = slice(block.rows.start, block.rows.stop)
+    where[axes.x] = slice(block.columns.start, block.columns.stop)
+    leading = array.shape[: axes.y]
+    planes = np.arange(int(np.prod(leading))).reshape(leading)[part.where[: axes.y]].ravel()
+    levels = [blocks.level if work.levels is None else work.levels[plane] for plane in planes]
+    return blocks.denoise(_read(array, tuple(where)), block, levels)
+
+
+def _shrink(part: Part, work: Work) -> NDArray[Any]:
+    """Return the means over what each pixel of a smaller copy covers of the next larger one."""
+    larger = work.target.array(part.level - 1)
+    shape = work.target.array(part.level).shape
+    edges = []
+    for (start, stop), length, before in zip(part.spans, shape, larger.shape, strict=True):
+        factor, places = max(round(before / length), 1), np.arange(start, stop + 1)
+        # Writers round an odd side up or down; a copy of any other size is stretched.
+        if length in (before // factor, -(-before // factor)):
+            edges.append(np.minimum(places * factor, before))
+        else:
+            edges.append(places * before // length)
+    region = _read(larger, tuple(slice(int(edge[0]), int(edge[-1])) for edge in edges))
+    values = region.astype(np.float64)
+    for axis, edge in enumerate(edges):
+        counts = np.diff(edge)
+        if (counts == 1).all():
+            continue
+        sums = np.add.reduceat(values, edge[:-1] - edge[0], axis=axis)
+        values = sums / counts.reshape([-1 if each == axis else 1 for each in range(values.ndim)])
+    return (np.rint(values) if region.dtype.kind in "ui" else values).astype(region.dtype)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Statistics of the values of a part, from which black and white are found."""
+
+    smallest: float
+    largest: float
+    whole: bool
+    outside: int
+    count: int
+
+
+def measure_part(part: Part, work: Work) -> Extent:
+    """Return the statistics of a part."""
+    blocks = work.blocks
+    region = _read(work.source.array(), part.where)
+    if blocks.layout.alpha:
+        region = region[..., :-1]
+    if not np.isfinite(region).all():
+        raise FileError("The image holds values that are not finite; replace them first.")
+    steps = [slice(None)] * region.ndim
+    for axis, length in zip((blocks.axes.y, blocks.axes.x), blocks.shape, strict=True):
+        step = max(length // 1000, 1)  # as for images in memory
+        steps[axis] = slice(-part.spans[axis][0] % step, None, step)
+    sample = region[tuple(steps)]
+    whole = bool(np.array_equal(sample, np.rint(sample)))
+    outside = int(((sample > 8) | (sample < -8)).sum())
+    return Extent(float(region.min()), float(region.max()), whole, outside, sample.size)
+
+
+def find_nominal_range(layout: Layout, seen: list[Extent]) -> Range:
+    """Return black and white as `nominal_range` finds them in the whole."""
+    smallest, largest = min(each.smallest for each in seen), max(each.largest for each in seen)
+    share = sum(each.outside for each in seen) / max(sum(each.count for each in seen), 1)
+    far = share > 0.01 or all(each.whole for each in seen)
+    return nominal_range(layout.dtype, smallest, largest, far=far)
+
+
+def estimate_scale(work: Work) -> Range | None:
+    """Return black and white for all planes; a small part of the pixels is read."""
+    array, blocks = work.source.array(), work.blocks
+    planes = list(np.ndindex(*array.shape[: blocks.axes.y]))
+    planes = planes[:: -(-len(planes) // MOST_IMAGES)]
+    places = scale_places((*blocks.shape, blocks.layout.colours), len(planes))
+    colours = (slice(None),) if blocks.axes.colours else ()
+    samples = [np.asarray(array.oindex[(*plane, *places, *colours)]) for plane in planes]
+    return estimate_range(
+        [each.reshape(*each.shape[:2], -1) for each in samples], alpha=blocks.layout.alpha
+    )
+
+
+def estimate_levels(work: Work) -> tuple[float, ...]:
+    """Return the noise level of each plane; a small part of the pixels is read."""
+    array, axes = work.source.array(), work.blocks.axes
+    places = tuple(sample_places(array.shape[axis]) for axis in (axes.y, axes.x))
+    colours = (slice(None),) if axes.colours else ()
+    levels: list[float] = []
+    for plane in np.ndindex(*array.shape[: axes.y]):
+        some = tuple(slice(number, number + 1) for number in plane)
+        levels += work.blocks.estimate(np.asarray(array.oindex[(*some, *places, *colours)]))
+    return tuple(levels)
 
 
 @dataclass(frozen=True)
@@ -117,7 +263,7 @@ def denoise_image(
     places = Place(source.rstrip("/")).whole(), Place(target.rstrip("/")).whole()
     _check_places(*places, overwrite=settings.overwrite)
     begin = time.perf_counter()
-    run = _LargeRun(*places, settings, _Workers(cluster, notify))
+    run = _LargeRun(*places, settings, cluster, notify)
     run.find_range()
     run.process(on_progress or (lambda share: None))
     run.publish()
@@ -146,60 +292,75 @@ def _check_places(source: Place, target: Place, *, overwrite: bool) -> None:
         raise FileError(f"'{target.name}' is a folder with other things; give another name.")
 
 
-@dataclass(frozen=True)
-class _Workers:
-    """The workers of a cluster, or this process."""
+class _LargeRun:
+    """One image: its empty result is created, or found from an interrupted run, at once."""
 
-    cluster: Cluster | None
-    notify: Notify
+    def __init__(
+        self,
+        source: Place,
+        target: Place,
+        settings: LargeSettings,
+        cluster: Cluster | None,
+        notify: Notify,
+    ) -> None:
+        self._target, self._settings = target, settings
+        self._cluster, self._notify = cluster, notify
+        self._kind: Any = tiff_image if source.is_tiff else zarr_image
+        self._image = self._kind.open_image(source)
+        array = self._image.array()
+        blocks = plan_blocks(array, settings.axes or self._image.axes, settings.options)
+        if blocks.card.halo is None:
+            raise ModelError(
+                f"The model '{blocks.card.name}' cannot denoise in blocks because its result "
+                "depends on the whole image at once; use a model whose card names a halo."
+            )
+        self._folder = target.neighbour(f".quietpixel-{target.last}.work")
+        self.notes: list[str] = []
+        channels = array.shape[-1] if blocks.axes.colours else 1
+        self.megapixels = float(np.prod(array.shape) / channels / 1e6)
+        result = self._open_result(source, blocks)
+        self._work = Work(self._image, result, self._folder.below("done"), blocks)
+        if cluster is not None:
+            places = [place for place in (source, self._folder) if not place.is_url]
+            cluster.check_folders([Path(place.name).parent for place in places])
 
-    def run(
-        self, function: Callable[[Part, Work], Any], work: Work, parts: Iterable[Part]
-    ) -> Iterator[Any]:
-        """Yield the results as they come; the first failure ends all."""
-        if self.cluster is None:
-            yield from (function(part, work) for part in parts)
+    def _open_result(self, source: Place, blocks: BlockWork) -> ZarrImage:
+        """Return the result to be filled; that of an earlier run if it was for the same work."""
+        system, path = source.files()
+        info = system.info(path)
+        when = info.get("mtime") or info.get("LastModified") or info.get("ETag") or ""
+        # Neither threads nor memory change the result.
+        options = replace(self._settings.options, model=blocks.model.name, threads=None, memory=1)
+        settings = replace(self._settings, overwrite=False, options=options)
+        asked = repr((blocks.model.digest, settings, blocks.axes)).encode()
+        about = to_json(
+            {
+                "source": f"{source.name} {info.get('size')} {when}",
+                "settings": hashlib.sha256(asked).hexdigest(),
+            }
+        )
+        place, note = self._folder.below("image"), self._folder.below("about.json")
+        if note.read() == about:
+            earlier: ZarrImage = self._image.moved(place)
+            return earlier
+        self._folder.remove()
+        result: ZarrImage = self._kind.create_like(self._image, place)
+        # Last, so that a result that was not made whole is made again.
+        note.write(about)
+        return result
+
+    def _run(self, function: Callable[[Part, Work], Any], parts: Iterable[Part]) -> Iterator[Any]:
+        """Yield the results of parts as they come; the first failure ends all."""
+        if self._cluster is None:
+            yield from (function(part, self._work) for part in parts)
             return
-        pool: TaskPool[Part] = TaskPool(self.cluster, function, work, self.notify)
+        pool: TaskPool[Part] = TaskPool(self._cluster, function, self._work, self._notify)
         for _, result in pool.run(iter(parts)):
             if isinstance(result, ClusterError):
                 raise ClusterError(f"A part of the image was not done: {result}") from result
             if isinstance(result, BaseException):
                 raise result
             yield result
-
-
-class _LargeRun:
-    """One image: its empty result is created, or found from an interrupted run, at once."""
-
-    def __init__(
-        self, source: Place, target: Place, settings: LargeSettings, workers: _Workers
-    ) -> None:
-        self._target, self._settings, self._workers = target, settings, workers
-        self._kind: Any = tiff_image if source.is_tiff else zarr_image
-        self._image = self._kind.open_image(source)
-        array = self._image.array()
-        blocks = plan_blocks(array, settings.axes or self._image.axes, settings.options)
-        check_blocks(blocks.card)
-        self._folder = target.neighbour(f".quietpixel-{target.last}.work")
-        self.notes: list[str] = []
-        channels = array.shape[-1] if blocks.axes.colours else 1
-        self.megapixels = float(np.prod(array.shape) / channels / 1e6)
-        result = self._open_result(_describe(source, settings, blocks))
-        self._work = Work(self._image, result, self._folder.below("done"), blocks)
-        if workers.cluster is not None:
-            places = [place for place in (source, self._folder) if not place.is_url]
-            workers.cluster.check_folders([Path(place.name).parent for place in places])
-
-    def _open_result(self, about: dict[str, str]) -> Any:
-        """Return the result to be filled; that of an earlier run if it was for the same work."""
-        place, note = self._folder.below("image"), self._folder.below("about.json")
-        if note.read() == to_json(about):
-            return self._kind.reopen(self._image, place)
-        self._folder.remove()
-        result = self._kind.create_like(self._image, place)
-        note.write(to_json(about))
-        return result
 
     def find_range(self) -> None:
         """Find black, white and the noise level, which takes reading values unless given."""
@@ -209,7 +370,7 @@ class _LargeRun:
             place = self._folder.below("range.json")
             kept = place.read()
             if kept is None:
-                seen = list(self._workers.run(measure_part, self._work, self._parts(0)))
+                seen = list(self._run(measure_part, self._parts(0)))
                 kept = to_json(find_nominal_range(layout, seen))
                 place.write(kept)
             low, high = map(float, json.loads(kept))
@@ -241,7 +402,7 @@ class _LargeRun:
         for parts in levels:
             remaining = [part for part in parts if part.name not in done]
             count += len(parts) - len(remaining)
-            for _ in self._workers.run(process_part, self._work, remaining):
+            for _ in self._run(process_part, remaining):
                 count += 1
                 on_progress(count / total)
 
@@ -253,17 +414,3 @@ class _LargeRun:
             self._target.remove()
         self._kind.publish(self._image, self._work.target, self._target, overwrite=overwrite)
         self._folder.remove()
-
-
-def _describe(source: Place, settings: LargeSettings, blocks: BlockWork) -> dict[str, str]:
-    """Return what must be the same to continue a run."""
-    system, path = source.files()
-    info = system.info(path)
-    when = info.get("mtime") or info.get("LastModified") or info.get("ETag") or ""
-    # Neither threads nor memory change the result.
-    options = replace(settings.options, model=blocks.model.name, threads=None, memory=1)
-    asked = blocks.model.digest, replace(settings, overwrite=False, options=options), blocks.axes
-    return {
-        "source": f"{source.name} {info.get('size')} {when}",
-        "settings": hashlib.sha256(repr(asked).encode()).hexdigest(),
-    }

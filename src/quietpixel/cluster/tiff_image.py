@@ -55,6 +55,10 @@ class TiffImage:
         """Return the pixels as an array that is read in parts."""
         return _open_array(self.place.name, self.token)
 
+    def moved(self, place: Place) -> ZarrImage:
+        """Return the result at another place, a Zarr until it is whole."""
+        return ZarrImage(place, ("",), self.axes, "r+", self.token)
+
 
 @lru_cache(4)
 def _open_file(name: str, token: str) -> Any:
@@ -115,12 +119,7 @@ def create_like(source: TiffImage, place: Place) -> ZarrImage:
         dtype=array.dtype.newbyteorder("="),
         overwrite=True,
     )
-    return reopen(source, place)
-
-
-def reopen(source: TiffImage, place: Place) -> ZarrImage:
-    """Return the result that was made before."""
-    return ZarrImage(place, ("",), source.axes, "r+", source.token)
+    return source.moved(place)
 
 
 def finish(source: TiffImage, target: ZarrImage) -> list[str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.cluster.blocks import Axes, BlockGrid, Field, find_axes
-from quietpixel.errors import ArgumentError, ImageError, ModelError
+from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
     FLOATS,
@@ -168,7 +168,8 @@ def plan_blocks(array: Any, axes: str | None, options: DenoiseOptions) -> BlockW
     range = options.range and check_range(options.range)
     white = ceiling if dtype.kind == "u" else 1.0
     layout = Layout(dtype, channels - alpha, alpha, range or (0.0, white), ceiling)
-    card = _read_card(model, layout.colours)
+    path = find_model(options.model) if options.model else default_model(layout.colours)
+    card = read_card(path)
     check_model(options, card, colours=layout.colours)
     if isinstance(options.sigma, np.ndarray) and options.sigma.ndim:
         raise ArgumentError("`sigma` must be a number or 'auto' here; got an array.")
@@ -213,25 +214,6 @@ class BlockDenoiser(Denoiser):
             origin=(block.rows.start, block.columns.start),
         )
         return run(job).image[block.rows.inner, block.columns.inner][:, :, 0]
-
-
-def _read_card(model: TravellingModel, colours: int) -> Card:
-    """Return the card of the model that images of 1 or 3 colours get."""
-    if not model.content:
-        return read_card(find_model(model.name) if model.name else default_model(colours))
-    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
-        file.write(model.content)
-        file.flush()
-        return read_card(file.name)
-
-
-def check_blocks(card: Card) -> None:
-    """Raise ModelError if the model depends on the whole image, so that it cannot take blocks."""
-    if card.halo is None:
-        raise ModelError(
-            f"The model '{card.name}' cannot denoise in blocks because its result depends on the "
-            "whole image at once; use a model whose card names a halo."
-        )
 
 
 def pack_model(options: DenoiseOptions) -> TravellingModel:

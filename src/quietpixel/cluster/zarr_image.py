@@ -69,19 +69,17 @@ def open_image(place: Place) -> ZarrImage:
         raise FileError(f"'{place.name}' cannot be read as a Zarr: {reason}.") from error
     if isinstance(found, zarr.Array):
         return ZarrImage(place, ("",), _axes_of_array(found))
-    return _open_group(place, found)
-
-
-def _open_group(place: Place, group: Any) -> ZarrImage:
-    attributes = group.attrs.asdict()
+    attributes = found.attrs.asdict()
     images = attributes.get("ome", attributes).get("multiscales")
     if not images:
-        names = ", ".join(sorted(group.keys())[:9]) or "nothing"
+        names = sorted(found.keys())
         raise ImageError(
-            f"'{place.name}' is a group and not one image; it holds {names}. Give the path of an "
-            f"image in it, such as '{place.below(next(iter(sorted(group.keys())), '0')).name}'."
+            f"'{place.name}' is a group and not one image; it holds "
+            f"{', '.join(names[:9]) or 'nothing'}. Give the path of an image in it, such as "
+            f"'{place.below(*names[:1] or '0').name}'."
         )
     levels = tuple(str(each["path"]) for each in images[0]["datasets"])
+    # Version 0.1 of OME-Zarr names no axes, and later ones by text or by objects.
     axes = images[0].get("axes") or list("tczyx")
     letters = "".join(str(each["name"] if isinstance(each, dict) else each)[0] for each in axes)
     return ZarrImage(place, levels, letters)
@@ -114,7 +112,9 @@ def create_like(source: ZarrImage, place: Place) -> ZarrImage:
         _create_array(zarr, source.array(number), place, path)
     tops = {path.partition("/")[0] for path in source.levels}
     for name in source.place.names() - tops - {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"}:
-        _copy(source.place.below(name), place.below(name))
+        system, begin = source.place.below(name).files()
+        for path in system.find(begin) or [begin]:
+            Place(place.below(name).name + path[len(begin) :]).write(system.cat_file(path))
     return target
 
 
@@ -131,17 +131,6 @@ def _create_array(zarr: Any, data: Any, place: Place, path: str | None) -> None:
         overwrite=True,
         config={"write_empty_chunks": False},
     )
-
-
-def _copy(source: Place, target: Place) -> None:
-    system, begin = source.files()
-    for path in system.find(begin) or [begin]:
-        Place(target.name + path[len(begin) :]).write(system.cat_file(path))
-
-
-def reopen(source: ZarrImage, place: Place) -> ZarrImage:
-    """Return the result that was made before."""
-    return source.moved(place)
 
 
 def finish(source: ZarrImage, target: ZarrImage) -> list[str]:
