@@ -3,6 +3,7 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from web_making import coded, decoded, detail, noisy
 from quietpixel.card import SMALL_SETS
 from quietpixel.data.registry import LOADERS
 from quietpixel.web.options import Limits
+
+from ..dng import make_mosaic, with_preview
 
 
 def test_an_image_is_denoised(client):
@@ -40,6 +43,21 @@ def test_a_form_gives_the_same_result_and_a_name(client):
     assert form.headers["content-disposition"] == (
         "attachment; filename=\"holiday e-clean.png\"; filename*=UTF-8''holiday%20%C3%A9-clean.png"
     )
+
+
+@pytest.mark.parametrize("name", ["IMG.dng", "IMG.tif"])
+def test_a_raw_file_is_developed_or_refused_by_name(client, monkeypatch, name):
+    files = {"file": (name, with_preview(make_mosaic(noise=40)))}
+    answer = client.post("/v1/denoise", files=files)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/tiff"
+    assert 'filename="IMG-clean.tif"' in answer.headers["content-disposition"]
+    assert tifffile.imread(io.BytesIO(answer.content)).shape == (24, 32, 3)
+    assert Image.open(io.BytesIO(client.post("/page/view", files=files).content)).size == (32, 24)
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    answer = client.post("/v1/denoise", files=files)
+    assert answer.status_code == 422
+    assert "install it with pip install 'quietpixel[raw]'" in answer.text
 
 
 def test_names_from_clients_never_become_paths(client):

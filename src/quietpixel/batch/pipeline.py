@@ -13,6 +13,7 @@ from quietpixel.errors import QuietpixelError
 from quietpixel.files import (
     Job,
     Picture,
+    check_target,
     check_writable,
     copy_file,
     read_picture,
@@ -191,6 +192,8 @@ class _Steps:
             item.waited = time.perf_counter() - start
 
         picture = read_picture(item.source, max_pixels=settings.max_pixels, reserve=reserve)
+        if isinstance(item.source, Path) and isinstance(item.target, Path):
+            check_target(picture.format, item.source, item.target)
         check_writable(picture, item.target, format=settings.format, overwrite=settings.overwrite)
         item.picture = picture
         item.megapixels = sum(page.shape[0] * page.shape[1] for page in picture.pages) / 1e6

@@ -11,7 +11,9 @@ from quietpixel.batch.ledger import Ledger
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 from quietpixel.files import (
     Job,
+    SkippedFile,
     check_readable,
+    check_target,
     list_images,
     plan_jobs,
     refuse_collisions,
@@ -29,12 +31,15 @@ class Plan:
         One for each picture.
     skipped
         Pairs of a path and the reason why it is not read.
+    unread
+        Files of the folders that are of a known kind, but not read.
     folders
         The folders that keep a ledger in a folder run: that of the results, or each input folder.
     """
 
     jobs: tuple[Job, ...]
     skipped: tuple[tuple[Path, str], ...] = ()
+    unread: tuple[SkippedFile, ...] = ()
     folders: tuple[Path, ...] = ()
 
 
@@ -94,10 +99,12 @@ def make_plan(
     jobs = list(place(files))
     results = {*files} - {job.source for job in jobs}
     skipped = [(path, "it is the result of another input") for path in files if path in results]
+    unread: list[SkippedFile] = []
     for path in folders:
         listing = list_images(path, recursive=recursive)
         jobs += place(_without_results(listing.images, path, target), root=path)
         skipped += listing.skipped
+        unread += listing.unread
     if in_place:
         links = [job for job in jobs if job.source.is_symlink()]
         skipped += [(job.source, "it is a link, and its file stays in place") for job in links]
@@ -105,7 +112,7 @@ def make_plan(
     ledgers = tuple(folders) if target is None else (target,)
     unique = tuple(dict.fromkeys(jobs))
     refuse_collisions(unique)
-    return Plan(unique, tuple(skipped), ledgers if folders else ())
+    return Plan(unique, tuple(skipped), tuple(dict.fromkeys(unread)), ledgers if folders else ())
 
 
 def _without_results(images: Sequence[Path], folder: Path, target: Path | None) -> list[Path]:
@@ -155,7 +162,7 @@ def preflight_jobs(
             found.append(PreflightResult(job, "done"))
             continue
         try:
-            check_readable(job.source)
+            check_target(check_readable(job.source), job.source, job.target)
             refuse_existing(job.target, overwrite=overwrite)
             _check_folder(job.target.parent)
         except QuietpixelError as error:

@@ -44,13 +44,15 @@ def is_large(call: DenoiseCall) -> bool:
 
 def _is_large_tiff(name: str, limit: int) -> bool:
     from quietpixel.cluster.storage import Place
-    from quietpixel.files import read_size
+    from quietpixel.files import check_readable, read_size
 
     if not Place(name).is_tiff or not os.path.isfile(name):
         return False
-    if os.path.getsize(name) > 4 * limit:
-        return True
     with contextlib.suppress(QuietpixelError, OSError):
+        if check_readable(name) != "tiff":  # such as a RAW file, whose preview is a TIFF page
+            return False
+        if os.path.getsize(name) > 4 * limit:
+            return True
         size = read_size(Path(name))
         return size.height * size.width > limit
     return False  # the reader explains what is wrong with the file

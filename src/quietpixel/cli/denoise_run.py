@@ -87,6 +87,7 @@ class DenoiseRun:
         call.check_reports(*(each for job in plan.jobs for each in (job.source, job.target)))
         for path, reason in plan.skipped:
             self._view.notify(f"Skipping {path}: {reason}.")
+        self._view.unread = plan.unread
         return plan
 
     def _open_denoiser(self) -> "Denoiser":
@@ -130,10 +131,11 @@ class DenoiseRun:
         findings = preflight_jobs(
             plan.jobs, overwrite=settings.overwrite, ledger=None if again else self._ledger
         )
-        if not findings:
+        if not findings and not any(file.is_image for file in plan.unread):
             self._view.notify("No images found; use --recursive to search subfolders.")
         if call.dry_run:
-            return show_findings(findings, single=not plan.folders and len(findings) == 1)
+            single = not plan.folders and len(findings) == 1
+            return show_findings(findings, single=single, unread=plan.unread)
         return self._work(denoiser, findings, folder=bool(plan.folders))
 
     def _work(
@@ -201,4 +203,5 @@ class DenoiseRun:
     def _write_json(self, *, interrupted: bool = False) -> None:
         if not self._call.dry_run:
             outcomes = self._view.outcomes
-            write_json(self._call, outcomes, self._remaining(), interrupted=interrupted)
+            left, unread = self._remaining(), self._view.unread
+            write_json(self._call, outcomes, left, interrupted=interrupted, unread=unread)

@@ -21,7 +21,7 @@ from quietpixel.errors import FileError
 
 if TYPE_CHECKING:
     from quietpixel.batch import Outcome, PreflightResult
-    from quietpixel.files import Job
+    from quietpixel.files import Job, SkippedFile
     from quietpixel.inference.level import Noise
 
 LINE_SECONDS = 10.0
@@ -53,6 +53,7 @@ class FolderView:
         self._bar: Any = None
         self._task: Any = None
         self.outcomes: list[Outcome] = []
+        self.unread: tuple[SkippedFile, ...] = ()
 
     def begin(self, findings: "Sequence[PreflightResult]", *, folder: bool = False) -> None:
         """Take what is known before the work: what is done already, and what is refused."""
@@ -209,6 +210,9 @@ class FolderView:
                 raise FileError(self._with_hint(self.failures[0]))
             return 0
         self.show_failures()
+        if self.unread:
+            self.notify(describe_unread(self.unread))
+        unread = sum(file.is_image for file in self.unread)
         skipped = sum(outcome.skipped for outcome in self.outcomes)
         if skipped:
             self.notify(f"{skipped} of {self._total} images were done before.")
@@ -216,9 +220,37 @@ class FolderView:
             seconds, megapixels = time.monotonic() - self._start, self._megapixels()
             speed = f"{megapixels / max(seconds, 1e-9):.1f} megapixels/s"
             work = f", {megapixels:.1f} megapixels in {describe_seconds(seconds)} ({speed})"
-            done = f"{self._total - len(self.failures)} of {self._total} images are done"
+            count = self._total - len(self.failures)
+            done = f"{count} of {self._total + unread} images are done"
             self.notify(f"{done}{work if megapixels else ''}.")
-        return 1 if self.failures else 0
+        return exit_code(self._total, len(self.failures), unread)
+
+
+def exit_code(total: int, failures: int, unread: int) -> int:
+    """Return 0 if all images are done, 2 if none is and some cannot be read here, else 1.
+
+    Parameters
+    ----------
+    total, failures
+        Number of images that were read or refused, and of those that failed.
+    unread
+        Number of images that cannot be read here.
+
+    Examples
+    --------
+    >>> exit_code(9, 0, 0), exit_code(9, 0, 2), exit_code(1, 1, 2)
+    (0, 1, 2)
+    """
+    if failures + unread == 0:
+        return 0
+    return 2 if unread and total == failures else 1
+
+
+def describe_unread(files: "Sequence[SkippedFile]") -> str:
+    """Return how many files of which kinds are not read, and why."""
+    kinds = Counter((file.kind, file.reason) for file in files)
+    named = ", ".join(f"{count} {kind} ({reason})" for (kind, reason), count in kinds.items())
+    return f"{len(files)} file{'' if len(files) == 1 else 's'} skipped: {named}."
 
 
 def _names_in(folder: Path) -> list[str]:
@@ -257,17 +289,28 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
     return ", ".join(words)
 
 
-def show_findings(findings: "Sequence[PreflightResult]", *, single: bool = False) -> int:
+def show_findings(
+    findings: "Sequence[PreflightResult]",
+    *,
+    single: bool = False,
+    unread: "Sequence[SkippedFile]" = (),
+) -> int:
     """Print what would be done with each file, and return the exit code of such a run."""
     words = {"write": "would be written", "done": "done already", "refuse": "would be refused"}
     for found in findings:
         paths = f"{found.job.source} -> {found.job.target}"
         click.echo(f"{paths}: {words[found.state]}{found.reason and f', because {found.reason}'}")
+    for file in unread:
+        click.echo(f"{file.path}: would be skipped ({file.reason})")
     counts: Counter[str] = Counter(found.state for found in findings)
     totals = ", ".join(f"{counts[state]} {text}" for state, text in words.items() if counts[state])
     if len(findings) != 1:
         click.echo(f"{len(findings)} images: {totals or 'nothing to do'}.", err=True)
-    return (2 if single else 1) if counts["refuse"] else 0
+    if unread:
+        click.echo(describe_unread(unread), err=True)
+    images = sum(file.is_image for file in unread)
+    code = exit_code(len(findings), counts["refuse"], images)
+    return 2 if single and code else code
 
 
 def write_json(
@@ -276,6 +319,7 @@ def write_json(
     remaining: "Sequence[Job]",
     *,
     interrupted: bool,
+    unread: "Sequence[SkippedFile]" = (),
 ) -> None:
     """Write a report with the settings and one entry per file, if there is a path for it."""
     from quietpixel import __version__
@@ -289,9 +333,13 @@ def write_json(
     options = call.settings.options
     settings = {field.name: getattr(options, field.name) for field in fields(options)}
     settings |= {"format": call.settings.format, "jpeg_quality": call.settings.jpeg_quality}
+    skipped = [
+        {"source": str(file.path), "kind": file.kind, "reason": file.reason, "image": file.is_image}
+        for file in unread
+    ]
     report = {
         "schema": SCHEMA, "version": __version__, "settings": settings,
-        "interrupted": interrupted, "files": files,
+        "interrupted": interrupted, "files": files, "skipped": skipped,
     }  # fmt: skip
     # A map of noise levels has as many numbers as the image has pixels.
     text = json.dumps(report, indent=2, default=lambda value: "map") + "\n"

@@ -9,10 +9,18 @@ from quietpixel.files.atomic import (
 )
 from quietpixel.files.formats import FORMATS, find_format, format_of_name, writable_formats
 from quietpixel.files.image_format import Format, Size
-from quietpixel.files.listing import Job, Listing, list_images, plan_jobs, refuse_collisions
+from quietpixel.files.listing import (
+    Job,
+    Listing,
+    SkippedFile,
+    list_images,
+    plan_jobs,
+    refuse_collisions,
+)
 from quietpixel.files.picture import Encoding, Metadata, Picture
 from quietpixel.files.read import check_readable, read_picture, read_size
 from quietpixel.files.write import (
+    check_target,
     check_writable,
     choose_format,
     copy_file,
@@ -30,9 +38,11 @@ __all__ = [
     "Metadata",
     "Picture",
     "Size",
+    "SkippedFile",
     "abandon",
     "atomic_file",
     "check_readable",
+    "check_target",
     "check_writable",
     "choose_format",
     "copy_file",

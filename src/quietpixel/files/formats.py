@@ -8,12 +8,11 @@ a file that pretends.
 from pathlib import PurePath
 
 from quietpixel.errors import FileError, unknown_name
-from quietpixel.files import avif_gif, bmp, jpeg, png, pnm, tiff, webp
-from quietpixel.files.image_format import Format, starts_with
+from quietpixel.files import avif_gif, bmp, jpeg, png, pnm, raw, tiff, vips, webp
+from quietpixel.files.image_format import Format, Source, starts_with
 
 HEAD = 4096
-"""Bytes of a file by which its format is recognised. 64 suffice for all but raw photographs, which
-only the first tags tell from other TIFF files."""
+"""Bytes of a file by which its format is recognised."""
 
 FORMATS: dict[str, Format] = {
     each.name: each
@@ -26,6 +25,7 @@ FORMATS: dict[str, Format] = {
         bmp.FORMAT,
         avif_gif.GIF,
         pnm.FORMAT,
+        raw.FORMAT,
     )
 }
 
@@ -46,6 +46,11 @@ _UNSUPPORTED = (
     (starts_with(b"\x89HDF"), "an HDF5 file"),
     (starts_with(b"PK\x03\x04"), "a ZIP archive"),
     (starts_with(b"\x1f\x8b"), "a gzip archive"),
+    (starts_with(b"AVI ", at=8), "an AVI video"),
+    (starts_with(b"\x1aE\xdf\xa3"), "a Matroska or WebM video"),
+    (starts_with(b"ftypqt  ", at=4), "a QuickTime video"),
+    # The container of MP4; images in it have brands of their own, which come first.
+    (starts_with(b"ftyp", at=4), "an MP4 video"),
 )
 
 
@@ -77,6 +82,25 @@ def sniff(head: bytes) -> Format:
         f"the file is {next(found, 'not an image of a supported format')}; "
         f"quietpixel reads {', '.join(FORMATS)}."
     )
+
+
+def identify(source: Source) -> Format:
+    """Return the format of a file, whose reader is installed.
+
+    Raises
+    ------
+    FileError
+        If quietpixel does not read such files, or not without an optional package.
+    """
+    kind = sniff(vips.read_bytes(source, 0, HEAD))
+    # The first bytes of most RAW files are those of any TIFF.
+    if kind is tiff.FORMAT and raw.has_mosaic(source):
+        kind = raw.FORMAT
+    if kind.remedy is not None:
+        raise FileError(
+            f"{kind.title} files need an optional package; install it with {kind.remedy}."
+        )
+    return kind
 
 
 def writable_formats() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
@@ -87,6 +88,10 @@ class Format:
     write
         Writes an image that the format holds to a binary file, with a quality of 1 to 100 or None;
         None for a format that is only read.
+    replacement
+        Name of the format of the results where it is only read; it must hold all that is read.
+    package
+        Module that the reader needs and the extra that installs it, such as ("rawpy", "raw").
     dtypes
         Names of the NumPy types of its pixels.
     alpha
@@ -115,6 +120,8 @@ class Format:
     read: Reader
     read_size: Callable[[Source], Size]
     write: Writer | None = None
+    replacement: str | None = None
+    package: tuple[str, str] | None = None
     dtypes: tuple[str, ...] = ("uint8",)
     alpha: bool = True
     opaque_dtypes: tuple[str, ...] = ()
@@ -124,6 +131,13 @@ class Format:
     metadata: tuple[str, ...] = ()
     lossless: bool = True
     quality: bool = False
+
+    @property
+    def remedy(self) -> str | None:
+        """The command that installs what the reader needs; None where nothing is missing."""
+        if self.package is None or find_spec(self.package[0]) is not None:
+            return None
+        return f"pip install 'quietpixel[{self.package[1]}]'"
 
     def objection(self, picture: Picture) -> str | None:
         """Return what of an image the format cannot hold, such as "transparency"; None if all.

@@ -6,7 +6,46 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quietpixel.errors import ArgumentError, FileError
-from quietpixel.files.formats import find_format, format_of_name
+from quietpixel.files.formats import FORMATS, find_format, format_of_name
+
+_IMAGES = {
+    ".tga", ".psd", ".psb", ".exr", ".hdr", ".ico", ".icns", ".pcx", ".xcf", ".kra", ".ktx", ".dds",
+    ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".jpx", ".jpf", ".jxr", ".wdp", ".svg",
+}  # fmt: skip
+_VIDEOS = {
+    ".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".3gp", ".mpg", ".mpeg",
+    ".wmv", ".insv", ".lrv",
+}  # fmt: skip
+_SIDECARS = {".xmp", ".aae", ".thm", ".pp3", ".dop", ".on1", ".cos", ".nksc", ".vrd", ".acr"}
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A file of a folder that is not read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    reason
+        Why it is skipped, such as ``"video"``, or the command that installs its reader.
+    is_image
+        Whether it is an image, which then counts as not done.
+
+    Examples
+    --------
+    >>> SkippedFile(Path("clip.MOV"), "video", is_image=False).kind
+    'MOV'
+    """
+
+    path: Path
+    reason: str
+    is_image: bool = True
+
+    @property
+    def kind(self) -> str:
+        """The kind of file that its suffix promises."""
+        return self.path.suffix.lstrip(".").upper()
 
 
 @dataclass(frozen=True)
@@ -18,11 +57,14 @@ class Listing:
     images
         Paths of the images, chosen by suffix; their content is not inspected.
     skipped
-        Pairs of a path and the reason why it was skipped.
+        Pairs of a link, folder or special file and the reason why it was skipped.
+    unread
+        Images that cannot be read here, and videos and sidecar files beside images.
     """
 
     images: tuple[Path, ...]
     skipped: tuple[tuple[Path, str], ...] = ()
+    unread: tuple[SkippedFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,8 +106,21 @@ def list_images(folder: str | Path, *, recursive: bool = False) -> Listing:
     if not top.is_dir():
         raise FileError(f"'{top}' is not a folder; give the name of a folder with images.")
     skipped: list[tuple[Path, str]] = []
-    images = sorted(_walk(top, top.resolve(), skipped, recursive=recursive))
-    return Listing(tuple(images), tuple(sorted(skipped)))
+    files = sorted(_walk(top, top.resolve(), skipped, recursive=recursive))
+    unread = {path: found for path in files if (found := _find_reason(path)) is not None}
+    images = tuple(path for path in files if path not in unread)
+    return Listing(images, tuple(sorted(skipped)), tuple(unread.values()))
+
+
+def _find_reason(path: Path) -> SkippedFile | None:
+    """Return why a file of a known kind is not read; None if it is."""
+    kind, suffix = format_of_name(path), path.suffix.lower()
+    if kind is not None:
+        remedy = FORMATS[kind].remedy
+        return None if remedy is None else SkippedFile(path, remedy)
+    if suffix in _IMAGES:
+        return SkippedFile(path, "not supported; convert to PNG or TIFF")
+    return SkippedFile(path, "video" if suffix in _VIDEOS else "sidecar", is_image=False)
 
 
 def _walk(
@@ -78,6 +133,7 @@ def _walk(
             raise FileError(f"'{folder}' cannot be read: {error.strerror}.") from error
         skipped.append((folder, f"it cannot be read ({error.strerror})"))
         return
+    known = _IMAGES | _VIDEOS | _SIDECARS
     for path in entries:
         # Hidden files are those of the system, and our own temporary ones.
         if path.name.startswith("."):
@@ -85,7 +141,7 @@ def _walk(
         if path.is_dir() and not path.is_symlink():
             if recursive:
                 yield from _walk(path, top, skipped, recursive=True)
-        elif path.is_dir() or format_of_name(path):
+        elif path.is_dir() or format_of_name(path) or path.suffix.lower() in known:
             reason = _reason_to_skip(path, top, recursive=recursive)
             if reason is None:
                 yield path
@@ -128,7 +184,8 @@ def plan_jobs(
         Added to the name: ``photo.jpg`` gives ``photo-clean.jpg``. Empty keeps the name: in place,
         or in `output`.
     format
-        Name of another format, whose suffix the results get.
+        Name of another format, whose suffix the results get. Files of formats that are only read
+        get that of their replacement, except in place, which is refused later.
 
     Raises
     ------
@@ -143,8 +200,11 @@ def plan_jobs(
     if {"/", "\\", "\0"} & set(suffix):
         raise ArgumentError(f"`suffix` must be a part of a file name without '/'; got '{suffix}'.")
     jobs = []
+    in_place = output is None and not suffix
     for path in dict.fromkeys(sources):
-        ending = find_format(format).suffixes[0] if format else path.suffix
+        named = FORMATS.get(format_of_name(path) or "")
+        other = format or (named.replacement if named is not None and not in_place else None)
+        ending = find_format(other).suffixes[0] if other else path.suffix
         name = f"{path.stem}{suffix}{ending}"
         if output is None:
             jobs.append(Job(path, path.with_name(name)))

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from quietpixel.errors import FileError, ImageError
-from quietpixel.files import vips
-from quietpixel.files.formats import HEAD, format_of_name, sniff
-from quietpixel.files.image_format import Format, ReadLimits, Size
+from quietpixel.files.formats import format_of_name, identify
+from quietpixel.files.image_format import ReadLimits, Size
 from quietpixel.files.picture import Picture
 
 
@@ -47,7 +46,7 @@ def read_picture(
     """
     with _naming(source):
         content = _open(source)
-        kind = _recognise(content)
+        kind = identify(content)
         picture = kind.read(content, ReadLimits(max_pixels, reserve))
         if isinstance(content, bytes):
             return picture
@@ -75,23 +74,19 @@ def read_size(path: Path) -> Size:
     Size(height=1, width=2, colour=False)
     """
     with _naming(path):
-        return _recognise(path).read_size(path)
+        return identify(path).read_size(path)
 
 
-def check_readable(source: str | Path) -> None:
-    """Raise unless a file is there and begins like an image; only its first bytes are read.
+def check_readable(source: str | Path) -> str:
+    """Return the name of a file's format; only its first bytes are read.
 
     Raises
     ------
     FileError
-        With the message of `read_picture`.
+        If it is missing or of an unsupported format, with the message of `read_picture`.
     """
     with _naming(source):
-        _recognise(_open(source))
-
-
-def _recognise(source: Path | bytes) -> Format:
-    return sniff(vips.read_bytes(source, 0, HEAD))
+        return identify(_open(source)).name
 
 
 @contextlib.contextmanager

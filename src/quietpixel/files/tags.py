@@ -29,7 +29,7 @@ class Tag:
 
     def numbers(self) -> tuple[float, ...]:
         """Return the values as numbers; fractions for rationals, nothing for other kinds."""
-        letter = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q"}.get(self.kind)
+        letter = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}.get(self.kind)
         if letter:
             return struct.unpack(f"<{self.count}{letter}", self.data)
         if self.kind == 5:

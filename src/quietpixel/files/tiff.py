@@ -56,7 +56,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     )
     if encoding.premultiplied:
         source = _declare_straight(source, directories)
-    header = Picture((), "tiff", metadata=_parse_metadata(directories), encoding=encoding)
+    header = Picture((), "tiff", metadata=parse_metadata(directories), encoding=encoding)
     numbers = [page.number for page in directories]
     picture = read_pages("tiffload", source, header, limits, numbers=numbers)
     if first.first(SAMPLE_FORMAT, 1) == 3 and first.first(258, 1) == 16:
@@ -82,7 +82,7 @@ def _declare_straight(source: Source, directories: tuple[Directory, ...]) -> byt
     return bytes(content)
 
 
-def _parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
+def parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
     """Return what the tags say; those of the first page stand for all."""
     first = directories[0]
     scale = {2: 25.4, 3: 10.0}.get(int(first.first(RESOLUTION_UNIT, 2)))

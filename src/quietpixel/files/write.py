@@ -164,15 +164,24 @@ def _writer(kind: Format) -> Writer:
 def choose_format(
     picture: Picture, target: str | Path | BinaryIO, *, format: str | None = None
 ) -> str:
-    """Return the name of the format in which an image would be written."""
+    """Return the name of the format in which an image would be written.
+
+    Raises
+    ------
+    FileError
+        If the suffix of `target` is that of no format, or of one that is only read.
+    """
+    own = FORMATS.get(picture.format)
+    replacement = own.replacement if own is not None else None
+    path = Path(target) if isinstance(target, str | Path) else None
+    if path is not None:
+        _refuse_name(path)
     if format is not None:
         return find_format(format).name
-    if not isinstance(target, str | Path):
-        return picture.format
-    path = Path(target)
     # A file whose suffix is wrong keeps suffix and format: what others expect of it stays.
-    if path.suffix.lower() in ("", picture.suffix):
-        return picture.format
+    kept = "" if replacement else picture.suffix
+    if path is None or path.suffix.lower() in ("", kept):
+        return replacement or picture.format
     kind = format_of_name(path)
     if kind is None:
         raise FileError(
@@ -181,6 +190,36 @@ def choose_format(
             "`format`."
         )
     return kind
+
+
+def check_target(format: str, source: Path, target: Path) -> None:
+    """Raise FileError if a file that is only read would be replaced, or a name would pretend.
+
+    Parameters
+    ----------
+    format
+        Name of the format of `source`.
+    source, target
+        Paths of the image and of its result.
+    """
+    replacement = FORMATS[format].replacement
+    if replacement is not None and source.resolve() == target.resolve():
+        raise FileError(
+            f"'{source}' cannot be replaced because {FORMATS[format].title} files are only read, "
+            f"and the result would be {replacement}; write it to another file."
+        )
+    _refuse_name(target)
+
+
+def _refuse_name(target: Path) -> None:
+    """Refuse a name of a format that is only read: the result would pass for an original."""
+    named = FORMATS.get(format_of_name(target) or "")
+    if named is not None and named.replacement is not None:
+        instead = target.with_suffix(FORMATS[named.replacement].suffixes[0])
+        raise FileError(
+            f"'{target}' cannot be written because {named.title} files are only read; "
+            f"choose '{instead}'."
+        )
 
 
 def turn_upright(picture: Picture) -> Picture:

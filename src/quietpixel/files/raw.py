@@ -1,0 +1,177 @@
+"""Camera RAW files, developed by LibRaw.
+
+Most of them are TIFF files inside: a preview that any TIFF reader shows, and the mosaic of the
+sensor in a page of its own. They are recognised before the TIFF reader takes the preview for the
+photograph. They are only read, because a developed image is no RAW file.
+"""
+
+import contextlib
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyvips
+
+from quietpixel.errors import FileError
+from quietpixel.files import tags, tiff, vips
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.jpeg import read_segments
+from quietpixel.files.picture import Encoding, Picture, first_block
+from quietpixel.files.tags import ORIENTATION, Directory, Reader, Tag, from_exif
+
+_PHOTOMETRIC, _SUB_PAGES, _DNG_VERSION = 262, 330, 50706
+_MOSAIC, _LINEAR = 32803, 34892
+_PAGES = 8
+"""Pages, and parts of a page, that are searched for a mosaic; cameras write up to four."""
+_BYTES_PER_PIXEL = 16
+"""The mosaic, LibRaw's four channels and the result, 16 bits each."""
+_ORIENTATIONS = {3: 3, 5: 8, 6: 6}
+"""EXIF orientations by LibRaw's numbers."""
+
+_recognise = starts_with(
+    b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM"
+)  # fmt: skip
+"""Fujifilm, Panasonic, Olympus (three), Sigma and Minolta."""
+
+
+def has_mosaic(source: Source) -> bool:
+    """Say whether a TIFF file is a RAW file: one of its pages holds the data of a sensor.
+
+    Raises
+    ------
+    FileError
+        If directories are damaged: the one of the mosaic may be among them.
+    """
+    with vips.open_binary(source) as file:
+        mark = file.read(12)[8:]
+        # Canon CR2 and Phase One IIQ describe their mosaics in ways of their own.
+        return mark.startswith((b"CR", b"IIII")) or any(
+            page.first(_PHOTOMETRIC, 0) in (_MOSAIC, _LINEAR) or _DNG_VERSION in page.tags
+            for page in _walk(Reader(file))
+        )
+
+
+def _walk(reader: Reader) -> Iterator[Directory]:
+    """Yield the first pages and those below them, where cameras put the mosaic."""
+    for page, _ in zip(tags.walk(reader), range(_PAGES), strict=False):
+        yield page
+        below = page.tags[_SUB_PAGES].numbers() if _SUB_PAGES in page.tags else ()
+        for at in below[:_PAGES]:
+            yield reader.directory(int(at))[0]
+
+
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Develop a RAW file: white balance of the camera, sRGB, 16 bits, no brightening."""
+    import rawpy
+
+    with _open(source) as raw:
+        sizes = raw.sizes
+        limits.check(sizes.width, sizes.height)
+        limits.reserve(sizes.width * sizes.height * _BYTES_PER_PIXEL)
+        # LibRaw would turn the pixels and choose the brightness by the content of each image.
+        pixels = raw.postprocess(
+            use_camera_wb=True,
+            output_color=rawpy.ColorSpace.sRGB,
+            gamma=(2.4, 12.92),
+            output_bps=16,
+            no_auto_bright=True,
+            user_flip=0,
+        )
+        tags_of_file = _read_tags(source, raw)
+        orientation = _ORIENTATIONS.get(sizes.flip, 1)
+    tags_of_file.tags[ORIENTATION] = Tag(3, 1, struct.pack("<H", orientation))
+    metadata = replace(
+        tiff.parse_metadata((tags_of_file,)),
+        icc=bytes(pyvips.Operation.call("profile_load", "srgb")),
+        xmp=tags_of_file.block(700),
+        resolution=None,  # that of the preview
+        orientation=orientation,
+        directories=(),
+    )
+    picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="raw")
+    return replace(picture, metadata=metadata, encoding=Encoding(bits=16))
+
+
+def _read_tags(source: Source, raw: Any) -> Directory:
+    """Return the tags of the first page, or those of the embedded JPEG in other containers."""
+    import rawpy
+
+    with vips.open_binary(source) as file:
+        if file.read(2) in (b"II", b"MM"):
+            reader = Reader(file)
+            return reader.directory(reader.first)[0]
+    try:
+        thumbnail = raw.extract_thumb()
+    except rawpy.LibRawError:
+        return Directory({})
+    if thumbnail.format is not rawpy.ThumbFormat.JPEG:
+        return Directory({})
+    segments = read_segments(io.BytesIO(thumbnail.data))
+    return from_exif(first_block(segments, "e1", b"Exif\0\0"))
+
+
+def read_size(source: Source) -> Size:
+    """Return the size of the developed image."""
+    with _open(source) as raw:
+        return Size(raw.sizes.height, raw.sizes.width, colour=raw.num_colors > 1)
+
+
+@contextlib.contextmanager
+def _open(source: Source) -> Iterator[Any]:
+    """Open a RAW file; nothing is decoded yet."""
+    import rawpy
+
+    try:
+        with rawpy.imread(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as raw:
+            yield raw
+    except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
+        reason = (
+            error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
+        )
+        raise FileError(
+            f"LibRaw cannot develop this camera RAW file ({reason or error}): it is damaged, cut "
+            "short, or of an unknown camera; get a whole copy, or develop it in another program."
+        ) from error
+
+
+FORMAT = Format(
+    name="raw",
+    title="Camera RAW",
+    suffixes=(
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".nrw",
+        ".arw",
+        ".sr2",
+        ".srf",
+        ".raf",
+        ".rw2",
+        ".orf",
+        ".pef",
+        ".srw",
+        ".3fr",
+        ".iiq",
+        ".erf",
+        ".mos",
+        ".x3f",
+        ".mrw",
+        ".kdc",
+        ".dcr",
+        ".rwl",
+    ),
+    media_type="image/x-adobe-dng",
+    recognise=lambda head: _recognise(head) or head[4:12] == b"ftypcrx ",
+    read=read,
+    read_size=read_size,
+    replacement="tiff",
+    package=("rawpy", "raw"),
+    dtypes=("uint16",),
+    alpha=False,
+    orientation=True,
+    metadata=("icc", "exif", "xmp"),
+)
