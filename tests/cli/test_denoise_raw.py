@@ -139,3 +139,38 @@ def test_a_video_is_named(quietpixel, halver, tmp_path) -> None:
     outcome = quietpixel("denoise", path, "--model", halver)
     assert outcome.code == 2
     assert f"'{path}' cannot be read: the file is an MP4 video; " in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"photometric": "cielab"}, "its colours are CIE Lab; convert it to RGB"),
+        ({"photometric": "icclab"}, "its colours are ICC Lab; convert it to RGB"),
+        ({"compression": "lzma"}, "LZMA compression support is not configured"),
+        ({"planarconfig": "separate", "tile": (16, 16)}, "tiled separate planes not supported"),
+    ],
+)
+def test_an_unusual_tiff_is_named_not_called_damaged(
+    quietpixel, halver, tmp_path, options, reason
+) -> None:
+    path = tmp_path / "a.tif"
+    pixels = np.full((24, 32, 3), 90, np.uint8)
+    if "planarconfig" in options:
+        pixels = np.moveaxis(pixels, 2, 0)
+    tifffile.imwrite(path, pixels, **{"photometric": "rgb"} | options)
+    outcome = quietpixel("denoise", path, "--model", halver)
+    assert outcome.code == 2
+    assert reason in outcome.err
+    assert "damaged" not in outcome.err
+    assert not path.with_name("a-clean.tif").exists()
+
+
+def test_an_old_style_jpeg_in_a_tiff_is_named(quietpixel, halver, tmp_path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.full((24, 32, 3), 90, np.uint8), photometric="rgb")
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags["Compression"].overwrite(6)
+    outcome = quietpixel("denoise", path, "--model", halver)
+    assert outcome.code == 2
+    assert "Old-style JPEG compression support is not configured" in outcome.err
+    assert "damaged" not in outcome.err

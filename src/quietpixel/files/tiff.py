@@ -28,6 +28,8 @@ _MOST_SMALL = 3_900_000_000
 """Bytes of pixels up to which offsets of 32 bits suffice, with room for the tags."""
 _COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate",
                  32773: "packbits", 50000: "zstd", 50001: "webp"}  # fmt: skip
+_COLOUR_SPACES = {8: "CIE Lab", 9: "ICC Lab", 10: "ITU Lab", 32844: "LogL", 32845: "LogLuv"}
+"""By photometric interpretation. libvips takes some of them for RGB without a warning."""
 _CODING = {
     256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 292, 293, 317, 320,
     321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 339, 340, 341, 347, 512, 513, 514, 515, 517,
@@ -101,8 +103,12 @@ def parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
 
 
 def _check_samples(directories: tuple[Directory, ...]) -> None:
-    """Refuse kinds of numbers that cannot be read, and stacks whose pages have no directory."""
+    """Refuse colours and numbers that cannot be read, and stacks whose pages have no directory."""
     first = directories[0]
+    if space := _COLOUR_SPACES.get(int(first.first(262, 1))):
+        raise ImageError(
+            f"its colours are {space}; convert it to RGB, with 16 bits if it has them."
+        )
     bits, form = int(first.first(258, 1)), int(first.first(SAMPLE_FORMAT, 1))
     allowed = {3: (16, 32), 2: (8, 16, 32)}.get(form, (1, 2, 4, 8, 16, 32))
     if bits not in allowed or form > 4:

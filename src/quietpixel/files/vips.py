@@ -86,6 +86,12 @@ def decoding_errors() -> Iterator[None]:
                 f"its declared size is beyond what can be decoded ({reason}); "
                 "cut the image into smaller ones."
             ) from error
+        # libtiff's words for compressions and layouts that it was built without or never had.
+        if re.search("not (configured|implemented|supported)|unsupported", text):
+            raise ImageError(
+                f"it is stored in a way that cannot be decoded here ({reason}); save it as an "
+                "ordinary TIFF or PNG with the program that made it."
+            ) from error
         raise FileError(
             f"the file is damaged or cut short ({reason}); "
             "get a whole copy of it, or repair it in an image editor."
