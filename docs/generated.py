@@ -26,7 +26,7 @@ Exit codes: 0 all went well, 1 some of many files failed, 2 the command could no
 FORMATS_PAGE = """# File formats
 
 The content of a file decides its format, not its name. A result has the format of its source unless
-its name or `--format` asks for another. A format of one page gives the first frame of an animation.
+its name or `--format` asks for another.
 What a format cannot hold is refused before any work.
 
 | format | suffixes | media type | depth | transparency | pages | carries | exact |

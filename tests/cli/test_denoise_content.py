@@ -101,6 +101,69 @@ def test_no_resolution_is_invented_for_a_tiff(quietpixel, halver, gray) -> None:
         assert not {282, 283, 296} & {tag.code for tag in result.pages[0].tags}
 
 
+# Several frames
+
+
+def animation(path: Path, count: int = 3, **options) -> Path:
+    frames = [Image.fromarray(np.roll(smooth(), 20 * each, axis=1)) for each in range(count)]
+    durations = [100 + 50 * each for each in range(count)]
+    words = {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": 2}
+    frames[0].save(path, **words, **options)
+    return path
+
+
+def frames_of(path: Path) -> list[tuple[int, np.ndarray]]:
+    """Return the duration and the pixels of each frame as Pillow shows them."""
+    frames = []
+    with Image.open(path) as image:
+        for number in range(image.n_frames):
+            image.seek(number)
+            image.load()
+            frames.append((image.info["duration"], np.asarray(image.convert("RGB"), int)))
+    return frames
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+@pytest.mark.parametrize("words", [(), ("--in-place",)])
+def test_an_animation_keeps_its_frames(quietpixel, tmp_path, suffix, words) -> None:
+    path = animation(tmp_path / f"a.{suffix}", comment="Taken at dawn.")
+    before = frames_of(path)
+    assert quietpixel(*WORD, path, *words).code == 0
+    result = path if words else clean(path)
+    after = frames_of(result)
+    assert [time for time, _ in after] == [time for time, _ in before] == [100, 150, 200]
+    for (_, old), (_, new), (_, other) in zip(before, after, before[1:] + before[:1], strict=True):
+        assert 3 * np.abs(new - old).mean() < np.abs(new - other).mean()
+    with Image.open(result) as image:
+        assert image.info["loop"] == 2
+        assert suffix == "webp" or image.info["comment"] == b"Taken at dawn."
+
+
+def test_an_animated_png_is_not_replaced_by_its_still_image(quietpixel, halver, tmp_path) -> None:
+    path = animation(tmp_path / "a.png")
+    content = path.read_bytes()
+    for words in ((), ("--dry-run",)):
+        outcome = quietpixel(*WORD, tmp_path, "--in-place", "--model", halver, *words)
+        assert outcome.code == 1
+        assert "would not hold the 3 frames of the animation" in outcome.out + outcome.err
+        assert path.read_bytes() == content
+    outcome = quietpixel(*WORD, path, "--model", halver)
+    assert outcome.code == 0
+    assert "The result does not hold the 3 frames of the animation." in outcome.err
+
+
+def test_a_pyramid_is_not_replaced_by_its_largest_level(quietpixel, halver, tmp_path) -> None:
+    path = tmp_path / "levels.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(smooth()[..., 0])
+        writer.write(smooth()[::2, ::2, 0], subfiletype=1)
+    content = path.read_bytes()
+    outcome = quietpixel(*WORD, path, "--in-place", "--model", halver)
+    assert outcome.code == 2
+    assert "would not hold 1 smaller copies or masks; write it to another file." in outcome.err
+    assert path.read_bytes() == content
+
+
 # Strength 0
 
 

@@ -178,7 +178,10 @@ def test_pages_are_written_or_refused(writable: Format) -> None:
             check_writable(stack, io.BytesIO(), format=writable.name)
         return
     again = read_picture(save(stack, writable.name))
-    np.testing.assert_array_equal(np.stack(again.pages), np.stack(stack.pages))
+    if writable.lossless:
+        np.testing.assert_array_equal(np.stack(again.pages), np.stack(stack.pages))
+    else:
+        assert np.abs(np.subtract(again.pages, stack.pages, dtype=int)).mean() < 5
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])

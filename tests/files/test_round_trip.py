@@ -270,11 +270,16 @@ def test_pnm_keeps_its_maximum():
     assert save(picture).startswith(b"P5\n2 1\n1023\n")
 
 
-def test_gif_says_that_only_the_first_frame_was_read():
+@pytest.mark.parametrize("name", ["gif", "webp"])
+def test_all_frames_of_an_animation_are_read_and_written(name):
     frames = [Image.fromarray(SMOOTH // (1 + each)) for each in range(3)]
-    source = pillow_bytes(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    options = {"save_all": True, "append_images": frames[1:], "loop": 3}
+    source = pillow_bytes(frames[0], name, duration=[100, 250, 400], **options)
     picture = read_picture(source)
-    assert picture.notes == ("GIF: only the first of 3 frames was read.",)
+    assert (len(picture.pages), picture.size, picture.notes) == (3, (64, 48), ())
+    runs = 4 if name == "gif" else 3  # a GIF states how often it is repeated
+    assert (picture.encoding.delays, picture.encoding.loop) == ((100, 250, 400), runs)
     again = read_picture(save(picture))
-    assert again.size == picture.size
-    assert np.abs(again.pages[0][:, :, :3].astype(int) - picture.pages[0][:, :, :3]).mean() < 3
+    assert again.encoding == picture.encoding
+    error = np.abs(np.subtract(again.pages, picture.pages, dtype=int)).mean(axis=(1, 2, 3))
+    assert error.max() < 4

@@ -17,6 +17,7 @@ from quietpixel.files import (
     check_writable,
     copy_file,
     read_picture,
+    refuse_loss,
     remove_leftovers,
     write_picture,
 )
@@ -195,6 +196,8 @@ class _Steps:
         if isinstance(item.source, Path) and isinstance(item.target, Path):
             check_target(picture.format, item.source, item.target)
         check_writable(picture, item.target, format=settings.format, overwrite=settings.overwrite)
+        if isinstance(item.source, Path) and item.source.resolve() == item.job.target.resolve():
+            refuse_loss(item.source, picture.lost)
         item.picture = picture
         item.megapixels = sum(page.shape[0] * page.shape[1] for page in picture.pages) / 1e6
 

@@ -18,6 +18,7 @@ from quietpixel.files import (
     plan_jobs,
     refuse_collisions,
     refuse_existing,
+    refuse_loss,
 )
 
 
@@ -164,6 +165,8 @@ def preflight_jobs(
         try:
             check_target(check_readable(job.source), job.source, job.target)
             refuse_existing(job.target, overwrite=overwrite)
+            if job.source.resolve() == job.target.resolve():
+                refuse_loss(job.source)
             _check_folder(job.target.parent)
         except QuietpixelError as error:
             found.append(PreflightResult(job, "refuse", " ".join(str(error).split())))

@@ -18,7 +18,7 @@ from quietpixel.files.listing import (
     refuse_collisions,
 )
 from quietpixel.files.picture import Encoding, Metadata, Picture
-from quietpixel.files.read import check_readable, read_picture, read_size
+from quietpixel.files.read import check_readable, read_picture, read_size, refuse_loss
 from quietpixel.files.write import (
     check_target,
     check_writable,
@@ -55,6 +55,7 @@ __all__ = [
     "read_picture",
     "read_size",
     "refuse_existing",
+    "refuse_loss",
     "remove_leftovers",
     "turn_page",
     "turn_upright",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from quietpixel.errors import ImageError
 from quietpixel.files import cmyk, vips
 from quietpixel.files.image_format import ReadLimits, Size, Source
@@ -19,8 +21,9 @@ def size_reader(loader: str, number: int | None = None) -> Callable[[Source], Si
     def read_size(source: Source) -> Size:
         with vips.decoding_errors():
             image = vips.open_page(loader, source, number)
-        # Of other formats only the first frame is read.
-        pages = image.get("n-pages") if loader == "tiffload" else 1
+        # Of AVIF only the first image is read.
+        several = loader != "heifload" and "n-pages" in image.get_fields()
+        pages = image.get("n-pages") if several else 1
         return Size(image.height, image.width, colour=image.bands >= 3, pages=pages)
 
     return read_size
@@ -33,6 +36,7 @@ def read_pages(
     limits: ReadLimits,
     *,
     numbers: Sequence[int | None] = (None,),
+    frames: bool = False,
     on_warnings: Callable[[vips.Warnings], None] | None = None,
 ) -> Picture:
     """Decode the pages of a file.
@@ -49,12 +53,14 @@ def read_pages(
         Asked with the size that the file declares, before memory is taken.
     numbers
         Numbers of the pages; None for the loader's default.
+    frames
+        Whether the pages are all frames of an animation, each as it is shown.
     on_warnings
         Called with the decoder's warnings; it may raise an error.
     """
     # When `_decode` returns, libvips has closed the file and given all its warnings.
     with vips.collect_warnings() as warnings, vips.decoding_errors():
-        picture = _decode(loader, source, header, limits, numbers)
+        picture = _decode(loader, source, header, limits, () if frames else numbers)
     if on_warnings is not None:
         on_warnings(warnings)
     # Another image may be meant, and a wrong note is worse than none.
@@ -69,9 +75,13 @@ def _decode(
     loader: str, source: Source, header: Picture, limits: ReadLimits, numbers: Sequence[int | None]
 ) -> Picture:
     # Opening reads headers only, so all pages can be compared before memory is taken.
+    # An animation is opened as one tall image: frames build on each other, so that decoding them
+    # one by one would take quadratic time.
     images = [vips.open_page(loader, source, number) for number in numbers]
+    images = images or [vips.open_page(loader, source, n=-1)]
     first = images[0]
-    limits.check(first.width, first.height, len(images))
+    count = len(images) if numbers else max(first.get_n_pages(), 1)
+    limits.check(first.width, first.height // (1 if numbers else count), count)
     for number, image in enumerate(images[1:], start=2):
         if _layout(first) != _layout(image):
             raise ImageError(
@@ -82,6 +92,8 @@ def _decode(
     limits.reserve(len(images) * vips.bytes_of(first))
     header = _add_fields(header, first)
     pages = tuple(vips.to_array(image) for image in images)
+    if not numbers:
+        pages = tuple(np.split(pages[0], count))
     bands = first.bands
     if first.interpretation == "cmyk":
         bands -= 1
@@ -106,7 +118,7 @@ def _decode(
 
 
 def _add_fields(header: Picture, image: Any) -> Picture:
-    """Add what libvips found in the file: profile, EXIF, XMP, orientation, depth, frames."""
+    """Add what libvips found in the file: profile, EXIF, XMP, orientation, depth, timing."""
     fields = {name: image.get(name) for name in image.get_fields()}
     icc, exif, xmp = (
         bytes(fields.get(f"{name}-data", b"")) or None for name in ("icc-profile", "exif", "xmp")
@@ -124,14 +136,10 @@ def _add_fields(header: Picture, image: Any) -> Picture:
         bits=header.encoding.bits or fields.get("bits-per-sample", 8),
         palette=header.encoding.palette or "palette" in fields,
         progressive="interlaced" in fields,
+        delays=tuple(fields.get("delay", ())),
+        loop=fields.get("loop", 0),
     )
-    header = replace(header, metadata=metadata, encoding=encoding)
-    frames = fields.get("n-pages", 1)
-    if frames == 1 or metadata.directories:  # of a TIFF, all pages are read
-        return header
-    return header.with_notes(
-        f"{header.format.upper()}: only the first of {frames} frames was read."
-    )
+    return replace(header, metadata=metadata, encoding=encoding)
 
 
 def _layout(page: Any) -> tuple[Any, ...]:

@@ -92,6 +92,8 @@ class Format:
         Name of the format of the results where it is only read; it must hold all that is read.
     package
         Module that the reader needs and the extra that installs it, such as ("rawpy", "raw").
+    find_lost
+        Returns what a file holds and a result does not, in words; it reads no pixels.
     dtypes
         Names of the NumPy types of its pixels.
     alpha
@@ -99,7 +101,7 @@ class Format:
     opaque_dtypes
         Those of the types that it holds without transparency only.
     pages
-        Whether it holds more than one page.
+        Whether it holds more than one page, as a stack or an animation.
     max_side
         Largest height and width in pixels.
     orientation
@@ -122,6 +124,7 @@ class Format:
     write: Writer | None = None
     replacement: str | None = None
     package: tuple[str, str] | None = None
+    find_lost: Callable[[Source], tuple[str, ...]] = lambda source: ()
     dtypes: tuple[str, ...] = ("uint8",)
     alpha: bool = True
     opaque_dtypes: tuple[str, ...] = ()

@@ -83,6 +83,8 @@ class Encoding:
         Whether the pixels were indices into a palette.
     premultiplied
         Whether the colours of the pages are multiplied by alpha ("associated", in a TIFF).
+    delays, loop
+        Milliseconds that each page of an animation is shown, and how often it runs; 0 for ever.
     cmyk
         CMYK pixels as stored, for each page; the pages of the image are RGB.
     """
@@ -98,6 +100,8 @@ class Encoding:
     bigtiff: bool = False
     palette: bool = False
     premultiplied: bool = False
+    delays: tuple[int, ...] = ()
+    loop: int = 0
     cmyk: tuple[Pixels, ...] | None = field(default=None, repr=False)
 
 
@@ -121,7 +125,9 @@ class Picture:
     metadata, encoding
         What the file said and how it stored its pixels.
     notes
-        Sentences for the user, for example that only the first frame was read.
+        Sentences for the user, for example on a name that promises another format.
+    lost
+        What the file holds and a result does not, such as "2 smaller copies".
     suffix
         Suffix of the name of its file, such as ``".jpg"``; empty if none.
 
@@ -140,6 +146,7 @@ class Picture:
     metadata: Metadata = Metadata()
     encoding: Encoding = Encoding()
     notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     suffix: str = ""
 
     @classmethod

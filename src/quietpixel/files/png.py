@@ -44,7 +44,6 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     if len(density) == 9 and density[8] == 1:
         across, down = struct.unpack(">II", density[:8])
         resolution = (across / 1000, down / 1000) if across and down else None
-    frames = int.from_bytes((first_block(chunks, "acTL") or b"")[:4], "big")
     header = Picture(
         pages=(),
         format="png",
@@ -57,9 +56,16 @@ def read(source: Source, limits: ReadLimits) -> Picture:
                 if chunk[0][0].islower() and chunk[0] not in _OF_THE_PIXELS
             ),
         ),
-        notes=("Animated PNG: only the still image was read.",) if frames > 1 else (),
     )
     return read_pages("pngload", source, header, limits)
+
+
+def find_lost(source: Source) -> tuple[str, ...]:
+    """Name the frames of an animated PNG, of which libvips reads the still image only."""
+    with vips.open_binary(source) as file:
+        chunks = _read_chunks(file)
+    frames = int.from_bytes((first_block(chunks, "acTL") or b"")[:4], "big")
+    return (f"the {frames} frames of the animation",) if frames > 1 else ()
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -149,6 +155,7 @@ FORMAT = Format(
     read=read,
     read_size=size_reader("pngload"),
     write=write,
+    find_lost=find_lost,
     dtypes=("uint8", "uint16"),
     orientation=True,
     metadata=("icc", "exif", "xmp", "resolution"),

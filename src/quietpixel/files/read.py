@@ -47,7 +47,10 @@ def read_picture(
     with _naming(source):
         content = _open(source)
         kind = identify(content)
+        lost = kind.find_lost(content)
         picture = kind.read(content, ReadLimits(max_pixels, reserve))
+        picture = replace(picture, lost=lost)
+        picture = picture.with_notes(*(f"The result does not hold {each}." for each in lost))
         if isinstance(content, bytes):
             return picture
         picture = replace(picture, suffix=content.suffix.lower())
@@ -87,6 +90,31 @@ def check_readable(source: str | Path) -> str:
     """
     with _naming(source):
         return identify(_open(source)).name
+
+
+def refuse_loss(source: Path, lost: tuple[str, ...] | None = None) -> None:
+    """Raise unless a result holds all that a file holds, so that it may replace the file.
+
+    Parameters
+    ----------
+    source
+        The file.
+    lost
+        What was found before (`Picture.lost`); None to look into the file.
+
+    Raises
+    ------
+    FileError
+        With what the result would not hold.
+    """
+    if lost is None:
+        with _naming(source):
+            lost = identify(source).find_lost(source)
+    if lost:
+        raise FileError(
+            f"'{source}' is not replaced because the result would not hold {' or '.join(lost)}; "
+            "write it to another file."
+        )
 
 
 @contextlib.contextmanager

@@ -84,6 +84,16 @@ def _declare_straight(source: Source, directories: tuple[Directory, ...]) -> byt
     return bytes(content)
 
 
+def find_lost(source: Source) -> tuple[str, ...]:
+    """Name smaller copies and masks, which are not written again."""
+    with vips.open_binary(source) as file:
+        whole = read_directories(file)
+        count = sum(1 for _ in tags.walk(Reader(file))) - len(whole)
+    # Tag 330 points to further directories, where OME-TIFF has its smaller copies.
+    count += sum(len(page.tags[330].numbers()) for page in whole if 330 in page.tags)
+    return (f"{count} smaller copies or masks",) if count else ()
+
+
 def parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
     """Return what the tags say; those of the first page stand for all."""
     first = directories[0]
@@ -162,12 +172,9 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if half:  # libvips has no half floats; their bits travel as integers
         pages = tuple(np.ascontiguousarray(page).view(np.uint16) for page in pages)
         interpretation = "grey16" if pages[0].shape[2] < 3 else "rgb16"
-    # libvips writes pages as one tall image that it cuts by `page_height`.
-    images = [vips.from_array(page, interpretation) for page in pages]
-    image = images[0] if len(images) == 1 else type(images[0]).arrayjoin(images, across=1)
     file.flush()  # libvips writes past Python's buffer
     vips.save_file(
-        image,
+        vips.from_pages(pages, interpretation),
         "tiffsave",
         file,
         Q=quality or encoding.quality or DEFAULT_QUALITY,
@@ -325,6 +332,7 @@ FORMAT = Format(
     read=read,
     read_size=size_reader("tiffload", 0),
     write=write,
+    find_lost=find_lost,
     dtypes=("uint8", "uint16", "float16", "float32", "int8", "int16", "int32", "uint32"),
     pages=True,
     orientation=True,

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -118,7 +118,12 @@ def open_binary(source: Path | bytes) -> BinaryIO:
 
 
 def open_page(
-    loader: str, source: Path | bytes, number: int | None = None, *, fail_on: str = "error"
+    loader: str,
+    source: Path | bytes,
+    number: int | None = None,
+    *,
+    fail_on: str = "error",
+    **options: Any,
 ) -> Any:
     """Return a page as a libvips image that is not decoded yet.
 
@@ -132,6 +137,8 @@ def open_page(
         Number of the page; None for the loader's default.
     fail_on
         The least damage that is an error, by libvips' name.
+    **options
+        Further options of the loader.
     """
     if isinstance(source, bytes):
         opened = pyvips.Source.new_from_memory(source)
@@ -145,7 +152,7 @@ def open_page(
     page = {} if number is None else {"page": number}
     # Sequential access: rows are decoded as they are read, without a whole copy inside libvips.
     load = getattr(pyvips.Image, f"{loader}_source")
-    return load(opened, access="sequential", fail_on=fail_on, **page)
+    return load(opened, access="sequential", fail_on=fail_on, **page, **options)
 
 
 def to_array(image: Any) -> Pixels:
@@ -178,6 +185,21 @@ def from_array(pixels: Pixels, interpretation: str | None = None) -> Any:
         )
         interpretation = gray if bands < 3 else colour
     return image.copy(interpretation=interpretation)
+
+
+def from_pages(pages: Sequence[Pixels], interpretation: str | None = None) -> Any:
+    """Wrap pages as one tall image, which libvips' writers cut by `page_height`."""
+    images = [from_array(page, interpretation) for page in pages]
+    return images[0] if len(images) == 1 else pyvips.Image.arrayjoin(images, across=1)
+
+
+def with_timing(image: Any, delays: tuple[int, ...], loop: int) -> Any:
+    """Return an image with the timing of an animation attached, if there is any."""
+    image = image.copy()
+    if delays:
+        image.set_type(pyvips.GValue.array_int_type, "delay", list(delays))
+        image.set_type(pyvips.GValue.gint_type, "loop", loop)
+    return image
 
 
 def as_rgb(pixels: Pixels) -> Pixels:

@@ -9,7 +9,7 @@ from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, S
 from quietpixel.files.picture import Block, Encoding, Metadata, Picture
 
 _FLAGS = {"ICCP": 0x20, "EXIF": 0x08, "XMP ": 0x04}
-_ALPHA = 0x10
+_ALPHA, _ANIMATION = 0x10, 0x02
 _PIXELS = {"VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF"}
 
 
@@ -27,13 +27,15 @@ def read(source: Source, limits: ReadLimits) -> Picture:
                 break
             file.seek(size - wanted + (size & 1), 1)
             chunks.append((name, data))
+    # The chunk of a frame has 16 bytes on its place and duration before its pixels.
+    lossless = any(name == "VP8L" or data[16:20] == b"VP8L" for name, data in chunks)
     header = Picture(
         pages=(),
         format="webp",
         metadata=Metadata(blocks=tuple(each for each in chunks if each[0] not in _PIXELS)),
-        encoding=Encoding(bits=8, lossless="VP8L" in dict(chunks)),
+        encoding=Encoding(bits=8, lossless=lossless),
     )
-    return read_pages("webpload", source, header, limits)
+    return read_pages("webpload", source, header, limits, frames=True)
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -43,9 +45,11 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     blocks = tuple((name, data) for name, data in pairs if data)
     if picture.format == "webp":
         blocks = metadata.blocks
+    image = vips.from_pages([vips.as_rgb(page) for page in picture.pages])
     whole = vips.save_bytes(
-        vips.from_array(vips.as_rgb(picture.pages[0])),
+        vips.with_timing(image, encoding.delays, encoding.loop),
         "webpsave",
+        page_height=picture.size[1],
         Q=quality or encoding.quality or DEFAULT_QUALITY,
         lossless=quality is None and encoding.lossless,
         exact=True,  # keeps the colours of transparent pixels
@@ -55,7 +59,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
 
 def _graft(whole: bytes, blocks: tuple[Block, ...], picture: Picture) -> bytes:
     """Return the file that libvips wrote with metadata put in, which needs an extended header."""
-    flags = _ALPHA if picture.alpha else 0
+    flags = (_ALPHA if picture.alpha else 0) | (_ANIMATION if len(picture.pages) > 1 else 0)
     for name, _ in blocks:
         flags |= _FLAGS.get(name, 0)
     # Sides are stored minus one, in 24 bits.
@@ -65,7 +69,7 @@ def _graft(whole: bytes, blocks: tuple[Block, ...], picture: Picture) -> bytes:
     while at + 8 <= len(whole):
         kind, size = struct.unpack("<4sI", whole[at : at + 8])
         end = at + 8 + size + (size & 1)
-        if kind in (b"VP8 ", b"VP8L", b"ALPH"):
+        if kind in (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"):
             pixels += whole[at:end]
         at = end
     # The profile comes before the pixels, everything else after them.
@@ -89,6 +93,7 @@ FORMAT = Format(
     read=read,
     read_size=size_reader("webpload"),
     write=write,
+    pages=True,
     max_side=16383,
     orientation=True,
     metadata=("icc", "exif", "xmp"),
