@@ -205,9 +205,9 @@ MUTATIONS = [
     ),
     Mutation(
         "batch/ledger.py",
-        'line.get("time") == source.st_mtime_ns',
+        'line["result"] == self._content(job.target).digest',
         "True",
-        "tests/batch/test_pipeline.py",
+        "tests/cli/test_denoise_again.py",
     ),
     # Limits of the service.
     Mutation(

@@ -90,7 +90,7 @@ def test_the_survey_says_what_would_become_of_each(tmp_path):
     assert [each.state for each in found] == ["write", "refuse", "refuse", "refuse", "refuse"]
     reasons = ["", "already exists", "is not an image of", "No such file", "it is a folder"]
     assert all(reason in each.reason for reason, each in zip(reasons, found, strict=True))
-    assert preflight_jobs(jobs, overwrite=True)[1].state == "write"
+    assert preflight_jobs(jobs, Settings(overwrite=True))[1].state == "write"
 
 
 def test_the_survey_looks_at_the_place_of_results(tmp_path):

@@ -2,6 +2,7 @@
 
 from quietpixel.batch.denoise import Settings
 from quietpixel.batch.ledger import Ledger
+from quietpixel.batch.lock import lock_folders
 from quietpixel.batch.pipeline import Outcome, denoise_one, run_jobs
 from quietpixel.batch.plan import Plan, PreflightResult, make_plan, preflight_jobs
 
@@ -12,6 +13,7 @@ __all__ = [
     "PreflightResult",
     "Settings",
     "denoise_one",
+    "lock_folders",
     "make_plan",
     "preflight_jobs",
     "run_jobs",

@@ -9,8 +9,15 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import FileError, ImageError
-from quietpixel.files import Picture, choose_format, turn_page, turn_upright, write_picture
+from quietpixel.errors import ArgumentError, FileError, ImageError
+from quietpixel.files import (
+    Picture,
+    choose_format,
+    mark_as_result,
+    turn_page,
+    turn_upright,
+    write_picture,
+)
 from quietpixel.files.formats import find_format
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.inference.arrays import read_layout
@@ -40,6 +47,8 @@ class Settings:
         JPEG, WebP or AVIF quality to write, 1 to 100; None keeps that of the source.
     overwrite
         Whether existing files are replaced.
+    backup
+        Added to the name under which a replaced file is kept; None to keep none.
     max_pixels
         The most pixels that a file may declare.
     compare
@@ -52,6 +61,7 @@ class Settings:
     format: str | None = None
     jpeg_quality: int | None = None
     overwrite: bool = False
+    backup: str | None = None
     max_pixels: int = 500_000_000
     compare: Path | None = None
     uncertainty: Path | None = None
@@ -65,9 +75,18 @@ class Settings:
         )
 
     def __post_init__(self) -> None:
-        """Refuse an unknown format before any picture is read."""
+        """Refuse wrong names before any picture is read."""
         if self.format is not None:
             find_format(self.format)
+        if self.backup is not None and (not self.backup or {"/", "\\", "\0"} & set(self.backup)):
+            raise ArgumentError(
+                "`backup` must be a part of a file name without '/', and not empty; got "
+                f"'{self.backup}'. Try '.orig'."
+            )
+
+    def backup_of(self, target: Path) -> Path | None:
+        """Return where a file that is replaced is kept."""
+        return None if self.backup is None else target.with_name(target.name + self.backup)
 
 
 @dataclass(frozen=True)
@@ -148,6 +167,8 @@ def denoise_picture(
         out = page if reuse and page.flags.writeable else None
         results.append(denoiser.denoise(page, options, scale=common, on_progress=progress, out=out))
     denoised = picture.with_pixels([result.image for result in results])
+    if level_factors(options.strength, options.colour_strength):  # else nothing was taken away
+        denoised = mark_as_result(denoised)
     scale = tuple(result.scale for result in results)
     notes = [note for result in results for note in result.notes]
     if settings.uncertainty is not None:

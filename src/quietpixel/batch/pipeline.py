@@ -11,11 +11,13 @@ from typing import BinaryIO, Protocol
 from quietpixel.batch.denoise import Findings, Settings, denoise_picture, make_folder
 from quietpixel.errors import QuietpixelError
 from quietpixel.files import (
+    Content,
     Job,
     Picture,
     check_target,
     check_writable,
     copy_file,
+    inspect_content,
     read_picture,
     refuse_loss,
     remove_leftovers,
@@ -34,7 +36,7 @@ STOP_SECONDS = 0.5
 class Journal(Protocol):
     """What is notified of each result, such as a `Ledger`."""
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: Job, result: Content | None = None) -> None:
         """Note that the job's result is about to be put in place; an error prevents it."""
 
 
@@ -152,7 +154,7 @@ class _Item:
         if isinstance(error, MemoryError):
             text = f"'{self.job.source}': there is not enough memory for it."
         elif isinstance(error, QuietpixelError | OSError):
-            text = " ".join(str(error).split())
+            text = str(error).strip()
             if str(self.job.source) not in text:
                 text = f"{self.job.source}: {text}"
         elif error is not None:
@@ -212,13 +214,25 @@ class _Steps:
     def write(self, item: _Item) -> None:
         settings = self._settings
         assert item.picture is not None
+        backup = None
         if isinstance(item.target, Path):
             make_folder(item.target.parent)
-        if self._ledger is not None:
-            self._ledger.begin(item.job)
+            backup = settings.backup_of(item.target)
         like = item.source if isinstance(item.source, Path) else None
+
+        def begin(file: BinaryIO) -> None:
+            if self._ledger is not None:
+                self._ledger.begin(item.job, inspect_content(file))
+
         if settings.keeps_file(item.picture, item.target):
-            copy_file(item.source, item.target, overwrite=settings.overwrite, like=like)
+            copy_file(
+                item.source,
+                item.target,
+                overwrite=settings.overwrite,
+                like=like,
+                backup=backup,
+                on_complete=begin,
+            )
             return
         item.notes += write_picture(
             item.picture,
@@ -227,6 +241,8 @@ class _Steps:
             quality=settings.jpeg_quality,
             overwrite=settings.overwrite,
             like=like,
+            backup=backup,
+            on_complete=begin,
         )
 
 
@@ -317,14 +333,18 @@ class _Run:
 
 
 def denoise_one(
-    denoiser: Denoiser, source: Path | bytes, target: Path | BinaryIO, settings: Settings
+    denoiser: Denoiser,
+    source: Path | bytes,
+    target: Path | BinaryIO,
+    settings: Settings,
+    ledger: Journal | None = None,
 ) -> Outcome:
     """Denoise a picture into a file or a stream; the job of the outcome calls a stream ``-``.
 
     Errors are raised, unlike those of `run_jobs`.
     """
     job = Job(*(each if isinstance(each, Path) else Path("-") for each in (source, target)))
-    item, steps = _Item(job, source, target), _Steps(denoiser, settings)
+    item, steps = _Item(job, source, target), _Steps(denoiser, settings, ledger)
     if isinstance(target, Path) and target.parent.is_dir():
         remove_leftovers(target.parent)
     item.attempt("read", steps.read)

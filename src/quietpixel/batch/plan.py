@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from quietpixel.batch.denoise import Settings
 from quietpixel.batch.ledger import Ledger
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 from quietpixel.files import (
@@ -14,8 +15,10 @@ from quietpixel.files import (
     SkippedFile,
     check_readable,
     check_target,
+    inspect_content,
     list_images,
     plan_jobs,
+    refuse_backup,
     refuse_collisions,
     refuse_existing,
     refuse_loss,
@@ -124,6 +127,9 @@ def _without_results(images: Sequence[Path], folder: Path, target: Path | None) 
     return [image for image in images if results not in image.resolve().parents]
 
 
+RESULT = "'{}' is a result of quietpixel; give `again` to denoise it once more."
+
+
 @dataclass(frozen=True)
 class PreflightResult:
     """What would be done with one job.
@@ -133,46 +139,68 @@ class PreflightResult:
     job
         What is read and where it goes.
     state
-        ``"write"``, ``"done"`` by an earlier run with the same settings, or ``"refuse"``.
+        ``"write"``, ``"done"`` by an earlier run with the same settings, ``"skip"`` because the
+        source is itself a result, or ``"refuse"``.
     reason
-        Why it would be refused, a sentence.
+        Why it would be skipped or refused, a sentence.
     """
 
     job: Job
-    state: Literal["write", "done", "refuse"]
+    state: Literal["write", "done", "skip", "refuse"]
     reason: str = ""
 
 
 def preflight_jobs(
-    jobs: Sequence[Job], *, overwrite: bool = False, ledger: Ledger | None = None
+    jobs: Sequence[Job],
+    settings: Settings | None = None,
+    *,
+    ledger: Ledger | None = None,
+    repeat: bool = False,
+    again: bool = False,
 ) -> tuple[PreflightResult, ...]:
-    """Return what would be done with each job; only the first bytes of a file are read.
+    """Return what would be done with each job; nothing is decoded.
 
     Parameters
     ----------
     jobs
         What is read and where it goes.
-    overwrite
-        Whether existing files are replaced.
+    settings
+        Whether existing files are replaced, and where they are kept.
     ledger
-        What earlier runs did; None to repeat all work.
+        What earlier runs did. Without it, nothing is known to be done, and results are recognised
+        by their mark alone.
+    repeat
+        Whether what is done already is done once more.
+    again
+        Whether results are denoised once more.
     """
-    found = []
-    for job in jobs:
-        if ledger is not None and ledger.is_done(job):
-            found.append(PreflightResult(job, "done"))
-            continue
-        try:
-            check_target(check_readable(job.source), job.source, job.target)
-            refuse_existing(job.target, overwrite=overwrite)
-            if job.source.resolve() == job.target.resolve():
-                refuse_loss(job.source)
-            _check_folder(job.target.parent)
-        except QuietpixelError as error:
-            found.append(PreflightResult(job, "refuse", " ".join(str(error).split())))
-        else:
-            found.append(PreflightResult(job, "write"))
-    return tuple(found)
+    return tuple(_preflight(job, settings or Settings(), ledger, repeat, again) for job in jobs)
+
+
+def _preflight(
+    job: Job, settings: Settings, ledger: Ledger | None, repeat: bool, again: bool
+) -> PreflightResult:
+    try:
+        format = check_readable(job.source)
+        if ledger is not None and not (repeat or again) and ledger.is_done(job):
+            return PreflightResult(job, "done")
+        known = ledger.is_result(job) if ledger else inspect_content(job.source).marked
+        if known and not again:
+            return PreflightResult(job, "skip", RESULT.format(job.source))
+        check_target(format, job.source, job.target)
+        refuse_existing(job.target, overwrite=settings.overwrite)
+        if job.source.resolve() == job.target.resolve():
+            refuse_loss(job.source)
+        backup = settings.backup_of(job.target)
+        if backup is not None:
+            refuse_backup(job.target, backup)
+        _check_folder(job.target.parent)
+    except QuietpixelError as error:
+        return PreflightResult(job, "refuse", str(error))
+    except OSError as error:
+        reason = f"'{job.source}' cannot be read: {error.strerror}."
+        return PreflightResult(job, "refuse", reason)
+    return PreflightResult(job, "write")
 
 
 def _check_folder(folder: Path) -> None:

@@ -87,6 +87,12 @@ GROUPS = {
 @click.option("--recursive", is_flag=True, help="Search subfolders.")
 @click.option("--suffix", default="-clean", show_default=True, help="Text added to output names.")
 @click.option("--in-place", is_flag=True, help="Replace each input with its result.")
+@click.option(
+    "--backup",
+    metavar="SUFFIX",
+    help="With --in-place: keep each original under its name and this suffix, such as .orig.",
+)
+@click.option("--again", is_flag=True, help="Denoise results of quietpixel once more.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--format", help="Output format, such as png.  [default: that of the input]")
 @click.option(

@@ -1,17 +1,18 @@
 """A run of `quietpixel denoise` over files and folders: plan, preflight, work, report."""
 
 import contextlib
+import io
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import click
 
 from quietpixel.cli.denoise_call import DenoiseCall
 from quietpixel.cli.denoise_view import FolderView, show_findings, write_json
-from quietpixel.errors import ArgumentError, ClusterError
+from quietpixel.errors import ArgumentError, ClusterError, FileError
 
 if TYPE_CHECKING:
     from quietpixel.batch import Ledger, Outcome, Plan, PreflightResult
@@ -73,6 +74,8 @@ class DenoiseRun:
         from quietpixel.batch import make_plan
 
         call, settings = self._call, self._settings
+        if settings.backup is not None and not call.in_place:
+            raise ArgumentError("--backup keeps what --in-place replaces; give both, or neither.")
         plan = make_plan(
             [Path(name) for name in call.inputs],
             call.output,
@@ -122,21 +125,36 @@ class DenoiseRun:
         return denoiser
 
     def _run_plan(self, plan: "Plan", denoiser: "Denoiser") -> int:
-        from quietpixel.batch import Ledger, preflight_jobs
+        from quietpixel.batch import Ledger, lock_folders, preflight_jobs
+        from quietpixel.batch.denoise import make_folder
 
         call, settings = self._call, self._settings
-        if plan.folders:  # files alone need no ledger
-            self._ledger = Ledger.open(plan.folders, settings, create=not call.dry_run)
-        again = bool(settings.compare or settings.uncertainty)  # both need the work
-        findings = preflight_jobs(
-            plan.jobs, overwrite=settings.overwrite, ledger=None if again else self._ledger
-        )
-        if not findings and not any(file.is_image for file in plan.unread):
-            self._view.notify("No images found; use --recursive to search subfolders.")
-        if call.dry_run:
+        with contextlib.ExitStack() as held:
+            if not call.dry_run:
+                for folder in plan.folders:
+                    make_folder(folder)
+                inner = {job.target.parent for job in plan.jobs}
+                # Without a ledger, only results in place depend on what another run does.
+                folders = {*plan.folders, *(inner if call.in_place else ())}
+                held.enter_context(lock_folders(folders, inner, notify=self._view.notify))
+            self._ledger = Ledger.open(plan.folders, settings)
+            findings = preflight_jobs(
+                plan.jobs,
+                settings,
+                ledger=self._ledger,
+                repeat=bool(settings.compare or settings.uncertainty),  # both need the work
+                again=call.again,
+            )
             single = not plan.folders and len(findings) == 1
-            return show_findings(findings, single=single, unread=plan.unread)
-        return self._work(denoiser, findings, folder=bool(plan.folders))
+            if not findings and not any(file.is_image for file in plan.unread):
+                if plan.skipped:
+                    raise FileError("None of the inputs is to be denoised.")
+                self._view.notify("No images found; use --recursive to search subfolders.")
+            if single and findings[0].state == "skip" and not call.in_place:
+                raise FileError(findings[0].reason)
+            if call.dry_run:
+                return show_findings(findings, single=single, unread=plan.unread)
+            return self._work(denoiser, findings, folder=bool(plan.folders))
 
     def _work(
         self, denoiser: "Denoiser", findings: "tuple[PreflightResult, ...]", *, folder: bool
@@ -179,8 +197,9 @@ class DenoiseRun:
 
     def _run_stream(self) -> int:
         """Denoise one image where its source, its target or both are a stream."""
-        from quietpixel.batch import denoise_one
-        from quietpixel.files import check_readable, refuse_existing
+        from quietpixel.batch import Ledger, denoise_one
+        from quietpixel.batch.plan import RESULT
+        from quietpixel.files import check_readable, inspect_content, refuse_existing
 
         call = self._call
         call.check_stream()
@@ -194,11 +213,22 @@ class DenoiseRun:
         if call.dry_run:
             click.echo(f"{name} -> {output}", err=True)
             return 0
-        source = sys.stdin.buffer.read() if name == "-" else Path(name)
-        target = sys.stdout.buffer if output == "-" else Path(output)
-        self._view.keep(denoise_one(denoiser, source, target, self._settings))
+        source = self._stream(sys.stdin).read() if name == "-" else Path(name)
+        target = self._stream(sys.stdout) if output == "-" else Path(output)
+        content = inspect_content(io.BytesIO(source) if isinstance(source, bytes) else source)
+        if content.marked and not call.again:
+            raise FileError(RESULT.format(name))
+        ledger = Ledger.open((), self._settings)
+        self._view.keep(denoise_one(denoiser, source, target, self._settings, ledger))
         self._write_json()
         return 0
+
+    @staticmethod
+    def _stream(stream: TextIO | None) -> BinaryIO:
+        """Return the binary stream; a shell may have closed it, as ``<&-`` does."""
+        if stream is None or stream.closed:
+            raise FileError("'-' cannot be used because the stream is closed; give a file.")
+        return stream.buffer
 
     def _write_json(self, *, interrupted: bool = False) -> None:
         if not self._call.dry_run:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quietpixel.cli.denoise_call import DenoiseCall
-from quietpixel.cli.options import name_options
+from quietpixel.cli.options import name_options, printable
 from quietpixel.cli.progress import describe_seconds
 from quietpixel.errors import FileError
 
@@ -62,8 +62,13 @@ class FolderView:
         self._total, self._folder = len(findings), folder
         self._pending = [found.job for found in findings if found.state == "write"]
         for found in findings:
-            if found.state != "write":
-                self.show(Outcome(found.job, error=found.reason, skipped=found.state == "done"))
+            if found.state == "refuse":
+                self.show(Outcome(found.job, error=found.reason))
+            elif found.state == "skip":
+                self.notify(f"Skipping {name_options(found.reason, self._call.option_names)}")
+                self.show(Outcome(found.job, skipped=True))
+            elif found.state == "done":
+                self.show(Outcome(found.job, skipped=True))
         self._before = len(self.outcomes)
         refused = len(self.failures)
         if refused and self._before < self._total:
@@ -130,13 +135,14 @@ class FolderView:
             if self._bar is not None and sys.stdout.isatty():
                 self.notify(describe_outcome(outcome))
             else:
-                click.echo(describe_outcome(outcome))
+                click.echo(printable(describe_outcome(outcome)))
         self._update()
 
     def notify(self, sentence: str) -> None:
         """Print a sentence above the bar, unless the user wants errors only."""
         if self._call.quiet:
             return
+        sentence = printable(sentence)
         if self._bar is not None:
             self._bar.console.print(sentence, highlight=False, markup=False, soft_wrap=True)
         else:
@@ -181,7 +187,7 @@ class FolderView:
         """Print the reason of each failure."""
         for outcome in self.failures:
             sentence = name_options(self._with_hint(outcome), self._call.option_names)
-            click.echo(f"quietpixel: {sentence}", err=True)
+            click.echo(f"quietpixel: {printable(sentence)}", err=True)
 
     def _with_hint(self, outcome: "Outcome") -> str:
         """Return why a file failed, and what may have been meant if it does not exist."""
@@ -296,12 +302,16 @@ def show_findings(
     unread: "Sequence[SkippedFile]" = (),
 ) -> int:
     """Print what would be done with each file, and return the exit code of such a run."""
-    words = {"write": "would be written", "done": "done already", "refuse": "would be refused"}
+    words = {
+        "write": "would be written", "done": "done already", "skip": "would be skipped",
+        "refuse": "would be refused",
+    }  # fmt: skip
     for found in findings:
         paths = f"{found.job.source} -> {found.job.target}"
-        click.echo(f"{paths}: {words[found.state]}{found.reason and f', because {found.reason}'}")
+        reason = found.reason and f", because {found.reason}"
+        click.echo(printable(f"{paths}: {words[found.state]}{reason}"))
     for file in unread:
-        click.echo(f"{file.path}: would be skipped ({file.reason})")
+        click.echo(printable(f"{file.path}: would be skipped ({file.reason})"))
     counts: Counter[str] = Counter(found.state for found in findings)
     totals = ", ".join(f"{counts[state]} {text}" for state, text in words.items() if counts[state])
     if len(findings) != 1:

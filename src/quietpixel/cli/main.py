@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import name_options, option_names
+from quietpixel.cli.options import name_options, option_names, printable
 from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
 
 COMMANDS = ("denoise", "serve", "noise", "models", "train", "evaluate", "demo", "completion")
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "quietpixel"
-        sentence = error.format_message()
+        sentence = " ".join(error.format_message().split())
         if isinstance(error, click.NoSuchOption) and path.endswith(" denoise"):
             sentence = MEANT.get(error.option_name, sentence)
         return _report(f"{sentence} Try '{path} --help'.", FAILED)
@@ -128,5 +128,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(sentence: str, code: int) -> int:
-    click.echo(f"quietpixel: {' '.join(sentence.split())}", err=True)
+    click.echo(f"quietpixel: {printable(sentence.strip())}", err=True)
     return code

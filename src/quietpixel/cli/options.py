@@ -167,6 +167,21 @@ def read_counts(lowest: int, example: str) -> Callable[..., tuple[int, ...] | No
     return read
 
 
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, those that turn the direction of text, and bytes that are no text."""
+
+
+def printable(text: object) -> str:
+    """Return a text in which no file name can move the cursor, break the line or hide a part.
+
+    Examples
+    --------
+    >>> printable("a\\nb\\x1b[1m.png")
+    'a\\\\nb\\\\x1b[1m.png'
+    """
+    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], str(text))
+
+
 SPELLED = {"start": "from"}
 """Arguments of the library whose option has another name."""
 

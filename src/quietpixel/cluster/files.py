@@ -13,7 +13,7 @@ from quietpixel.cluster.task_pool import Notify, TaskPool, WorkerDiedError
 from quietpixel.cluster.worker_model import TravellingModel, open_model
 from quietpixel.cluster.workers import Cluster
 from quietpixel.errors import FileError
-from quietpixel.files import Job
+from quietpixel.files import Content, Job
 
 MOST_FILES = 16
 """Most files in one task, which saves the scheduler time where they are small."""
@@ -55,11 +55,14 @@ class Answer:
         Whether the place of the result had changed.
     worker
         Its address.
+    result
+        The content of the result that it made.
     """
 
     outcome: Outcome
     found: bool = False
     worker: str = ""
+    result: Content | None = None
 
 
 class _Guard:
@@ -68,15 +71,17 @@ class _Guard:
     def __init__(self, items: Sequence[Item]) -> None:
         self._before = {item.job: item.before for item in items}
         self.found: set[Job] = set()
+        self.results: dict[Job, Content | None] = {}
 
     def changed(self, job: Job) -> bool:
         if stamp(job.target) != self._before[job]:
             self.found.add(job)
         return job in self.found
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: Job, result: Content | None = None) -> None:
         if self.changed(job):
             raise FileError(f"'{job.target}' already exists.")
+        self.results[job] = result
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
@@ -102,7 +107,12 @@ def denoise_items(items: Sequence[Item], shared: tuple[TravellingModel, Settings
     except ValueError:  # called in the user's own process
         here = ""
     return [
-        Answer(outcomes.get(item.job, Outcome(item.job)), item.job in guard.found, here)
+        Answer(
+            outcomes.get(item.job, Outcome(item.job)),
+            item.job in guard.found,
+            here,
+            guard.results.get(item.job),
+        )
         for item in items
     ]
 
@@ -210,6 +220,8 @@ class _Run:
             self._failed[item.job] = answer
             self._pool.again((self._item(item.shown),), avoid=answer.worker)
             return None
+        if self._ledger is not None and answer.result is not None and not answer.outcome.error:
+            self._ledger.begin(item.shown, answer.result)
         error = answer.outcome.error
         for place in ("source", "target"):  # the user did not give absolute paths
             named = str(getattr(item.shown, place))

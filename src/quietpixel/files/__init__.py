@@ -4,6 +4,7 @@ from quietpixel.files.atomic import (
     abandon,
     atomic_file,
     is_temporary,
+    refuse_backup,
     refuse_existing,
     remove_leftovers,
 )
@@ -17,6 +18,7 @@ from quietpixel.files.listing import (
     plan_jobs,
     refuse_collisions,
 )
+from quietpixel.files.mark import Content, inspect_content, mark_as_result
 from quietpixel.files.picture import Encoding, Metadata, Picture
 from quietpixel.files.read import check_readable, read_picture, read_size, refuse_loss
 from quietpixel.files.write import (
@@ -31,6 +33,7 @@ from quietpixel.files.write import (
 
 __all__ = [
     "FORMATS",
+    "Content",
     "Encoding",
     "Format",
     "Job",
@@ -48,12 +51,15 @@ __all__ = [
     "copy_file",
     "find_format",
     "format_of_name",
+    "inspect_content",
     "is_temporary",
     "list_images",
+    "mark_as_result",
     "plan_jobs",
     "refuse_collisions",
     "read_picture",
     "read_size",
+    "refuse_backup",
     "refuse_existing",
     "refuse_loss",
     "remove_leftovers",

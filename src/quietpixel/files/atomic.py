@@ -9,9 +9,10 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +30,10 @@ _unfinished: set[Path] = set()
 _last_writers: set[int] = set()
 """Threads that may still write once all others were stopped; empty until then."""
 _lock = threading.Lock()
+_UMASK = os.umask(0o077)
+"""What the user withholds from new files. It can be read only by setting it, for all threads, so it
+is read once, before there are any."""
+os.umask(_UMASK)
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -53,7 +58,12 @@ def write_error(target: Path, error: OSError) -> FileError:
 
 @contextlib.contextmanager
 def atomic_file(
-    target: Path, *, overwrite: bool = False, like: Path | None = None
+    target: Path,
+    *,
+    overwrite: bool = False,
+    like: Path | None = None,
+    backup: Path | None = None,
+    on_complete: Callable[[BinaryIO], None] | None = None,
 ) -> Iterator[BinaryIO]:
     """Open a temporary file that becomes `target` when the block ends without an error.
 
@@ -62,9 +72,14 @@ def atomic_file(
     target
         The path of the file.
     overwrite
-        Whether an existing file is replaced.
+        Whether an existing file is replaced; anything but a regular file never is.
     like
-        A file whose permissions and modification time the new one gets.
+        A file whose owner, permissions, extended attributes and times the new one gets, as far as
+        the system allows.
+    backup
+        Where a file that is replaced is kept.
+    on_complete
+        Called with the complete file before it gets its name; an error prevents that.
 
     Raises
     ------
@@ -87,14 +102,27 @@ def atomic_file(
         raise write_error(target, error) from error
     try:
         with file:
-            yield file
-            file.flush()
+            try:
+                yield file
+                file.flush()
+            except BaseException:
+                # An encoder that failed may hold a copy of the descriptor for a while: without
+                # this, one failed TIFF kept a small disk full for all later files.
+                with contextlib.suppress(OSError, ValueError):
+                    os.ftruncate(file.fileno(), 0)
+                raise
+            if on_complete is not None:
+                on_complete(file)
             # Before the rename, so that the file never appears with other permissions.
             if like is not None:
-                _copy_status(file, like.stat())
+                _copy_status(file, like)
+            elif hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), 0o666 & ~_UMASK)
             # Some file systems rename before they write the content: after a power cut, an empty
             # file could have replaced a good one.
             os.fsync(file.fileno())
+        if backup is not None:
+            _keep(target, backup)
         _publish(temporary, target, overwrite=overwrite)
     except FileError:
         raise
@@ -121,14 +149,23 @@ def abandon() -> None:
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
     """Raise `FileError` if `target` cannot be put in place.
 
-    A folder is never replaced, another file only with `overwrite`.
+    A regular file is replaced only with `overwrite`; a folder, link or device never is.
     """
-    if os.path.isdir(target):  # unlike Path.is_dir, no error for names that are too long
+    try:
+        mode = target.lstat().st_mode
+    except OSError:  # nothing is there, or the writer says what is wrong with the path
+        return
+    if stat.S_ISDIR(mode) or target.is_dir():
         raise FileError(f"'{target}' is a folder; give the name of a file.")
-    if not overwrite and os.path.lexists(target):
+    if not overwrite:
         raise FileError(
             f"'{target}' already exists and nothing is overwritten unless asked; "
             "choose another name or allow overwriting."
+        )
+    if not stat.S_ISREG(mode):
+        kind = "link" if stat.S_ISLNK(mode) else "device or pipe"
+        raise FileError(
+            f"'{target}' is a {kind}, and only regular files are replaced; choose another name."
         )
 
 
@@ -140,7 +177,7 @@ def _create(folder: Path) -> tuple[Path, BinaryIO]:
             raise OSError(errno.ECANCELED, "the process is ending")
         while True:
             path = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
-            file = os.fdopen(os.open(path, flags, 0o666), "w+b")
+            file = os.fdopen(os.open(path, flags, 0o600), "w+b")
             if fcntl is not None:
                 # Disks without locks exist: there, removing leftovers is up to the user.
                 with contextlib.suppress(OSError):
@@ -151,15 +188,47 @@ def _create(folder: Path) -> tuple[Path, BinaryIO]:
             file.close()  # another process took it for a leftover before it was locked
 
 
-def _copy_status(file: BinaryIO, status: os.stat_result) -> None:
-    """Give the file the permissions and times of another, as far as the disk allows."""
-    with contextlib.suppress(OSError):
-        if hasattr(os, "fchmod"):
+def _copy_status(file: BinaryIO, like: Path) -> None:
+    """Give the file owner, permissions, attributes and times of another, as the system allows."""
+    status, descriptor = like.stat(), file.fileno()
+    if hasattr(os, "fchown"):
+        # Only root gives files away, but members of a group may keep it. Before the permissions,
+        # some of which a change of owner clears.
+        for owner in (status.st_uid, -1):
+            with contextlib.suppress(OSError):
+                os.fchown(descriptor, owner, status.st_gid)
+                break
+        with contextlib.suppress(OSError):
             # Without set-user-id and the like, which belong to the owner of the source.
-            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode) & 0o777)
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o777)
+    if hasattr(os, "listxattr"):
+        with contextlib.suppress(OSError):
+            for name in os.listxattr(like):
+                # ACLs are in "system"; labels in "security" follow from the folder.
+                if name.startswith(("user.", "system.")):
+                    with contextlib.suppress(OSError):
+                        os.setxattr(descriptor, name, os.getxattr(like, name))
     with contextlib.suppress(OSError):
-        name: int | str = file.fileno() if os.utime in os.supports_fd else file.name
-        os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns))
+        name_or_number = descriptor if os.utime in os.supports_fd else file.name
+        os.utime(name_or_number, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _keep(target: Path, backup: Path) -> None:
+    """Give the file a second name under which it stays when it is replaced."""
+    refuse_backup(target, backup)
+    if os.path.lexists(backup):
+        return
+    try:
+        os.link(target, backup)
+    except OSError:  # a disk without hard links
+        with target.open("rb") as original, atomic_file(backup, like=target) as copy:
+            shutil.copyfileobj(original, copy, 1 << 20)
+
+
+def refuse_backup(target: Path, backup: Path) -> None:
+    """Raise `FileError` if `backup` exists and is not that of a run that was killed just then."""
+    if os.path.lexists(backup) and not (target.exists() and os.path.samefile(target, backup)):
+        raise FileError(f"The backup '{backup}' already exists; move it, or choose another suffix.")
 
 
 def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
@@ -174,6 +243,7 @@ def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
             refuse_existing(target, overwrite=False)
             overwrite = True
     if overwrite:
+        refuse_existing(target, overwrite=True)  # once more: the work took its time
         os.replace(temporary, target)
     # The new name itself survives a power cut only once its folder is on the disk.
     with contextlib.suppress(OSError):

@@ -277,10 +277,16 @@ def save_rewritten(
 def save_file(image: Any, operation: str, file: BinaryIO, **options: Any) -> None:
     """Write an image without metadata straight to an open file of the system."""
     target = pyvips.Target.new_to_descriptor(file.fileno())
+    failure = None
     try:
         getattr(image, f"{operation}_target")(target, keep="none", **options)
     except VipsError as error:
-        raise _unwritten(error) from error
+        failure = _unwritten(error)
+    # The target has a copy of the descriptor. A traceback, that of the cause too, would keep it,
+    # and with it the space of the file that is removed.
+    del target
+    if failure is not None:
+        raise failure
 
 
 def save_bytes(image: Any, operation: str, **options: Any) -> bytes:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +26,8 @@ def write_picture(
     quality: int | None = None,
     overwrite: bool = False,
     like: str | Path | None = None,
+    backup: Path | None = None,
+    on_complete: Callable[[BinaryIO], None] | None = None,
 ) -> tuple[str, ...]:
     """Write an image whole or not at all; return notes on what the format could not hold.
 
@@ -43,7 +45,11 @@ def write_picture(
     overwrite
         Whether an existing file is replaced.
     like
-        A file whose permissions and modification time the new one gets.
+        A file whose owner, permissions, extended attributes and times the new one gets.
+    backup
+        Where a file that is replaced is kept.
+    on_complete
+        Called with the complete file before it gets its name; not for a stream.
 
     Raises
     ------
@@ -68,7 +74,7 @@ def write_picture(
         )
     kind = FORMATS[check_writable(picture, target, format=format)]
     ready, notes = _fit(picture, kind)
-    with _opened(target, overwrite=overwrite, like=like) as file:
+    with _opened(target, overwrite, like, backup, on_complete) as file:
         _writer(kind)(ready, file, quality)
     return notes
 
@@ -79,6 +85,8 @@ def copy_file(
     *,
     overwrite: bool = False,
     like: Path | None = None,
+    backup: Path | None = None,
+    on_complete: Callable[[BinaryIO], None] | None = None,
 ) -> None:
     """Copy a file, or its bytes, whole or not at all.
 
@@ -86,24 +94,30 @@ def copy_file(
     ----------
     source
         A file, or its bytes.
-    target, overwrite, like
+    target, overwrite, like, backup, on_complete
         As for `write_picture`.
     """
     with (
         vips.open_binary(source) as content,
-        _opened(target, overwrite=overwrite, like=like) as file,
+        _opened(target, overwrite, like, backup, on_complete) as file,
     ):
         shutil.copyfileobj(content, file, 1 << 20)
 
 
 @contextlib.contextmanager
 def _opened(
-    target: str | Path | BinaryIO, *, overwrite: bool, like: str | Path | None
+    target: str | Path | BinaryIO,
+    overwrite: bool,
+    like: str | Path | None,
+    backup: Path | None,
+    on_complete: Callable[[BinaryIO], None] | None,
 ) -> Iterator[BinaryIO]:
     """Give a file to write to, which becomes `target` in the end, or a stream."""
     if isinstance(target, str | os.PathLike):
         source = Path(like) if like else None
-        with atomic_file(Path(target), overwrite=overwrite, like=source) as file:
+        with atomic_file(
+            Path(target), overwrite=overwrite, like=source, backup=backup, on_complete=on_complete
+        ) as file:
             yield file
         return
     try:
