@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "quietpixel"
-        sentence = " ".join(error.format_message().split())
+        sentence = error.format_message()
         if isinstance(error, click.NoSuchOption) and path.endswith(" denoise"):
             sentence = MEANT.get(error.option_name, sentence)
         return _report(f"{sentence} Try '{path} --help'.", FAILED)
@@ -118,7 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = next((word for word in words if word in COMMANDS), "")
         command = group.get_command(click.Context(group), name)
         names = option_names(command) if command else ()
-        return _report(name_options(str(error), names), FAILED)
+        sentence = name_options(str(error), names)
+        for word in words:  # before line ends in the sentence become spaces
+            sentence = sentence.replace(word, printable(word))
+        return _report(sentence, FAILED)
     except OSError as error:
         where = f"'{error.filename}': " if error.filename else ""
         return _report(f"{where}{error.strerror or error}.", FAILED)
@@ -128,5 +131,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(sentence: str, code: int) -> int:
-    click.echo(f"quietpixel: {printable(sentence.strip())}", err=True)
+    click.echo(f"quietpixel: {printable(' '.join(sentence.split()))}", err=True)
     return code
