@@ -106,7 +106,7 @@ def test_another_format_is_written(quietpixel, halver, gray, name, ending) -> No
     [
         ("--engine", "opnvino"),
         ("--precision", "f16"),
-        ("--format", "heic"),
+        ("--format", "svg"),
         ("--range", "5,1"),
         ("--sigma", "25"),
     ],
@@ -120,10 +120,10 @@ def test_a_wrong_option_is_said_once_and_not_of_each_file(quietpixel, gray, word
 
 
 def test_an_ending_of_no_format_is_refused(quietpixel, halver, gray, tmp_path) -> None:
-    outcome = quietpixel(*WORD, gray, "-o", tmp_path / "out.heic", "--model", halver)
+    outcome = quietpixel(*WORD, gray, "-o", tmp_path / "out.svg", "--model", halver)
     assert outcome.code == 2
-    assert "its suffix, .heic, is of no format" in outcome.err
-    assert not (tmp_path / "out.heic").exists()
+    assert "its suffix, .svg, is of no format" in outcome.err
+    assert not (tmp_path / "out.svg").exists()
 
 
 def test_an_unknown_format_is_refused(quietpixel, halver, gray) -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
 from PIL import Image
@@ -139,6 +140,18 @@ def test_a_video_is_named(quietpixel, halver, tmp_path) -> None:
     outcome = quietpixel("denoise", path, "--model", halver)
     assert outcome.code == 2
     assert f"'{path}' cannot be read: the file is an MP4 video; " in outcome.err
+
+
+def test_a_heic_file_stays_one_with_its_depth(quietpixel, halver, tmp_path) -> None:
+    path = tmp_path / "IMG.HEIC"
+    pixels = np.full((24, 32, 3), 40_000, np.uint16)
+    image = pillow_heif.from_bytes("RGB;16", (32, 24), pixels.tobytes())
+    image.save(path, quality=90, bit_depth=10)
+    outcome = quietpixel("denoise", path, "--model", halver)
+    assert outcome.code == 0, outcome.err
+    found = pillow_heif.open_heif(tmp_path / "IMG-clean.HEIC", convert_hdr_to_8bit=False)
+    assert (found.info["bit_depth"], found.size) == (10, (32, 24))
+    assert np.asarray(found).mean() == pytest.approx(20_000, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ a file that pretends.
 from pathlib import PurePath
 
 from quietpixel.errors import FileError, unknown_name
-from quietpixel.files import avif_gif, bmp, jpeg, png, pnm, raw, tiff, vips, webp
+from quietpixel.files import avif_gif, bmp, heif, jpeg, png, pnm, raw, tiff, vips, webp
 from quietpixel.files.image_format import Format, Source, starts_with
 
 HEAD = 4096
@@ -26,6 +26,7 @@ FORMATS: dict[str, Format] = {
         avif_gif.GIF,
         pnm.FORMAT,
         raw.FORMAT,
+        heif.FORMAT,
     )
 }
 
@@ -33,7 +34,6 @@ FORMATS: dict[str, Format] = {
 _UNSUPPORTED = (
     (starts_with(b"\xff\x0a", b"\0\0\0\x0cJXL "), "a JPEG XL image"),
     (starts_with(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"), "a JPEG 2000 image"),
-    (starts_with(b"heic", b"heix", at=8), "a HEIC image"),
     (starts_with(b"mif1", at=8), "a HEIF image"),
     (starts_with(b"\x76\x2f\x31\x01"), "an OpenEXR image"),
     (starts_with(b"#?RADIANCE"), "a Radiance HDR image"),

@@ -10,7 +10,7 @@ from quietpixel.files.formats import FORMATS, find_format, format_of_name
 
 _IMAGES = {
     ".tga", ".psd", ".psb", ".exr", ".hdr", ".ico", ".icns", ".pcx", ".xcf", ".kra", ".ktx", ".dds",
-    ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".jpx", ".jpf", ".jxr", ".wdp", ".svg",
+    ".jxl", ".jp2", ".j2k", ".jpx", ".jpf", ".jxr", ".wdp", ".svg",
 }  # fmt: skip
 _VIDEOS = {
     ".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".3gp", ".mpg", ".mpeg",

@@ -172,6 +172,10 @@ def _writer(kind: Format) -> Writer:
             f"The format {kind.name} can be read, but not written; choose one of "
             f"{', '.join(writable_formats())}."
         )
+    if kind.remedy is not None:
+        raise FileError(
+            f"{kind.title} files need an optional package; install it with {kind.remedy}."
+        )
     return kind.write
 
 

@@ -1,0 +1,156 @@
+"""HEIC, the photographs of phones, through pillow-heif: the wheel of libvips has no HEVC."""
+
+import contextlib
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from quietpixel.errors import FileError, ImageError
+from quietpixel.files import tags
+from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Size, Source
+from quietpixel.files.picture import Encoding, Metadata, Picture, first_block
+
+_NCLX = ("color_primaries", "transfer_characteristics", "matrix_coefficients", "full_range_flag")
+"""Colour by numbers of ITU-T H.273, such as BT.2020 with PQ; kept as a block for files in kind."""
+_WHOLE, _TILE = 4096, 1024
+"""Sides from which an image is stored in tiles, as phones do: x265 refuses 8192 x 1 pixels."""
+
+
+def recognise(head: bytes) -> bool:
+    """Say whether a file is HEIF with HEVC; one with AV1 is AVIF and may share the brand mif1."""
+    brands = head[8 : int.from_bytes(head[:4], "big")]
+    names = (b"heic", b"heix", b"heim", b"heis", b"hevc")
+    return head[4:8] == b"ftyp" and b"avif" not in brands and any(n in brands for n in names)
+
+
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read the primary image of a HEIC file, upright, with 8 bits or 10 and 12 in 16."""
+    with _open(source) as image:
+        width, height = image.size
+        colours, _, depth = image.mode.partition(";")
+        if colours.endswith("a"):
+            raise ImageError(
+                "its alpha is premultiplied; save it with straight alpha, as PNG does."
+            )
+        limits.check(width, height)
+        # The decoded image stays in memory beside the copy that is cut to its width.
+        limits.reserve(2 * width * height * len(colours) * (2 if depth else 1))
+        pixels = np.asarray(image)[:, :width]
+        info = image.info
+    if depth:
+        white = 2 ** int(depth) - 1
+        pixels = ((pixels.astype(np.uint32) * 65535 + white // 2) // white).astype(np.uint16)
+    exif = (info.get("exif") or b"").removeprefix(b"Exif\0\0")
+    nclx = info.get("nclx_profile") or {}
+    metadata = Metadata(
+        icc=info.get("icc_profile") or None,
+        # Decoders turn the pixels as the container says, so an orientation in EXIF is out of date.
+        exif=tags.turn_upright(exif) if exif else None,
+        xmp=info.get("xmp") or None,
+        blocks=(("nclx", struct.pack("<4H", *(nclx[key] for key in _NCLX))),) if nclx else (),
+    )
+    encoding = Encoding(
+        bits=int(depth or 8), lossless=False, subsampling=str(info.get("chroma") or 444)
+    )
+    picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="heic")
+    return replace(picture, metadata=metadata, encoding=encoding)
+
+
+def read_size(source: Source) -> Size:
+    """Return the size of the primary image."""
+    with _open(source) as image:
+        return Size(image.size[1], image.size[0], colour=image.mode.startswith("RGB"))
+
+
+def find_lost(source: Source) -> tuple[str, ...]:
+    """Return what a file holds besides its primary image: bursts, depth maps, gain maps."""
+    with _open(source) as image:
+        kinds = (
+            (image.count > 1, f"{image.count - 1} more images"),
+            (bool(image.info["depth_images"]), "the depth map"),
+            (bool(image.info["aux"]), "auxiliary images such as an HDR gain map"),
+        )
+    return tuple(kind for found, kind in kinds if found)
+
+
+def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write a HEIC file of 8 or, from 16 bits, of 10 or 12."""
+    import pillow_heif
+
+    pixels, metadata = picture.pages[0], picture.rgb_metadata
+    height, width, channels = pixels.shape
+    mode, bits = ("L", "LA", "RGB", "RGBA")[channels - 1], 8
+    if pixels.dtype == np.uint16:
+        bits = 10 if picture.encoding.bits == 10 else 12
+        white = 2**bits - 1
+        pixels = ((pixels.astype(np.uint32) * white + 32767) // 65535).astype("<u2") << (16 - bits)
+        mode += ";16"
+    own = picture.format == "heic"
+    options: dict[str, Any] = {"icc_profile": metadata.icc, "xmp": metadata.xmp}
+    if metadata.exif:
+        options["exif"] = b"Exif\0\0" + metadata.exif
+    nclx = first_block(metadata.blocks, "nclx") if own else None
+    if nclx is not None:
+        options |= dict(zip(_NCLX, struct.unpack("<4H", nclx), strict=True))
+    if max(width, height) > _WHOLE:
+        options["tile_size"] = _TILE
+    coded = pillow_heif.from_bytes(mode, (width, height), np.ascontiguousarray(pixels).tobytes())
+    stream = io.BytesIO()
+    try:
+        coded.save(
+            stream,
+            quality=quality or DEFAULT_QUALITY,
+            chroma=int(picture.encoding.subsampling or 444) if own else 444,
+            bit_depth=bits,
+            **{key: value for key, value in options.items() if value is not None},
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise FileError(
+            f"The image could not be encoded ({reason}); nothing was written."
+        ) from error
+    file.write(stream.getvalue())
+
+
+@contextlib.contextmanager
+def _open(source: Source) -> Iterator[Any]:
+    """Give the primary image, not decoded yet; `count` tells how many images there are."""
+    import pillow_heif
+
+    try:
+        content = io.BytesIO(source) if isinstance(source, bytes) else source
+        file = pillow_heif.open_heif(content, convert_hdr_to_8bit=False, hdr_to_16bit=False)
+        image = file[file.primary_index]
+        image.count = len(file)
+        yield image
+    except (EOFError, RuntimeError, SyntaxError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
+        reason = " ".join(str(error).split())
+        raise FileError(
+            f"the file is damaged, cut short or of a kind that libheif cannot decode ({reason}); "
+            "get a whole copy of it, or convert it on the phone."
+        ) from error
+
+
+FORMAT = Format(
+    name="heic",
+    title="HEIC",
+    suffixes=(".heic", ".heif", ".hif"),
+    media_type="image/heic",
+    recognise=recognise,
+    read=read,
+    read_size=read_size,
+    find_lost=find_lost,
+    write=write,
+    package=("pillow_heif", "heif"),
+    dtypes=("uint8", "uint16"),
+    max_side=16384,
+    metadata=("icc", "exif", "xmp"),
+    lossless=False,
+    quality=True,
+)
