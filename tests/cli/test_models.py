@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,9 +13,36 @@ def card() -> Card:
     return Card(name="small", architecture="bottleneck", channels=1, size=(28, 26))
 
 
-def test_the_bundled_models_are_listed(quietpixel, halver, monkeypatch) -> None:
+def test_the_bundled_models_are_one_table(quietpixel, halver, monkeypatch) -> None:
     monkeypatch.setattr(model_store, "BUNDLED", halver.parent)
     outcome = quietpixel("models")
+    assert outcome.code == 0
+    assert outcome.out.splitlines() == [
+        "name    images          noise         weights",
+        "halver  gray, any size  gaussian:0.1        1",
+        "",
+        "'quietpixel models NAME' shows the card of a model.",
+    ]
+
+
+def test_cards_are_json_too(quietpixel, halver, monkeypatch) -> None:
+    monkeypatch.setattr(model_store, "BUNDLED", halver.parent)
+    (card,) = json.loads(quietpixel("models", "--json").out)
+    assert (card["name"], card["noise"], card["scores"]["mnist"]["mse"]) == (
+        "halver", "gaussian:0.1", 0.0124,
+    )  # fmt: skip
+    assert json.loads(quietpixel("models", halver, "--json").out) == card | {"name": str(halver)}
+
+
+def test_a_model_that_is_none_gets_a_suggestion(quietpixel) -> None:
+    outcome = quietpixel("models", "phto")
+    assert outcome.code == 2
+    assert "Unknown model 'phto': did you mean 'photo'?" in outcome.err
+
+
+def test_a_name_shows_its_card(quietpixel, halver, monkeypatch) -> None:
+    monkeypatch.setattr(model_store, "BUNDLED", halver.parent)
+    outcome = quietpixel("models", "halver")
     assert outcome.code == 0
     assert outcome.out.splitlines() == [
         "halver",
@@ -27,7 +55,6 @@ def test_the_bundled_models_are_listed(quietpixel, halver, monkeypatch) -> None:
         "  trained on  nothing",
         "  licence     MIT",
         "  not for     anything but tests",
-        "",
     ]
 
 

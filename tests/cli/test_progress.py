@@ -1,9 +1,15 @@
+import math
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from quietpixel.cli.progress import BarView, describe_progress, show_progress
+from quietpixel.cli.progress import (
+    BarView,
+    describe_estimate,
+    describe_progress,
+    show_progress,
+)
 
 
 @dataclass(frozen=True)
@@ -46,3 +52,30 @@ def test_in_a_terminal_a_bar_moves() -> None:
     assert (bar.tasks[0].completed, bar.tasks[0].total) == (0.4, 1)
     view(Step(epoch=5, share=1.0))
     assert bar.finished
+
+
+def test_an_estimate_comes_first(capsys) -> None:
+    with show_progress() as view:
+        for step in range(1, 8):
+            view(Step(epoch=1, epochs=20, step=step, steps=469, seconds_left=125))
+        view(Step(epoch=1, epochs=20, step=469, steps=469, seconds_left=120))
+    first, epoch = capsys.readouterr().err.splitlines()
+    assert first == "About 2 min 05 s for 20 epochs of 469 steps"
+    assert epoch.startswith("epoch 1/20")
+    assert describe_estimate(Step(epochs=0)) == "Training ends in 1 min 01 s"
+
+
+def test_the_first_step_has_no_rate_and_no_time_left() -> None:
+    line = describe_progress(Step(images_per_second=math.nan, seconds_left=math.nan))
+    assert line == "epoch 2/5  loss 0.03123"
+
+
+def test_a_full_bar_names_the_step_in_work() -> None:
+    bar = Bar(console=Console(file=None, quiet=True))
+    view = BarView(bar)
+    view(Step(share=0.9))
+    view(Step(steps=0, message="Starting"))
+    assert bar.tasks[0].description.startswith("epoch 2/5")
+    view(Step(epoch=5, share=1.0))
+    view(Step(steps=0, message="Writing the report"))
+    assert bar.tasks[0].description == "Writing the report"

@@ -67,12 +67,92 @@ def test_train_passes_every_option_on(quietpixel, calls) -> None:
     }
 
 
-def test_train_takes_the_digits_where_nothing_is_said(quietpixel, calls) -> None:
-    assert quietpixel("train").code == 0
+def test_train_asks_for_data_where_none_are_given(quietpixel, calls) -> None:
+    outcome = quietpixel("train")
+    assert outcome.code == 2
+    assert "DATA is missing: give a folder of images, or digits, mnist" in outcome.err
+    assert not calls.seen
+    assert quietpixel("train", "--run", "r", "--resume").code == 0  # the recipe names the data
     assert calls.seen["data"] == "digits"
     assert calls.seen["noise"] is None
-    assert quietpixel("train", "--noise", "auto").code == 0
+    assert quietpixel("train", "digits", "--noise", "auto").code == 0
     assert calls.seen["noise"] == "auto"
+
+
+def test_any_field_of_the_recipe_can_be_set(quietpixel, calls) -> None:
+    words = ["warmup=1", "fresh_noise=false", "optimizer=muon", "steps=7", "minutes=1/2"]
+    settings = [each for word in [*words, 'options={"dropout": 0.1}'] for each in ("--set", word)]
+    outcome = quietpixel("train", "digits", *settings, "--set", "plain=0.2")
+    assert outcome.code == 0, outcome.err
+    expected = {
+        "warmup": 1.0, "fresh_noise": False, "optimizer": "muon", "steps": 7, "minutes": 0.5,
+        "options": {"dropout": 0.1}, "clean_fraction": 0.2,
+    }  # fmt: skip
+    assert expected.items() <= calls.seen.items()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--set", "warmpu=1"], "Unknown recipe field 'warmpu': did you mean 'warmup'?"),
+        (["--set", "warmup"], "--set must be FIELD=VALUE; got 'warmup'. Try warmup=1."),
+        (["--set", "warmup=x"], "--set warmup must be a number; got 'x'."),
+        (["--set", "steps=2.5"], "--set steps must be a whole number; got '2.5'."),
+        (["--set", "fresh_noise=1"], "--set fresh_noise must be true or false; got '1'."),
+        (["--set", "options=[]"], "--set options must be a JSON object, such as"),
+        (["--set", "epochs=2", "--epochs", "3"], "--set epochs and --epochs exclude each other."),
+        (["--recipe", "potho"], "Unknown recipe 'potho': did you mean 'photo'?"),
+    ],
+)
+def test_a_setting_that_is_none_is_one_line(quietpixel, calls, words, sentence) -> None:
+    outcome = quietpixel("train", "digits", *words)
+    assert outcome.code == 2
+    assert sentence in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not calls.seen
+
+
+def test_the_layers_are_described_without_training(quietpixel, calls) -> None:
+    outcome = quietpixel("train", "digits", "--code", 12, "--describe")
+    assert outcome.code == 0, outcome.err
+    rows = [line.split() for line in outcome.out.splitlines()]
+    assert rows[0] == ["layer", "type", "output", "weights"]
+    assert ["code", "Dense", "12", f"{7 * 7 * 64 * 12 + 12:,}"] in rows
+    assert sum(int(row[-1].replace(",", "")) for row in rows[1:-1]) == int(
+        rows[-1][-1].replace(",", "")
+    )
+    assert not calls.seen
+
+
+def test_an_unknown_data_set_is_noticed_before_the_start(quietpixel, tmp_path) -> None:
+    outcome = quietpixel("train", "mnst", "--run", tmp_path / "run")
+    assert outcome.err == (
+        "quietpixel: Unknown data set 'mnst': did you mean 'mnist'? "
+        "Known: digits, fashion-mnist, mnist.\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_an_interrupted_run_says_where_it_is(quietpixel, monkeypatch, tmp_path, trained) -> None:
+    def interrupt(data: str, *, run: Path, **options: Any) -> Path:
+        if trained:
+            run.mkdir()
+            (run / "checkpoint.npz").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train", interrupt)
+    outcome = quietpixel("train", "digits", "--run", tmp_path / "run")
+    assert outcome.code == 130
+    said, _, last = outcome.err.splitlines()
+    assert last == "quietpixel: interrupted"
+    run = tmp_path / "run"
+    assert said == (
+        f"The best model so far is {run}/model.onnx. "
+        f"Continue with: quietpixel train digits --run {run} --resume"
+        if trained
+        else "Stopped before the first step ended; nothing was kept."
+    )
 
 
 @pytest.mark.parametrize("text", ["64,", "a,b", "64,-1", "0,8", "64;128", "6.5,8"])

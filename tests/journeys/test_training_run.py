@@ -38,6 +38,7 @@ def test_an_interrupted_run_leaves_a_model_and_a_report(tmp_path: Path, number: 
     _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130, err.decode()
     assert b"interrupted" in err
+    assert f"Continue with: quietpixel train digits --run {run} --resume".encode() in err
     assert b"Traceback" not in err
     found = {path.name for path in run.iterdir()}
     assert {"model.keras", "model.onnx", "report.html", "samples.png", "checkpoint.npz"} <= found

@@ -207,6 +207,8 @@ def test_progress_has_rate_and_time_left(tmp_path: Path) -> None:
     assert steps[-1].step == steps[-1].steps
     assert steps[-1].seconds_left == 0
     assert steps[-1].images_per_second > 0
+    assert math.isnan(steps[0].images_per_second)  # it compiles the model: a rate would mislead
+    assert math.isnan(steps[0].seconds_left)
     assert steps[0].validation_loss is None
     assert len(steps) == 2 * steps[0].steps
     rows = folder.read_history()

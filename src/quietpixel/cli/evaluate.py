@@ -1,12 +1,13 @@
 """`quietpixel evaluate`: models and methods on images whose clean version is known."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from quietpixel.cli.options import PRECISION, Command, read_noise
+from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def format_evaluation(evaluation: "Evaluation") -> str:
         f"{evaluation.count:,} images of {evaluation.data}{split} in {kind}, seed {evaluation.seed}"
     ]
     for table in evaluation.tables:
-        lines += ["", describe_noise(table.noise), *_format_table(table)]
+        lines += ["", describe_noise(table.noise), _format_table(table)]
     lines.append("")
     if evaluation.trained_noise:
         trained = describe_noise(evaluation.trained_noise)
@@ -161,15 +162,12 @@ def format_evaluation(evaluation: "Evaluation") -> str:
     return "\n".join(lines).rstrip()
 
 
-def _format_table(table: "Table") -> Iterator[str]:
+def _format_table(table: "Table") -> str:
     from quietpixel.evaluation.tables import build_columns
 
-    texts = [["method", *(row.name for row in table.rows)]]
+    columns = [["method", *(row.name for row in table.rows)]]
     for column in build_columns(table):
         cells = column.cells
         words = [f"{c.text} ({' to '.join(c.interval)})" if c.interval else c.text for c in cells]
-        texts.append([column.title, *words])
-    widths = [max(map(len, column)) for column in texts]
-    for name, *row in zip(*texts, strict=True):
-        rest = [cell.rjust(width) for cell, width in zip(row, widths[1:], strict=True)]
-        yield "  ".join([name.ljust(widths[0]), *rest]).rstrip()
+        columns.append([column.title, *words])
+    return format_table(zip(*columns, strict=True), numbers=range(1, len(columns)))

@@ -1,11 +1,14 @@
 """`quietpixel models`: lists the bundled models, the user's own, and their cards."""
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from quietpixel.cli.options import Command
+from quietpixel.cli.options import MODEL, Command
+from quietpixel.cli.tables import format_table
 
 if TYPE_CHECKING:
     from quietpixel.card import Card
@@ -15,22 +18,48 @@ EXAMPLES = ("quietpixel models", "quietpixel models photo --json")
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-def command() -> None:
-    """List the bundled models and your own, and their cards."""
-    from quietpixel.inference.engine import read_card
-    from quietpixel.inference.model_store import known_models
+@click.argument("name", type=MODEL, required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the whole cards as JSON.")
+def command(name: str | None, as_json: bool) -> None:
+    """List the bundled models and your own, or show the card of one.
 
-    models = known_models()
-    if not models:
-        click.echo("This installation has no models; train one with 'quietpixel train'.")
-    for name, path in models.items():
-        click.echo(describe_card(name, read_card(path)))
+    NAME is one of the names, a run folder or an .onnx file.
+    """
+    from quietpixel.inference.engine import read_card
+    from quietpixel.inference.model_store import find_model, known_models
+
+    paths = known_models() if name is None else {name: find_model(name)}
+    cards = {each: read_card(path) for each, path in paths.items()}
+    if as_json:
+        entries = [asdict(card) | {"name": each} for each, card in cards.items()]
+        click.echo(json.dumps(entries if name is None else entries[0], indent=2))
+    elif name is not None:
+        click.echo(describe_card(name, cards[name]))
+    elif cards:
+        rows = [("name", "images", "noise", "weights"), *map(_row, cards.items())]
+        click.echo(format_table(rows, numbers=[3]))
+        click.echo("\n'quietpixel models NAME' shows the card of a model.")
+    else:
+        click.echo("This installation has no models; train one with 'quietpixel train DATA'.")
+
+
+def _row(entry: "tuple[str, Card]") -> tuple[str, ...]:
+    name, card = entry
+    # A mixture of laws would be wider than a terminal; the card has all of them.
+    laws = [law.partition(",")[0] for law in card.noise.split("|")]
+    noise = ", ".join(dict.fromkeys(law.partition(":")[0] for law in laws)) or "learned from images"
+    weights = f"{card.parameters:,}" if card.parameters else ""
+    return name, _images(card), laws[0] if len(laws) == 1 and laws[0] else noise, weights
 
 
 def describe_card(name: str, card: "Card") -> str:
-    """Return the name of a model, and below it one line for each field of its card."""
-    lines = [f"  {word:<11} {text}" for word, text in _facts(card) if text]
-    return "\n".join([name, *lines, ""])
+    """Return the name of a model, and below it each field of its card."""
+    lines = [
+        click.wrap_text(text, 98, initial_indent=f"  {word:<11} ", subsequent_indent=14 * " ")
+        for word, text in _facts(card)
+        if text
+    ]
+    return "\n".join([name, *lines])
 
 
 def _facts(card: "Card") -> Iterator[tuple[str, str]]:
@@ -48,9 +77,9 @@ def _facts(card: "Card") -> Iterator[tuple[str, str]]:
 
 def _images(card: "Card") -> str:
     colours = "gray" if card.channels == 1 else "RGB"
-    if card.size is None:
+    if card.only_size is None:
         return f"{colours}, any size"
-    return f"{colours}, {card.size[1]} x {card.size[0]} pixels only"
+    return f"{colours}, {card.only_size[1]} x {card.only_size[0]} pixels only"
 
 
 def _flat(values: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quietpixel.cli.options import Command
+from quietpixel.cli.tables import format_table
 from quietpixel.errors import FileError, QuietpixelError
 
 if TYPE_CHECKING:
@@ -75,9 +76,7 @@ def format_measures(measures: "dict[str, NoiseMeasure]") -> str:
             name, f"{measure.sigma:.4f}", f"{255 * measure.sigma:.1f}", f"{measure.gain:.3g}",
             f"{measure.read_noise:.4f}", kind, str(measure.law),
         ))  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    return format_table(rows)
 
 
 def _list_files(names: Sequence[str]) -> list[Path]:

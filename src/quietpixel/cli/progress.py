@@ -1,5 +1,6 @@
 """Progress of a training run: a bar in a terminal, a line for each epoch elsewhere."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +15,23 @@ if TYPE_CHECKING:
     from quietpixel.training.progress import Progress
 
 
+ESTIMATED_AFTER = 5
+"""Steps after which the duration of a run is estimated; the first ones are slower."""
+
+
 class ProgressView:
     """Shows each progress that it is called with, on standard error."""
+
+    _steps = 0
 
     def __call__(self, progress: "Progress") -> None:
         """Show a message, or the state of the run."""
         if progress.message:
             self.show_message(progress.message)
         if progress.steps:
+            self._steps += 1
+            if self._steps == ESTIMATED_AFTER:
+                self.show_message(describe_estimate(progress))
             self.show_step(progress)
 
     def show_message(self, message: str) -> None:
@@ -42,8 +52,10 @@ class BarView(ProgressView):
         self._task: TaskID | None = None
 
     def show_message(self, message: str) -> None:
-        """Write a line above the bar."""
+        """Write a line above the bar; when it is full, the bar shows the step in work too."""
         self._bar.console.print(message, highlight=False, markup=False)
+        if self._task is not None and self._bar.tasks[self._task].finished:
+            self._bar.update(self._task, description=message)
 
     def show_step(self, progress: "Progress") -> None:
         """Move the bar."""
@@ -53,14 +65,25 @@ class BarView(ProgressView):
         self._bar.update(self._task, completed=progress.share, description=words)
 
 
+def describe_estimate(progress: "Progress") -> str:
+    """Return how long a run will take."""
+    seconds = describe_seconds(progress.seconds_left)
+    if not progress.epochs:
+        return f"Training ends in {seconds}"
+    epochs = f"{progress.epochs} epochs" if progress.epochs > 1 else "1 epoch"
+    return f"About {seconds} for {epochs} of {progress.steps:,} steps"
+
+
 def describe_progress(progress: "Progress") -> str:
     """Return one line on the state of a run."""
     of = f"/{progress.epochs}" if progress.epochs else ""
     parts = [f"epoch {progress.epoch}{of}", f"loss {progress.loss:.5f}"]
     if progress.validation_loss is not None:
         parts.append(f"validation {progress.validation_loss:.5f}")
-    parts.append(f"{progress.images_per_second:,.0f} images/s")
-    parts.append(f"{describe_seconds(progress.seconds_left)} left")
+    if math.isfinite(progress.images_per_second):
+        parts.append(f"{progress.images_per_second:,.0f} images/s")
+    if math.isfinite(progress.seconds_left):
+        parts.append(f"{describe_seconds(progress.seconds_left)} left")
     return "  ".join(parts)
 
 

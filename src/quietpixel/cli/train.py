@@ -1,8 +1,12 @@
 """`quietpixel train`: trains a model in a run folder, with a report."""
 
+import json
+import shlex
 import signal
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -10,6 +14,8 @@ from typing import Any
 import click
 
 from quietpixel.cli.options import MODEL, Command, Names, read_counts, read_noise
+from quietpixel.cli.tables import format_table
+from quietpixel.errors import ArgumentError, unknown_name
 
 
 def known_recipes() -> list[str]:
@@ -19,6 +25,66 @@ def known_recipes() -> list[str]:
     return list(RECIPES)
 
 
+def read_fields(
+    ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the recipe fields that texts such as ``warmup=1`` set, each of its field's type.
+
+    Raises
+    ------
+    ArgumentError, UnknownNameError
+        If a text is not FIELD=VALUE, or the field or its value does not fit.
+    """
+    from quietpixel.training.recipe import RENAMED, Recipe
+
+    # These have an option of another name, or none: DATA, --recipe and --from.
+    known = {f.name: f for f in fields(Recipe) if f.name not in ("data", "name", "start")}
+    found = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        key = RENAMED.get(key, key)
+        if not value:
+            raise ArgumentError(f"--set must be FIELD=VALUE; got '{text}'. Try warmup=1.")
+        if key not in known:
+            raise unknown_name("recipe field", key, known)
+        try:
+            found[key] = convert(value, known[key].default)
+        except (ValueError, KeyError):
+            raise ArgumentError(
+                f"--set {key} must be {KINDS[type(known[key].default)]}; got '{value}'."
+            ) from None
+    return found
+
+
+def convert(text: str, default: Any) -> Any:
+    """Return a text as a value of the type of `default`.
+
+    Examples
+    --------
+    >>> convert("3", 20), convert("25/255", 0.5) < 0.1, convert("false", True), convert("adam", "")
+    (3, True, False, 'adam')
+    """
+    if isinstance(default, str):
+        return text
+    if isinstance(default, bool):
+        return {"true": True, "false": False}[text.lower()]
+    if isinstance(default, int):
+        return int(text)
+    if isinstance(default, float) or default is None:  # None: minutes
+        from quietpixel.noise.parser import parse_number
+
+        return float(parse_number(text))
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(text)
+    return value
+
+
+KINDS = defaultdict(
+    lambda: 'a JSON object, such as {"dropout": 0.1}',
+    {bool: "true or false", int: "a whole number", float: "a number", type(None): "a number"},
+)
+"""What a field must be, by the type of its default; the others are options of the model."""
 EXAMPLES = (
     "quietpixel train photos/ --minutes 60 --name mine",
     "quietpixel train mnist --recipe classic --epochs 20 --run runs/mnist",
@@ -26,14 +92,14 @@ EXAMPLES = (
 GROUPS = {
     "Data": "noise pairs target structure channels data_dir cache",
     "Model": "model code filters blocks start name",
-    "Training": "recipe epochs minutes batch patch learning_rate seed",
-    "Run": "run resume devices workers tensorboard",
+    "Training": "recipe epochs minutes batch patch learning_rate seed set",
+    "Run": "run resume describe devices workers tensorboard",
 }
 
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
-@click.argument("data", default="digits")
-@click.option("--model", help="bottleneck or unet.  [default: by the recipe]")
+@click.argument("data", required=False)
+@click.option("--model", metavar="bottleneck|unet", help="Architecture.  [default: by the recipe]")
 @click.option(
     "--recipe",
     type=Names("recipe", known_recipes),
@@ -111,6 +177,14 @@ GROUPS = {
     show_default=True,
     help="Seed of all randomness.",
 )
+@click.option(
+    "--set",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    callback=read_fields,
+    help="Any other field of the recipe, such as warmup=1; may be repeated.",
+)
+@click.option("--describe", is_flag=True, help="Print the layers of the model, and stop.")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Continue the run in --run with its options.")
 @click.option("--name", metavar="WORD", help="Name under which the model is added to your own.")
@@ -129,21 +203,47 @@ GROUPS = {
 )
 @click.option("--tensorboard", is_flag=True, help="Logs for TensorBoard in the run folder.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
-def command(data: str, **options: Any) -> None:
+def command(data: str | None, *, set: dict[str, Any], describe: bool, **options: Any) -> None:
     """Train a model.
 
     DATA is digits (built in, needs no network), mnist, fashion-mnist, or a folder: of clean
     images; of pairs, in noisy/ and clean/ or by --pairs; of noisy images with --target none.
     """
+    if data is None:
+        if not options["resume"]:
+            raise ArgumentError(
+                "DATA is missing: give a folder of images, or digits, mnist or fashion-mnist. "
+                "'quietpixel train digits' takes a minute and needs no network."
+            )
+        data = "digits"  # a resumed run has its data in its recipe
+    for name in set:
+        if name != "seed" and options.get(name) is not None:
+            raise ArgumentError(f"--set {name} and --{name.replace('_', '-')} exclude each other.")
     from quietpixel.cli.progress import show_progress
     from quietpixel.cli.silence_stderr import load_training
-    from quietpixel.workflows.train import train
+    from quietpixel.workflows.train import list_layers, new_run_path, train
 
     load_training()
+    if describe:
+        click.echo(format_table(list_layers(data, **options | set), numbers=[3]))
+        return
+    options["run"] = run = options["run"] or new_run_path(data)
     with show_progress() as view, interrupted_by(signal.SIGTERM):
-        run = train(data, on_progress=view, **options)
+        try:
+            run = train(data, on_progress=view, **options | set)
+        except KeyboardInterrupt:
+            view.show_message(describe_interruption(run, data))
+            raise
     click.echo(f"Model   {run / 'model.onnx'}")
     click.echo(f"Report  {run / 'report.html'}")
+
+
+def describe_interruption(run: Path, data: str) -> str:
+    """Return what an interrupted run left, and how to continue it."""
+    if not (run / "checkpoint.npz").exists():
+        return "Stopped before the first step ended; nothing was kept."
+    words = shlex.join(["quietpixel", "train", data, "--run", str(run), "--resume"])
+    return f"The best model so far is {run / 'model.onnx'}. Continue with: {words}"
 
 
 @contextmanager

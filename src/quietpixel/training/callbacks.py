@@ -51,11 +51,11 @@ class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.on_progress, self.epochs, self.batch, self.epoch = on_progress, epochs, batch, first
         self.clock = clock
-        self.done, self.step, self.started = 0, 0, 0.0
+        self.done, self.step, self.started = -1, 0, 0.0
         self.validation_loss: float | None = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        """Start the clock."""
+        """Start the clock, in case there is one step only."""
         self.started = time.perf_counter()
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -65,6 +65,9 @@ class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Report the step, unless it ends the epoch."""
         self.done, self.step = self.done + 1, batch + 1
+        # The first step compiles the model: counted, it promised hours for a run of minutes.
+        if self.done == 0:
+            self.started = time.perf_counter()
         if self.step < self.params["steps"] and not self.model.stop_training:
             self._report(self.params["steps"], logs)
 
@@ -74,7 +77,8 @@ class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
         self._report(self.step, logs)  # the clock may have ended the epoch before its last step
 
     def _report(self, steps: int, logs: Logs) -> None:
-        rate = self.done / (time.perf_counter() - self.started)
+        seconds = time.perf_counter() - self.started
+        rate = self.done / seconds if self.done else math.nan
         left = (self.epochs - self.epoch) * steps - self.step
         self.on_progress(
             Progress(
@@ -83,7 +87,7 @@ class ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
                 step=self.step,
                 steps=steps,
                 images_per_second=rate * self.batch,
-                seconds_left=self.clock.left if self.clock else left / rate,
+                seconds_left=self.clock.left if self.clock else left and left / rate,
                 share=self.clock.share if self.clock else 1 - left / (self.epochs * steps),
                 loss=float((logs or {}).get("loss", math.nan)),
                 validation_loss=self.validation_loss,

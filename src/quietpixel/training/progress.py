@@ -14,7 +14,8 @@ class Progress:
     epoch, epochs, step, steps
         Counted from 1; `epochs` is 0 for a run that ends by the clock.
     images_per_second, seconds_left
-        Mean rate of this session, and the remaining time of the run at that rate.
+        Mean rate of this session, and the remaining time of the run at that rate; NaN at the first
+        step, which also compiles the model.
     loss, validation_loss
         Loss of the epoch so far, and of the last complete epoch (None in the first).
     share

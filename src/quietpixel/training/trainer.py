@@ -7,9 +7,9 @@ from pathlib import Path
 import keras
 
 from quietpixel.card import Card
-from quietpixel.data import load_split, named_sets
+from quietpixel.data import load_split
 from quietpixel.data.batches import Batches
-from quietpixel.errors import ArgumentError, DataError, TrainingError
+from quietpixel.errors import ArgumentError, TrainingError
 from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
 from quietpixel.training.compiled_model import build_for, make_optimizer
 from quietpixel.training.devices import choose_precision, part_evenly, release, use_devices
@@ -20,7 +20,13 @@ from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.run_outputs import Outcome
-from quietpixel.training.training_data import TrainingData, from_folder, from_splits, is_folder
+from quietpixel.training.training_data import (
+    TrainingData,
+    check_data,
+    from_folder,
+    from_splits,
+    is_folder,
+)
 
 UNLIMITED = 10**6
 """Number of epochs of a run that ends by the clock."""
@@ -120,6 +126,7 @@ def run_recipe(recipe: Recipe, folder: RunFolder, options: RunOptions | None = N
         raise
     finally:
         release()
+    options.notify("Exporting the model and comparing it with the trained one")
     card = outcome.keep(model, checkpoint)
     options.notify(checkpoint.describe_best())
     folder.checkpoint.unlink(missing_ok=True)
@@ -142,11 +149,7 @@ def load_data(recipe: Recipe, options: RunOptions) -> TrainingData:
     if is_folder(recipe.data):
         opened = open_folder(recipe, cache=options.cache, notify=options.notify)
         return from_folder(recipe, opened)
-    if {"/", "\\"} & set(recipe.data):
-        raise DataError(
-            f"The folder '{recipe.data}' does not exist; give the path of a folder of images, or "
-            f"the name of a set: {', '.join(named_sets())}."
-        )
+    check_data(recipe.data)
     train, validation = (
         load_split(recipe.data, split, data_dir=options.data_dir)
         for split in ("train", "validation")

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from quietpixel.data import Split
+from quietpixel.data import Split, named_sets
 from quietpixel.data.patches import PatchSampler, PatchSampling
 from quietpixel.data.samplers import NoisySampler, Sampler
 from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
 from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
-from quietpixel.errors import ArgumentError
+from quietpixel.errors import ArgumentError, DataError, unknown_name
 from quietpixel.noise.parser import Array, add_noise, parse_noise
 from quietpixel.training.folder_data import Folder
 from quietpixel.training.losses import hidden_squared_error
@@ -61,6 +61,19 @@ class TrainingData:
 def is_folder(data: str) -> bool:
     """Return whether `data` is the path of a folder and not the name of a set."""
     return Path(data).is_dir()
+
+
+def check_data(data: str) -> None:
+    """Raise DataError or UnknownNameError unless `data` is a folder or the name of a set."""
+    if is_folder(data):
+        return
+    if {"/", "\\"} & set(data):
+        raise DataError(
+            f"The folder '{data}' does not exist; give the path of a folder of images, or "
+            f"the name of a set: {', '.join(named_sets())}."
+        )
+    if data not in named_sets():
+        raise unknown_name("data set", data, named_sets())
 
 
 def from_splits(recipe: Recipe, train: Split, validation: Split) -> TrainingData:

@@ -1,5 +1,6 @@
 """The function `train`: chooses a recipe, carries it out, calibrates and reports."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,8 +8,51 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from quietpixel.card import SMALL
 from quietpixel.errors import ArgumentError, MissingDependencyError
 from quietpixel.training.progress import OnProgress
+
+
+def new_run_path(data: str) -> Path:
+    """Return the folder of a run that was not named: by data and time, in ``runs``."""
+    return Path("runs") / f"{Path(data).name}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def list_layers(
+    data: str,
+    *,
+    recipe: str | None = None,
+    start: str | Path | None = None,
+    code: int | None = None,
+    filters: Sequence[int] | None = None,
+    blocks: Sequence[int] | None = None,
+    **others: Any,
+) -> list[tuple[str, ...]]:
+    """Return the table of the layers that `train` would train, as rows of words.
+
+    Parameters
+    ----------
+    data, recipe, start, code, filters, blocks, others
+        As for `train`; arguments that are no fields of the recipe are ignored.
+    """
+    from quietpixel.models import build, complete_options
+    from quietpixel.training.recipe import Recipe
+    from quietpixel.training.training_data import is_folder
+    from quietpixel.workflows.train_recipe import choose_recipe
+
+    known = {field.name for field in dataclasses.fields(Recipe)} - {"name"}
+    fields = {key: value for key, value in others.items() if key in known}
+    options = {"code": code, "filters": filters, "blocks": blocks}
+    chosen, _ = choose_recipe(recipe, data=data, start=start, fields=fields, options=options)
+    channels, size = (chosen.channels, None) if is_folder(data) else (1, SMALL[0])
+    model = build(
+        chosen.model, **complete_options(chosen.model, chosen.options, channels=channels, size=size)
+    )
+    rows: list[tuple[str, ...]] = [("layer", "type", "output", "weights")]
+    for layer in model.layers:
+        output = " x ".join(str(side or "any") for side in layer.output.shape[1:])
+        rows.append((layer.name, type(layer).__name__, output, f"{layer.count_params():,}"))
+    return [*rows, ("all", model.name, "", f"{model.count_params():,}")]
 
 
 def train(  # noqa: PLR0913  (the options of the command line)
@@ -120,7 +164,7 @@ def train(  # noqa: PLR0913  (the options of the command line)
         raise ArgumentError("`resume` needs `run`, the folder of the run to continue.")
     if name is not None:
         check_name(name)
-    folder = RunFolder(Path(run or f"runs/{Path(data).name}-{datetime.now():%Y%m%d-%H%M%S}"))
+    folder = RunFolder(Path(run or new_run_path(data)))
     fields = {"model": model, "noise": noise, "epochs": epochs, "seed": seed, **overrides}
     options = {"code": code, "filters": filters, "blocks": blocks}
     choose = partial(resume_run, folder) if resume else choose_recipe

@@ -14,7 +14,7 @@ from quietpixel.training.initial_weights import NOTHING, Start, adopt, default_s
 from quietpixel.training.named_recipes import named_recipe
 from quietpixel.training.recipe import CHOICES, RENAMED, Recipe
 from quietpixel.training.run_folder import RunFolder
-from quietpixel.training.training_data import is_folder
+from quietpixel.training.training_data import check_data, is_folder
 
 OF_KIND = {"clean": "photo", "pairs": "pairs", "noisy": "noisy"}
 """The recipe for a folder, by the kind of images in it."""
@@ -52,6 +52,7 @@ def choose_recipe(
     QuietpixelError
         If an argument is unknown or breaks its rule.
     """
+    check_data(data)
     given = {key: value for key, value in fields.items() if value is not None}
     options = {key: value for key, value in options.items() if value is not None}
     first = None if start is None else open_start(start)

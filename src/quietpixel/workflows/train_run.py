@@ -49,17 +49,19 @@ def carry_out(recipe: Recipe, folder: RunFolder, options: RunOptions, *, name: s
         folder.discard_unless_trained()
         stopped = isinstance(error, KeyboardInterrupt | TrainingError)
         if stopped and folder.onnx_model.exists():
-            _finish(recipe, folder, options.data_dir, name)
+            _finish(recipe, folder, options, name)
         raise
-    _finish(recipe, folder, options.data_dir, name)
+    _finish(recipe, folder, options, name)
 
 
-def _finish(recipe: Recipe, folder: RunFolder, data_dir: Path | None, name: str | None) -> None:
+def _finish(recipe: Recipe, folder: RunFolder, options: RunOptions, name: str | None) -> None:
     denoiser = Denoiser(folder.onnx_model)
-    pairs = list(_calibration_pairs(recipe, denoiser.card.size, data_dir))
+    pairs = list(_calibration_pairs(recipe, denoiser.card.size, options.data_dir))
     if pairs:  # without clean images there is no error to measure
+        options.notify(f"Calibrating error bars on {len(pairs)} validation images")
         write_calibration(denoiser, pairs, folder.onnx_model, folder.onnx_model)
-    show_run(folder, recipe, data_dir=data_dir)
+    options.notify("Writing the report")
+    show_run(folder, recipe, data_dir=options.data_dir)
     if name is not None:
         keep_model(folder.onnx_model, name)
 
