@@ -14,7 +14,7 @@ RUN = [sys.executable, "-m", "quietpixel"]
 
 
 def raising(error: BaseException):
-    def call(*_: object) -> None:
+    def call(*_: object, **__: object) -> None:
         raise error
 
     return call
@@ -110,7 +110,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 def test_control_c_ends_with_130(tmp_path: Path) -> None:
     code = (
         "import sys, time; from quietpixel.cli import main, models\n"
-        "models.command.callback = lambda: (print('ready', flush=True), time.sleep(120))\n"
+        "models.command.callback = lambda **_: (print('ready', flush=True), time.sleep(120))\n"
         "sys.exit(main.main(['models']))"
     )
     process = subprocess.Popen(
