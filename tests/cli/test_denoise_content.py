@@ -1,12 +1,14 @@
 """What a file holds besides ordinary pixels comes out of `quietpixel denoise` as it went in."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from skimage import data
 
 from quietpixel.files import read_picture, write_picture
 
@@ -162,6 +164,49 @@ def test_a_pyramid_is_not_replaced_by_its_largest_level(quietpixel, halver, tmp_
     assert outcome.code == 2
     assert "would not hold 1 smaller copies or masks; write it to another file." in outcome.err
     assert path.read_bytes() == content
+
+
+# JPEG quality
+
+
+def psnr(path: Path, reference: np.ndarray) -> float:
+    error = np.asarray(Image.open(path), float) - reference
+    return float(10 * np.log10(255**2 / np.mean(error**2)))
+
+
+@pytest.mark.parametrize("quality", [50, 75])
+def test_writing_a_jpeg_keeps_what_denoising_gained(quietpixel, tmp_path, quality) -> None:
+    path, report = tmp_path / "a.jpg", tmp_path / "report.json"
+    picture = data.astronaut()[40:232, 90:282]
+    noise = np.random.default_rng(0).normal(0, 15, picture.shape)
+    noisy = (picture + noise).clip(0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(path, quality=quality)
+    exact_path, old_path = tmp_path / "exact.png", tmp_path / "old.jpg"
+    assert quietpixel(*WORD, path, "-o", exact_path).code == 0
+    assert quietpixel(*WORD, path, "-o", old_path, "--jpeg-quality", "source").code == 0
+    outcome = quietpixel(*WORD, path, "--json", report)
+    exact, old, new = (psnr(each, picture) for each in (exact_path, old_path, clean(path)))
+    assert exact > psnr(path, picture) + 2
+    assert exact - old > 0.5, "or the test shows nothing"
+    assert exact - new < 0.1
+    (entry,) = json.loads(report.read_text())["files"]
+    ratio = clean(path).stat().st_size / path.stat().st_size
+    assert (entry["jpeg_quality"], entry["size_ratio"]) == (98, pytest.approx(ratio))
+    assert f"quality 98, {ratio:.1f}x the size" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("quality", "sampling", "expected"),
+    [(99, "4:2:0", (99, "4:4:4")), (75, "4:2:0", (98, "4:2:0")), (30, "4:4:4", (96, "4:4:4"))],
+)
+def test_a_jpeg_is_never_of_a_lower_quality(
+    quietpixel, tmp_path, quality, sampling, expected
+) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(smooth()).save(path, quality=quality, subsampling=sampling)
+    assert quietpixel(*WORD, path).code == 0
+    encoding = read_picture(clean(path)).encoding
+    assert (encoding.quality, encoding.subsampling) == expected
 
 
 # Strength 0

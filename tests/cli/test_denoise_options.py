@@ -132,18 +132,29 @@ def test_an_unknown_format_is_refused(quietpixel, halver, gray) -> None:
     assert "Unknown image format 'tif2': did you mean 'tiff'?" in outcome.err
 
 
-def test_the_quality_of_a_jpeg_is_kept_unless_told(quietpixel, halver, tmp_path) -> None:
+def test_the_quality_of_a_jpeg_is_that_of_the_source_or_a_number_on_request(
+    quietpixel, halver, tmp_path
+) -> None:
     source = tmp_path / "a.jpg"
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (64, 64), np.uint8)).save(source, quality=60)
     tables = {}
-    for words in ((), ("--jpeg-quality", 90)):
-        assert quietpixel(*WORD, source, "--model", halver, "--overwrite", *words).code == 0
-        tables[words] = Image.open(clean(source)).quantization
-    assert tables[()] == Image.open(source).quantization
+    for word in ("source", 90):
+        words = [source, "--model", halver, "--overwrite", "--jpeg-quality", word]
+        assert quietpixel(*WORD, *words).code == 0
+        tables[word] = Image.open(clean(source)).quantization
+    assert tables["source"] == Image.open(source).quantization
     wanted = io.BytesIO()
     Image.new("L", (8, 8)).save(wanted, "jpeg", quality=90)
-    assert tables["--jpeg-quality", 90] == Image.open(wanted).quantization
+    assert tables[90] == Image.open(wanted).quantization
+
+
+@pytest.mark.parametrize("word", ["0", "101", "best", "-5"])
+def test_another_jpeg_quality_is_refused(quietpixel, halver, gray, word) -> None:
+    outcome = quietpixel("denoise", gray, "--model", halver, "--jpeg-quality", word)
+    assert outcome.code == 2
+    expected = f"--jpeg-quality must be a number from 1 to 100, or source; got '{word}'. Try 95."
+    assert expected in outcome.err
 
 
 def test_more_pixels_than_allowed_are_refused(quietpixel, halver, gray) -> None:

@@ -16,6 +16,7 @@ from quietpixel.files import (
     Picture,
     check_target,
     check_writable,
+    choose_format,
     copy_file,
     inspect_content,
     read_picture,
@@ -103,6 +104,8 @@ class Outcome:
         Whether an earlier run did it.
     megapixels
         Size of all its pages.
+    jpeg_quality, size_ratio
+        Quality of a JPEG result, and its size relative to that of the source file.
     read_seconds, compute_seconds, write_seconds
         Duration of each step; those of several jobs overlap.
     """
@@ -113,6 +116,8 @@ class Outcome:
     findings: Findings = field(default_factory=Findings)
     skipped: bool = False
     megapixels: float = 0.0
+    jpeg_quality: int | None = None
+    size_ratio: float | None = None
     read_seconds: float = 0.0
     compute_seconds: float = 0.0
     write_seconds: float = 0.0
@@ -135,6 +140,8 @@ class _Item:
     reserved: int = 0
     waited: float = 0.0
     megapixels: float = 0.0
+    jpeg_quality: int | None = None
+    size_ratio: float | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def attempt(self, name: str, step: Callable[["_Item"], None]) -> None:
@@ -165,6 +172,8 @@ class _Item:
             notes=self.notes,
             findings=self.findings,
             megapixels=self.megapixels,
+            jpeg_quality=self.jpeg_quality,
+            size_ratio=self.size_ratio,
             read_seconds=self.seconds.get("read", 0.0) - self.waited,
             compute_seconds=self.seconds.get("compute", 0.0),
             write_seconds=self.seconds.get("write", 0.0),
@@ -234,16 +243,22 @@ class _Steps:
                 on_complete=begin,
             )
             return
+        picture = settings.encoded(item.picture, item.target)
+        before = item.source.stat().st_size if isinstance(item.source, Path) else len(item.source)
         item.notes += write_picture(
-            item.picture,
+            picture,
             item.target,
             format=settings.format,
-            quality=settings.jpeg_quality,
+            quality=settings.quality,
             overwrite=settings.overwrite,
             like=like,
             backup=backup,
             on_complete=begin,
         )
+        if choose_format(picture, item.target, format=settings.format) == "jpeg":
+            item.jpeg_quality = settings.quality or picture.encoding.quality
+            if isinstance(item.target, Path):  # a stream cannot say how much it took
+                item.size_ratio = item.target.stat().st_size / before
 
 
 def run_jobs(

@@ -34,6 +34,19 @@ def read_range(
     return low, high
 
 
+def read_quality(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> int | str | None:
+    """Return the number of ``NUMBER|source``, or the word."""
+    if value is None or value == "source":
+        return value
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 100):
+        raise ArgumentError(
+            f"--jpeg-quality must be a number from 1 to 100, or source; got '{value}'. Try 95."
+        )
+    return int(value)
+
+
 PATH = click.Path(path_type=Path)
 EXAMPLES = (
     "quietpixel denoise photo.jpg",
@@ -104,8 +117,10 @@ GROUPS = {
 )
 @click.option(
     "--jpeg-quality",
-    type=click.IntRange(1, 100),
-    help="Quality of JPEG, WebP and AVIF files.  [default: that of the input]",
+    metavar="NUMBER|source",
+    callback=read_quality,
+    help="Quality of JPEG, WebP and AVIF files, or that of the source.  [default: 98 for JPEG, "
+    "where writing loses about 0.1 dB]",
 )
 @click.option(
     "--engine", type=ENGINE, default="openvino", show_default=True, help="Inference engine."

@@ -271,6 +271,8 @@ def describe_outcome(outcome: "Outcome") -> str:
     megapixels = outcome.megapixels
     size = f"{megapixels:.1f} MP" if megapixels >= 0.1 else "<0.1 MP"
     words = [f"{outcome.job.source} -> {outcome.job.target}", size, f"{outcome.seconds:.1f} s"]
+    if outcome.jpeg_quality and outcome.size_ratio:
+        words.append(f"quality {outcome.jpeg_quality}, {outcome.size_ratio:.1f}x the size")
     return "  ".join([*words, *filter(None, [describe_noise(outcome.findings.noise)])])
 
 
@@ -368,6 +370,8 @@ def _describe(outcome: "Outcome") -> dict[str, Any]:
         "noise": [asdict(page) for page in outcome.findings.noise],
         "scale": [list(page) for page in outcome.findings.scale],
         "megapixels": outcome.megapixels,
+        "jpeg_quality": outcome.jpeg_quality,
+        "size_ratio": outcome.size_ratio,
         "seconds": outcome.seconds,
         "read_seconds": outcome.read_seconds,
         "compute_seconds": outcome.compute_seconds,

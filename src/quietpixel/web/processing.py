@@ -71,7 +71,7 @@ def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnP
     times.append(time.perf_counter())
     content, lost = upload.getvalue(), tuple[str, ...]()
     if not settings.keeps_file(picture, io.BytesIO()):
-        content, lost = encode(clean, settings.format)
+        content, lost = encode(settings.encoded(clean, io.BytesIO()), settings.format)
     times.append(time.perf_counter())
     # `Server-Timing` shows these in the developer tools of browsers.
     seconds = (end - start for start, end in pairwise(times))
