@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import time
 
@@ -101,6 +102,48 @@ def test_in_a_folder_run_that_says_what_was_done(start, fill, tmp_path, number) 
     _, err = again.communicate(timeout=60)
     assert f"{len(done)} of 60 images were done before." in err.decode()
     assert again.returncode == 0
+
+
+def test_a_closed_terminal_ends_it_with_a_report(start, fill, tmp_path) -> None:
+    fill(tmp_path / "in", 60, side=500)
+    process = start(tmp_path / "in", "-o", tmp_path / "out", "--json", tmp_path / "report.json")
+    wait_until(lambda: len(list((tmp_path / "out").rglob("*.png"))) > 2, process)
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 129
+    assert err.decode().splitlines()[-1] == "quietpixel: interrupted"
+    assert json.loads((tmp_path / "report.json").read_text())["interrupted"]
+
+
+@pytest.mark.parametrize("moment", [0.06, 0.1, 0.15])
+def test_while_it_is_being_imported(start, tmp_path, moment) -> None:
+    """From the moment when Python runs code of ours, which it takes 30 ms to start."""
+    process = start(tmp_path, "--dry-run")
+    time.sleep(moment)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    early = b"runpy" in err and b"quietpixel/__main__" not in err
+    if early or process.returncode == -signal.SIGINT:
+        pytest.skip("the signal came before any code of ours")
+    assert b"Traceback" not in err
+    assert process.returncode in (0, 130, 2)
+
+
+def test_closed_streams_and_little_memory_are_a_sentence(start, tmp_path) -> None:
+    Image.fromarray(np.full((5, 6), 200, np.uint8)).save(tmp_path / "a.png")
+    closed = start("-", "-o", "-", stdin=None, preexec_fn=lambda: os.close(0))
+    _, err = closed.communicate(timeout=60)
+    assert err == b"quietpixel: '-' cannot be used because the stream is closed; give a file.\n"
+    assert closed.returncode == 2
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (500_000 * 1024,) * 2)
+
+    small = start(tmp_path / "a.png", preexec_fn=limit)
+    _, err = small.communicate(timeout=60)
+    assert small.returncode in (0, 2)
+    assert b"Traceback" not in err
+    assert err.count(b"\n") <= 1
 
 
 @pytest.mark.parametrize("number", CODES)

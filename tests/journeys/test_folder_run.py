@@ -1,6 +1,8 @@
 """A folder run: killed, interrupted, on a full disk, with bad files; and pipes."""
 
 import io
+import os
+import re
 import resource
 import signal
 import time
@@ -8,6 +10,8 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+
+from quietpixel.batch import lock_folders
 
 COUNT = 30
 
@@ -99,6 +103,37 @@ def test_bytes_in_bytes_out(start) -> None:
     image = Image.open(io.BytesIO(out))
     assert image.format == "PNG"
     assert np.unique(image).tolist() == [100]
+
+
+@pytest.mark.parametrize("words", [["--in-place"], ["-o", "{}/out"]])
+def test_two_runs_at_once_do_not_do_the_same(start, fill, tmp_path, words) -> None:
+    """One waits; in place, a picture that was denoised twice would have a quarter of its values."""
+    fill(tmp_path / "in", COUNT)
+    before = {path.name: np.asarray(Image.open(path)) for path in (tmp_path / "in").rglob("*.png")}
+    line = [tmp_path / "in", "--recursive", *(word.format(tmp_path) for word in words)]
+    runs = [start(*line) for _ in range(2)]
+    said = "".join(finish(run)[1] for run in runs)
+    assert "30 of 30 images were done before." in said
+    places = tmp_path / ("in" if words == ["--in-place"] else "out")
+    for path in places.rglob("*.png"):
+        half = np.rint(before[path.name] * (np.float32(1) / 255) * np.float32(0.5) * 255)
+        assert np.array_equal(np.asarray(Image.open(path)), half.astype(np.uint8))
+    assert "30 of 30 images were done before." in finish(start(*line))[1]
+    assert not list(tmp_path.rglob(".quietpixel-lock"))
+
+
+def test_a_run_waits_for_one_in_a_folder_above_or_below(start, fill, tmp_path) -> None:
+    fill(tmp_path / "in", 4)
+    for folder in (tmp_path / "in", tmp_path / "in" / "below"):
+        with lock_folders([folder]):
+            for line in ([tmp_path / "in", "--recursive"], [tmp_path / "in" / "below"]):
+                run = start(*line, "--in-place")
+                said = run.stderr.readline().decode()
+                assert re.match(rf"Waiting for another run: process {os.getpid()} on ", said)
+                assert said.endswith(f"works in '{folder}'.\n")
+                run.kill()
+                run.communicate()
+    finish(start(tmp_path / "in", "--recursive", "--in-place"))  # the killed ones lock nothing
 
 
 def test_words_in_a_pipe_are_refused(start) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM take effect at once, even while a library computes for seconds."""
+"""Ctrl-C, SIGTERM and SIGHUP take effect at once, even while a library computes for seconds."""
 
 import os
 import signal
@@ -9,24 +9,22 @@ from typing import Any, NoReturn
 
 import click
 
-INTERRUPTED = 130
-TERMINATED = 143
 _POLL_SECONDS = 0.1
 """Between checks for signals; the end of the work is seen at once."""
 _CLEANUP_SECONDS = 0.5
 """Time limit of the cleanup, in case the work holds a lock that it needs."""
 
 
-class _Terminated(BaseException):
-    """SIGTERM was received."""
+class _Ended(BaseException):
+    """A signal that ends the process was received; its number is the argument."""
 
 
 def run_interruptibly(work: Callable[[], int], cleanup: Callable[[], None]) -> int:
     """Return what `work` returns, computed on a thread of its own.
 
     The main thread only waits, so that no signal has to wait for a library. After a signal the
-    process ends at once, whatever the work does; its exit code is 130 after Ctrl-C and 143 after
-    SIGTERM.
+    process ends at once, whatever the work does; its exit code is 130 after Ctrl-C, 143 after
+    SIGTERM and 129 after SIGHUP, which a terminal sends when it is closed.
 
     Parameters
     ----------
@@ -38,19 +36,26 @@ def run_interruptibly(work: Callable[[], int], cleanup: Callable[[], None]) -> i
     # Python delivers signals to the main thread only, so elsewhere there is nothing to gain.
     if threading.current_thread() is not threading.main_thread():
         return work()
-    before = signal.signal(signal.SIGTERM, _raise_terminated)
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    # What is ignored stays so: nohup is there to ignore SIGHUP.
+    before = {
+        number: signal.signal(number, _raise_ended)
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         return _wait_for(work)
     except KeyboardInterrupt:
-        _exit(cleanup, INTERRUPTED)
-    except _Terminated:
-        _exit(cleanup, TERMINATED)
+        _exit(cleanup, signal.SIGINT)
+    except _Ended as end:
+        _exit(cleanup, end.args[0])
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _raise_terminated(number: int, frame: Any) -> NoReturn:
-    raise _Terminated
+def _raise_ended(number: int, frame: Any) -> NoReturn:
+    raise _Ended(number)
 
 
 def _wait_for(work: Callable[[], int]) -> int:
@@ -73,10 +78,11 @@ def _wait_for(work: Callable[[], int]) -> int:
     return results[0]
 
 
-def _exit(cleanup: Callable[[], None], code: int) -> NoReturn:
+def _exit(cleanup: Callable[[], None], number: int) -> NoReturn:
     """Leave by `os._exit`, because the interpreter would wait for threads inside libraries."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
     def clean() -> None:
         try:
@@ -90,4 +96,4 @@ def _exit(cleanup: Callable[[], None], code: int) -> NoReturn:
     click.echo("quietpixel: interrupted", err=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
+    os._exit(128 + number)

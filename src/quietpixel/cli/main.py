@@ -1,6 +1,7 @@
 """The command `quietpixel`: finds the subcommand, and turns errors into one line and a code."""
 
 import os
+import re
 import shlex
 import sys
 import warnings
@@ -21,6 +22,10 @@ MEANT = {
 """Messages on options that `denoise` lacks and a user may expect, instead of click's guesses."""
 FAILED = 2
 INTERRUPTED = 130
+LOW_MEMORY = re.compile(
+    "can't start new thread|failed to map segment|[Cc]annot allocate memory|bad_alloc|"
+    "error return without exception set"
+)
 
 
 class LazyGroup(click.Group):
@@ -125,7 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"'{error.filename}': " if error.filename else ""
         return _report(f"{where}{error.strerror or error}.", FAILED)
-    except MemoryError:
+    except (MemoryError, RuntimeError, ImportError, SystemError) as error:
+        # Where memory is limited, threads and shared libraries fail before NumPy does.
+        if not isinstance(error, MemoryError) and not LOW_MEMORY.search(str(error)):
+            raise
         return _report("There is not enough memory for this.", FAILED)
     return result if isinstance(result, int) else 0
 

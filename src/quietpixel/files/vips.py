@@ -80,6 +80,8 @@ def decoding_errors() -> Iterator[None]:
         yield
     except VipsError as error:
         text, reason = str(error).lower(), _reason_of(error)
+        if "creating thread" in text or "out of memory" in text:
+            raise ImageError("there is not enough memory for it.") from error
         signs = ("too large", "too big", "exceed", "dimensions out of range")
         if any(sign in text for sign in signs):
             raise ImageError(
