@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import zipfile
@@ -170,6 +171,7 @@ def test_what_a_result_tells_is_not_asked_again(visit):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
+    expect(page.locator(".row-item.done")).to_have_count(1)
     expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
     page.select_option("#model", "blind")
     page.click("#apply")
@@ -199,6 +201,7 @@ def test_what_a_result_tells_is_not_asked_again(visit):
 def test_strengths_above_1_and_of_colour_alone_show_as_they_come_out(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
+    expect(page.locator(".row-item.done")).to_have_count(1)
     expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
     page.fill("#split", "0")
     page.uncheck("#colour-strength-auto")
@@ -255,8 +258,8 @@ def test_zoom_and_what_was_taken_away(visit):
     page.click("[data-zoom=pixel]")
     whole = stage_pixels(page)
     page.keyboard.press("ArrowRight")
-    page.check("[name=mode][value=taken]", force=True)
-    expect(page.locator("#caption")).to_contain_text("times as strong")
+    page.check("[name=mode][value=difference]", force=True)
+    expect(page.locator("#caption")).to_contain_text("amplified")
     wait_until(page, lambda: not np.array_equal(stage_pixels(page), whole))
 
     def is_gray() -> bool:
@@ -272,11 +275,11 @@ def test_the_model_and_its_card(visit):
     expect(page.locator(".row-item.done")).to_have_count(1)
     page.click("#card-open")
     expect(page.locator("#card")).to_contain_text("anything but tests")
-    expect(page.locator("#card")).to_contain_text("nothing: psnr 30.12")
+    expect(page.locator("#card")).to_contain_text("On nothing: PSNR 30.12 dB.")
     page.keyboard.press("Escape")
     page.select_option("#model", "mnist-unet")
     expect(page.locator("#sigma-auto")).to_be_disabled()
-    expect(page.locator("#sigma-help")).to_contain_text("finds the noise by itself")
+    expect(page.locator("#sigma-help")).to_contain_text("finds the noise level by itself")
     page.select_option("#format", "jpeg")
     page.click("#apply")
     expect(page.locator(".row-item.done")).to_contain_text("8 bits")
@@ -379,6 +382,272 @@ def test_a_narrow_screen_and_a_finger(visit):
     touch("touchEnd")
     wait_until(page, lambda: page.locator("#zoom").text_content() != before)
     assert caption
+
+
+def drop(page, *names: str, size: tuple[int, int] = (200, 280)) -> None:
+    files = [as_file(name, coded(noisy(*size, seed=at))) for at, name in enumerate(names)]
+    page.set_input_files("#files", files)
+
+
+def stage_centre(page) -> np.ndarray:
+    """Return the middle of the stage where "after" is shown, (N, N, 3)."""
+    page.fill("#split", "0")
+    page.wait_for_timeout(300)
+    shown = stage_pixels(page)
+    y, x = shown.shape[0] // 2, shown.shape[1] // 2
+    return shown[y - 60 : y + 60, x - 60 : x + 60, :3]
+
+
+def test_a_download_after_a_changed_setting_is_what_the_stage_shows(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    pixels = noisy(200, 280)
+    page.set_input_files("#files", [as_file(f"{name}.png", coded(pixels)) for name in "ab"])
+    expect(page.locator(".row-item.done")).to_have_count(2)
+    full = decoded(download(page, "[aria-label='Download a.png']")[1])
+    page.fill("#strength", "0")
+    expect(page.locator(".row-item.outdated")).to_have_count(2)
+    expect(page.locator(".row-item.outdated").first).to_contain_text("Out of date")
+    expect(page.locator("#tag")).to_have_text("Preview")
+    preview = stage_centre(page)
+    for click in ("[aria-label='Download a.png']", "#save"):
+        saved = decoded(download(page, click)[1])
+        assert np.array_equal(saved, pixels)
+        assert not np.array_equal(saved, full)
+    expect(page.locator("#tag")).to_have_text("After")
+    assert np.array_equal(stage_centre(page), preview)
+    expect(page.locator(".row-item.done")).to_have_count(1)
+    _, content = download(page, "#zip")
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        for name in ("a-clean.png", "b-clean.png"):
+            assert np.array_equal(decoded(packed.read(name)), pixels)
+    expect(page.locator(".row-item.done")).to_have_count(2)
+    page.fill("#strength", "100")
+    expect(page.locator(".row-item.outdated")).to_have_count(2)
+    page.fill("#strength", "0")  # the results are those of these settings again
+    expect(page.locator(".row-item.done")).to_have_count(2)
+
+
+def test_only_what_is_computed_is_called_after(visit):
+    """Answers wait until the test lets them through, so each stage of the work can be seen."""
+    page = visit(viewport={"width": 1200, "height": 800})
+    held = {"preview": [], "denoise": []}
+
+    def hold(route) -> None:
+        held["preview" if "preview" in route.request.url else "denoise"].append(route)
+
+    page.route(re.compile("page/preview|v1/denoise"), hold)
+    pixels = noisy(200, 280)
+    page.set_input_files("#files", as_file("a.png", coded(pixels)))
+    wait_until(page, lambda: held["preview"])
+    expect(page.locator("#tag")).to_have_text("Not denoised yet")
+    veiled = stage_centre(page).astype(float)
+    assert veiled.mean() < 0.75 * pixels.mean()  # dimmed, so nobody takes it for the result
+    held["preview"].pop().continue_()
+    expect(page.locator("#tag")).to_have_text("Preview")
+    assert stage_centre(page).mean() == pytest.approx(pixels.mean(), rel=0.05)
+    wait_until(page, lambda: held["denoise"])
+    held["denoise"].pop().continue_()
+    expect(page.locator("#tag")).to_have_text("After")
+    page.fill("#strength", "170")
+    wait_until(page, lambda: held["preview"])
+    expect(page.locator("#tag")).to_have_text("Updating")
+    assert stage_centre(page).mean() < 0.75 * pixels.mean()
+    held["preview"].pop().continue_()
+    expect(page.locator("#tag")).to_have_text("Preview")
+
+
+def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    pixels = np.full((1600, 2400, 3), 90, np.uint8)
+    pixels[200:700, 1500:2200] = noisy(500, 700)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_input_files("#files", as_file("a.png", coded(pixels)))
+    expect(page.locator("#zoom")).to_have_text("100 %")
+    expect(page.locator("#tag")).to_have_text(re.compile("Preview|After"))
+    page.fill("#split", "100")
+    page.wait_for_timeout(300)
+    assert roughness(stage_pixels(page)) > 5
+    # The part in view is asked for before the whole image is sent.
+    paths = [url.partition("?")[0].rpartition("/")[2] for url in asked]
+    assert paths.index("preview") < paths.index("denoise")
+    navigator = page.locator("#navigator")
+    box = navigator.bounding_box()
+    page.mouse.click(box["x"] + 5, box["y"] + box["height"] - 5)
+    wait_until(page, lambda: roughness(stage_pixels(page)) < 1)
+    page.click("[data-zoom=fit]")
+    expect(navigator).to_be_hidden()
+
+
+def test_a_preview_and_the_result_share_their_noise_level(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    pixels = noisy(900, 1500)
+    pixels[300:600, 500:1000] = 128  # a middle without noise
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if "preview" in request.url else 0)
+    with page.expect_response(re.compile("v1/denoise")) as answer:
+        page.set_input_files("#files", as_file("a.png", coded(pixels)))
+    used = float(answer.value.headers["quietpixel-sigma"])
+    assert float(re.search("sigma=([0-9.]+)", sent[0])[1]) == pytest.approx(used, rel=0.01)
+
+
+def test_removed_images_come_back(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    drop(page, "a.png", "b.png", "c.png")
+    expect(page.locator(".row-item.done")).to_have_count(3)
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.click("#clear")
+    expect(page.locator("#welcome")).to_be_visible()
+    page.click("#undo")
+    expect(page.locator(".row-item.done")).to_have_count(3)
+    assert page.locator(".row-item .name").all_inner_texts() == ["a.png", "b.png", "c.png"]
+    assert not [url for url in sent if "denoise" in url]
+    page.click("[aria-label='Remove b.png']", force=True)
+    expect(page.locator(".row-item")).to_have_count(2)
+    page.click("#undo")
+    assert page.locator(".row-item .name").all_inner_texts() == ["a.png", "b.png", "c.png"]
+    expect(page.locator("#toast")).to_be_hidden()
+
+
+def test_a_reload_asks_while_results_are_not_saved(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    drop(page, "a.png")
+    expect(page.locator(".row-item.done")).to_have_count(1)
+    page.click("[data-zoom=fit]")  # browsers ask only after some use of the page
+    page.reload()
+    assert asked == ["beforeunload"]
+    page.wait_for_selector("body[data-ready]")
+    drop(page, "a.png")
+    download(page, "#save")
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_a_lost_service_and_an_error_are_retried(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    page.route(re.compile("v1/denoise"), lambda route: route.abort())
+    drop(page, "a.png")
+    tile = page.locator(".row-item")
+    expect(tile).to_contain_text("The service cannot be reached; trying again")
+    page.unroute(re.compile("v1/denoise"))
+    expect(page.locator(".row-item.done")).to_have_count(1)
+    page.route(re.compile("v1/denoise"), lambda route: route.fulfill(status=500, body="{}"))
+    drop(page, "b.png")
+    expect(page.locator(".row-item.bad")).to_contain_text("The service answered with status 500.")
+    page.unroute(re.compile("v1/denoise"))
+    page.click("[aria-label='Retry b.png']", force=True)
+    expect(page.locator(".row-item.done")).to_have_count(2)
+
+
+def test_the_film_strip_by_keyboard(visit):
+    page = visit(viewport={"width": 1280, "height": 720})
+    names = [f"{number}.png" for number in range(7)]
+    drop(page, *names, size=(40, 60))
+    expect(page.locator(".row-item.done")).to_have_count(7)
+    visible = "tiles => tiles.filter(t => t.getBoundingClientRect().right < 940).length"
+    assert page.eval_on_selector_all(".row-item", visible) >= 6
+    focused = "document.activeElement.title"
+    page.click(".row-item .pick >> nth=0")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(focused) == "2.png"
+    expect(page.locator(".row-item.chosen .name")).to_have_text("2.png")
+    page.keyboard.press("Delete")
+    expect(page.locator(".row-item")).to_have_count(6)
+    assert page.evaluate(focused) == "3.png"
+    with page.expect_download() as caught:
+        page.keyboard.press("d")
+    assert caught.value.suggested_filename == "3-clean.png"
+    page.click("[aria-label='Remove 3.png']")
+    assert page.evaluate(focused) == "4.png"
+    page.keyboard.press("End")
+    page.keyboard.press("Delete")
+    assert page.evaluate(focused) == "5.png"
+    for selector in ("#zip", "#clear", "#save", "#apply"):
+        box = page.locator(selector).bounding_box()
+        assert box["y"] + box["height"] <= 720
+
+
+def test_forced_colours_mark_what_is_chosen(visit):
+    page = visit(viewport={"width": 1200, "height": 800}, forced_colors="active")
+    drop(page, "a.png", "b.png")
+    expect(page.locator(".row-item.done")).to_have_count(2)
+    style = "(e) => { const s = getComputedStyle(e); return s.outlineStyle + s.borderTopColor; }"
+    pairs = [(".row-item.chosen", ".row-item:not(.chosen)")]
+    pairs.append(("[role=tab][aria-selected=true]", "[role=tab][aria-selected=false]"))
+    pairs.append(("[name=mode]:checked + span", "[name=mode]:not(:checked) + span"))
+    for chosen, other in pairs:
+        styles = [page.eval_on_selector(each, style) for each in (chosen, other)]
+        assert styles[0] != styles[1]
+
+
+def test_controls_are_large_enough_for_fingers(visit):
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    drop(page, "a.png", "b.png")
+    expect(page.locator(".row-item.done")).to_have_count(2)
+    page.uncheck("#sigma-auto")
+    page.uncheck("#colour-strength-auto")
+    script = """tags => tags.map(e => [e.id || e.className, e.getBoundingClientRect()])
+        .filter(([, box]) => box.width && Math.min(box.width, box.height) < 24)
+        .map(([name, box]) => `${name} ${box.width} x ${box.height}`)"""
+    controls = "button, select, label.check, input[type=range]"
+    assert page.eval_on_selector_all(controls, script) == []
+    page.tap("#tab-digits")
+    expect(page.locator(".number output")).to_have_count(16)
+    assert page.eval_on_selector_all(controls, script) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_the_bars_of_a_code_follow_its_largest_number(visit):
+    code = [28.4, -12.5] + [1.0] * 14
+    page = visit(viewport={"width": 820, "height": 1180})
+    answer = json.dumps({"code": code, "image": [0.0] * 784})
+    page.route(re.compile("page/digit"), lambda route: route.fulfill(status=200, body=answer))
+    page.click("#tab-digits")
+    page.click("text='7'")
+    expect(page.locator(".number output").first).to_have_text("28.4")
+    assert float(page.input_value("#code-0")) == pytest.approx(28.4)
+    assert float(page.input_value("#code-1")) == pytest.approx(-12.5)
+    boxes = [page.locator(".lab .panel").nth(n).bounding_box() for n in range(4)]
+    assert len({box["x"] for box in boxes}) == len({box["y"] for box in boxes}) == 2
+
+
+def test_the_time_left_counts_down_between_two_tiles(visit):
+    """Progress stands still while a tile is computed, which must not raise the time left."""
+    page = visit(viewport={"width": 1200, "height": 800})
+    shares = iter([*[0.05] * 5, *[0.2] * 8, *[0.4] * 500])
+    page.route(re.compile("v1/denoise"), lambda route: None)
+
+    def report(route) -> None:
+        names = re.findall("job=([0-9a-f]+)", route.request.url)
+        route.fulfill(status=200, body=json.dumps(dict.fromkeys(names, next(shares))))
+
+    page.route(re.compile("page/progress"), report)
+    drop(page, "a.png")
+    seen = []
+
+    def collect() -> bool:
+        found = re.search("about ([0-9]+) s left", page.locator(".row-item .state").inner_text())
+        seen.extend([int(found[1])] if found else [])
+        return len(seen) > 30
+
+    wait_until(page, collect)
+    assert seen == sorted(seen, reverse=True)
+    assert seen[0] > seen[-1]
+
+
+def test_sliders_are_read_aloud_with_their_unit(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    drop(page, "a.png")
+    expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
+    page.uncheck("#sigma-auto")
+    page.fill("#sigma", "5.5")
+    expect(page.locator("#sigma")).to_have_attribute("aria-valuetext", "5.5 of 255")
+    page.fill("#strength", "70")
+    expect(page.locator("#strength")).to_have_attribute("aria-valuetext", "70 %")
 
 
 def test_light_and_dark(visit):

@@ -1,4 +1,4 @@
-// What was taken away: the difference of two views, made stronger so that it can be seen.
+// The removed noise: the difference of two views, amplified so that it can be seen.
 
 // With gain 0 a fitting one is found; returns what was used.
 export function difference(before, after, gain) {

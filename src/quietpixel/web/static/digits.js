@@ -1,11 +1,11 @@
-// The tab of the sixteen numbers: drawing, noise, code, and what the decoder makes of it.
+// The tab of the sixteen numbers: drawing, noise, code and reconstruction.
 
 import { postJson } from "./api.js";
 import { GLYPHS } from "./glyphs.js";
 import { Pad } from "./pad.js";
 
 const SIDE = 28;
-const MOST = 10; // codes of MNIST lie between -10 and 10
+const LEAST_SCALE = 10; // most codes of MNIST lie between -10 and 10, but some reach 28
 
 const find = (id) => document.getElementById(id);
 
@@ -65,7 +65,7 @@ class Digits {
     });
   }
 
-  // One question is under way at a time; while it is, only the last one asked is kept.
+  // One request runs at a time; of those that come meanwhile only the last is kept.
   async ask(question, use) {
     this.waiting = [question, use];
     if (this.asking) return;
@@ -85,6 +85,7 @@ class Digits {
   showCode(code) {
     if (!this.sliders) this.makeSliders(code.length);
     this.code = [...code];
+    this.setScale(Math.max(LEAST_SCALE, ...code.map((value) => Math.ceil(1.1 * Math.abs(value)))));
     code.forEach((value, at) => this.showNumber(at, value));
     find("restore").disabled = true;
   }
@@ -92,7 +93,7 @@ class Digits {
   makeSliders(length) {
     this.sliders = Array.from({ length }, (_, at) => {
       const slider = Object.assign(document.createElement("input"),
-        { type: "range", min: -MOST, max: MOST, step: 0.1, id: `code-${at}` });
+        { type: "range", step: 0.1, id: `code-${at}` });
       slider.setAttribute("aria-label", `Number ${at + 1} of the code`);
       slider.setAttribute("aria-orientation", "vertical");
       const output = document.createElement("output");
@@ -110,10 +111,16 @@ class Digits {
     });
   }
 
+  // One scale for all, so that the bars can be compared.
+  setScale(most) {
+    this.most = most;
+    for (const { slider } of this.sliders) Object.assign(slider, { min: -most, max: most });
+  }
+
   showNumber(at, value) {
     const { slider, output, column } = this.sliders[at];
     if (Number(slider.value) !== value) slider.value = value;
-    slider.style.setProperty("--at", `${50 + (50 * value) / MOST}%`);
+    slider.style.setProperty("--at", `${50 + (50 * value) / this.most}%`);
     output.textContent = value.toFixed(1);
     column.classList.toggle("changed", Math.abs(value - this.found[at]) > 0.05);
   }

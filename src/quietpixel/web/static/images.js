@@ -1,11 +1,11 @@
-// Makes pictures visible: by the browser where it can, else by the service.
+// Decodes images: in the browser where it can, else through the service.
 
 import { postBytes, query } from "./api.js";
 
 // Formats whose depth or kind browsers do not show rightly are left to the service.
 const BY_SERVICE = /\.(tiff?|p[bgpna]m|pfm|pnm)$/i;
 
-// Returns {image, range}: `range` is what a later view of the same picture must be shown with.
+// Returns {image, range}: `range` is what a later view of the same image must be shown with.
 export async function openImage(blob, name, range = null) {
   if (!BY_SERVICE.test(name) && range === null) {
     try {
@@ -42,7 +42,7 @@ async function walk(entry, found) {
   }
 }
 
-export function download(blob, name) {
+export function saveFile(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

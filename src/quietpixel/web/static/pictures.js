@@ -1,37 +1,43 @@
-// The tab of pictures: brings files, settings, stage, preview and list together.
+// The tab of pictures: brings files, settings, stage, preview and film strip together.
 
+import { FilmStrip, describe, describeFacts, duration } from "./filmstrip.js";
 import { act, listen } from "./gestures.js";
-import { download, droppedFiles, openImage } from "./images.js";
-import { List, describe, describeFacts, duration } from "./list.js";
+import { droppedFiles, openImage, saveFile } from "./images.js";
 import { Preview, keyOf } from "./preview.js";
+import { findNoisyPlace } from "./regions.js";
 import { Runs } from "./runs.js";
 import { describeCard } from "./settings.js";
 import { Stage } from "./stage.js";
 import { makeZip } from "./zip.js";
 
+const HOLD = 10_000; // milliseconds that uploads wait at most for the first preview
+
 const find = (id) => document.getElementById(id);
 
 export class Pictures {
   constructor(setup, settings, say) {
-    Object.assign(this, { settings, say, chosen: null, whole: null });
+    Object.assign(this, { settings, say, chosen: null, shown: null });
     this.runs = new Runs({
       atOnce: setup.in_hand, largest: setup.body,
-      settings: () => ({ key: settings.key, words: settings.words }),
+      settings: () => ({ key: settings.key, parameters: settings.parameters }),
     });
-    this.stage = new Stage({ stage: find("stage"), canvas: find("canvas"), split: find("split"), zoom: find("zoom") });
+    this.stage = new Stage({
+      stage: find("stage"), canvas: find("canvas"), split: find("split"), zoom: find("zoom"), navigator: find("navigator"),
+    });
     this.preview = new Preview(this.stage, setup.preview);
-    this.list = new List(find("list"), {
+    this.strip = new FilmStrip(find("list"), {
       onPick: (item) => this.choose(item),
-      onRemove: (item) => this.remove(item),
-      onDownload: (item) => download(item.result, item.resultName),
+      onRemove: (item) => this.remove([item]),
+      onDownload: (item) => this.download(item),
+      onRetry: (item) => this.retry(item),
     });
     listen(this.stage);
-    this.wireFiles();
-    this.wireControls();
+    this.listenForFiles();
+    this.listenToControls();
     this.stage.open(null);
   }
 
-  wireFiles() {
+  listenForFiles() {
     const input = find("files");
     for (const id of ["choose", "more"]) find(id).addEventListener("click", () => input.click());
     input.addEventListener("change", () => {
@@ -51,9 +57,12 @@ export class Pictures {
       document.body.classList.remove("dragging");
       this.add(await droppedFiles(event.dataTransfer));
     });
+    window.addEventListener("beforeunload", (event) => {
+      if (this.runs.items.some((item) => item.isOpen || (item.result && !item.saved))) event.preventDefault();
+    });
   }
 
-  wireControls() {
+  listenToControls() {
     for (const button of document.querySelectorAll("[data-zoom]")) {
       button.addEventListener("click", () => act(this.stage, button.dataset.zoom));
     }
@@ -63,105 +72,160 @@ export class Pictures {
     find("split").addEventListener("input", (event) => {
       event.target.setAttribute("aria-valuetext", `${Math.round(event.target.value)} % before`);
     });
-    find("apply").addEventListener("click", () => this.runs.again(this.settings.key));
+    find("apply").addEventListener("click", () => this.runs.rerun(this.runs.items.filter((item) => item.key && item.key !== this.settings.key)));
+    find("save").addEventListener("click", () => this.download(this.chosen));
     find("zip").addEventListener("click", () => this.downloadAll());
-    find("clear").addEventListener("click", () => [...this.runs.items].forEach((item) => this.remove(item)));
+    find("clear").addEventListener("click", () => this.remove([...this.runs.items]));
+    find("undo").addEventListener("click", () => this.undo());
+    find("dismiss").addEventListener("click", () => this.offerUndo(null));
     find("card-open").addEventListener("click", () => showCard(this.settings.card));
     this.runs.addEventListener("changed", ({ detail }) => this.changed(detail));
     this.settings.addEventListener("changed", () => this.settingsChanged());
-    this.stage.addEventListener("moved", () => this.chosen?.image && this.look());
+    this.stage.addEventListener("moved", () => this.look());
     this.stage.addEventListener("painted", () => this.caption());
   }
 
   add(files) {
     if (!files.length) return;
-    find("welcome").hidden = true;
-    find("bench").hidden = false;
+    this.showBench(true);
+    if (!this.chosen) this.hold();
     const items = this.runs.add(files);
     if (!this.chosen || this.chosen.state === "failed") this.choose(items[0]);
+    this.runs.next();
     this.drawThumbs();
   }
 
-  remove(item) {
-    const at = this.runs.items.indexOf(item);
-    this.runs.remove(item);
-    if (item === this.chosen) this.choose(this.runs.items[Math.min(at, this.runs.items.length - 1)] ?? null);
-    if (!this.runs.items.length) {
-      find("bench").hidden = true;
-      find("welcome").hidden = false;
-      find("choose").focus();
-    }
+  // The first preview is computed before whole images, which would take its processor time.
+  hold() {
+    this.runs.held = true;
+    setTimeout(() => this.release(), HOLD);
+  }
+
+  release() {
+    if (!this.runs.held) return;
+    this.runs.held = false;
+    this.runs.next();
+  }
+
+  showBench(shown) {
+    find("welcome").hidden = shown;
+    find("bench").hidden = !shown;
+  }
+
+  remove(items) {
+    const at = this.runs.items.indexOf(items[0]);
+    const hadFocus = find("list").contains(document.activeElement);
+    const places = this.runs.remove(items);
+    const next = this.runs.items[Math.min(at, this.runs.items.length - 1)] ?? null;
+    if (items.includes(this.chosen)) this.choose(next);
+    if (next && hadFocus) this.strip.focus(next);
+    this.offerUndo(places);
+    if (next) return;
+    this.showBench(false);
+    find("choose").focus();
+  }
+
+  // Keeps what was removed until it is brought back, dismissed, or something else is removed.
+  offerUndo(places) {
+    this.removed = places;
+    find("toast").hidden = !places;
+    if (!places) return;
+    find("toast-text").textContent = places.length === 1 ? `Removed ${places[0].item.name}.` : `Removed ${places.length} pictures.`;
+  }
+
+  undo() {
+    const places = this.removed;
+    this.offerUndo(null);
+    this.showBench(true);
+    this.runs.restore(places);
+    this.choose(places[0].item);
+    this.strip.focus(places[0].item);
+  }
+
+  retry(item) {
+    this.runs.rerun([item]);
+    if (item === this.chosen) this.choose(item);
   }
 
   async choose(item) {
+    if (item && item === this.chosen && item.image) return;
     this.chosen = item;
-    this.whole = null;
+    this.shown = this.previewError = null;
     this.preview.forget();
     this.stage.open(null);
     this.render();
     if (!item) return;
     try {
-      Object.assign(item, await openImage(item.file, item.name));
+      if (!item.image) Object.assign(item, { trouble: null }, await openImage(item.file, item.name));
     } catch (error) {
       item.trouble = error.message;
     }
-    if (item !== this.chosen || !item.image) {
+    if (item !== this.chosen) return;
+    if (!item.image) {
+      this.release();
       this.render();
       return;
     }
-    this.list.drawThumb(item, item.image);
-    this.stage.open(item.image);
+    this.stage.open(item.image, () => (item.place ??= findNoisyPlace(item.image)));
     this.render();
+    await this.estimate(item);
     this.look({ now: true });
-    this.estimate(item);
+    this.strip.drawThumb(item, item.image);
   }
 
   async estimate(item) {
     if (item.sigma == null) {
       try {
-        item.sigma = await this.preview.estimate(item.image);
+        item.sigma ??= await this.preview.estimate(item.image);
       } catch {
-        return; // it is shown again with the result
+        item.sigma = null; // the result has it too
       }
     }
-    if (item !== this.chosen) return;
-    this.settings.show(item.sigma);
-    if (this.settings.sigma !== null) this.look({ now: true }); // a limit acts once the level is known
+    if (item === this.chosen) this.settings.show(item.sigma);
   }
 
-  // Shows the best that is there: the whole result if it has these settings, else a preview.
+  // Shows the best there is with the present settings: the whole result, else a preview.
   async look(options) {
     const item = this.chosen;
     if (!item?.image) return;
-    if (item.state === "done" && item.key === this.settings.key) {
-      this.busy = false;
+    if (item.isCurrent) {
       this.preview.forget();
-      if (item.shownKey !== item.key || !this.stage.after) await this.showResult(item);
+      if (this.shown?.result !== item.result) await this.openResult(item);
+      const { stage } = this;
+      if (this.shown?.result !== item.result || !item.isCurrent) return;
+      if (stage.computed !== "whole" || stage.after !== this.shown.image) stage.showAfter(this.shown.image);
       return;
     }
+    if (item.sigma === undefined) return; // a preview follows once the level is known
     this.preview.refresh(item.image, this.settings.forPreview(item.sigma), (state) => {
-      this.busy = state === "busy";
       this.previewError = state instanceof Error ? state.message : null;
+      if (state !== "busy") this.release();
       this.caption();
-    }, { ...options, whole: this.whole });
+    }, { ...options, whole: this.shown?.whole });
   }
 
-  async showResult(item) {
-    item.shownKey = item.key;
+  async openResult(item) {
+    const { result } = item;
+    if (this.opening === result) return;
+    this.opening = result;
     try {
-      const { image } = await openImage(item.result, item.resultName, item.range);
-      if (item === this.chosen && item.state === "done") {
-        this.stage.showAfter(image);
-        if (item.words.strength === 1 && item.words.colour_strength === "") this.whole = { key: keyOf(item.words), image };
+      const { image } = await openImage(result, item.resultName, item.range);
+      if (item === this.chosen && item.isCurrent && item.result === result) {
+        // At full strength it also shows what weaker settings do, without the service.
+        const full = this.settings.strength === 1 && this.settings.colour === null;
+        const whole = full ? { key: keyOf(this.settings.forPreview(item.sigma)), image } : null;
+        this.shown = { result, image, whole };
       }
     } catch (error) {
       this.previewError = error.message;
     }
+    this.opening = null;
     this.caption();
   }
 
   settingsChanged() {
     this.settings.show(this.chosen?.sigma);
+    this.stage.markOutdated();
     this.look({ now: true });
     this.render();
   }
@@ -174,7 +238,7 @@ export class Pictures {
     if (item?.state === "failed") this.say(`${item.name}: ${item.error}`);
     if (item?.state === "done") this.say(`${item.name} is clean.`);
     if (item && item.isOpen) {
-      this.list.update(item, item === this.chosen);
+      this.strip.update(item, item === this.chosen);
       this.renderOverall();
       this.caption();
     } else {
@@ -184,14 +248,24 @@ export class Pictures {
 
   render() {
     const { items } = this.runs;
-    this.list.render(items, this.chosen);
-    const stale = items.filter((item) => item.key && item.key !== this.settings.key);
-    find("apply").disabled = !stale.length;
+    this.strip.render(items, this.chosen);
+    const outdated = items.some((item) => item.key && item.key !== this.settings.key);
+    find("apply").disabled = !outdated;
     find("apply").textContent = items.length > 1 ? `Apply to all ${items.length} pictures` : "Apply to the whole picture";
-    find("zip").disabled = !items.some((item) => item.result);
+    find("zip").disabled = this.zipping || !items.some((item) => item.state !== "failed");
+    this.renderSave();
     this.renderOverall();
     this.renderTrouble();
     this.caption();
+  }
+
+  renderSave() {
+    const item = this.chosen;
+    const ready = item?.state === "done";
+    find("save").disabled = !ready;
+    find("save").textContent = ready && item.isOutdated ? "Update and download" : "Download";
+    find("save-sizes").textContent = !ready ? ""
+      : item.isOutdated ? "The settings have changed since this result." : `${fileSize(item.file)} before, ${fileSize(item.result)} after`;
   }
 
   renderOverall() {
@@ -199,7 +273,7 @@ export class Pictures {
     const total = this.runs.items.length;
     find("overall").hidden = !open || total < 2;
     find("overall-bar").value = share;
-    const time = left == null ? "" : `, ${duration(left)} left`;
+    const time = !left ? "" : `, ${duration(left)} left`;
     find("overall-text").textContent = `${total - open} of ${total} done${time}`;
   }
 
@@ -217,7 +291,19 @@ export class Pictures {
     const text = this.describeView();
     if (find("caption").textContent !== text) find("caption").textContent = text;
     const item = this.chosen;
+    find("tag").textContent = item ? this.describeAfter(item) : "";
     find("canvas").setAttribute("aria-label", item ? `${item.name}, before and after. ${text}` : "No picture yet");
+  }
+
+  // What the right side shows.
+  describeAfter(item) {
+    const { computed } = this.stage;
+    if (computed === "whole") return "After";
+    if (computed === "view") return "Preview";
+    if (item.state === "failed") return "Not denoised";
+    if (computed === "part") return "Preview of a part";
+    if (item.state === "done") return item.isOutdated ? "Updating" : "Opening";
+    return item.share ? `Denoising ${Math.round(100 * item.share)} %` : "Not denoised yet";
   }
 
   describeView() {
@@ -226,10 +312,11 @@ export class Pictures {
     if (item.state === "failed") return item.image ? item.error : "";
     if (this.previewError) return this.previewError;
     if (!item.image) return item.trouble ? "" : "Opening";
-    const times = this.stage.mode === "taken" && this.stage.gain > 1 ? `, ${this.stage.gain} times as strong` : "";
-    if (this.stage.patch) return `Preview of the part in view${times}`;
-    if (this.stage.after) return [describeFacts(item.facts) + times, ...notesOf(item)].join(" · ");
-    return this.busy || item.isOpen ? describe(item) : "";
+    const times = this.stage.mode === "difference" && this.stage.gain > 1 ? `, amplified ${this.stage.gain} times` : "";
+    const { computed } = this.stage;
+    if (computed === "view" || computed === "part") return `Preview of the part in view${times}`;
+    if (computed === "whole") return [describeFacts(item.facts) + times, ...notesOf(item)].join(" · ");
+    return describe(item);
   }
 
   async drawThumbs() {
@@ -237,30 +324,53 @@ export class Pictures {
       if (item.hasThumb || item.thumbTried || item.removed || item === this.chosen || item.file.size > 60e6) continue;
       item.thumbTried = true;
       try {
-        const small = await createImageBitmap(item.file, { resizeHeight: 176, resizeQuality: "medium" });
-        this.list.drawThumb(item, small);
+        const small = await createImageBitmap(item.file, { resizeHeight: 192, resizeQuality: "medium" });
+        this.strip.drawThumb(item, small);
         small.close();
       } catch {
-        // Not a kind that browsers show: it is drawn when it is looked at.
+        // Browsers do not decode this format: it is drawn when the image is opened.
       }
     }
   }
 
+  // What is outdated is computed again first, so that a download is what the stage shows.
+  async download(item) {
+    if (item?.state !== "done" && !item?.isOpen) return;
+    await this.runs.bringUpToDate([item]);
+    if (!item.isCurrent || item.removed) return; // its tile says why
+    this.save(item.result, item.resultName, [item]);
+  }
+
   async downloadAll() {
-    const done = this.runs.items.filter((item) => item.result);
+    this.zipping = true;
+    this.render();
     try {
-      download(await makeZip(done.map(({ resultName, result }) => ({ name: resultName, blob: result }))), "quietpixel.zip");
+      await this.runs.bringUpToDate(this.runs.items);
+      const done = this.runs.items.filter((item) => item.isCurrent);
+      const files = done.map(({ resultName, result }) => ({ name: resultName, blob: result }));
+      if (files.length) this.save(await makeZip(files), "quietpixel.zip", done);
     } catch (error) {
       this.say(error.message);
-      find("overall-text").textContent = error.message;
-      find("overall").hidden = false;
+      find("notice").textContent = error.message;
+      find("notice").hidden = false;
     }
+    this.zipping = false;
+    this.render();
+  }
+
+  save(blob, name, items) {
+    saveFile(blob, name);
+    for (const item of items) item.saved = true;
   }
 }
 
 // The noise level has a place of its own.
 function notesOf(item) {
   return (item.notes ?? []).filter((note) => !note.startsWith("The noise level is estimated"));
+}
+
+function fileSize({ size }) {
+  return size < 1e5 ? `${Math.max(1, Math.round(size / 1e3))} KB` : `${(size / 1e6).toFixed(1)} MB`;
 }
 
 function showCard(card) {

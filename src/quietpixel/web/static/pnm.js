@@ -1,4 +1,4 @@
-// Pixels to and from the plainest picture format: nothing is compressed, so nothing takes time.
+// Pixels to and from PNM, which is not compressed and so takes no time.
 
 export function encodePnm({ width, height, data }) {
   const gray = isGray(data);
@@ -27,7 +27,7 @@ export function decodePnm(buffer, like) {
   const bytes = new Uint8Array(buffer);
   const head = new TextDecoder("latin1").decode(bytes.subarray(0, 64));
   const [all, kind, width, height] = head.match(/^(P5|P6)\s+(\d+)\s+(\d+)\s+255\s/) ?? [];
-  if (!all) throw new Error("The service gave a preview that this page cannot read.");
+  if (!all) throw new Error("The page cannot read the preview from the service.");
   const result = new ImageData(Number(width), Number(height));
   const step = kind === "P5" ? 0 : 1;
   for (let to = 0, from = all.length; to < result.data.length; to += 4) {
@@ -40,7 +40,7 @@ export function decodePnm(buffer, like) {
   return result;
 }
 
-// Blends a picture with its denoised version, in luminance and in colour, as the service does
+// Blends an image with its denoised version, in luminance and in colour, as the service does
 // (inference/job.py, imaging/strength.py); of the noise found only a share is removed.
 export function mix(noisy, clean, { strength, colour = strength, share = 1 }) {
   const result = new ImageData(clean.width, clean.height);

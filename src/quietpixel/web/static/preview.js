@@ -1,19 +1,19 @@
-// Shows what the settings do to what is in view at once, before and after the whole picture is
-// computed: the service is asked only for what no answer or result that is there can tell.
+// Shows what the settings do to the part in view, before and after the whole image is computed. The
+// service is asked only for what earlier answers and results do not contain.
 
 import { postBytes, query } from "./api.js";
 import { decodePnm, encodePnm, mix } from "./pnm.js";
+import { readLevelSample, readPart } from "./regions.js";
 
 const SOON = 220; // milliseconds that the first answer may take
 const GRID = 64; // sides are multiples of this, so that the engine meets few sizes
-const SAMPLE = 512; // side of the square whose noise is estimated
-const WAIT = 90; // milliseconds of rest before a moved picture is asked for
+const WAIT = 90; // milliseconds of rest before the part in view is asked for
 
 export class Preview {
   constructor(stage, mostPixels) {
     this.stage = stage;
     this.most = mostPixels;
-    this.speed = 1500; // pixels per millisecond, measured as we go
+    this.speed = 1000; // pixels per millisecond, measured with each answer
     this.working = false;
     this.forget();
   }
@@ -21,43 +21,40 @@ export class Preview {
   forget() {
     clearTimeout(this.timer);
     this.running?.abort();
-    this.wish = this.noisy = this.clean = this.key = null;
+    this.pending = this.noisy = this.clean = this.key = null;
   }
 
-  // Asks for the noise of the middle of a picture.
+  // Asks for the noise level of an image, from the squares that its result will be based on.
   async estimate(image) {
-    const width = Math.min(SAMPLE, image.width), height = Math.min(SAMPLE, image.height);
-    const part = read(image, {
-      x: (image.width - width) >> 1, y: (image.height - height) >> 1, width, height,
-    });
-    const answer = await postBytes("/page/estimate", encodePnm(part));
+    const answer = await postBytes("/page/estimate", encodePnm(readLevelSample(image)));
     return (await answer.json()).sigma;
   }
 
   // Shows the part in view with these settings; `onState` gets "busy", "shown" or an error.
-  // `whole`, if there is one, is the whole picture denoised at full strength: {key, image}.
+  // `whole`, if there is one, is the whole image denoised at full strength: {key, image}.
   refresh(image, settings, onState, { now = false, whole = null } = {}) {
     const key = keyOf(settings);
     clearTimeout(this.timer);
+    this.latest = key;
     if (this.key === key && this.clean && covers(this.where, this.wanted())) {
-      this.wish = null;
+      this.pending = null;
       this.show(settings.amount());
       return;
     }
     const known = whole?.key === key ? whole.image : null;
-    this.wish = { image, settings, key, known, onState };
+    this.pending = { image, settings, key, known, onState };
     this.timer = setTimeout(() => this.work(), now ? 0 : WAIT);
   }
 
-  // One question is under way at a time: the service would only put others into its line. When the
-  // answer is there, the last wish is next.
+  // One request runs at a time, because the service would only queue others. After its answer the
+  // latest of those that came meanwhile is next.
   async work() {
     if (this.working) return;
     this.working = true;
-    while (this.wish) {
-      const wish = this.wish;
-      this.wish = null;
-      await this.ask(wish);
+    while (this.pending) {
+      const next = this.pending;
+      this.pending = null;
+      await this.ask(next);
     }
     this.working = false;
   }
@@ -66,7 +63,8 @@ export class Preview {
     const pixels = mix(this.noisy, this.clean, amount);
     const canvas = new OffscreenCanvas(pixels.width, pixels.height);
     canvas.getContext("2d").putImageData(pixels, 0, 0);
-    this.stage.showPatch({ image: canvas, x: this.where.x, y: this.where.y });
+    // While a slider moves, an answer may be for the value before; it is shown, but as outdated.
+    this.stage.showPatch({ image: canvas, x: this.where.x, y: this.where.y }, this.key !== this.latest);
   }
 
   wanted() {
@@ -77,7 +75,7 @@ export class Preview {
     const running = (this.running = new AbortController());
     const all = this.wanted();
     if (known) {
-      this.take(read(image, all), read(known, all), all, { key, settings });
+      this.take(readPart(image, all), readPart(known, all), all, { key, settings });
       onState("shown");
       return;
     }
@@ -87,7 +85,7 @@ export class Preview {
       const first = shrink(all, Math.max(this.speed * SOON, 192 * 192));
       const steps = area(first) < 0.8 * area(all) ? [first, all] : [all];
       for (const where of steps) {
-        if (this.wish) return;
+        if (this.pending) return;
         await this.askFor(image, where, { key, settings }, running);
         onState("shown");
       }
@@ -97,10 +95,10 @@ export class Preview {
   }
 
   async askFor(image, where, { key, settings }, running) {
-    const noisy = read(image, where);
+    const noisy = readPart(image, where);
     const start = performance.now();
-    const words = query({ model: settings.model, sigma: settings.sigma, ...settings.above, format: "pnm" });
-    const answer = await postBytes(`/page/preview${words}`, encodePnm(noisy), running.signal);
+    const parameters = query({ model: settings.model, sigma: settings.sigma, ...settings.above, format: "pnm" });
+    const answer = await postBytes(`/page/preview${parameters}`, encodePnm(noisy), running.signal);
     const clean = decodePnm(await answer.arrayBuffer(), noisy);
     if (running.signal.aborted) throw new DOMException("stopped", "AbortError");
     this.speed = 0.5 * this.speed + 0.5 * (area(where) / (performance.now() - start));
@@ -129,11 +127,4 @@ function shrink({ x, y, width, height }, most) {
   const side = (length) => (factor === 1 ? length : Math.max(1, Math.floor((length * factor) / GRID) * GRID || length));
   const w = Math.min(width, side(width)), h = Math.min(height, side(height));
   return { x: x + ((width - w) >> 1), y: y + ((height - h) >> 1), width: w, height: h };
-}
-
-function read(image, { x, y, width, height }) {
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(image, -x, -y);
-  return context.getImageData(0, 0, width, height);
 }

@@ -1,19 +1,27 @@
-// The pictures of the page and their way through the service, a few at a time.
+// The images of the page and their requests to the service, a few at a time.
 
 import { callJson, pause, query, sendFile } from "./api.js";
+import { Countdown } from "./countdown.js";
 
-const ASK_EVERY = 400; // milliseconds between questions for progress
+const POLL = 400; // milliseconds between requests for progress
 const SENT = 0.08; // share of the bar that sending takes
-const TRIES = 60;
+const BUSY_TRIES = 60, LOST_TRIES = 8; // the latter wait a minute in all, enough for a restart
 
 let count = 0;
 
 export class Item {
-  constructor(file) {
-    Object.assign(this, { file, name: file.name || "pasted.png", id: ++count, state: "waiting", share: 0 });
+  constructor(file, settings) {
+    Object.assign(this, { file, name: file.name || "pasted.png", id: ++count, state: "waiting", share: 0, settings });
   }
 
   get isOpen() { return this.state === "waiting" || this.state === "working"; }
+
+  // Whether its result, or the one in work, has other settings than those that are set now.
+  get isOutdated() {
+    return (this.state === "done" || this.state === "working") && this.key !== this.settings().key;
+  }
+
+  get isCurrent() { return this.state === "done" && !this.isOutdated; }
 }
 
 export class Runs extends EventTarget {
@@ -22,85 +30,110 @@ export class Runs extends EventTarget {
     Object.assign(this, { atOnce, settings, largest, items: [] });
   }
 
+  // Adds files; `next` starts them.
   add(files) {
-    const items = files.map((file) => new Item(file));
+    const items = files.map((file) => new Item(file, this.settings));
     this.items.push(...items);
-    if (!this.since) this.restartClock();
+    this.clock = null;
     this.changed();
-    this.next();
     return items;
   }
 
-  remove(item) {
-    this.items = this.items.filter((each) => each !== item);
-    item.stopper?.abort();
-    item.removed = true;
-    this.changed();
-    this.next();
-  }
-
-  // Puts every picture whose result has other settings into the line again.
-  again(key) {
-    for (const item of this.items) {
-      if (item.key === key && item.state === "done") continue;
+  // Takes images away and returns what `restore` needs to bring them back.
+  remove(items) {
+    const places = items.map((item) => ({ item, at: this.items.indexOf(item) }));
+    this.items = this.items.filter((each) => !items.includes(each));
+    for (const item of items) {
+      item.removed = true;
       item.stopper?.abort();
-      Object.assign(item, { state: "waiting", share: 0, result: null, error: null });
     }
-    this.restartClock();
+    this.changed();
+    this.next();
+    return places;
+  }
+
+  restore(places) {
+    for (const { item, at } of places) {
+      this.items.splice(at, 0, item);
+      item.removed = false;
+      if (item.isOpen) item.state = "waiting";
+    }
     this.changed();
     this.next();
   }
 
-  restartClock() {
-    this.since = performance.now();
-    this.bytesDone = 0;
+  // Computes images again.
+  rerun(items) {
+    for (const item of items) {
+      item.stopper?.abort();
+      Object.assign(item, { state: "waiting", share: 0, result: null, error: null, key: null });
+    }
+    if (!items.length) return;
+    this.clock = null;
+    this.changed();
+    this.next();
+  }
+
+  // Computes again what is outdated; resolves once each item is current, failed or removed.
+  async bringUpToDate(items) {
+    for (;;) {
+      this.rerun(items.filter((item) => item.isOutdated && !item.removed));
+      if (!items.some((item) => item.isOpen && !item.removed)) return;
+      await new Promise((resolve) => this.addEventListener("changed", resolve, { once: true }));
+    }
   }
 
   next() {
+    if (this.held) return;
     const working = this.items.filter((item) => item.state === "working").length;
     const waiting = this.items.filter((item) => item.state === "waiting");
-    if (!working && !waiting.length) this.since = null;
-    for (const item of waiting.slice(0, this.atOnce - working)) this.run(item);
+    if (!working && !waiting.length) this.clock = null;
+    for (const item of waiting.slice(0, Math.max(0, this.atOnce - working))) this.run(item);
     this.follow();
   }
 
   async run(item) {
     const stopper = (item.stopper = new AbortController());
-    const { key, words } = this.settings();
-    Object.assign(item, { state: "working", share: 0, began: performance.now(), key, words, job: newName() });
+    const { key, parameters } = this.settings();
+    Object.assign(item, { state: "working", share: 0, key, parameters, job: newName(), clock: new Countdown(), saved: false });
     this.changed(item);
     try {
-      Object.assign(item, await this.send(item, words, stopper.signal), { state: "done", share: 1 });
+      const answer = await this.send(item, parameters, stopper.signal);
+      if (stopper.signal.aborted) return;
+      Object.assign(item, answer, { state: "done", share: 1 });
     } catch (error) {
       if (stopper.signal.aborted) return;
-      Object.assign(item, { state: "failed", error: plain(error.message, item.name) });
+      Object.assign(item, { state: "failed", error: withoutName(error.message, item.name) });
     }
-    if (this.since) this.bytesDone += item.file.size;
+    item.lost = false;
     this.changed(item);
     this.next();
   }
 
-  async send(item, words, signal) {
+  async send(item, parameters, signal) {
     if (item.file.size > this.largest) {
-      throw new Error(`It has ${item.file.size.toLocaleString("en")} bytes, and the service takes ` +
+      throw new Error(`The file has ${item.file.size.toLocaleString("en")} bytes; the service accepts at most ` +
         `${this.largest.toLocaleString("en")}.`);
     }
     for (let tries = 1; ; tries++) {
       try {
-        const answer = await sendFile(`/v1/denoise${query({ ...words, job: item.job })}`, item.file, {
+        const answer = await sendFile(`/v1/denoise${query({ ...parameters, job: item.job })}`, item.file, {
           signal,
-          onSent: (share) => this.tell(item, SENT * share),
+          onSent: (share) => this.report(item, SENT * share),
         });
-        return readAnswer(item, words, answer);
+        return readAnswer(item, parameters, answer);
       } catch (error) {
-        if (error.status !== 503 || tries >= TRIES) throw error;
-        await pause(1000 * Math.min(error.retryAfter || 1, 10));
+        item.lost = error.status === 0;
+        if (error.status !== 503 && !item.lost) throw error;
+        if (tries >= (item.lost ? LOST_TRIES : BUSY_TRIES)) throw error;
+        this.changed(item);
+        await pause(1000 * Math.min(item.lost ? 2 ** (tries - 1) : error.retryAfter || 1, 10));
         if (signal.aborted) throw new DOMException("stopped", "AbortError");
       }
     }
   }
 
-  // Asks how far the pictures are for as long as one is in work.
+  // Polls the progress for as long as an image is in work.
   async follow() {
     if (this.following) return;
     this.following = true;
@@ -111,19 +144,22 @@ export class Runs extends EventTarget {
         const names = working.map((item) => `job=${item.job}`).join("&");
         const shares = await callJson(`/page/progress?${names}`);
         for (const item of working) {
-          if (shares[item.job] != null) this.tell(item, SENT + (0.97 - SENT) * shares[item.job]);
+          if (shares[item.job] != null) this.report(item, SENT + (0.97 - SENT) * shares[item.job]);
+          else this.changed(item); // the time left counts down meanwhile
         }
       } catch {
         // The upload itself will say what is wrong.
       }
-      await pause(ASK_EVERY);
+      await pause(POLL);
     }
     this.following = false;
   }
 
-  tell(item, share) {
+  report(item, share) {
     if (item.state !== "working") return;
     item.share = Math.max(item.share, share);
+    item.lost = false;
+    if (item.share >= 2 * SENT) item.clock.update(item.share); // sending says little about computing
     this.changed(item);
   }
 
@@ -131,25 +167,22 @@ export class Runs extends EventTarget {
     this.dispatchEvent(new CustomEvent("changed", { detail: item }));
   }
 
-  // What is done of all, and the milliseconds left, as far as they are known.
+  // The share of all bytes that is done, the milliseconds left if known, and the open images.
   overall() {
     const total = sum(this.items, (item) => item.file.size) || 1;
     const open = this.items.filter((item) => item.isOpen);
-    const left = sum(open, (item) => item.file.size * (1 - item.share));
-    const done = this.bytesDone + sum(open, (item) => item.file.size * item.share);
-    const speed = this.since && done / (performance.now() - this.since);
-    return { share: 1 - left / total, left: speed && done > 0 ? left / speed : null, open: open.length };
+    const share = 1 - sum(open, (item) => item.file.size * (1 - item.share)) / total;
+    if (open.length) {
+      // Images that were done before this batch began do not count as its work.
+      this.clock ??= Object.assign(new Countdown(), { before: share });
+      this.clock.update((share - this.clock.before) / Math.max(1 - this.clock.before, 1e-9));
+    }
+    return { share, left: open.length ? this.clock.left() : null, open: open.length };
   }
 }
 
-// Milliseconds that a picture in work still takes, or null while nobody knows.
-export function timeLeft(item) {
-  if (item.state !== "working" || item.share < 2 * SENT) return null;
-  return ((performance.now() - item.began) / item.share) * (1 - item.share);
-}
-
 // The row names the file already.
-function plain(sentence, name) {
+function withoutName(sentence, name) {
   const short = sentence.replace(`'${name}' cannot be read: `, "");
   return short[0].toUpperCase() + short.slice(1);
 }
@@ -160,8 +193,8 @@ function newName() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function readAnswer(item, words, { blob, header }) {
-  const level = words.sigma ? null : header("Quietpixel-Sigma"); // a level that was given is no estimate
+function readAnswer(item, parameters, { blob, header }) {
+  const level = parameters.sigma ? null : header("Quietpixel-Sigma"); // a given level is no estimate
   const named = /filename\*=UTF-8''([^;]+)/.exec(header("Content-Disposition") ?? "");
   return {
     result: blob,
@@ -169,6 +202,5 @@ function readAnswer(item, words, { blob, header }) {
     facts: JSON.parse(header("Quietpixel-Picture") ?? "{}"),
     notes: JSON.parse(header("Quietpixel-Notes") ?? "[]"),
     sigma: level ? Number(level) : item.sigma,
-    model: decodeURIComponent(header("Quietpixel-Model") ?? ""),
   };
 }

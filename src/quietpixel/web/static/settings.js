@@ -1,4 +1,4 @@
-// The settings: what is asked of the service for each picture.
+// The settings of the page, as parameters of a request.
 
 const find = (id) => document.getElementById(id);
 
@@ -19,7 +19,7 @@ export class Settings extends EventTarget {
   fillModels() {
     const { model } = this.controls;
     const { gray, rgb } = this.usual;
-    if (rgb || gray) model.append(new Option(`Automatic: ${rgb ?? gray}`, ""));
+    if (rgb || gray) model.append(new Option(`Automatic (${rgb ?? gray})`, ""));
     for (const { name, size } of this.models.values()) {
       model.append(new Option(size ? `${name} (${size[1]} × ${size[0]} only)` : name, name));
     }
@@ -56,19 +56,19 @@ export class Settings extends EventTarget {
     return this.takesSigma && !this.isAuto ? this.controls.sigma.value / 255 : null;
   }
 
-  get words() {
+  get parameters() {
     const { model, format } = this.controls;
     return { model: model.value, strength: this.strength, format: format.value,
              colour_strength: this.colour ?? "",
              sigma: this.sigma === null ? "" : this.sigma.toFixed(6) };
   }
 
-  get key() { return JSON.stringify(this.words); }
+  get key() { return JSON.stringify(this.parameters); }
 
-  // What a preview of a picture with this estimate is asked with, and how it is shown. A model that
-  // finds the level by itself is not asked again for another one: a level that is given only limits
-  // the share of the noise that goes (inference/level.py), which the page takes by itself. Strengths
-  // up to 1 are blended here too; those above change the level, so the service is asked.
+  // The parameters of a preview, given the estimated level of the image, and how the page blends its
+  // answer. Strengths up to 1 are blended here. So is a level for a model that finds the level by
+  // itself, because it only limits the share of the noise that is removed (inference/level.py).
+  // Strengths above 1 raise the level, so the service computes them.
   forPreview(estimate) {
     const blind = Boolean(this.card?.blind);
     const sigma = this.takesSigma && !blind ? this.sigma ?? estimate : null;
@@ -86,45 +86,51 @@ export class Settings extends EventTarget {
     const { strength, "colour-strength": colour, "colour-strength-auto": same } = this.controls;
     strength.max = colour.max = this.raisesLevel ? 200 : 100;
     if (same.checked) colour.value = strength.value;
-    colour.disabled = same.checked;
+    colour.disabled = colour.hidden = same.checked;
     find("strength-value").textContent = `${strength.value} %`;
     find("colour-strength-value").textContent = same.checked ? "" : `${colour.value} %`;
+    for (const slider of [strength, colour]) slider.setAttribute("aria-valuetext", `${slider.value} %`);
     find("strength-help").textContent = this.raisesLevel
-      ? "Below 100 % the original shows through; above, the noise level is raised."
-      : "Below 100 % the original shows through.";
+      ? "Above 100 %, more than the estimated noise is removed." : "";
     auto.disabled = !this.takesSigma;
-    sigma.disabled = !this.takesSigma || auto.checked;
+    sigma.disabled = sigma.hidden = !this.takesSigma || auto.checked;
     if (auto.checked && estimate != null) sigma.value = Math.round(estimate * 510) / 2;
     const level = this.sigma === null ? estimate : this.sigma;
     const word = this.sigma === null ? "estimated " : "";
-    find("sigma-value").textContent = level == null ? "" : `${word}${(level * 255).toFixed(1)} of 255`;
-    find("sigma-help").textContent = this.takesSigma
-      ? "How far the values of one colour are spread."
-      : "This model finds the noise by itself.";
+    const text = level == null ? "" : `${(level * 255).toFixed(1)} of 255`;
+    find("sigma-value").textContent = text && word + text;
+    sigma.setAttribute("aria-valuetext", text || "not known yet");
+    find("sigma-help").textContent = this.takesSigma ? "" : "This model finds the noise level by itself.";
   }
 }
 
-// What a card says, as pairs of a word and a text.
+// A card as pairs of a term and a sentence.
 export function describeCard(card) {
-  const number = (value) => value?.toLocaleString("en");
-  const colours = card.channels === 1 ? "gray" : "RGB";
+  const number = (value) => value.toLocaleString("en");
+  const colours = card.channels === 1 ? "Gray" : "Colour (RGB)";
+  const level = !card.sigma_input ? "The model finds the noise level by itself."
+    : card.blind ? "It finds the noise level by itself; a level that is set limits what it removes." : "The noise level is an input.";
   return [
-    ["Layers", card.architecture],
-    ["Pictures", card.size ? `${colours}, ${card.size[1]} × ${card.size[0]} pixels only` : `${colours}, any size`],
-    ["Noise", card.noise + (card.sigma_input ? " (takes the noise level)" : "")],
-    ["Weights", number(card.parameters)],
-    ["Cost", card.operations && `${number(card.operations)} multiply-adds per pixel`],
-    ["Scores", Object.entries(card.scores ?? {}).map(([name, score]) => describeScore(name, score)).join("; ")],
+    ["Network", card.architecture && `${card.architecture}${card.parameters ? ` with ${number(card.parameters)} weights` : ""}`],
+    ["Images", card.size ? `${colours} images of ${card.size[1]} × ${card.size[0]} pixels only.` : `${colours} images of any size.`],
+    ["Noise level", level],
+    ["Trained on noise", card.noise],
     ["Trained on", card.data],
+    ["Cost", card.operations && `${number(card.operations)} multiplications per pixel.`],
+    ["Quality", Object.entries(card.scores ?? {}).map(([data, score]) => describeScore(data, score)).filter(Boolean).join(" ")],
     ["Licence", card.licence],
-    ["Not for", card.not_for],
+    ["Do not use it for", card.not_for],
   ].filter(([, text]) => text);
 }
 
-function describeScore(name, score) {
-  if (typeof score !== "object" || score === null) return `${name} ${score}`;
-  const simple = Object.entries(score).filter(([, value]) => ["number", "string"].includes(typeof value));
-  return `${name}: ${simple.map(([word, value]) => `${word.replaceAll("_", " ")} ${short(value)}`).join(", ")}`;
+// Training's own validation loss has no unit and cannot be compared, so it is not shown.
+function describeScore(data, score) {
+  const values = Object.entries(score ?? {}).filter(([name, value]) => /^(psnr|ssim)\b/.test(name) && typeof value === "number");
+  if (data === "validation" || !values.length) return "";
+  const words = values.map(([name, value]) => {
+    const [metric, ...rest] = name.split(" ");
+    const shown = metric === "psnr" ? `PSNR ${value.toFixed(2)} dB` : `SSIM ${value.toFixed(3)}`;
+    return [shown, ...rest].join(" ");
+  });
+  return `On ${data}: ${words.join(", ")}.`;
 }
-
-const short = (value) => (typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value);

@@ -1,21 +1,25 @@
-// The stage: before and after of one picture, zoomed and moved together.
+// The stage: before and after of one image, zoomed and moved together. Only what has been computed
+// with the present settings is shown as "after"; the rest is veiled.
 
 import { difference } from "./difference.js";
 
 const SMALLEST = 0.02, LARGEST = 32;
+const NAVIGATOR = 160; // pixels of the longer side of the small image of the whole
 
 export class Stage extends EventTarget {
-  constructor({ stage, canvas, split, zoom }) {
+  constructor({ stage, canvas, split, zoom, navigator }) {
     super();
-    Object.assign(this, { stage, canvas, splitter: split, readout: zoom });
+    Object.assign(this, { stage, canvas, splitter: split, readout: zoom, navigator });
     this.context = canvas.getContext("2d");
     this.mode = "compare";
     this.before = this.after = this.patch = null; // patch: {image, x, y}, in place of `after`
-    this.scale = 1; // pixels of the screen for one of the picture
-    this.centre = { x: 0, y: 0 }; // point of the picture in the middle of the stage
+    this.outdated = false; // whether `after` or `patch` were computed with other settings
+    this.scale = 1; // pixels of the screen for one of the image
+    this.centre = { x: 0, y: 0 }; // point of the image in the middle of the stage
     this.fitted = true;
     this.gain = 1;
     split.addEventListener("input", () => this.draw());
+    for (const name of ["pointerdown", "pointermove"]) navigator.addEventListener(name, (event) => this.navigate(event));
     new ResizeObserver(() => this.resize()).observe(stage);
     this.resize();
   }
@@ -32,24 +36,51 @@ export class Stage extends EventTarget {
     else this.moved();
   }
 
-  // Shows another picture; null shows none.
-  open(before) {
+  // Shows another image, pixel by pixel around the point that `place()` returns if it is larger
+  // than the stage: noise averages out in an image that is made smaller. null shows none.
+  open(before, place) {
     this.before = before;
-    this.after = this.patch = null;
+    this.after = this.patch = this.thumb = null;
     this.stage.classList.toggle("empty", !before);
-    if (before) this.fit();
-    else this.draw();
+    if (!before) {
+      this.draw();
+      return;
+    }
+    this.fit();
+    if (this.scale < 1) {
+      this.centre = place();
+      this.scale = 1;
+      this.fitted = false;
+      this.keepInside();
+      this.moved();
+    }
+    this.drawNavigator();
   }
 
   showAfter(image) {
-    this.after = image;
-    this.patch = null;
+    Object.assign(this, { after: image, patch: null, outdated: false });
     this.regain();
   }
 
-  showPatch(patch) {
-    this.patch = patch;
+  showPatch(patch, outdated) {
+    Object.assign(this, { patch, outdated });
     this.regain();
+  }
+
+  // Veils what is shown until something computed with the present settings replaces it.
+  markOutdated() {
+    this.outdated = true;
+    this.draw();
+  }
+
+  // How much of the right side has been computed: "whole" image, "view", "part" of the view, "none".
+  get computed() {
+    if (this.outdated || !(this.after || this.patch)) return "none";
+    if (!this.patch) return "whole";
+    const { image, x, y } = this.patch, seen = this.visible;
+    const covers = x <= seen.x && y <= seen.y && x + image.width >= seen.x + seen.width &&
+      y + image.height >= seen.y + seen.height;
+    return covers ? "view" : "part";
   }
 
   setMode(mode) {
@@ -67,18 +98,25 @@ export class Stage extends EventTarget {
     if (!this.before) return;
     const { width, height } = this.size;
     this.centre = { x: width / 2, y: height / 2 };
-    // Small pictures are shown pixel by pixel, in whole numbers, up to a third of the stage's size.
+    // Small images are shown pixel by pixel, in whole numbers, up to a third of the stage's size.
     const room = Math.min(this.canvas.width / width, this.canvas.height / height);
     this.scale = room > 1.5 ? Math.max(1, Math.min(Math.floor(room), 8)) : Math.min(room, 1);
     this.fitted = true;
     this.moved();
   }
 
+  // Leaves no empty margin where the image is larger than the stage.
+  keepInside() {
+    const half = { x: this.canvas.width / 2 / this.scale, y: this.canvas.height / 2 / this.scale };
+    this.centre.x = clamp(this.centre.x, Math.min(half.x, this.size.width / 2), Math.max(this.size.width - half.x, this.size.width / 2));
+    this.centre.y = clamp(this.centre.y, Math.min(half.y, this.size.height / 2), Math.max(this.size.height - half.y, this.size.height / 2));
+  }
+
   // Zooms so that the point of the screen `at` stays where it is.
   zoomTo(scale, at) {
     if (!this.before) return;
     const point = at ?? { x: this.canvas.width / 2, y: this.canvas.height / 2 };
-    const held = this.toPicture(point);
+    const held = this.toImage(point);
     this.scale = Math.min(Math.max(scale, SMALLEST), LARGEST);
     this.centre.x = held.x - (point.x - this.canvas.width / 2) / this.scale;
     this.centre.y = held.y - (point.y - this.canvas.height / 2) / this.scale;
@@ -103,7 +141,7 @@ export class Stage extends EventTarget {
     this.dispatchEvent(new Event("moved"));
   }
 
-  toPicture({ x, y }) {
+  toImage({ x, y }) {
     return {
       x: this.centre.x + (x - this.canvas.width / 2) / this.scale,
       y: this.centre.y + (y - this.canvas.height / 2) / this.scale,
@@ -117,10 +155,10 @@ export class Stage extends EventTarget {
     };
   }
 
-  // The part of the picture in view, in whole pixels.
+  // The part of the image in view, in whole pixels.
   get visible() {
-    const from = this.toPicture({ x: 0, y: 0 });
-    const to = this.toPicture({ x: this.canvas.width, y: this.canvas.height });
+    const from = this.toImage({ x: 0, y: 0 });
+    const to = this.toImage({ x: this.canvas.width, y: this.canvas.height });
     const x = Math.max(0, Math.floor(from.x)), y = Math.max(0, Math.floor(from.y));
     return {
       x, y,
@@ -138,24 +176,33 @@ export class Stage extends EventTarget {
     const { context, canvas } = this;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
+    this.navigator.hidden = true;
     if (!this.before) return;
-    if (this.mode === "taken" && (this.after || this.patch)) this.paintTaken();
+    if (this.mode === "difference" && this.computed !== "none") this.paintDifference();
     else this.paintCompared();
+    this.paintNavigator();
     this.dispatchEvent(new Event("painted"));
   }
 
   paintCompared() {
     const { context, canvas } = this;
     this.place(context, this.before, 0, 0);
-    if (this.mode !== "compare" || !(this.after || this.patch)) return;
     const border = (canvas.width * this.splitter.value) / 100;
     context.save();
     context.beginPath();
     context.rect(border, 0, canvas.width - border, canvas.height);
     context.clip();
-    this.placeAfter(context);
+    if (this.computed !== "whole" && this.computed !== "view") this.veil(this.before, 0, 0);
+    if (this.after || this.patch) this.placeAfter(context);
+    if (this.outdated && (this.after || this.patch)) this.veil(this.patch?.image ?? this.after, this.patch?.x ?? 0, this.patch?.y ?? 0);
     context.restore();
-    if (this.patch) this.frameOf(this.patch);
+  }
+
+  veil(image, x, y) {
+    const from = this.toScreen({ x, y });
+    const to = this.toScreen({ x: x + image.width, y: y + image.height });
+    this.context.fillStyle = "rgb(24 28 32 / .55)";
+    this.context.fillRect(from.x, from.y, to.x - from.x, to.y - from.y);
   }
 
   placeAfter(context) {
@@ -172,20 +219,7 @@ export class Stage extends EventTarget {
     context.drawImage(image, from.x, from.y, to.x - from.x, to.y - from.y);
   }
 
-  // A thin frame around a preview that is smaller than what is in view.
-  frameOf({ image, x, y }) {
-    const seen = this.visible;
-    const whole = x <= seen.x && y <= seen.y && x + image.width >= seen.x + seen.width &&
-      y + image.height >= seen.y + seen.height;
-    if (whole) return;
-    const from = this.toScreen({ x, y });
-    const to = this.toScreen({ x: x + image.width, y: y + image.height });
-    this.context.strokeStyle = "rgb(255 255 255 / .8)";
-    this.context.lineWidth = this.ratio;
-    this.context.strokeRect(from.x + 0.5, from.y + 0.5, to.x - from.x - 1, to.y - from.y - 1);
-  }
-
-  paintTaken() {
+  paintDifference() {
     const { width, height } = this.canvas;
     const first = this.layer(width, height, (context) => this.place(context, this.before, 0, 0));
     const second = this.layer(width, height, (context) => {
@@ -195,6 +229,47 @@ export class Stage extends EventTarget {
     const { image, gain } = difference(first, second, this.gain);
     this.gain = gain;
     this.context.putImageData(image, 0, 0);
+  }
+
+  async drawNavigator() {
+    const { before } = this;
+    const scale = NAVIGATOR / Math.max(before.width, before.height);
+    const size = (length) => Math.max(1, Math.round(length * scale));
+    const thumb = await createImageBitmap(before, {
+      resizeWidth: size(before.width), resizeHeight: size(before.height), resizeQuality: "medium",
+    });
+    if (before !== this.before) return;
+    this.thumb = thumb;
+    this.draw();
+  }
+
+  // The whole image in a corner with a frame around the part in view; hidden where all is in view.
+  paintNavigator() {
+    const { navigator, thumb } = this, seen = this.visible;
+    navigator.hidden = !thumb || (seen.width >= this.size.width && seen.height >= this.size.height);
+    if (navigator.hidden) return;
+    Object.assign(navigator, { width: thumb.width, height: thumb.height });
+    const context = navigator.getContext("2d"), scale = thumb.width / this.size.width;
+    context.drawImage(thumb, 0, 0);
+    context.lineWidth = 2;
+    const frame = [seen.x, seen.y, seen.width, seen.height].map((value) => value * scale);
+    for (const [colour, inset] of [["#000", 0], ["#fff", 2]]) {
+      context.strokeStyle = colour;
+      context.strokeRect(frame[0] + inset, frame[1] + inset, Math.max(frame[2] - 2 * inset, 1), Math.max(frame[3] - 2 * inset, 1));
+    }
+  }
+
+  navigate(event) {
+    if (event.type === "pointermove" && !event.buttons) return;
+    event.stopPropagation();
+    const box = this.navigator.getBoundingClientRect();
+    this.centre = {
+      x: ((event.clientX - box.left) / box.width) * this.size.width,
+      y: ((event.clientY - box.top) / box.height) * this.size.height,
+    };
+    this.fitted = false;
+    this.keepInside();
+    this.moved();
   }
 
   layer(width, height, paint) {

@@ -1,4 +1,4 @@
-// Packs files into a zip without compressing them again: pictures are compressed already.
+// Packs files into a zip without compressing them again: image files are compressed already.
 
 const TABLE = new Uint32Array(256).map((_, number) => {
   for (let bit = 0; bit < 8; bit++) number = number & 1 ? 0xedb88320 ^ (number >>> 1) : number >>> 1;
@@ -25,7 +25,7 @@ export async function makeZip(files) {
     directory.push(centralHeader(entry));
     at += head.length + bytes.length;
     if (at > MOST || directory.length > 65000) {
-      throw new Error("All pictures together are too large for one zip; download them one by one.");
+      throw new Error("All images together are too large for one zip; download them one by one.");
     }
   }
   const size = directory.reduce((sum, part) => sum + part.length, 0);
