@@ -90,7 +90,13 @@ export class FilmStrip {
     const text = describe(item);
     if (state.textContent !== text) state.textContent = text;
     state.title = text;
-    if (isNew) element.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (isNew) this.reveal(element);
+  }
+
+  // scrollIntoView would scroll a narrow page too, away from the image.
+  reveal({ offsetLeft, offsetWidth }) {
+    const { scrollLeft, clientWidth } = this.element;
+    this.element.scrollLeft = Math.min(Math.max(scrollLeft, offsetLeft + offsetWidth + 4 - clientWidth), offsetLeft - 4);
   }
 
   drawThumb(item, image) {
