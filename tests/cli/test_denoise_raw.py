@@ -69,6 +69,21 @@ def test_a_raw_file_is_not_replaced(quietpixel, halver, raw, name) -> None:
         assert "would be refused" in quietpixel("denoise", path, *words, "--dry-run").out
 
 
+def test_a_large_raw_file_is_not_denoised_in_parts_as_a_tiff(quietpixel, halver, raw) -> None:
+    path = raw.rename(raw.with_name("IMG.tif"))
+    outcome = quietpixel("denoise", path, "--model", halver, "--max-pixels", 100)
+    assert outcome.code == 2
+    assert "it declares 32 x 24 pixels" in outcome.err
+    assert not raw.with_name("IMG-clean.tif").exists()
+
+
+def test_raw_is_no_format_to_write(quietpixel, halver, gray) -> None:
+    outcome = quietpixel("denoise", gray.parent, "--model", halver, "--format", "raw")
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert "The format raw can be read, but not written" in outcome.err
+
+
 @pytest.mark.parametrize("words", [[], ["--format", "tiff"]])
 def test_no_result_has_the_name_of_a_raw_file(quietpixel, halver, raw, gray, words) -> None:
     target = raw.with_name("b.NEF")

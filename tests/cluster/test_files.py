@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from quietpixel.cluster import workers
 from quietpixel.cluster.task_pool import AHEAD, LEAST, TaskPool
 from quietpixel.cluster.workers import connect
 
+from ..dng import make_mosaic, with_preview
 from .conftest import PATIENCE, finish
 
 
@@ -66,6 +68,23 @@ def test_a_local_cluster_does_what_one_process_does(start, tmp_path) -> None:
     _, err = finish(start(*words, "-o", tmp_path / "out", "--workers", 2, model="blur"), code=1)
     assert "24 of 25 images were done before." in err
     assert "workers" not in err  # nothing is left to do, so none is started
+
+
+def test_raw_files_are_developed_by_the_workers_and_kept(start, tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    content = with_preview(make_mosaic())
+    for name in ("a.dng", "b.tif"):  # whatever they are called
+        (tmp_path / "in" / name).write_bytes(content)
+    (tmp_path / "in" / "c.tga").write_bytes(b"?")
+    words = [tmp_path / "in", "--workers", 1]
+    _, err = finish(start(*words, "--in-place", model="halver"), code=2)
+    assert err.count("cannot be replaced because Camera RAW files are only read") == 2
+    _, err = finish(start(*words, "-o", tmp_path / "out", model="halver"), code=1)
+    assert "2 of 3 images are done" in err
+    for name in ("a.tif", "b.tif"):
+        assert tifffile.imread(tmp_path / "out" / name).shape == (24, 32, 3)
+    for name in ("a.dng", "b.tif"):
+        assert (tmp_path / "in" / name).read_bytes() == content
 
 
 def test_a_scheduler_that_is_there_is_used(start, machines, tmp_path, monkeypatch) -> None:

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import rawpy
 import tifffile
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
 from quietpixel.errors import FileError
 from quietpixel.files import check_readable, read_picture, read_size, write_picture
 from quietpixel.files.formats import identify
+from quietpixel.files.raw import read_canon_tags
 
 from ..dng import LAYOUTS, WHITE, linear, make_mosaic, plain, with_preview
 
@@ -115,6 +116,20 @@ def test_a_file_cut_before_its_mosaic_is_not_taken_for_its_preview() -> None:
     assert identify(content).name == "raw"
     with pytest.raises(FileError, match="its directory of tags is damaged"):
         read_picture(content[:below])
+
+
+def test_the_boxes_of_a_cr3_are_read_as_exif() -> None:
+    camera, shot = Image.Exif(), Image.Exif()
+    camera[271], shot[34855] = "Maker", 400  # maker and ISO speed
+    parts = {b"CMT1": camera, b"CMT2": shot}
+    head = b"\0\0\0\x18ftypcrx \0\0\0\1crx isom"
+    for name, part in parts.items():
+        content = part.tobytes().removeprefix(b"Exif\0\0")
+        head += (len(content) + 8).to_bytes(4, "big") + name + content
+    directory = read_canon_tags(head + b"mdat")
+    assert directory.block(271) == b"Maker\0"
+    assert directory.branches[34665].first(34855, 0) == 400
+    assert 34853 not in directory.branches
 
 
 def test_ordinary_tiff_files_stay_tiff(tmp_path: Path) -> None:

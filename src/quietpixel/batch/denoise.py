@@ -20,6 +20,7 @@ from quietpixel.files import (
 )
 from quietpixel.files.formats import find_format
 from quietpixel.files.jpeg import denoised_encoding
+from quietpixel.files.write import writer_of
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser
@@ -91,7 +92,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse wrong names before any picture is read."""
         if self.format is not None:
-            find_format(self.format)
+            writer_of(find_format(self.format))
         if self.backup is not None and (not self.backup or {"/", "\\", "\0"} & set(self.backup)):
             raise ArgumentError(
                 "`backup` must be a part of a file name without '/', and not empty; got "

@@ -26,6 +26,8 @@ _PHOTOMETRIC, _SUB_PAGES, _DNG_VERSION = 262, 330, 50706
 _MOSAIC, _LINEAR = 32803, 34892
 _PAGES = 8
 """Pages, and parts of a page, that are searched for a mosaic; cameras write up to four."""
+_CANON_HEAD = 1 << 17
+"""Bytes of a CR3 file that hold its tags; maker notes make them up to about 60 KB long."""
 _BYTES_PER_PIXEL = 16
 """The mosaic, LibRaw's four channels and the result, 16 bits each."""
 _ORIENTATIONS = {3: 3, 5: 8, 6: 6}
@@ -80,29 +82,34 @@ def read(source: Source, limits: ReadLimits) -> Picture:
             no_auto_bright=True,
             user_flip=0,
         )
-        tags_of_file = _read_tags(source, raw)
+        directory = _read_tags(source, raw)
         orientation = _ORIENTATIONS.get(sizes.flip, 1)
-    tags_of_file.tags[ORIENTATION] = Tag(3, 1, struct.pack("<H", orientation))
+    found = bool(directory.tags)
+    directory.tags[ORIENTATION] = Tag(3, 1, struct.pack("<H", orientation))
     metadata = replace(
-        tiff.parse_metadata((tags_of_file,)),
+        tiff.parse_metadata((directory,)),
         icc=bytes(pyvips.Operation.call("profile_load", "srgb")),
-        xmp=tags_of_file.block(700),
+        xmp=directory.block(700),
         resolution=None,  # that of the preview
         orientation=orientation,
         directories=(),
     )
     picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="raw")
-    return replace(picture, metadata=metadata, encoding=Encoding(bits=16))
+    picture = replace(picture, metadata=metadata, encoding=Encoding(bits=16))
+    return picture if found else picture.with_notes("No EXIF was found in the RAW file.")
 
 
 def _read_tags(source: Source, raw: Any) -> Directory:
-    """Return the tags of the first page, or those of the embedded JPEG in other containers."""
+    """Return the tags of the first page; in other containers those of boxes or the preview."""
     import rawpy
 
     with vips.open_binary(source) as file:
-        if file.read(2) in (b"II", b"MM"):
+        head = file.read(_CANON_HEAD)
+        if head[:2] in (b"II", b"MM"):
             reader = Reader(file)
             return reader.directory(reader.first)[0]
+    if b"CMT1" in head:
+        return read_canon_tags(head)
     try:
         thumbnail = raw.extract_thumb()
     except rawpy.LibRawError:
@@ -111,6 +118,19 @@ def _read_tags(source: Source, raw: Any) -> Directory:
         return Directory({})
     segments = read_segments(io.BytesIO(thumbnail.data))
     return from_exif(first_block(segments, "e1", b"Exif\0\0"))
+
+
+def read_canon_tags(head: bytes) -> Directory:
+    """Return the tags of a CR3 file: the box CMT1 holds those of the camera, 2 EXIF, 4 GPS."""
+
+    def read_box(name: bytes) -> Directory:
+        at = head.find(name)
+        size = int.from_bytes(head[max(at - 4, 0) : max(at, 0)], "big")
+        return from_exif(head[at + 4 : at - 4 + size])
+
+    first = read_box(b"CMT1")
+    branches = {34665: read_box(b"CMT2"), 34853: read_box(b"CMT4")}
+    return Directory(first.tags, {key: each for key, each in branches.items() if each.tags})
 
 
 def read_size(source: Source) -> Size:

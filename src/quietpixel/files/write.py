@@ -75,7 +75,7 @@ def write_picture(
     kind = FORMATS[check_writable(picture, target, format=format)]
     ready, notes = _fit(picture, kind)
     with _opened(target, overwrite, like, backup, on_complete) as file:
-        _writer(kind)(ready, file, quality)
+        writer_of(kind)(ready, file, quality)
     return notes
 
 
@@ -153,7 +153,7 @@ def check_writable(
     kind = FORMATS[choose_format(picture, target, format=format)]
     if isinstance(target, str | Path):
         refuse_existing(Path(target), overwrite=overwrite)
-    _writer(kind)
+    writer_of(kind)
     objection = kind.objection(picture)
     if objection is not None:
         others = [FORMATS[name] for name in writable_formats()]
@@ -166,7 +166,14 @@ def check_writable(
     return kind.name
 
 
-def _writer(kind: Format) -> Writer:
+def writer_of(kind: Format) -> Writer:
+    """Return the writer of a format.
+
+    Raises
+    ------
+    FileError
+        If it is only read, or its package is missing.
+    """
     if kind.write is None:
         raise FileError(
             f"The format {kind.name} can be read, but not written; choose one of "
