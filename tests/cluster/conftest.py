@@ -48,9 +48,9 @@ def write_halver(path: Path) -> Path:
     return write_model(path, nodes, {"half": np.full(1, 0.5, np.float32)}, made)
 
 
-def write_told(path: Path) -> Path:
-    """Write a model that gives back the image plus the noise level it is told."""
-    made = Card(name="told", architecture="told", channels=1, halo=0, sigma_input=True)
+def write_level(path: Path) -> Path:
+    """Write a model that gives back the image plus the noise level that it gets."""
+    made = Card(name="level", architecture="level", channels=1, halo=0, sigma_input=True)
     nodes = [helper.make_node("Add", ["image", "sigma"], ["denoised"])]
     return write_model(path, nodes, {}, made)
 
@@ -82,7 +82,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
         "blur": write_blur(folder / "blur.onnx"),
         "colour": write_blur(folder / "colour.onnx", channels=3),
         "halver": write_halver(folder / "halver.onnx"),
-        "told": write_told(folder / "told.onnx"),
+        "level": write_level(folder / "level.onnx"),
     }
 
 

@@ -54,7 +54,7 @@ def test_a_local_cluster_does_what_one_process_does(start, tmp_path) -> None:
     (source / "bad.png").write_bytes(b"only words")
     words = [source, "--recursive"]
     _, alone = finish(start(*words, "-o", tmp_path / "alone", model="blur"), code=1)
-    shown = ["--workers", 2, "--json", tmp_path / "told.json"]
+    shown = ["--workers", 2, "--json", tmp_path / "report.json"]
     out, err = finish(start(*words, "-o", tmp_path / "out", *shown, model="blur"), code=1)
     assert contents(tmp_path / "out") == contents(tmp_path / "alone")
     assert "2 workers, 2 threads at tcp://127.0.0.1:" in err
@@ -62,9 +62,9 @@ def test_a_local_cluster_does_what_one_process_does(start, tmp_path) -> None:
     assert out.count(" -> ") == 24
     assert err.splitlines()[-2] == alone.splitlines()[-2]  # the failure
     assert err.splitlines()[-1].startswith("24 of 25 images are done, ")
-    told = json.loads((tmp_path / "told.json").read_text())["files"]
-    assert sorted(each["status"] for each in told) == ["done"] * 24 + ["failed"]
-    assert {each["source"] for each in told} == {str(path) for path in source.rglob("*.png")}
+    reported = json.loads((tmp_path / "report.json").read_text())["files"]
+    assert sorted(each["status"] for each in reported) == ["done"] * 24 + ["failed"]
+    assert {each["source"] for each in reported} == {str(path) for path in source.rglob("*.png")}
     _, err = finish(start(*words, "-o", tmp_path / "out", "--workers", 2, model="blur"), code=1)
     assert "24 of 25 images were done before." in err
     assert "workers" not in err  # nothing is left to do, so none is started
@@ -148,14 +148,14 @@ def test_a_lost_scheduler_is_said_and_the_next_run_goes_on(
     source = fill(tmp_path / "in", 60, side=300)
     own_machines.add_worker()
     words = [source, "--recursive", "-o", tmp_path / "out"]
-    process = start(*words, "--scheduler", own_machines.address, "--json", tmp_path / "told.json")
+    process = start(*words, "--scheduler", own_machines.address, "--json", tmp_path / "report.json")
     wait_until(lambda: len(contents(tmp_path / "out")) > 1, process)
     own_machines.scheduler.kill()
     own_machines.workers[0].kill()
     _, err = finish(process, code=2)
     assert f"The scheduler {own_machines.address} was lost during the work" in err
     assert " of 60 images are left." in err
-    assert json.loads((tmp_path / "told.json").read_text())["interrupted"]
+    assert json.loads((tmp_path / "report.json").read_text())["interrupted"]
     written = {path: path.stat().st_ino for path in (tmp_path / "out").rglob("*.png")}
     _, err = finish(start(*words, "--scheduler", machines.address))
     assert f"{len(written)} of 60 images were done before." in err
@@ -167,9 +167,9 @@ def test_the_first_worker_may_come_late(start, own_machines, tmp_path) -> None:
     source = fill(tmp_path / "in", 4)
     line = [source, "--recursive", "-o", tmp_path / "out", "--scheduler", own_machines.address]
     process = start(*line)
-    told = [process.stderr.readline().decode() for _ in range(2)]
-    assert told[0].startswith("0 workers, 0 threads at ")
-    assert told[1] == "There is no worker yet; waiting for one.\n"
+    reported = [process.stderr.readline().decode() for _ in range(2)]
+    assert reported[0].startswith("0 workers, 0 threads at ")
+    assert reported[1] == "There is no worker yet; waiting for one.\n"
     own_machines.add_worker()
     _, err = finish(process)
     assert err.startswith("4 of 4 images are done")
@@ -210,10 +210,10 @@ def test_workers_that_cannot_do_it_are_said(start, own_machines, tmp_path, befor
     own_machines.add_worker(before=before)
     line = [source, "--recursive", "-o", tmp_path / "out", "--scheduler", own_machines.address]
     _, err = finish(start(*line), code=2)
-    told = err.splitlines()[-1]
-    assert told.startswith("quietpixel: The worker tcp://127.0.0.1:")
-    assert words in told
-    assert "install quietpixel " in told
+    reported = err.splitlines()[-1]
+    assert reported.startswith("quietpixel: The worker tcp://127.0.0.1:")
+    assert words in reported
+    assert "install quietpixel " in reported
     assert not contents(tmp_path / "out")
 
 
@@ -287,10 +287,10 @@ def test_wrong_words_are_refused(models, tmp_path, capsys, monkeypatch) -> None:
 def test_one_kind_of_cluster_is_asked_for(words) -> None:
     from quietpixel.errors import ArgumentError
 
-    told = (
+    reported = (
         "`workers` must be 1 or more" if words == {"workers": 0} else "must be given, and not both"
     )
-    with pytest.raises(ArgumentError, match=told), connect(**words):
+    with pytest.raises(ArgumentError, match=reported), connect(**words):
         pass
 
 
@@ -340,9 +340,9 @@ def test_what_was_found_is_judged(case) -> None:
         assert outcomes == []
         assert pool.tasks[0][0].job == job
     else:
-        told = "" if case == "worker lost" else "'/b/1.png' was put there by another program"
-        assert outcomes[0].error.startswith(told)
-        assert bool(outcomes[0].error) == bool(told)
+        reported = "" if case == "worker lost" else "'/b/1.png' was put there by another program"
+        assert outcomes[0].error.startswith(reported)
+        assert bool(outcomes[0].error) == bool(reported)
 
 
 def test_the_number_of_tasks_is_bounded(machines) -> None:
@@ -410,7 +410,7 @@ def test_a_dashboard_is_named_only_where_there_is_one(machines, monkeypatch) -> 
 
 
 def test_every_worker_gets_of_the_first_tasks(own_machines) -> None:
-    """Without being told, the scheduler gives all to the worker that holds what they share."""
+    """Without a choice, the scheduler gives all to the worker that holds what they share."""
     own_machines.add_worker()
     own_machines.add_worker()
     slowly = "(__import__('time').sleep(0.3), __import__('distributed').get_worker().address)[1]"

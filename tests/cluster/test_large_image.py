@@ -1,4 +1,4 @@
-"""Images larger than memory: what one machine gives, metadata kept, gone on with after a stop."""
+"""Images larger than memory: what one machine gives, metadata kept, runs continued after a stop."""
 
 import os
 import signal
@@ -232,10 +232,10 @@ def test_the_noise_level_is_estimated_of_each_plane(tmp_path, models) -> None:
     pixels = noise((2, 100, 90), "float32", 1)
     pixels[1] *= 0.1
     source = put(tmp_path / "a.zarr", pixels, chunks=(1, 50, 50), dimension_names=list("tyx"))
-    denoise_image(source, str(tmp_path / "b.zarr"), models["told"])
-    told = Denoiser(models["told"])
-    scale = told.find_scale(list(pixels))
-    wanted = np.stack([told.denoise(plane, scale=scale).image for plane in pixels])
+    denoise_image(source, str(tmp_path / "b.zarr"), models["level"])
+    denoiser = Denoiser(models["level"])
+    scale = denoiser.find_scale(list(pixels))
+    wanted = np.stack([denoiser.denoise(plane, scale=scale).image for plane in pixels])
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], wanted)
 
 
@@ -243,8 +243,8 @@ def test_the_scale_of_counts_is_estimated_as_on_one_machine(tmp_path, models) ->
     pixels = (100 + 300 * noise((100, 90), "float32", 1)).astype(np.uint16)
     pixels[20, 30] = 65535
     source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
-    done = denoise_image(source, str(tmp_path / "b.zarr"), models["told"])
-    found = Denoiser(models["told"]).denoise(pixels)
+    done = denoise_image(source, str(tmp_path / "b.zarr"), models["level"])
+    found = Denoiser(models["level"]).denoise(pixels)
     result = zarr.open(str(tmp_path / "b.zarr"), mode="r")[...]
     assert np.array_equal(result, found.image)
     assert result[20, 30] == 65535
@@ -397,10 +397,10 @@ def test_the_command(tmp_path, models, capsys) -> None:
     source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
     words = ["denoise", source, "--model", str(models["halver"])]
     assert main([*words, "--dry-run"]) == 0
-    assert main([*words, "--json", str(tmp_path / "told.json")]) == 0
+    assert main([*words, "--json", str(tmp_path / "report.json")]) == 0
     assert f"{source} -> {tmp_path / 'a-clean.zarr'}" in capsys.readouterr().out
     assert abs(zarr.open(str(tmp_path / "a-clean.zarr"), mode="r")[...] - pixels / 2).max() <= 1
-    assert '"status": "done"' in (tmp_path / "told.json").read_text()
+    assert '"status": "done"' in (tmp_path / "report.json").read_text()
     assert main(words) == 2
     assert "already exists" in capsys.readouterr().err
     assert main([*words, "--overwrite"]) == 0
@@ -424,10 +424,10 @@ def test_the_command(tmp_path, models, capsys) -> None:
     ],
 )
 def test_wrong_words(tmp_path, models, capsys, case) -> None:
-    words, told = case
+    words, reported = case
     source = put(tmp_path / "a.zarr", noise((40, 40), "uint8", 255), chunks=(20, 20))
     assert main(["denoise", source, "--model", str(models["halver"]), *words]) == 2
-    assert told in capsys.readouterr().err
+    assert reported in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 
 

@@ -72,9 +72,11 @@ def denoise(
         )
     work = plan_blocks(array, axes, DenoiseOptions(model=model, **options))
     choose_grid(work.card, work.shape, 2**62)  # a dense model refuses another size here
+    # Here, because the overlap would join small blocks by a rule that knows no divisor.
     array = array.rechunk(_chunks(array, work))
     y, x = work.axes.y, work.axes.x
     margin = _margin(work)
+    # A single block needs no margin, and Dask refuses one that is wider than the block.
     depth = {axis: margin if len(array.chunks[axis]) > 1 else 0 for axis in (y, x)}
     levels = [_estimate(array, work)] if work.automatic else []
     return dask.array.map_overlap(
@@ -126,6 +128,7 @@ def _estimate(array: Any, work: BlockWork) -> Any:
 
     y, x = work.axes.y, work.axes.x
     for axis in (y, x):
+        # A few places of each plane, so that not everything is read twice.
         array = dask.array.take(array, sample_places(array.shape[axis]), axis=axis)
     array = array.rechunk({y: -1, x: -1})
     inner = work.axes.inner(array.ndim)

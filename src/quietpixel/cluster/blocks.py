@@ -61,6 +61,7 @@ def find_axes(shape: Sequence[int], axes: str | None) -> Axes:
     >>> find_axes((5, 9, 9), "tyx"), find_axes((9, 9, 3), None).colours
     (Axes(y=1, x=2, colours=False), True)
     """
+    # Dask marks a size that it does not know as NaN.
     if len(shape) < 2 or any(math.isnan(length) for length in shape):
         raise ImageError(
             "`array` must have 2 or more dimensions of known sizes because its planes are images; "
@@ -240,6 +241,7 @@ def cut(
     if axes.colours:
         sides[-1] = shape[-1]
     free = pixels * (sides[-1] if axes.colours else 1) / math.prod(sides)
+    # Nearly square parts have the shortest margins, which two parts read both.
     for axis, share in ((axes.y, math.sqrt(max(free, 1))), (axes.x, None)):
         times = max(int(share or free), 1)
         times = min(times, -(-shape[axis] // sides[axis]))

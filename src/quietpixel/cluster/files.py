@@ -79,6 +79,7 @@ class _Guard:
         return job in self.found
 
     def begin(self, job: Job, result: Content | None = None) -> None:
+        # Right before the result is put in place, which may be long after the first check.
         if self.changed(job):
             raise FileError(f"'{job.target}' already exists.")
         self.results[job] = result
@@ -241,6 +242,7 @@ class _Run:
         )
 
     def _item(self, job: Job) -> Item:
+        # Before the task is submitted: a run that is killed then knows what may be unfinished.
         if self._ledger is not None:
             self._ledger.begin(job)
         whole = Job(_full(job.source), _full(job.target))
@@ -252,6 +254,7 @@ def _together(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
     size = 0
     for job in jobs:
         found = stamp(job.source)
+        # A file that is gone counts as nothing here; the worker that opens it reports it.
         size += found[1] if found else 0
         if some and (size > MOST_BYTES or len(some) == most):
             yield some

@@ -64,6 +64,7 @@ def process_part(part: Part, work: Work) -> None:
     result = _denoise(part, work) if part.level == 0 else _shrink(part, work)
     try:
         work.target.array(part.level)[part.where] = result
+        # After the pixels: a part without this file is done again.
         work.done.below(part.name).write(b"")
     except OSError as error:
         raise FileError(
@@ -138,6 +139,7 @@ def measure_part(part: Part, work: Work) -> Extent:
     steps = [slice(None)] * region.ndim
     for axis, length in zip((blocks.axes.y, blocks.axes.x), blocks.shape, strict=True):
         step = max(length // 1000, 1)  # as for images in memory
+        # Counted from the corner of the image, so that parts take the pixels that the whole would.
         steps[axis] = slice(-part.spans[axis][0] % step, None, step)
     sample = region[tuple(steps)]
     whole = bool(np.array_equal(sample, np.rint(sample)))
@@ -314,6 +316,7 @@ class _LargeRun:
                 f"The model '{blocks.card.name}' cannot denoise in blocks because its result "
                 "depends on the whole image at once; use a model whose card names a halo."
             )
+        # Beside the target, because a rename works only within one file system.
         self._folder = target.neighbour(f".quietpixel-{target.last}.work")
         self.notes: list[str] = []
         channels = array.shape[-1] if blocks.axes.colours else 1
@@ -367,6 +370,7 @@ class _LargeRun:
         blocks = self._work.blocks
         layout, card = blocks.layout, blocks.card
         if self._settings.options.range is None and layout.dtype != np.uint8:
+            # Kept: a run that is continued must use the scale that the first parts were made with.
             place = self._folder.below("range.json")
             kept = place.read()
             if kept is None:
@@ -410,6 +414,7 @@ class _LargeRun:
         """Put the whole result in its place and remove the hidden folder."""
         self.notes += self._kind.finish(self._image, self._work.target)
         overwrite = self._settings.overwrite
+        # A folder is not renamed onto another one with content, as a file is.
         if overwrite and not self._target.is_tiff and self._target.exists():
             self._target.remove()
         self._kind.publish(self._image, self._work.target, self._target, overwrite=overwrite)

@@ -1,9 +1,8 @@
 """Imports what the extra ``cluster`` brings, or says how to get it."""
 
-from importlib import import_module
 from typing import Any
 
-from quietpixel.errors import MissingDependencyError
+from quietpixel.errors import import_optional
 
 
 def need(name: str) -> Any:
@@ -14,11 +13,6 @@ def need(name: str) -> Any:
     MissingDependencyError
         If it is not installed.
     """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        missing = error.name or name
-        raise MissingDependencyError(
-            f"Work on a cluster, and on images larger than memory, needs the package "
-            f"{missing.partition('.')[0]}; install it with pip install 'quietpixel[cluster]'."
-        ) from error
+    package = name.partition(".")[0]
+    what = f"Work on a cluster, and on images larger than memory, needs the package {package}"
+    return import_optional(name, what, "'quietpixel[cluster]'")

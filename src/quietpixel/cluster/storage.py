@@ -94,6 +94,7 @@ class Place:
         """Return the names of what lies below; none where nothing is."""
         system, path = self.files()
         try:
+            # Refreshed, because remote file systems remember lists and workers add files meanwhile.
             found = system.ls(path, detail=False, refresh=True)
         except (FileNotFoundError, NotADirectoryError):
             return set()
@@ -126,6 +127,7 @@ class Place:
             Path(target.name).parent.mkdir(parents=True, exist_ok=True)
             os.rename(self.name, target.name)
             return
+        # Object stores cannot rename: each file is copied.
         system, begin = self.files()
         end = target.files()[1]
         # Readers must not take a copy for whole before all of it is there.

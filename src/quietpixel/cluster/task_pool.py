@@ -85,6 +85,7 @@ class TaskPool(Generic[Task]):
                     self._rescue(self._cluster.threads(now=True).keys())
                     continue
                 self._cluster.refuse_lost()
+                # A task that was submitted again may still answer under its old key.
                 if future.key in self._pending:
                     _, item = self._pending.pop(future.key)
                     if (result := self._result(fetched, item)) is not None:
@@ -122,6 +123,7 @@ class TaskPool(Generic[Task]):
 
     def _submit(self, item: _Pending[Task]) -> None:
         threads = self._cluster.threads()
+        # If every worker is to be avoided, any may: a poor one is better than none.
         choice = frozenset(threads.keys() - self._avoid.keys() - item.avoid) or frozenset(threads)
         submit = self._cluster.client.submit
         if self._shared is None or self._shared.status in ("error", "cancelled", "lost"):
@@ -130,6 +132,7 @@ class TaskPool(Generic[Task]):
             self._placed.clear()
         item.choice = self._place(choice, threads)
         workers = sorted(item.choice) or None
+        # Not pure: Dask would answer a task that is submitted again with the error of the first.
         future = submit(self._function, item.task, self._shared, pure=False, workers=workers)
         self._pending[future.key] = future, item
         future.add_done_callback(self._fetch)

@@ -139,6 +139,7 @@ def publish(source: TiffImage, made: ZarrImage, target: Place, *, overwrite: boo
             _write(source, made, file)
         return
     system, path = target.files()
+    # A TIFF is written with jumps back to its header, which remote files do not allow.
     with tempfile.TemporaryFile() as file:
         _write(source, made, file)
         file.seek(0)
@@ -168,6 +169,7 @@ def _write(source: TiffImage, made: ZarrImage, file: Any) -> None:
             extrasamples=[int(each) for each in page.extrasamples] or None,
             compression="zlib" if packed else None,
             predictor=packed and array.dtype.kind == "u",
+            # Else tifffile adds a description of its own to the one that is kept.
             metadata=None,
             **_kept(page),
         )

@@ -48,7 +48,7 @@ class TravellingModel:
     options
         How the denoiser is opened; what concerns one image has its default.
     digest
-        Of the content, by which two models are equal.
+        Of the content; models of one digest are equal.
     content
         The ONNX file of a model that is not bundled.
     """
@@ -56,6 +56,7 @@ class TravellingModel:
     name: str | None
     options: DenoiseOptions = field(default_factory=DenoiseOptions)
     digest: str = ""
+    # The digest stands for it where two models are compared, as for each task.
     content: bytes = field(default=b"", compare=False, repr=False)
 
 
@@ -254,6 +255,7 @@ def _open(model: TravellingModel) -> BlockDenoiser:
     from distributed import get_worker
 
     try:
+        # As many streams as threads, because Dask runs so many tasks at once.
         streams = cores = get_worker().state.nthreads
     except ValueError:  # not a worker: the user's own process
         streams, cores = 1, None

@@ -113,11 +113,7 @@ class Cluster:
             if answer == wanted:
                 self._accepted.add(address)
             elif isinstance(answer, ImportError | str):
-                missing = isinstance(answer, ImportError)
-                has = "does not have quietpixel" if missing else f"has quietpixel {answer}"
-                self.unfit[address] = (
-                    f"The worker {address} {has}; install quietpixel {wanted} there, as it is here."
-                )
+                self.unfit[address] = f"{_describe_mismatch(f'The worker {address}', answer)}."
             # Any other error means that it is gone or slow, so it is asked again.
 
     def _ask_scheduler(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -158,15 +154,11 @@ class Cluster:
         """Raise ClusterError if the scheduler lacks the package or has another version."""
         try:
             found = self.client.run_on_scheduler(eval, _VERSION)
-        except ImportError:
-            found = None
-        wanted = version("quietpixel")
-        if found != wanted:
-            has = "does not have quietpixel" if found is None else f"has quietpixel {found}"
-            raise ClusterError(
-                f"The scheduler {self.address} {has}; install quietpixel {wanted} there, "
-                "as it is here, because it unpickles the tasks."
-            )
+        except ImportError as error:
+            found = error
+        if found != version("quietpixel"):
+            mismatch = _describe_mismatch(f"The scheduler {self.address}", found)
+            raise ClusterError(f"{mismatch}, because it unpickles the tasks.")
 
     def check_folders(self, folders: Sequence[Path]) -> None:
         """Raise ClusterError if a worker does not see one of these folders."""
@@ -207,6 +199,12 @@ class Cluster:
             self.client.close(timeout=2)
             if self._local is not None:
                 self._local.close(timeout=10)
+
+
+def _describe_mismatch(machine: str, found: object) -> str:
+    """Return that a machine has another version, or none, and the remedy."""
+    has = f"has quietpixel {found}" if isinstance(found, str) else "does not have quietpixel"
+    return f"{machine} {has}; install quietpixel {version('quietpixel')} there, as it is here"
 
 
 def _list_workers(dask_scheduler: Any) -> dict[str, tuple[int, float]]:
@@ -278,6 +276,7 @@ def _start(distributed: Any, workers: int) -> Cluster:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
+            # Tasks are pickled, so whoever reaches the scheduler can run any code.
             host="127.0.0.1",
             dashboard_address="127.0.0.1:8787",
             worker_dashboard_address=None,
@@ -290,6 +289,7 @@ def _start(distributed: Any, workers: int) -> Cluster:
 def _join(distributed: Any, scheduler: str | None) -> Cluster:
     try:
         distributed.comm.registry.get_backend(distributed.comm.parse_address(scheduler)[0])
+        # Not the default client: Dask code of the user keeps its own.
         client = distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(

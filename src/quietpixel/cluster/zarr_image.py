@@ -70,6 +70,7 @@ def open_image(place: Place) -> ZarrImage:
     if isinstance(found, zarr.Array):
         return ZarrImage(place, ("",), _axes_of_array(found))
     attributes = found.attrs.asdict()
+    # From version 0.5 on, all metadata lie below "ome".
     images = attributes.get("ome", attributes).get("multiscales")
     if not images:
         names = sorted(found.keys())
@@ -87,6 +88,7 @@ def open_image(place: Place) -> ZarrImage:
 
 def _axes_of_array(array: Any) -> str | None:
     """Return the letters of an array's own names, None unless they are such as y and x."""
+    # Zarr 3 has a field for names; in version 2, xarray writes them as an attribute.
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     if not names or any(not name for name in names):
         return None

@@ -60,6 +60,7 @@ class StoredImage:
     def part(self, top: int, left: int, height: int, width: int, *, page: int = 0) -> Array:
         """Return a part of a page as float32 (height, width, C) in [0, 1]."""
         pixels = self.pixels if self.pixels.ndim == 3 else self.pixels[page]
+        # Only the part is converted, so that images stay as small as they are stored.
         part = pixels[top : top + height, left : left + width].astype(np.float32)
         return (part - np.float32(self.low)) / np.float32(self.high - self.low)
 
@@ -151,6 +152,7 @@ class ImageCache:
         try:
             images = tuple(read(path, self.channels) for path in paths)
             fault = self.check(images, paths) if self.check else ""
+            # A page that has one value in either image of a pair teaches nothing.
             pages = [page for page in images[0].pages if page in images[-1].pages]
             if not pages and not fault:
                 fault = f"'{paths[0]}': all its pixels have the same value."

@@ -103,6 +103,7 @@ def _match(folder: Path, patterns: Sequence[str], notify: Notify) -> Layout:
     paths = list_images(folder, recursive=True).images
     first, second = (_find_keys(paths, folder, pattern) for pattern in patterns)
     scenes = [(path, second[key]) for key, path in first.items() if key in second]
+    # Patterns that overlap match one file as both sides of a pair.
     scenes = [scene for scene in scenes if scene[0] != scene[1]]
     alone = [first[key] for key in first.keys() - second.keys()]
     alone += [second[key] for key in second.keys() - first.keys()]
@@ -172,6 +173,7 @@ def find_mismatch(images: Sequence[StoredImage], names: Sequence[str | Path]) ->
     if counts[0] != counts[1]:
         return f"{pair} are not a pair: they have {counts[0]} and {counts[1]} pages."
     one, other = (_find_details(image) for image in images)
+    # A flat image has no details to compare.
     if not one.any() or not other.any():
         return ""
     likeness = _correlate(one, other)
@@ -201,6 +203,7 @@ def find_shift(one: Plane, other: Plane) -> tuple[int, int]:
     (2, -3)
     """
     registration: Any = import_module("skimage.registration")
+    # Not normalised: noise fills all frequencies and would count as much as content.
     shift = registration.phase_cross_correlation(one, other, normalization=None)[0]
     return int(shift[0]), int(shift[1])
 

@@ -107,6 +107,7 @@ class BatchPool:
             workers,
             initializer=_start_worker,
             initargs=(sampler, os.getpid()),
+            # Workers share the cores with the training, and threads of their own would slow both.
             env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
 
@@ -161,6 +162,7 @@ def _start_worker(sampler: Sampler, parent: int) -> None:
     def exit_without_parent() -> None:
         while os.getppid() == parent:
             time.sleep(PARENT_CHECK)
+        # At once: a normal exit waits for threads that wait for the parent.
         os._exit(1)
 
     threading.Thread(target=exit_without_parent, daemon=True).start()

@@ -91,6 +91,7 @@ class HidePixels:
         windows = sliding_window_view(padded, [2 * length + 1 for length in reach])
         hidden = np.asarray(windows.any(axis=(-1, -2)))
         shown = np.where(hidden[..., None], _replace(noisy, self.structure, rng), noisy)
+        # 1 on average, so that the loss does not depend on how many pixels are predicted.
         weight = np.float32(1 / max(predicted.mean(), 1e-6))
         weights = np.broadcast_to(predicted[..., None] * weight, noisy.shape)
         target = np.concatenate([noisy, weights.astype(np.float32)], axis=-1)
@@ -120,6 +121,7 @@ class Recorrupt:
     def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return input and target."""
         noisy = patches[0]
+        # The law is wanted at the clean values, which the noisy ones stand for.
         mean, variance = self.law.propagate(np.clip(noisy, 0, 1), np.zeros_like(noisy))
         deviation = np.sqrt(np.maximum(variance, 0))
         noise = rng.standard_normal(noisy.shape, np.float32) * deviation.astype(np.float32)
@@ -175,6 +177,7 @@ def _replace(noisy: Array, structure: Structure, rng: np.random.Generator) -> Ar
 
     def move(places: NDArray[Any], by: NDArray[Any], length: int) -> NDArray[Any]:
         moved = places + by
+        # To the other side at a border; clipping could choose the hidden pixel itself.
         outside = (moved < 0) | (moved >= length)
         return np.asarray(np.clip(np.where(outside, places - by, moved), 0, length - 1))
 

@@ -60,6 +60,7 @@ class Split:
             )
         for name, array in (("images", self.images), ("labels", self.labels)):
             if array is not None:
+                # A view, so that the caller can still write to the array.
                 view = array.view()
                 view.flags.writeable = False
                 object.__setattr__(self, name, view)

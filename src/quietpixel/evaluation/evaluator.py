@@ -338,6 +338,7 @@ class _Run:
         """Return the means, their intervals, speed and memory."""
         method = self.method
         means = {name: _mean(self.values(name), seed) for name in METRICS}
+        # A fast method on a small image can take less than the resolution of a clock.
         seconds = max(self._seconds, 1e-9) if method.run else None
         memory = measure_peak(method.run, self._largest) if method.run and measure_memory else None
         return Row(

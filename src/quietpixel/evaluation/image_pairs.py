@@ -26,23 +26,22 @@ MAX_PIXELS, MAX_IMAGES = 2**20, 250
 class ImagePairs:
     """Clean images, with noisy versions or without, loaded on demand.
 
-        Parameters
-        ----------
-        count
-            Number of images.
-        load
-            From an index to the clean image, float32 (H, W, C) in [0, 1], and the noisy one; None
-            instead of a noisy image means that noise is to be added.
-        names
-            Names of the images, such as their file names; if empty, images are counted from 1.
+    Parameters
+    ----------
+    count
+        Number of images.
+    load
+        From an index to the clean image, float32 (H, W, C) in [0, 1], and the noisy one; None
+        instead of a noisy image means that noise is to be added.
+    names
+        Names of the images, such as their file names; if empty, images are counted from 1.
 
-        Examples
-        --------
-        >>> from quietpixel.errors import ArgumentError
-    from quietpixel.noise.parser import Gaussian
-        >>> pairs = ImagePairs(3, lambda index: (np.full((4, 4 + index // 2, 1), 0.5), None))
-        >>> [clean.shape for clean, noisy in pairs.batches(Gaussian(0.1), seed=0)]
-        [(2, 4, 4, 1), (1, 4, 5, 1)]
+    Examples
+    --------
+    >>> from quietpixel.noise.parser import Gaussian
+    >>> pairs = ImagePairs(3, lambda index: (np.full((4, 4 + index // 2, 1), 0.5), None))
+    >>> [clean.shape for clean, noisy in pairs.batches(Gaussian(0.1), seed=0)]
+    [(2, 4, 4, 1), (1, 4, 5, 1)]
     """
 
     count: int
@@ -85,7 +84,9 @@ class ImagePairs:
         waiting: list[tuple[Image, Image]] = []
         for index in range(self.count):
             pair = self.pair(index, law, seed)
-            if waiting and not _fits(waiting, pair[0]):
+            # One megapixel for all: a model needs hundreds of bytes for each pixel of a batch.
+            most = min(MAX_IMAGES, MAX_PIXELS // pair[0][..., 0].size)
+            if waiting and (len(waiting) >= most or pair[0].shape != waiting[0][0].shape):
                 yield _stack(waiting)
                 waiting = []
             waiting.append(pair)
@@ -153,13 +154,6 @@ def describe_noise(law: str) -> str:
         return f"{round(levels, decimals):g}/255" if simple else found[0]
 
     return re.sub(r"(?<=[:.])\d\.\d+(?:e-\d+)?", fraction, law) or "noise of the pairs"
-
-
-def _fits(waiting: list[tuple[Image, Image]], image: Image) -> bool:
-    first = waiting[0][0]
-    # One megapixel for all: a model needs hundreds of bytes for each pixel of a batch.
-    pixels = (len(waiting) + 1) * first.shape[0] * first.shape[1]
-    return image.shape == first.shape and pixels <= MAX_PIXELS and len(waiting) < MAX_IMAGES
 
 
 def _stack(pairs: list[tuple[Image, Image]]) -> Batch:

@@ -78,7 +78,7 @@ def _metric_cell(row: Row, name: str, rows: Sequence[Row]) -> Cell:
         return Cell()
     rivals = [each.means[name] for each in rows if each.name != NOISY]
     best = max((metric.sign * value for value in rivals if value is not None), default=None)
-    # Only the PSNR has room for its interval; those of the others are in the JSON.
+    # A page is too narrow for more intervals; all of them are in the JSON.
     shown = _format_interval(interval, f".{metric.digits}f") if name == "psnr" else None
     marked = row.name != NOISY and metric.sign * mean == best
     return Cell(f"{mean:.{metric.digits}f}", shown, marked)

@@ -42,6 +42,7 @@ def outlier_distance(image: Array) -> float | None:
     if min(image.shape[:2]) < 3:
         return None
     around = _sorted_neighbours(image)
+    # The mean of the fourth and the fifth of eight neighbours is their median.
     fine = 1.4826 * float(np.median(np.abs(image - (around[3] + around[4]) / 2)))
     distance = NOISES * fine
     found = _beyond(image, around, max(STRICT[0], distance), STRICT[1])
@@ -82,6 +83,7 @@ def _sorted_neighbours(image: Array) -> Array:
 
 
 def _beyond(image: Array, around: Array, least: float, spreads: float) -> NDArray[np.bool_]:
+    # Not the extremes, so that an outlier does not hide the one beside it.
     low, high = around[1], around[6]
     reach = np.float32(least) + np.float32(spreads) * (high - low)
     beyond: NDArray[np.bool_] = (image > high + reach) | (image < low - reach)

@@ -119,6 +119,7 @@ def nominal_range(dtype: np.dtype[Any], smallest: float, largest: float, *, far:
 def _far_beyond(colours: Array, smallest: float, largest: float) -> bool:
     if smallest >= -1 and largest <= 2:
         return False
+    # At most 1000 x 1000 values, which are enough to find a share of 1 %.
     sample = colours[:: max(colours.shape[0] // 1000, 1), :: max(colours.shape[1] // 1000, 1)]
     sample = sample[np.isfinite(sample)]
     outside = np.mean((sample > 8) | (sample < -8))
@@ -176,6 +177,7 @@ def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | N
     for image in chosen:
         rows, columns = scale_places(image.shape, len(chosen))
         part = image[rows][:, columns]
+        # Masked values become NaN too, so that one test finds all that does not count.
         sample = np.ma.filled(part.astype(np.float64), np.nan)
         sample[~np.isfinite(sample)] = np.nan
         if alpha:
@@ -201,6 +203,7 @@ def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | N
                 high = min(high, below)
         if high > low:
             low, high = low - NOISE_MARGIN * sigma, high + NOISE_MARGIN * sigma
+            # Outwards, so that the whole numbers of the content stay inside.
             if images[0].dtype.kind in "ui":
                 return float(np.floor(low)), float(np.ceil(high))
             return low, high

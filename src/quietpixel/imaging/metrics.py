@@ -103,6 +103,7 @@ def ssim(clean: ArrayLike, image: ArrayLike) -> float:
     """
     first, second = _large_pair(clean, image, SSIM_WINDOW)
     metrics = import_optional("skimage.metrics", "SSIM needs scikit-image")
+    # The window and the variance of the paper, which are not the defaults of scikit-image.
     similarity = metrics.structural_similarity(
         first, second, data_range=1.0, gaussian_weights=True, sigma=1.5,
         use_sample_covariance=False, channel_axis=-1,
@@ -225,6 +226,7 @@ def gmsd(clean: ArrayLike, image: ArrayLike) -> float:
     convolve = _ndimage().convolve
     gradients = []
     for each in (first, second):
+        # At half the size, as in the code of the authors.
         gray = _halve(each[..., 0] if each.shape[-1] == 1 else np.asarray(each @ GRAY))
         parts = [convolve(gray, kernel, mode="constant") for kernel in (slopes, slopes.T)]
         gradients.append(np.hypot(*parts))

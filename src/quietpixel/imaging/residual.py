@@ -118,6 +118,7 @@ def estimate_error(
     """
     direction = rng.choice([-1.0, 1.0], noisy.shape).astype(np.float32)
     variance = np.square(sigma, dtype=np.float64)
+    # Relative to the noise: a small step is lost in float32, a large one is no derivative.
     step = np.float32(STEP * max(np.sqrt(variance.mean()), np.finfo(np.float32).tiny))
     first = np.asarray(denoise(noisy), np.float64)
     moved = np.asarray(denoise((noisy + step * direction).astype(noisy.dtype)), np.float64)

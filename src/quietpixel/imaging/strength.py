@@ -44,6 +44,7 @@ def blend(
     other = denoised if denoised_colour is None else denoised_colour
     if noisy.shape[-1] != 3 or colour_strength is None:
         return result
+    # Luminance and colour would be separated and put together again.
     if other is denoised and min(colour_strength, 1) == min(strength, 1):
         return result
     coloured = _mix(noisy, other, colour_strength)

@@ -153,6 +153,7 @@ def plan_grid(shape: tuple[int, int], *, pixels: int, halo: int, divisor: int = 
     """
     margin = round_up(halo, divisor)
     least = least_side(halo, divisor)
+    # No smaller tile keeps anything between its margins.
     pixels = max(pixels, least**2)
     best, least_work = Grid(shape, (least, least), halo, divisor), float("inf")
     for count in range(1, _count(shape[1], least, margin) + 1):
@@ -226,6 +227,7 @@ def spread_runs(length: int, run: int, count: int) -> NDArray[np.intp]:
 
 def _take(image: Array, span: Span, *, axis: int) -> Array:
     length = image.shape[axis]
+    # A view, without a copy, for all tiles but those at the end.
     if span.stop <= length:
         index = (slice(None),) * axis + (slice(span.start, span.stop),)
         return image[index]

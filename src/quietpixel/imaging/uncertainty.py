@@ -95,12 +95,13 @@ def describe_pixels(noisy: FloatArray, denoised: FloatArray) -> tuple[FloatArray
     taken = _mean_around((noisy - denoised) ** 2, WIDE)
     mean = _mean_around(denoised, NEAR)
     variance = _mean_around(denoised**2, NEAR) - mean**2
+    # Rounding can leave a mean of squares slightly below 0.
     strength = np.sqrt(np.maximum(taken, 0) + np.float32(FLOOR) ** 2)
     return strength, np.sqrt(np.maximum(variance, 0))
 
 
 def fit_calibration(images: Iterable[Triple], *, share: float = SHARE) -> Calibration:
-    """Return the calibration by which `share` of the pixels of `images` lie inside.
+    """Return the calibration with which `share` of the pixels of `images` lie inside.
 
     Over pixels of further images drawn like these, at least that share is expected to lie inside,
     in each cell apart; for one pixel or one image nothing is promised.
@@ -200,6 +201,7 @@ def _mean_around(image: FloatArray, radius: int) -> FloatArray:
     """Return the mean over a square around each pixel; borders are mirrored."""
     for axis in (0, 1):
         pad = [(radius + 1, radius) if each == axis else (0, 0) for each in range(image.ndim)]
+        # In float64: a running sum over a large image loses the digits of a float32.
         sums = np.cumsum(np.pad(image, pad, mode="symmetric"), axis=axis, dtype=np.float64)
         length, side = image.shape[axis], 2 * radius + 1
         upper = np.take(sums, np.arange(side, side + length), axis)

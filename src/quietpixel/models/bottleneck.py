@@ -69,6 +69,7 @@ def build_bottleneck(
     x = layers.Reshape(inner)(layers.Dense(math.prod(inner))(x))
     x = layers.Conv2DTranspose(filters[1], 3, strides=2, padding="same", activation="relu")(x)
     x = layers.Conv2DTranspose(filters[0], 3, strides=2, padding="same", activation="relu")(x)
+    # In float32 at any precision: the 8 bits of bfloat16 would show as steps.
     x = layers.Conv2D(channels, 3, padding="same", activation="sigmoid", dtype="float32")(x)
     return keras.Model(image, x, name="bottleneck")
 

@@ -149,6 +149,7 @@ def _as_float32(model: keras.Model) -> keras.Model:
     ):
         return model
 
+    # A layer has the precision that it was made with, so all are made anew.
     def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
         return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
 
@@ -242,4 +243,5 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
     weights = [weight for weight in graph.initializer if weight.name in needed]
     del graph.initializer[:]
     graph.initializer.extend(weights)
+    # The shapes that the converter noted are those of the old graph.
     del graph.value_info[:]

@@ -91,6 +91,7 @@ def measure_model(model: keras.Model) -> Facts:
         )
         reaches[id(layer.output)] = outgoing = _extend(joined, layer)
         cost += _cost(layer, joined, outgoing, model)
+    # One such layer is enough: every output then depends on every pixel.
     if any(isinstance(layer, WHOLE_IMAGE) for layer in model.layers):
         return Facts(1, None, round(cost), None)
     last = reaches[id(model.output)]
@@ -131,6 +132,7 @@ def _count_held(model: keras.Model, reaches: dict[int, Reach]) -> int:
 def _extend(reach: Reach, layer: keras.layers.Layer) -> Reach:
     if isinstance(layer, layers.Conv2DTranspose):
         kernel, stride = layer.kernel_size[0], layer.strides[0]
+        # Padding `same` cuts what is too much, half of it at the start.
         scale, crop = reach.scale / stride, max(kernel - stride, 0) // 2
         before, after = reach.before + (kernel - 1 - crop) * scale, reach.after + crop * scale
         return Reach(before, after, scale)
@@ -154,6 +156,7 @@ def _cost(layer: keras.layers.Layer, incoming: Reach, outgoing: Reach, model: ke
     if not hasattr(layer, "kernel"):
         return 0.0
     weights = math.prod(layer.kernel.shape)
+    # Its cost is that of a whole image, here shared out to the pixels.
     if isinstance(layer, layers.Dense):
         return float(weights / math.prod(model.inputs[0].shape[1:3]))
     scale = incoming.scale if isinstance(layer, layers.Conv2DTranspose) else outgoing.scale

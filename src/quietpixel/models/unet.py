@@ -120,12 +120,14 @@ def build_unet(
     image = keras.Input((None, None, channels), name="image")
     inputs = [image, keras.Input((None, None, 1), name="sigma")] if sigma else image
     x = layers.Concatenate()(inputs) if sigma else image
+    # With a stride of 2, only an even kernel is padded alike on both sides.
     size = 3 if entry == 1 else 4
     x = layers.Conv2D(filters[0], size, strides=entry, padding="same", name="entry")(x)
     skips = []
     for depth in range(len(filters) - 1):
         x = repeat(x, blocks[depth], f"down_{depth}")
         skips.append(x)
+        # Kernels as large as their stride, down and up: no border depends on the size of the image.
         x = layers.Conv2D(filters[depth + 1], 2, strides=2, name=f"to_{depth + 1}")(x)
     x = repeat(x, blocks[-1], "lowest")
     for depth in reversed(range(len(filters) - 1)):
@@ -142,8 +144,10 @@ def _finish(x: keras.KerasTensor, image: keras.KerasTensor, output: str) -> kera
         3,
         padding="same",
         activation="sigmoid" if output == "sigmoid" else None,
+        # A residual model first returns its input.
         kernel_initializer="zeros",
         bias_initializer=keras.initializers.Constant(DARK if output == "sigmoid" else 0.0),
+        # At any precision: the 8 bits of bfloat16 would show as steps.
         dtype="float32",
         name="output",
     )(x)

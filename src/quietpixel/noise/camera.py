@@ -60,9 +60,11 @@ def lose_as_jpeg(
     """
     height, width, channels = image.shape
     planes = (image if channels == 1 else image @ TO_YCC.T) * np.float32(255)
+    # JPEG moves brightness to around 0 before the transform; colour already is.
     planes[..., 0] -= 128
     sampling = 2 if halve_colour and channels == 3 else 1
     pad = [(0, -side % (BLOCK * sampling)) for side in (height, width)]
+    # As encoders do: a repeated edge adds no frequencies of its own.
     planes = np.pad(planes, (*pad, (0, 0)), mode="edge")
     lost = [_lose_plane(planes[..., 0], LUMA_TABLE, quality)]
     rows, columns = (side // sampling for side in planes.shape[:2])
@@ -80,6 +82,7 @@ def lose_as_jpeg(
 def _lose_plane(plane: Array, table: Array, quality: int) -> Array:
     from scipy import fft  # only training loses images so; denoising needs no scipy
 
+    # The rule of libjpeg (jpeg_quality_scaling); the standard has none.
     scale = 5000 / quality if quality < 50 else 200 - 2 * quality
     steps = np.clip(np.floor((table * scale + 50) / 100), 1, 255).astype(np.float32)
     rows, columns = (length // BLOCK for length in plane.shape)
@@ -148,6 +151,7 @@ class Camera(DrawnNoise):
     def _sensor_noise(self, light: Array, rng: np.random.Generator) -> Array:
         """Return the noise in linear light, after white balance and colour matrix."""
         colour = light.shape[-1] == 3
+        # Even on a logarithmic scale, as the sensitivities of cameras are.
         gain = np.float32(self.gain * LEAST_GAIN ** rng.random())
         read = gain * np.float32(rng.uniform(0.2, 4.0))
         balance = np.ones(1, np.float32)
@@ -157,6 +161,7 @@ class Camera(DrawnNoise):
         noise: Array = deviation * rng.standard_normal(light.shape, np.float32)
         if colour and rng.random() < 0.6:
             noise = _interpolate(noise)
+        # After the interpolation, as in a camera.
         noise = noise * balance
         if colour:  # a colour matrix makes colours stronger
             gray = _brightness(noise)
@@ -206,6 +211,7 @@ def _blur(noise: Array, width: float) -> Array:
 def compress(image: Array, quality: int, rng: np.random.Generator) -> Array:
     """Return `image` (H, W, C) compressed as JPEG, on a grid of blocks that starts anywhere."""
     top, left = (int(offset) for offset in rng.integers(8, size=2))
+    # A patch comes from anywhere in a file, whose blocks begin at its corner.
     padded = np.pad(image, ((top, 0), (left, 0), (0, 0)), mode="edge")
     halve = bool(rng.random() < 0.6)
     return lose_as_jpeg(padded, quality, halve_colour=halve, clip=False)[top:, left:]

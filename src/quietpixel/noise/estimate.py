@@ -22,7 +22,7 @@ def estimate_sigma(image: Array) -> float:
     of the others is no longer above their median.
 
     Where channels depend on each other, as after JPEG has halved its colours, some directions
-    across channels hold next to nothing; then each channel is looked at alone.
+    across channels hold next to nothing; then each channel is measured alone.
 
     Parameters
     ----------

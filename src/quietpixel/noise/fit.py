@@ -15,7 +15,7 @@ NOTHING = (0.05 / 255) ** 2
 """A variance below this is none: far less than the steps of 8 bits."""
 TOO_MUCH, TOO_LITTLE = 0.25, 0.75
 """Where the logarithm of a variance is off by more, it is off by content, and counts no further;
-content can only add to the noise, so what is too much is given up sooner."""
+content can only add to the noise, so too much is discounted sooner."""
 SIMPLER = 1.1, 0.01
 """A law with one part is taken while its misfit is under 1.1 times the best one plus 0.01."""
 
@@ -100,6 +100,7 @@ def fit_levels(levels: Levels, *, clipped: bool) -> PoissonGaussian:
     clipped
         Whether the values were clipped to [0, 1], which makes the noise near both ends look small.
     """
+    # Levels without noise are clipped or synthetic, and have no logarithm.
     known = levels.variance > NOTHING
     if not known.any():
         return PoissonGaussian(0.0, float(np.sqrt(np.median(levels.variance))))
@@ -137,6 +138,7 @@ class _Fit:
         sigma, factor = float(np.sqrt(np.median(self.variance))), 2.0
         shares = np.linspace(least, most, 17) if most > least else np.array([least])
         law = self.make(sigma, least)
+        # Each pass is four times as fine; the last has steps of 0.14 % of sigma.
         for _ in range(4):
             sigmas = sigma * factor ** np.linspace(-1, 1, 17)
             tried = [(self.misfit(self.make(s, t)), s, t) for s in sigmas for t in shares]

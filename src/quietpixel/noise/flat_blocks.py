@@ -14,7 +14,7 @@ FloatArray = NDArray[np.float64]
 SIDE = 8
 """Side of a block in pixels."""
 MOST = 50_000
-"""About how many blocks of an image are looked at; more cost time and add little."""
+"""About how many blocks of an image are measured; more cost time and add little."""
 FLATTEST = 0.02
 """Share of the blocks that count as flat; 0.5 % is used by Ponomarenko, 2 % varies less."""
 FEWEST = 30
@@ -77,7 +77,7 @@ def low_orders(highest: int) -> NDArray[np.bool_]:
 def block_spectra(image: Array) -> Spectra:
     """Return the spectra of overlapping blocks of all channels of an image (H, W, C).
 
-    Blocks of one value are left out where there are others: frames, saturated areas and drawn
+    Blocks of one value are skipped where there are others: frames, saturated areas and drawn
     surfaces carry no noise.
     """
     rows, columns = image.shape[0] - SIDE + 1, image.shape[1] - SIDE + 1

@@ -183,6 +183,7 @@ class SaltPepper(NoiseLaw):
 
     def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
         """Return `clean` with this noise, not clipped."""
+        # One draw for both, so that no pixel becomes black and white.
         draw = rng.random(clean.shape, np.float32)
         noisy = np.where(draw < self.amount / 2, np.float32(0), clean)
         return np.where(draw >= 1 - self.amount / 2, np.float32(1), noisy)
@@ -252,6 +253,7 @@ def print_value(value: float | bool) -> str:
     """Return a number or a switch as the text of a law writes it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    # The short form only where it is read back as the same number.
     return format(value, "g") if float(format(value, "g")) == value else repr(value)
 
 

@@ -181,6 +181,7 @@ def measure_noise(images: Array | Iterable[Array]) -> NoiseMeasure:
     if not readings:
         raise ImageError("`images` must hold at least one image to measure; got none.")
     levels = join_levels([each.levels for each in readings])
+    # A single value beyond [0, 1] shows that nothing was clipped.
     clipped = all(each.clipped for each in readings)
     model = fit_levels(levels, clipped=clipped)
     rows, columns = np.mean([each.stripes for each in readings], axis=0)
@@ -237,6 +238,7 @@ def _read(image: Array) -> _Reading:
     if max(rows, columns) > max(STRIPED**2 * (white + rows + columns), FAINTEST):
         kind = "stripes"
     else:
+        # Weak stripes are as likely to be content.
         rows = columns = 0.0
         if not BLUEST <= colour_of(spectra) <= REDDEST:
             kind = "correlated"

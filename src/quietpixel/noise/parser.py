@@ -111,6 +111,7 @@ def parse_noise(text: str) -> NoiseLaw:
     """
     if "|" in text:
         return Mixture(tuple(parse_noise(part) for part in text.split("|")))
+    # Only before a letter does a plus join two laws: 1e+2 is a number.
     laws = tuple(_parse_law(part.strip()) for part in re.split(r"\+(?=\s*[a-zA-Z])", text))
     if len(laws) == 1:
         return laws[0]

@@ -161,6 +161,7 @@ def code_map(codes: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> bytes:
         group, colour = flat[kinds == name], DIGIT_COLOURS[at % len(DIGIT_COLOURS)]
         axes.scatter(*group.T, s=13, color=colour, linewidths=0, alpha=0.75, zorder=2)
         axes.annotate(
+            # The median, because t-SNE places some codes far from their group.
             str(name), np.median(group, axis=0), ha="center", va="center", fontsize=17,
             weight="bold", color=colour, path_effects=_white_outline(4), zorder=5,
         )  # fmt: skip
@@ -184,6 +185,7 @@ def _project(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     if len(padded) < 10 or padded.std() == 0:  # too few or too equal for t-SNE: principal axes
         centred = padded - padded.mean(axis=0)
         return np.asarray(centred @ np.linalg.svd(centred, full_matrices=True)[2][:2].T)
+    # t-SNE needs a perplexity below the number of points.
     perplexity = min(30.0, (len(padded) - 1) / 3)
     tsne = manifold.TSNE(init="pca", random_state=seed, perplexity=perplexity, max_iter=500)
     # Its threads wait for one another: 3 s with one, 22 s with two on a busy machine.

@@ -170,6 +170,7 @@ def place_image(figure: Any, image: NDArray[Any], box: tuple[int, int, int, int]
         (left / total_width, below / total_height, width / total_width, height / total_height)
     )
     shown = np.clip(image, 0, 1)
+    # A fixed scale; matplotlib would stretch an image without black or white.
     axes.imshow(shown[..., 0] if shown.shape[-1] == 1 else shown, cmap="gray", vmin=0, vmax=1)
     axes.set_axis_off()
 

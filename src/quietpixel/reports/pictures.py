@@ -301,6 +301,7 @@ def _pane(name: str, image: Image, scale: int) -> str:
 
     pixels = np.rint(255 * np.asarray(image, np.float64)).astype(np.uint8)
     file = io.BytesIO()
+    # As RGB, because imsave maps a single channel to colours.
     imsave(file, np.repeat(pixels, 3 // pixels.shape[-1], axis=-1), format="png")
     data = base64.b64encode(file.getvalue()).decode("ascii")
     height, width = image.shape[:2]

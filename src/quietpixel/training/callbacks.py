@@ -274,6 +274,7 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         arrays |= {f"best-{i}": weight for i, weight in enumerate(self.best or [])}
         plateau = {n: float(getattr(self.plateau, n)) for n in PLATEAU_STATE if self.plateau}
         notes = {"rows": self.rows, "best_loss": self.best_loss, "plateau": plateau}
+        # The notes are an array too, so that one file holds all and is replaced at once.
         self.folder.write_checkpoint(arrays | {"notes": np.array(json.dumps(notes))})
 
 

@@ -31,6 +31,7 @@ def build_for(recipe: Recipe, data: TrainingData, precision: str) -> keras.Model
         the recipe's patches.
     """
     options = complete_options(recipe.model, recipe.options, channels=data.channels, size=data.size)
+    # Keras has one policy for all models, so it is set back even if the build fails.
     keras.config.set_dtype_policy(precision)
     try:
         model = build(recipe.model, **options)
@@ -57,6 +58,7 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     """
     rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine" and not recipe.minutes:
+        # A short run would otherwise be over before its warm-up.
         warmup = min(int(recipe.warmup * steps), recipe.epochs * steps // 4)
         rate = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0 if warmup else recipe.learning_rate,

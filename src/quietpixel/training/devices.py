@@ -69,6 +69,7 @@ def part_evenly(images: Any, batch: int) -> tuple[Any, int]:
         return images, batch
     parts = int(np.size(distribution.device_mesh.devices))
     count = len(keras.tree.flatten(images)[0])
+    # Every device must get equally many images, in the last batch too.
     size = max(parts, min(batch, count) // parts * parts)
     whole = max(count // size * size, parts)
     return keras.tree.map_structure(lambda array: array[:whole], images), size

@@ -69,6 +69,8 @@ class ImageModel:
 
     def _half(self, half: str) -> keras.Model:
         if not self._open:
+            # Building draws weights that are replaced at once, and must not move the generators of
+            # the user.
             with _own_randomness(0):
                 model = build(self.name, **self.options)
             model.set_weights(self.weights)
@@ -114,6 +116,7 @@ def fit_images(images: Array, recipe: Recipe) -> ImageModel:
             Batches(sampler),
             epochs=recipe.epochs,
             callbacks=[StopOnNaN()],
+            # The sampler shuffles, by seed and epoch.
             shuffle=False,
             verbose=0,
         )

@@ -169,6 +169,7 @@ def start_from(model: keras.Model, start: Start) -> None:
         transfer(own, model)
     except ModelError as error:
         raise _unlike(start, str(error)) from error
+    # A gray model from a colour model agrees with it only on equal channels.
     if own.inputs[0].shape[-1] == model.inputs[0].shape[-1]:
         _check_same(model, _run(own, _probe(model)), start)
 
@@ -189,10 +190,19 @@ def _read_onnx(start: Start, card: Card) -> keras.Model:
     options = complete_options(card.architecture, options, channels=card.channels, size=size)
     model = build(card.architecture, **options)
     stored = read_weights(start.path)
+    # Both lists follow the data flow, so that the first weights that fit are the right ones where
+    # layers form a chain; elsewhere the comparison of outputs decides.
     for layer in (layer for layer in model.layers if layer.weights):
-        _set_weights(layer, stored, start)
+        kind, shapes = type(layer).__name__, [tuple(weight.shape) for weight in layer.weights]
+        fitting = (place for place, one in enumerate(stored) if one.as_keras(kind, shapes))
+        place = next(fitting, None)
+        if place is None:
+            what = f"no layer of its file fits '{layer.name}' of its card ({shapes[0]})."
+            raise _unlike(start, what)
+        layer.set_weights(stored.pop(place).as_keras(kind, shapes))
     if stored:
         raise _unlike(start, f"{len(stored)} layers of its file are not in its card.")
+    # In float32: bfloat16 differs by more than the tolerance.
     _check_same(model, open_engine(start.path, precision="f32")(*_probe(model)), start)
     return model
 
@@ -205,22 +215,6 @@ def _check_same(model: keras.Model, expected: Array, start: Start) -> None:
             f"{difference:.2g} from that of the same weights in this run's model; the options of "
             "the two differ. Omit `start`, or train with the options of that model."
         )
-
-
-def _set_weights(layer: keras.layers.Layer, stored: list[StoredWeights], start: Start) -> None:
-    """Set the weights of `layer` to the first that fit it, and remove them from the list.
-
-    Both lists follow the data flow, so that the first that fits is the right one wherever layers
-    form a chain; elsewhere the comparison of outputs decides.
-    """
-    shapes = [tuple(weight.shape) for weight in layer.weights]
-    for position, one in enumerate(stored):
-        weights = one.as_keras(type(layer).__name__, shapes)
-        if weights is not None:
-            layer.set_weights(weights)
-            del stored[position]
-            return
-    raise _unlike(start, f"no layer of its file fits '{layer.name}' of its card ({shapes[0]}).")
 
 
 def _unlike(start: Start, what: str) -> TrainingError:
@@ -287,6 +281,7 @@ def transfer(source: keras.Model, target: keras.Model) -> None:
 
 def _fold(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if len(shape) == 4 and values.shape[2] == shape[2] + 2:
+        # The sum, because a gray image stands for three equal channels; the noise level stays.
         values = np.concatenate([values[:, :, :3].sum(axis=2, keepdims=True), values[:, :, 3:]], 2)
     if values.shape[-1] == 3 and shape[-1] == 1:
         values = values.mean(axis=-1, keepdims=True)

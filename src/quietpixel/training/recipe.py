@@ -148,6 +148,7 @@ class Recipe:
     start: str = "nothing"
 
     def __post_init__(self) -> None:
+        # Only the methods that learn from noisy images do without a law.
         if self.noise or not self.method:
             parse_noise(self.noise)
         Structure(self.structure)

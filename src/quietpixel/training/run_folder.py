@@ -89,6 +89,7 @@ class RunFolder:
                 "folder as `run`."
             )
         self._create()
+        # The recipe comes last, because a folder with a recipe counts as a run.
         self.write("environment.json", json.dumps(describe_environment(), indent=2))
         self.write("recipe.json", recipe.to_json())
 

@@ -76,6 +76,7 @@ class Outcome:
             size=None if height is None else (height, width),
             noise=recipe.noise,
             sigma_input=takes_sigma,
+            # Only a clean target shows the noise level, so other methods train with it unknown.
             blind=takes_sigma and bool(recipe.method),
             operations=facts.operations,
             values=facts.values,
@@ -139,6 +140,7 @@ def export_anywhere(model: keras.Model, saved: Path, path: Path, card: Card) -> 
         capture_output=True,
         text=True,
         check=False,
+        # Keras reads this once, when it is imported.
         env=os.environ | {"KERAS_BACKEND": EXPORTER},
     )
     if done.returncode:

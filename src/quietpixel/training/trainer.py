@@ -109,6 +109,7 @@ def run_recipe(recipe: Recipe, folder: RunFolder, options: RunOptions | None = N
     """
     options = options or RunOptions()
     precision = choose_precision(recipe.precision)
+    # First of all: Keras places variables on the devices that are set when they are made.
     backend, used = keras.backend.backend(), use_devices(recipe.batch, options.devices)
     options.notify(f"Training in {precision} on Keras with {backend}, on {used}")
     data = load_data(recipe, options)
@@ -160,6 +161,7 @@ def load_data(recipe: Recipe, options: RunOptions) -> TrainingData:
 def _compile(
     recipe: Recipe, data: TrainingData, precision: str, options: RunOptions
 ) -> keras.Model:
+    # After the data are loaded, so that loading cannot change the initial weights.
     keras.utils.set_random_seed(recipe.seed)
     model = build_for(recipe, data, precision)
     if options.start is not None:
@@ -224,6 +226,7 @@ def _fit(
 
         workers = int(is_folder(recipe.data) and cpu_count() >= 2)
     first = next(len(one.rows) for one in callbacks if isinstance(one, Checkpoint))
+    # A model needs hundreds of bytes per pixel, and patches are larger than digits.
     validation, size = part_evenly(data.validation, 500 if data.size else 20)
     with Batches(data.sampler, workers=workers, first_epoch=first) as batches:
         try:
@@ -234,6 +237,8 @@ def _fit(
                 validation_data=validation,
                 validation_batch_size=size,
                 callbacks=callbacks,
+                # The sampler shuffles, by seed and epoch; Keras would not repeat its order after a
+                # resume.
                 shuffle=False,
                 verbose=0,
             )

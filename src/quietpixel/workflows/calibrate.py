@@ -231,6 +231,7 @@ def draw_pairs(
         for number, clean in enumerate(images):
             rng = image_rng(seed + CALIBRATION_SEED_OFFSET, turn, number)
             square = clean
+            # A model of one size gets whole images.
             if not size:
                 height, width = (min(side, SIDE) for side in clean.shape[:2])
                 top = int(rng.integers(clean.shape[0] - height + 1))
@@ -243,6 +244,7 @@ def read_pairs(noisy: Images, clean: Images, channels: int) -> Iterator[Pair]:
     """Yield both sides of each pair; folders are matched by name, everything else by order."""
     first, second = list(read_images(noisy, channels)), list(read_images(clean, channels))
     if isinstance(noisy, str | Path) and isinstance(clean, str | Path):
+        # Either folder may hold images that the other lacks.
         by_name = dict(second)
         first = [(name, image) for name, image in first if name in by_name]
         second = [(name, by_name[name]) for name, _ in first]

@@ -148,8 +148,10 @@ def train(  # noqa: PLR0913  (the options of the command line)
     KeyboardInterrupt
         If the run was interrupted; the best model so far is in the run folder.
     """
+    # Before the imports, because loading Keras is part of a run by the clock.
     started = time.perf_counter()
     try:
+        # Here, so that an installation without Keras can say what is missing.
         from quietpixel.training.run_folder import RunFolder
         from quietpixel.training.trainer import RunOptions
         from quietpixel.workflows.train_recipe import choose_recipe, describe_measured, resume_run

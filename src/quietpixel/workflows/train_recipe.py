@@ -58,6 +58,7 @@ def choose_recipe(
     first = None if start is None else open_start(start)
     if is_folder(data):
         name, given = _suit_folder(name, data, given)
+        # Other layers than those of the recipe would not fit the bundled weights.
         if start is None and not {"model", "options"} & given.keys() and "filters" not in options:
             first = default_start(given["channels"])
     else:
@@ -67,6 +68,7 @@ def choose_recipe(
                     f"`{field}` is for a folder of images, and '{data}' is none; omit it, or "
                     "give the path of a folder."
                 )
+    # What the user gives wins over what the start model has.
     recipe = named_recipe(name or "tuned", data=data, **((adopt(first) if first else {}) | given))
     recipe = replace(recipe, options=_with_options(recipe, options))
     return replace(recipe, start=NOTHING if first is None else first.name), first

@@ -85,6 +85,7 @@ def _calibration_pairs(
 def _scenes(recipe: Recipe) -> Iterator[list[Image]]:
     """Yield the images of evenly spaced validation scenes."""
     scenes = open_folder(recipe, cache=None, notify=lambda text: None).validation
+    # Evenly spaced: scenes that follow each other by name are often of one series.
     step = max(len(scenes) // MOST, 1)
     for index in np.arange(0, len(scenes), step)[:MOST]:
         images = scenes.open(int(index))
