@@ -108,8 +108,10 @@ class Denoiser:
 
     def card_for(self, channels: int) -> Card:
         """Return the card of the model that images of 1 or 3 colour channels get."""
-        engine = self._engines.get(channels)
-        return engine.card if engine else read_card(self._model or default_model(channels))
+        path = self._model or default_model(channels)
+        # From the engine where it is open: on a cluster worker, the file is gone by then.
+        engine = self._opened.get(path)
+        return engine.card if engine else read_card(path)
 
     @property
     def precision(self) -> str:
