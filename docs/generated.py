@@ -27,7 +27,8 @@ FORMATS_PAGE = """# File formats
 
 The content of a file decides its format, not its name. A result has the format of its source unless
 its name or `--format` asks for another.
-What a format cannot hold is refused before any work.
+What a format cannot hold is refused before any work. Camera RAW becomes TIFF; it needs the extra
+`raw`, HEIC needs `heif`.
 
 | format | suffixes | media type | depth | transparency | pages | carries | exact |
 |---|---|---|---|---|---|---|---|

@@ -48,6 +48,13 @@ def test_colour_numbers_are_kept(tmp_path: Path) -> None:
     assert {key: found[key] for key in numbers} == numbers
 
 
+@pytest.mark.parametrize("chroma", [420, 444])
+def test_the_resolution_of_colour_is_kept(chroma: int, tmp_path: Path) -> None:
+    content = make_heic(quality=90, chroma=chroma, matrix_coefficients=6)
+    write_picture(read_picture(content), tmp_path / "a.heic")
+    assert pillow_heif.open_heif(tmp_path / "a.heic").info["chroma"] == chroma
+
+
 def test_an_orientation_is_applied_once(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[271], exif[274] = "Maker", 6

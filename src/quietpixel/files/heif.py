@@ -45,17 +45,18 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         white = 2 ** int(depth) - 1
         pixels = ((pixels.astype(np.uint32) * 65535 + white // 2) // white).astype(np.uint16)
     exif = (info.get("exif") or b"").removeprefix(b"Exif\0\0")
-    nclx = info.get("nclx_profile") or {}
+    # Kept for a file in kind: the decoders of phones may know 4:2:0 only.
+    blocks = [("chroma", str(info.get("chroma") or 444).encode())]
+    if nclx := info.get("nclx_profile"):
+        blocks.append(("nclx", struct.pack("<4H", *(nclx[key] for key in _NCLX))))
     metadata = Metadata(
         icc=info.get("icc_profile") or None,
         # Decoders turn the pixels as the container says, so an orientation in EXIF is out of date.
         exif=tags.turn_upright(exif) if exif else None,
         xmp=info.get("xmp") or None,
-        blocks=(("nclx", struct.pack("<4H", *(nclx[key] for key in _NCLX))),) if nclx else (),
+        blocks=tuple(blocks),
     )
-    encoding = Encoding(
-        bits=int(depth or 8), lossless=False, subsampling=str(info.get("chroma") or 444)
-    )
+    encoding = Encoding(bits=int(depth or 8), lossless=False)
     picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="heic")
     return replace(picture, metadata=metadata, encoding=encoding)
 
@@ -89,12 +90,11 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         white = 2**bits - 1
         pixels = ((pixels.astype(np.uint32) * white + 32767) // 65535).astype("<u2") << (16 - bits)
         mode += ";16"
-    own = picture.format == "heic"
+    blocks = metadata.blocks if picture.format == "heic" else ()
     options: dict[str, Any] = {"icc_profile": metadata.icc, "xmp": metadata.xmp}
     if metadata.exif:
         options["exif"] = b"Exif\0\0" + metadata.exif
-    nclx = first_block(metadata.blocks, "nclx") if own else None
-    if nclx is not None:
+    if (nclx := first_block(blocks, "nclx")) is not None:
         options |= dict(zip(_NCLX, struct.unpack("<4H", nclx), strict=True))
     if max(width, height) > _WHOLE:
         options["tile_size"] = _TILE
@@ -104,7 +104,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         coded.save(
             stream,
             quality=quality or DEFAULT_QUALITY,
-            chroma=int(picture.encoding.subsampling or 444) if own else 444,
+            chroma=int(first_block(blocks, "chroma") or 444),
             bit_depth=bits,
             **{key: value for key, value in options.items() if value is not None},
         )
