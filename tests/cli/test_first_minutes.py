@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 import quietpixel as package
 from quietpixel.batch import Outcome, PreflightResult, Settings
@@ -67,6 +68,13 @@ def test_a_line_names_the_result_its_size_and_its_noise(quietpixel, gray) -> Non
     assert paths == f"{source} -> {source.with_name('noisy-clean.png')}"
     assert (size, noise) == ("0.2 MP", "moderate noise")
     assert seconds.endswith(" s")
+    coarse = gaussian_filter(image - 120, (1, 1, 0))
+    image = 120 + 18 * coarse / coarse.std()
+    Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(source)
+    words = ["denoise", source, "--overwrite", "--json", gray.with_name("report.json")]
+    assert quietpixel(*words).out.rstrip("\n").endswith("  moderate, coarse noise")
+    (file,) = json.loads(gray.with_name("report.json").read_text())["files"]
+    assert file["noise"][0]["kinds"] == ["coarse"]
     given = quietpixel("denoise", source, "--overwrite", "--sigma", "18/255")
     assert given.out.rstrip("\n").endswith("noise level 18/255 as given")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quietpixel.noise.estimate import estimate_sigma
-from quietpixel.noise.level import estimate_level
+from quietpixel.noise.level import estimate_level, measure_level
 
 
 def scene(side: int = 256) -> np.ndarray:
@@ -48,3 +48,15 @@ def test_gray_is_measured_as_three_equal_channels() -> None:
 def test_flat_and_tiny_images_have_almost_none(shape: tuple[int, ...]) -> None:
     for value in (0.0, 0.5, 1.0):
         assert 0 <= estimate_level(np.full(shape, value, np.float32)) < 1 / 255
+
+
+@pytest.mark.parametrize(("shared", "blur"), [(0, 0), (1, 0), (0, 0.6), (0, 1), (1, 1)])
+def test_noise_coarser_than_a_pixel_is_called_coarse(shared: float, blur: float) -> None:
+    image = noisy(20 / 255, shared, blur)
+    level, coarse = measure_level(image)
+    assert coarse == (blur > 0)
+    assert level == estimate_level(image)
+
+
+def test_a_clean_image_has_no_coarse_noise() -> None:
+    assert not measure_level(scene())[1]

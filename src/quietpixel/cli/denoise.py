@@ -53,7 +53,8 @@ EXAMPLES = (
     "quietpixel denoise photos/ -o clean/ --recursive --strength 0.8",
 )
 GROUPS = {
-    "Output": "output suffix in_place overwrite format jpeg_quality dry_run quiet verbose",
+    "Output": "output suffix in_place backup again overwrite format jpeg_quality dry_run "
+    "quiet verbose",
     "Strength": "sigma strength colour_strength quality range",
     "Model": "model engine precision threads",
     "Folders and large images": "recursive memory max_pixels axes workers scheduler",

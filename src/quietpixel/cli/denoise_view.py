@@ -282,8 +282,8 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
     Examples
     --------
     >>> from quietpixel.inference.level import Noise
-    >>> describe_noise([Noise(0.07, "estimated", ("stripes",))])
-    'moderate noise, stripes'
+    >>> describe_noise([Noise(0.07, "estimated", ("stripes", "coarse"))])
+    'moderate, coarse noise, stripes'
     >>> describe_noise([Noise(0.1, "given")]), describe_noise([Noise()])
     ('noise level 25.5/255 as given', '')
     """
@@ -292,6 +292,9 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
     if levels:
         mean = sum(levels) / len(levels)
         word = next(word for limit, word in LEVELS.items() if mean <= limit)
+        if "coarse" in words:
+            words.remove("coarse")
+            word += ", coarse"
         given = any(page.source == "given" for page in pages)
         words.insert(0, f"noise level {255 * mean:.3g}/255 as given" if given else f"{word} noise")
     return ", ".join(words)

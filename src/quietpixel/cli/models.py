@@ -18,7 +18,7 @@ EXAMPLES = ("quietpixel models", "quietpixel models photo --json")
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("name", type=MODEL, required=False)
+@click.argument("name", metavar="[NAME]", type=MODEL, required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole cards as JSON.")
 def command(name: str | None, as_json: bool) -> None:
     """List the bundled models and your own, or show the card of one.

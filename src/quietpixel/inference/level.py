@@ -169,7 +169,10 @@ def find_level(
             return None
         if card.blind:
             return constant_level(UNKNOWN_SIGMA)
-        found = _of_each(images, lambda pixels: estimate_level(layout, pixels, repair))
+        samples = (sample_image(layout, images[:, :, n], repair) for n in range(images.shape[2]))
+        levels = [automatic.measure_level(sample) for sample in samples]
+        found = np.array([level for level, _ in levels], np.float32).reshape(1, 1, -1)
+        kinds += ("coarse",) * any(coarse for _, coarse in levels)
         sigma = float(found.mean()) / layout.level_factor
         return NoiseLevel(found, Noise(sigma, "estimated", kinds))
     given = np.asarray(sigma, np.float32)

@@ -22,11 +22,18 @@ OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
     np.array([[3], [2], [6]], np.float32)
 )
 """Luminance and two colour differences, orthonormal."""
+COARSE, LEAST_COARSE = 1.4, 2 / 255
+"""Coarse noise has at least this ratio of its level to that of white noise, and this level."""
 FLOOR = 1.5 / 255
 """Levels are compared as the logarithm of the level plus this."""
 
 
 def estimate_level(image: Array) -> float:
+    """Return the level that `measure_level` finds, without the kind of the noise."""
+    return measure_level(image)[0]
+
+
+def measure_level(image: Array) -> tuple[float, bool]:
     """Return the level with which a denoiser gives the best picture of a noisy image.
 
     On white noise that is its standard deviation. Noise that neighbours or channels share escapes
@@ -43,9 +50,14 @@ def estimate_level(image: Array) -> float:
     -------
     level
         On the image's scale, at least 0.
+    coarse
+        Whether the noise is coarser than a pixel: the level is well above what white noise would
+        need. On three photographs with white noise, shared by channels or not, the level was 0.8
+        to 1.05 times that; with noise blurred by 0.6 to 1 pixel mostly 1.5 to 7 times. In camera
+        JPEGs of PolyU it is mostly 4 to 10 times.
     """
     if min(image.shape[:2]) < LEAST_SIDE:
-        return estimate_sigma(image)
+        return estimate_sigma(image), False
     weights = _weights()
     features = level_features(image)
     white = float(np.exp(features[0]))
@@ -53,7 +65,8 @@ def estimate_level(image: Array) -> float:
     for number in (1, 2, 3):
         x = x @ weights[f"kernel_{number}"] + weights[f"bias_{number}"]
         x = np.maximum(x, 0) if number < 3 else x
-    return float(max((white + FLOOR) * np.exp(x[0]) - FLOOR, 0.0))
+    level = float(max((white + FLOOR) * np.exp(x[0]) - FLOOR, 0.0))
+    return level, level > max(COARSE * white, LEAST_COARSE)
 
 
 def level_features(image: Array) -> NDArray[np.float64]:
