@@ -166,6 +166,69 @@ def test_a_pyramid_is_not_replaced_by_its_largest_level(quietpixel, halver, tmp_
     assert path.read_bytes() == content
 
 
+# Content after a JPEG
+
+
+@pytest.mark.parametrize("words", [(), ("--in-place",)])
+def test_the_video_of_a_motion_photo_is_kept(quietpixel, tmp_path, words) -> None:
+    path, video = tmp_path / "a.jpg", b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
+    Image.fromarray(smooth()).save(path, quality=90)
+    path.write_bytes(path.read_bytes() + video)
+    before = path.read_bytes()
+    outcome = quietpixel(*WORD, path, *words)
+    assert outcome.code == 0
+    assert f"The {len(video):,} bytes after the image" in outcome.err
+    content = (path if words else clean(path)).read_bytes()
+    assert content != before
+    assert content.endswith(b"\xff\xd9" + video)
+
+
+def test_further_images_of_a_jpeg_are_found_at_their_new_places(quietpixel, tmp_path) -> None:
+    path = tmp_path / "a.jpg"
+    views = [Image.fromarray(np.roll(smooth(), 20 * each, axis=1)) for each in range(3)]
+    views[0].save(path, format="MPO", save_all=True, append_images=views[1:], quality=90)
+    assert quietpixel(*WORD, path).code == 0
+    assert clean(path).stat().st_size != path.stat().st_size
+    with Image.open(path) as before, Image.open(clean(path)) as after:
+        assert after.n_frames == before.n_frames == 3
+        for number in (1, 2):
+            before.seek(number)
+            after.seek(number)
+            np.testing.assert_array_equal(np.asarray(after), np.asarray(before))
+        sizes = [entry["Size"] for entry in after.mpinfo[0xB002]]
+    # The first size says where the second image begins.
+    content = clean(path).read_bytes()
+    assert content[sizes[0] - 2 : sizes[0] + 2] == b"\xff\xd9\xff\xd8"
+
+
+def test_a_jpeg_with_a_damaged_index_of_images_is_not_replaced(
+    quietpixel, halver, tmp_path
+) -> None:
+    path = tmp_path / "a.jpg"
+    view = Image.fromarray(smooth())
+    view.save(path, format="MPO", save_all=True, append_images=[view])
+    content = path.read_bytes()
+    at = content.index(b"MPF\0") + 8
+    path.write_bytes(content[:at] + b"\xff\xff" + content[at + 2 :])
+    outcome = quietpixel(*WORD, path, "--in-place", "--model", halver)
+    assert outcome.code == 2
+    assert "would not hold the images of its damaged index (MPF)" in outcome.err
+    assert path.read_bytes()[at + 2 :] == content[at + 2 :]
+    outcome = quietpixel(*WORD, path)
+    assert outcome.code == 0
+    assert "The result does not hold the images of its damaged index (MPF)." in outcome.err
+
+
+def test_another_format_does_not_hold_what_follows_a_jpeg(quietpixel, tmp_path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(smooth()).save(path)
+    path.write_bytes(path.read_bytes() + bytes(range(200)))
+    outcome = quietpixel(*WORD, path, "--format", "png")
+    assert outcome.code == 0
+    assert "The 200 bytes after the image were dropped, because png does not hold" in outcome.err
+    assert "are kept as is" not in outcome.err
+
+
 # JPEG quality
 
 

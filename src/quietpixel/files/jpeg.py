@@ -1,5 +1,7 @@
 """JPEG: pixels through libvips, segments with metadata byte for byte, the quality of the source."""
 
+import io
+import re
 import struct
 from dataclasses import replace
 from functools import partial
@@ -17,9 +19,12 @@ _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_MULTI_PICTURE = b"MPF\0"  # holds offsets into the rest of the file, which change
+_MULTI_PICTURE = b"MPF\0"  # holds offsets of the images behind the first (CIPA DC-007)
+_MULTI_PICTURE_SEGMENT = re.compile(rb"\xff\xe2..MPF\0", re.DOTALL)
+_MARKER = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")  # neither a stuffed byte of a scan nor a restart
 _SEGMENT = 65533  # largest content of a segment, whose length has 16 bits and counts itself
-_START_OF_SCAN = 0xDA
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_IMAGES = 0xB002  # tag of the list of images in an MPF segment
 _MOST_IN_MEMORY = 32_000_000
 """Pixels up to which a JPEG is progressive, or its codes are fitted to it: both take some 12 bytes
 of memory for each pixel."""
@@ -66,8 +71,71 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         lossless=False,
     )
     header = Picture((), "jpeg", metadata=_parse_metadata(segments), encoding=encoding)
+    tail, offset = _read_tail(source)
+    if tail.strip(b"\0\xff"):  # not only padding
+        metadata = replace(header.metadata, tail=tail, tail_offset=offset)
+        if not find_lost(source):
+            blocks = tuple((name, data) for name, data in segments if _is_kept(name))
+            metadata = replace(metadata, blocks=blocks)
+        header = replace(header, metadata=metadata)
     check = partial(_refuse_cut, source)
     return read_pages("jpegload", source, header, limits, on_warnings=check)
+
+
+def _read_tail(source: Source) -> tuple[bytes, int]:
+    """Return what follows the image, and its offset from the header of the MPF segment."""
+    content = vips.read_bytes(source, 0, -1)
+    end = _find_end(content)
+    segment = _MULTI_PICTURE_SEGMENT.search(content, 0, end)
+    return content[end:], end - segment.end() if segment else 0
+
+
+def _find_end(content: bytes) -> int:
+    """Return the offset behind the end of the first image."""
+    at = 2
+    while found := _MARKER.search(content, at):
+        at = found.end()
+        if content[at - 1] == _END_OF_IMAGE:
+            return at
+        at += int.from_bytes(content[at : at + 2], "big")
+    return len(content)
+
+
+def find_lost(source: Source) -> tuple[str, ...]:
+    """Name further images whose places cannot be told."""
+    tail, offset = _read_tail(source)
+    with vips.open_binary(source) as file:
+        index = first_block(read_segments(file), "e2", _MULTI_PICTURE)
+    try:
+        if tail and index:
+            _move_images(index, size=0, by=-offset)
+    except struct.error:  # an offset before the end of the image becomes negative
+        return ("the images of its damaged index (MPF)",)
+    return ()
+
+
+def _move_images(index: bytes, *, size: int, by: int) -> bytes:
+    """Return the content of an MPF segment for a first image of another size.
+
+    Parameters
+    ----------
+    index
+        Begins with the byte order; offsets count from there.
+    size
+        Bytes of the first image.
+    by
+        Added to the offsets of the others.
+    """
+    changed, order = bytearray(index), "<" if index[:2] == b"II" else ">"
+    (at,) = struct.unpack_from(order + "I", index, 4)
+    (count,) = struct.unpack_from(order + "H", index, at)
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        tag, _, length, start = struct.unpack_from(order + "HHII", index, entry)
+        for place in range(start + 4, start + length, 16) if tag == _IMAGES else ():
+            old, offset = struct.unpack_from(order + "II", index, place)
+            moved = (old, offset + by) if offset else (size, 0)
+            struct.pack_into(order + "II", changed, place, *moved)
+    return bytes(changed)
 
 
 def _refuse_cut(source: Source, warnings: vips.Warnings) -> None:
@@ -91,14 +159,17 @@ def _parse_metadata(segments: tuple[Block, ...]) -> Metadata:
     return Metadata(
         iptc=first_block(segments, "ed", _PHOTOSHOP),
         resolution=resolution,
-        # Comments and application segments, but not Adobe's, which says how the pixels are coded.
         blocks=tuple(
             (name, data)
             for name, data in segments
-            if name == "fe"
-            or (name[0] == "e" and name != "ee" and not data.startswith(_MULTI_PICTURE))
+            if _is_kept(name) and not data.startswith(_MULTI_PICTURE)
         ),
     )
+
+
+def _is_kept(name: str) -> bool:
+    """Say whether a segment is a comment or of an application, but not of the pixels (Adobe's)."""
+    return name == "fe" or (name[0] == "e" and name != "ee")
 
 
 def estimate_quality(segments: tuple[Block, ...]) -> int | None:
@@ -185,11 +256,13 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         if encoding.cmyk is not None:
             pixels = cmyk.to_cmyk(picture.pages, encoding.cmyk, picture.metadata.icc)[0]
             interpretation = "cmyk"
+    tail = picture.metadata.tail if picture.format == "jpeg" else b""
+    target = io.BytesIO() if tail else file  # the size of the image goes before it
     small = pixels.shape[0] * pixels.shape[1] <= _MOST_IN_MEMORY
     vips.save_rewritten(
         vips.from_array(pixels, interpretation),
         "jpegsave",
-        file,
+        target,
         lambda head: _graft(head, blocks),
         Q=quality or encoding.quality or DEFAULT_QUALITY,
         # Always stated, because libvips would subsample below quality 90.
@@ -197,6 +270,16 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         interlace=encoding.progressive and small,
         optimize_coding=small,
     )
+    if isinstance(target, io.BytesIO) and tail:
+        content = target.getvalue()
+        segment = _MULTI_PICTURE_SEGMENT.search(content)
+        if segment:
+            length = int.from_bytes(segment[0][2:4], "big") - 2 - len(_MULTI_PICTURE)
+            start, stop, size = segment.end(), segment.end() + length, len(content)
+            by = size - start - picture.metadata.tail_offset
+            index = _move_images(content[start:stop], size=size, by=by)
+            content = content[:start] + index + content[stop:]
+        file.write(content + tail)
 
 
 def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
@@ -245,6 +328,7 @@ FORMAT = Format(
     read=read,
     read_size=size_reader("jpegload"),
     write=write,
+    find_lost=find_lost,
     alpha=False,
     max_side=65500,  # of libjpeg; the format itself could hold 65,535
     orientation=True,

@@ -41,6 +41,9 @@ class Metadata:
         EXIF orientation, 1 to 8. Pixels are held as stored, so it comes out as it went in.
     blocks
         All blocks of the file that may be written back byte for byte, in order.
+    tail, tail_offset
+        What follows the image in a JPEG, such as a video, a gain map or a second view, and where
+        it began, counted from the header of the MPF segment; 0 without one.
     directories
         The tags of each page of a TIFF (`quietpixel.files.tags.Directory`).
     """
@@ -52,6 +55,8 @@ class Metadata:
     resolution: tuple[float, float] | None = None
     orientation: int = 1
     blocks: tuple[Block, ...] = field(default=(), repr=False)
+    tail: bytes = field(default=b"", repr=False)
+    tail_offset: int = 0
     directories: tuple[Any, ...] = field(default=(), repr=False)
 
 

@@ -76,7 +76,20 @@ def write_picture(
     ready, notes = _fit(picture, kind)
     with _opened(target, overwrite, like, backup, on_complete) as file:
         writer_of(kind)(ready, file, quality)
-    return notes
+    return (*notes, *_describe_tail(picture, kind))
+
+
+def _describe_tail(picture: Picture, kind: Format) -> tuple[str, ...]:
+    """Say what became of a video, gain map or view behind the image."""
+    size = len(picture.metadata.tail)
+    if not size:
+        return ()
+    if picture.format == kind.name:
+        return (f"The {size:,} bytes after the image (a video, gain map or view) are kept as is.",)
+    return (
+        f"The {size:,} bytes after the image were dropped, because {kind.name} does not hold "
+        "a video, gain map or further view.",
+    )
 
 
 def copy_file(
