@@ -78,6 +78,7 @@ class IdxSet:
     ) -> NDArray[np.uint8]:
         compressed = f"{file}.gz"
         for folder in named_folders(data_dir):
+            # The subfolder first: the files of MNIST and Fashion-MNIST have the same names.
             for place in (folder / self.name, folder):
                 for path in (place / compressed, place / file):
                     if path.is_file():
@@ -210,6 +211,7 @@ def _decode(stream: BinaryIO, md5: str | None) -> NDArray[np.uint8]:
         raise IdxError(f"is cut off: it declares {declared:,} bytes and holds {len(content):,}")
     if len(content) > declared:
         raise IdxError(f"goes on after the {declared:,} bytes that it declares")
+    # MD5, as the publishers give it; it finds damaged files and stops no attacker.
     digest = hashlib.md5(magic + sizes + content, usedforsecurity=False).hexdigest()
     if md5 not in (None, digest):
         raise IdxError(

@@ -165,6 +165,7 @@ class ImageCache:
             return None
         self._open[index] = images
         self._bytes += _count_bytes(images)
+        # The last one stays, however large, because it is about to be used.
         while self._bytes > self.memory and len(self._open) > 1:
             self._bytes -= _count_bytes(self._open.popitem(last=False)[1])
         return images

@@ -94,6 +94,7 @@ class PatchSampler:
         """Return the noise level of a patch as a map, (H, W, 1), or the value for "unknown"."""
         if not rng.random() < (self.draw.level_fraction or 0):
             return np.full((*noisy.shape[:2], 1), UNKNOWN_SIGMA, np.float32)
+        # Measured, because a law may draw its strength anew for each image.
         squared = np.mean(np.square(noisy - clean), axis=-1, keepdims=True)
         if rng.random() < LOCAL:
             from scipy import ndimage  # denoising needs no scipy
@@ -111,6 +112,7 @@ class PatchSampler:
         # A scene that cannot be used is replaced by the next that the same generator draws, so
         # that a batch does not depend on those made before it.
         for _ in range(PATIENCE):
+            # By area, so that every pixel of the folder is as likely as any other.
             place = rng.integers(areas[-1])
             images = self.source.open(int(chosen[np.searchsorted(areas, place, side="right")]))
             if images is None or min(images[0].size) < side:

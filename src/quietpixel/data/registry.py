@@ -44,6 +44,7 @@ def load_digits(split: str, data_dir: Path | None, on_progress: Progress | None)
     images, labels = datasets.load_digits(return_X_y=True)
     rows = choose_rows(labels)[split]
     factor = DIGIT_SIZE / 8
+    # In grid mode pixels are areas, so that the enlarged digit is not shifted.
     large = ndimage.zoom(
         images[rows].reshape(-1, 8, 8), (1, factor, factor), order=3, mode="nearest", grid_mode=True
     )

@@ -144,6 +144,7 @@ def draw_pattern(clean: Array, rng: np.random.Generator) -> Array:
     y, x = np.mgrid[: clean.shape[0], : clean.shape[1]].astype(np.float32)
 
     def between(ends: tuple[float, float]) -> float:
+        # Even on a logarithmic scale: short periods are as frequent as long ones.
         return float(np.exp(rng.uniform(*np.log(ends))))
 
     def wave(shortest: float, longest: float) -> Array:

@@ -323,5 +323,5 @@ def load_scikit_image(part: str) -> Any:
         If scikit-image or PyWavelets is not installed.
     """
     # scikit-image reports that pywt is missing only when a wavelet method is called.
-    modules = ("pywt", f"skimage.{part}")
-    return [import_optional(each, f"The classical methods need {each}") for each in modules][-1]
+    import_optional("pywt", "The classical methods need pywt")
+    return import_optional(f"skimage.{part}", f"The classical methods need skimage.{part}")

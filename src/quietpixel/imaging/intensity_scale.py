@@ -187,6 +187,7 @@ def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | N
         if min(sample.shape[:2]) > 2:
             bent = np.diff(np.diff(sample, 2, axis=0), 2, axis=1)
             fine.append(np.abs(bent).ravel() / 6)
+    # One zero, so that images of one or two rows have a median too.
     noises = np.concatenate([*fine, np.zeros(1)])
     sigma = float(np.median(noises[np.isfinite(noises)])) * 1.4826
     # Few photons: where most values are 0 the medians are too, so single values count.

@@ -48,6 +48,7 @@ def blend(
     if other is denoised and min(colour_strength, 1) == min(strength, 1):
         return result
     coloured = _mix(noisy, other, colour_strength)
+    # Adding gray changes the luminance and leaves the differences between the channels.
     moved = (result - coloured) @ LUMINANCE
     return np.asarray(coloured + moved[..., np.newaxis], denoised.dtype)
 

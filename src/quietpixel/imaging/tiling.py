@@ -204,6 +204,7 @@ def reflect_indices(start: int, stop: int, length: int) -> NDArray[np.intp]:
     >>> reflect_indices(-2, 6, 4).tolist(), reflect_indices(0, 3, 1).tolist()
     ([2, 1, 0, 1, 2, 3, 2, 1], [0, 0, 0])
     """
+    # The period of the reflection would be 0.
     if length == 1:
         return np.zeros(stop - start, np.intp)
     period = 2 * (length - 1)

@@ -95,6 +95,7 @@ def measure_model(model: keras.Model) -> Facts:
     if any(isinstance(layer, WHOLE_IMAGE) for layer in model.layers):
         return Facts(1, None, round(cost), None)
     last = reaches[id(model.output)]
+    # The coarsest level must have whole pixels.
     divisor = int(max(reach.scale for reach in reaches.values()))
     halo = math.ceil(max(last.before, last.after))
     return Facts(divisor, halo, round(cost), _count_held(model, reaches))

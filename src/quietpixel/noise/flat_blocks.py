@@ -130,6 +130,7 @@ def noise_levels(spectra: Spectra) -> Levels:
     np.float64(0.1)
     """
     count = int(np.clip(len(spectra) // BLOCKS_PER_LEVEL, 1, MOST_LEVELS))
+    # Stable, so that equal blocks come in the same order everywhere.
     parts = np.array_split(np.argsort(spectra.mean, kind="stable"), count)
     flat = [spectra.among(part).least(low_orders(CONTENT), FLATTEST) for part in parts]
     # The median over blocks, because some of those that pass for flat hold fine texture.

@@ -191,6 +191,7 @@ def measure_noise(images: Array | Iterable[Array]) -> NoiseMeasure:
         sigma=float(np.sqrt(model.sigma(brightness) ** 2 + rows**2 + columns**2)),
         gain=model.gain,
         read_noise=model.read_noise,
+        # The most frequent kind; of equally frequent ones, that of the first image.
         kind=max(dict.fromkeys(kinds), key=kinds.count),
         stripes=(float(rows), float(columns)),
         levels=levels,

@@ -163,6 +163,7 @@ def _open_photographs(channels: int) -> ImagePairs:
     quarters = []
     for name in PHOTOGRAPHS:
         pixels = getattr(load_scikit_image("data"), name)()
+        # A gray photograph of scikit-image has no axis of channels.
         image = to_channels(pixels.reshape(*pixels.shape[:2], -1), channels)
         # Quarters: twelve patches of more kinds of texture than three centres have.
         rows, columns = (length // 2 for length in image.shape[:2])
