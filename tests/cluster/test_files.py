@@ -112,6 +112,19 @@ def test_in_place_on_a_cluster(start, machines, tmp_path) -> None:
     assert "6 of 6 images were done before." in err
 
 
+def test_two_clients_do_not_denoise_an_image_twice(start, machines, tmp_path) -> None:
+    source = fill(tmp_path / "in", 20)
+    before = {path: np.asarray(Image.open(path)) for path in source.rglob("*.png")}
+    words = [source, "--recursive", "--in-place", "--scheduler", machines.address]
+    clients = [start(*words) for _ in range(2)]
+    said = "".join(finish(client)[1] for client in clients)
+    assert "Waiting for another run: process " in said
+    assert "20 of 20 images were done before." in said
+    for path, pixels in before.items():
+        half = np.rint(pixels * (np.float32(1) / 255) * np.float32(0.5) * np.float32(255))
+        assert np.array_equal(np.asarray(Image.open(path)), half.astype(np.uint8))
+
+
 def test_a_folder_that_workers_do_not_see_is_said(machines, tmp_path, models) -> None:
     from quietpixel.errors import ClusterError
 

@@ -102,3 +102,29 @@ def test_after_giving_up_only_the_last_words_are_written(tmp_path, monkeypatch):
     assert "'late.txt' was not written because the process is ending" in str(errors[1]).replace(
         f"{tmp_path}/", ""
     )
+
+
+def test_warnings_of_one_image_do_not_reach_another():
+    """Whole JPEGs with a harmless warning, read next to ones that are cut short."""
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    Image.fromarray(pixels).save(stream, "jpeg")
+    plain = stream.getvalue()
+    scan = plain.index(b"\xff\xda")
+    odd, cut = plain[:scan] + bytes(5) + plain[scan:], plain[: len(plain) // 2]
+    found: dict[bytes, set[object]] = {plain: set(), odd: set(), cut: set()}
+
+    def read(data: bytes) -> None:
+        for _ in range(25):
+            try:
+                found[data].add(read_picture(data).notes)
+            except FileError:
+                found[data].add("refused")
+
+    threads = [threading.Thread(target=read, args=(data,)) for data in found for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    warning = "The decoder warned: VipsJpeg: Corrupt JPEG data: 5 extraneous bytes before marker "
+    assert found == {plain: {()}, odd: {(f"{warning}0xda.",)}, cut: {"refused"}}

@@ -130,6 +130,24 @@ def test_permissions_and_time_of_the_source_are_kept(tmp_path):
     assert status.st_mtime_ns == 10**18 + 7
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Unix permissions")
+def test_an_unfinished_file_is_readable_by_its_owner_only(tmp_path):
+    source = tmp_path / "a.png"
+    source.touch(0o600)
+    for like, mode in ((source, 0o600), (None, 0o666 & ~_umask())):
+        target = tmp_path / f"{mode}.png"
+        with atomic_file(target, like=like):
+            (unfinished,) = filter(is_temporary, tmp_path.iterdir())
+            assert stat.S_IMODE(unfinished.stat().st_mode) == 0o600
+        assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 @pytest.mark.parametrize("name", ["missing/a.png", "file/a.png", "x" * 300 + ".png"])
 def test_a_place_that_cannot_be_written_is_named(name, tmp_path):
     (tmp_path / "file").write_bytes(b"")

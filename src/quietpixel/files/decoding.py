@@ -59,8 +59,14 @@ def read_pages(
         Called with the decoder's warnings; it may raise an error.
     """
     # When `_decode` returns, libvips has closed the file and given all its warnings.
+    chosen = () if frames else numbers
     with vips.collect_warnings() as warnings, vips.decoding_errors():
-        picture = _decode(loader, source, header, limits, () if frames else numbers)
+        picture = _decode(loader, source, header, limits, chosen)
+    if warnings.shared or "" in warnings:  # another thread's warnings, or its hand on the texts
+        del picture
+        limits = replace(limits, on_reserve=None)  # its memory is reserved already
+        with vips.collect_warnings(alone=True) as warnings, vips.decoding_errors():
+            picture = _decode(loader, source, header, limits, chosen)
     if on_warnings is not None:
         on_warnings(warnings)
     # Another image may be meant, and a wrong note is worse than none.

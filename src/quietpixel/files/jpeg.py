@@ -145,7 +145,7 @@ def _refuse_cut(source: Source, warnings: vips.Warnings) -> None:
     warning, so an empty one counts too.
     """
     if any("premature end" in text or not text for text in warnings):
-        with vips.decoding_errors():
+        with vips.working(alone=True), vips.decoding_errors():
             vips.to_array(vips.open_page("jpegload", source, fail_on="warning"))
 
 

@@ -61,16 +61,47 @@ logging.getLogger("pyvips").addHandler(_collector)
 logging.getLogger("pyvips").propagate = False  # warnings become notes, not lines on stderr
 
 
+_ALONE_SECONDS = 10.0
+"""How long a reader waits to be alone; another one may hold its place while it waits for memory."""
+_changed = threading.Condition()
+_working: list[bool] = []
+"""For each thread that reads or writes with libvips, whether it has to be alone."""
+
+
 @contextlib.contextmanager
-def collect_warnings() -> Iterator[Warnings]:
+def working(*, alone: bool = False) -> Iterator[None]:
+    """Take part in reading and writing; `alone` waits until no other thread does.
+
+    All threads share one buffer for the texts of errors and warnings: next to others, the warning
+    of one image reached the readers of all, and a quarter of them refused a whole JPEG.
+    """
+    with _changed:
+        _changed.wait_for(
+            lambda: not any(_working) and not (alone and _working),
+            _ALONE_SECONDS if alone else None,
+        )
+        _working.append(alone)
+    try:
+        if alone:
+            pyvips.vips_lib.vips_error_clear()  # what earlier images left
+        yield
+    finally:
+        with _changed:
+            _working.remove(alone)
+            _changed.notify_all()
+
+
+@contextlib.contextmanager
+def collect_warnings(*, alone: bool = False) -> Iterator[Warnings]:
     """Give a list that receives the warnings of libvips while the block runs."""
     key = threading.get_ident()
     found = Warnings()
-    _collector.lists[key] = found
-    try:
-        yield found
-    finally:
-        _collector.lists.pop(key, None)
+    with working(alone=alone):
+        _collector.lists[key] = found
+        try:
+            yield found
+        finally:
+            _collector.lists.pop(key, None)
 
 
 @contextlib.contextmanager
@@ -267,7 +298,8 @@ def save_rewritten(
     target.on_write(sink.write)
     target.on_end(lambda: 0)
     try:
-        getattr(image, f"{operation}_target")(target, keep="none", **options)
+        with working():
+            getattr(image, f"{operation}_target")(target, keep="none", **options)
     except VipsError as error:
         raise sink.error or _unwritten(error) from error
     if sink.error is not None:
@@ -281,7 +313,8 @@ def save_file(image: Any, operation: str, file: BinaryIO, **options: Any) -> Non
     target = pyvips.Target.new_to_descriptor(file.fileno())
     failure = None
     try:
-        getattr(image, f"{operation}_target")(target, keep="none", **options)
+        with working():
+            getattr(image, f"{operation}_target")(target, keep="none", **options)
     except VipsError as error:
         failure = _unwritten(error)
     # The target has a copy of the descriptor. A traceback, that of the cause too, would keep it,
@@ -294,7 +327,8 @@ def save_file(image: Any, operation: str, file: BinaryIO, **options: Any) -> Non
 def save_bytes(image: Any, operation: str, **options: Any) -> bytes:
     """Return an image as the bytes of a file, without metadata unless `keep` says otherwise."""
     try:
-        return bytes(getattr(image, f"{operation}_buffer")(**{"keep": "none", **options}))
+        with working():
+            return bytes(getattr(image, f"{operation}_buffer")(**{"keep": "none", **options}))
     except VipsError as error:
         raise _unwritten(error) from error
 
