@@ -97,7 +97,7 @@ def test_directories_at_the_end_of_the_file_are_searched() -> None:
     [
         b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", b"IIU\0\x18\0\0\0",
         b"IIRO\x08\0\0\0", b"IIRS\x08\0\0\0", b"MMOR\0\0\0\x08", b"FOVb\0\0\3\0", b"\0MRM\0\0\1\0",
-        b"II*\0\x10\0\0\0CR\2\0", b"II*\0\x08\0\0\0IIIIwaR",
+        b"II*\0\x10\0\0\0CR\2\0", b"II*\0\0\1\0\0IIIIwaR",
     ],
     ids=["RAF", "CR3", "RW2", "ORF", "ORF (IIRS)", "ORF (MMOR)", "X3F", "MRW", "CR2", "IIQ"],
 )  # fmt: skip
@@ -130,6 +130,18 @@ def test_the_boxes_of_a_cr3_are_read_as_exif() -> None:
     assert directory.block(271) == b"Maker\0"
     assert directory.branches[34665].first(34855, 0) == 400
     assert 34853 not in directory.branches
+
+
+def test_a_cut_dng_is_an_error_and_nothing_is_printed(make, capfd) -> None:
+    content = make(make_mosaic())
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        pages = [each for page in file.pages for each in (page, *(page.pages or ()))]
+        parts = [zip(p.dataoffsets, p.databytecounts, strict=True) for p in pages]
+        end = max(at + size for part in parts for at, size in part)
+    with pytest.raises(FileError, match="the file is cut short; get a whole copy of it"):
+        read_picture(content[: end - 1])
+    assert capfd.readouterr() == ("", "")
+    assert read_picture(content[:end]).size == (32, 24)
 
 
 def test_ordinary_tiff_files_stay_tiff(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     """Develop a RAW file: white balance of the camera, sRGB, 16 bits, no brightening."""
     import rawpy
 
+    _refuse_cut(source)
     with _open(source) as raw:
         sizes = raw.sizes
         limits.check(sizes.width, sizes.height)
@@ -97,6 +98,27 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="raw")
     picture = replace(picture, metadata=metadata, encoding=Encoding(bits=16))
     return picture if found else picture.with_notes("No EXIF was found in the RAW file.")
+
+
+def _refuse_cut(source: Source) -> None:
+    """Refuse a DNG whose pixels end after the file does.
+
+    LibRaw would print a line to standard error. Other kinds do not keep to the rules of TIFF: RW2
+    files, for example, give 2**32 - 1 as the place of their pixels.
+    """
+    with vips.open_binary(source) as file:
+        if file.read(4) not in (b"II*\0", b"MM\0*"):
+            return
+        reader = Reader(file)
+        pages = list(_walk(reader))
+    if not pages or _DNG_VERSION not in pages[0].tags:
+        return
+    for page in pages:
+        for places, lengths in ((273, 279), (324, 325)):  # strips, tiles
+            if places in page.tags and lengths in page.tags:
+                numbers = page.tags[places].numbers(), page.tags[lengths].numbers()
+                if any(at + length > reader.size for at, length in zip(*numbers, strict=False)):
+                    raise FileError("the file is cut short; get a whole copy of it.")
 
 
 def _read_tags(source: Source, raw: Any) -> Directory:
