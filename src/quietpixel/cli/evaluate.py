@@ -77,7 +77,9 @@ GROUPS = {
 )
 @click.option("--count", type=click.IntRange(min=1), help="Number of images, from the first on.")
 @click.option("--precision", type=PRECISION, help="Arithmetic of the models.  [default: auto]")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Folder with the files of a data set."
+)
 @click.option(
     "--json",
     "json_file",

@@ -108,7 +108,10 @@ GROUPS = {
     "noisy.  [default: by DATA]",
 )
 @click.option(
-    "--noise", metavar="LAW", callback=read_noise, help="Such as gaussian:0.5, or auto (measured)."
+    "--noise",
+    metavar="LAW",
+    callback=read_noise,
+    help="Noise law, such as gaussian:0.5; auto measures it.",
 )
 @click.option(
     "--pairs",
@@ -129,11 +132,13 @@ GROUPS = {
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Duration of the run instead, loading and report included.",
+    help="Duration of the run in minutes, in place of --epochs; loading and report included.",
 )
-@click.option("--batch", type=click.IntRange(min=1), help="Images in a step.")
+@click.option("--batch", type=click.IntRange(min=1), help="Number of images in a step.")
 @click.option(
-    "--patch", type=click.IntRange(min=8), help="Height and width of the patches of a folder."
+    "--patch",
+    type=click.IntRange(min=8),
+    help="Height and width of the patches of a folder, in pixels.",
 )
 @click.option(
     "--learning-rate",
@@ -156,19 +161,19 @@ GROUPS = {
     "--filters",
     metavar="N,N",
     callback=read_counts(1, "64,128"),
-    help="Of the bottleneck's two convolutions, such as 64,128, or of each level of the unet.",
+    help="Filters of the bottleneck's two convolutions, such as 64,128, or of each unet level.",
 )
 @click.option(
     "--blocks",
     metavar="N,N",
     callback=read_counts(0, "0,1,2,2"),
-    help="Of each level of the unet, such as 0,1,2,2; a start with fewer grows.",
+    help="Blocks of each level of the unet, such as 0,1,2,2; a start model with fewer grows.",
 )
 @click.option(
     "--from",
     "start",
     type=MODEL,
-    help="Begin with the weights of a name, a run, an .onnx or .keras file; or nothing.",
+    help="Initial weights: a model name, a run folder, an .onnx or .keras file, or nothing.",
 )
 @click.option(
     "--seed",
@@ -185,9 +190,11 @@ GROUPS = {
     help="Any other field of the recipe, such as warmup=1; may be repeated.",
 )
 @click.option("--describe", is_flag=True, help="Print the layers of the model, and stop.")
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option(
+    "--run", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/DATA-TIME]"
+)
 @click.option("--resume", is_flag=True, help="Continue the run in --run with its options.")
-@click.option("--name", metavar="WORD", help="Name under which the model is added to your own.")
+@click.option("--name", metavar="WORD", help="Name of the model among your own, for --model.")
 @click.option(
     "--cache", type=click.Path(path_type=Path), help="Folder for decoded pixels of an image folder."
 )
@@ -201,8 +208,10 @@ GROUPS = {
     type=click.IntRange(min=0),
     help="Processes that make batches ahead of time.  [default: 1 for a folder, else 0]",
 )
-@click.option("--tensorboard", is_flag=True, help="Logs for TensorBoard in the run folder.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder with the data's files.")
+@click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard to the run folder.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Folder with the files of a data set."
+)
 def command(data: str | None, *, set: dict[str, Any], describe: bool, **options: Any) -> None:
     """Train a model.
 
