@@ -68,8 +68,12 @@ EXTRAS = {
     "onnxruntime": Extra(("onnxruntime",), denoise=("--engine", "onnxruntime")),
     "web": Extra(WEB, serves=True),
     "cluster": Extra(CLUSTER, denoise=("--workers", "2")),
+    "raw": Extra(("rawpy",)),
+    "heif": Extra(("pillow-heif",)),
     "train": Extra(TRAIN, others=LEARN),
-    "all": Extra((*TRAIN, "onnxruntime", *WEB, *CLUSTER), ("--workers", "2"), LEARN, serves=True),
+    "all": Extra(
+        (*TRAIN, "onnxruntime", *WEB, *CLUSTER, "rawpy"), ("--workers", "2"), LEARN, serves=True
+    ),
 }
 """By name; empty for none. `gpu` is not tried: it is `train` and drivers that few machines have."""
 
