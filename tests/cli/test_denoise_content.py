@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import tifffile
 from PIL import Image
 from skimage import data
 
-from quietpixel.files import read_picture, write_picture
+from quietpixel.files import Picture, read_picture, write_picture
 
 WORD = ["denoise", "--precision", "f32"]
 
@@ -164,6 +165,43 @@ def test_a_pyramid_is_not_replaced_by_its_largest_level(quietpixel, halver, tmp_
     assert outcome.code == 2
     assert "would not hold 1 smaller copies or masks; write it to another file." in outcome.err
     assert path.read_bytes() == content
+
+
+# Few bits
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_png_of_few_bits_stays_one(quietpixel, halver, tmp_path, bits) -> None:
+    path, levels = tmp_path / "a.png", 2**bits
+    ramp = np.repeat(np.linspace(0, 255, levels).round(), 20)[None].repeat(40, 0)
+    image = Image.fromarray(ramp.astype(np.uint8))
+    write_picture(with_bits(ramp, bits), path)
+    np.testing.assert_array_equal(np.asarray(Image.open(path).convert("L")), np.asarray(image))
+    assert path.read_bytes()[24] == bits
+    assert quietpixel(*WORD, path, "--model", halver).code == 0
+    assert clean(path).read_bytes()[24] == bits
+    result = np.asarray(Image.open(clean(path)).convert("L"), int)
+    step = 255 // (levels - 1)
+    assert np.abs(result - ramp / 2).max() <= step / 2 + 1
+    assert set(np.unique(result)) <= set(range(0, 256, step))
+
+
+def with_bits(pixels: np.ndarray, bits: int) -> Picture:
+    picture = Picture.from_pixels(pixels.astype(np.uint8))
+    return replace(picture, encoding=replace(picture.encoding, bits=bits))
+
+
+# Inks
+
+
+def test_the_mix_of_inks_stays(quietpixel, tmp_path) -> None:
+    path = tmp_path / "a.jpg"
+    inks = np.array([102, 78, 72, 0]) + np.random.default_rng(0).normal(0, 8, (96, 96, 4))
+    Image.fromarray(inks.clip(0, 255).astype(np.uint8), "CMYK").save(path, quality=98)
+    assert quietpixel(*WORD, path).code == 0
+    before, after = (np.asarray(Image.open(each), float) for each in (path, clean(path)))
+    assert np.abs(after - before).mean() > 1, "or nothing was denoised"
+    np.testing.assert_allclose(after.mean((0, 1)), before.mean((0, 1)), atol=4)
 
 
 # Content after a JPEG

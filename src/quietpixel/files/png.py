@@ -74,6 +74,12 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     indices, palette = pixels, None
     if picture.encoding.palette and pixels.dtype == np.uint8:
         indices, palette = find_palette(pixels) or (pixels, None)
+    bits = 8 * pixels.dtype.itemsize
+    stored = picture.encoding.bits or bits
+    if picture.format == "png" and palette is None and pixels.shape[2] == 1 and stored < 8:
+        bits = stored
+        step = 255 // (2**bits - 1)
+        indices = np.rint(pixels / step).astype(np.uint8) * step  # libvips cuts off instead
     blocks: list[Block] = []
     if picture.format == "png":
         blocks += metadata.blocks
@@ -93,7 +99,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         file,
         lambda head: _graft(head, blocks, palette),
         interlace=picture.encoding.progressive,
-        bitdepth=8 * pixels.dtype.itemsize,
+        bitdepth=bits,
     )
 
 
