@@ -187,6 +187,17 @@ def test_a_record_that_is_no_regular_file_is_refused(quietpixel, halver, tmp_pat
     assert (tmp_path / "precious").read_bytes() == b"precious"
 
 
+@posix
+def test_a_link_in_place_of_the_lock_is_refused(quietpixel, halver, tmp_path) -> None:
+    words = fill(tmp_path)
+    words[2].mkdir()
+    (words[2] / ".quietpixel-lock").symlink_to(tmp_path / "other")
+    outcome = quietpixel("denoise", *words, "--model", halver)
+    assert outcome.code == 2
+    assert "cannot be locked" in outcome.err
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"target": 7}', "[]", '{"target": "a\\u0000"}'])
 def test_a_record_with_strange_lines_is_read(quietpixel, halver, tmp_path, text) -> None:
     words = fill(tmp_path)

@@ -1,6 +1,7 @@
 """One run at a time for a folder: two at once would denoise images in place twice."""
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -10,6 +11,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from quietpixel.errors import FileError
 
 NAME = ".quietpixel-lock"
 WAIT_SECONDS = 0.2
@@ -36,6 +39,11 @@ def lock_folders(
         Folders below them in which results are put; another run may have locked one of these alone.
     notify
         Gets a sentence that names the other run.
+
+    Raises
+    ------
+    FileError
+        If a lock cannot be had for another reason, such as a link in its place.
     """
     own = [folder.resolve() / NAME for folder in folders]
     around = {above / NAME for path in own for above in path.parent.parents}
@@ -64,7 +72,11 @@ def _acquire(own: list[Path], others: list[Path], held: contextlib.ExitStack) ->
             lock.acquire(timeout=0)
         except Timeout:
             return _describe(path)
-        except OSError:  # read-only, or no regular file
+        except OSError as error:
+            if path in own and error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise FileError(
+                    f"'{path}' cannot be locked: {error.strerror}; remove it."
+                ) from error
             continue
         held.callback(_release, lock, path)
         since = time.strftime("%Y-%m-%d %H:%M:%S")

