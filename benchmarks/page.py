@@ -1,11 +1,15 @@
-"""How soon the page shows what a slider does, in a real browser.
+"""How soon the page shows a denoised part, and what a slider does, in a real browser.
 
     python benchmarks/page.py [MODEL] [--width 1280] [--height 720] [--repeats 15]
+    python benchmarks/page.py [MODEL] --megapixels 1 12 24 50 [--repeats 5]
 
 MODEL is a bundled name, a run folder or an .onnx file. A picture made here is dropped into the page
 of `quietpixel serve`; when it is clean, strength and noise level are moved in turn, and the time is
 taken from the slider's event to the first frame in which the stage has changed. Needs Playwright
 and Chromium. Ends with 1 if half of the moves take longer than 300 milliseconds.
+
+With --megapixels, JPEGs of these sizes are dropped instead. The time from the drop to the first
+denoised pixels and to the whole result is printed as a median.
 """
 
 import argparse
@@ -37,9 +41,20 @@ MOVE = """([id, value]) => new Promise((resolve) => {
     requestAnimationFrame(wait);
 })"""
 
+CHOSEN = """document.getElementById("files").addEventListener(
+    "change", () => { window.chosenAt = performance.now(); }, { capture: true })"""
+SHOWN = """(shown) => new Promise((resolve) => {
+    const tag = document.getElementById("tag");
+    const wait = () => shown.includes(tag.textContent)
+        ? resolve(performance.now() - window.chosenAt) : requestAnimationFrame(wait);
+    requestAnimationFrame(wait);
+})"""
+
 
 def main() -> int:
     options = read_options()
+    if options.megapixels:
+        return measure_sizes(options)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         file = Path(folder) / "noisy.png"
         write_picture(make_picture(options.height, options.width, 0), file)
@@ -67,7 +82,37 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--height", type=int, default=720)
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--megapixels", type=float, nargs="+")
     return parser.parse_args()
+
+
+def measure_sizes(options: argparse.Namespace) -> int:
+    """Print how long images of several sizes take to their first pixels and to their result."""
+    print("| megapixels | first denoised pixels, s | whole result, s |")
+    print("|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        found = next(filter(None, map(shutil.which, BROWSERS)), None)
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        with service(options.model) as port:
+            for megapixels in options.megapixels:
+                height = round((megapixels * 1e6 / 1.5) ** 0.5)
+                file = Path(folder) / "noisy.jpg"
+                write_picture(make_picture(height, round(1.5 * height), 0), file)
+                times = []
+                for _ in range(options.repeats):
+                    page = browser.new_page(viewport={"width": 1280, "height": 720})
+                    page.set_default_timeout(300_000)
+                    page.goto(f"http://127.0.0.1:{port}/")
+                    page.wait_for_selector("body[data-ready]")
+                    page.evaluate(CHOSEN)
+                    page.set_input_files("#files", file)
+                    first = page.evaluate(SHOWN, ["Preview of a part", "Preview", "After"])
+                    times.append((first, page.evaluate(SHOWN, ["After"])))
+                    page.close()
+                first, whole = (statistics.median(each) / 1000 for each in zip(*times, strict=True))
+                print(f"| {megapixels:g} | {first:.2f} | {whole:.2f} |")
+        browser.close()
+    return 0
 
 
 def report(control: str, page: Page, values: list[int]) -> float:
