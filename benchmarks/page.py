@@ -96,7 +96,7 @@ def measure_sizes(options: argparse.Namespace) -> int:
         with service(options.model) as port:
             for megapixels in options.megapixels:
                 height = round((megapixels * 1e6 / 1.5) ** 0.5)
-                file = Path(folder) / "noisy.jpg"
+                file = Path(folder) / f"noisy-{megapixels:g}.jpg"
                 write_picture(make_picture(height, round(1.5 * height), 0), file)
                 times = []
                 for _ in range(options.repeats):
