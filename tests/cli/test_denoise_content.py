@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,6 +166,30 @@ def test_a_pyramid_is_not_replaced_by_its_largest_level(quietpixel, halver, tmp_
     assert outcome.code == 2
     assert "would not hold 1 smaller copies or masks; write it to another file." in outcome.err
     assert path.read_bytes() == content
+
+
+# The thumbnail
+
+
+def test_the_thumbnail_is_made_anew(quietpixel, tmp_path) -> None:
+    path, stream = tmp_path / "a.jpg", io.BytesIO()
+    rng = np.random.default_rng(0)
+    noisy = (smooth(192, 256) + rng.normal(0, 20, (192, 256, 3))).clip(0, 255).astype(np.uint8)
+    Image.fromarray(noisy[:96, :128]).save(stream, "jpeg", quality=90)
+    # IFD0 without entries, and IFD1 with place and length of the thumbnail behind it.
+    start, old = 14 + 2 + 24 + 4, stream.getvalue()
+    entries = struct.pack("<HHII", 513, 4, 1, start) + struct.pack("<HHII", 514, 4, 1, len(old))
+    head = b"II*\0\x08\0\0\0" + struct.pack("<HI", 0, 14) + struct.pack("<H", 2)
+    exif = b"Exif\0\0" + head + entries + bytes(4) + old
+    Image.fromarray(noisy).save(path, exif=exif, quality=90)
+    assert quietpixel(*WORD, path).code == 0
+    found = Image.open(clean(path)).info["exif"]
+    assert len(found) == len(exif)
+    shown = Image.open(io.BytesIO(found[6 + start :]))
+    assert shown.size == (128, 96)
+    wanted = Image.open(clean(path)).resize((128, 96), Image.Resampling.BOX)
+    assert np.abs(np.asarray(shown, int) - np.asarray(wanted)).mean() < 5
+    assert np.abs(noisy[:96, :128].astype(int) - np.asarray(wanted)).mean() > 10
 
 
 # Few bits

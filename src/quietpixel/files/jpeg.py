@@ -14,6 +14,7 @@ from quietpixel.files import cmyk, vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import Block, Encoding, Metadata, Picture, Pixels, first_block
+from quietpixel.files.thumbnail import renew_thumbnail
 
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -252,7 +253,12 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     pixels, encoding, interpretation = picture.pages[0], picture.encoding, None
     blocks = _blocks_of(picture.rgb_metadata)
     if picture.format == "jpeg":
-        blocks = picture.metadata.blocks
+        blocks = tuple(
+            (name, _EXIF + renew_thumbnail(data.removeprefix(_EXIF), pixels))
+            if name == "e1" and data.startswith(_EXIF)
+            else (name, data)
+            for name, data in picture.metadata.blocks
+        )
         if encoding.cmyk is not None:
             pixels = cmyk.to_cmyk(picture.pages, encoding.cmyk, picture.metadata.icc)[0]
             interpretation = "cmyk"
