@@ -194,7 +194,7 @@ def test_toys_work_from_training_to_the_service(
     assert cli.main([str(word) for word in words]) == 0, capsys.readouterr().err
     assert list_images(folder).images == (folder / "a.toy",)
     assert find_channels(find_layout(folder, target="clean", pairs="", notify=print)) == 1
-    words = ["denoise", folder, "-o", tmp_path / "results", "--model", run]
+    words = ["denoise", folder, "-o", tmp_path / "results", "--model", run, "--again"]
     assert cli.main([str(word) for word in words]) == 0, capsys.readouterr().err
     content = (tmp_path / "results" / "a.toy").read_bytes()
     assert content[:12] == b"TOYS\x28\0\0\0\x32\0\0\0"

@@ -46,7 +46,7 @@ def test_a_result_is_known_wherever_it_lies(quietpixel, halver, tmp_path, name) 
         for place in (moved.parent, moved):
             outcome = quietpixel("denoise", place, *words, *more)
             assert outcome.code == 0, outcome.err
-            assert f"Skipping '{moved}' is a result of quietpixel" in outcome.err
+            assert f"Skipped: '{moved}' is a result of quietpixel" in outcome.err
             assert moved.read_bytes() == content
     assert quietpixel("denoise", moved, *words, "--again").code == 0
     assert mean_of(moved) == pytest.approx(50, abs=3)

@@ -65,7 +65,7 @@ class FolderView:
             if found.state == "refuse":
                 self.show(Outcome(found.job, error=found.reason))
             elif found.state == "skip":
-                self.notify(f"Skipping {name_options(found.reason, self._call.option_names)}")
+                self.notify(f"Skipped: {name_options(found.reason, self._call.option_names)}")
                 self.show(Outcome(found.job, skipped=True))
             elif found.state == "done":
                 self.show(Outcome(found.job, skipped=True))
