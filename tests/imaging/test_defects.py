@@ -111,6 +111,16 @@ def test_an_image_without_row_noise_has_none(sigma: float) -> None:
     assert stripe_offsets(striped_scene() + noise) is None
 
 
+@pytest.mark.parametrize("period", [2.5, 4, 7, 19, 44])
+@pytest.mark.parametrize("square", [False, True])
+def test_a_pattern_that_repeats_is_no_noise(period: float, square: bool) -> None:
+    wave = np.sin(2 * np.pi * np.arange(256) / period)
+    wave = np.sign(wave) if square else wave
+    image = np.tile((0.5 + 0.3 * wave)[:, np.newaxis, np.newaxis], (1, 256, 3))
+    noise = 6 / 255 * np.random.default_rng(0).standard_normal(image.shape)
+    assert stripe_offsets((image + noise).astype(np.float32)) is None
+
+
 def test_flat_and_tiny_images_have_none() -> None:
     assert stripe_offsets(np.full((64, 64, 3), 0.5, np.float32)) is None
     assert stripe_offsets(np.zeros((8, 64, 1), np.float32)) is None

@@ -120,8 +120,9 @@ WINDOW = 15
 """Rows to either side that the running mean of the row profile covers."""
 SEGMENTS = 4
 """Parts of each row that must agree on its offset."""
-FAINTEST, ALIKE = 1.0 / 255, 0.6
-"""Least typical offset, and least median correlation between the parts of the rows."""
+FAINTEST, ALIKE, REPEATING = 1.0 / 255, 0.6, 0.25
+"""Least typical offset, least median correlation between the parts of the rows, and the largest of
+the offsets with those of other rows, to which chance adds three deviations."""
 
 
 def stripe_offsets(image: Array) -> Array | None:
@@ -145,6 +146,11 @@ def stripe_offsets(image: Array) -> Array | None:
     if typical < FAINTEST or not flat.std(axis=1).all():
         return None
     if np.median(np.corrcoef(flat)[np.triu_indices(SEGMENTS, 1)]) < ALIKE:
+        return None
+    # Noise of a row says nothing of the next; blinds, fences and gratings repeat.
+    profile = flat.mean(axis=0)
+    repeats = np.correlate(profile, profile, "full")[len(profile) :][:WINDOW] / (profile @ profile)
+    if np.abs(repeats).max() > REPEATING + 3 / np.sqrt(len(profile)):
         return None
     return np.clip(_offsets(image), -2 * limit, 2 * limit)
 
