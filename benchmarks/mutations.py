@@ -65,13 +65,16 @@ MUTATIONS = [
     Mutation("imaging/tiling.py", "np.minimum(places, period - places)", "places % length", TILING),
     # Transparency.
     Mutation(
-        "imaging/alpha.py", "where=weight == 0", "where=weight > 0", "tests/imaging/test_alpha.py"
+        "imaging/defects.py",
+        "known = np.where(shown, image[cell], 0)",
+        "known = image[cell] * shown",
+        "tests/imaging/test_fill.py",
     ),
     # What was taken away.
     Mutation(
         "imaging/residual.py",
-        "(2 * follows - 1)",
-        "(follows - 1)",
+        "taken * (detail - detail.mean())) / scale",
+        "taken * taken) / scale",
         "tests/imaging/test_residual.py",
     ),
     # Noise laws.
@@ -132,12 +135,19 @@ MUTATIONS = [
         "return float(-10 * np.log10(np.mean(10 ** (-values / 10)))), (0.0, 0.0)",
         GOLDEN,
     ),
-    Mutation("inference/job.py", "if shown is not model_input", "if shown is model_input", GOLDEN),
+    Mutation("inference/job.py", "else ~job.hidden[place]", "else job.hidden[place]", GOLDEN),
+    # Patterns that repeat are no stripes.
+    Mutation(
+        "imaging/defects.py",
+        "np.abs(repeats).max() > REPEATING",
+        "np.abs(repeats).max() < -REPEATING",
+        "tests/imaging/test_defects.py",
+    ),
     # One image: transparency, flips and turns, levels above the one found.
     Mutation(
-        "inference/job.py",
-        "visible = images[:, :, 0, -1] > 0",
-        "visible = images[:, :, 0, -1] >= 0",
+        "inference/repair.py",
+        "hidden = images[..., -1:] == 0",
+        "hidden = images[..., -1:] < 0",
         GOLDEN,
     ),
     Mutation(
