@@ -48,9 +48,8 @@ def launch(home, tmp_path):
         process.communicate()
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_the_running_request_finish(launch, kind):
-    process, address = launch("--threads=1", "--memory=1MB", "--precision=f32")
+def post_large_image(address: str):
+    """Send an image from a thread, and return the thread and its answers once work has begun."""
     file, answers = coded(noisy(1000, 1400), "BMP"), []
     post = threading.Thread(
         target=lambda: answers.append(
@@ -62,6 +61,13 @@ def test_a_signal_lets_the_running_request_finish(launch, kind):
     while "quietpixel_working 1" not in httpx.get(f"{address}/metrics").text:
         assert time.monotonic() < end
         assert post.is_alive(), "The request was over before the signal could be sent."
+    return post, answers
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_running_request_finish(launch, kind):
+    process, address = launch("--threads=1", "--memory=1MB", "--precision=f32")
+    post, answers = post_large_image(address)
     process.send_signal(kind)
     post.join(120)
     assert answers[0].status_code == 200
@@ -73,16 +79,8 @@ def test_a_signal_lets_the_running_request_finish(launch, kind):
 
 def test_a_draining_service_is_not_ready_and_takes_no_new_work(launch):
     process, address = launch("--threads=1", "--memory=1MB", "--precision=f32", "--queue=0")
-    file, answers = coded(noisy(1000, 1400), "BMP"), []
-    post = threading.Thread(
-        target=lambda: answers.append(
-            httpx.post(f"{address}/v1/denoise", content=file, timeout=120)
-        )
-    )
-    post.start()
+    post, answers = post_large_image(address)
     end = time.monotonic() + 60
-    while "quietpixel_working 1" not in httpx.get(f"{address}/metrics").text:
-        assert time.monotonic() < end
     process.send_signal(signal.SIGTERM)
     while (ready := httpx.get(f"{address}/readyz")).status_code == 200:
         assert time.monotonic() < end

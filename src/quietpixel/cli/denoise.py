@@ -7,11 +7,10 @@ import click
 
 from quietpixel.cli.interrupt import run_interruptibly
 from quietpixel.cli.options import (
-    ENGINE,
     MODEL,
-    PRECISION,
     Command,
     Names,
+    engine_options,
     fill,
     option_names,
     read_level,
@@ -123,19 +122,7 @@ GROUPS = {
     help="Quality of JPEG, WebP and AVIF files, or that of the source.  [default: 98 for JPEG, "
     "where writing loses about 0.1 dB]",
 )
-@click.option(
-    "--engine", type=ENGINE, default="openvino", show_default=True, help="Inference engine."
-)
-@click.option(
-    "--precision",
-    type=PRECISION,
-    default="auto",
-    show_default=True,
-    help="Arithmetic of the model.",
-)
-@click.option(
-    "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
-)
+@engine_options
 @click.option(
     "--memory",
     default="512MB",

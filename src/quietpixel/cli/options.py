@@ -103,6 +103,28 @@ ENGINE = Names("engine", ("openvino", "onnxruntime"))
 PRECISION = Names("precision", ("auto", "f32", "bf16"))
 
 
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the engine that a model runs in, which several commands share."""
+    options = (
+        click.option(
+            "--engine", type=ENGINE, default="openvino", show_default=True, help="Inference engine."
+        ),
+        click.option(
+            "--precision",
+            type=PRECISION,
+            default="auto",
+            show_default=True,
+            help="Arithmetic of the model.",
+        ),
+        click.option(
+            "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def fill(kind: type[Record], values: Mapping[str, Any], **more: Any) -> Record:
     """Return a dataclass whose fields have the values of the options of their names."""
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]

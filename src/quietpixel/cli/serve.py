@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import ENGINE, MODEL, PRECISION, Command, fill
+from quietpixel.cli.options import MODEL, Command, engine_options, fill
 from quietpixel.errors import ArgumentError, MissingDependencyError
 
 
@@ -69,19 +69,7 @@ GROUPS = {
     show_default=True,
     help="Images denoised at the same time; they share cores and models.",
 )
-@click.option(
-    "--engine", type=ENGINE, default="openvino", show_default=True, help="Inference engine."
-)
-@click.option(
-    "--precision",
-    type=PRECISION,
-    default="auto",
-    show_default=True,
-    help="Arithmetic of the model.",
-)
-@click.option(
-    "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
-)
+@engine_options
 @click.option("--memory", default="512MB", show_default=True, help="Memory limit for a tile.")
 @click.option(
     "--max-body",

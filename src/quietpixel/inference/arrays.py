@@ -87,7 +87,10 @@ class Layout:
         low, high = self.range
         if (low, high) == (0, 1):
             return self._to_type(image)
-        return self._to_type(image * np.float32(high - low) + np.float32(low))
+        values = image * np.float32(high - low)
+        if low != 0:
+            values += np.float32(low)
+        return self._to_type(values)
 
     def correct(self, part: Array, noisy: FloatArray, denoised: FloatArray) -> Array:
         """Return `part` (..., channels) with the change from `noisy` to `denoised`.
@@ -110,7 +113,8 @@ class Layout:
     def _to_type(self, values: Array) -> Array:
         if self.dtype.kind in "ui":
             lowest = float(np.iinfo(self.dtype).min)
-            values = np.rint(np.clip(values, lowest, self.ceiling))
+            values = np.clip(values, lowest, self.ceiling)
+            np.rint(values, out=values)
         elif self.dtype.name == "float16":
             values = np.clip(values, -self.ceiling, self.ceiling)
         return values.astype(self.dtype)

@@ -1,6 +1,5 @@
 """The noise level that a model is given: set by the user, or estimated from the image."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -183,15 +182,10 @@ def find_level(
     noise = Noise(float(given.mean()), "given", kinds)
     if not card.blind:
         return NoiseLevel(level, noise)
-    white = _of_each(images, lambda pixels: estimate_sigma(sample_image(layout, pixels)))
+    samples = (sample_image(layout, images[:, :, n]) for n in range(images.shape[2]))
+    white = np.array([estimate_sigma(sample) for sample in samples], np.float32).reshape(1, 1, -1)
     measured = np.maximum(white, np.finfo(np.float32).tiny)
     return NoiseLevel(constant_level(UNKNOWN_SIGMA).values, noise, np.minimum(level / measured, 1))
-
-
-def _of_each(images: Array, measure: Callable[[Array], float]) -> FloatArray:
-    """Return a number for each of the images (H, W, N, channels), (1, 1, N)."""
-    numbers = [measure(images[:, :, number]) for number in range(images.shape[2])]
-    return np.array(numbers, np.float32).reshape(1, 1, -1)
 
 
 def estimate_level(layout: Layout, pixels: Array, repair: Repair | None = None) -> float:
