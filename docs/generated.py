@@ -65,7 +65,9 @@ def describe_model(name: str, card: Card) -> str:
 
 def describe_command(name: str) -> str:
     """Return what `quietpixel NAME --help` says, as Markdown."""
-    context = click.Context(group, info_name="quietpixel", max_content_width=90, terminal_width=90)
+    context = click.Context(
+        group, info_name="quietpixel", **group.context_settings | {"max_content_width": 90}
+    )
     command = group.get_command(context, name)
     assert command is not None
     inner = click.Context(command, parent=context, info_name=name, terminal_width=90)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from quietpixel.cli.options import Command
+from quietpixel.cli.options import COUNT, PATH, Command
 
 EPOCHS = 25
 """Enough for the error to level off, few enough for two slow cores in three minutes."""
@@ -14,14 +14,8 @@ EXAMPLES = ("quietpixel demo", "quietpixel demo --epochs 5 --run runs/demo")
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.")
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    default=EPOCHS,
-    show_default=True,
-    help="Passes over the data.",
-)
+@click.option("--run", type=PATH, help="Folder of the run.")
+@click.option("--epochs", type=COUNT, default=EPOCHS, help="Passes over the data.")
 def command(run: Path | None, epochs: int) -> None:
     """Train, evaluate and report, in minutes.
 

@@ -1,13 +1,14 @@
 """The command `quietpixel denoise` and its options."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from quietpixel.cli.interrupt import run_interruptibly
 from quietpixel.cli.options import (
+    COUNT,
     MODEL,
+    PATH,
     Command,
     Names,
     engine_options,
@@ -46,7 +47,6 @@ def read_quality(
     return int(value)
 
 
-PATH = click.Path(path_type=Path)
 EXAMPLES = (
     "quietpixel denoise photo.jpg",
     "quietpixel denoise photos/ -o clean/ --recursive --strength 0.8",
@@ -79,14 +79,12 @@ GROUPS = {
     metavar="auto|NUMBER|FILE",
     callback=read_level,
     default="auto",
-    show_default=True,
     help="Noise level, such as 25/255, or an image of noise levels.",
 )
 @click.option(
     "--strength",
     type=click.FloatRange(0, 2),
     default=1.0,
-    show_default=True,
     help="0 to 1: share of the result in its blend with the input; 1 to 2: factor on the noise "
     "level.",
 )
@@ -98,7 +96,7 @@ GROUPS = {
     help="As --strength, for colour alone.  [default: --strength]",
 )
 @click.option("--recursive", is_flag=True, help="Search subfolders.")
-@click.option("--suffix", default="-clean", show_default=True, help="Text added to output names.")
+@click.option("--suffix", default="-clean", help="Text added to output names.")
 @click.option("--in-place", is_flag=True, help="Replace each input with its result.")
 @click.option(
     "--backup",
@@ -112,7 +110,6 @@ GROUPS = {
     "--quality",
     type=Names("quality", ("normal", "best")),
     default="normal",
-    show_default=True,
     help="best: the mean over 8 flips and turns, in 8 times the time.",
 )
 @click.option(
@@ -124,21 +121,14 @@ GROUPS = {
 )
 @engine_options
 @click.option(
-    "--memory",
-    default="512MB",
-    show_default=True,
-    help="Memory limit for tiles and queued images, such as 2GB.",
+    "--memory", default="512MB", help="Memory limit for tiles and queued images, such as 2GB."
 )
 @click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    default=500_000_000,
-    show_default=True,
-    help="Size limit of an image in pixels.",
+    "--max-pixels", type=COUNT, default=500_000_000, help="Size limit of an image in pixels."
 )
 @click.option("--range", metavar="LOW,HIGH", callback=read_range, help="Values of black and white.")
 @click.option("--axes", help="Dimensions of a Zarr or a stack, such as tzyx or yxc.")
-@click.option("--workers", type=click.IntRange(min=1), help="Number of worker processes.")
+@click.option("--workers", type=COUNT, help="Number of worker processes.")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quietpixel.cli.options import PRECISION, Command, read_noise
+from quietpixel.cli.options import COUNT, PATH, PRECISION, Command, read_noise
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError
 
@@ -60,33 +60,25 @@ GROUPS = {
     callback=read_sigmas,
     help="Levels of Gaussian noise, not clipped: 15/255,25/255.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the noise."
-)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the noise.")
 @click.option(
     "--classical", is_flag=True, help="Add median, wavelet, tv and nlm, on the first 500 images."
 )
-@click.option(
-    "--pairs", metavar="'A=B'", default="", help="Name patterns of noisy and clean images."
-)
+@click.option("--pairs", metavar="'A=B'", help="Name patterns of noisy and clean images.")
 @click.option("--channels", type=click.Choice(["1", "3"]), help="Evaluate in gray (1) or RGB (3).")
 @click.option(
-    "--tuning",
-    type=click.Path(path_type=Path),
-    help="Folder of other images, or pairs, that methods are tuned on.",
+    "--tuning", type=PATH, help="Folder of other images, or pairs, that methods are tuned on."
 )
-@click.option("--count", type=click.IntRange(min=1), help="Number of images, from the first on.")
+@click.option("--count", type=COUNT, help="Number of images, from the first on.")
 @click.option("--precision", type=PRECISION, help="Arithmetic of the models.  [default: auto]")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Folder with the files of a data set."
-)
+@click.option("--data-dir", type=PATH, help="Folder with the files of a data set.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(allow_dash=True, path_type=Path),
     help="JSON file with all results; - for standard output.",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="HTML file of a report.")
+@click.option("--report", type=PATH, help="HTML file of a report.")
 def command(
     *,
     models: Sequence[str],

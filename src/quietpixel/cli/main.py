@@ -20,6 +20,8 @@ MEANT = {
     "-r": "No such option '-r'. Search subfolders with --recursive.",
 }
 """Messages on options that `denoise` lacks and a user may expect, instead of click's guesses."""
+# Commands inherit these, `show_default` too.
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 FAILED = 2
 INTERRUPTED = 130
 LOW_MEMORY = re.compile(
@@ -62,11 +64,7 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) 
         ctx.exit()
 
 
-@click.group(
-    cls=LazyGroup,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings=CONTEXT)
 @click.option(
     "--version",
     is_flag=True,

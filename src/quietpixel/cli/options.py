@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -99,6 +100,8 @@ def known_models() -> list[str]:
 
 
 MODEL = Names("model", known_models, open=True)
+COUNT = click.IntRange(min=1)
+PATH = click.Path(path_type=Path)
 ENGINE = Names("engine", ("openvino", "onnxruntime"))
 PRECISION = Names("precision", ("auto", "f32", "bf16"))
 
@@ -106,19 +109,11 @@ PRECISION = Names("precision", ("auto", "f32", "bf16"))
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of the engine that a model runs in, which several commands share."""
     options = (
+        click.option("--engine", type=ENGINE, default="openvino", help="Inference engine."),
         click.option(
-            "--engine", type=ENGINE, default="openvino", show_default=True, help="Inference engine."
+            "--precision", type=PRECISION, default="auto", help="Arithmetic of the model."
         ),
-        click.option(
-            "--precision",
-            type=PRECISION,
-            default="auto",
-            show_default=True,
-            help="Arithmetic of the model.",
-        ),
-        click.option(
-            "--threads", type=click.IntRange(min=1), help="Number of threads.  [default: all cores]"
-        ),
+        click.option("--threads", type=COUNT, help="Number of threads.  [default: all cores]"),
     )
     for option in reversed(options):
         command = option(command)
@@ -161,8 +156,6 @@ def read_sigma(ctx: click.Context, parameter: click.Parameter, value: Any) -> fl
 
 def read_level(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """Return a noise level as `read_sigma` does, or a map of it where the value names a file."""
-    from pathlib import Path
-
     if value != "auto" and Path(value).is_file():
         from quietpixel.inference.level import read_map
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import MODEL, Command, engine_options, fill
+from quietpixel.cli.options import COUNT, MODEL, Command, engine_options, fill
 from quietpixel.errors import ArgumentError, MissingDependencyError
 
 
@@ -34,12 +34,11 @@ GROUPS = {
 
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8000,
-    show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )
 @click.option(
@@ -53,9 +52,7 @@ GROUPS = {
     "--cors", multiple=True, metavar="ORIGIN", help="Site whose pages may use the service."
 )
 @click.option(
-    "--trusted-proxy",
-    multiple=True,
-    help="Address of a proxy whose X-Forwarded-For is logged.",
+    "--trusted-proxy", multiple=True, help="Address of a proxy whose X-Forwarded-For is logged."
 )
 @click.option(
     "--model",
@@ -64,40 +61,24 @@ GROUPS = {
 )
 @click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=1,
-    show_default=True,
     help="Images denoised at the same time; they share cores and models.",
 )
 @engine_options
-@click.option("--memory", default="512MB", show_default=True, help="Memory limit for a tile.")
+@click.option("--memory", default="512MB", help="Memory limit for a tile.")
+@click.option("--max-body", default="128MB", callback=read_size, help="Size limit of an upload.")
 @click.option(
-    "--max-body",
-    default="128MB",
-    show_default=True,
-    callback=read_size,
-    help="Size limit of an upload.",
-)
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    default=64_000_000,
-    show_default=True,
-    help="Size limit of an image in pixels.",
+    "--max-pixels", type=COUNT, default=64_000_000, help="Size limit of an image in pixels."
 )
 @click.option(
     "--max-held",
     default="512MB",
-    show_default=True,
     callback=read_size,
     help="Size limit of all uploads and results together.",
 )
 @click.option(
-    "--queue",
-    type=click.IntRange(min=0),
-    default=16,
-    show_default=True,
-    help="Number of requests that may wait.",
+    "--queue", type=click.IntRange(min=0), default=16, help="Number of requests that may wait."
 )
 @click.option(
     "--browser/--no-browser", default=None, help="Open the page.  [default: on a desktop]"

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import MODEL, Command, Names, read_counts, read_noise
+from quietpixel.cli.options import COUNT, MODEL, PATH, Command, Names, read_counts, read_noise
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError, unknown_name
 
@@ -128,13 +128,13 @@ GROUPS = {
     metavar="h:N|v:N",
     help="With --target none: noise shared along a row or column over N pixels on both sides.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.")
+@click.option("--epochs", type=COUNT, help="Passes over the data.")
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
     help="Duration of the run in minutes, in place of --epochs; loading and report included.",
 )
-@click.option("--batch", type=click.IntRange(min=1), help="Number of images in a step.")
+@click.option("--batch", type=COUNT, help="Number of images in a step.")
 @click.option(
     "--patch",
     type=click.IntRange(min=8),
@@ -152,11 +152,7 @@ GROUPS = {
     callback=lambda ctx, parameter, value: value and int(value),
     help="1 (gray) or 3 (RGB), for a folder.  [default: by its images]",
 )
-@click.option(
-    "--code",
-    type=click.IntRange(min=1),
-    help="Length of the code of the bottleneck.  [default: 16]",
-)
+@click.option("--code", type=COUNT, help="Length of the code of the bottleneck.  [default: 16]")
 @click.option(
     "--filters",
     metavar="N,N",
@@ -175,13 +171,7 @@ GROUPS = {
     type=MODEL,
     help="Initial weights: a model name, a run folder, an .onnx or .keras file, or nothing.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of all randomness.",
-)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of all randomness.")
 @click.option(
     "--set",
     multiple=True,
@@ -190,18 +180,12 @@ GROUPS = {
     help="Any other field of the recipe, such as warmup=1; may be repeated.",
 )
 @click.option("--describe", is_flag=True, help="Print the layers of the model, and stop.")
-@click.option(
-    "--run", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/DATA-TIME]"
-)
+@click.option("--run", type=PATH, help="Folder of the run.  [default: runs/DATA-TIME]")
 @click.option("--resume", is_flag=True, help="Continue the run in --run with its options.")
 @click.option("--name", metavar="WORD", help="Name of the model among your own, for --model.")
+@click.option("--cache", type=PATH, help="Folder for decoded pixels of an image folder.")
 @click.option(
-    "--cache", type=click.Path(path_type=Path), help="Folder for decoded pixels of an image folder."
-)
-@click.option(
-    "--devices",
-    type=click.IntRange(min=1),
-    help="Number of accelerators (KERAS_BACKEND=jax).  [default: all]",
+    "--devices", type=COUNT, help="Number of accelerators (KERAS_BACKEND=jax).  [default: all]"
 )
 @click.option(
     "--workers",
@@ -209,9 +193,7 @@ GROUPS = {
     help="Processes that make batches ahead of time.  [default: 1 for a folder, else 0]",
 )
 @click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard to the run folder.")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Folder with the files of a data set."
-)
+@click.option("--data-dir", type=PATH, help="Folder with the files of a data set.")
 def command(data: str | None, *, set: dict[str, Any], describe: bool, **options: Any) -> None:
     """Train a model.
 
