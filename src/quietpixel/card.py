@@ -1,6 +1,7 @@
 """The card of a model, stored inside its ONNX file."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -121,15 +122,55 @@ class Card:
         Raises
         ------
         ModelError
-            If `text` is not JSON or lacks a required key.
+            If `text` is not JSON, lacks a required key, or states what no model can be.
         """
         try:
             values = json.loads(text)
             known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
             if known.get("size") is not None:
                 known["size"] = tuple(known["size"])
-            return cls(**known)
-        except (TypeError, ValueError) as error:
+            card = cls(**known)
+        except (TypeError, ValueError, RecursionError) as error:
             raise ModelError(
                 f"The model's card cannot be read ({error}); export the model again."
             ) from error
+        for name, value in vars(card).items():
+            if not _CHECKS.get(name, lambda text: isinstance(text, str))(value):
+                raise ModelError(
+                    f"The model's card cannot be read (`{name}` cannot be {repr(value)[:60]}); "
+                    "export the model again."
+                )
+        return card
+
+
+def _in_range(least: int, most: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and 0 <= value < 1e18)
+
+
+def _is_shallow(value: Any, levels: int = 8) -> bool:
+    """Say whether containers are nested no deeper than `levels`, which recursion can follow."""
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in inner)
+
+
+_SIDE = _in_range(1, 1 << 16)
+# Cards come from anywhere: a divisor of 10^9 asked for terabytes, a halo of 10^9 for days.
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "channels": lambda value: type(value) is int and value in (1, 3),
+    "divisor": _in_range(1, 1024),
+    "halo": lambda value: value is None or _in_range(0, 1024)(value),
+    "size": lambda value: value is None or (len(value) == 2 and all(map(_SIDE, value))),
+    **dict.fromkeys(("sigma_input", "blind"), lambda value: type(value) is bool),
+    **dict.fromkeys(("operations", "values", "parameters"), _is_count),
+    **dict.fromkeys(
+        ("training", "scores", "uncertainty"),
+        lambda value: isinstance(value, dict) and _is_shallow(value),
+    ),
+}
+"""What each field may be; all others are texts."""

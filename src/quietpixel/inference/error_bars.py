@@ -70,7 +70,7 @@ def read_calibration(card: Card) -> Calibration:
     Raises
     ------
     ModelError
-        If it has none.
+        If it has none, or one that cannot be read.
     """
     if not card.uncertainty:
         raise ModelError(
@@ -78,7 +78,12 @@ def read_calibration(card: Card) -> Calibration:
             "calibrated; calibrate it on images it was not trained on with "
             "quietpixel.calibrate(model, clean), or train one, which 'quietpixel train' ends with."
         )
-    return Calibration.from_dict(card.uncertainty)
+    try:
+        return Calibration.from_dict(card.uncertainty)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"The calibration of the model '{card.name}' cannot be read; calibrate it again."
+        ) from error
 
 
 def measure_half_width(card: Card, image: Array, denoised: Array, layout: Layout) -> FloatArray:
