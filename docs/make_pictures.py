@@ -22,8 +22,8 @@ from skimage import data
 from quietpixel import Denoiser, parse_noise
 from quietpixel.card import UNKNOWN_SIGMA
 from quietpixel.data import load_split
-from quietpixel.imaging.tiling import Grid, least_side, run_tiles
-from quietpixel.imaging.uncertainty import fit_calibration
+from quietpixel.imaging.tiling import Grid, least_side
+from quietpixel.imaging.uncertainty import draw_pixels, fit_pixels
 from quietpixel.inference.engine import open_engine
 from quietpixel.inference.model_store import find_model
 from quietpixel.noise.parser import add_noise
@@ -153,7 +153,11 @@ def seams() -> bytes:
     side = least_side(engine.card.halo, divisor)
     for halo in (0, engine.card.halo):
         grid = Grid(whole.shape[:2], tile=(side, side), halo=halo, divisor=divisor)
-        shown.append(run_tiles(denoise, image, grid))
+        tiled = np.empty_like(whole)
+        for tile in grid.tiles():
+            kept = denoise(tile.read(image))[tile.rows.inner, tile.columns.inner]
+            tiled[tile.rows.outer, tile.columns.outer] = kept
+        shown.append(tiled)
     errors = [np.clip(8 * np.abs(each - whole), 0, 1) for each in shown[1:]]
     print([float(np.abs(each - whole).max()) for each in shown[1:]])
     names = ["no surroundings", "seams, 8 times", "with surroundings", "seams, 8 times"]
@@ -204,9 +208,8 @@ def error_bars() -> bytes:
     """How far the truth may lie from each pixel of a digit, and how far it lay."""
     denoiser = open_model("mnist-unet")
     clean, noisy = noisy_digits("validation")
-    calibration = fit_calibration(
-        zip(noisy, np.clip(denoiser.batch(noisy), 0, 1), clean, strict=True)
-    )
+    triples = zip(noisy, denoiser.batch(noisy), clean, strict=True)
+    calibration = fit_pixels([draw_pixels(*each, seed=i) for i, each in enumerate(triples)])
     clean, noisy = noisy_digits("test")
     denoised = np.clip(denoiser.batch(noisy), 0, 1)
     widths = np.stack([calibration.half_width(*pair) for pair in zip(noisy, denoised, strict=True)])

@@ -8,12 +8,14 @@ import keras
 import numpy as np
 
 from quietpixel.card import Card
-from quietpixel.imaging.tiling import plan_grid, run_tiles
+from quietpixel.imaging.tiling import plan_grid
 from quietpixel.inference.engine import open_engine
 from quietpixel.models import build, complete_options, model_options
 from quietpixel.models.bottleneck import CODE, decoder, encoder
 from quietpixel.models.export import TOLERANCE, check_parity, export_onnx
 from quietpixel.models.receptive_field import measure_model
+
+from .tiles import run_tiles
 
 SMALL: dict[str, dict[str, Any]] = {
     "bottleneck": {"filters": (4, 8)},

@@ -12,14 +12,15 @@ import zarr
 
 from quietpixel.cli.main import main
 from quietpixel.cluster import large_image
-from quietpixel.cluster.blocks import Axes, BlockGrid, Field, cut
+from quietpixel.cluster.blocks import Axes, Field, cut
 from quietpixel.cluster.large_image import LargeSettings, denoise_image
 from quietpixel.cluster.workers import connect
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
-from quietpixel.imaging.tiling import run_tiles
+from quietpixel.imaging.tiling import plan_grid
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.options import DenoiseOptions
 
+from ..tiles import run_tiles
 from .conftest import finish
 
 EXACT = LargeSettings(options=DenoiseOptions(precision="f32"))
@@ -67,7 +68,8 @@ def test_blocks_keep_what_the_whole_gives() -> None:
         )
         block = field.block(slice(top, bottom), slice(left, right))
         region = image[block.rows.start : block.rows.stop, block.columns.start : block.columns.stop]
-        grid = BlockGrid(field, block, pixels=int(rng.integers(1, 900)))
+        pixels = int(rng.integers(1, 900))
+        grid = plan_grid(region.shape[:2], pixels=pixels, halo=halo, divisor=divisor)
         result = run_tiles(partial(see, halo=halo, divisor=divisor), region, grid)
         kept = result[block.rows.inner, block.columns.inner]
         assert np.array_equal(kept, whole[top:bottom, left:right])

@@ -8,7 +8,8 @@ from quietpixel.imaging.uncertainty import (
     Calibration,
     conformal_quantile,
     describe_pixels,
-    fit_calibration,
+    draw_pixels,
+    fit_pixels,
 )
 
 
@@ -26,6 +27,11 @@ def make_triples(count: int, seed: int, *, side: int = 48):
             (clean + sigma * share * rng.standard_normal(clean.shape)).astype(np.float32),
             clean,
         )
+
+
+def fit_calibration(triples, **options) -> Calibration:
+    parts = [draw_pixels(*each, seed=seed) for seed, each in enumerate(triples)]
+    return fit_pixels(parts, **options)
 
 
 def coverage(calibration: Calibration, triples) -> list[float]:

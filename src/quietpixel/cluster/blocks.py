@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from quietpixel.errors import ArgumentError, ImageError
-from quietpixel.imaging.tiling import Span, Tile, least_side, round_up
+from quietpixel.imaging.tiling import Span, Tile, round_up
 
 PIXELS = 2**23
 """Most pixels of one part, unless a stored chunk is larger."""
@@ -121,68 +121,6 @@ class Field:
             beyond = round_up(length, self.divisor) - length
             start = min(start, max((length - beyond - 1) // step * step, 0))
         return Span(start, stop, keep.start, keep.stop)
-
-
-@dataclass(frozen=True)
-class BlockGrid:
-    """The tiles of one block, as the model gets them, counted from where the block begins.
-
-    Parameters
-    ----------
-    field
-        What the model reads of the plane.
-    block
-        What is kept, and what was read.
-    pixels
-        The most that one tile should read.
-
-    Examples
-    --------
-    >>> field = Field((100, 100), halo=2, divisor=4)
-    >>> block = field.block(slice(0, 50), slice(0, 100))
-    >>> [tile.rows.outer for tile in BlockGrid(field, block, pixels=6000).tiles()]
-    [slice(0, 40, None), slice(40, 50, None)]
-    """
-
-    field: Field
-    block: Tile
-    pixels: int
-
-    def tiles(self) -> Iterator[Tile]:
-        """Yield the tiles row by row; together they keep what the block keeps."""
-        height, width = self._sides()
-        rows, columns = self.block.rows, self.block.columns
-        for top in range(rows.keep_start, rows.keep_stop, height):
-            for left in range(columns.keep_start, columns.keep_stop, width):
-                tile = self.field.block(
-                    slice(top, min(top + height, rows.keep_stop)),
-                    slice(left, min(left + width, columns.keep_stop)),
-                )
-                yield Tile(
-                    self._shift(tile.rows, rows.start, self.field.shape[0]),
-                    self._shift(tile.columns, columns.start, self.field.shape[1]),
-                )
-
-    def _sides(self) -> tuple[int, int]:
-        """Return what a tile keeps at most, (height, width)."""
-        margin = least_side(self.field.halo, self.field.divisor)
-        kept = self.block.columns.keep_stop - self.block.columns.keep_start
-        width = min(kept + margin, max(math.isqrt(self.pixels), margin))
-        if kept + margin < 2 * width:  # a second column would be all margin
-            width = min(kept + margin, max(self.pixels // margin, margin))
-        height = max(self.pixels // width, margin)
-        step = self.field.divisor
-        return max((height - margin) // step * step, step), max(
-            (width - margin) // step * step, step
-        )
-
-    def _shift(self, span: Span, begin: int, length: int) -> Span:
-        """Count a span from where the block begins."""
-        # The engine reflects what is missing at the end of the image up to the divisor.
-        stop = round_up(span.stop, self.field.divisor) if span.stop == length else span.stop
-        return Span(
-            span.start - begin, stop - begin, span.keep_start - begin, span.keep_stop - begin
-        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import UNKNOWN_SIGMA, Card
-from quietpixel.cluster.blocks import Axes, BlockGrid, Field, find_axes
+from quietpixel.cluster.blocks import Axes, find_axes
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
@@ -200,12 +200,9 @@ class BlockDenoiser(Denoiser):
         """
         check_array(region)
         engine = self._engine(work.layout.colours)
-        card, pixels = engine.card, self._tile_pixels(engine)
-        grid: Any = (
-            choose_grid(card, work.shape, pixels)
-            if card.halo is None
-            else BlockGrid(Field(work.shape, card.halo, card.divisor), block, pixels)
-        )
+        # Tiles that meet a side of the region inside the image are wrong within the halo, which is
+        # cut off at the end.
+        grid = choose_grid(engine.card, region.shape[:2], self._tile_pixels(engine))
         job = self.prepare_stack(
             region[:, :, np.newaxis],
             work.layout,

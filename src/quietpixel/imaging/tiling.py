@@ -7,7 +7,7 @@ meets the true border (and its own zero padding there) in a tile just as in the 
 sides inside the image get a margin. Every tile size thus gives the same result.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from quietpixel.errors import ArgumentError
 
 Array = NDArray[Any]
-Function = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,6 @@ class Tile:
     def shift(self, rows: int, columns: int) -> "Tile":
         """Return the same rectangle, counted from a point that many pixels further back."""
         return Tile(self.rows.shift(rows), self.columns.shift(columns))
-
-    def write(self, target: Array, result: Array) -> None:
-        """Put what is kept of `result` into its place in `target`."""
-        target[self.rows.outer, self.columns.outer] = result[self.rows.inner, self.columns.inner]
 
 
 @dataclass(frozen=True)
@@ -166,18 +161,6 @@ def plan_grid(shape: tuple[int, int], *, pixels: int, halo: int, divisor: int = 
         if height * width <= pixels and (rows == 1 or width <= height):
             break  # more columns would only add margins from here on
     return best
-
-
-def run_tiles(function: Function, image: Array, grid: Grid) -> Array:
-    """Return ``function(image)`` computed tile by tile over `grid`."""
-    target: Array | None = None
-    for tile in grid.tiles():
-        result = function(tile.read(image))
-        if target is None:
-            target = np.empty(image.shape[:2] + result.shape[2:], result.dtype)
-        tile.write(target, result)
-    assert target is not None
-    return target
 
 
 def round_up(length: int, divisor: int) -> int:

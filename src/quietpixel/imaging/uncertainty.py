@@ -7,7 +7,7 @@ trained on (Mondrian conformal prediction).
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from quietpixel.errors import ArgumentError
 
 FloatArray = NDArray[np.float32]
-Triple = tuple[FloatArray, FloatArray, FloatArray]
-"""Noisy, denoised, clean: (H, W, C) each."""
 
 SHARE = 0.9
 """The share of pixels whose truth is to lie inside."""
@@ -100,16 +98,16 @@ def describe_pixels(noisy: FloatArray, denoised: FloatArray) -> tuple[FloatArray
     return strength, np.sqrt(np.maximum(variance, 0))
 
 
-def fit_calibration(images: Iterable[Triple], *, share: float = SHARE) -> Calibration:
-    """Return the calibration with which `share` of the pixels of `images` lie inside.
+def fit_pixels(parts: Sequence[FloatArray], *, share: float = SHARE) -> Calibration:
+    """Return the calibration with which `share` of the pixels of some images lie inside.
 
     Over pixels of further images drawn like these, at least that share is expected to lie inside,
     in each cell apart; for one pixel or one image nothing is promised.
 
     Parameters
     ----------
-    images
-        Noisy, denoised and clean, each (H, W, C) on the [0, 1] scale; the denoised are clipped.
+    parts
+        What `draw_pixels` gave for each image.
     share
         In (0, 1).
 
@@ -127,21 +125,16 @@ def fit_calibration(images: Iterable[Triple], *, share: float = SHARE) -> Calibr
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> clean = np.full((8, 64, 64, 1), 0.5, np.float32)
+    >>> clean = np.full((64, 64, 1), 0.5, np.float32)
     >>> denoised = clean + 0.01 * rng.standard_normal(clean.shape).astype(np.float32)
     >>> noisy = clean + 0.1 * rng.standard_normal(clean.shape).astype(np.float32)
-    >>> calibration = fit_calibration(zip(noisy, denoised, clean))
-    >>> inside = abs(clean[0] - denoised[0]) <= calibration.half_width(noisy[0], denoised[0])
+    >>> calibration = fit_pixels([draw_pixels(noisy, denoised, clean, seed=0)])
+    >>> inside = abs(clean - denoised) <= calibration.half_width(noisy, denoised)
     >>> bool(0.85 < inside.mean() < 0.95)
     True
     """
     if not 0 < share < 1:
         raise ArgumentError(f"`share` must lie between 0 and 1; got {share}. Try 0.9.")
-    return fit_pixels([draw_pixels(*each, seed=i) for i, each in enumerate(images)], share=share)
-
-
-def fit_pixels(parts: Sequence[FloatArray], *, share: float = SHARE) -> Calibration:
-    """Return the calibration of what `draw_pixels` gave for each of some images."""
     if not parts:
         raise ArgumentError("`images` must hold at least one image to calibrate by; got none.")
     error, strength, variety = np.concatenate(parts, axis=1)
