@@ -36,6 +36,7 @@ What a format cannot hold is refused before any work. Camera RAW becomes TIFF; i
 DEPTHS = {
     **{"uint8": "8", "uint16": "16", "uint32": "32", "float16": "float 16", "float32": "float 32"},
     **{"int8": "signed 8", "int16": "signed 16", "int32": "signed 32"},
+    **{"uint64": "64", "int64": "signed 64", "float64": "float 64"},
 }
 CARRIED = {"icc": "profile", "exif": "EXIF", "xmp": "XMP", "iptc": "IPTC"}
 

@@ -457,7 +457,7 @@ def test_wrong_images(tmp_path, models) -> None:
     with pytest.raises(ModelError, match="cannot denoise in blocks"):
         denoise_image(source, target, "mnist-bottleneck")
     bad = put(tmp_path / "bad.zarr", np.full((40, 40), np.nan, "float32"), chunks=(20, 20))
-    with pytest.raises(FileError, match="values that are not finite"):
+    with pytest.raises(ImageError, match="holds no finite value"):
         denoise_image(bad, target, model)
 
 

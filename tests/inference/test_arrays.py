@@ -90,9 +90,9 @@ def test_shapes_are_refused_with_a_remedy(shape, remedy):
         read_layout(np.zeros(shape, np.float32))
 
 
-@pytest.mark.parametrize("dtype", ["int16", "int64", "bool", "complex64", "object"])
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", "object", "datetime64[s]"])
 def test_types_are_refused(dtype):
-    with pytest.raises(ImageError, match="must hold uint8, uint16, float16, float32 or float64"):
+    with pytest.raises(ImageError, match="must hold bool, integers of 8 to 64 bits or floats"):
         read_layout(np.zeros((2, 2), dtype))
 
 

@@ -175,7 +175,7 @@ def test_a_place_that_does_not_lie_in_one_piece(models):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda image: image[:5], "must have the type and shape of `image`, float32"),
+        (lambda image: image[:5], "must have the type and shape of the result, float32"),
         (lambda image: image.astype(np.float64), "got float64"),
         (lambda image: [1], "got list"),
         (lambda image: image[::-1], "overlaps `image`"),

@@ -137,13 +137,25 @@ def test_deep_pictures_keep_their_depth(
     np.testing.assert_allclose(values, wanted, rtol=1e-6)
 
 
-def test_a_picture_with_nan_is_skipped(tmp_path: Path) -> None:
+def test_holes_mirror_what_lies_next_to_them(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(500, 20, (32, 32)).astype(np.float32)
+    holes = noise.copy()
+    holes[:, :8], holes[20, 20] = np.nan, np.inf
+    write(holes, tmp_path / "holes.tif")
+    pixels = decode(tmp_path / "holes.tif", 1).pixels[..., 0]
+    np.testing.assert_array_equal(pixels[:, :8], noise[:, 16:8:-1])
+    assert pixels[20, 20] in noise[18:23, 18:23]
+    rest = np.isfinite(holes)
+    np.testing.assert_array_equal(pixels[rest], noise[rest])
+
+
+def test_a_picture_of_nan_is_skipped(tmp_path: Path) -> None:
     make_photos(tmp_path, 1, 32)
     write(np.full((32, 32), np.nan, np.float32), tmp_path / "nan.tif")
     found, messages = load(tmp_path)
     assert [found.train.open(index) is None for index in (0, 1, 1)] == [False, True, True]
     assert len(messages) == 1
-    assert "some of its values are not finite" in messages[0]
+    assert "none of its pixels is finite" in messages[0]
 
 
 def test_memory_for_pixels_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

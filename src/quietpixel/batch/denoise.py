@@ -86,8 +86,16 @@ class Settings:
         return (
             not level_factors(self.options.strength, self.options.colour_strength)
             and self.jpeg_quality in (None, "source")
+            and self.options.dtype is None
             and choose_format(picture, target, format=self.format) == picture.format
         )
+
+    def expected(self, picture: Picture) -> Picture:
+        """Return an image like the result for a picture, without its values."""
+        if self.options.dtype is None:
+            return picture
+        value = np.zeros((), self.options.dtype)
+        return picture.with_type([np.broadcast_to(value, page.shape) for page in picture.pages])
 
     def __post_init__(self) -> None:
         """Refuse wrong names before any picture is read."""
@@ -173,7 +181,8 @@ def denoise_picture(
     if isinstance(options.sigma, np.ndarray):
         level = turn_page(options.sigma, picture.metadata.orientation, back=True)
         options = replace(options, sigma=level)
-    reuse = reuse and settings.compare is None and settings.uncertainty is None
+    # Reports need the pages, and another type another size of memory.
+    reuse = reuse and not (settings.compare or settings.uncertainty or options.dtype)
     # One for all pages: a stack that grows brighter would jump between scales of its pages.
     profile = picture.metadata.icc is not None
     common = denoiser.find_scale(picture.pages, options, profile=profile)
@@ -181,7 +190,8 @@ def denoise_picture(
         progress = on_progress and partial(_report_page, on_progress, number, len(picture.pages))
         out = page if reuse and page.flags.writeable else None
         results.append(denoiser.denoise(page, options, scale=common, on_progress=progress, out=out))
-    denoised = picture.with_pixels([result.image for result in results])
+    pages = [result.image for result in results]
+    denoised = picture.with_type(pages) if options.dtype else picture.with_pixels(pages)
     if level_factors(options.strength, options.colour_strength):  # else nothing was taken away
         denoised = mark_as_result(denoised)
     scale = tuple(result.scale for result in results)

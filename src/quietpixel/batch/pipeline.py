@@ -206,7 +206,12 @@ class _Steps:
         picture = read_picture(item.source, max_pixels=settings.max_pixels, reserve=reserve)
         if isinstance(item.source, Path) and isinstance(item.target, Path):
             check_target(picture.format, item.source, item.target)
-        check_writable(picture, item.target, format=settings.format, overwrite=settings.overwrite)
+        check_writable(
+            settings.expected(picture),
+            item.target,
+            format=settings.format,
+            overwrite=settings.overwrite,
+        )
         if isinstance(item.source, Path) and item.source.resolve() == item.job.target.resolve():
             refuse_loss(item.source, picture.lost)
         item.picture = picture

@@ -54,7 +54,7 @@ EXAMPLES = (
 GROUPS = {
     "Output": "output suffix in_place backup again overwrite format jpeg_quality dry_run "
     "quiet verbose",
-    "Strength": "sigma strength colour_strength quality range",
+    "Strength": "sigma strength colour_strength quality range dtype",
     "Model": "model engine precision threads",
     "Folders and large images": "recursive memory max_pixels axes workers scheduler",
     "Reports": "json compare uncertainty",
@@ -127,6 +127,11 @@ GROUPS = {
     "--max-pixels", type=COUNT, default=500_000_000, help="Size limit of an image in pixels."
 )
 @click.option("--range", metavar="LOW,HIGH", callback=read_range, help="Values of black and white.")
+@click.option(
+    "--dtype",
+    type=Names("dtype", ("float32",)),
+    help="float32: results with fractions, in the input's units.  [default: type of the input]",
+)
 @click.option("--axes", help="Dimensions of a Zarr or a stack, such as tzyx or yxc.")
 @click.option("--workers", type=COUNT, help="Number of worker processes.")
 @click.option(

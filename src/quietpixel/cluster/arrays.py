@@ -27,13 +27,14 @@ def denoise(
 
     Blocks read the model's halo of their neighbours and meet the border as the whole image does, so
     the result is that of a `quietpixel.Denoiser` on the whole, whatever the blocks are. Blocks of
-    y and x that are not multiples of the model's divisor, or small, are joined. Only the
-    colours that a model gets under wholly transparent pixels come from the block alone.
+    y and x that are not multiples of the model's divisor, or small, are joined. Only what a model
+    gets for pixels that are transparent, masked or not finite comes from the block alone.
 
     Parameters
     ----------
     array
-        A Dask array, uint8, uint16 or float, of any number of dimensions from 2.
+        A Dask array of bool, integers or floats, of any number of dimensions from 2. Its blocks may
+        be masked arrays.
     model
         As for a `quietpixel.Denoiser`; it is opened once on each worker.
     axes
@@ -43,7 +44,8 @@ def denoise(
     **options
         What else `quietpixel.DenoiseOptions` takes, except `streams`; `sigma` is one number, or
         ``"auto"`` to estimate it of each plane. Without `range`, floats are taken as [0, 1] and
-        integers as the full scale of their type, because finding out would read the whole array.
+        integers as 0 to the largest value of their type, because finding out would read the whole
+        array.
 
     Raises
     ------
@@ -89,8 +91,8 @@ def denoise(
         align_arrays=False,
         allow_rechunk=False,
         chunks=array.chunks,
-        dtype=array.dtype,
-        meta=np.empty((0,) * array.ndim, array.dtype),
+        dtype=work.layout.result,
+        meta=np.empty((0,) * array.ndim, work.layout.result),
         # Delayed, so that the graph holds the model once and not in every task.
         work=dask.delayed(work, pure=True, traverse=False),
         sides=(array.chunks[y], array.chunks[x]),
@@ -152,7 +154,7 @@ def _denoise_block(
 ) -> NDArray[Any]:
     """Denoise each plane of a block with its halo; called on a worker."""
     if block_info is None or 0 in region.shape:  # Dask finds out the type with an empty array
-        return region
+        return region.astype(work.layout.result)
     location = block_info[0]["chunk-location"]
     kept = []
     for part, axis in zip(sides, (work.axes.y, work.axes.x), strict=True):

@@ -20,9 +20,10 @@ from quietpixel.cluster.tiff_image import TiffImage
 from quietpixel.cluster.worker_model import BlockWork, plan_blocks
 from quietpixel.cluster.workers import Cluster
 from quietpixel.cluster.zarr_image import ZarrImage
-from quietpixel.errors import ArgumentError, ClusterError, FileError, ModelError
+from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
 from quietpixel.imaging.defects import FILL_CELL
 from quietpixel.imaging.intensity_scale import (
+    FIXED_SCALES,
     MOST_IMAGES,
     Range,
     Scale,
@@ -134,22 +135,26 @@ def measure_part(part: Part, work: Work) -> Extent:
     region = _read(work.source.array(), part.where)
     if blocks.layout.alpha:
         region = region[..., :-1]
-    if not np.isfinite(region).all():
-        raise FileError("The image holds values that are not finite; replace them first.")
     steps = [slice(None)] * region.ndim
     for axis, length in zip((blocks.axes.y, blocks.axes.x), blocks.shape, strict=True):
         step = max(length // 1000, 1)  # as for images in memory
         # Counted from the corner of the image, so that parts take the pixels that the whole would.
         steps[axis] = slice(-part.spans[axis][0] % step, None, step)
     sample = region[tuple(steps)]
+    sample = sample[np.isfinite(sample)]
     whole = bool(np.array_equal(sample, np.rint(sample)))
     outside = int(((sample > 8) | (sample < -8)).sum())
-    return Extent(float(region.min()), float(region.max()), whole, outside, sample.size)
+    finite = region if np.isfinite(region).all() else region[np.isfinite(region)]
+    if not finite.size:
+        return Extent(np.inf, -np.inf, True, 0, 0)
+    return Extent(float(finite.min()), float(finite.max()), whole, outside, sample.size)
 
 
 def find_nominal_range(layout: Layout, seen: list[Extent]) -> Range:
     """Return black and white as `nominal_range` finds them in the whole."""
     smallest, largest = min(each.smallest for each in seen), max(each.largest for each in seen)
+    if smallest > largest:
+        raise ImageError("The image holds no finite value; all of its values are NaN or infinite.")
     share = sum(each.outside for each in seen) / max(sum(each.count for each in seen), 1)
     far = share > 0.01 or all(each.whole for each in seen)
     return nominal_range(layout.dtype, smallest, largest, far=far)
@@ -369,7 +374,7 @@ class _LargeRun:
         """Find black, white and the noise level, which takes reading values unless given."""
         blocks = self._work.blocks
         layout, card = blocks.layout, blocks.card
-        if self._settings.options.range is None and layout.dtype != np.uint8:
+        if self._settings.options.range is None and layout.dtype.name not in FIXED_SCALES:
             # Kept: a run that is continued must use the scale that the first parts were made with.
             place = self._folder.below("range.json")
             kept = place.read()
@@ -378,14 +383,14 @@ class _LargeRun:
                 kept = to_json(find_nominal_range(layout, seen))
                 place.write(kept)
             low, high = map(float, json.loads(kept))
-            ceiling = high if layout.dtype.kind == "u" else layout.ceiling
+            ceiling = high if layout.dtype == np.uint16 else layout.ceiling
             layout = replace(layout, range=(low, high), ceiling=ceiling)
             if card.scale_free:
                 range = estimate_scale(self._work) or (low, high)
                 layout = replace(layout, range=range, unit=high - low)
             self._work = replace(self._work, blocks=replace(blocks, layout=layout))
         low, high = layout.range
-        if (low, high) != (0.0, type_ceiling(layout.dtype) if layout.dtype.kind == "u" else 1.0):
+        if (low, high) not in ((0.0, type_ceiling(layout.dtype)), (0.0, 1.0)):
             self.notes.append(Scale(low, high, high - low).describe(layout.dtype))
         if blocks.automatic:  # the level is estimated on the scale that was just found
             self._work = replace(self._work, levels=estimate_levels(self._work))

@@ -17,10 +17,8 @@ from quietpixel.cluster.blocks import Axes, find_axes
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
-    FLOATS,
-    INTEGERS,
+    DTYPES,
     Layout,
-    check_array,
     check_range,
     type_ceiling,
 )
@@ -30,7 +28,7 @@ from quietpixel.inference.level import check_model, constant_level, estimate_lev
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import BUNDLED, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.repair import fill_stack, find_hidden
+from quietpixel.inference.repair import fill_holes
 from quietpixel.inference.tile_plan import choose_grid
 
 _KEPT_OPEN = 2
@@ -110,10 +108,7 @@ class BlockWork:
         """Return the noise level of each plane of a part of the array."""
         levels = []
         for plane in self.planes(region):
-            stack = plane[:, :, np.newaxis]
-            hidden = find_hidden(stack, self.layout)
-            seen = stack if hidden is None else fill_stack(stack, self.layout, hidden)
-            levels.append(estimate_level(self.layout, seen[:, :, 0]))
+            levels.append(estimate_level(self.layout, fill_holes(plane, self.layout)))
         return levels
 
     def denoise(
@@ -135,7 +130,8 @@ class BlockWork:
             results.append(denoiser.denoise_block(plane, block, self, level))
         shape = list(region.shape)
         shape[self.axes.y], shape[self.axes.x] = results[0].shape[:2]
-        return np.stack(results).reshape(shape)
+        stack = np.ma.stack if np.ma.isMaskedArray(region) else np.stack
+        return np.asanyarray(stack(results)).reshape(shape)
 
 
 def plan_blocks(array: Any, axes: str | None, options: DenoiseOptions) -> BlockWork:
@@ -157,18 +153,20 @@ def plan_blocks(array: Any, axes: str | None, options: DenoiseOptions) -> BlockW
     """
     places, model = find_axes(array.shape, axes), pack_model(options)
     dtype = np.dtype(array.dtype)
-    if dtype.name not in INTEGERS + FLOATS or not dtype.isnative:
+    if dtype.name not in DTYPES or not dtype.isnative:
         raise ImageError(
-            f"`array` must hold {', '.join(INTEGERS + FLOATS)} because only these have a known "
-            f"black and white; got {dtype}. Try array.astype('float32') with `range`."
+            "`array` must hold bool, integers of 8 to 64 bits or floats of 16 to 64 bits in this "
+            f"machine's byte order; got {dtype}. Try array.astype('float32')."
         )
     if 0 in array.shape:
         raise ImageError(f"`array` must have at least one pixel; got shape {array.shape}.")
     channels = array.shape[-1] if places.colours else 1
     alpha, ceiling = channels in (2, 4), type_ceiling(dtype)
     range = options.range and check_range(options.range)
-    white = ceiling if dtype.kind == "u" else 1.0
-    layout = Layout(dtype, channels - alpha, alpha, range or (0.0, white), ceiling)
+    white = ceiling if dtype.kind in "ui" else 1.0
+    black = -128.0 if dtype == np.int8 else 0.0
+    output = np.dtype(options.dtype) if options.dtype else None
+    layout = Layout(dtype, channels - alpha, alpha, range or (black, white), ceiling, output=output)
     path = find_model(options.model) if options.model else default_model(layout.colours)
     card = read_card(path)
     check_model(options, card, colours=layout.colours)
@@ -198,18 +196,19 @@ class BlockDenoiser(Denoiser):
         level
             The noise level of the whole image, for models that take one.
         """
-        check_array(region)
         engine = self._engine(work.layout.colours)
         # Tiles that meet a side of the region inside the image are wrong within the halo, which is
         # cut off at the end.
         grid = choose_grid(engine.card, region.shape[:2], self._tile_pixels(engine))
+        masked = np.ma.isMaskedArray(region)
         job = self.prepare_stack(
-            region[:, :, np.newaxis],
+            np.asarray(region)[:, :, np.newaxis],
             work.layout,
             work.options,
             level=None if level is None else constant_level(level),
             tiles=grid.tiles(),
             origin=(block.rows.start, block.columns.start),
+            mask=np.ma.getmaskarray(region)[:, :, np.newaxis] if masked else None,
         )
         return run(job).image[block.rows.inner, block.columns.inner][:, :, 0]
 

@@ -6,6 +6,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,11 @@ class StoredImage:
         """Return a part of a page as float32 (height, width, C) in [0, 1]."""
         pixels = self.pixels if self.pixels.ndim == 3 else self.pixels[page]
         # Only the part is converted, so that images stay as small as they are stored.
-        part = pixels[top : top + height, left : left + width].astype(np.float32)
-        return (part - np.float32(self.low)) / np.float32(self.high - self.low)
+        # float32 keeps 24 bits, too few for an offset of many times the range.
+        wide: type[Any] = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
+        part: Array = pixels[top : top + height, left : left + width].astype(wide) - wide(self.low)
+        part /= wide(self.high - self.low)
+        return part.astype(np.float32, copy=False)
 
     def whole(self) -> Array:
         """Return the first page as float32 (H, W, C) in [0, 1]."""
@@ -254,8 +258,9 @@ class PixelCache:
 def decode(path: Path, channels: int) -> StoredImage:
     """Return an image or a stack in its own depth, gray or RGB, without transparency.
 
-    Signed integers become float32, with their negative values. Pages of another size than the
-    first, such as smaller copies, are ignored, and constant ones are not trained on.
+    Signed integers become floats, with their negative values. Pages of another size than the
+    first, such as smaller copies, are ignored, and constant ones are not trained on. Values that
+    are not finite are replaced by mirror images of what lies next to them, noise included.
 
     Parameters
     ----------
@@ -267,14 +272,14 @@ def decode(path: Path, channels: int) -> StoredImage:
     Raises
     ------
     FileError, ImageError
-        If it cannot be read, or holds values that are not finite.
+        If it cannot be read, or holds no finite value.
     """
     picture = read_picture(path)
     pages = [page for page in picture.pages if page.shape == picture.pages[0].shape]
     signed = pages[0].dtype.kind == "i"
-    pages = [page.astype(np.float32) if signed else page for page in pages]
-    if not all(np.isfinite(page).all() for page in pages if page.dtype.kind == "f"):
-        raise ImageError(f"'{path}' cannot be used: some of its values are not finite.")
+    floats = np.float32 if pages[0].dtype.itemsize <= 2 else np.float64
+    pages = [page.astype(floats) if signed else page for page in pages]
+    pages = [_fill_holes(page, path) if page.dtype.kind == "f" else page for page in pages]
     colours = [page[..., :3] if page.shape[-1] >= 3 else page[..., :1] for page in pages]
     stack = np.stack(colours) if len(colours) > 1 else colours[0]
     # Rows of all pages below each other, as the scale is one for the whole stack.
@@ -283,6 +288,25 @@ def decode(path: Path, channels: int) -> StoredImage:
         low, high = 0.0, picture.maximum  # the file itself declares its white
     varied = [number for number, page in enumerate(colours) if np.ptp(page)]
     return StoredImage(to_channels(stack, channels), low, high, varied)
+
+
+def _fill_holes(page: Pixels, path: Path) -> Pixels:
+    """Return a page (H, W, C) whose pixels with NaN or infinity mirror those across the edge."""
+    holes = np.asarray(~np.isfinite(page).all(axis=-1))
+    if not holes.any():
+        return page
+    if holes.all():
+        raise ImageError(f"'{path}' cannot be used: none of its pixels is finite.")
+    morphology: Any = import_module("scipy.ndimage")
+    _, nearest = morphology.distance_transform_edt(holes, return_indices=True)
+    edge = nearest[:, holes]
+    places = np.argwhere(holes).T
+    last = np.array(holes.shape)[:, np.newaxis] - 1
+    mirrored = np.clip(2 * edge - places, 0, last)
+    usable = ~np.asarray(holes[tuple(mirrored)])
+    filled = page.copy()
+    filled[holes] = page[tuple(np.where(usable, mirrored, edge))]
+    return filled
 
 
 def to_channels(page: Pixels, channels: int) -> Pixels:

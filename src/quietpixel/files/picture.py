@@ -234,6 +234,11 @@ class Picture:
                 )
         return replace(self, pages=tuple(pages))
 
+    def with_type(self, pages: Sequence[Pixels]) -> "Picture":
+        """Return the same image with pixels of the same values in another type."""
+        encoding = replace(self.encoding, cmyk=None)
+        return replace(self, pages=tuple(pages), encoding=encoding)
+
     def with_notes(self, *notes: str) -> "Picture":
         """Return the same image with more notes."""
         return replace(self, notes=self.notes + notes)

@@ -15,13 +15,21 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from quietpixel.errors import ImageError
+from quietpixel.errors import FileError, ImageError
 from quietpixel.files import cmyk, jpeg, tags, vips
 from quietpixel.files.decoding import read_pages, size_reader
-from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
-from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels
+from quietpixel.files.image_format import (
+    DEFAULT_QUALITY,
+    Format,
+    ReadLimits,
+    Size,
+    Source,
+    starts_with,
+)
+from quietpixel.files.picture import Encoding, Metadata, Picture, white_of
 from quietpixel.files.tags import BRANCHES, Directory, Reader, Tag, from_exif, read_directories
 
+INTEGERS = tuple(f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("u", ""))
 _RESOLUTION = X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
 _MOST_SMALL = 3_900_000_000
@@ -59,9 +67,13 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     if encoding.premultiplied:
         source = _declare_straight(source, directories)
     header = Picture((), "tiff", metadata=parse_metadata(directories), encoding=encoding)
+    half = first.first(SAMPLE_FORMAT, 1) == 3 and encoding.bits == 16
+    # libvips refuses samples of 64 bits, and decodes half floats in separate planes wrongly.
+    if encoding.bits == 64 or (half and first.first(284, 1) == 2):
+        return _read_otherwise(source, header, limits, directories)
     numbers = [page.number for page in directories]
     picture = read_pages("tiffload", source, header, limits, numbers=numbers)
-    if first.first(SAMPLE_FORMAT, 1) == 3 and first.first(258, 1) == 16:
+    if half:
         # libvips decodes half floats to float32.
         return replace(picture, pages=tuple(page.astype(np.float16) for page in picture.pages))
     return picture
@@ -82,6 +94,52 @@ def _declare_straight(source: Source, directories: tuple[Directory, ...]) -> byt
             if struct.unpack_from(order + "HH", content, at) == (EXTRA_SAMPLES, 3):
                 struct.pack_into(order + "H", content, at + value, 2)
     return bytes(content)
+
+
+def _read_otherwise(
+    source: Source, header: Picture, limits: ReadLimits, directories: tuple[Directory, ...]
+) -> Picture:
+    """Read samples that libvips cannot read, with tifffile."""
+    try:
+        import tifffile
+    except ImportError:
+        raise FileError(
+            "its samples are stored in a way that needs an optional package; install it with "
+            "pip install 'quietpixel[science]'."
+        ) from None
+    first = directories[0]
+    width, height, channels = (int(first.first(tag, 1)) for tag in (256, 257, 277))
+    limits.check(width, height, len(directories))
+    if channels > 4 or any(page.first(277, 1) != channels for page in directories):
+        raise ImageError(f"it has {channels} channels; save each channel as a page of its own.")
+    limits.reserve(int(first.first(258, 64)) // 8 * width * height * channels * len(directories))
+    try:
+        with vips.open_binary(source) as file, tifffile.TiffFile(file) as tiff:
+            pages = [tiff.pages[page.number].asarray() for page in directories]
+    except Exception as error:  # tifffile raises whatever its codecs do
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"the file is damaged, or stored in an unusual way ({reason}).") from error
+    if int(first.first(284, 1)) == 2 and channels > 1:
+        pages = [np.moveaxis(page, 0, -1) for page in pages]
+    pages = [page.reshape(height, width, channels) for page in pages]
+    pages = [page.astype(page.dtype.newbyteorder("="), copy=False) for page in pages]
+    return replace(
+        header,
+        pages=tuple(pages),
+        colour="rgb" if channels > 2 else "gray",
+        alpha=channels in (2, 4),
+        maximum=white_of(pages[0].dtype),
+    )
+
+
+def read_size(source: Source) -> Size:
+    """Read the size of a TIFF file."""
+    with vips.open_binary(source) as file:
+        pages = read_directories(file)
+    if pages[0].first(258, 1) != 64:
+        return size_reader("tiffload", 0)(source)
+    width, height, channels = (int(pages[0].first(tag, 1)) for tag in (256, 257, 277))
+    return Size(height, width, colour=channels > 2, pages=len(pages))
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
@@ -120,12 +178,12 @@ def _check_samples(directories: tuple[Directory, ...]) -> None:
             f"its colours are {space}; convert it to RGB, with 16 bits if it has them."
         )
     bits, form = int(first.first(258, 1)), int(first.first(SAMPLE_FORMAT, 1))
-    allowed = {3: (16, 32), 2: (8, 16, 32)}.get(form, (1, 2, 4, 8, 16, 32))
+    allowed = {3: (16, 32, 64), 2: (8, 16, 32, 64)}.get(form, (1, 2, 4, 8, 16, 32, 64))
     if bits not in allowed or form > 4:
         kind = {2: "signed integers", 3: "floats"}.get(form, "integers" if form < 5 else "complex")
         raise ImageError(
             f"its samples are {kind} of {bits} bits, which cannot be read; "
-            "convert it to integers of 8 or 16 bits, or floats of 16 or 32."
+            "convert it to integers of 8 to 64 bits, or floats of 16 to 64."
         )
     count = _imagej_pages(first)
     if count > len(directories) == 1:
@@ -161,13 +219,16 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     own, encoding = picture.format == "tiff", picture.encoding
     pages, directories, interpretation = picture.pages, picture.metadata.directories, None
     if own and _is_contiguous(directories, encoding):
-        _write_contiguous(file, pages, directories)
+        _write_contiguous(file, picture, directories)
         return
     if not own or not directories:
         directories = (_directory_of(picture.rgb_metadata),) * len(pages)
     if own and encoding.cmyk is not None:
         pages = cmyk.to_cmyk(pages, encoding.cmyk, picture.metadata.icc)
         interpretation = "cmyk"
+    if pages[0].dtype.itemsize == 8:
+        _write_contiguous(file, picture, directories)
+        return
     half = pages[0].dtype == np.float16
     if half:  # libvips has no half floats; their bits travel as integers
         pages = tuple(np.ascontiguousarray(page).view(np.uint16) for page in pages)
@@ -301,10 +362,26 @@ def _is_contiguous(directories: tuple[Directory, ...], encoding: Encoding) -> bo
     )
 
 
-def _write_contiguous(
-    file: BinaryIO, pages: tuple[Pixels, ...], directories: tuple[Directory, ...]
-) -> None:
+def _coding_tags(picture: Picture) -> dict[int, Tag]:
+    """Return the tags that describe uncompressed pixels, but for their place."""
+    dtype, (width, height), channels = picture.dtype, picture.size, picture.pages[0].shape[2]
+    form = {"u": 1, "i": 2, "f": 3}[dtype.kind]
+    sides = {key: Tag(4, 1, struct.pack("<I", side)) for key, side in ((256, width), (257, height))}
+    shorts = {
+        258: [8 * dtype.itemsize] * channels, 259: [1], 262: [1 if channels < 3 else 2],
+        277: [channels], 284: [1], SAMPLE_FORMAT: [form] * channels,
+        EXTRA_SAMPLES: [1 if picture.encoding.premultiplied else 2] * picture.alpha,
+    }  # fmt: skip
+    return sides | {
+        key: Tag(3, len(few), struct.pack(f"<{len(few)}H", *few))
+        for key, few in shorts.items()
+        if few
+    }
+
+
+def _write_contiguous(file: BinaryIO, picture: Picture, directories: tuple[Directory, ...]) -> None:
     """Write pages in one piece, without compression, and behind them their tags."""
+    pages, coding = picture.pages, _coding_tags(picture)
     size = sum(page.nbytes for page in pages)
     big = size > _MOST_SMALL
     at = 16 if big else 8
@@ -317,7 +394,8 @@ def _write_contiguous(
         kind, letter = (4, "<I") if at + page.nbytes < 1 << 32 else (16, "<Q")
         strip = {273: at, 278: page.shape[0], 279: page.nbytes}
         values = {key: Tag(kind, 1, struct.pack(letter, value)) for key, value in strip.items()}
-        placed.append(replace(directory, tags={**directory.tags, **values}))
+        kept = {key: tag for key, tag in directory.tags.items() if key not in _CODING}
+        placed.append(replace(directory, tags=kept | coding | values))
         at += page.nbytes
     _append(file, placed, big=big)
 
@@ -330,10 +408,10 @@ FORMAT = Format(
     media_type="image/tiff",
     recognise=starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     read=read,
-    read_size=size_reader("tiffload", 0),
+    read_size=read_size,
     write=write,
     find_lost=find_lost,
-    dtypes=("uint8", "uint16", "float16", "float32", "int8", "int16", "int32", "uint32"),
+    dtypes=(*INTEGERS, "float16", "float32", "float64"),
     pages=True,
     orientation=True,
     metadata=("icc", "exif", "xmp", "resolution"),

@@ -13,6 +13,8 @@ from quietpixel.imaging.tiling import spread_runs
 Array = NDArray[Any]
 Range = tuple[float, float]
 
+FIXED_SCALES = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
+"""Black and white of types that are used as they are."""
 FULL_SCALES = (255, 1023, 4095, 16383, 65535)
 """White in files of 8, 10, 12, 14 and 16 bits."""
 HOT_SHARE, LEAST_SIDE = 1e-3, 16
@@ -60,26 +62,26 @@ class Scale:
 
     def describe(self, dtype: np.dtype[Any]) -> str:
         """Return a sentence; integers name the largest value of their type too."""
-        full = f" of {np.iinfo(dtype).max}" if dtype.kind in "ui" else ""
+        full = f" of {np.iinfo(dtype).max}" if dtype.kind in "ui" and dtype.itemsize <= 2 else ""
         return f"Intensity scale: black {self.black:.6g}, white {self.white:.6g}{full}."
 
 
 def find_range(array: Array) -> Range:
     """Return the nominal black and white of an array, those of its type and the bits in use.
 
-    Integers run from 0 to the full scale of their type, unless a uint16 image uses only its
-    lower 8, 10 or 12 bits. Floats run from 0 to 1, values somewhat beyond included; where they lie
-    far beyond (over 1 % beyond 8, or whole numbers above 2: counts), white is the full scale of 8
-    to 16 bits that holds the largest value, or that value itself. Single hot pixels do not count,
-    nor values that are not finite.
+    8-bit integers run over all their values, and so does uint16 unless an image uses only its lower
+    8, 10 or 12 bits. Floats run from 0 to 1, values somewhat beyond included; where they lie far
+    beyond (over 1 % beyond 8, or whole numbers above 2: counts), and in other integers, white is
+    the full scale of 8 to 16 bits that holds the largest value, or that value itself. Single hot
+    pixels do not count, nor values that are not finite.
 
     Examples
     --------
     >>> find_range(np.array([[0, 4000]], np.uint16)), find_range(np.array([[0.0, 1.2]]))
     ((0.0, 4095.0), (0.0, 1.0))
     """
-    if array.dtype.name == "uint8":
-        return 0.0, 255.0
+    if array.dtype.name in FIXED_SCALES:
+        return FIXED_SCALES[array.dtype.name]
     colours = array[..., :-1] if array.ndim == 3 and array.shape[2] in (2, 4) else array
     largest, smallest = float(colours.max()), float(colours.min())
     if not np.isfinite(largest - smallest):
@@ -87,8 +89,8 @@ def find_range(array: Array) -> Range:
         if not finite.size:
             return 0.0, 1.0
         largest, smallest = float(finite.max()), float(finite.min())
-    far = array.dtype.kind == "f" and _far_beyond(colours, smallest, largest)
-    if array.dtype.name == "uint16" or far:
+    far = array.dtype.kind in "ui" or _far_beyond(colours, smallest, largest)
+    if far:
         largest = _largest_sound(colours, largest)
     return nominal_range(array.dtype, smallest, largest, far=far)
 
@@ -106,14 +108,15 @@ def nominal_range(dtype: np.dtype[Any], smallest: float, largest: float, *, far:
         Whether floats lie far beyond [0, 1] in many places, or are all whole numbers; it counts
         only where the extremes lie beyond [-1, 2].
     """
-    if dtype.name == "uint8":
-        return 0.0, 255.0
+    if dtype.name in FIXED_SCALES:
+        return FIXED_SCALES[dtype.name]
     if dtype.name == "uint16":  # whatever its byte order
         return 0.0, next(float(s) for s in (255, 1023, 4095, 65535) if largest <= s)
-    if not far or (smallest >= -1 and largest <= 2):
+    counts = dtype.kind in "ui"
+    if not counts and (not far or (smallest >= -1 and largest <= 2)):
         return 0.0, 1.0
     white = next((float(scale) for scale in FULL_SCALES if largest <= scale), largest)
-    return min(smallest, 0.0), white if largest > 2 else max(largest, 1.0)
+    return min(smallest, 0.0), white if counts or largest > 2 else max(largest, 1.0)
 
 
 def _far_beyond(colours: Array, smallest: float, largest: float) -> bool:

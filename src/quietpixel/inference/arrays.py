@@ -13,11 +13,12 @@ from quietpixel.imaging.tiling import spread_runs
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
 
-INTEGERS = ("uint8", "uint16")
+INTEGERS = tuple(f"{sign}int{bits}" for sign in ("u", "") for bits in (8, 16, 32, 64))
 FLOATS = ("float16", "float32", "float64")
+DTYPES = ("bool", *INTEGERS, *FLOATS)
 
 __all__ = [
-    "FLOATS", "INTEGERS", "Layout", "Range", "check_array", "check_batch", "check_out",
+    "DTYPES", "Layout", "Range", "check_array", "check_batch", "check_out",
     "check_range", "read_layout", "spread_runs", "type_ceiling", "with_channels",
 ]  # fmt: skip
 
@@ -42,6 +43,8 @@ class Layout:
         Whether red, green and blue are the same everywhere, so that the image is gray.
     unit
         The difference of values that a noise level of 1 stands for; None for white minus black.
+    output
+        The type of results; None for that of the array.
     """
 
     dtype: np.dtype[Any]
@@ -51,6 +54,12 @@ class Layout:
     ceiling: float = np.inf
     neutral: bool = False
     unit: float | None = None
+    output: np.dtype[Any] | None = None
+
+    @property
+    def result(self) -> np.dtype[Any]:
+        """The type of results."""
+        return self.output or self.dtype
 
     @property
     def level_factor(self) -> float:
@@ -67,7 +76,7 @@ class Layout:
     def bounded(self) -> bool:
         """Whether all values that can occur lie in [0, 1] for the model."""
         low, high = self.range
-        return self.dtype.kind == "u" and low <= 0 and high >= self.ceiling
+        return self.dtype.kind in "bui" and low <= type_floor(self.dtype) and high >= self.ceiling
 
     def to_model(self, part: Array) -> FloatArray:
         """Return the colours of `part` (..., channels) as float32 in [0, 1]; a fresh array."""
@@ -83,7 +92,7 @@ class Layout:
         return image.astype(np.float32, copy=False)
 
     def from_model(self, image: FloatArray) -> Array:
-        """Return `image` (..., colours) in the array's own type and range."""
+        """Return `image` (..., colours) in the type of results and the array's range."""
         low, high = self.range
         if (low, high) == (0, 1):
             return self._to_type(image)
@@ -104,20 +113,34 @@ class Layout:
         denoised
             float32 (..., colours).
         """
-        if self.dtype.itemsize <= 2 or (self.dtype.itemsize == 4 and self.range == (0, 1)):
+        if self.result.itemsize <= 2 or (self.result.itemsize == 4 and self.range == (0, 1)):
             return self.from_model(denoised)
         # In float64 and added to the array's own values, so that those of large numbers survive.
         change = np.subtract(denoised, noisy, dtype=np.float64) * (self.range[1] - self.range[0])
-        return self._to_type(part[..., : self.colours] + change)
+        colours = part[..., : self.colours]
+        if self.result.kind in "ui" and self.result.itemsize == 8:
+            return _add_integers(colours, change)
+        return self._to_type(colours + change)
 
     def _to_type(self, values: Array) -> Array:
-        if self.dtype.kind in "ui":
-            lowest = float(np.iinfo(self.dtype).min)
-            values = np.clip(values, lowest, self.ceiling)
+        if self.result.kind == "b":
+            return values >= 0.5
+        if self.result.kind in "ui":
+            values = np.clip(values, type_floor(self.result), self.ceiling)
             np.rint(values, out=values)
-        elif self.dtype.name == "float16":
+        elif self.result.name == "float16":
             values = np.clip(values, -self.ceiling, self.ceiling)
-        return values.astype(self.dtype)
+        return values.astype(self.result)
+
+
+def _add_integers(values: Array, change: Array) -> Array:
+    """Return integers of 64 bits, of which float64 holds 53, with a change added."""
+    bounds = np.iinfo(values.dtype)
+    total = values + change
+    steps = np.rint(np.clip(change, -(2.0**62), 2.0**62)).astype(np.int64)
+    result = values + steps.astype(values.dtype)  # modulo 2**64, where the total shows it
+    result = np.where(total >= float(bounds.max), bounds.max, result)
+    return np.where(total <= float(bounds.min), bounds.min, result).astype(values.dtype)
 
 
 def read_layout(array: Array, range: Range | None = None, *, holes: bool = False) -> Layout:
@@ -126,8 +149,8 @@ def read_layout(array: Array, range: Range | None = None, *, holes: bool = False
     Parameters
     ----------
     array
-        uint8, uint16, float16, float32 or float64 of shape (H, W), (H, W, 1), (H, W, 2) gray
-        with alpha, (H, W, 3) RGB, or (H, W, 4) RGB with alpha.
+        bool, integers of 8 to 64 bits or floats of 16 to 64, of shape (H, W), (H, W, 1),
+        (H, W, 2) gray with alpha, (H, W, 3) RGB, or (H, W, 4) RGB with alpha.
     range
         The values that stand for black and white; None takes the nominal ones (`find_range`).
     holes
@@ -155,7 +178,14 @@ def read_layout(array: Array, range: Range | None = None, *, holes: bool = False
 
 def type_ceiling(dtype: np.dtype[Any]) -> float:
     """Return the largest value that a type holds."""
+    if dtype.kind == "b":
+        return 1.0
     return float(np.iinfo(dtype).max if dtype.kind in "ui" else np.finfo(dtype).max)
+
+
+def type_floor(dtype: np.dtype[Any]) -> float:
+    """Return the smallest value that an integer type or bool holds."""
+    return 0.0 if dtype.kind == "b" else float(np.iinfo(dtype).min)
 
 
 def largest_in_use(array: Array) -> float:
@@ -187,11 +217,10 @@ def check_array(array: Array, *, holes: bool = False) -> None:
         raise ImageError(
             f"`image` must be a NumPy array; got {type(array).__name__}. Try numpy.asarray(image)."
         )
-    if array.dtype.name not in INTEGERS + FLOATS:
+    if array.dtype.name not in DTYPES:
         raise ImageError(
-            f"`image` must hold {', '.join(INTEGERS + FLOATS[:-1])} or {FLOATS[-1]} because only "
-            f"these have a known black and white; got {array.dtype}. Convert it to float32 and "
-            "set `range` to its black and white."
+            "`image` must hold bool, integers of 8 to 64 bits or floats of 16 to 64 bits; got "
+            f"{array.dtype}. Convert it to float64, or pass the real and imaginary parts apart."
         )
     if array.ndim != 2 and not (array.ndim == 3 and 1 <= array.shape[2] <= 4):
         if array.ndim == 3 and array.shape[0] in (1, 3, 4):
@@ -243,16 +272,16 @@ def check_batch(images: Any) -> None:
     check_array(images.reshape(-1, *images.shape[2:]), holes=True)
 
 
-def check_out(out: Any, image: Any) -> None:
-    """Raise ArgumentError unless `out` can take the result for `image`."""
+def check_out(out: Any, image: Any, dtype: np.dtype[Any]) -> None:
+    """Raise ArgumentError unless `out` can take the result for `image`, of type `dtype`."""
     got = f"{getattr(out, 'dtype', type(out).__name__)} {getattr(out, 'shape', '')}".strip()
-    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (image.shape, image.dtype):
+    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (image.shape, dtype):
         raise ArgumentError(
-            f"`out` must have the type and shape of `image`, {image.dtype} {image.shape}; "
-            f"got {got}. Leave it out for a new array."
+            f"`out` must have the type and shape of the result, {dtype} {image.shape}; "
+            f"got {got}. Omit it for a new array."
         )
     if not out.flags.writeable:
-        raise ArgumentError("`out` cannot be written to; leave it out for a new array.")
+        raise ArgumentError("`out` cannot be written to; omit it for a new array.")
     if out is not image and np.may_share_memory(out, image):
         raise ArgumentError("`out` overlaps `image`; pass `image` itself, or an array of its own.")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.errors import ImageError
-from quietpixel.imaging.intensity_scale import Scale, estimate_range
+from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale, estimate_range
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
     Layout,
@@ -34,7 +34,7 @@ from quietpixel.inference.job import (
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_store import cache_of, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
-from quietpixel.inference.repair import fill_stack, find_hidden, find_repair
+from quietpixel.inference.repair import fill_holes, fill_stack, find_hidden, find_repair
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
 Array = NDArray[Any]
@@ -135,8 +135,8 @@ class Denoiser:
         Parameters
         ----------
         image
-            uint8, uint16 or float, (H, W), (H, W, 1) or (H, W, 3); with alpha (H, W, 2) or
-            (H, W, 4).
+            bool, integers or floats, (H, W), (H, W, 1) or (H, W, 3); with alpha (H, W, 2) or
+            (H, W, 4). Values that are masked or not finite come back as they are.
         sigma, strength, colour_strength, range
             As for `DenoiseOptions`; None takes those of the denoiser's own options.
         on_progress
@@ -203,7 +203,7 @@ class Denoiser:
             # One value everywhere: no noise that could be estimated or removed.
             options = replace(options, strength=0.0)
         if out is not None:
-            check_out(out, image)
+            check_out(out, image, layout.result)
         masked = isinstance(image, np.ma.MaskedArray)
         pixels = with_channels(image)
         stack = np.asarray(pixels)[:, :, np.newaxis]
@@ -231,9 +231,11 @@ class Denoiser:
         """
         options = options or self.options
         scale = scale or self.find_scale([image], options)
+        output = np.dtype(options.dtype) if options.dtype else None
         if scale.black == scale.white:
-            return read_layout(image, options.range, holes=True)
-        layout = replace(read_layout(image, scale.range, holes=True), unit=scale.unit)
+            return replace(read_layout(image, options.range, holes=True), output=output)
+        layout = read_layout(image, scale.range, holes=True)
+        layout = replace(layout, unit=scale.unit, output=output)
         if options.range is not None:
             return layout
         return replace(layout, ceiling=largest_in_use(image))
@@ -270,8 +272,8 @@ class Denoiser:
         if options.range is not None:
             low, high = check_range(options.range)
             return Scale(low, high, high - low)
-        if getattr(images[0], "dtype", None) == np.uint8:  # none of the values is examined
-            return Scale(0.0, 255.0, 255.0)
+        if fixed := FIXED_SCALES.get(str(getattr(images[0], "dtype", ""))):
+            return Scale(*fixed, fixed[1] - fixed[0])  # none of the values is examined
         layouts = [read_layout(image, holes=True) for image in images]
         low, high = (
             bound(layout.range[end] for layout in layouts) for end, bound in enumerate((min, max))
@@ -366,45 +368,53 @@ class Denoiser:
         Parameters
         ----------
         images
-            uint8, uint16 or float, (N, H, W, 1) or (N, H, W, 3).
+            bool, integers or floats, (N, H, W, 1) or (N, H, W, 3).
         sigma, strength, colour_strength
             As for one image; ``"auto"`` estimates each image.
         range
             As for one image, the same for all. Where it is neither given nor estimated, floats are
-            taken as [0, 1] and integers as the full scale of their type. A noise level of 1 stands
-            for that too.
+            taken as [0, 1] and integers of 8 and 16 bits as the full scale of their type. A noise
+            level of 1 stands for that too.
         """
         check_batch(images)
         options = self._options(sigma, strength, colour_strength, range)
-        white = type_ceiling(images.dtype) if images.dtype.kind in "ui" else 1.0
+        output = np.dtype(options.dtype) if options.dtype else None
+        white = type_ceiling(images.dtype) if images.dtype.name in ("uint8", "uint16") else 1.0
         scale = Scale(0.0, white, white)
+        if images.dtype.kind in "ui" and white == 1:  # signed, or too wide for a full scale
+            scale = self.find_scale(list(images), options, profile=True)
         if options.range is not None or self.card_for(images.shape[3]).scale_free:
             found = self.find_scale(list(images), options)
             if options.range is not None:
                 scale = found
             elif found.black < found.white:
-                scale = replace(found, unit=white)
+                scale = replace(found, unit=scale.unit)
         layouts = [
-            replace(read_layout(image, scale.range, holes=True), unit=scale.unit)
+            replace(read_layout(image, scale.range, holes=True), unit=scale.unit, output=output)
             for image in images
         ]
-        result = np.empty_like(images)
+        masked = isinstance(images, np.ma.MaskedArray)
+        pixels, masks = np.asarray(images), np.ma.getmaskarray(images)
+        result = np.empty(images.shape, layouts[0].result)
         for layout in dict.fromkeys(layouts):  # colour, and gray that is stored three times
             alike = np.flatnonzero([each == layout for each in layouts])
-            pixels = self._tile_pixels(self._engine(layout.model_colours))
-            step = max(pixels // (images.shape[1] * images.shape[2]), 1)
+            most = self._tile_pixels(self._engine(layout.model_colours))
+            step = max(most // (images.shape[1] * images.shape[2]), 1)
             for start in np.arange(0, len(alike), step):
                 some = alike[start : start + step]
-                job = self.prepare_stack(np.moveaxis(images[some], 0, 2), layout, options)
-                result[some] = np.moveaxis(run(job).image, 2, 0)
-        return result
+                mask = np.moveaxis(masks[some], 0, 2) if masked else None
+                stack = np.moveaxis(pixels[some], 0, 2)
+                job = self.prepare_stack(stack, layout, options, mask=mask)
+                result[some] = np.moveaxis(np.asarray(run(job).image), 2, 0)
+        return np.ma.MaskedArray(result, masks) if masked else result
 
     def estimate_sigma(self, image: Array, *, range: Range | None = None) -> float:
         """Return the noise level of `image` on the [0, 1] scale, as ``sigma="auto"`` finds it."""
         options = replace(self.options, range=range or self.options.range)
         layout = self.layout_for(image, options)
         layout = replace(layout, colours=layout.model_colours)
-        return estimate_level(layout, with_channels(image)) / layout.level_factor
+        seen = fill_holes(with_channels(image), layout)
+        return estimate_level(layout, seen) / layout.level_factor
 
     def _options(self, *given: Any) -> DenoiseOptions:
         """Return the denoiser's options with what is given for one image; None gives nothing."""

@@ -89,7 +89,7 @@ class Result:
     Parameters
     ----------
     image
-        Of the type and shape of the input.
+        Of the shape of the input, and of its type unless the options name another.
     noise
         Level and kinds of the noise.
     scale
@@ -119,7 +119,7 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
         work.
     """
     images = job.images
-    out = images.copy() if job.out is None else job.out
+    out = images.astype(job.layout.result) if job.out is None else job.out
     if out is not images and job.out is not None:
         out[...] = images
     noise = Noise() if job.level is None else job.level.noise

@@ -42,6 +42,9 @@ class DenoiseOptions:
         none.
     range
         The values that stand for black and white; None finds them (`Denoiser.find_scale`).
+    dtype
+        ``"float32"`` for results that keep fractions and may leave the range of an integer type;
+        None for the type of the image.
     quality
         ``"normal"``, or ``"best"`` for the mean over the eight flips and turns of the image, in
         eight times the time.
@@ -74,6 +77,7 @@ class DenoiseOptions:
     strength: float = 1.0
     colour_strength: float | None = None
     range: Range | None = None
+    dtype: str | None = None
     quality: str = "normal"
     engine: str = "openvino"
     precision: str = "auto"
@@ -89,6 +93,8 @@ class DenoiseOptions:
             check_strength(self.colour_strength, "colour_strength")
         if self.range is not None:
             check_range(self.range)
+        if self.dtype not in (None, "float32"):
+            raise unknown_name("dtype", self.dtype, ("float32",))
         if self.quality not in QUALITIES:
             raise unknown_name("quality", self.quality, QUALITIES)
         check_engine(self.engine, self.precision, self.threads, self.streams)

@@ -65,7 +65,10 @@ def find_hidden(
         # NaN is neither above nor below, so what lies inside is asked for.
         outside = ~((colours >= low + BELOW * width) & (colours <= low + ABOVE * width))
         if outside.any():
-            rare = np.count_nonzero(outside) <= tail_share(outside.size) * outside.size
+            # A NaN border says nothing of how rare hot pixels are.
+            known = int(np.isfinite(colours).sum())
+            far_out = np.count_nonzero(outside) - (outside.size - known)
+            rare = far_out <= tail_share(known) * known
             far = ~((colours >= low + LOWEST * width) & (colours <= low + HIGHEST * width))
             hidden = hidden | (outside if rare else far)
     return hidden if hidden.any() else None
@@ -77,6 +80,14 @@ def fill_stack(images: Array, layout: Layout, hidden: NDArray[np.bool_]) -> Arra
     count = images.shape[2]
     parts = [fill_hidden(colours[:, :, n], ~hidden[:, :, n]) for n in range(count)]
     return parts[0][:, :, np.newaxis] if count == 1 else np.stack(parts, axis=2)
+
+
+def fill_holes(image: Array, layout: Layout) -> Array:
+    """Return the colours of an image (H, W, channels) with hidden and masked values filled."""
+    stack = np.asarray(image)[:, :, np.newaxis]
+    mask = np.ma.getmaskarray(image)[:, :, np.newaxis] if np.ma.isMaskedArray(image) else None
+    hidden = find_hidden(stack, layout, mask)
+    return stack[:, :, 0] if hidden is None else fill_stack(stack, layout, hidden)[:, :, 0]
 
 
 @dataclass(frozen=True, eq=False)

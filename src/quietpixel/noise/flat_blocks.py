@@ -78,12 +78,13 @@ def block_spectra(image: Array) -> Spectra:
     """Return the spectra of overlapping blocks of all channels of an image (H, W, C).
 
     Blocks of one value are skipped where there are others: frames, saturated areas and drawn
-    surfaces carry no noise.
+    surfaces carry no noise. Blocks with a value that is not finite are always skipped.
     """
     rows, columns = image.shape[0] - SIDE + 1, image.shape[1] - SIDE + 1
     step = max(1, round(np.sqrt(rows * columns * image.shape[2] / MOST)))
     windows = sliding_window_view(image, (SIDE, SIDE), axis=(0, 1))[::step, ::step]
     blocks = windows.reshape(-1, SIDE, SIDE).astype(np.float32)
+    blocks = blocks[np.isfinite(blocks).all(axis=(1, 2))]
     coefficients = (COSINES @ blocks @ COSINES.T).reshape(-1, SIDE * SIDE)
     spectra = Spectra(coefficients[:, 0] / SIDE, coefficients**2)
     alive = np.ptp(blocks.reshape(len(blocks), -1), axis=1) > 0

@@ -87,6 +87,10 @@ def stripe_variance(image: Array) -> tuple[float, float]:
 
 def _columns(image: Array) -> float:
     steps = np.diff(image, axis=1)
+    known = np.isfinite(steps)
+    if not known.all():
+        # A step next to a hole counts as none, and the median over a band hardly moves.
+        steps = np.where(known, steps, 0)
     count = int(np.clip(len(image) // 16, 3, 8))
     bands = np.array([np.median(band, axis=0) for band in np.array_split(steps, count)])
     bands -= np.median(bands, axis=1, keepdims=True)
@@ -161,7 +165,8 @@ def measure_noise(images: Array | Iterable[Array]) -> NoiseMeasure:
     Parameters
     ----------
     images
-        Floats (H, W, C) on the [0, 1] scale, at least 24 x 24 pixels; or several of them.
+        Floats (H, W, C) on the [0, 1] scale, at least 24 x 24 pixels; or several of them. Values
+        that are not finite do not count.
 
     Raises
     ------
@@ -232,6 +237,11 @@ def _read(image: Array) -> _Reading:
             "image of the same kind."
         )
     spectra = block_spectra(image)
+    if not len(spectra):
+        raise ImageError(
+            f"`images` must hold blocks of {SIDE} x {SIDE} pixels that are finite and not masked; "
+            "got an image with none. Measure another image of the same kind."
+        )
     levels = noise_levels(spectra)
     rows, columns = stripe_variance(image)
     white = float(np.median(levels.variance))
@@ -252,6 +262,6 @@ def _read(image: Array) -> _Reading:
         levels=levels,
         kind=kind,
         stripes=(rows**0.5, columns**0.5),
-        brightness=float(image.mean()),
-        clipped=bool(image.min() >= 0 and image.max() <= 1),
+        brightness=float(np.nanmean(image)),
+        clipped=bool(np.nanmin(image) >= 0 and np.nanmax(image) <= 1),
     )

@@ -21,9 +21,9 @@ def measure_noise(
     Parameters
     ----------
     image
-        An array as `quietpixel.denoise` takes it, uint8, uint16 or float, (H, W) or (H, W, C), at
-        least 24 x 24 pixels; or an image file (a path, its bytes or an open binary file), whose
-        pages are assumed to have the same noise.
+        An array as a `Denoiser` takes it, (H, W) or (H, W, C), at least 24 x 24 pixels, whose
+        masked values and those that are not finite do not count; or an image file (a path, its
+        bytes or an open binary file), whose pages are assumed to have the same noise.
     range
         The values of black and white; None finds them as denoising does.
 
@@ -61,4 +61,6 @@ def measure_noise(
 
 
 def _to_model(image: Array, range: Range | None) -> Array:
-    return read_layout(image, range).to_model(with_channels(image))
+    model_image = read_layout(image, range, holes=True).to_model(with_channels(image))
+    model_image[~np.isfinite(model_image)] = np.nan
+    return np.ma.filled(model_image, np.nan)

@@ -1,0 +1,153 @@
+"""All types of numbers, in either byte order, with holes: from arrays, TIFF files and blocks."""
+
+from pathlib import Path
+
+import dask.array
+import numpy as np
+import pytest
+import tifffile
+
+import quietpixel
+from quietpixel import DenoiseOptions, Denoiser
+from quietpixel.cli.main import main
+from quietpixel.errors import UnknownNameError
+from quietpixel.files import read_picture, write_picture
+
+SIDE = 96
+SCENE = 0.5 + 0.3 * np.sin(np.add.outer(np.arange(SIDE), 2 * np.arange(SIDE)) / 15)
+NOISY = SCENE + 0.06 * np.random.default_rng(0).standard_normal(SCENE.shape)
+UNITS = {
+    "int8": (200, -100), "uint8": (255, 0), "int16": (900, -300), "uint16": (900, 100),
+    "int32": (1e6, -3e5), "uint32": (4e9, 0), "int64": (1000, 2**50), "uint64": (1e6, 2**40),
+    "float16": (50, 100), "float32": (1e-6, 0), "float64": (1e9, -5e9),
+}  # fmt: skip
+"""A width of the scene and an offset for each type."""
+HOLES = np.zeros(SCENE.shape, bool)
+HOLES[:9], HOLES[50, 40] = True, True
+
+
+@pytest.fixture(scope="module")
+def photo() -> Denoiser:
+    return Denoiser("photo", precision="f32")
+
+
+def in_type(dtype: str, image: np.ndarray = NOISY) -> np.ndarray:
+    factor, offset = UNITS[np.dtype(dtype).name]
+    values = image * factor
+    if np.dtype(dtype).kind in "ui":
+        return (np.rint(values).astype(np.int64) + int(offset)).astype(dtype)
+    return (values + offset).astype(dtype)
+
+
+def error(image: np.ndarray, where: np.ndarray | bool = True) -> float:
+    """Return the root of the mean squared error in widths of the scene."""
+    factor, offset = UNITS[image.dtype.name]
+    values = (image.astype(np.float64) - offset) / factor
+    return float(np.sqrt(np.mean((values - SCENE) ** 2, where=where)))
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("name", UNITS)
+def test_every_type_is_denoised_and_comes_back(photo: Denoiser, name: str, order: str) -> None:
+    noisy = in_type(np.dtype(name).newbyteorder(order).str)
+    result = photo(noisy)
+    assert result.dtype == noisy.dtype
+    assert error(result) < 0.5 * error(noisy)
+    stack = photo.batch(noisy[np.newaxis, ..., np.newaxis])
+    assert error(stack[0, ..., 0]) < 0.5 * error(noisy)
+
+
+def test_bool_is_decided_by_the_middle(photo: Denoiser) -> None:
+    flipped = np.random.default_rng(1).random(SCENE.shape) < 0.03
+    clean = SCENE > 0.5
+    result = photo(clean ^ flipped, sigma=0.3)
+    assert result.dtype == bool
+    assert (result != clean).sum() < 0.6 * flipped.sum()
+
+
+def test_results_with_fractions_on_request(photo: Denoiser) -> None:
+    noisy = in_type("uint16")
+    options = DenoiseOptions(dtype="float32")
+    result = photo.denoise(noisy, options).image
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(np.rint(result), photo(noisy))
+    assert (result != np.rint(result)).mean() > 0.9
+    out = np.empty(noisy.shape, np.float32)
+    photo.denoise(noisy, options, out=out)
+    np.testing.assert_array_equal(out, result)
+    with pytest.raises(UnknownNameError, match="Unknown dtype 'float33': did you mean 'float32'"):
+        DenoiseOptions(dtype="float33")
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("name", UNITS)
+def test_every_type_of_tiff_is_denoised(tmp_path: Path, name: str, order: str) -> None:
+    noisy = in_type(name)
+    tifffile.imwrite(tmp_path / "a.tif", noisy, byteorder=order)
+    assert main(["denoise", str(tmp_path / "a.tif"), "--model", "photo"]) == 0
+    result = tifffile.imread(tmp_path / "a-clean.tif")
+    assert result.dtype == noisy.dtype
+    assert error(result) < 0.5 * error(noisy)
+
+
+def test_half_floats_in_separate_planes_are_read(tmp_path: Path) -> None:
+    planes = np.random.default_rng(2).random((3, 8, 9)).astype(np.float16)
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
+    picture = read_picture(tmp_path / "a.tif")
+    np.testing.assert_array_equal(picture.pages[0], np.moveaxis(planes, 0, -1))
+    write_picture(picture, tmp_path / "b.tif")
+    np.testing.assert_array_equal(read_picture(tmp_path / "b.tif").pages[0], picture.pages[0])
+
+
+def test_a_command_writes_floats_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = in_type("uint16")
+    stack = {"metadata": {"axes": "ZYX"}, "imagej": True}
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([noisy, noisy]), **stack)
+    assert main(["denoise", str(tmp_path / "a.tif"), "--dtype", "float32"]) == 0
+    result = tifffile.imread(tmp_path / "a-clean.tif")
+    assert (result.dtype, result.shape) == (np.float32, (2, *noisy.shape))
+    assert (result != np.rint(result)).mean() > 0.9
+    write_picture(quietpixel.files.Picture.from_pixels(noisy), tmp_path / "b.png")
+    assert main(["denoise", str(tmp_path / "b.png"), "--dtype", "float32"]) == 2
+    assert "png cannot hold floating-point pixels; choose tiff" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["uint16", "float32"])
+def test_masked_values_come_back_from_stacks_and_blocks(photo: Denoiser, name: str) -> None:
+    noisy = in_type(name)
+    spoiled = np.where(HOLES, noisy.max() * 50 % 60000, noisy).astype(name)
+    masked = np.ma.MaskedArray(spoiled, HOLES)
+    plain = error(photo(noisy), ~HOLES)
+    stack = photo.batch(np.ma.stack([masked, masked])[..., np.newaxis])
+    blocks = dask.array.from_array(masked, chunks=48, asarray=False)
+    low, high = (UNITS[name][0] * end + UNITS[name][1] for end in (0, 1))
+    lazy = quietpixel.cluster.denoise(blocks, "photo", range=(low, high)).compute()
+    for result in (stack[0, ..., 0], lazy):
+        assert isinstance(result, np.ma.MaskedArray)
+        np.testing.assert_array_equal(result.mask, HOLES)
+        np.testing.assert_array_equal(result.data[HOLES], spoiled[HOLES])
+        assert error(result.data, ~HOLES) < 1.1 * plain
+
+
+def test_nan_comes_back_from_files_and_blocks(photo: Denoiser, tmp_path: Path) -> None:
+    noisy = in_type("float32")
+    holes = np.where(HOLES, np.nan, noisy)
+    tifffile.imwrite(tmp_path / "a.tif", holes)
+    assert main(["denoise", str(tmp_path / "a.tif"), "--model", "photo"]) == 0
+    blocks = dask.array.from_array(holes, chunks=48)
+    lazy = quietpixel.cluster.denoise(blocks, "photo", range=(0, 1e-6)).compute()
+    for result in (tifffile.imread(tmp_path / "a-clean.tif"), lazy):
+        np.testing.assert_array_equal(np.isnan(result), HOLES)
+        assert error(result, ~HOLES) < 1.1 * error(photo(noisy), ~HOLES)
+
+
+def test_holes_do_not_count_as_noise() -> None:
+    noisy = in_type("float32")
+    wanted = quietpixel.measure_noise(noisy).sigma
+    holes = np.where(HOLES, np.nan, noisy)
+    masked = np.ma.MaskedArray(np.where(HOLES, 1.0, noisy), HOLES)
+    for image in (holes, masked):
+        assert quietpixel.measure_noise(image).sigma == pytest.approx(wanted, rel=0.05)
+        assert Denoiser("photo").estimate_sigma(image) < 0.12
