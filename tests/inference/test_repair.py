@@ -70,7 +70,7 @@ def test_an_image_without_them_is_not_repaired() -> None:
 
 def test_repaired_tiles_equal_the_whole() -> None:
     noisy = striped(to_bytes(scene()) / 255, 0)
-    noisy[::7, ::11, 1] = 255
+    noisy[np.random.default_rng(2).random(noisy.shape[:2]) < 0.01, 1] = 255
     options = {"precision": "f32", "threads": 1}
     whole = Denoiser("photo", memory="2GB", **options).prepare(noisy)
     tiled = Denoiser("photo", memory="12MB", **options).prepare(noisy)
@@ -87,3 +87,26 @@ def test_repaired_tiles_equal_the_whole() -> None:
 def test_strength_zero_repairs_nothing(photo: Denoiser) -> None:
     noisy = salted(scene())
     np.testing.assert_array_equal(photo.denoise(noisy, DenoiseOptions(strength=0)).image, noisy)
+
+
+def printed(gray: np.ndarray, period: float) -> np.ndarray:
+    """Dots on a grid turned by 45 degrees whose size follows the brightness."""
+    y, x = np.mgrid[: gray.shape[0], : gray.shape[1]]
+    waves = [np.cos(np.sqrt(2) * np.pi * (x + sign * y) / period) for sign in (1, -1)]
+    return to_bytes(np.where(gray > (sum(waves) + 2) / 4, 1, 0))
+
+
+@pytest.mark.parametrize("period", [4.0, 6.3])
+def test_a_halftone_print_is_named(photo: Denoiser, period: float) -> None:
+    result = photo.denoise(printed(scene(256, 320).mean(axis=2), period))
+    assert "halftone" in result.noise.kinds
+    assert any("halftone" in note for note in result.notes)
+
+
+def test_noise_and_a_grating_are_no_halftone_print() -> None:
+    y, x = np.mgrid[:256, :320]
+    noise = 0.5 + 0.1 * np.random.default_rng(0).standard_normal((256, 320))
+    for image in (noise, noise + 0.3 * np.sin(2 * np.pi * (x + y) / 7)):
+        pixels = to_bytes(image)[..., np.newaxis]
+        repair = find_repair(pixels, read_layout(pixels))
+        assert repair is None or not repair.screen

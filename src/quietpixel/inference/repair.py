@@ -14,6 +14,7 @@ from quietpixel.imaging.defects import (
     fill_hidden,
     outlier_distance,
     repair_outliers,
+    has_screen,
     stripe_offsets,
 )
 from quietpixel.imaging.intensity_scale import tail_share
@@ -102,25 +103,34 @@ class Repair:
         How far impulses lie from their neighbours at least; None if there are none.
     rows, columns
         What each row (H, C) and column (W, C) has too much; None without stripes.
+    screen
+        Whether it shows the dots of a halftone print, which are reported and stay.
     """
 
     shape: tuple[int, int]
     distance: float | None = None
     rows: FloatArray | None = None
     columns: FloatArray | None = None
+    screen: bool = False
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds of noise that are repaired."""
+        """Kinds of defects that were found."""
         striped = self.rows is not None or self.columns is not None
-        return ("stripes",) * striped + ("impulses",) * (self.distance is not None)
+        found = {
+            "stripes": striped,
+            "impulses": self.distance is not None,
+            "halftone": self.screen,
+        }
+        return tuple(kind for kind, is_there in found.items() if is_there)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on what is repaired."""
+        """Sentences on what is repaired, and on what stays."""
         sentences = {
             "stripes": "Stripes were removed before denoising.",
             "impulses": "Single outlying pixels were repaired before denoising.",
+            "halftone": "The dots of a halftone print are kept; to merge them, reduce the image.",
         }
         return tuple(sentences[kind] for kind in self.kinds)
 
@@ -160,9 +170,11 @@ def find_repair(image: Array, layout: Layout) -> Repair | None:
     distance = outlier_distance(part[..., channel : channel + 1])
     rows = _find_stripes(image, layout)
     columns = _find_stripes(image.swapaxes(0, 1), layout)
-    if distance is None and rows is None and columns is None:
+    wide = [spread_runs(length, 128, 3) for length in image.shape[:2]]
+    screen = has_screen(layout.to_model(image[wide[0]][:, wide[1]]).mean(axis=2))
+    if distance is None and rows is None and columns is None and not screen:
         return None
-    return Repair((image.shape[0], image.shape[1]), distance, rows, columns)
+    return Repair((image.shape[0], image.shape[1]), distance, rows, columns, screen)
 
 
 def _find_stripes(image: Array, layout: Layout) -> FloatArray | None:
