@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from quietpixel.imaging.defects import (
     HALO,
     fill_hidden,
+    has_screen,
     outlier_distance,
     repair_outliers,
-    has_screen,
     stripe_offsets,
 )
 from quietpixel.imaging.intensity_scale import tail_share
