@@ -5,7 +5,8 @@ message is one sentence (what, why, what was given) and a remedy; the command li
 exits with code 2.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -100,4 +101,29 @@ def import_optional(module: str, need: str, install: str = "'quietpixel[train]'"
     except ImportError as error:
         raise MissingDependencyError(
             f"{need}, which is not installed; install it with: pip install {install}."
+        ) from error
+
+
+@contextmanager
+def naming_missing(need: str, extra: str) -> Iterator[None]:
+    """Say what is missing where a module of this package cannot be imported without an extra.
+
+    Parameters
+    ----------
+    need
+        What needs it, such as ``"Training needs"``; the name of the package follows.
+    extra
+        The extra that installs it.
+
+    Raises
+    ------
+    MissingDependencyError
+        If an import in the block fails.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{need} {error.name}, which is not installed; install it with: "
+            f"pip install 'quietpixel[{extra}]'."
         ) from error

@@ -8,19 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import ArgumentError, MissingDependencyError
+from quietpixel.errors import ArgumentError, naming_missing
 from quietpixel.noise.parser import add_noise, parse_noise
 
-try:
+with naming_missing("quietpixel.sklearn needs", "train"):
     from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
     from sklearn.utils import check_random_state
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-except ModuleNotFoundError as error:
-    raise MissingDependencyError(
-        f"quietpixel.sklearn needs {error.name}, which is not installed; install it with: "
-        "pip install 'quietpixel[train]'."
-    ) from error
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]

@@ -20,7 +20,6 @@ from quietpixel.files import (
     atomic_file,
     check_writable,
     choose_format,
-    is_temporary,
     read_picture,
     remove_leftovers,
     write_picture,
@@ -28,6 +27,10 @@ from quietpixel.files import (
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 PICTURE = Picture.from_pixels(PIXELS)
+
+
+def is_temporary(path: Path) -> bool:
+    return path.name.startswith(".quietpixel-") and path.suffix == ".part"
 
 
 def test_the_suffix_decides_the_format(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from quietpixel.cli.options import COUNT, MODEL, Command, engine_options, fill
-from quietpixel.errors import ArgumentError, MissingDependencyError
+from quietpixel.errors import ArgumentError, naming_missing
 
 
 def read_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int:
@@ -93,13 +93,8 @@ def command(ctx: click.Context, /, *, browser: bool | None, quiet: bool, **value
     """
     # The engine uses all cores; a noise estimate on all of them too would delay other requests.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    try:
+    with naming_missing("The page and the service need", "web"):
         from quietpixel.web.server import serve
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"The page and the service need the package {error.name}; install it with "
-            "pip install 'quietpixel[web]'."
-        ) from error
     if browser is None:
         screen = sys.platform in ("darwin", "win32") or any(
             os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")

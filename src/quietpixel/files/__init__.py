@@ -3,7 +3,6 @@
 from quietpixel.files.atomic import (
     abandon,
     atomic_file,
-    is_temporary,
     refuse_backup,
     refuse_existing,
     remove_leftovers,
@@ -52,7 +51,6 @@ __all__ = [
     "find_format",
     "format_of_name",
     "inspect_content",
-    "is_temporary",
     "list_images",
     "mark_as_result",
     "plan_jobs",

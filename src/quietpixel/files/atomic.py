@@ -254,17 +254,6 @@ def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
             os.close(descriptor)
 
 
-def is_temporary(path: Path) -> bool:
-    """Say whether a path is one of quietpixel's temporary files.
-
-    Examples
-    --------
-    >>> is_temporary(Path("photos/.quietpixel-0123456789abcdef.part"))
-    True
-    """
-    return path.name.startswith(PREFIX) and path.name.endswith(SUFFIX)
-
-
 def remove_leftovers(folder: Path, *, recursive: bool = False) -> tuple[Path, ...]:
     """Remove the temporary files that killed processes left; return their paths.
 

@@ -33,6 +33,11 @@ _BYTES_PER_PIXEL = 16
 _ORIENTATIONS = {3: 3, 5: 8, 6: 6}
 """EXIF orientations by LibRaw's numbers."""
 
+_SUFFIXES = (
+    ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".rw2", ".orf", ".pef",
+    ".srw", ".3fr", ".iiq", ".erf", ".mos", ".x3f", ".mrw", ".kdc", ".dcr", ".rwl",
+)  # fmt: skip
+
 _recognise = starts_with(
     b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM"
 )  # fmt: skip
@@ -182,30 +187,7 @@ def _open(source: Source) -> Iterator[Any]:
 FORMAT = Format(
     name="raw",
     title="Camera RAW",
-    suffixes=(
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".nrw",
-        ".arw",
-        ".sr2",
-        ".srf",
-        ".raf",
-        ".rw2",
-        ".orf",
-        ".pef",
-        ".srw",
-        ".3fr",
-        ".iiq",
-        ".erf",
-        ".mos",
-        ".x3f",
-        ".mrw",
-        ".kdc",
-        ".dcr",
-        ".rwl",
-    ),
+    suffixes=_SUFFIXES,
     media_type="image/x-adobe-dng",
     recognise=lambda head: _recognise(head) or head[4:12] == b"ftypcrx ",
     read=read,

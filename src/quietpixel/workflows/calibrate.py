@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.data.image_cache import to_channels
-from quietpixel.errors import ArgumentError, DataError, MissingDependencyError, ModelError
+from quietpixel.errors import ArgumentError, DataError, ModelError, naming_missing
 from quietpixel.imaging.uncertainty import SHARE, draw_pixels, fit_pixels
 from quietpixel.inference.arrays import Range, read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
@@ -147,14 +147,8 @@ def write_calibration(
     denoiser: Denoiser, pairs: Sequence[Pair], source: Path, target: Path
 ) -> Coverage:
     """Calibrate a model with pairs, measure the coverage, and write both into its card."""
-    try:
-        # Needs onnx, which the base installation lacks.
-        from quietpixel.models.export import replace_card
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"Calibration needs {error.name}, which is not installed; install it with: "
-            "pip install 'quietpixel[train]'."
-        ) from error
+    with naming_missing("Calibration needs", "train"):
+        from quietpixel.models.export import replace_card  # needs onnx
     if not pairs:
         raise DataError("A calibration needs at least one image; got none.")
     numbers = [number for number, *_ in pairs]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from quietpixel.card import SMALL
-from quietpixel.errors import ArgumentError, MissingDependencyError
+from quietpixel.errors import ArgumentError, naming_missing
 from quietpixel.training.progress import OnProgress
 
 
@@ -150,17 +150,11 @@ def train(  # noqa: PLR0913  (the options of the command line)
     """
     # Before the imports, because loading Keras is part of a run by the clock.
     started = time.perf_counter()
-    try:
-        # Here, so that an installation without Keras can say what is missing.
+    with naming_missing("Training needs", "train"):
         from quietpixel.training.run_folder import RunFolder
         from quietpixel.training.trainer import RunOptions
         from quietpixel.workflows.train_recipe import choose_recipe, describe_measured, resume_run
         from quietpixel.workflows.train_run import carry_out, check_name
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"Training needs {error.name}, which is not installed; install it with: "
-            "pip install 'quietpixel[train]'."
-        ) from error
 
     if resume and run is None:
         raise ArgumentError("`resume` needs `run`, the folder of the run to continue.")
