@@ -179,6 +179,7 @@ def denoise_picture(
     if options.range is None:
         options = replace(options, range=picture.declared_range)
     if isinstance(options.sigma, np.ndarray):
+        # Pages are denoised as stored, and a map is given as the picture is shown.
         level = turn_page(options.sigma, picture.metadata.orientation, back=True)
         options = replace(options, sigma=level)
     # Reports need the pages, and another type another size of memory.
@@ -243,6 +244,7 @@ def compare_pictures(before: Picture, after: Picture, path: Path) -> tuple[Pictu
     """
     first, second = turn_upright(before), turn_upright(after)
     height, width = first.pages[0].shape[:2]
+    # These rows are enough to find how strong the difference is.
     some = slice(None, None, max(height // _STRIP, 1))
     size = float(np.percentile(np.abs(_rows(first, some) - _rows(second, some)), 99.5))
     gain = max(1, min(100, round(0.4 / size))) if size > 0 else 1

@@ -249,6 +249,7 @@ class _Steps:
             )
             return
         picture = settings.encoded(item.picture, item.target)
+        # Now, because in place the source is replaced.
         before = item.source.stat().st_size if isinstance(item.source, Path) else len(item.source)
         item.notes += write_picture(
             picture,
@@ -308,6 +309,7 @@ class _Run:
         self._computed: queue.Queue[_Item | None] = queue.Queue()
         self._written: queue.Queue[_Item] = queue.Queue()
         self._stopped = threading.Event()
+        # Daemons, so that an interrupted process does not wait for them.
         self._writer = threading.Thread(target=self._write_all, daemon=True)
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -323,6 +325,7 @@ class _Run:
 
     def stop(self) -> None:
         self._stopped.set()
+        # Both wake the reader, which may wait for a slot or for memory.
         self._slots.release()
         self._steps.memory.close()
         self._computed.put(None)

@@ -101,6 +101,7 @@ def make_plan(
     )
     files = [path for path in inputs if not path.is_dir()]
     jobs = list(place(files))
+    # `plan_jobs` drops what an earlier run wrote beside its sources.
     results = {*files} - {job.source for job in jobs}
     skipped = [(path, "it is the result of another input") for path in files if path in results]
     unread: list[SkippedFile] = []
@@ -109,6 +110,7 @@ def make_plan(
         jobs += place(_without_results(listing.images, path, target), root=path)
         skipped += listing.skipped
         unread += listing.unread
+    # Replacing the link would leave its file noisy, and its file was not named.
     if in_place:
         links = [job for job in jobs if job.source.is_symlink()]
         skipped += [(job.source, "it is a link, and its file stays in place") for job in links]
@@ -182,6 +184,7 @@ def _preflight(
 ) -> PreflightResult:
     try:
         format = check_readable(job.source)
+        # Before the mark is looked at: a result in place is its own source, and done.
         if ledger is not None and not (repeat or again) and ledger.is_done(job):
             return PreflightResult(job, "done")
         known = ledger.is_result(job) if ledger else inspect_content(job.source).marked
@@ -205,6 +208,7 @@ def _preflight(
 
 def _check_folder(folder: Path) -> None:
     """Raise FileError unless the folder is there, or can be made, for writing."""
+    # A folder that does not exist yet is made in the nearest one above it that does.
     above = folder
     while not os.path.lexists(above) and above != above.parent:
         above = above.parent

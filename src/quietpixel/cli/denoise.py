@@ -62,6 +62,7 @@ GROUPS = {
 
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
+# Strings and not paths, because '-' and URLs are inputs too.
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
     "-o",
@@ -137,7 +138,7 @@ GROUPS = {
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
-    envvar="DASK_SCHEDULER_ADDRESS",
+    envvar="DASK_SCHEDULER_ADDRESS",  # the one that Dask itself reads
     help="Address of a Dask scheduler, such as tcp://host:8786; or DASK_SCHEDULER_ADDRESS.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -168,6 +169,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     from quietpixel.inference.options import DenoiseOptions
 
     settings = fill(Settings, values, options=fill(DenoiseOptions, values))
+    # Reasons name arguments of the library, and the view turns them into options.
     names = option_names(ctx.command)
     call = fill(DenoiseCall, values, settings=settings, option_names=names)
     run = LargeRun(call) if is_large(call) else DenoiseRun(call)

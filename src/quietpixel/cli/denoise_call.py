@@ -74,6 +74,7 @@ class DenoiseCall:
                 )
             if name == "json" and not path.resolve().parent.is_dir():
                 raise ArgumentError(f"--json must lie in a folder that exists; got '{path}'.")
+            # Two reports cannot share a file either.
             places.add(path.resolve())
 
     def check_stream(self) -> None:
@@ -93,6 +94,7 @@ class DenoiseCall:
         _silence_dask()
         if not sys.warnoptions:
             os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the workers started here
+        # The variable DASK_SCHEDULER_ADDRESS may be set for other calls, so --workers wins.
         scheduler = None if self.workers else self.scheduler
         with connect(workers=self.workers, scheduler=scheduler) as cluster:
             if not self.quiet:

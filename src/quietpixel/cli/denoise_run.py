@@ -29,6 +29,7 @@ class DenoiseRun:
 
     def __init__(self, call: DenoiseCall) -> None:
         self._call = call
+        # In place, the file that exists is the input itself.
         overwrite = call.settings.overwrite or call.in_place
         self._settings = replace(call.settings, overwrite=overwrite)
         self._view = FolderView(call)
@@ -150,6 +151,7 @@ class DenoiseRun:
                 if plan.skipped:
                     raise FileError("None of the inputs is to be denoised.")
                 self._view.notify("No images found; use --recursive to search subfolders.")
+            # Success would promise a result at the place that was asked for.
             if single and findings[0].state == "skip" and not call.in_place:
                 raise FileError(findings[0].reason)
             if call.dry_run:
@@ -165,6 +167,7 @@ class DenoiseRun:
         jobs = tuple(finding.job for finding in findings if finding.state == "write")
         self._jobs = (*(each.job for each in findings if each.state != "write"), *jobs)
         self._view.begin(findings, folder=folder)
+        # Runs that were killed may have left temporary files, which fill the disk.
         for parent in {job.target.parent for job in jobs}:
             remove_leftovers(parent)
         with contextlib.ExitStack() as opened:
@@ -174,6 +177,7 @@ class DenoiseRun:
             try:
                 for outcome in self._outcomes(denoiser, jobs):
                     self._view.show(outcome)
+            # What was done before the scheduler was lost is reported before the error.
             except ClusterError:
                 self._view.close()
                 self._report_interruption()

@@ -132,6 +132,7 @@ class FolderView:
         # A folder in a terminal has its summary; thousands of lines would push it out of sight.
         listed = self._call.verbose or not self._folder or self._bar is None
         if not outcome.error and not outcome.skipped and listed and not self._call.quiet:
+            # Both streams share the terminal, and only rich knows where the bar stands.
             if self._bar is not None and sys.stdout.isatty():
                 self.notify(describe_outcome(outcome))
             else:
@@ -192,6 +193,7 @@ class FolderView:
     def _with_hint(self, outcome: "Outcome") -> str:
         """Return why a file failed, and what may have been meant if it does not exist."""
         source, inputs = outcome.job.source, self._call.inputs
+        # Only a file that is missing can be a typing error.
         if os.path.lexists(source) or "://" in str(source):
             return outcome.error
         others = [
@@ -199,6 +201,7 @@ class FolderView:
         ]
         if close := get_close_matches(source.name, others, n=1):
             return f"{outcome.error} Did you mean '{source.with_name(close[0])}'?"
+        # As for cp, some expect the second name to be that of the result.
         if len(inputs) == 2 and str(source) == inputs[1] and self._call.output is None:
             return f"{outcome.error} To write the result there, use -o {source}."
         return outcome.error
@@ -325,6 +328,7 @@ def show_findings(
         click.echo(describe_unread(unread), err=True)
     images = sum(file.is_image for file in unread)
     code = exit_code(len(findings), counts["refuse"], images)
+    # A dry run of one file fails as the run itself would.
     return 2 if single and code else code
 
 
@@ -346,6 +350,7 @@ def write_json(
     for job in remaining:
         files.append({"source": str(job.source), "target": str(job.target), "status": "left"})
     options = call.settings.options
+    # asdict would copy a map of noise levels.
     settings = {field.name: getattr(options, field.name) for field in fields(options)}
     settings |= {"format": call.settings.format, "jpeg_quality": call.settings.jpeg_quality}
     skipped = [

@@ -26,6 +26,7 @@ def read_sigmas(ctx: click.Context, parameter: click.Parameter, value: str | Non
         return []
     from quietpixel.noise.parser import parse_noise, parse_number
 
+    # By text, so that a level is shown as it was given, such as 25/255.
     numbers = {text.strip(): parse_number(text) for text in value.split(",")}
     for text, sigma in numbers.items():
         if not 0 < sigma <= 1:
@@ -98,6 +99,7 @@ def command(
     A model that was trained for several laws or a range of levels is evaluated at one law: the
     first Gaussian one, at the middle of its range.
     """
+    # click takes a single word for DATA.
     if not models:
         context = click.get_current_context()
         raise click.MissingParameter(ctx=context, param_hint="'DATA'", param_type="argument")

@@ -118,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sentence = MEANT.get(error.option_name, sentence)
         return _report(f"{sentence} Try '{path} --help'.", FAILED)
     except QuietpixelError as error:
+        # click's context is gone by now, so the command is found among the words.
         name = next((word for word in words if word in COMMANDS), "")
         command = group.get_command(click.Context(group), name)
         names = option_names(command) if command else ()

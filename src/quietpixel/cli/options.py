@@ -42,6 +42,7 @@ class Command(click.Command):
             for example in self.examples:
                 formatter.write_text(example)
         options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        # Options that no group lists follow at the end, so a new one cannot be forgotten.
         rest = {option.name: option for option in options}
         for heading, names in [*self.groups.items(), ("Options", " ".join(map(str, rest)))]:
             options = [rest.pop(name) for name in names.split() if name in rest]
@@ -115,6 +116,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--threads", type=COUNT, help="Number of threads.  [default: all cores]"),
     )
+    # Decorators apply from the bottom up.
     for option in reversed(options):
         command = option(command)
     return command
@@ -142,6 +144,7 @@ def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None
         parse_number(value)
     except QuietpixelError:
         return str(parse_noise(value))
+    # It is a number, so a law was meant without its name.
     raise ArgumentError(f"--noise must name a noise law; got '{value}'. Try gaussian:{value}.")
 
 
@@ -213,6 +216,7 @@ def name_options(sentence: str, names: Collection[str]) -> str:
     """
 
     def name(match: re.Match[str]) -> str:
+        # Keys and values stand between backticks too; only options of the command are renamed.
         word = SPELLED.get(match[1], match[1])
         return f"--{word.replace('_', '-')}" if match[1] in names else match[0]
 

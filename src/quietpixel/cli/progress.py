@@ -60,6 +60,7 @@ class BarView(ProgressView):
     def show_step(self, progress: "Progress") -> None:
         """Move the bar."""
         if self._task is None:
+            # A share, because a run by the clock has no number of steps.
             self._task = self._bar.add_task("", total=1.0)
         words = describe_progress(progress)
         self._bar.update(self._task, completed=progress.share, description=words)
@@ -76,10 +77,12 @@ def describe_estimate(progress: "Progress") -> str:
 
 def describe_progress(progress: "Progress") -> str:
     """Return one line on the state of a run."""
+    # A run by the clock has no number of epochs.
     of = f"/{progress.epochs}" if progress.epochs else ""
     parts = [f"epoch {progress.epoch}{of}", f"loss {progress.loss:.5f}"]
     if progress.validation_loss is not None:
         parts.append(f"validation {progress.validation_loss:.5f}")
+    # The first step also compiles the model, so it gives no rate.
     if math.isfinite(progress.images_per_second):
         parts.append(f"{progress.images_per_second:,.0f} images/s")
     if math.isfinite(progress.seconds_left):

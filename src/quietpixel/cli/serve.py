@@ -95,6 +95,7 @@ def command(ctx: click.Context, /, *, browser: bool | None, quiet: bool, **value
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with naming_missing("The page and the service need", "web"):
         from quietpixel.web.server import serve
+    # Without a screen, a text browser could take over this terminal.
     if browser is None:
         screen = sys.platform in ("darwin", "win32") or any(
             os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
@@ -123,6 +124,7 @@ def make_options(values: dict[str, Any]) -> Any:
 
     return fill(
         ServiceOptions,
+        # Browsers send origins without a slash at the end.
         {**values, "cors": tuple(origin.rstrip("/") for origin in values["cors"])},
         denoise=fill(DenoiseOptions, values, streams=values["workers"]),
         limits=fill(Limits, values),

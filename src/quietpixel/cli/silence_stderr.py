@@ -15,6 +15,7 @@ def held_back() -> Iterator[None]:
 
     TensorFlow announces oneDNN before any of its own settings can silence it.
     """
+    # Otherwise text in Python's own buffer would get into the file.
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as held:

@@ -66,6 +66,7 @@ def convert(text: str, default: Any) -> Any:
     """
     if isinstance(default, str):
         return text
+    # Before int, because a bool is an int too.
     if isinstance(default, bool):
         return {"true": True, "false": False}[text.lower()]
     if isinstance(default, int):
@@ -218,6 +219,7 @@ def command(data: str | None, *, set: dict[str, Any], describe: bool, **options:
     if describe:
         click.echo(format_table(list_layers(data, **options | set), numbers=[3]))
         return
+    # Chosen here, so that a message after Ctrl-C can name the folder.
     options["run"] = run = options["run"] or new_run_path(data)
     with show_progress() as view, interrupted_by(signal.SIGTERM):
         try:

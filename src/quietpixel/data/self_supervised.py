@@ -169,9 +169,11 @@ def _choose_pixels(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[
 def _replace(noisy: Array, structure: Structure, rng: np.random.Generator) -> Array:
     """Return for each pixel the value of a random one near it, outside its structure."""
     height, width = noisy.shape[:2]
+    # At least one step, because no pixel may stand for itself.
     far, near = (rng.integers(low, 3, (height, width)) for low in (1, 0))
     far, near = (step * rng.choice([-1, 1], (height, width)) for step in (far, near))
     across = bool(structure.reach[1]) or (not structure.text and bool(rng.integers(2)))
+    # Further than the noise is shared.
     far = far + np.sign(far) * structure.reach[0 if across else 1]
     down, right = (far, near) if across else (near, far)
 

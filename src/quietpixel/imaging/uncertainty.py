@@ -68,6 +68,7 @@ class Calibration:
         """Return the half width where `describe_pixels` gave these."""
         rows = np.searchsorted(self.strengths, strength)
         cells = np.zeros(rows.shape, np.intp)
+        # No searchsorted, because each row has limits of its own.
         for limits in self.varieties.T:
             cells += variety > limits[rows]
         return np.asarray(self.factors[rows, cells] * strength, np.float32)
@@ -182,6 +183,7 @@ def conformal_quantile(scores: FloatArray, share: float) -> float:
     >>> conformal_quantile(np.arange(1, 10), 0.9)
     9.0
     """
+    # One more than n, because the score of a new pixel is one of them too.
     rank = min(math.ceil((len(scores) + 1) * share), len(scores))
     return float(np.partition(scores, rank - 1)[rank - 1])
 

@@ -170,6 +170,7 @@ class OnnxRuntimeEngine:
                 "pip install 'quietpixel[onnxruntime]', or use the openvino engine."
             ) from error
         options = runtime.SessionOptions()
+        # The arena would keep the memory of the largest tile.
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         options.intra_op_num_threads = threads or 0

@@ -108,6 +108,7 @@ def measure_half_width(card: Card, image: Array, denoised: Array, layout: Layout
     calibration = read_calibration(card)
     result = np.empty((*image.shape[:2], layout.colours), np.float32)
     for top in range(0, len(image), _STRIP):
+        # Strips overlap by what decides a half width, so that no seam shows.
         first = max(top - REACH, 0)
         rows = slice(first, top + _STRIP + REACH)
         part = calibration.half_width(layout.to_model(image[rows]), layout.to_model(denoised[rows]))

@@ -130,6 +130,7 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     if not job.factors:
         return result
     notify = on_progress or (lambda share: None)
+    # Transparency is drawn and not measured, so it has no noise.
     target = out[..., :-1] if job.layout.alpha else out
     waiting: list[tuple[Tile, Array]] = []
     notify(0.0)
@@ -194,5 +195,6 @@ def _denoise_views(job: DenoiseJob, shown: FloatArray, level: FloatArray | None)
 
 def flips_and_turns(card: Card) -> list[tuple[bool, int]]:
     """Return the flips and quarter turns that a model can be shown."""
+    # A quarter turn exchanges height and width, which must then be equal.
     square = card.size is None or card.size[0] == card.size[1]
     return [(flip, turns) for flip in (False, True) for turns in range(0, 4, 1 if square else 2)]

@@ -74,6 +74,7 @@ def _read(values: FloatArray, tile: Tile, count: int) -> FloatArray:
     if values.shape[:2] != (1, 1):
         values = tile.read(values)
     height, width = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
+    # A view, so that a constant level takes no memory.
     return np.broadcast_to(values, (height, width, count))
 
 
@@ -121,6 +122,7 @@ def level_factors(strength: float, colour_strength: float | None) -> tuple[float
     ((1.0,), (1.5, 1.0), (2.0,), ())
     """
     strengths = (strength, strength if colour_strength is None else colour_strength)
+    # Below 1 a strength blends; only above it does the model get another level.
     return tuple(dict.fromkeys(max(float(each), 1.0) for each in strengths if each > 0))
 
 
@@ -166,6 +168,7 @@ def find_level(
             return None
         if not card.sigma_input:
             return None
+        # It was trained with the level unknown, because only clean targets show it.
         if card.blind:
             return constant_level(UNKNOWN_SIGMA)
         samples = (sample_image(layout, images[:, :, n], repair) for n in range(images.shape[2]))
@@ -183,6 +186,7 @@ def find_level(
     if not card.blind:
         return NoiseLevel(level, noise)
     samples = (sample_image(layout, images[:, :, n]) for n in range(images.shape[2]))
+    # A blind model removes all noise that there is; a lower level then keeps a share of it.
     white = np.array([estimate_sigma(sample) for sample in samples], np.float32).reshape(1, 1, -1)
     measured = np.maximum(white, np.finfo(np.float32).tiny)
     return NoiseLevel(constant_level(UNKNOWN_SIGMA).values, noise, np.minimum(level / measured, 1))

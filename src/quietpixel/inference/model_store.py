@@ -23,6 +23,7 @@ def bundled_models() -> dict[str, Path]:
 def known_models() -> dict[str, Path]:
     """Return the bundled models and the user's own, by name; the user's own come first."""
     own = sorted(user_models_folder().glob("*.onnx"))
+    # A model of one's own replaces a bundled one of the same name.
     return bundled_models() | {path.stem: path for path in own}
 
 
@@ -67,6 +68,7 @@ def find_model(name_or_path: str | Path) -> Path:
         return path / MODEL_FILE
     if path.exists():
         return path
+    # For what looks like a path, a similar name would be no help.
     if isinstance(name_or_path, Path) or "/" in text or "\\" in text or text.endswith(".onnx"):
         raise ModelError(
             f"The model file '{text}' does not exist; pass an .onnx file, a run folder or a name: "
@@ -84,6 +86,7 @@ def default_model(channels: int) -> Path:
         If this installation carries neither.
     """
     known = known_models()
+    # Either can serve the other's images where it is the only one installed.
     wanted = ("photo-gray", "photo") if channels == 1 else ("photo", "photo-gray")
     for name in wanted:
         if name in known:

@@ -55,6 +55,7 @@ def find_hidden(
     hidden
         (H, W, N, colours) or (H, W, N, 1); None if there is none.
     """
+    # As large as the image only where something is hidden.
     hidden = np.zeros((1, 1, 1, 1), bool)
     if layout.alpha:
         hidden = images[..., -1:] == 0
@@ -166,6 +167,7 @@ def find_repair(image: Array, layout: Layout) -> Repair | None:
     """
     places = [spread_runs(length, SIDE, PARTS) for length in image.shape[:2]]
     part = layout.to_model(image[places[0]][:, places[1]])
+    # Green, or the only channel of gray.
     channel = part.shape[2] // 2
     distance = outlier_distance(part[..., channel : channel + 1])
     rows = _find_stripes(image, layout)

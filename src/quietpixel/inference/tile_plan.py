@@ -52,9 +52,11 @@ def choose_grid(card: Card, shape: tuple[int, int], pixels: int, *, repair_halo:
             f"{height}x{width}, or use a model of any size."
         )
     if card.halo is not None:
+        # The repair looks around pixels that the model looks at, so distances add up.
         halo = card.halo + repair_halo
         return plan_grid(shape, pixels=pixels, halo=halo, divisor=card.divisor)
     whole = round_up(shape[0], card.divisor), round_up(shape[1], card.divisor)
+    # A model of one size leaves no choice, whatever the budget.
     if card.size is None and whole[0] * whole[1] > pixels:
         raise ModelError(
             f"The model '{card.name}' cannot take an image of {shape[0]}x{shape[1]} in the memory "

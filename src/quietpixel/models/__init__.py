@@ -93,6 +93,7 @@ def build(name: str, **options: Any) -> keras.Model:
         If the model has no such option, or an option breaks its rule.
     """
     known = model_options(name)
+    # Python's own error would name the builder and not the model.
     for option in options:
         if option not in known:
             raise ArgumentError(

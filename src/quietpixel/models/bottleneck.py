@@ -59,7 +59,7 @@ def build_bottleneck(
     ICML 2008.
     """
     _check(size, filters, kernel_sizes, code, dropout)
-    inner = (size // 4, size // 4, filters[1])
+    inner = (size // 4, size // 4, filters[1])  # after two strides of 2
     image = keras.Input((size, size, channels), name="image")
     x = image
     for count, side in zip(filters, kernel_sizes, strict=True):

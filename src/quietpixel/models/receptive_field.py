@@ -160,5 +160,6 @@ def _cost(layer: keras.layers.Layer, incoming: Reach, outgoing: Reach, model: ke
     # Its cost is that of a whole image, here shared out to the pixels.
     if isinstance(layer, layers.Dense):
         return float(weights / math.prod(model.inputs[0].shape[1:3]))
+    # A transposed convolution multiplies at each pixel of its input, others of their output.
     scale = incoming.scale if isinstance(layer, layers.Conv2DTranspose) else outgoing.scale
     return float(weights / scale**2)

@@ -156,6 +156,7 @@ class Camera(DrawnNoise):
         read = gain * np.float32(rng.uniform(0.2, 4.0))
         balance = np.ones(1, np.float32)
         if colour:
+            # Cameras amplify red and blue, which their sensors see less of than green.
             balance = np.array([rng.uniform(1.3, 2.4), 1, rng.uniform(1.2, 2.2)], np.float32)
         deviation = np.sqrt(gain * light / balance + read**2)
         noise: Array = deviation * rng.standard_normal(light.shape, np.float32)

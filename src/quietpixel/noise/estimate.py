@@ -63,6 +63,7 @@ def estimate_sigma(image: Array) -> float:
 def _noise_of(covariance: NDArray[np.float64]) -> float:
     """Return the standard deviation of white noise in patches of this covariance."""
     variances = np.linalg.eigvalsh(covariance)
+    # Content adds to the largest variances; of the others, mean and median agree.
     for count in range(len(variances), 0, -1):
         mean = float(variances[:count].mean())
         if mean <= np.median(variances[:count]):

@@ -122,12 +122,14 @@ class _Fit:
     clipped: bool
 
     def make(self, sigma: float, share: float) -> PoissonGaussian:
+        # Photon noise grows with brightness, so its share needs one: the middle one.
         gain = share * sigma**2 / max(float(np.median(self.brightness)), 1e-3)
         return PoissonGaussian(gain, float(np.sqrt(1 - share)) * sigma)
 
     def misfit(self, law: PoissonGaussian) -> float:
         model = law.clipped if self.clipped else law.sigma
         expected = np.maximum(model(self.brightness) ** 2, NOTHING)
+        # In proportion, so that weak noise in the dark counts as much as strong noise.
         off = np.log(self.variance / expected)
         return float(
             np.where(off > 0, np.minimum(off, TOO_MUCH), np.minimum(-off, TOO_LITTLE)).mean()

@@ -22,6 +22,7 @@ class NoiseLaw:
 
     def __call__(self, clean: Array, rng: np.random.Generator) -> Array:
         """Return `clean` (float32, [0, 1], any shape) with this noise, the same shape."""
+        # Clipped here and not in `corrupt`, so that a sequence is clipped once, at its end.
         noisy = self.corrupt(clean, rng).astype(np.float32, copy=False)
         return np.clip(noisy, 0.0, 1.0, out=noisy) if self._clips else noisy
 
@@ -190,6 +191,7 @@ class SaltPepper(NoiseLaw):
 
     def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
         """Return mean and variance of the unclipped output, given those of the input."""
+        # The law of total variance over pixels that are kept, black and white.
         kept = 1 - self.amount
         new_mean = kept * mean + self.amount / 2
         return new_mean, kept * (variance + mean**2) + self.amount / 2 - new_mean**2
@@ -219,6 +221,7 @@ class Speckle(NoiseLaw):
 
     def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
         """Return mean and variance of the unclipped output, given those of the input."""
+        # The variance of a product of independent factors, one of mean 1.
         return mean, variance * (1 + self.sigma**2) + mean**2 * self.sigma**2
 
 
@@ -246,6 +249,7 @@ class Uniform(NoiseLaw):
 
     def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
         """Return mean and variance of the unclipped output, given those of the input."""
+        # A uniform law on [-w, w] has the variance w**2 / 3.
         return mean, variance + self.width**2 / 3
 
 

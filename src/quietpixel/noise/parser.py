@@ -109,12 +109,14 @@ def parse_noise(text: str) -> NoiseLaw:
     >>> parse_noise("gaussian:51/255,clip=no").sigma
     0.2
     """
+    # First, because each part between bars may be a sequence.
     if "|" in text:
         return Mixture(tuple(parse_noise(part) for part in text.split("|")))
     # Only before a letter does a plus join two laws: 1e+2 is a number.
     laws = tuple(_parse_law(part.strip()) for part in re.split(r"\+(?=\s*[a-zA-Z])", text))
     if len(laws) == 1:
         return laws[0]
+    # What does not count is reset, so that laws that do the same are equal.
     return Sequence((*(_with_clip(law) for law in laws[:-1]), laws[-1]))
 
 

@@ -49,6 +49,7 @@ def use_devices(batch: int, wanted: int | None = None) -> str:
         raise ArgumentError(f"`devices` cannot be {wanted} because {reason}.")
     if reason:
         return f"{describe(devices)}; only the first is used, as {reason}"
+    # Batches are made whole here, so Keras must not shard the data set.
     distribution = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
     keras.distribution.set_distribution(distribution)
     return f"{describe(devices)}; a batch of {batch} is distributed over them"

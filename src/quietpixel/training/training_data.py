@@ -122,7 +122,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
         steps=recipe.steps,
         seed=recipe.seed,
         scenes=folder.scenes_at_a_time,
-        upright=bool(recipe.structure),
+        upright=bool(recipe.structure),  # a quarter turn would turn rows into columns
         level_fraction=level_fraction,
         downscale_fraction=0.0 if recipe.method else recipe.downscale_fraction,
     )

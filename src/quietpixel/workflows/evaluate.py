@@ -219,6 +219,7 @@ def _list_methods(models: Sequence[str | Path], *, classical: bool) -> dict[str,
         if name not in METHOD_NAMES:
             try:
                 find_model(name)
+            # A method may have been meant too, so its names are among the suggestions.
             except UnknownNameError as error:
                 known = [*known_models(), *METHOD_NAMES]
                 raise unknown_name("model or method", name, known) from error

@@ -40,6 +40,7 @@ def list_layers(
     from quietpixel.training.training_data import is_folder
     from quietpixel.workflows.train_recipe import choose_recipe
 
+    # As an argument, `name` is that of the model and not of the recipe.
     known = {field.name for field in dataclasses.fields(Recipe)} - {"name"}
     fields = {key: value for key, value in others.items() if key in known}
     options = {"code": code, "filters": filters, "blocks": blocks}
@@ -158,6 +159,7 @@ def train(  # noqa: PLR0913  (the options of the command line)
 
     if resume and run is None:
         raise ArgumentError("`resume` needs `run`, the folder of the run to continue.")
+    # Now, and not after hours of training.
     if name is not None:
         check_name(name)
     folder = RunFolder(Path(run or new_run_path(data)))

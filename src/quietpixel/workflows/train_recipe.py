@@ -100,6 +100,7 @@ def resume_run(
         If the folder holds no run.
     """
     recipe = folder.read_recipe()
+    # Options of the model are arguments of their own.
     before = {**asdict(recipe), **recipe.options, "recipe": recipe.name}
     given = {**fields, "data": data, "start": start, "recipe": name}
     given |= {**(given.pop("options", None) or {}), **options}
@@ -165,6 +166,7 @@ def _suit_folder(name: str | None, data: str, given: Fields) -> tuple[str, Field
             "`structure` is for noisy images alone because it says which pixels are hidden from "
             "the model; set `target` to 'none', or omit it."
         )
+    # Against noisy targets, only the squared error is least at their mean, the clean value.
     if kind != "clean":
         given = {"loss": "mean_squared_error"} | given
     return name or OF_KIND[kind], given
@@ -197,6 +199,7 @@ def _with_options(recipe: Recipe, given: Mapping[str, Any]) -> Fields:
     options = dict(recipe.options) | dict(given)
     if "code" in known:  # recorded even where it is the default: cards say how long their code is
         options.setdefault("code", known["code"])
+    # As many numbers as there are levels; the last one repeats.
     if "filters" in given and "blocks" in known and "blocks" not in given:
         blocks = tuple(options.get("blocks", known["blocks"]))
         levels = len(options["filters"])
