@@ -2,9 +2,10 @@
 
     python docs/make_pictures.py [NAME ...]
 
-Writes docs/images/NAME.png; without names, all of them. Everything is seeded. The digits are those
-that scikit-learn carries; the photographs are scikit-image's `camera` (Lav Varshney), `chelsea`
-(Stefan van der Walt) and `coffee` (Rachel Michetti), all three CC0.
+Writes docs/images/NAME.png, for `gallery` the folder of that name and before-after.jpg; without
+names, all. Everything is seeded. The digits are those that scikit-learn carries; the photographs
+are scikit-image's `camera` (Lav Varshney), `chelsea` (Stefan van der Walt) and `coffee` (Rachel
+Michetti), all three CC0, and those that `gallery.md` names.
 """
 
 import io
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gallery import draw_before_after, draw_gallery
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
@@ -46,7 +48,11 @@ Images = NDArray[np.float32]
 
 
 def main() -> None:
-    for name in sys.argv[1:] or PICTURES:
+    for name in sys.argv[1:] or [*PICTURES, "gallery"]:
+        if name == "gallery":
+            draw_gallery(FOLDER / "gallery")
+            draw_before_after(FOLDER / "before-after.jpg")
+            continue
         drawn = PICTURES[name]()
         (FOLDER / f"{name}.png").write_bytes(shrink(drawn, few=name not in IN_COLOUR))
         print(f"docs/images/{name}.png", flush=True)
@@ -165,16 +171,6 @@ def seams() -> bytes:
     return mosaic(f"Tiles of {side} pixels", [row], [""], names, cell=256)
 
 
-def photograph() -> bytes:
-    """A detail of a photograph through the photo model, and what was taken away."""
-    clean, noisy = noisy_photograph()
-    denoised = open_model("photo")(noisy, range=(0, 1))
-    taken = 0.5 + 2 * (noisy - denoised)
-    names = ["clean", "noisy", "denoised", "taken away, 2 times"]
-    row = np.stack([clean, noisy, denoised, taken])
-    return mosaic("gaussian:25/255 and the model photo", [row], [""], names, cell=240)
-
-
 def strength() -> bytes:
     """A detail of a photograph at four strengths."""
     noisy = noisy_photograph()[1]
@@ -245,7 +241,6 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     "photograph-in-numbers": photograph_in_numbers,
     "surroundings": surroundings,
     "seams": seams,
-    "photograph": photograph,
     "strength": strength,
     "taken-away": taken_away,
     "wrong-digits": wrong_digits,
@@ -254,7 +249,7 @@ PICTURES: dict[str, Callable[[], bytes]] = {
 }
 
 
-IN_COLOUR = ("photograph", "strength")
+IN_COLOUR = "strength"
 """Pictures in which few colours would show as steps."""
 
 

@@ -1,5 +1,6 @@
 """Commands, options, names and files in the documentation exist."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -16,6 +17,9 @@ TYPED = re.compile(r"^ {4}(quietpixel .*)$", re.MULTILINE)
 INLINE = re.compile(r"`(quietpixel [^`]*)`")
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 PICTURE = re.compile(r"!\[[^\]]+\]\(([^)]+)\)")
+COMPARED = re.compile(r"^!compare ([\w-]+)", re.MULTILINE)
+GALLERY = ROOT / "docs" / "images" / "gallery"
+KINDS = ("noisy", "denoised", "removed")
 
 
 def commands_in(page: Path) -> list[str]:
@@ -53,24 +57,44 @@ def test_python_compiles_and_uses_public_names(page: Path) -> None:
 
 
 def test_each_picture_is_shown_and_made_by_the_script() -> None:
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
     shown = {
         (page.parent / link).resolve()
-        for page in PAGES
-        for link in PICTURE.findall(page.read_text(encoding="utf-8"))
+        for page, text in texts.items()
+        for link in PICTURE.findall(text)
     }
-    there = {path.resolve() for path in (ROOT / "docs" / "images").glob("*.png")}
+    shown |= {
+        GALLERY / f"{name}-{kind}.jpg"
+        for text in texts.values()
+        for name in COMPARED.findall(text)
+        for kind in KINDS
+    }
+    images = ROOT / "docs" / "images"
+    there = {path.resolve() for path in images.rglob("*") if path.suffix in (".png", ".jpg")}
     assert shown == there
     script = (ROOT / "docs" / "make_pictures.py").read_text(encoding="utf-8")
     # This one needs photographs that are not in the repository.
     measured = (ROOT / "benchmarks" / "noise_law.py").read_text(encoding="utf-8")
-    made = {path.stem for path in there if f'    "{path.stem}": ' in script}
-    assert {path.stem for path in there if path.name in measured} == {"noise-of-photographs"}
-    assert made | {"noise-of-photographs"} == {path.stem for path in there}
+    drawn = {path for path in there if path.suffix == ".png"}
+    made = {path.stem for path in drawn if f'    "{path.stem}": ' in script}
+    assert {path.stem for path in drawn if path.name in measured} == {"noise-of-photographs"}
+    assert made | {"noise-of-photographs"} == {path.stem for path in drawn}
+    assert {path.name for path in there - drawn if path.parent != GALLERY} == {"before-after.jpg"}
+    assert "before-after.jpg" in script
+    cases = re.findall(r'^    "([\w-]+)": Case\(', gallery_script(), re.MULTILINE)
+    assert {f"{name}-{kind}.jpg" for name in cases for kind in KINDS} == {
+        path.name for path in GALLERY.glob("*.jpg")
+    }
+    assert set(json.loads((GALLERY / "psnr.json").read_text())) == set(cases)
+
+
+def gallery_script() -> str:
+    return (ROOT / "docs" / "gallery.py").read_text(encoding="utf-8")
 
 
 def test_pictures_stay_small() -> None:
-    sizes = {path.name: path.stat().st_size for path in (ROOT / "docs" / "images").glob("*.png")}
-    assert max(sizes.values()) < 400_000
+    images = (ROOT / "docs" / "images").rglob("*.*")
+    assert max(path.stat().st_size for path in images) < 400_000
 
 
 def test_every_public_name_is_in_the_reference() -> None:
