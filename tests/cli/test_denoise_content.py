@@ -3,16 +3,18 @@
 import io
 import json
 import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 from skimage import data
 
-from quietpixel.files import Picture, read_picture, write_picture
+from quietpixel.files import Picture, read_picture, vips, write_picture
 
 WORD = ["denoise", "--precision", "f32"]
 
@@ -168,26 +170,118 @@ def test_a_pyramid_is_not_replaced_by_its_largest_level(quietpixel, halver, tmp_
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("words", [(), ("--in-place",)])
+@pytest.mark.parametrize("below", [False, True])
+def test_the_levels_of_a_pyramid_are_made_anew(quietpixel, halver, tmp_path, below, words) -> None:
+    path, count = tmp_path / "a.tif", 2 if below else 1
+    stack = np.stack([smooth(300, 400)[..., each] for each in range(count)])
+    options = {"tile": (64, 64), "compression": "zlib", "metadata": None}
+    with tifffile.TiffWriter(path) as writer:
+        for page in stack:
+            writer.write(page, subifds=2 if below else None, **options)
+            for step in (2, 4):
+                writer.write(page[::step, ::step], subfiletype=1, **options)
+    assert quietpixel(*WORD, path, "--model", halver, *words).code == 0
+    result = path if words else clean(path)
+    with tifffile.TiffFile(result) as file:
+        levels = file.series[0].levels
+        assert [level.shape[-2:] for level in levels] == [
+            (300, 400),
+            (150, 200),
+            (75, 100),
+            (37, 50),
+        ]
+        assert len(file.pages) == (2 if below else 4)
+        largest = levels[0].asarray().astype(float).reshape(count, 300, 400)
+        np.testing.assert_allclose(largest, stack / 2, atol=1)
+        means = largest.reshape(count, 150, 2, 200, 2).mean((2, 4))
+        np.testing.assert_allclose(levels[1].asarray().reshape(count, 150, 200), means, atol=1)
+
+
+def test_a_note_tells_where_a_pyramid_stays(quietpixel, halver, tmp_path) -> None:
+    path, options = tmp_path / "a.tif", {"tile": (16, 16), "metadata": None}
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(smooth()[..., 0], **options)
+        writer.write(smooth()[::2, ::2, 0], subfiletype=1, **options)
+    outcome = quietpixel(*WORD, path, "--model", halver, "--format", "png")
+    assert outcome.code == 0
+    assert "does not hold smaller copies of its pages, because png has none." in outcome.err
+
+
+# Colour numbers and deep pixels
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_an_avif_keeps_its_colour_numbers_and_depth(quietpixel, halver, tmp_path, bits) -> None:
+    path, white = tmp_path / "a.avif", 2**bits - 1
+    ramp = smooth() / 255 * white
+    pixels = np.rint(ramp).astype(np.uint8 if bits == 8 else np.uint16)
+    numbers = {"primaries": 9, "transfer": 16, "matrix": 9}
+    path.write_bytes(imagecodecs.avif_encode(pixels, level=100, bitspersample=bits, **numbers))
+    outcome = quietpixel(*WORD, path, "--model", halver)
+    assert (outcome.code, outcome.err.count("\n")) == (0, 0)
+    content = clean(path).read_bytes()
+    at = content.index(b"colrnclx") + 8
+    assert struct.unpack_from(">HH", content, at) == (9, 16)
+    assert read_picture(content).encoding.bits == bits
+    result = imagecodecs.avif_decode(content)
+    assert np.abs(result - ramp / 2).mean() < 0.01 * white
+
+
+def test_colour_numbers_follow_into_png_and_are_missed_in_jpeg(quietpixel, tmp_path) -> None:
+    path = tmp_path / "a.avif"
+    options = {"level": 100, "primaries": 12, "transfer": 16, "matrix": 1}
+    path.write_bytes(imagecodecs.avif_encode(smooth(), **options))
+    assert quietpixel(*WORD, path, "--format", "png").code == 0
+    content = (tmp_path / "a-clean.png").read_bytes()
+    at = content.index(b"cICP")
+    assert content[at + 4 : at + 8] == bytes([12, 16, 0, 1])
+    outcome = quietpixel(*WORD, path, "--format", "jpeg")
+    assert outcome.code == 0
+    assert "the colour numbers (primaries 12, transfer curve 16), because jpeg has" in outcome.err
+
+
+def test_a_png_keeps_its_colour_numbers(quietpixel, tmp_path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(smooth()).save(path)
+    content, numbers = path.read_bytes(), b"cICP" + bytes([9, 16, 0, 1])
+    chunk = struct.pack(">I", 4) + numbers + struct.pack(">I", zlib.crc32(numbers))
+    path.write_bytes(content[:33] + chunk + content[33:])
+    assert quietpixel(*WORD, path).code == 0
+    assert chunk in clean(path).read_bytes()
+
+
 # The thumbnail
 
 
-def test_the_thumbnail_is_made_anew(quietpixel, tmp_path) -> None:
-    path, stream = tmp_path / "a.jpg", io.BytesIO()
-    rng = np.random.default_rng(0)
-    noisy = (smooth(192, 256) + rng.normal(0, 20, (192, 256, 3))).clip(0, 255).astype(np.uint8)
-    Image.fromarray(noisy[:96, :128]).save(stream, "jpeg", quality=90)
-    # IFD0 without entries, and IFD1 with place and length of the thumbnail behind it.
+def with_thumbnail(pixels: np.ndarray) -> tuple[bytes, int]:
+    """Return EXIF with a thumbnail of 128 x 96 pixels in its IFD1, and the place of its JPEG."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "jpeg", quality=90)
     start, old = 14 + 2 + 24 + 4, stream.getvalue()
     entries = struct.pack("<HHII", 513, 4, 1, start) + struct.pack("<HHII", 514, 4, 1, len(old))
     head = b"II*\0\x08\0\0\0" + struct.pack("<HI", 0, 14) + struct.pack("<H", 2)
-    exif = b"Exif\0\0" + head + entries + bytes(4) + old
+    return b"Exif\0\0" + head + entries + bytes(4) + old, 6 + start
+
+
+@pytest.mark.parametrize("kind", ["jpg", "webp", "png", "jpg to png", "jpg to tif"])
+def test_the_thumbnail_is_made_anew(quietpixel, tmp_path, kind) -> None:
+    source, _, target = kind.partition(" to ")
+    path, result = tmp_path / f"a.{source}", tmp_path / f"a-clean.{target or source}"
+    rng = np.random.default_rng(0)
+    noisy = (smooth(192, 256) + rng.normal(0, 20, (192, 256, 3))).clip(0, 255).astype(np.uint8)
+    exif, start = with_thumbnail(noisy[:96, :128])
     Image.fromarray(noisy).save(path, exif=exif, quality=90)
-    assert quietpixel(*WORD, path).code == 0
-    found = Image.open(clean(path)).info["exif"]
+    assert quietpixel(*WORD, path, "-o", result).code == 0
+    if target == "tif":
+        assert noisy[:96, :128].tobytes() not in result.read_bytes()
+        assert Image.open(result).getexif().get_ifd(1) == {}
+        return
+    found = b"Exif\0\0" + Image.open(result).info["exif"].removeprefix(b"Exif\0\0")
     assert len(found) == len(exif)
-    shown = Image.open(io.BytesIO(found[6 + start :]))
+    shown = Image.open(io.BytesIO(found[start:]))
     assert shown.size == (128, 96)
-    wanted = Image.open(clean(path)).resize((128, 96), Image.Resampling.BOX)
+    wanted = Image.open(result).resize((128, 96), Image.Resampling.BOX)
     assert np.abs(np.asarray(shown, int) - np.asarray(wanted)).mean() < 5
     assert np.abs(noisy[:96, :128].astype(int) - np.asarray(wanted)).mean() > 10
 
@@ -209,6 +303,38 @@ def test_a_png_of_few_bits_stays_one(quietpixel, halver, tmp_path, bits) -> None
     step = 255 // (levels - 1)
     assert np.abs(result - ramp / 2).max() <= step / 2 + 1
     assert set(np.unique(result)) <= set(range(0, 256, step))
+
+
+@pytest.mark.parametrize(("bits", "compression"), [(1, None), (1, "ccittfax4"), (4, None)])
+def test_a_tiff_of_few_bits_stays_one(quietpixel, halver, tmp_path, bits, compression) -> None:
+    path, levels = tmp_path / "a.tif", 2**bits
+    ramp = np.repeat(np.arange(levels, dtype=np.uint8), 20)[None].repeat(40, 0)
+    image = vips.from_array((ramp * np.uint8(255 // (levels - 1)))[..., None])
+    image.tiffsave(path, bitdepth=bits, compression=compression or "none")
+    assert quietpixel(*WORD, path, "--model", halver).code == 0
+    with tifffile.TiffFile(clean(path)) as file:
+        page = file.pages[0]
+        assert (page.bitspersample, page.compression) == (bits, 4 if compression else 1)
+        assert np.abs(page.asarray() - ramp / 2).max() <= 0.6
+
+
+def test_a_palette_of_few_colours_takes_few_bits(tmp_path) -> None:
+    path = tmp_path / "a.png"
+    image = Image.fromarray(smooth()).quantize(13)
+    image.save(path, bits=4)
+    write_picture(read_picture(path), path, overwrite=True)
+    assert path.read_bytes()[24:26] == b"\x04\x03"
+    assert Image.open(path).convert("RGB").tobytes() == image.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_palette_that_is_lost_is_named(quietpixel, tmp_path, suffix) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(smooth(192, 256)).quantize(200).save(path)
+    outcome = quietpixel(*WORD, path)
+    assert outcome.code == 0
+    assert "The result is larger: its palette became full colours." in outcome.err
+    assert Image.open(clean(path)).mode == "RGB"
 
 
 def with_bits(pixels: np.ndarray, bits: int) -> Picture:

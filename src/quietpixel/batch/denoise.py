@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, FileError, ImageError
 from quietpixel.files import (
+    FORMATS,
     Picture,
     choose_format,
     mark_as_result,
@@ -47,7 +48,7 @@ class Settings:
         Name of the format to write; None keeps that of the name or the source.
     jpeg_quality
         JPEG, WebP or AVIF quality to write, 1 to 100; ``"source"`` keeps that of the source. None
-        takes a JPEG quality, never below the source's, at which writing loses about 0.1 dB.
+        takes one, never below that of a source, at which writing a JPEG loses about 0.1 dB.
     overwrite
         Whether existing files are replaced.
     backup
@@ -75,9 +76,10 @@ class Settings:
         return None if self.jpeg_quality == "source" else self.jpeg_quality
 
     def encoded(self, picture: Picture, target: Path | BinaryIO) -> Picture:
-        """Return a denoised image with the JPEG quality at which it is written."""
+        """Return a denoised image with the quality at which it is written."""
         kind = choose_format(picture, target, format=self.format)
-        if self.jpeg_quality is not None or kind not in ("jpeg", "tiff"):  # a TIFF may hold JPEG
+        lossy = FORMATS[kind].quality or kind == "tiff"  # which may hold JPEG
+        if self.jpeg_quality is not None or not lossy:
             return picture
         return replace(picture, encoding=denoised_encoding(picture.encoding))
 

@@ -117,8 +117,8 @@ GROUPS = {
     "--jpeg-quality",
     metavar="NUMBER|source",
     callback=read_quality,
-    help="Quality of JPEG, WebP and AVIF files, or that of the source.  [default: 98 for JPEG, "
-    "where writing loses about 0.1 dB]",
+    help="Quality of JPEG, WebP, AVIF and HEIC files, or that of the source.  [default: 98, "
+    "at which writing a JPEG loses about 0.1 dB]",
 )
 @engine_options
 @click.option(

@@ -8,7 +8,7 @@ a file that pretends.
 from pathlib import PurePath
 
 from quietpixel.errors import FileError, unknown_name
-from quietpixel.files import avif_gif, bmp, heif, jpeg, png, pnm, raw, tiff, vips, webp
+from quietpixel.files import avif, bmp, gif, heif, jpeg, png, pnm, raw, tiff, vips, webp
 from quietpixel.files.image_format import Format, Source, starts_with
 
 HEAD = 4096
@@ -21,9 +21,9 @@ FORMATS: dict[str, Format] = {
         png.FORMAT,
         tiff.FORMAT,
         webp.FORMAT,
-        avif_gif.AVIF,
+        avif.FORMAT,
         bmp.FORMAT,
-        avif_gif.GIF,
+        gif.FORMAT,
         pnm.FORMAT,
         raw.FORMAT,
         heif.FORMAT,

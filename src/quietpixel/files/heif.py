@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -12,10 +11,17 @@ import numpy as np
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import tags
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Size, Source
-from quietpixel.files.picture import Encoding, Metadata, Picture, first_block
+from quietpixel.files.picture import (
+    Encoding,
+    Metadata,
+    Picture,
+    cut_bits,
+    first_block,
+    stretch_bits,
+)
 
 _NCLX = ("color_primaries", "transfer_characteristics", "matrix_coefficients", "full_range_flag")
-"""Colour by numbers of ITU-T H.273, such as BT.2020 with PQ; kept as a block for files in kind."""
+"""Colour by numbers, in the order of `Metadata.cicp`."""
 _WHOLE, _TILE = 4096, 1024
 """Sides from which an image is stored in tiles, as phones do: x265 refuses 8192 x 1 pixels."""
 
@@ -42,19 +48,18 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         pixels = np.asarray(image)[:, :width]
         info = image.info
     if depth:
-        white = 2 ** int(depth) - 1
-        pixels = ((pixels.astype(np.uint32) * 65535 + white // 2) // white).astype(np.uint16)
+        pixels = stretch_bits(pixels, int(depth))
     exif = (info.get("exif") or b"").removeprefix(b"Exif\0\0")
     # Kept for a file in kind: the decoders of phones may know 4:2:0 only.
-    blocks = [("chroma", str(info.get("chroma") or 444).encode())]
-    if nclx := info.get("nclx_profile"):
-        blocks.append(("nclx", struct.pack("<4H", *(nclx[key] for key in _NCLX))))
+    blocks = (("chroma", str(info.get("chroma") or 444).encode()),)
+    nclx = info.get("nclx_profile")
     metadata = Metadata(
         icc=info.get("icc_profile") or None,
         # Decoders turn the pixels as the container says, so an orientation in EXIF is out of date.
         exif=tags.turn_upright(exif) if exif else None,
         xmp=info.get("xmp") or None,
-        blocks=tuple(blocks),
+        blocks=blocks,
+        cicp=tuple(int(nclx[key]) for key in _NCLX) if nclx else None,  # type: ignore[arg-type]
     )
     encoding = Encoding(bits=int(depth or 8), lossless=False)
     picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="heic")
@@ -87,15 +92,16 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     mode, bits = ("L", "LA", "RGB", "RGBA")[channels - 1], 8
     if pixels.dtype == np.uint16:
         bits = 10 if picture.encoding.bits == 10 else 12
-        white = 2**bits - 1
-        pixels = ((pixels.astype(np.uint32) * white + 32767) // 65535).astype("<u2") << (16 - bits)
+        pixels = cut_bits(pixels, bits).astype("<u2") << (16 - bits)
         mode += ";16"
     blocks = metadata.blocks if picture.format == "heic" else ()
     options: dict[str, Any] = {"icc_profile": metadata.icc, "xmp": metadata.xmp}
     if metadata.exif:
         options["exif"] = b"Exif\0\0" + metadata.exif
-    if (nclx := first_block(blocks, "nclx")) is not None:
-        options |= dict(zip(_NCLX, struct.unpack("<4H", nclx), strict=True))
+    if metadata.cicp:
+        # The matrix is that of the encoder: others store RGB itself (0), which takes more room.
+        own = 4 if picture.format == "heic" else 2
+        options |= dict(zip(_NCLX[:own], metadata.cicp, strict=False))
     if max(width, height) > _WHOLE:
         options["tile_size"] = _TILE
     coded = pillow_heif.from_bytes(mode, (width, height), np.ascontiguousarray(pixels).tobytes())
@@ -103,7 +109,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     try:
         coded.save(
             stream,
-            quality=quality or DEFAULT_QUALITY,
+            quality=quality or picture.encoding.quality or DEFAULT_QUALITY,
             chroma=int(first_block(blocks, "chroma") or 444),
             bit_depth=bits,
             **{key: value for key, value in options.items() if value is not None},
@@ -150,7 +156,7 @@ FORMAT = Format(
     package=("pillow_heif", "heif"),
     dtypes=("uint8", "uint16"),
     max_side=16384,
-    metadata=("icc", "exif", "xmp"),
+    metadata=("icc", "exif", "xmp", "cicp"),
     lossless=False,
     quality=True,
 )

@@ -37,6 +37,9 @@ class Metadata:
         Profile and metadata as the standards define them (EXIF begins with its TIFF header).
     resolution
         Pixels per millimetre, horizontally and vertically.
+    cicp
+        Colour by numbers of ITU-T H.273 (nclx, cICP): primaries, transfer curve, matrix, and
+        whether the range is full; (9, 16, 9, 1) is BT.2020 with PQ.
     orientation
         EXIF orientation, 1 to 8. Pixels are held as stored, so it comes out as it went in.
     blocks
@@ -53,6 +56,7 @@ class Metadata:
     xmp: bytes | None = None
     iptc: bytes | None = None
     resolution: tuple[float, float] | None = None
+    cicp: tuple[int, int, int, int] | None = None
     orientation: int = 1
     blocks: tuple[Block, ...] = field(default=(), repr=False)
     tail: bytes = field(default=b"", repr=False)
@@ -84,6 +88,9 @@ class Encoding:
         (width, height) of a TIFF's tiles, None for strips.
     bigtiff
         Whether a TIFF has 64-bit offsets.
+    pyramid
+        Where a TIFF has smaller copies of its pages: ``"pages"`` behind them, or ``"subpages"``
+        below them; None where it has none that can be made anew.
     palette
         Whether the pixels were indices into a palette.
     premultiplied
@@ -103,6 +110,7 @@ class Encoding:
     predictor: int = 1
     tile: tuple[int, int] | None = None
     bigtiff: bool = False
+    pyramid: Literal["pages", "subpages"] | None = None
     palette: bool = False
     premultiplied: bool = False
     delays: tuple[int, ...] = ()
@@ -253,3 +261,56 @@ def white_of(dtype: np.dtype[Any]) -> float:
     (65535.0, 1.0)
     """
     return float(np.iinfo(dtype).max) if dtype.kind in "iu" else 1.0
+
+
+def stretch_bits(pixels: Pixels, bits: int) -> Pixels:
+    """Return unsigned integers of 9 to 16 bits on the scale of 16.
+
+    Examples
+    --------
+    >>> stretch_bits(np.array([0, 1, 1023], np.uint16), 10).tolist()
+    [0, 64, 65535]
+    """
+    white = 2**bits - 1
+    return ((pixels.astype(np.uint32) * 65535 + white // 2) // white).astype(np.uint16)
+
+
+def cut_bits(pixels: Pixels, bits: int) -> Pixels:
+    """Return unsigned integers of 16 bits on the scale of fewer.
+
+    Examples
+    --------
+    >>> cut_bits(np.array([0, 64, 65535], np.uint16), 10).tolist()
+    [0, 1, 1023]
+    """
+    white = 2**bits - 1
+    return ((pixels.astype(np.uint32) * white + 32767) // 65535).astype(np.uint16)
+
+
+def round_to_bits(pixels: Pixels, bits: int) -> Pixels:
+    """Return 8-bit pixels rounded to the values that 1, 2 or 4 bits can hold.
+
+    Examples
+    --------
+    >>> round_to_bits(np.array([0, 30, 100, 255], np.uint8), 2).tolist()
+    [0, 0, 85, 255]
+    """
+    step = 255 // (2**bits - 1)
+    return np.rint(pixels / step).astype(np.uint8) * step
+
+
+def describe_colour_numbers(metadata: Metadata) -> str:
+    """Return colour numbers that change what an image looks like, in words; else nothing.
+
+    Examples
+    --------
+    >>> describe_colour_numbers(Metadata(cicp=(9, 16, 9, 1)))
+    'the colour numbers (primaries 9, transfer curve 16)'
+    >>> describe_colour_numbers(Metadata(cicp=(1, 13, 6, 1)))
+    ''
+    """
+    # 2 is unspecified; the curves 1 and 6 are shown like that of sRGB, 13.
+    primaries, curve = metadata.cicp[:2] if metadata.cicp else (2, 2)
+    if primaries in (1, 2) and curve in (1, 2, 6, 13):
+        return ""
+    return f"the colour numbers (primaries {primaries}, transfer curve {curve})"

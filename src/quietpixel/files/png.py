@@ -9,7 +9,14 @@ import numpy as np
 from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
-from quietpixel.files.picture import Block, Metadata, Picture, Pixels, first_block
+from quietpixel.files.picture import (
+    Block,
+    Metadata,
+    Picture,
+    Pixels,
+    first_block,
+    round_to_bits,
+)
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _OF_THE_PIXELS = {"PLTE", "tRNS", "sBIT", "hIST", "bKGD", "IHDR", "fcTL", "acTL"}
@@ -44,11 +51,13 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     if len(density) == 9 and density[8] == 1:
         across, down = struct.unpack(">II", density[:8])
         resolution = (across / 1000, down / 1000) if across and down else None
+    numbers = tuple(first_block(chunks, "cICP") or b"")
     header = Picture(
         pages=(),
         format="png",
         metadata=Metadata(
             resolution=resolution,
+            cicp=numbers if len(numbers) == 4 else None,
             # Ancillary chunks, by their small first letter, unless they describe the coded pixels.
             blocks=tuple(
                 chunk
@@ -75,17 +84,20 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if picture.encoding.palette and pixels.dtype == np.uint8:
         indices, palette = find_palette(pixels) or (pixels, None)
     bits = 8 * pixels.dtype.itemsize
-    stored = picture.encoding.bits or bits
-    if picture.format == "png" and palette is None and pixels.shape[2] == 1 and stored < 8:
-        bits = stored
-        step = 255 // (2**bits - 1)
-        indices = np.rint(pixels / step).astype(np.uint8) * step  # libvips cuts off instead
+    if palette is not None:
+        bits = next(each for each in (1, 2, 4, 8) if len(palette) <= 2**each)
+        indices = indices * np.uint8(255 // (2**bits - 1))
+    elif picture.format == "png" and pixels.shape[2] == 1 and (picture.encoding.bits or 8) < 8:
+        bits = picture.encoding.bits or 8
+        indices = round_to_bits(pixels, bits)  # libvips cuts off instead
     blocks: list[Block] = []
     if picture.format == "png":
         blocks += metadata.blocks
     else:
         if metadata.icc:
             blocks.append(("iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
+        if metadata.cicp:
+            blocks.append(("cICP", bytes([*metadata.cicp[:2], 0, 1])))  # full range, no matrix
         if metadata.resolution:
             across, down = (round(1000 * each) for each in metadata.resolution)
             blocks.append(("pHYs", struct.pack(">IIB", across, down, 1)))
@@ -164,5 +176,5 @@ FORMAT = Format(
     find_lost=find_lost,
     dtypes=("uint8", "uint16"),
     orientation=True,
-    metadata=("icc", "exif", "xmp", "resolution"),
+    metadata=("icc", "exif", "xmp", "resolution", "cicp"),
 )

@@ -11,7 +11,7 @@ import struct
 import tempfile
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -26,16 +26,17 @@ from quietpixel.files.image_format import (
     Source,
     starts_with,
 )
-from quietpixel.files.picture import Encoding, Metadata, Picture, white_of
+from quietpixel.files.picture import Encoding, Metadata, Picture, round_to_bits, white_of
 from quietpixel.files.tags import BRANCHES, Directory, Reader, Tag, from_exif, read_directories
 
 INTEGERS = tuple(f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("u", ""))
 _RESOLUTION = X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
+NEW_SUBFILE, SUB_PAGES = 254, 330
 _MOST_SMALL = 3_900_000_000
 """Bytes of pixels up to which offsets of 32 bits suffice, with room for the tags."""
-_COMPRESSIONS = {1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate",
-                 32773: "packbits", 50000: "zstd", 50001: "webp"}  # fmt: skip
+_COMPRESSIONS = {1: "none", 3: "ccittfax4", 4: "ccittfax4", 5: "lzw", 7: "jpeg", 8: "deflate",
+                 32946: "deflate", 32773: "packbits", 50000: "zstd", 50001: "webp"}  # fmt: skip
 _COLOUR_SPACES = {8: "CIE Lab", 9: "ICC Lab", 10: "ITU Lab", 32844: "LogL", 32845: "LogLuv"}
 """By photometric interpretation. libvips takes some of them for RGB without a warning."""
 _CODING = {
@@ -50,6 +51,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a TIFF file."""
     with vips.open_binary(source) as file:
         directories = read_directories(file)
+        pyramid = _find_pyramid(file, directories)
     first = directories[0]
     _check_samples(directories)
     tables = first.block(347)
@@ -61,12 +63,17 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         predictor=int(first.first(317, 1)),
         tile=tile if all(tile) else None,
         bigtiff=first.big,
+        pyramid=pyramid,
         palette=first.first(262, 1) == 3,
         premultiplied=first.first(EXTRA_SAMPLES, 0) == 1,
     )
     if encoding.premultiplied:
         source = _declare_straight(source, directories)
     header = Picture((), "tiff", metadata=parse_metadata(directories), encoding=encoding)
+    if b"LAYOUT=IFDS_BEFORE_DATA" in vips.read_bytes(source, 0, 1024):
+        header = header.with_notes(
+            "The result is no cloud-optimized GeoTIFF: its directories lie behind the pixels."
+        )
     half = first.first(SAMPLE_FORMAT, 1) == 3 and encoding.bits == 16
     # libvips refuses samples of 64 bits, and decodes half floats in separate planes wrongly.
     if encoding.bits == 64 or (half and first.first(284, 1) == 2):
@@ -143,13 +150,47 @@ def read_size(source: Source) -> Size:
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
-    """Name smaller copies and masks, which are not written again."""
+    """Name masks, and smaller copies that are not made anew."""
     with vips.open_binary(source) as file:
         whole = read_directories(file)
+        if _find_pyramid(file, whole):
+            return ()
         count = sum(1 for _ in tags.walk(Reader(file))) - len(whole)
-    # Tag 330 points to further directories, where OME-TIFF has its smaller copies.
-    count += sum(len(page.tags[330].numbers()) for page in whole if 330 in page.tags)
+    count += sum(map(_count_below, whole))
     return (f"{count} smaller copies or masks",) if count else ()
+
+
+def _count_below(page: Directory) -> int:
+    """Return how many directories lie below a page, where OME-TIFF has its smaller copies."""
+    return len(page.tags[SUB_PAGES].numbers()) if SUB_PAGES in page.tags else 0
+
+
+def _find_pyramid(
+    file: BinaryIO, whole: tuple[Directory, ...]
+) -> Literal["pages", "subpages"] | None:
+    """Return where smaller copies lie that libvips makes anew, by halves; None if anything differs.
+
+    It makes none of half floats, few bits or pages within one tile, and copies behind the pages
+    for one page only.
+    """
+    first, reader = whole[0], Reader(file)
+    bits, half = first.first(258, 1), first.first(SAMPLE_FORMAT, 1) == 3
+    tiles = [(first.first(322 + axis, 0), first.first(256 + axis, 0)) for axis in (0, 1)]
+    if bits < 8 or (bits == 16 and half) or not any(0 < tile < side for tile, side in tiles):
+        return None
+    behind = [page for page in tags.walk(reader) if page.number not in {p.number for p in whole}]
+    below = [
+        reader.directory(int(at))[0]
+        for page in whole
+        if SUB_PAGES in page.tags
+        for at in page.tags[SUB_PAGES].numbers()
+    ]
+    copies = behind or below
+    if not copies or any(int(page.first(NEW_SUBFILE, 0)) != 1 for page in copies):
+        return None
+    if behind:
+        return "pages" if len(whole) == 1 and not below else None
+    return "subpages"
 
 
 def parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
@@ -233,6 +274,11 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if half:  # libvips has no half floats; their bits travel as integers
         pages = tuple(np.ascontiguousarray(page).view(np.uint16) for page in pages)
         interpretation = "grey16" if pages[0].shape[2] < 3 else "rgb16"
+    bits = encoding.bits if own and pages[0].shape[2] == 1 and not encoding.palette else None
+    few: dict[str, Any] = {}
+    if pages[0].dtype == np.uint8 and bits in (1, 2, 4):
+        pages = tuple(round_to_bits(page, bits) for page in pages)  # libvips cuts off instead
+        few = {"bitdepth": bits, "miniswhite": directories[0].first(262, 1) == 0}
     file.flush()  # libvips writes past Python's buffer
     vips.save_file(
         vips.from_pages(pages, interpretation),
@@ -242,6 +288,7 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         page_height=pages[0].shape[0],
         bigtiff=encoding.bigtiff or sum(page.nbytes for page in pages) > _MOST_SMALL,
         **_compression(picture),
+        **few,
     )
     _graft(file, directories, half_float=half)
 
@@ -251,6 +298,8 @@ def _compression(picture: Picture) -> dict[str, Any]:
     encoding, dtype = picture.encoding, picture.dtype
     kind = encoding.compression or "deflate"
     if kind in ("jpeg", "webp") and dtype != np.uint8:  # which they alone hold
+        kind = "deflate"
+    if kind == "ccittfax4" and (encoding.bits != 1 or picture.format != "tiff"):
         kind = "deflate"
     if picture.format == "tiff":
         predictor = {2: "horizontal", 3: "float"}.get(encoding.predictor, "none")
@@ -266,6 +315,8 @@ def _compression(picture: Picture) -> dict[str, Any]:
     if encoding.tile is not None:
         width, height = encoding.tile
         options |= {"tile": True, "tile_width": width, "tile_height": height}
+    if encoding.pyramid is not None:
+        options |= {"tile": True, "pyramid": True, "subifd": encoding.pyramid == "subpages"}
     return options
 
 
@@ -287,7 +338,10 @@ def _directory_of(metadata: Metadata) -> Directory:
 def _graft(file: BinaryIO, carried: tuple[Directory, ...], *, half_float: bool) -> None:
     """Add the carried tags to the pages of a file that libvips wrote."""
     reader = Reader(file)
-    pages = [_merge(*each) for each in zip(tuple(tags.walk(reader)), carried, strict=True)]
+    written = tuple(tags.walk(reader))
+    # Smaller copies behind the page carry none of its tags.
+    carried += (Directory({}),) * (len(written) - len(carried))
+    pages = [_merge(*each) for each in zip(written, carried, strict=True)]
     if half_float:
         for page in pages:
             samples = int(page.first(277, 1))

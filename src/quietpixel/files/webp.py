@@ -52,6 +52,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         page_height=picture.size[1],
         Q=quality or encoding.quality or DEFAULT_QUALITY,
         lossless=quality is None and encoding.lossless,
+        smart_subsample=True,  # 0.1 dB better, for 3 % more bytes
         exact=True,  # keeps the colours of transparent pixels
     )
     file.write(_graft(whole, blocks, picture) if blocks else whole)

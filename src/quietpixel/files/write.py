@@ -15,7 +15,9 @@ from quietpixel.files import tags, vips
 from quietpixel.files.atomic import atomic_file, refuse_existing
 from quietpixel.files.formats import FORMATS, find_format, format_of_name, writable_formats
 from quietpixel.files.image_format import Format, Writer
-from quietpixel.files.picture import Picture, Pixels, white_of
+from quietpixel.files.picture import Picture, Pixels, describe_colour_numbers, white_of
+from quietpixel.files.png import find_palette
+from quietpixel.files.thumbnail import renew_thumbnails
 
 
 def write_picture(
@@ -74,22 +76,31 @@ def write_picture(
         )
     kind = FORMATS[check_writable(picture, target, format=format)]
     ready, notes = _fit(picture, kind)
+    ready = renew_thumbnails(ready)
     with _opened(target, overwrite, like, backup, on_complete) as file:
         writer_of(kind)(ready, file, quality)
-    return (*notes, *_describe_tail(picture, kind))
+    return (*notes, *_describe_changes(picture, kind))
 
 
-def _describe_tail(picture: Picture, kind: Format) -> tuple[str, ...]:
-    """Say what became of a video, gain map or view behind the image."""
-    size = len(picture.metadata.tail)
-    if not size:
-        return ()
-    if picture.format == kind.name:
-        return (f"The {size:,} bytes after the image (a video, gain map or view) are kept as is.",)
-    return (
-        f"The {size:,} bytes after the image were dropped, because {kind.name} does not hold "
-        "a video, gain map or further view.",
-    )
+def _describe_changes(picture: Picture, kind: Format) -> Iterator[str]:
+    """Say what became of content that not every format or result has."""
+    same = picture.format == kind.name
+    if size := len(picture.metadata.tail):
+        yield (
+            f"The {size:,} bytes after the image (a video, gain map or view) are kept as is."
+            if same
+            else f"The {size:,} bytes after the image were dropped, because {kind.name} does not "
+            "hold a video, gain map or further view."
+        )
+    numbers = describe_colour_numbers(picture.metadata)
+    if numbers and "cicp" not in kind.metadata:
+        yield f"The result does not hold {numbers}, because {kind.name} has none."
+    if picture.encoding.pyramid and not same:
+        yield f"The result does not hold smaller copies of its pages, because {kind.name} has none."
+    # GIF has its own palette in any case.
+    lost = picture.encoding.palette and same and kind.name in ("png", "tiff")
+    if lost and (kind.name == "tiff" or find_palette(picture.pages[0]) is None):
+        yield "The result is larger: its palette became full colours."
 
 
 def copy_file(
