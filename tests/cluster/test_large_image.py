@@ -2,7 +2,9 @@
 
 import os
 import signal
+import threading
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,12 +12,14 @@ import pytest
 import tifffile
 import zarr
 
+from quietpixel.batch import lock_folders
 from quietpixel.cli.main import main
 from quietpixel.cluster import large_image
 from quietpixel.cluster.blocks import Axes, Field, cut
 from quietpixel.cluster.large_image import LargeSettings, denoise_image
 from quietpixel.cluster.workers import connect
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
+from quietpixel.files import MARK
 from quietpixel.imaging.tiling import plan_grid
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.options import DenoiseOptions
@@ -121,8 +125,9 @@ def test_zarr_of_both_versions(tmp_path, models, blur, form) -> None:
     )
     before, after = zarr.open(source, mode="r"), zarr.open(str(tmp_path / "b.zarr"), mode="r")
     assert np.array_equal(after[...], blur(pixels))
-    assert after.metadata == before.metadata
-    assert after.attrs.asdict() == {"by": ["me"]}
+    marked = dict(before.attrs) | {MARK: True}
+    assert after.metadata == replace(before.metadata, attributes=marked)
+    assert after.attrs.asdict() == {"by": ["me"], MARK: True}
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
     assert len(shares) > 4
@@ -174,7 +179,7 @@ def test_an_ome_zarr_keeps_its_metadata_and_gets_its_pyramid(tmp_path, models, b
     source = write_ome(tmp_path / "a.zarr", pixels, form)
     denoise_image(source, str(tmp_path / "b.zarr"), models["blur"], EXACT)
     before, after = zarr.open(source, mode="r"), zarr.open(str(tmp_path / "b.zarr"), mode="r")
-    assert after.attrs.asdict() == before.attrs.asdict()
+    assert after.attrs.asdict() == before.attrs.asdict() | {MARK: True}
     assert (tmp_path / "b.zarr" / "labels" / "note").read_text() == "kept"
     wanted = np.stack([np.stack([blur(plane, range=(0, 255)) for plane in z]) for z in pixels])
     assert np.array_equal(after["0"][...], wanted)
@@ -202,6 +207,33 @@ def test_a_tiled_tiff_and_its_metadata(tmp_path, models, blur) -> None:
         assert page.tags["Software"].value == "camera"
         assert page.tags[34675].value == b"profile"
     assert not hidden(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["below", "behind", "rgb below"])
+def test_the_levels_of_a_tiff_are_made_anew(tmp_path, models, blur, kind) -> None:
+    source, target = tmp_path / "a.tif", tmp_path / "b.tif"
+    shape = {"below": (3, 201, 170), "behind": (201, 170), "rgb below": (201, 170, 3)}[kind]
+    pixels, step = noise(shape), slice(None, None, 2)
+    small = pixels[step, step] if kind != "below" else pixels[:, step, step]
+    options = {"tile": (64, 48), "metadata": None}
+    options["photometric"] = "rgb" if kind.startswith("rgb") else "minisblack"
+    with tifffile.TiffWriter(source) as writer:
+        writer.write(pixels, subifds=1 if "below" in kind else None, **options)
+        writer.write(small, subfiletype=1, **options)
+    denoise_image(str(source), str(target), models["blur"], EXACT)
+    with tifffile.TiffFile(source) as before, tifffile.TiffFile(target) as after:
+        old, new = (file.series[0].levels for file in (before, after))
+        assert [level.shape for level in new] == [level.shape for level in old]
+        assert len(after.pages) == len(before.pages)
+        largest, copy = (level.asarray() for level in new)
+    if kind == "below":
+        wanted = np.stack([blur(plane, range=(0, 4000)) for plane in pixels])
+        half, copy = wanted[:, :200].reshape(3, 100, 2, 85, 2).mean((2, 4)), copy[:, :100]
+    else:
+        wanted, copy = blur(pixels, range=(0, 4000)), copy[:100]
+        half = wanted[:200].reshape(100, 2, 85, 2, -1).mean((1, 3)).reshape(copy.shape)
+    np.testing.assert_allclose(largest, wanted, atol=1)
+    np.testing.assert_allclose(copy, half, atol=1)
 
 
 @pytest.mark.parametrize("kind", ["rgb", "gray with alpha", "strips", "ome"])
@@ -413,6 +445,56 @@ def test_the_command(tmp_path, models, capsys) -> None:
     assert main([*line, "--max-pixels", "100"]) == 0
     assert abs(tifffile.imread(tmp_path / "a-clean.tif") - pixels / 2).max() <= 1
     assert not hidden(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["zarr", "group", "tif"])
+def test_a_result_is_known_and_not_denoised_twice(tmp_path, models, capsys, kind) -> None:
+    source = tmp_path / ("a.tif" if kind == "tif" else "a.zarr")
+    pixels = noise((100, 90), "uint8", 255)
+    if kind == "tif":
+        tifffile.imwrite(source, pixels)
+    elif kind == "zarr":
+        put(source, pixels, chunks=(50, 50))
+    else:
+        zarr.open_group(str(source), mode="w").create_array("0", data=pixels, chunks=(50, 50))
+        axes = [{"name": "y"}, {"name": "x"}]
+        scales = [{"axes": axes, "datasets": [{"path": "0"}]}]
+        zarr.open_group(str(source), mode="a").attrs["ome"] = {"multiscales": scales}
+    words = ["--model", str(models["halver"]), "--max-pixels", "100"]
+    assert main(["denoise", str(source), "-o", str(tmp_path / f"b{source.suffix}"), *words]) == 0
+    # Known wherever it lies, and whatever it is called.
+    moved = tmp_path / "new" / f"other{source.suffix}"
+    moved.parent.mkdir()
+    (tmp_path / f"b{source.suffix}").rename(moved)
+    capsys.readouterr()
+    for more in ([], ["--dry-run"]):
+        assert main(["denoise", str(moved), *words, *more]) == 2
+        assert f"'{moved}' is a result of quietpixel" in capsys.readouterr().err
+    assert [path.name for path in moved.parent.iterdir()] == [moved.name]
+    assert main(["denoise", str(moved), *words, "--again"]) == 0
+
+
+def test_a_result_without_an_effect_is_no_result(tmp_path, models) -> None:
+    source, target = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    put(source, noise((100, 90), "uint8", 255), chunks=(50, 50))
+    words = ["--model", str(models["halver"]), "--strength", "0"]
+    assert main(["denoise", str(source), "-o", str(target), *words]) == 0
+    assert main(["denoise", str(target), *words]) == 0
+
+
+def test_a_locked_folder_is_waited_for(tmp_path, models, capsys) -> None:
+    source = put(tmp_path / "a.zarr", noise((100, 90), "uint8", 255), chunks=(50, 50))
+    with lock_folders([tmp_path]):
+        words = ["denoise", source, "--model", str(models["halver"])]
+        run = threading.Thread(target=main, args=(words,))
+        run.start()
+        run.join(0.5)
+        assert run.is_alive()
+        assert hidden(tmp_path) == [".quietpixel-lock"]
+    run.join(30)
+    assert (tmp_path / "a-clean.zarr").exists()
+    assert "Waiting for another run: process" in capsys.readouterr().err
+    assert hidden(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from quietpixel.cli.denoise_call import DenoiseCall
-from quietpixel.cli.denoise_view import FolderView, write_json
+from quietpixel.cli.denoise_view import FolderView, show_findings, write_json
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 
 if TYPE_CHECKING:
-    from quietpixel.batch import Outcome
+    from quietpixel.batch import Outcome, PreflightResult
     from quietpixel.cluster.workers import Cluster
     from quietpixel.files import Job
 
@@ -68,22 +68,21 @@ class LargeRun:
 
     def __call__(self) -> int:
         """Do the work, show it, and return the exit code."""
-        from quietpixel.batch import PreflightResult
-
         self._check()
+        findings = [self._preflight(job) for job in self._jobs]
+        if len(findings) == 1 and findings[0].state == "skip":
+            raise FileError(findings[0].reason)
         if self._call.dry_run:
-            for job in self._jobs:
-                click.echo(f"{job.source} -> {job.target}: would be written in parts")
-            return 0
-        findings = [PreflightResult(job, "write") for job in self._jobs]
+            return show_findings(findings, single=len(findings) == 1)
         self._view.begin(findings)
         with contextlib.ExitStack() as opened:
             cluster = None
             if self._call.on_cluster:
                 cluster = opened.enter_context(self._call.connected())
             opened.enter_context(self._view)
-            for job in self._jobs:
-                self._view.show(self._denoise(job, cluster))
+            for found in findings:
+                if found.state == "write":
+                    self._view.show(self._denoise(found.job, cluster))
         self._write_json(interrupted=False)
         return self._view.summarize()
 
@@ -126,6 +125,18 @@ class LargeRun:
             )
         if len({job.target for job in self._jobs}) < len(self._jobs):
             raise ArgumentError("Two inputs would get the same name; use two separate calls.")
+
+    def _preflight(self, job: "Job") -> "PreflightResult":
+        from quietpixel.batch import PreflightResult
+        from quietpixel.batch.plan import RESULT
+        from quietpixel.cluster.large_image import is_result
+
+        try:
+            if not self._call.again and is_result(str(job.source)):
+                return PreflightResult(job, "skip", RESULT.format(job.source))
+        except QuietpixelError as error:
+            return PreflightResult(job, "refuse", str(error))
+        return PreflightResult(job, "write")
 
     def _denoise(self, job: "Job", cluster: "Cluster | None") -> "Outcome":
         from quietpixel.batch import Outcome

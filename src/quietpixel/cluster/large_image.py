@@ -1,5 +1,6 @@
 """Denoises one image larger than memory, part by part, and continues an interrupted run."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.batch.denoise import make_folder
+from quietpixel.batch.lock import lock_folders
 from quietpixel.cluster import tiff_image, zarr_image
 from quietpixel.cluster.blocks import Field, Part, cut
 from quietpixel.cluster.storage import Place, is_store, to_json
@@ -33,7 +36,7 @@ from quietpixel.imaging.intensity_scale import (
 )
 from quietpixel.inference.arrays import Layout, type_ceiling
 from quietpixel.inference.job import OnProgress
-from quietpixel.inference.level import sample_places
+from quietpixel.inference.level import level_factors, sample_places
 from quietpixel.inference.options import DenoiseOptions
 
 
@@ -269,12 +272,38 @@ def denoise_image(
         settings = replace(settings, options=replace(settings.options, model=model))
     places = Place(source.rstrip("/")).whole(), Place(target.rstrip("/")).whole()
     _check_places(*places, overwrite=settings.overwrite)
-    begin = time.perf_counter()
-    run = _LargeRun(*places, settings, cluster, notify)
-    run.find_range()
-    run.process(on_progress or (lambda share: None))
-    run.publish()
-    return Done(run.megapixels, time.perf_counter() - begin, tuple(run.notes))
+    with _locked(places[1], notify):
+        _check_places(*places, overwrite=settings.overwrite)  # another run may have been at work
+        begin = time.perf_counter()
+        run = _LargeRun(*places, settings, cluster, notify)
+        run.find_range()
+        run.process(on_progress or (lambda share: None))
+        run.publish()
+        return Done(run.megapixels, time.perf_counter() - begin, tuple(run.notes))
+
+
+@contextlib.contextmanager
+def _locked(target: Place, notify: Notify) -> Iterator[None]:
+    """Keep other runs out of the folder of the result; a URL has no locks."""
+    if target.is_url:
+        yield
+        return
+    folder = Path(target.name).parent
+    make_folder(folder)
+    with lock_folders([folder], notify=notify):
+        yield
+
+
+def is_result(name: str) -> bool:
+    """Return whether an image carries the mark of a result.
+
+    Raises
+    ------
+    FileError, ImageError
+        If it cannot be read.
+    """
+    place = Place(name.rstrip("/")).whole()
+    return tiff_image.is_result(place) if place.is_tiff else zarr_image.is_result(place)
 
 
 def _check_places(source: Place, target: Place, *, overwrite: bool) -> None:
@@ -417,10 +446,12 @@ class _LargeRun:
 
     def publish(self) -> None:
         """Put the whole result in its place and remove the hidden folder."""
-        self.notes += self._kind.finish(self._image, self._work.target)
-        overwrite = self._settings.overwrite
-        # A folder is not renamed onto another one with content, as a file is.
-        if overwrite and not self._target.is_tiff and self._target.exists():
-            self._target.remove()
-        self._kind.publish(self._image, self._work.target, self._target, overwrite=overwrite)
+        options = self._settings.options
+        self.notes += self._kind.publish(
+            self._image,
+            self._work.target,
+            self._target,
+            overwrite=self._settings.overwrite,
+            marked=bool(level_factors(options.strength, options.colour_strength)),
+        )
         self._folder.remove()

@@ -22,9 +22,7 @@ SIDE = 512
 """Side of the tiles written where the source has none."""
 WIDE = 2048
 """Least columns of a chunk of the intermediate Zarr, so that it has fewer files."""
-_KEPT_TAGS = (700, 33723)
-"""XMP and IPTC."""
-_ICC_PROFILE = 34675
+_XMP, _IPTC, _ICC_PROFILE = 700, 33723, 34675
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class TiffImage:
     tile
         (height, width) of its tiles, or of those to be written.
     levels
-        One: the full size.
+        Numbers of the full size and of its smaller copies, as texts.
     token
         Of one run: a file that an earlier one keeps open may have changed since.
     """
@@ -48,16 +46,16 @@ class TiffImage:
     place: Place
     axes: str
     tile: tuple[int, int]
-    levels: tuple[str, ...] = ("",)
+    levels: tuple[str, ...] = ("0",)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def array(self, level: int = 0) -> Any:
         """Return the pixels as an array that is read in parts."""
-        return _open_array(self.place.name, self.token)
+        return _open_array(self.place.name, self.token, level)
 
     def moved(self, place: Place) -> ZarrImage:
         """Return the result at another place, a Zarr until it is whole."""
-        return ZarrImage(place, ("",), self.axes, "r+", self.token)
+        return ZarrImage(place, self.levels, self.axes, "r+", self.token)
 
 
 @lru_cache(4)
@@ -71,9 +69,9 @@ def _open_file(name: str, token: str) -> Any:
         raise FileError(f"'{name}' cannot be read as a TIFF: {reason}.") from error
 
 
-@lru_cache(4)
-def _open_array(name: str, token: str) -> Any:
-    store = _open_file(name, token).series[0].aszarr(level=0)
+@lru_cache(16)
+def _open_array(name: str, token: str, level: int) -> Any:
+    store = _open_file(name, token).series[0].aszarr(level=level)
     return need("zarr").open_array(store, mode="r")
 
 
@@ -100,54 +98,58 @@ def open_image(place: Place) -> TiffImage:
     if "S" in axes and "C" in axes:
         letters = letters[::-1].replace("c", "C", 1)[::-1].replace("c", "k").replace("C", "c")
     sides = (page.tilelength, page.tilewidth) if page.is_tiled else (SIDE, SIDE)
-    return TiffImage(place, letters, sides, token=token)
+    levels = tuple(str(number) for number in range(len(series.levels)))
+    return TiffImage(place, letters, sides, levels, token)
 
 
 def create_like(source: TiffImage, place: Place) -> ZarrImage:
     """Make an empty Zarr for the pixels of the result, from which the file is written."""
     zarr = need("zarr")
-    array = source.array()
     rows, columns = source.tile[0], max(WIDE // source.tile[1], 1) * source.tile[1]
     inner = 3 if source.axes.endswith("c") else 2
-    chunks = [1] * (array.ndim - inner) + [rows, columns, *array.shape[-1:]][:inner]
-    chunks = [min(side, length) for side, length in zip(chunks, array.shape, strict=True)]
-    chunks[array.ndim - inner : array.ndim - inner + 2] = [rows, columns]
-    zarr.create_array(
-        place.name,
-        shape=array.shape,
-        chunks=tuple(chunks),
-        dtype=array.dtype.newbyteorder("="),
-        overwrite=True,
-    )
+    zarr.open_group(place.name, mode="w")
+    for number, level in enumerate(source.levels):
+        array = source.array(number)
+        chunks = [1] * (array.ndim - inner) + [rows, columns, *array.shape[-1:]][:inner]
+        zarr.create_array(
+            place.name,
+            name=level,
+            shape=array.shape,
+            chunks=tuple(chunks),
+            dtype=array.dtype.newbyteorder("="),
+        )
     return source.moved(place)
 
 
-def finish(source: TiffImage, target: ZarrImage) -> list[str]:
-    """Return sentences on what is not kept."""
-    if len(_open_file(source.place.name, source.token).series[0].levels) > 1:
-        return ["The smaller copies inside the TIFF are not written."]
+def publish(
+    source: TiffImage, made: ZarrImage, target: Place, *, overwrite: bool, marked: bool
+) -> list[str]:
+    """Write the file whole, in tiles, and put it in its place; return no notes."""
+    from quietpixel.files import atomic_file
+
+    if target.is_url:
+        system, path = target.files()
+        # A TIFF is written with jumps back to its header, which remote files do not allow.
+        with tempfile.TemporaryFile() as between:
+            _write(source, made, between, marked=marked)
+            between.seek(0)
+            with system.open(path, "wb") as out:
+                shutil.copyfileobj(between, out, 2**20)
+    else:
+        with atomic_file(Path(target.name), overwrite=overwrite) as file:
+            _write(source, made, file, marked=marked)
     return []
 
 
-def publish(source: TiffImage, made: ZarrImage, target: Place, *, overwrite: bool) -> None:
-    """Write the file whole, in tiles, and put it in its place."""
-    from quietpixel.files import atomic_file
+def is_result(place: Place) -> bool:
+    """Return whether a TIFF file carries the mark of a result."""
+    from quietpixel.files import MARK
 
-    if not target.is_url:
-        Path(target.name).parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(Path(target.name), overwrite=overwrite) as file:
-            _write(source, made, file)
-        return
-    system, path = target.files()
-    # A TIFF is written with jumps back to its header, which remote files do not allow.
-    with tempfile.TemporaryFile() as file:
-        _write(source, made, file)
-        file.seek(0)
-        with system.open(path, "wb") as out:
-            shutil.copyfileobj(file, out, 2**20)
+    page = _open_file(place.name, secrets.token_hex(8)).pages[0]
+    return MARK.encode() in (page.tags[_XMP].value if _XMP in page.tags else b"")
 
 
-def _write(source: TiffImage, made: ZarrImage, file: Any) -> None:
+def _write(source: TiffImage, made: ZarrImage, file: Any, *, marked: bool) -> None:
     tifffile = need("tifffile")
     array = made.array()
     tiff = _open_file(source.place.name, source.token)
@@ -155,33 +157,46 @@ def _write(source: TiffImage, made: ZarrImage, file: Any) -> None:
     rgb = source.axes.endswith("c") and array.shape[-1] >= 3
     photometric = "miniswhite" if page.photometric == 0 else "minisblack"
     packed = page.compression != 1
+    options: dict[str, Any] = {
+        "dtype": array.dtype.newbyteorder(tiff.byteorder),
+        "tile": source.tile,
+        "photometric": "rgb" if rgb else photometric,
+        "planarconfig": "contig" if rgb else None,
+        "extrasamples": [int(each) for each in page.extrasamples] or None,
+        "compression": "zlib" if packed else None,
+        "predictor": packed and array.dtype.kind == "u",
+        # Else tifffile adds a description of its own to the one that is kept.
+        "metadata": None,
+    }
+    copies = [made.array(number) for number in range(1, len(source.levels))]
     # Classic TIFF ends at 4 GB; metadata and tile tables need some of it.
-    big = tiff.is_bigtiff or array.nbytes > 2**31
+    big = tiff.is_bigtiff or array.nbytes + sum(each.nbytes for each in copies) > 2**31
+    below = len(copies) if page.subifds else None  # else the copies lie behind the page
     named = tifffile.FileHandle(file, name="result.tif", offset=0, size=0)  # it has no name yet
     with tifffile.TiffWriter(named, bigtiff=big, byteorder=tiff.byteorder) as writer:
         writer.write(
             _tiles(array, source),
             shape=array.shape,
-            dtype=array.dtype.newbyteorder(tiff.byteorder),
-            tile=source.tile,
-            photometric="rgb" if rgb else photometric,
-            planarconfig="contig" if rgb else None,
-            extrasamples=[int(each) for each in page.extrasamples] or None,
-            compression="zlib" if packed else None,
-            predictor=packed and array.dtype.kind == "u",
-            # Else tifffile adds a description of its own to the one that is kept.
-            metadata=None,
-            **_kept(page),
+            subifds=below,
+            **options,
+            **_kept(page, marked=marked),
         )
+        for copy in copies:
+            writer.write(_tiles(copy, source), shape=copy.shape, subfiletype=1, **options)
 
 
-def _kept(page: Any) -> dict[str, Any]:
-    """Return the metadata of a page as the writer takes it."""
-    tags: list[tuple[int, int, int, Any, bool]] = []
-    for code in _KEPT_TAGS:
+def _kept(page: Any, *, marked: bool) -> dict[str, Any]:
+    """Return the metadata of a page as the writer takes it, with the mark of a result if asked."""
+    from quietpixel.files import mark_xmp
+
+    values = {}
+    for code in (_XMP, _IPTC):
         if (tag := page.tags.get(code)) is not None:
             value = tag.value if isinstance(tag.value, bytes) else bytes(str(tag.value), "utf-8")
-            tags.append((code, 1, len(value), value, True))
+            values[code] = value
+    if marked:
+        values[_XMP] = mark_xmp(values.get(_XMP))
+    tags = [(code, 1, len(value), value, True) for code, value in values.items()]
     kept: dict[str, Any] = {"extratags": tags, "description": page.description.encode() or None}
     with contextlib.suppress(KeyError, AttributeError):
         kept["iccprofile"] = page.tags[_ICC_PROFILE].value

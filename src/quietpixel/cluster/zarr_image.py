@@ -135,16 +135,29 @@ def _create_array(zarr: Any, data: Any, place: Place, path: str | None) -> None:
     )
 
 
-def finish(source: ZarrImage, target: ZarrImage) -> list[str]:
-    """Write what must be written after the pixels: metadata that is kept together, if it was."""
+def publish(
+    source: ZarrImage, made: ZarrImage, target: Place, *, overwrite: bool, marked: bool
+) -> list[str]:
+    """Put the whole result in its place, with the mark of a result if asked; return no notes."""
+    from quietpixel.files import MARK
+
+    zarr = need("zarr")
+    if marked:
+        zarr.open(made.place.name, mode="r+").attrs[MARK] = True
+    # Metadata that is kept together must be written after all else.
     if source.levels != ("",):
-        zarr = need("zarr")
         group = zarr.open_group(source.place.name, mode="r")
         if group.metadata.consolidated_metadata is not None:
-            zarr.consolidate_metadata(target.place.name)
+            zarr.consolidate_metadata(made.place.name)
+    # A folder is not renamed onto another one with content, as a file is.
+    if overwrite and target.exists():
+        target.remove()
+    made.place.move(target)
     return []
 
 
-def publish(source: ZarrImage, made: ZarrImage, target: Place, *, overwrite: bool) -> None:
-    """Put the whole result in its place."""
-    made.place.move(target)
+def is_result(place: Place) -> bool:
+    """Return whether a Zarr carries the mark of a result."""
+    from quietpixel.files import MARK
+
+    return bool(need("zarr").open(place.name, mode="r").attrs.get(MARK))

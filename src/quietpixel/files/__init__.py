@@ -17,7 +17,7 @@ from quietpixel.files.listing import (
     plan_jobs,
     refuse_collisions,
 )
-from quietpixel.files.mark import Content, inspect_content, mark_as_result
+from quietpixel.files.mark import MARK, Content, inspect_content, mark_as_result, mark_xmp
 from quietpixel.files.picture import Encoding, Metadata, Picture
 from quietpixel.files.read import check_readable, read_picture, read_size, refuse_loss
 from quietpixel.files.write import (
@@ -32,6 +32,7 @@ from quietpixel.files.write import (
 
 __all__ = [
     "FORMATS",
+    "MARK",
     "Content",
     "Encoding",
     "Format",
@@ -53,6 +54,7 @@ __all__ = [
     "inspect_content",
     "list_images",
     "mark_as_result",
+    "mark_xmp",
     "plan_jobs",
     "refuse_collisions",
     "read_picture",

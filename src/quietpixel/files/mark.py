@@ -9,7 +9,8 @@ from typing import BinaryIO
 from quietpixel.files.picture import Picture
 from quietpixel.files.tags import Tag
 
-_NAME = b"quietpixel:denoised"
+MARK = "quietpixel:denoised"
+_NAME = MARK.encode()
 _PROPERTY = b'<rdf:Description rdf:about="" xmlns:quietpixel="urn:quietpixel" %s="True"/>' % _NAME
 _END = b"</rdf:RDF>"
 _PACKET = (
@@ -28,6 +29,21 @@ _SEARCHED = 1 << 23
 """Bytes at the start and the end of a file in which the mark is looked for."""
 _MOST_XMP = 65_000
 """Bytes that fit into the one segment that a JPEG has for XMP."""
+
+
+def mark_xmp(xmp: bytes | None) -> bytes | None:
+    """Return XMP, or a new packet, with the mark of a result; as it is where that cannot be put in.
+
+    Examples
+    --------
+    >>> b"quietpixel:denoised" in mark_xmp(None)
+    True
+    """
+    known = xmp or _PACKET
+    if _NAME in known or _END not in known or len(known) > _MOST_XMP:
+        return xmp
+    start, end = known.rsplit(_END, 1)
+    return start + _PROPERTY + _END + end
 
 
 def mark_as_result(picture: Picture) -> Picture:
@@ -50,13 +66,11 @@ def mark_as_result(picture: Picture) -> Picture:
         for place, (name, data) in enumerate(metadata.blocks)
         if name == kind and data.startswith(prefix)
     ]
-    known = metadata.xmp or (None if places else _PACKET)
-    if known is None or _END not in known or len(known) > _MOST_XMP:
+    if places and not metadata.xmp:  # of a kind that libvips cannot read
         return picture
-    if _NAME in known:
+    xmp = mark_xmp(metadata.xmp)
+    if xmp is None or xmp == metadata.xmp:
         return picture
-    start, end = known.rsplit(_END, 1)
-    xmp = start + _PROPERTY + _END + end
     blocks, directories = list(metadata.blocks), metadata.directories
     if kind and places:
         blocks[places[0]] = (kind, prefix + flags + xmp)
