@@ -31,7 +31,7 @@ _MOST_XMP = 65_000
 """Bytes that fit into the one segment that a JPEG has for XMP."""
 
 
-def mark_xmp(xmp: bytes | None) -> bytes | None:
+def mark_xmp(xmp: bytes | None) -> bytes:
     """Return XMP, or a new packet, with the mark of a result; as it is where that cannot be put in.
 
     Examples
@@ -41,7 +41,7 @@ def mark_xmp(xmp: bytes | None) -> bytes | None:
     """
     known = xmp or _PACKET
     if _NAME in known or _END not in known or len(known) > _MOST_XMP:
-        return xmp
+        return known
     start, end = known.rsplit(_END, 1)
     return start + _PROPERTY + _END + end
 
@@ -69,7 +69,7 @@ def mark_as_result(picture: Picture) -> Picture:
     if places and not metadata.xmp:  # of a kind that libvips cannot read
         return picture
     xmp = mark_xmp(metadata.xmp)
-    if xmp is None or xmp == metadata.xmp:
+    if xmp == metadata.xmp:
         return picture
     blocks, directories = list(metadata.blocks), metadata.directories
     if kind and places:

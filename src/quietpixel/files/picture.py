@@ -272,7 +272,8 @@ def stretch_bits(pixels: Pixels, bits: int) -> Pixels:
     [0, 64, 65535]
     """
     white = 2**bits - 1
-    return ((pixels.astype(np.uint32) * 65535 + white // 2) // white).astype(np.uint16)
+    wide: Pixels = pixels.astype(np.uint32)
+    return ((wide * 65535 + white // 2) // white).astype(np.uint16)
 
 
 def cut_bits(pixels: Pixels, bits: int) -> Pixels:
@@ -284,7 +285,8 @@ def cut_bits(pixels: Pixels, bits: int) -> Pixels:
     [0, 1, 1023]
     """
     white = 2**bits - 1
-    return ((pixels.astype(np.uint32) * white + 32767) // 65535).astype(np.uint16)
+    wide: Pixels = pixels.astype(np.uint32)
+    return ((wide * white + 32767) // 65535).astype(np.uint16)
 
 
 def round_to_bits(pixels: Pixels, bits: int) -> Pixels:
@@ -296,7 +298,8 @@ def round_to_bits(pixels: Pixels, bits: int) -> Pixels:
     [0, 0, 85, 255]
     """
     step = 255 // (2**bits - 1)
-    return np.rint(pixels / step).astype(np.uint8) * step
+    rounded: Pixels = np.rint(pixels / step).astype(np.uint8)
+    return rounded * step
 
 
 def describe_colour_numbers(metadata: Metadata) -> str:
