@@ -273,7 +273,8 @@ def stretch_bits(pixels: Pixels, bits: int) -> Pixels:
     """
     white = 2**bits - 1
     wide: Pixels = pixels.astype(np.uint32)
-    return ((wide * 65535 + white // 2) // white).astype(np.uint16)
+    stretched: Pixels = ((wide * 65535 + white // 2) // white).astype(np.uint16)
+    return stretched
 
 
 def cut_bits(pixels: Pixels, bits: int) -> Pixels:
@@ -286,7 +287,8 @@ def cut_bits(pixels: Pixels, bits: int) -> Pixels:
     """
     white = 2**bits - 1
     wide: Pixels = pixels.astype(np.uint32)
-    return ((wide * white + 32767) // 65535).astype(np.uint16)
+    cut: Pixels = ((wide * white + 32767) // 65535).astype(np.uint16)
+    return cut
 
 
 def round_to_bits(pixels: Pixels, bits: int) -> Pixels:
@@ -298,8 +300,8 @@ def round_to_bits(pixels: Pixels, bits: int) -> Pixels:
     [0, 0, 85, 255]
     """
     step = 255 // (2**bits - 1)
-    rounded: Pixels = np.rint(pixels / step).astype(np.uint8)
-    return rounded * step
+    rounded: Pixels = np.rint(pixels / step).astype(np.uint8) * step
+    return rounded
 
 
 def describe_colour_numbers(metadata: Metadata) -> str:
