@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image, ImageCms
 from web_making import coded, decoded, detail, noisy
 
-from quietpixel.web.digits import find_digit_model
+from quietpixel.web.digit_parts import find_digit_model
 from quietpixel.web.pages import FILES, STATIC
 
 

@@ -14,7 +14,9 @@ import click
 from quietpixel.cli.options import name_options, option_names, printable
 from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
 
-COMMANDS = ("denoise", "serve", "noise", "models", "train", "evaluate", "demo", "completion")
+COMMANDS = (
+    "denoise", "serve", "page", "noise", "models", "train", "evaluate", "demo", "completion",
+)  # fmt: skip
 MEANT = {
     "--noise": "No such option '--noise'. Give the noise level as --sigma.",
     "-r": "No such option '-r'. Search subfolders with --recursive.",

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 from unicodedata import normalize
@@ -134,14 +133,7 @@ async def estimate_upload(request: Request) -> Estimate:
 @router.get("/models", summary="List the models")
 async def list_models(request: Request) -> ModelList:
     """Return the card of every model, and the default models."""
-    models = get_app_state(request).models
-    return ModelList(
-        models=[
-            {**asdict(card), "name": name, "size": card.only_size}
-            for name, card in models.cards.items()
-        ],
-        default={"gray": models.default(1), "rgb": models.default(3)},
-    )
+    return ModelList(**get_app_state(request).models.describe())
 
 
 def result_headers(result: Result) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The two halves of the digit autoencoder, for the page that shows its 16 numbers."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,17 @@ from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 from starlette.responses import JSONResponse
 
-from quietpixel.errors import ImageError, ModelError
+from quietpixel.errors import ImageError
 from quietpixel.inference.engine import import_openvino
 from quietpixel.web.app_state import get_app_state
+from quietpixel.web.digit_parts import CODE, SIZE, find_digit_model, no_code
 from quietpixel.web.models import Models
 from quietpixel.web.problems import RefusalError
 from quietpixel.web.processing import Upload
 
 FloatArray = NDArray[np.float32]
 
-_CODE = re.compile(r"(^|/)code(_\d+)?/")
-"""Names that the ONNX export gives to the operations of the layer ``code``."""
-
 router = APIRouter(include_in_schema=False)
-
-SIZE = (28, 28)
-DEFAULT = "mnist-bottleneck"
 
 
 class SplitModel:
@@ -92,24 +86,11 @@ def _find_code(model: Any, path: Path) -> Any:
     nodes = [
         node
         for node in model.get_ordered_ops()
-        if _CODE.search(node.get_friendly_name()) and node.get_type_name() in ("Add", "MatMul")
+        if CODE.search(node.get_friendly_name()) and node.get_type_name() in ("Add", "MatMul")
     ]
     if not nodes:
-        raise ModelError(
-            f"The model '{path.stem}' has no layer 'code', so it cannot be split into encoder and "
-            "decoder; use a bottleneck model."
-        )
+        raise no_code(path)
     return nodes[-1].output(0)
-
-
-def find_digit_model(models: Models) -> str | None:
-    """Return the name of a model for the page's digits, None if there is none."""
-    names = [
-        name
-        for name, card in models.cards.items()
-        if "code" in card.training.get("options", {}) and (card.size, card.channels) == (SIZE, 1)
-    ]
-    return DEFAULT if DEFAULT in names else next(iter(names), None)
 
 
 class DigitModel:

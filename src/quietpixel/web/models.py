@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from quietpixel.card import Card
 from quietpixel.errors import QuietpixelError, unknown_name
@@ -62,6 +63,14 @@ class Models:
                 options = replace(self.options, model=self.paths[name])
                 self._denoisers[name] = Denoiser.from_options(options)
             return self._denoisers[name]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the cards of all models, and the default models for gray and RGB images."""
+        cards = [
+            {**asdict(card), "name": name, "size": card.only_size}
+            for name, card in self.cards.items()
+        ]
+        return {"models": cards, "default": {"gray": self.default(1), "rgb": self.default(3)}}
 
     def warm_up(self) -> None:
         """Open the default models, or any: wrong options then fail before the first request."""

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from quietpixel.errors import ArgumentError
 from quietpixel.web.api import result_headers
 from quietpixel.web.app_state import get_app_state
-from quietpixel.web.digits import find_digit_model
+from quietpixel.web.digit_parts import find_digit_model
 from quietpixel.web.parameters import check_names, read_settings
 from quietpixel.web.processing import denoise, estimate, view
 from quietpixel.web.uploads import ChunkedResponse
@@ -24,7 +24,9 @@ PAGES = {"/": "index.html", "/docs": "docs.html"}
 MEDIA_TYPES = {
     ".css": "text/css",
     ".html": "text/html",
+    ".jpg": "image/jpeg",
     ".js": "text/javascript",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
 }
 PREVIEW_PIXELS = 3_000_000

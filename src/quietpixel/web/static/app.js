@@ -1,7 +1,7 @@
 // Starts the page: tabs, theme, token, then the two tabs.
 
-import { Problem, callJson, keepToken } from "./api.js";
 import { startDigits } from "./digits.js";
+import { makeEngine } from "./engine.js";
 import { Pictures } from "./pictures.js";
 import { Settings } from "./settings.js";
 import { startTheme } from "./theme.js";
@@ -42,29 +42,22 @@ async function askToken() {
   const dialog = find("token");
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-  keepToken(find("token-text").value);
-}
-
-// Asks the service for what the page must know, and people for the token if one is wanted.
-async function ask() {
-  for (;;) {
-    try {
-      return await Promise.all([callJson("/page/setup"), callJson("/v1/models")]);
-    } catch (error) {
-      if (!(error instanceof Problem) || error.status !== 401) throw error;
-      await askToken();
-    }
-  }
+  return find("token-text").value;
 }
 
 async function start() {
   startTheme(find("theme"));
   startTabs();
   try {
-    const [setup, models] = await ask();
-    const settings = new Settings(models);
-    new Pictures(setup, settings, say);
-    startDigits(setup.digits, say);
+    const engine = await makeEngine(askToken);
+    find("docs").hidden = !engine.isService;
+    if (!engine.isService) navigator.serviceWorker?.register("service_worker.js").catch(() => {}); // without it the page needs a network
+    const setup = await engine.setup();
+    find("files").accept = setup.accept;
+    find("formats").textContent = setup.formats;
+    find("privacy").textContent = setup.privacy;
+    new Pictures(engine, setup, new Settings(setup), say);
+    startDigits(engine, setup.digits, say);
     document.body.dataset.ready = "yes";
   } catch (error) {
     find("notice").textContent = error.message;

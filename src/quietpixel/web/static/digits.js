@@ -1,6 +1,5 @@
 // The tab of the sixteen numbers: drawing, noise, code and reconstruction.
 
-import { postJson } from "./api.js";
 import { GLYPHS } from "./glyphs.js";
 import { Pad } from "./pad.js";
 
@@ -9,17 +8,17 @@ const LEAST_SCALE = 10; // most codes of MNIST lie between -10 and 10, but some 
 
 const find = (id) => document.getElementById(id);
 
-export function startDigits(model, say) {
+export function startDigits(engine, model, say) {
   if (!model) {
     find("tab-digits").hidden = true;
     return;
   }
-  new Digits(say);
+  new Digits(engine, say);
 }
 
 class Digits {
-  constructor(say) {
-    this.say = say;
+  constructor(engine, say) {
+    Object.assign(this, { engine, say });
     this.pad = new Pad(find("pad"));
     this.seed = 1;
     this.code = [];
@@ -74,7 +73,7 @@ class Digits {
       const [what, then] = this.waiting;
       this.waiting = null;
       try {
-        then(await postJson("/page/digit", what));
+        then(await this.engine.digit(what));
       } catch (error) {
         find("drawn-text").textContent = error.message;
       }

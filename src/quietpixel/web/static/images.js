@@ -1,23 +1,4 @@
-// Decodes images: in the browser where it can, else through the service.
-
-import { postBytes, query } from "./api.js";
-
-// Formats whose depth or kind browsers do not show rightly are left to the service.
-const BY_SERVICE = /\.(tiff?|p[bgpna]m|pfm|pnm)$/i;
-
-// Returns {image, range}: `range` is what a later view of the same image must be shown with.
-export async function openImage(blob, name, range = null) {
-  if (!BY_SERVICE.test(name) && range === null) {
-    try {
-      return { image: await createImageBitmap(blob), range: null };
-    } catch {
-      // The service knows more formats, and says what is wrong with others.
-    }
-  }
-  const answer = await postBytes(`/page/view${query({ range: range ?? "" })}`, blob);
-  const found = answer.headers.get("Quietpixel-Range");
-  return { image: await createImageBitmap(await answer.blob()), range: found };
-}
+// Files in and out of the page.
 
 // All files of a drop, folders included.
 export async function droppedFiles(transfer) {

@@ -2,7 +2,7 @@
 
 import { FilmStrip, describe, describeFacts, duration } from "./filmstrip.js";
 import { act, listen } from "./gestures.js";
-import { droppedFiles, openImage, saveFile } from "./images.js";
+import { droppedFiles, saveFile } from "./images.js";
 import { Preview, keyOf } from "./preview.js";
 import { findNoisyPlace } from "./regions.js";
 import { Runs } from "./runs.js";
@@ -15,16 +15,16 @@ const HOLD = 10_000; // milliseconds that uploads wait at most for the first pre
 const find = (id) => document.getElementById(id);
 
 export class Pictures {
-  constructor(setup, settings, say) {
-    Object.assign(this, { settings, say, chosen: null, shown: null });
+  constructor(engine, setup, settings, say) {
+    Object.assign(this, { engine, settings, say, chosen: null, shown: null });
     this.runs = new Runs({
-      atOnce: setup.in_hand, largest: setup.body,
+      engine, atOnce: setup.atOnce,
       settings: () => ({ key: settings.key, parameters: settings.parameters }),
     });
     this.stage = new Stage({
       stage: find("stage"), canvas: find("canvas"), split: find("split"), zoom: find("zoom"), navigator: find("navigator"),
     });
-    this.preview = new Preview(this.stage, setup.preview);
+    this.preview = new Preview(engine, this.stage, setup.preview);
     this.strip = new FilmStrip(find("list"), {
       onPick: (item) => this.choose(item),
       onRemove: (item) => this.remove([item]),
@@ -156,7 +156,7 @@ export class Pictures {
     this.render();
     if (!item) return;
     try {
-      if (!item.image) Object.assign(item, { trouble: null }, await openImage(item.file, item.name));
+      if (!item.image) Object.assign(item, { trouble: null }, await this.engine.openImage(item.file, item.name));
     } catch (error) {
       item.trouble = error.message;
     }
@@ -209,7 +209,7 @@ export class Pictures {
     if (this.opening === result) return;
     this.opening = result;
     try {
-      const { image } = await openImage(result, item.resultName, item.range);
+      const { image } = await this.engine.openImage(result, item.resultName, item.range);
       if (item === this.chosen && item.isCurrent && item.result === result) {
         // At full strength it also shows what weaker settings do, without the service.
         const full = this.settings.strength === 1 && this.settings.colour === null;

@@ -1,8 +1,7 @@
 // Shows what the settings do to the part in view, before and after the whole image is computed. The
-// service is asked only for what earlier answers and results do not contain.
+// engine is asked only for what earlier answers and results do not contain.
 
-import { postBytes, query } from "./api.js";
-import { decodePnm, encodePnm, mix } from "./pnm.js";
+import { mix } from "./pnm.js";
 import { readLevelSample, readPart } from "./regions.js";
 
 const SOON = 220; // milliseconds that the first answer may take
@@ -10,9 +9,8 @@ const GRID = 64; // sides are multiples of this, so that the engine meets few si
 const WAIT = 90; // milliseconds of rest before the part in view is asked for
 
 export class Preview {
-  constructor(stage, mostPixels) {
-    this.stage = stage;
-    this.most = mostPixels;
+  constructor(engine, stage, mostPixels) {
+    Object.assign(this, { engine, stage, most: mostPixels });
     this.speed = 1000; // pixels per millisecond, measured with each answer
     this.working = false;
     this.forget();
@@ -26,8 +24,7 @@ export class Preview {
 
   // Asks for the noise level of an image, from the squares that its result will be based on.
   async estimate(image) {
-    const answer = await postBytes("/page/estimate", encodePnm(readLevelSample(image)));
-    return (await answer.json()).sigma;
+    return (await this.engine.estimate(readLevelSample(image))).sigma;
   }
 
   // Shows the part in view with these settings; `onState` gets "busy", "shown" or an error.
@@ -46,7 +43,7 @@ export class Preview {
     this.timer = setTimeout(() => this.work(), now ? 0 : WAIT);
   }
 
-  // One request runs at a time, because the service would only queue others. After its answer the
+  // One request runs at a time, because the engine would only queue others. After its answer the
   // latest of those that came meanwhile is next.
   async work() {
     if (this.working) return;
@@ -97,9 +94,8 @@ export class Preview {
   async askFor(image, where, { key, settings }, running) {
     const noisy = readPart(image, where);
     const start = performance.now();
-    const parameters = query({ model: settings.model, sigma: settings.sigma, ...settings.above, format: "pnm" });
-    const answer = await postBytes(`/page/preview${parameters}`, encodePnm(noisy), running.signal);
-    const clean = decodePnm(await answer.arrayBuffer(), noisy);
+    const parameters = { model: settings.model, sigma: settings.sigma, ...settings.above };
+    const clean = await this.engine.preview(noisy, parameters, { signal: running.signal });
     if (running.signal.aborted) throw new DOMException("stopped", "AbortError");
     this.speed = 0.5 * this.speed + 0.5 * (area(where) / (performance.now() - start));
     this.take(noisy, clean, where, { key, settings });

@@ -1,11 +1,9 @@
-// The images of the page and their requests to the service, a few at a time.
+// The images of the page and their work, a few at a time.
 
-import { callJson, pause, query, sendFile } from "./api.js";
 import { Countdown } from "./countdown.js";
 
-const POLL = 400; // milliseconds between requests for progress
-const SENT = 0.08; // share of the bar that sending takes
-const BUSY_TRIES = 60, LOST_TRIES = 8; // the latter wait a minute in all, enough for a restart
+const TICK = 400; // milliseconds between two looks at the time left
+const FIRST = 0.16; // share from which the time left is told: sending says little about computing
 
 let count = 0;
 
@@ -25,9 +23,9 @@ export class Item {
 }
 
 export class Runs extends EventTarget {
-  constructor({ atOnce, settings, largest }) {
+  constructor({ engine, atOnce, settings }) {
     super();
-    Object.assign(this, { atOnce, settings, largest, items: [] });
+    Object.assign(this, { engine, atOnce, settings, items: [] });
   }
 
   // Adds files; `next` starts them.
@@ -95,12 +93,20 @@ export class Runs extends EventTarget {
   async run(item) {
     const stopper = (item.stopper = new AbortController());
     const { key, parameters } = this.settings();
-    Object.assign(item, { state: "working", share: 0, key, parameters, job: newName(), clock: new Countdown(), saved: false });
+    Object.assign(item, { state: "working", share: 0, key, parameters, clock: new Countdown(), saved: false });
     this.changed(item);
+    const onLost = (lost) => {
+      item.lost = lost;
+      this.changed(item);
+    };
     try {
-      const answer = await this.send(item, parameters, stopper.signal);
+      const { blob, name, sigma, ...rest } = await this.engine.denoise(item.file, parameters, {
+        signal: stopper.signal, onLost, onProgress: (share) => this.report(item, share),
+      });
       if (stopper.signal.aborted) return;
-      Object.assign(item, answer, { state: "done", share: 1 });
+      // A given level is no estimate.
+      Object.assign(item, rest, { result: blob, resultName: name, state: "done", share: 1 });
+      if (!parameters.sigma && sigma !== null) item.sigma = sigma;
     } catch (error) {
       if (stopper.signal.aborted) return;
       Object.assign(item, { state: "failed", error: withoutName(error.message, item.name) });
@@ -110,47 +116,13 @@ export class Runs extends EventTarget {
     this.next();
   }
 
-  async send(item, parameters, signal) {
-    if (item.file.size > this.largest) {
-      throw new Error(`The file has ${item.file.size.toLocaleString("en")} bytes; the service accepts at most ` +
-        `${this.largest.toLocaleString("en")}.`);
-    }
-    for (let tries = 1; ; tries++) {
-      try {
-        const answer = await sendFile(`/v1/denoise${query({ ...parameters, job: item.job })}`, item.file, {
-          signal,
-          onSent: (share) => this.report(item, SENT * share),
-        });
-        return readAnswer(item, parameters, answer);
-      } catch (error) {
-        item.lost = error.status === 0;
-        if (error.status !== 503 && !item.lost) throw error;
-        if (tries >= (item.lost ? LOST_TRIES : BUSY_TRIES)) throw error;
-        this.changed(item);
-        await pause(1000 * Math.min(item.lost ? 2 ** (tries - 1) : error.retryAfter || 1, 10));
-        if (signal.aborted) throw new DOMException("stopped", "AbortError");
-      }
-    }
-  }
-
-  // Polls the progress for as long as an image is in work.
+  // Lets the time left count down between two reports, for as long as an image is in work.
   async follow() {
     if (this.following) return;
     this.following = true;
-    for (;;) {
-      const working = this.items.filter((item) => item.state === "working");
-      if (!working.length) break;
-      try {
-        const names = working.map((item) => `job=${item.job}`).join("&");
-        const shares = await callJson(`/page/progress?${names}`);
-        for (const item of working) {
-          if (shares[item.job] != null) this.report(item, SENT + (0.97 - SENT) * shares[item.job]);
-          else this.changed(item); // the time left counts down meanwhile
-        }
-      } catch {
-        // The upload itself will say what is wrong.
-      }
-      await pause(POLL);
+    for (let working; (working = this.items.filter((item) => item.state === "working")).length; ) {
+      for (const item of working) this.changed(item);
+      await new Promise((resolve) => setTimeout(resolve, TICK));
     }
     this.following = false;
   }
@@ -159,7 +131,7 @@ export class Runs extends EventTarget {
     if (item.state !== "working") return;
     item.share = Math.max(item.share, share);
     item.lost = false;
-    if (item.share >= 2 * SENT) item.clock.update(item.share); // sending says little about computing
+    if (item.share >= FIRST) item.clock.update(item.share);
     this.changed(item);
   }
 
@@ -188,19 +160,3 @@ function withoutName(sentence, name) {
 }
 
 const sum = (items, value) => items.reduce((total, item) => total + value(item), 0);
-
-function newName() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function readAnswer(item, parameters, { blob, header }) {
-  const level = parameters.sigma ? null : header("Quietpixel-Sigma"); // a given level is no estimate
-  const named = /filename\*=UTF-8''([^;]+)/.exec(header("Content-Disposition") ?? "");
-  return {
-    result: blob,
-    resultName: named ? decodeURIComponent(named[1]) : `clean-${item.name}`,
-    facts: JSON.parse(header("Quietpixel-Picture") ?? "{}"),
-    notes: JSON.parse(header("Quietpixel-Notes") ?? "[]"),
-    sigma: level ? Number(level) : item.sigma,
-  };
-}

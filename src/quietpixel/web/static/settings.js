@@ -3,13 +3,14 @@
 const find = (id) => document.getElementById(id);
 
 export class Settings extends EventTarget {
-  constructor({ models, default: usual }) {
+  constructor({ models, default: usual, written }) {
     super();
     this.models = new Map(models.map((model) => [model.name, model]));
     this.usual = usual;
     this.controls = Object.fromEntries(
       ["model", "strength", "colour-strength", "colour-strength-auto", "sigma", "sigma-auto", "format"].map((id) => [id, find(id)]));
     this.fillModels();
+    this.controls.format.append(...written.map((name) => new Option(name === "webp" ? "WebP" : name.toUpperCase(), name)));
     for (const control of Object.values(this.controls)) {
       control.addEventListener("input", () => this.changed(control.id));
     }

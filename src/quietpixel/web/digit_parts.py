@@ -1,0 +1,87 @@
+"""The digit autoencoder in two ONNX files, for browsers: encoder and decoder."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from quietpixel.errors import MissingDependencyError, ModelError
+from quietpixel.web.models import Models
+
+CODE = re.compile(r"(^|/)code(_\d+)?/")
+"""Names that the ONNX export gives to the operations of the layer ``code``."""
+SIZE = (28, 28)
+DEFAULT = "mnist-bottleneck"
+
+
+def find_digit_model(models: Models) -> str | None:
+    """Return the name of a model for the page's digits, None if there is none."""
+    names = [
+        name
+        for name, card in models.cards.items()
+        if "code" in card.training.get("options", {}) and (card.size, card.channels) == (SIZE, 1)
+    ]
+    return DEFAULT if DEFAULT in names else next(iter(names), None)
+
+
+def no_code(path: Path) -> ModelError:
+    """Return the error for a model without a bottleneck."""
+    return ModelError(
+        f"The model '{path.stem}' has no layer 'code', so it cannot be split into encoder and "
+        "decoder; use a bottleneck model."
+    )
+
+
+def split_digit_model(path: Path) -> tuple[bytes, bytes]:
+    """Return encoder and decoder of a bottleneck model as ONNX files.
+
+    The encoder has the input `image` and the outputs `code`, `first` and `second`, what its two
+    convolutions return (N, channels, H, W). The decoder has the input `code` and the output
+    `image`.
+
+    Parameters
+    ----------
+    path
+        ONNX file of a model whose dense layer ``code`` is its bottleneck.
+
+    Raises
+    ------
+    ModelError
+        If the model has no such layer.
+    MissingDependencyError
+        If the package onnx is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Splitting the digit model needs the package onnx; install it with "
+            "pip install 'quietpixel[web]'."
+        ) from error
+    model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
+    nodes = list(model.graph.node)
+    codes = [node for node in nodes if CODE.search(node.name) and node.op_type in ("Add", "MatMul")]
+    if not codes:
+        raise no_code(path)
+    code = codes[-1].output[0]
+    before = nodes[: nodes.index(codes[-1])]
+    first, second = [node.output[0] for node in before if node.op_type == "Relu"][:2]
+    names = {code: "code", first: "first", second: "second"}
+    extractor = onnx.utils.Extractor(model)
+    encoder = extractor.extract_model([model.graph.input[0].name], [code, first, second])
+    decoder = extractor.extract_model([code], [model.graph.output[0].name])
+    return (
+        _rename(encoder, {**names, model.graph.input[0].name: "image"}),
+        _rename(decoder, {code: "code", model.graph.output[0].name: "image"}),
+    )
+
+
+def _rename(model: Any, names: Mapping[str, str]) -> bytes:
+    graph = model.graph
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        for places in (node.input, node.output):
+            places[:] = [names.get(name, name) for name in places]
+    content: bytes = model.SerializeToString()
+    return content

@@ -1,0 +1,174 @@
+// Repairs before the model: impulses and stripes of whole rows or columns. inference/repair.py and
+// imaging/defects.py in JavaScript.
+
+import { spreadRuns } from "./tiles.js";
+
+const PASSES = 3, STRICT = [0.1, 3], LOOSE = [0.08, 1.5], NOISES = 5, RARE = 3e-4, FEWEST = 10;
+const SIDE = 128, PARTS = 2, LINES = 256;
+const WINDOW = 15, SEGMENTS = 4, FAINTEST = 1 / 255, ALIKE = 0.6, REPEATING = 0.25;
+export const HALO = 2 * PASSES;
+
+// Returns what an image needs, {distance, rows, columns}, or null; `pick(rows, columns)` reads parts.
+export function findRepair({ width, height }, pick) {
+  const sample = pick(spreadRuns(height, SIDE, PARTS), spreadRuns(width, SIDE, PARTS));
+  const distance = outlierDistance(channelOf(sample, sample.channels >> 1));
+  const all = (length) => Int32Array.from({ length }, (_, at) => at);
+  const rows = findStripes(pick(all(height), spreadRuns(width, LINES / 4, 4)));
+  const columns = findStripes(transpose(pick(spreadRuns(height, LINES / 4, 4), all(width))));
+  return distance === null && !rows && !columns ? null : { distance, rows, columns };
+}
+
+// Repairs a part of an image in place, which lies in these rows and columns of it.
+export function repairPart(part, { distance, rows, columns }, places) {
+  const { data, width, height, channels } = part;
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      for (let channel = 0; channel < channels; channel++, at++) {
+        if (rows) data[at] -= rows[channel][places.rows[y]];
+        if (columns) data[at] -= columns[channel][places.columns[x]];
+      }
+    }
+  }
+  if (distance === null) return;
+  for (let channel = 0; channel < channels; channel++) {
+    const plane = repairOutliers(channelOf(part, channel), distance);
+    for (let at = 0; at < plane.length; at++) data[at * channels + channel] = plane[at];
+  }
+}
+
+function channelOf({ data, width, height, channels }, channel) {
+  return { data: Float32Array.from({ length: width * height }, (_, at) => data[at * channels + channel]), width, height };
+}
+
+function transpose({ data, width, height, channels }) {
+  const result = new Float32Array(data.length);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      for (let channel = 0; channel < channels; channel++) {
+        result[(x * height + y) * channels + channel] = data[(y * width + x) * channels + channel];
+      }
+    }
+  }
+  return { data: result, width: height, height: width, channels };
+}
+
+function outlierDistance(plane) {
+  if (Math.min(plane.width, plane.height) < 3) return null;
+  const away = [], reach = [];
+  eachNeighbourhood(plane, (value, around) => {
+    away.push(Math.abs(value - (around[3] + around[4]) / 2));
+    const beyond = Math.max(value - around[6], around[1] - value);
+    reach.push([beyond, around[6] - around[1]]);
+  });
+  const distance = NOISES * 1.4826 * median(Float32Array.from(away));
+  const least = Math.max(STRICT[0], distance);
+  const found = reach.filter(([beyond, spread]) => beyond > least + STRICT[1] * spread).length;
+  return found >= Math.max(RARE * reach.length, FEWEST) ? distance : null;
+}
+
+function repairOutliers(plane, distance) {
+  const least = Math.max(LOOSE[0], distance);
+  for (let pass = 0; pass < PASSES; pass++) {
+    const data = plane.data.slice();
+    let changed = false;
+    eachNeighbourhood(plane, (value, around, at) => {
+      const reach = least + LOOSE[1] * (around[6] - around[1]);
+      if (value <= around[6] + reach && value >= around[1] - reach) return;
+      data[at] = (around[3] + around[4]) / 2;
+      changed = true;
+    });
+    plane = { ...plane, data };
+    if (!changed) break;
+  }
+  return plane.data;
+}
+
+// Calls `look` with each value, its eight neighbours sorted, and its place; borders are mirrored.
+function eachNeighbourhood({ data, width, height }, look) {
+  const around = new Float32Array(8);
+  for (let y = 0; y < height; y++) {
+    const rows = [Math.max(y - 1, 0), y, Math.min(y + 1, height - 1)].map((row) => row * width);
+    for (let x = 0; x < width; x++) {
+      const left = Math.max(x - 1, 0), right = Math.min(x + 1, width - 1);
+      let count = 0;
+      rows.forEach((row, at) => {
+        insert(around, count++, data[row + left]);
+        if (at !== 1) insert(around, count++, data[row + x]);
+        insert(around, count++, data[row + right]);
+      });
+      look(data[rows[1] + x], around, rows[1] + x);
+    }
+  }
+}
+
+function insert(sorted, count, value) {
+  for (; count > 0 && sorted[count - 1] > value; count--) sorted[count] = sorted[count - 1];
+  sorted[count] = value;
+}
+
+// The offset of each row, one array for each channel, or null without stripes.
+function findStripes(image) {
+  const { width, height, channels } = image;
+  if (height < 2 * WINDOW || width < 8 * SEGMENTS) return null;
+  const plane = channelOf(image, channels >> 1);
+  const parts = splitWidth(width).map(([from, to]) => offsets(plane, from, to));
+  const typical = 1.4826 * median(parts[0].map((_, y) => Math.abs(mean(parts.map((part) => part[y])))));
+  const limit = 3 * typical;
+  const flat = parts.map((part) => part.map((value) => clip(value, limit)));
+  if (typical < FAINTEST || flat.some((part) => part.every((value) => value === part[0]))) return null;
+  const pairs = flat.flatMap((first, at) => flat.slice(at + 1).map((second) => correlation(first, second)));
+  if (median(Float64Array.from(pairs)) < ALIKE) return null;
+  const profile = flat[0].map((_, y) => mean(flat.map((part) => part[y])));
+  const power = dot(profile, profile, 0);
+  for (let shift = 1; shift <= Math.min(WINDOW, height - 1); shift++) {
+    if (Math.abs(dot(profile, profile, shift) / power) > REPEATING + 3 / Math.sqrt(height)) return null;
+  }
+  return Array.from({ length: channels }, (_, channel) =>
+    Float32Array.from(offsets(channelOf(image, channel), 0, width), (value) => clip(Math.fround(value), 2 * limit)));
+}
+
+// As numpy.array_split: the first parts are one longer.
+function splitWidth(width) {
+  const part = Math.floor(width / SEGMENTS), longer = width % SEGMENTS;
+  return Array.from({ length: SEGMENTS }, (_, at) => {
+    const from = at * part + Math.min(at, longer);
+    return [from, from + part + (at < longer ? 1 : 0)];
+  });
+}
+
+// The sum of the median steps from row to row, less its running mean.
+function offsets({ data, width, height }, from, to) {
+  const profile = new Float64Array(height), steps = new Float32Array(to - from);
+  for (let y = 1; y < height; y++) {
+    for (let x = from; x < to; x++) steps[x - from] = data[y * width + x] - data[(y - 1) * width + x];
+    profile[y] = profile[y - 1] + median(steps.slice());
+  }
+  return profile.map((value, y) => {
+    let smooth = 0;
+    for (let shift = 1 - WINDOW; shift < WINDOW; shift++) {
+      const row = Math.abs(y + shift);
+      smooth += ((WINDOW - Math.abs(shift)) / WINDOW ** 2) * profile[row < height ? row : 2 * (height - 1) - row];
+    }
+    return value - smooth;
+  });
+}
+
+function correlation(first, second) {
+  const [a, b] = [first, second].map((part) => part.map((value) => value - mean(part)));
+  return dot(a, b, 0) / Math.sqrt(dot(a, a, 0) * dot(b, b, 0));
+}
+
+function dot(first, second, shift) {
+  let sum = 0;
+  for (let at = shift; at < first.length; at++) sum += first[at] * second[at - shift];
+  return sum;
+}
+
+function median(values) {
+  values.sort();
+  const half = values.length >> 1;
+  return values.length % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const clip = (value, limit) => Math.min(Math.max(value, -limit), limit);

@@ -1,0 +1,39 @@
+// Cuts an image into overlapping tiles, so that tiled equals whole: imaging/tiling.py in JavaScript.
+
+const roundUp = (length, divisor) => Math.ceil(length / divisor) * divisor;
+
+// Yields tiles {rows, columns}, each side {start, stop, keepStart, keepStop}: what is read, which
+// reflection continues beyond the image, and what is kept.
+export function* planTiles(width, height, { halo, divisor }, side) {
+  const rows = spans(height, halo, divisor, side), columns = spans(width, halo, divisor, side);
+  for (const row of rows) for (const column of columns) yield { rows: row, columns: column };
+}
+
+function spans(length, halo, divisor, wanted) {
+  const margin = roundUp(halo, divisor), end = roundUp(length, divisor);
+  const side = Math.min(Math.max(roundUp(wanted, divisor), 2 * margin + divisor), end);
+  const found = [];
+  for (let next = 0, kept = 0; kept < length; next += side - 2 * margin) {
+    const start = Math.min(next, end - side), stop = start + side;
+    const keepStop = stop === end ? length : Math.min(stop - margin, length);
+    found.push({ start, stop, keepStart: kept, keepStop });
+    kept = keepStop;
+  }
+  return found;
+}
+
+// Which pixels of a side stand at the places start to stop of the reflected image.
+export function reflect(start, stop, length) {
+  const period = Math.max(2 * (length - 1), 1);
+  return Int32Array.from({ length: stop - start }, (_, at) => {
+    const place = (start + at) % period;
+    return length === 1 ? 0 : Math.min(place, period - place);
+  });
+}
+
+// The places looked at along one side of an image: `count` runs spread over it, or all of it.
+export function spreadRuns(length, run, count) {
+  if (length <= run * count) return Int32Array.from({ length }, (_, at) => at);
+  const starts = Array.from({ length: count }, (_, at) => Math.floor((at * (length - run)) / (count - 1)));
+  return Int32Array.from(starts.flatMap((start) => Array.from({ length: run }, (_, at) => start + at)));
+}

@@ -1,0 +1,228 @@
+"""The page as a folder of files that any web host can serve: models run in the browser."""
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from quietpixel import __version__
+from quietpixel.errors import FileError, MissingDependencyError, QuietpixelError
+from quietpixel.inference.model_store import bundled_models
+from quietpixel.inference.options import DenoiseOptions
+from quietpixel.noise.level import WEIGHTS
+from quietpixel.web.digit_parts import find_digit_model, split_digit_model
+from quietpixel.web.models import Models, find_models
+
+STATIC = Path(__file__).with_name("static")
+SERVICE_ONLY = ("api.js", "docs.css", "docs.html", "docs.js", "service_engine.js")
+RUNTIME = "onnxruntime-web@1.30.0"
+RUNTIME_FILES = {
+    "ort.wasm.bundle.min.mjs": True,
+    "ort-wasm-simd-threaded.mjs": True,
+    "ort-wasm-simd-threaded.wasm": True,
+    "ort.webgpu.bundle.min.mjs": False,
+    "ort-wasm-simd-threaded.asyncify.mjs": False,
+    "ort-wasm-simd-threaded.asyncify.wasm": False,
+}
+"""Files of onnxruntime-web, and whether they are kept for use without a network from the start; the
+others, for WebGPU, are kept once a browser has used them."""
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval'",
+        "worker-src 'self' blob:",  # the threads of onnxruntime-web
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+)
+HEAD = f"""<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<link rel="manifest" href="manifest.webmanifest">"""
+
+
+class RuntimeFilesError(QuietpixelError, OSError):
+    """onnxruntime-web cannot be fetched, or a file of it is missing."""
+
+
+def write_page(
+    folder: Path, *, runtime: Path | None = None, options: DenoiseOptions | None = None
+) -> int:
+    """Write the page, its models and onnxruntime-web into a folder.
+
+    Parameters
+    ----------
+    folder
+        New or empty folder, or one that holds an earlier page, which is replaced.
+    runtime
+        The package onnxruntime-web: its folder, or the archive that ``npm pack`` writes. None
+        fetches the version that the page was tested with through npm.
+    options
+        `model` replaces the default models.
+
+    Returns
+    -------
+    size
+        Bytes of all files.
+
+    Raises
+    ------
+    FileError
+        If the folder holds other files.
+    RuntimeFilesError, MissingDependencyError
+        If onnxruntime-web cannot be had, or the package onnx is not installed.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / "models.json").exists():
+        raise FileError(
+            f"The folder '{folder}' holds other files; choose a new or an empty folder."
+        )
+    files = {f"runtime/{name}": content for name, content in read_runtime(runtime).items()}
+    files |= _page_files() | _model_files(find_models(options or DenoiseOptions()))
+    late = {f"runtime/{name}" for name, early in RUNTIME_FILES.items() if not early}
+    files["service_worker.js"] = _service_worker(files, late)
+    if folder.exists():
+        shutil.rmtree(folder)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return sum(map(len, files.values()))
+
+
+def _page_files() -> dict[str, bytes]:
+    files = {
+        f"static/{path.name}": path.read_bytes()
+        for path in STATIC.iterdir()
+        if path.name not in (*SERVICE_ONLY, "service_worker.js", "index.html")
+    }
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    for old, new in (
+        ('<html lang="en">', '<html lang="en" data-engine="browser">'),
+        ('<meta charset="utf-8">', HEAD),
+    ):
+        assert page.count(old) == 1
+        page = page.replace(old, new)
+    icon = {"src": "static/icon.svg", "sizes": "any", "type": "image/svg+xml"}
+    manifest = {
+        "name": "quietpixel",
+        "short_name": "quietpixel",
+        "description": "Removes noise from pictures, on this device.",
+        "start_url": "./",
+        "display": "standalone",
+        "background_color": "#f5f5f2",
+        "theme_color": "#1d6a72",
+        "icons": [icon, {**icon, "purpose": "maskable"}],
+    }
+    with np.load(WEIGHTS) as stored:
+        level = {name: values.tolist() for name, values in stored.items()}
+    return files | {
+        "index.html": page.encode(),
+        "manifest.webmanifest": json.dumps(manifest, indent=1).encode(),
+        "noise-level.json": json.dumps(level).encode(),
+    }
+
+
+def _model_files(models: Models) -> dict[str, bytes]:
+    """Return the default models, the user's own, and the digit model in two halves."""
+    defaults, bundled = models.describe()["default"].values(), bundled_models()
+    digits = find_digit_model(models)
+    parts = split_digit_model(models.paths[digits]) if digits else ()
+    models = Models(
+        {n: p for n, p in models.paths.items() if n in defaults or n not in bundled}, models.options
+    )
+    files = {f"models/{name}.onnx": path.read_bytes() for name, path in models.paths.items()}
+    described = {**models.describe(), "digits": None}
+    if parts:
+        names = {"encoder": "digit-encoder.onnx", "decoder": "digit-decoder.onnx"}
+        files |= {f"models/{n}": part for n, part in zip(names.values(), parts, strict=True)}
+        described["digits"] = names
+    return files | {"models.json": json.dumps(described).encode()}
+
+
+def _service_worker(files: dict[str, bytes], late: Iterable[str]) -> bytes:
+    digest = hashlib.sha256(__version__.encode())
+    for name in sorted(files):
+        digest.update(name.encode() + hashlib.sha256(files[name]).digest())
+    kept = ["./", *sorted(set(files) - set(late))]
+    script = (STATIC / "service_worker.js").read_text(encoding="utf-8")
+    head = (
+        f"const VERSION = {json.dumps(digest.hexdigest()[:16])};\nconst FILES = {json.dumps(kept)};"
+    )
+    return f"{head}\n\n{script}".encode()
+
+
+def read_runtime(source: Path | None) -> dict[str, bytes]:
+    """Return the files of onnxruntime-web that the page needs, by name.
+
+    Parameters
+    ----------
+    source
+        As `runtime` of `write_page`.
+
+    Raises
+    ------
+    RuntimeFilesError, MissingDependencyError
+        As `write_page`.
+    """
+    if source is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return read_runtime(_fetch_runtime(Path(folder)))
+    try:
+        if source.is_dir():
+            found = {
+                path.name: path.read_bytes()
+                for path in source.rglob("*")
+                if path.name in RUNTIME_FILES
+            }
+        else:
+            found = _read_archive(source.read_bytes())
+    except (OSError, tarfile.TarError) as error:
+        raise RuntimeFilesError(
+            f"'{source}' cannot be read as onnxruntime-web: {error}."
+        ) from error
+    missing = sorted(set(RUNTIME_FILES) - set(found))
+    if missing:
+        raise RuntimeFilesError(
+            f"'{source}' is not the package onnxruntime-web: it lacks {missing[0]}. Pass its "
+            f"folder or the archive that 'npm pack {RUNTIME}' writes."
+        )
+    return found
+
+
+def _read_archive(content: bytes) -> dict[str, bytes]:
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in archive:
+            name = PurePosixPath(member.name).name
+            file = archive.extractfile(member) if name in RUNTIME_FILES else None
+            if file is not None:
+                found[name] = file.read()
+    return found
+
+
+def _fetch_runtime(folder: Path) -> Path:
+    """Return the archive of onnxruntime-web, fetched by npm, which checks its digest."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise MissingDependencyError(
+            f"npm is needed to fetch {RUNTIME}; install Node.js, or pass the package as `runtime`."
+        )
+    line = [npm, "pack", RUNTIME, "--silent", "--pack-destination", str(folder)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=folder)
+    archive = next(folder.glob("*.tgz"), None)
+    if done.returncode or archive is None:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise RuntimeFilesError(
+            f"npm cannot fetch {RUNTIME} ({reason}); pass the package as `runtime`."
+        )
+    return archive

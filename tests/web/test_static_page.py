@@ -1,0 +1,375 @@
+"""The page as a folder: its files, and denoising in the browser compared with Python."""
+
+import base64
+import functools
+import http.server
+import io
+import json
+import re
+import tarfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+from web_making import coded, decoded, noisy
+
+from quietpixel import Denoiser
+from quietpixel.cli.main import main
+from quietpixel.errors import MissingDependencyError
+from quietpixel.noise.level import WEIGHTS, measure_level
+from quietpixel.web import static_page
+from quietpixel.web.static_page import RUNTIME_FILES, RuntimeFilesError, read_runtime, write_page
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Path:
+    """Return a folder in place of the package onnxruntime-web."""
+    folder = tmp_path / "package" / "dist"
+    folder.mkdir(parents=True)
+    for name in RUNTIME_FILES:
+        (folder / name).write_text(name)
+    return folder.parent
+
+
+def test_the_folder_holds_all_that_the_page_needs(runtime, tmp_path, capsys):
+    folder = tmp_path / "site"
+    assert main(["page", "--static", str(folder), "--runtime", str(runtime)]) == 0
+    assert f"MB, to {folder}" in capsys.readouterr().out
+    page = (folder / "index.html").read_text()
+    assert 'data-engine="browser"' in page
+    policy = re.search('Content-Security-Policy" content="([^"]+)"', page)[1]
+    assert "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'" in policy
+    for path in re.findall('(?:href|src)="([^"#]+)"', page):
+        assert path == "docs" or (folder / path).is_file()  # the script hides the link to /docs
+    for path in folder.glob("static/*.js"):
+        for other in re.findall(r'(?:from|import\(|new URL\()\s*"\./([^"/]+)"', path.read_text()):
+            service_only = path.name == "engine.js" and other == "service_engine.js"
+            assert service_only or (folder / "static" / other).is_file()
+    described = json.loads((folder / "models.json").read_text())
+    assert described["default"] == {"gray": "photo-gray", "rgb": "photo"}
+    for name in (
+        *(each["name"] + ".onnx" for each in described["models"]),
+        *described["digits"].values(),
+    ):
+        assert (folder / "models" / name).is_file()
+    assert not (folder / "models/gaussian-gray.onnx").exists()  # nothing on the page uses it
+    kept = json.loads(re.search("FILES = (.+);", (folder / "service_worker.js").read_text())[1])
+    assert "runtime/ort.wasm.bundle.min.mjs" in kept
+    assert "runtime/ort.webgpu.bundle.min.mjs" not in kept
+    assert all((folder / name).exists() for name in kept)
+    icons = json.loads((folder / "manifest.webmanifest").read_text())["icons"]
+    assert all((folder / icon["src"]).is_file() for icon in icons)
+
+
+def test_nothing_is_loaded_from_another_host(runtime, tmp_path):
+    write_page(tmp_path / "site", runtime=runtime)
+    for path in [*tmp_path.glob("site/*.*"), *tmp_path.glob("site/static/*.[chjs][svt]*")]:
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search("https?:", text), path
+
+
+def test_a_page_is_replaced_and_other_files_are_not(runtime, tmp_path, capsys):
+    folder = tmp_path / "site"
+    write_page(folder, runtime=runtime)
+    (folder / "static/old.js").touch()
+    write_page(folder, runtime=runtime)
+    assert not (folder / "static/old.js").exists()
+    assert main(["page", "--static", str(tmp_path), "--runtime", str(runtime)]) == 2
+    assert "holds other files; choose a new or an empty folder" in capsys.readouterr().err
+
+
+def test_the_runtime_comes_as_a_folder_or_an_archive(runtime, tmp_path):
+    archive = tmp_path / "runtime.tgz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(runtime, "package")
+    assert read_runtime(archive) == read_runtime(runtime)
+    (runtime / "dist/ort-wasm-simd-threaded.wasm").unlink()
+    with pytest.raises(RuntimeFilesError, match=r"lacks ort-wasm-simd-threaded\.wasm\. Pass"):
+        read_runtime(runtime)
+    archive.write_bytes(b"nothing")
+    with pytest.raises(RuntimeFilesError, match="cannot be read as onnxruntime-web"):
+        read_runtime(archive)
+
+
+def test_npm_is_needed_to_fetch_the_runtime(monkeypatch, tmp_path):
+    monkeypatch.setattr(static_page.shutil, "which", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="npm is needed to fetch onnxruntime-web@"):
+        read_runtime(None)
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho no network >&2\nexit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setattr(static_page.shutil, "which", lambda name: str(npm))
+    with pytest.raises(RuntimeFilesError, match=r"\(no network\); pass the package as `runtime`"):
+        read_runtime(None)
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page that may import the modules of the page, from a host of static files."""
+    servers, contexts = [], []
+
+    def go(folder: Path, path: str, headers=(), **options):
+        server = serve(folder, headers)
+        servers.append(server)
+        context = browser.new_context(accept_downloads=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(f"http://localhost:{server.server_port}/{path}")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def serve(folder: Path, headers=()) -> http.server.ThreadingHTTPServer:
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def guess_type(self, path: str) -> str:
+            known = {".mjs": "text/javascript", ".wasm": "application/wasm"}
+            return known.get(Path(path).suffix) or super().guess_type(path)
+
+        def log_message(self, *words) -> None: ...
+
+        def end_headers(self) -> None:
+            for name, value in headers:
+                self.send_header(name, value)
+            super().end_headers()
+
+    server = http.server.ThreadingHTTPServer(
+        ("localhost", 0), functools.partial(Handler, directory=folder)
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def as_text(image: np.ndarray) -> list:
+    """Return an image in a form that `READ` understands."""
+    height, width, channels = image.shape
+    return [base64.b64encode(image.astype(np.float32).tobytes()).decode(), width, height, channels]
+
+
+HELPERS = """const read = ([text, width, height, channels]) => ({width, height, channels,
+    data: new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer)});
+const write = (data) => { let text = "";
+    for (const byte of new Uint8Array(data.buffer)) text += String.fromCharCode(byte);
+    return btoa(text); };
+"""
+
+
+def call(page, body: str, *words):
+    """Run the body of a JavaScript function of `words` in a page."""
+    return page.evaluate(f"async (words) => {{ {HELPERS} {body} }}", list(words))
+
+
+def as_image(text: str, shape: tuple[int, ...]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), np.float32).reshape(shape)
+
+
+def photo(
+    height: int, width: int, channels: int = 3, sigma: float = 0.08, seed: int = 0
+) -> np.ndarray:
+    """Return waves of several colours with noise, float32 in [0, 1]."""
+    rows, columns = np.mgrid[:height, :width]
+    waves = 0.3 * np.sin(rows / 17) * np.cos(columns / 23)
+    tint = np.array([1, 0.8, 0.6])[:channels]
+    noise = np.random.default_rng(seed).normal(0, sigma, (height, width, channels))
+    return np.clip(0.5 + waves[..., np.newaxis] * tint + noise, 0, 1).astype(np.float32)
+
+
+def blurred(image: np.ndarray) -> np.ndarray:
+    return (image + np.roll(image, 1, 0) + np.roll(image, 1, 1)) / 3
+
+
+def level_weights() -> dict:
+    with np.load(WEIGHTS) as stored:
+        return {name: values.tolist() for name, values in stored.items()}
+
+
+def test_the_noise_level_is_that_of_python(visit):
+    page = visit(static_page.STATIC, "icon.svg")
+    images = [photo(64, 100), photo(70, 90, 1), blurred(photo(96, 96)), photo(80, 64, sigma=0.02)]
+    images += [np.repeat(photo(64, 64, 1), 3, axis=2), photo(20, 24)]
+    body = """const { measureLevel } = await import("/noise_level.js");
+        return measureLevel(read(words[0]), words[1]);"""
+    for image in images:
+        sigma, coarse = measure_level(image)
+        found = call(page, body, as_text(image), level_weights())
+        assert found["sigma"] == pytest.approx(sigma, rel=1e-4)
+        assert found["coarse"] == coarse
+
+
+# The same model as `web_making.write_photo`.
+DENOISE = """const { denoiseImage } = await import("/denoise.js");
+const [given, card, weights, options] = words;
+const run = async (batch, [count, height, width, channels], sigma) => batch.map((value, at) => {
+    const channel = at % channels, x = Math.floor(at / channels) % width;
+    const y = Math.floor(at / channels / width) % height;
+    const first = Math.floor(at / channels / width / height);
+    let sum = 0;
+    for (let row = Math.max(y - 1, 0); row <= Math.min(y + 1, height - 1); row++) {
+        for (let column = Math.max(x - 1, 0); column <= Math.min(x + 1, width - 1); column++) {
+            sum += batch[((first * height + row) * width + column) * channels + channel];
+        }
+    }
+    const weight = Math.min((card.blind ? -5 : 5) * sigma[Math.floor(at / channels)], 1);
+    return value + weight * (sum / 9 - value);
+});
+const image = read(given);
+await denoiseImage(image, { card, run }, { ...options, weights, side: 32 });
+return write(image.data);"""
+
+
+def damaged(image: np.ndarray, kind: str) -> np.ndarray:
+    """Return an image with impulses, or with stripes along its rows or columns."""
+    rng = np.random.default_rng(1)
+    height, width = image.shape[:2]
+    if kind == "impulses":
+        drawn = rng.random((height, width, 1))
+        return np.where(drawn < 0.02, drawn < 0.01, image).astype(np.float32)
+    shape = (height, 1, 1) if kind == "rows" else (1, width, 1)
+    return np.clip(image + rng.normal(0, 0.04, shape), 0, 1).astype(np.float32)
+
+
+CASES = {
+    "plain": (photo(70, 90), {}),
+    "blended": (photo(50, 64), {"strength": 0.6, "colour_strength": 1}),
+    "raised": (photo(64, 50), {"strength": 1.4, "colour_strength": 0.5, "sigma": 0.05}),
+    "gray": (photo(33, 50, 1), {"sigma": 0.1}),
+    "gray in a colour model": (photo(64, 50, 1), {"model": "photo"}),
+    "colour in a gray model": (photo(64, 50), {"model": "photo-gray"}),
+    "blind": (photo(64, 50), {"model": "blind"}),
+    "blind with a level": (photo(64, 50), {"model": "blind", "sigma": 0.04}),
+    "impulses": (damaged(photo(90, 80, sigma=0.02), "impulses"), {}),
+    "rows": (damaged(photo(60, 131, sigma=0.02), "rows"), {}),
+    "columns": (damaged(photo(90, 80, 1, sigma=0.02), "columns"), {"sigma": 0.05}),
+}
+
+
+def test_what_the_browser_computes_equals_python(visit, models):
+    page = visit(static_page.STATIC, "icon.svg")
+    cards = {each["name"]: each for each in models.describe()["models"]}
+    for case, (image, given) in CASES.items():
+        options = dict(given)
+        name = options.pop("model", models.default(image.shape[2]))
+        denoised = Denoiser(models.paths[name], precision="f32", threads=1)(
+            image, range=(0, 1), **options
+        )
+        assert np.abs(denoised - image).max() > 0.01, case
+        if "colour_strength" in options:
+            options["colourStrength"] = options.pop("colour_strength")
+        found = call(page, DENOISE, as_text(image), cards[name], level_weights(), options)
+        assert np.abs(as_image(found, image.shape) - denoised).max() < 1e-5, case
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"nothing", "this file is none of them. Use the command line or the service"),
+        (coded(np.zeros((4, 4), np.uint16)), "16 bits, of which a browser keeps 8"),
+        (coded(np.zeros((4, 4, 4), np.uint8)), "transparent parts"),
+        (coded(np.zeros((4, 4, 3), np.uint8), save_all=True,
+               append_images=[Image.new("RGB", (4, 4), "red")]), "several frames"),
+        (coded(np.zeros((4, 4, 3), np.uint8), "WEBP", save_all=True,
+               append_images=[Image.new("RGB", (4, 4), "red")]), "several frames"),
+    ],
+    ids=["other", "16 bits", "transparent", "apng", "webp"],
+)  # fmt: skip
+def test_what_a_browser_would_change_is_refused(visit, content, sentence):
+    page = visit(static_page.STATIC, "icon.svg")
+    found = call(page, """const { readPicture } = await import("/picture_file.js");
+        const bytes = Uint8Array.from(atob(words[0]), (c) => c.charCodeAt(0));
+        return readPicture(new File([bytes], "a")).then(() => "", (error) => error.message);""",
+        base64.b64encode(content).decode())  # fmt: skip
+    assert sentence in found
+
+
+def test_a_jpeg_keeps_its_exif_upright_and_without_thumbnail(visit):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Maker"
+    content = coded(noisy(40, 60), "JPEG", exif=exif, quality=95)
+    page = visit(static_page.STATIC, "icon.svg")
+    found = call(page, """const { readPicture, writePicture } = await import("/picture_file.js");
+        const bytes = Uint8Array.from(atob(words[0]), (c) => c.charCodeAt(0));
+        const { blob, facts } = await writePicture(await readPicture(new File([bytes], "a.jpg")));
+        return [write(new Uint8Array(await blob.arrayBuffer())), facts];""",
+        base64.b64encode(content).decode())  # fmt: skip
+    with Image.open(io.BytesIO(base64.b64decode(found[0]))) as written:
+        assert written.size == (40, 60)
+        assert dict(written.getexif()) == {0x0112: 1, 0x010F: "Maker"}
+    assert found[1]["format"] == "jpeg"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """Return a folder with the bundled models and the real onnxruntime-web, from npm."""
+    folder = tmp_path_factory.mktemp("site")
+    try:
+        write_page(folder)
+    except (MissingDependencyError, RuntimeFilesError) as error:
+        pytest.skip(str(error))
+    return folder
+
+
+ISOLATED = (
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Embedder-Policy", "require-corp"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("headers", [(), ISOLATED], ids=["one thread", "threads"])
+def test_wasm_equals_python_in_float32(visit, site, headers, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # the bundled models, not those of tests
+    page = visit(site, "", headers)
+    page.wait_for_selector("body[data-ready]")
+    body = """const address = new URL("static/browser_engine.js", location.href);
+        const { BrowserEngine } = await import(address);
+        const engine = new BrowserEngine();
+        await engine.setup();
+        const { data } = await engine.denoiseArray(read(words[0]), words[1]);
+        return [write(data), engine.threads];"""
+    for image, options in (
+        (photo(300, 560), {}),
+        (photo(90, 120), {"strength": 1.5}),
+        (photo(90, 120, 1), {}),
+    ):
+        denoised = Denoiser(precision="f32")(image, range=(0, 1), **options)
+        found, threads = call(page, body, as_text(image), options)
+        assert np.abs(as_image(found, image.shape) - denoised).max() < 1e-4
+        assert (threads > 1) == bool(headers)
+
+
+@pytest.mark.slow
+def test_a_picture_is_denoised_without_a_server_and_without_a_network(
+    visit, site, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    page = visit(site, "")
+    troubles = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda line: troubles.append(line.text) if line.type == "error" else None)
+    page.wait_for_selector("body[data-ready]")
+    call(page, "await navigator.serviceWorker.ready;")
+    page.context.set_offline(True)
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    pixels = noisy(120, 160)
+    page.set_input_files(
+        "#files", {"name": "a.png", "mimeType": "image/png", "buffer": coded(pixels)}
+    )
+    expect(page.locator(".row-item.done")).to_have_count(1, timeout=60_000)
+    with page.expect_download() as caught:
+        page.click("#save")
+    assert caught.value.suggested_filename == "a-clean.png"
+    found = decoded(Path(caught.value.path()).read_bytes()).astype(int)
+    denoised = Denoiser(precision="f32")(pixels)
+    assert np.abs(found - denoised).max() <= 1
+    page.click("#tab-digits")
+    expect(page.locator(".number output")).to_have_count(16)
+    assert not troubles
