@@ -13,7 +13,8 @@ UNKNOWN_SIGMA = -0.25
 """Input of a model that takes the noise level, where the level is unknown."""
 SMALL_SETS = ("digits", "fashion-mnist", "mnist")
 SMALL = (28, 28)
-"""Size of the images in these data sets; `quietpixel.data` itself needs the extra train."""
+"""Data sets of drawings, whose models are of no use at another size, and that size. Named here,
+because `quietpixel.data` needs the extra train."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,7 +174,7 @@ def test_photographs_are_refused_by_models_of_digits(client):
     assert client.post("/v1/denoise?model=mnist-unet", content=digit).status_code == 200
     cards = client.get("/v1/models").json()["models"]
     assert {card["name"]: card["size"] for card in cards}["mnist-unet"] == [28, 28]
-    assert set(SMALL_SETS) == set(LOADERS)
+    assert set(SMALL_SETS) <= set(LOADERS)
 
 
 def test_unreadable_images_are_named(client):

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from quietpixel.card import SMALL
 from quietpixel.errors import ArgumentError, naming_missing
 from quietpixel.training.progress import OnProgress
 
@@ -26,15 +25,17 @@ def list_layers(
     code: int | None = None,
     filters: Sequence[int] | None = None,
     blocks: Sequence[int] | None = None,
+    data_dir: str | Path | None = None,
     **others: Any,
 ) -> list[tuple[str, ...]]:
     """Return the table of the layers that `train` would train, as rows of words.
 
     Parameters
     ----------
-    data, recipe, start, code, filters, blocks, others
+    data, recipe, start, code, filters, blocks, data_dir, others
         As for `train`; arguments that are no fields of the recipe are ignored.
     """
+    from quietpixel.data import load_split
     from quietpixel.models import build, complete_options
     from quietpixel.training.recipe import Recipe
     from quietpixel.training.training_data import is_folder
@@ -45,7 +46,9 @@ def list_layers(
     fields = {key: value for key, value in others.items() if key in known}
     options = {"code": code, "filters": filters, "blocks": blocks}
     chosen, _ = choose_recipe(recipe, data=data, start=start, fields=fields, options=options)
-    channels, size = (chosen.channels, None) if is_folder(data) else (1, SMALL[0])
+    channels, size = chosen.channels, None
+    if not is_folder(data):
+        _, size, _, channels = load_split(data, "validation", data_dir=data_dir).images.shape
     model = build(
         chosen.model, **complete_options(chosen.model, chosen.options, channels=channels, size=size)
     )
