@@ -28,7 +28,7 @@ LEVELS = [
     {"training", "batch", "evaluation"},
     {"reports"},
     {"cluster", "workflows", "sklearn"},
-    {"quietpixel"},
+    {"quietpixel", "containers"},
     {"web"},
     {"cli"},
     {"__main__"},

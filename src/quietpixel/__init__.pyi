@@ -1,9 +1,9 @@
 from . import cluster as cluster
 from ._version import __version__ as __version__
 from .card import Card as Card
+from .containers import denoise as denoise
 from .errors import QuietpixelError as QuietpixelError
 from .inference.denoiser import Denoiser as Denoiser
-from .inference.denoiser import denoise as denoise
 from .inference.engine import read_card as read_card
 from .inference.options import DenoiseOptions as DenoiseOptions
 from .noise.measure import fit_law as fit_law

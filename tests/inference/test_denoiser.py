@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from quietpixel.card import UNKNOWN_SIGMA, Card
+from quietpixel.containers import denoise
 from quietpixel.errors import ArgumentError, ImageError, ModelError, QuietpixelError
 from quietpixel.files import Picture, write_picture
-from quietpixel.inference.denoiser import Denoiser, denoise
+from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.engine import read_card
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 from quietpixel.models.export import replace_card

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from quietpixel.card import Card
+from quietpixel.containers import denoise
 from quietpixel.errors import ArgumentError, UnknownNameError
 from quietpixel.inference.arrays import read_layout
-from quietpixel.inference.denoiser import Denoiser, denoise
+from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.job import flips_and_turns
 from quietpixel.inference.tile_plan import bytes_per_pixel
 

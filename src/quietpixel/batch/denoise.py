@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, cycle, islice
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -26,9 +27,10 @@ from quietpixel.imaging.intensity_scale import Range
 from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import measure_half_width, read_calibration
-from quietpixel.inference.job import OnProgress
+from quietpixel.inference.job import OnProgress, Result
 from quietpixel.inference.level import Noise, level_factors
 from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.planes import join, settle_channels, split
 
 _GAP = 8
 """White pixels between the parts of a comparison."""
@@ -177,22 +179,26 @@ def denoise_picture(
             f"'{card.name}' was trained on images of that size and distorts others; got "
             f"{height}x{width}. Choose another `model`, such as 'photo'."
         )
-    options, results = settings.options, []
-    if options.range is None:
-        options = replace(options, range=picture.declared_range)
+    options = settings.options
+    options = replace(options, axes=None, range=options.range or picture.declared_range)
     if isinstance(options.sigma, np.ndarray):
         # Pages are denoised as stored, and a map is given as the picture is shown.
         level = turn_page(options.sigma, picture.metadata.orientation, back=True)
         options = replace(options, sigma=level)
     # Reports need the pages, and another type another size of memory.
     reuse = reuse and not (settings.compare or settings.uncertainty or options.dtype)
-    # One for all pages: a stack that grows brighter would jump between scales of its pages.
-    profile = picture.metadata.icc is not None
-    common = denoiser.find_scale(picture.pages, options, profile=profile)
-    for number, page in enumerate(picture.pages):
-        progress = on_progress and partial(_report_page, on_progress, number, len(picture.pages))
-        out = page if reuse and page.flags.writeable else None
-        results.append(denoiser.denoise(page, options, scale=common, on_progress=progress, out=out))
+    if picture.metadata.icc is not None and options.channels == "auto":
+        options = replace(options, channels="rgb")
+    options = settle_channels(picture.pages[len(picture.pages) // 2], options)
+    if options.channels == "separate" or picture.channels:
+        if settings.uncertainty is not None:
+            raise ArgumentError(
+                "`uncertainty` needs one image or stack of one channel; got several channels. Save "
+                "each channel as a file of its own."
+            )
+        results = _denoise_channels(denoiser, picture, options, on_progress)
+    else:
+        results = _denoise_pages(denoiser, picture, options, on_progress, reuse=reuse)
     pages = [result.image for result in results]
     denoised = picture.with_type(pages) if options.dtype else picture.with_pixels(pages)
     if level_factors(options.strength, options.colour_strength):  # else nothing was taken away
@@ -207,6 +213,45 @@ def denoise_picture(
         notes.append(_write_report(*shown, settings.compare, settings))
     noise = tuple(result.noise for result in results)
     return denoised, Findings(noise, scale, tuple(dict.fromkeys(notes)), results[0].model)
+
+
+def _denoise_pages(
+    denoiser: Denoiser,
+    picture: Picture,
+    options: DenoiseOptions,
+    on_progress: OnProgress | None,
+    *,
+    reuse: bool,
+) -> list[Result]:
+    results = []
+    # One for all pages: a stack that grows brighter would jump between scales of its pages.
+    profile = picture.metadata.icc is not None
+    common = denoiser.find_scale(picture.pages, options, profile=profile)
+    for number, page in enumerate(picture.pages):
+        progress = on_progress and partial(_report_page, on_progress, number, len(picture.pages))
+        out = page if reuse and page.flags.writeable else None
+        results.append(denoiser.denoise(page, options, scale=common, on_progress=progress, out=out))
+    return results
+
+
+def _denoise_channels(
+    denoiser: Denoiser,
+    picture: Picture,
+    options: DenoiseOptions,
+    on_progress: OnProgress | None,
+) -> list[Result]:
+    """Denoise each channel of each page on its own; return one result for each page."""
+    parts, targets = [], []
+    for page, channel in zip(picture.pages, picture.channels or cycle([0]), strict=False):
+        targets.append(np.empty(page.shape, options.dtype or page.dtype))
+        samples = page.shape[2] if options.channels == "separate" else 1
+        parts.append(split(page, targets[-1], options, first=channel * samples))
+    planes = list(chain.from_iterable(parts))
+    results = iter(denoiser.denoise_planes(planes, options, on_progress=on_progress))
+    return [
+        join(part, list(islice(results, len(part))), target)
+        for part, target in zip(parts, targets, strict=True)
+    ]
 
 
 def _report_page(on_progress: OnProgress, number: int, count: int, share: float) -> None:

@@ -203,7 +203,12 @@ class _Steps:
             item.reserved = both if self.memory.take(both) else 0
             item.waited = time.perf_counter() - start
 
-        picture = read_picture(item.source, max_pixels=settings.max_pixels, reserve=reserve)
+        picture = read_picture(
+            item.source,
+            max_pixels=settings.max_pixels,
+            reserve=reserve,
+            axes=settings.options.axes,
+        )
         if isinstance(item.source, Path) and isinstance(item.target, Path):
             check_target(picture.format, item.source, item.target)
         check_writable(

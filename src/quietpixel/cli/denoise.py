@@ -56,7 +56,7 @@ GROUPS = {
     "quiet verbose",
     "Strength": "sigma strength colour_strength quality range dtype",
     "Model": "model engine precision threads",
-    "Folders and large images": "recursive memory max_pixels axes workers scheduler",
+    "Folders and large images": "recursive memory max_pixels axes channels workers scheduler",
     "Reports": "json compare uncertainty",
 }
 
@@ -133,7 +133,17 @@ GROUPS = {
     type=Names("dtype", ("float32",)),
     help="float32: results with fractions, in the input's units.  [default: type of the input]",
 )
-@click.option("--axes", help="Dimensions of a Zarr or a stack, such as tzyx or yxc.")
+@click.option(
+    "--axes", help="Dimensions of a Zarr or a stack, such as tczyx or yxc; c: channels, s: RGB."
+)
+@click.option(
+    "--channels",
+    type=Names("channels", ("auto", "rgb", "separate")),
+    default="auto",
+    show_default=True,
+    help="rgb: three channels are colours; separate: each is denoised on its own; auto: colours "
+    "unless one has nothing in common with the others.",
+)
 @click.option("--workers", type=COUNT, help="Number of worker processes.")
 @click.option(
     "--scheduler",

@@ -225,7 +225,15 @@ def pack_model(options: DenoiseOptions) -> TravellingModel:
     """
     # Workers keep denoisers open by these options, so what concerns one image is reset.
     opening = replace(
-        options, model=None, sigma="auto", strength=1.0, colour_strength=None, range=None
+        options,
+        model=None,
+        sigma="auto",
+        strength=1.0,
+        colour_strength=None,
+        range=None,
+        axes=None,
+        channels="auto",
+        dtype=None,
     )
     if options.model is None:
         default_model(3)  # fails here, not on a worker

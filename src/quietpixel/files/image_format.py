@@ -36,10 +36,14 @@ class ReadLimits:
         Largest number of pixels of all pages together.
     on_reserve
         Called with the bytes that the pixels take; it may wait.
+    axes
+        A letter for each dimension of the file, as for `quietpixel.DenoiseOptions`; None takes what
+        the file says.
     """
 
     max_pixels: int
     on_reserve: Callable[[int], None] | None = None
+    axes: str | None = None
 
     def check(self, width: int, height: int, pages: int = 1) -> None:
         """Raise `TooLargeError` for an image of more than `max_pixels` pixels."""

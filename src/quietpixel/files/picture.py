@@ -141,6 +141,8 @@ class Picture:
         Sentences for the user, for example on a name that promises another format.
     lost
         What the file holds and a result does not, such as "2 smaller copies".
+    channels
+        Number of the channel that each page shows, where a stack has several; else empty.
     suffix
         Suffix of the name of its file, such as ``".jpg"``; empty if none.
 
@@ -160,6 +162,7 @@ class Picture:
     encoding: Encoding = Encoding()
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    channels: tuple[int, ...] = ()
     suffix: str = ""
 
     @classmethod

@@ -17,6 +17,7 @@ def read_picture(
     *,
     max_pixels: int = 500_000_000,
     reserve: Callable[[int], None] | None = None,
+    axes: str | None = None,
 ) -> Picture:
     """Read an image with everything that its file carries.
 
@@ -31,6 +32,9 @@ def read_picture(
         Largest number of pixels of all pages together; checked before memory is taken.
     reserve
         Called once with the bytes that the pixels take, before they are taken; it may wait.
+    axes
+        A letter for each dimension of a stack, as for `quietpixel.DenoiseOptions`; None takes what
+        the file says.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def read_picture(
         content = _open(source)
         kind = identify(content)
         lost = kind.find_lost(content)
-        picture = kind.read(content, ReadLimits(max_pixels, reserve))
+        picture = kind.read(content, ReadLimits(max_pixels, reserve, axes))
         picture = replace(picture, lost=lost)
         picture = picture.with_notes(*(f"The result does not hold {each}." for each in lost))
         if isinstance(content, bytes):

@@ -27,6 +27,7 @@ from quietpixel.files.image_format import (
     starts_with,
 )
 from quietpixel.files.picture import Encoding, Metadata, Picture, round_to_bits, white_of
+from quietpixel.files.stacks import page_channels
 from quietpixel.files.tags import BRANCHES, Directory, Reader, Tag, from_exif, read_directories
 
 INTEGERS = tuple(f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("u", ""))
@@ -69,7 +70,13 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     )
     if encoding.premultiplied:
         source = _declare_straight(source, directories)
-    header = Picture((), "tiff", metadata=parse_metadata(directories), encoding=encoding)
+    header = Picture(
+        (),
+        "tiff",
+        metadata=parse_metadata(directories),
+        encoding=encoding,
+        channels=page_channels(first.block(270) or b"", len(directories), limits.axes),
+    )
     if b"LAYOUT=IFDS_BEFORE_DATA" in vips.read_bytes(source, 0, 1024):
         header = header.with_notes(
             "The result is no cloud-optimized GeoTIFF: its directories lie behind the pixels."

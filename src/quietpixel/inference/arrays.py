@@ -211,8 +211,8 @@ def check_range(range: Range) -> Range:
     return low, high
 
 
-def check_array(array: Array, *, holes: bool = False) -> None:
-    """Raise ImageError unless `array` is an image that can be denoised."""
+def check_kind(array: Array) -> None:
+    """Raise ImageError unless `array` is an array of numbers."""
     if not isinstance(array, np.ndarray):
         raise ImageError(
             f"`image` must be a NumPy array; got {type(array).__name__}. Try numpy.asarray(image)."
@@ -222,6 +222,13 @@ def check_array(array: Array, *, holes: bool = False) -> None:
             "`image` must hold bool, integers of 8 to 64 bits or floats of 16 to 64 bits; got "
             f"{array.dtype}. Convert it to float64, or pass the real and imaginary parts apart."
         )
+    if array.size == 0:
+        raise ImageError(f"`image` must have at least one pixel; got shape {array.shape}.")
+
+
+def check_array(array: Array, *, holes: bool = False) -> None:
+    """Raise ImageError unless `array` is an image that can be denoised."""
+    check_kind(array)
     if array.ndim != 2 and not (array.ndim == 3 and 1 <= array.shape[2] <= 4):
         if array.ndim == 3 and array.shape[0] in (1, 3, 4):
             remedy = "Its channels seem to come first; pass numpy.moveaxis(image, 0, -1)."
@@ -235,8 +242,6 @@ def check_array(array: Array, *, holes: bool = False) -> None:
             "`image` must have the shape (H, W), (H, W, 1), (H, W, 3), or with alpha (H, W, 2) or "
             f"(H, W, 4); got {array.shape}. {remedy}"
         )
-    if array.size == 0:
-        raise ImageError(f"`image` must have at least one pixel; got shape {array.shape}.")
     known = np.ma.count(array)  # a masked array may have fewer than its size
     if array.dtype.kind == "f":
         with np.errstate(all="ignore"):

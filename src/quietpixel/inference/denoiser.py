@@ -3,20 +3,22 @@
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.errors import ImageError
+from quietpixel.imaging.axes import find_axes
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale, estimate_range
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
     Layout,
     Range,
     check_batch,
+    check_kind,
     check_out,
     check_range,
     largest_in_use,
@@ -31,14 +33,14 @@ from quietpixel.inference.job import (
     Result,
     run,
 )
-from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
+from quietpixel.inference.level import Noise, NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_store import cache_of, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
+from quietpixel.inference.planes import Plane, join, settle_channels, split
 from quietpixel.inference.repair import fill_holes, fill_stack, find_hidden, find_repair
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
 Array = NDArray[Any]
-Source = str | Path | bytes | BinaryIO
 
 
 class Denoiser:
@@ -127,6 +129,8 @@ class Denoiser:
         strength: float | None = None,
         colour_strength: float | None = None,
         range: Range | None = None,
+        axes: str | None = None,
+        channels: str | None = None,
         on_progress: OnProgress | None = None,
         out: Array | None = None,
     ) -> Array:
@@ -136,8 +140,9 @@ class Denoiser:
         ----------
         image
             bool, integers or floats, (H, W), (H, W, 1) or (H, W, 3); with alpha (H, W, 2) or
-            (H, W, 4). Values that are masked or not finite come back as they are.
-        sigma, strength, colour_strength, range
+            (H, W, 4); with `axes` any shape. Values that are masked or not finite come back as they
+            are.
+        sigma, strength, colour_strength, range, axes, channels
             As for `DenoiseOptions`; None takes those of the denoiser's own options.
         on_progress
             Called with the share done, in [0, 1], before the first tile and after each; what it
@@ -153,8 +158,11 @@ class Denoiser:
         ArgumentError
             If another argument breaks its rule.
         """
-        options = self._options(sigma, strength, colour_strength, range)
-        result = run(self.prepare(image, options, out=out), on_progress)
+        options = self.options.changed(
+            sigma=sigma, strength=strength, colour_strength=colour_strength, range=range, axes=axes,
+            channels=channels,
+        )  # fmt: skip
+        result = self.denoise(image, options, on_progress=on_progress, out=out)
         return result.image if out is None else out
 
     def denoise(
@@ -177,9 +185,58 @@ class Denoiser:
             always the denoiser's own.
         scale
             Black and white of several images, as `find_scale` returned them; None finds those of
-            this image.
+            this image, or of each channel.
         """
-        return run(self.prepare(image, options, scale=scale, out=out), on_progress)
+        check_kind(image)
+        options = settle_channels(image, options or self.options)
+        if find_axes(image.shape, options.axes, options.channels).one_image(image.ndim):
+            return run(self.prepare(image, options, scale=scale, out=out), on_progress)
+        dtype = np.dtype(options.dtype or image.dtype)
+        target = np.empty(image.shape, dtype) if out is None else out
+        check_out(target, image, dtype)
+        planes = split(image, target, options)
+        results = self.denoise_planes(planes, options, scale=scale, on_progress=on_progress)
+        if isinstance(image, np.ma.MaskedArray):
+            target = np.ma.MaskedArray(target, np.ma.getmaskarray(image))
+        return join(planes, results, target)
+
+    def denoise_planes(
+        self,
+        planes: Sequence[Plane],
+        options: DenoiseOptions,
+        *,
+        scale: Scale | None = None,
+        profile: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> list[Result]:
+        """Denoise images, those of one channel on one intensity scale; return their results.
+
+        Parameters
+        ----------
+        planes
+            The images, and where their results are put. One without a known value comes back as it
+            is.
+        options, scale, on_progress
+            As for `denoise`.
+        profile
+            As for `find_scale`.
+        """
+        scales: dict[int, Scale] = {}
+        for channel in dict.fromkeys(plane.channel for plane in planes):
+            known = [each.image for each in planes if each.channel == channel and each.has_values]
+            if known:
+                scales[channel] = scale or self.find_scale(known, options, profile=profile)
+        results = []
+        for number, plane in enumerate(planes):
+            progress = on_progress and partial(_report_part, on_progress, number, len(planes))
+            if plane.has_values:
+                chosen = scales[plane.channel]
+                job = self.prepare(plane.image, options, scale=chosen, out=plane.out)
+                results.append(run(job, progress))
+            else:
+                plane.out[...] = plane.image
+                results.append(Result(plane.out, Noise(), (0.0, 1.0)))
+        return results
 
     def prepare(
         self,
@@ -194,7 +251,7 @@ class Denoiser:
         Parameters
         ----------
         image, options, scale, out
-            As for `denoise`.
+            As for `denoise`; the axes of the options are ignored.
         """
         options = options or self.options
         scale = scale or self.find_scale([image], options)
@@ -377,7 +434,9 @@ class Denoiser:
             level of 1 stands for that too.
         """
         check_batch(images)
-        options = self._options(sigma, strength, colour_strength, range)
+        options = self.options.changed(
+            sigma=sigma, strength=strength, colour_strength=colour_strength, range=range
+        )
         output = np.dtype(options.dtype) if options.dtype else None
         white = type_ceiling(images.dtype) if images.dtype.name in ("uint8", "uint16") else 1.0
         scale = Scale(0.0, white, white)
@@ -416,13 +475,6 @@ class Denoiser:
         seen = fill_holes(with_channels(image), layout)
         return estimate_level(layout, seen) / layout.level_factor
 
-    def _options(self, *given: Any) -> DenoiseOptions:
-        """Return the denoiser's options with what is given for one image; None gives nothing."""
-        names = ("sigma", "strength", "colour_strength", "range")
-        pairs = zip(names, given, strict=True)
-        changes: dict[str, Any] = {name: value for name, value in pairs if value is not None}
-        return replace(self.options, **changes) if changes else self.options
-
     def _tile_pixels(self, engine: Engine) -> int:
         """Return how many pixels a tile may have."""
         return max(self.memory // bytes_per_pixel(engine.card, engine.precision), 1)
@@ -443,46 +495,5 @@ class Denoiser:
             return engine
 
 
-def denoise(
-    image: Array | Source,
-    model: str | Path | None = None,
-    *,
-    sigma: Sigma = "auto",
-    strength: float = 1.0,
-    colour_strength: float | None = None,
-    range: Range | None = None,
-    **options: Any,
-) -> Array:
-    """Return an image without its noise; for many images, keep a `Denoiser` instead.
-
-    Parameters
-    ----------
-    image
-        An array as `Denoiser` takes it, which comes back in the same type and shape; or an image
-        file with one page (a path, its bytes or an open binary file), whose pixels come back
-        upright, (H, W, C), in the file's type.
-    model, **options
-        As for `Denoiser`.
-    sigma, strength, colour_strength, range
-        As for calling a `Denoiser`.
-
-    Examples
-    --------
-    >>> clean = denoise(noisy, model="mnist-unet")  # doctest: +SKIP
-    """
-    denoiser = Denoiser(model, **options)
-    settings = denoiser._options(sigma, strength, colour_strength, range)
-    if not isinstance(image, str | Path | bytes) and not hasattr(image, "read"):
-        return denoiser.denoise(image, settings).image
-    from quietpixel.files import read_picture, turn_upright  # arrays need no image library
-
-    picture = turn_upright(read_picture(cast(Source, image)))
-    if len(picture.pages) != 1:
-        raise ImageError(
-            f"`image` must have one page because one array comes back; got {len(picture.pages)}. "
-            "Pass the pages of quietpixel.files.read_picture(image) one by one to a Denoiser."
-        )
-    settings = replace(settings, range=settings.range or picture.declared_range)
-    profile = picture.metadata.icc is not None
-    scale = denoiser.find_scale(picture.pages, settings, profile=profile)
-    return denoiser.denoise(picture.pages[0], settings, scale=scale).image
+def _report_part(on_progress: OnProgress, number: int, count: int, share: float) -> None:
+    on_progress((number + share) / count)

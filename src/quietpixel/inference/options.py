@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.imaging.axes import CHANNELS
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import Range, check_range
 from quietpixel.inference.engine import check_engine
@@ -40,6 +41,14 @@ class DenoiseOptions:
     colour_strength
         As `strength`, for the colour differences alone; None takes `strength`. Gray images have
         none.
+    axes
+        A letter for each dimension of the array, such as ``"tczyx"``: y and x, c for channels, any
+        other for planes, each of which is denoised on its own; s, or c where it comes last and is
+        at most 4, for the samples of a pixel. None for an image (H, W) or (H, W, samples).
+    channels
+        ``"rgb"`` where the three samples of a pixel are colours, ``"separate"`` where they are
+        channels, each with an intensity scale of its own. ``"auto"`` takes them as colours unless
+        one of them has nothing in common with the others.
     range
         The values that stand for black and white; None finds them (`Denoiser.find_scale`).
     dtype
@@ -76,6 +85,8 @@ class DenoiseOptions:
     sigma: Sigma = "auto"
     strength: float = 1.0
     colour_strength: float | None = None
+    axes: str | None = None
+    channels: str = "auto"
     range: Range | None = None
     dtype: str | None = None
     quality: str = "normal"
@@ -93,12 +104,18 @@ class DenoiseOptions:
             check_strength(self.colour_strength, "colour_strength")
         if self.range is not None:
             check_range(self.range)
+        if self.channels not in CHANNELS:
+            raise unknown_name("channels", self.channels, CHANNELS)
         if self.dtype not in (None, "float32"):
             raise unknown_name("dtype", self.dtype, ("float32",))
         if self.quality not in QUALITIES:
             raise unknown_name("quality", self.quality, QUALITIES)
         check_engine(self.engine, self.precision, self.threads, self.streams)
         parse_memory(self.memory)
+
+    def changed(self, **values: Any) -> Self:
+        """Return the options with those values that are not None."""
+        return replace(self, **{name: value for name, value in values.items() if value is not None})
 
 
 def check_level(sigma: Sigma) -> None:

@@ -1,0 +1,110 @@
+"""Planes of arrays and files: each is an image of its own, those of a channel share a scale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.imaging.axes import find_axes, share_nothing
+from quietpixel.inference.job import Result
+from quietpixel.inference.level import Noise
+from quietpixel.inference.options import DenoiseOptions
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One image of several.
+
+    Parameters
+    ----------
+    image
+        (H, W) or (H, W, C), usually a view.
+    channel
+        Number of its channel; planes of one channel share an intensity scale.
+    out
+        Where its result is put, of the same shape; it may be `image` itself.
+    """
+
+    image: Array
+    channel: int
+    out: Array
+
+    @property
+    def has_values(self) -> bool:
+        """Whether any value is known: a lost frame may be all NaN."""
+        known = np.isfinite(self.image) if self.image.dtype.kind == "f" else True
+        return bool(np.ma.filled(known, False).any()) and bool(np.ma.count(self.image))
+
+
+def settle_channels(image: Array, options: DenoiseOptions) -> DenoiseOptions:
+    """Return the options with a decision on whether the three channels of an image are colours.
+
+    Parameters
+    ----------
+    image
+        The array, or one page of a file.
+    options
+        Their `axes` and `channels`.
+    """
+    if options.channels != "auto":
+        return options
+    axes = find_axes(image.shape, options.axes)
+    separate = axes.colours is not None and share_nothing(next(axes.planes(image))[1])
+    return replace(options, channels="separate" if separate else "rgb")
+
+
+def split(image: Array, out: Array, options: DenoiseOptions, *, first: int = 0) -> list[Plane]:
+    """Return the planes of an array.
+
+    Parameters
+    ----------
+    image
+        The array, or one page of a file.
+    out
+        Where the result is put, of the same shape; it may be `image` itself.
+    options
+        Their `axes` and `channels`.
+    first
+        Number of the first channel.
+    """
+    axes = find_axes(image.shape, options.axes, options.channels)
+    pairs = axes.planes(image)
+    if out is image:
+        return [Plane(view, first + channel, view) for channel, view in pairs]
+    outs = axes.planes(out)
+    return [
+        Plane(view, first + channel, place)
+        for (channel, view), (_, place) in zip(pairs, outs, strict=True)
+    ]
+
+
+def join(planes: Sequence[Plane], results: Sequence[Result], image: Array) -> Result:
+    """Return the results of planes as one.
+
+    Parameters
+    ----------
+    planes, results
+        As many of each.
+    image
+        What the results were put into.
+    """
+    levels = [each.noise.sigma for each in results if each.noise.sigma is not None]
+    kinds = dict.fromkeys(kind for each in results for kind in each.noise.kinds)
+    sigma = float(np.mean(levels)) if levels else None
+    notes = [
+        f"Channel {plane.channel + 1}: {note}"
+        for plane, result in zip(planes, results, strict=True)
+        for note in result.notes
+    ]
+    if len({plane.channel for plane in planes}) == 1:
+        notes = [note for result in results for note in result.notes]
+    return replace(
+        results[0],
+        image=image,
+        noise=Noise(sigma, results[0].noise.source, tuple(kinds)),
+        notes=tuple(dict.fromkeys(notes)),
+    )
