@@ -56,6 +56,7 @@ class Ledger:
         self._folders = {folder.resolve(): folder / NAME for folder in folders}
         self._settings = settings
         self._lines: dict[str, list[Line]] = {}
+        # Not in the folders, because a result may be moved.
         self._unmarked = user_data_path("quietpixel") / UNMARKED
         self._results: set[str] = set(_read(self._unmarked).split())
         self._sources: dict[str, str | None] = {}

@@ -45,12 +45,14 @@ def lock_folders(
     FileError
         If a lock cannot be had for another reason, such as a link in its place.
     """
+    # Resolved, because two names of one folder are one folder.
     own = [folder.resolve() / NAME for folder in folders]
     around = {above / NAME for path in own for above in path.parent.parents}
     others = sorted({*around, *(folder.resolve() / NAME for folder in inner)} - {*own})
     said = ""
     while True:
         with contextlib.ExitStack() as held:
+            # Sorted, so that two runs over the same folders cannot wait for each other.
             holder = _acquire(sorted(own), others, held)
             if holder is None:
                 yield

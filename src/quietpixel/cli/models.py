@@ -31,6 +31,7 @@ def command(name: str | None, as_json: bool) -> None:
     paths = known_models() if name is None else {name: find_model(name)}
     cards = {each: read_card(path) for each, path in paths.items()}
     if as_json:
+        # A model goes by the name of its file, which may differ from that in its card.
         entries = [asdict(card) | {"name": each} for each, card in cards.items()]
         click.echo(json.dumps(entries if name is None else entries[0], indent=2))
     elif name is not None:

@@ -20,7 +20,7 @@ def format_table(rows: Iterable[Sequence[str]], *, numbers: Iterable[int] = ()) 
     a        10
     bcdef     7
     """
-    rows, right = list(rows), set(numbers)
+    rows, right = list(rows), set(numbers)  # rows may be an iterator
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(

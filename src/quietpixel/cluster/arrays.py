@@ -81,6 +81,7 @@ def denoise(
     margin = _margin(work)
     # A single block needs no margin, and Dask refuses one that is wider than the block.
     depth = {axis: margin if len(array.chunks[axis]) > 1 else 0 for axis in (y, x)}
+    # One estimate for a whole plane: levels of blocks would leave visible borders.
     levels = [_estimate(array, work)] if work.automatic else []
     return dask.array.map_overlap(
         _denoise_block,

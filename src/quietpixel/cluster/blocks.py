@@ -115,6 +115,8 @@ class Field:
         return Tile(*(self._span(keep, length, step) for keep, length in sides))
 
     def _span(self, keep: slice, length: int, step: int) -> Span:
+        # On a multiple of the step, so that the model halves the same pairs of pixels as in the
+        # whole.
         start = max((keep.start - self.halo) // step * step, 0)
         stop = min(round_up(keep.stop + self.halo, step), length)
         if stop == length:  # reflection there needs as many pixels as it adds, and one more

@@ -67,6 +67,7 @@ def process_part(part: Part, work: Work) -> None:
     """Denoise a part of the full size, or compute a part of a smaller copy, and write it."""
     result = _denoise(part, work) if part.level == 0 else _shrink(part, work)
     try:
+        # Parts never share a stored chunk, so no lock is needed.
         work.target.array(part.level)[part.where] = result
         # After the pixels: a part without this file is done again.
         work.done.below(part.name).write(b"")

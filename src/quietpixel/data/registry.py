@@ -159,6 +159,7 @@ def load_split(
     (299, 28, 28, 1)
     """
     check_split_name(split)
+    # Checked here, so that a loader never sees a name of another set.
     if name not in LOADERS:
         raise unknown_name("data set", name, LOADERS)
     return LOADERS[name](split, None if data_dir is None else Path(data_dir), on_progress)

@@ -148,6 +148,7 @@ class SplitNeighbours:
         noisy = patches[0][: 2 * height, : 2 * width]
         squares = noisy.reshape(height, 2, width, 2, -1).transpose(0, 2, 1, 3, 4)
         squares = squares.reshape(height, width, 4, -1)
+        # Another pair in each square, or the model would learn a shift of half a pixel.
         chosen = NEIGHBOURS[rng.integers(len(NEIGHBOURS), size=(height, width))]
         parts = [
             np.take_along_axis(squares, chosen[..., k, None, None], 2)[:, :, 0] for k in (0, 1)

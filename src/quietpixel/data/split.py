@@ -58,6 +58,7 @@ class Split:
                 f"'{self.name}' must have one label for each image; got labels of shape "
                 f"{self.labels.shape} for {len(self)} images. Take both from the same set."
             )
+        # Read-only, because one part is shared by training, evaluation and report.
         for name, array in (("images", self.images), ("labels", self.labels)):
             if array is not None:
                 # A view, so that the caller can still write to the array.

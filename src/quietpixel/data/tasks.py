@@ -73,6 +73,7 @@ class AddNoise:
                 clean = blur(clean, rng)
         if clean.shape[-1] != 3 or not happens(self.gray_fraction):
             return self.law(clean, rng), clean
+        # One channel gets the noise, which all three then share.
         gray = (clean @ LUMA)[..., np.newaxis]
         noisy = self.law(gray, rng)
         tone = np.ones(3, np.float32)

@@ -317,6 +317,7 @@ class _Run:
         result = run(noisy)
         self._seconds += time.perf_counter() - start
         self._pixels += noisy[..., 0].size
+        # Methods of other packages return float64, whose metrics would differ in the last digits.
         denoised = np.asarray(result, np.float32)
         if denoised.shape != noisy.shape:
             raise ImageError(

@@ -43,6 +43,7 @@ class Metric:
 
     def __call__(self, clean: NDArray[Any], image: NDArray[Any]) -> float:
         """Return the number, or NaN if the image is too small."""
+        # No error, because a folder may hold images of many sizes.
         small = min(clean.shape[:2]) < self.least_side
         return float("nan") if small else self.compute(clean, image)
 

@@ -23,6 +23,7 @@ class Size:
     height: int
     width: int
     colour: bool
+    # Not compared, because a size is that of a page.
     pages: int = field(default=1, repr=False, compare=False)
 
 
@@ -161,6 +162,7 @@ class Format:
                 picture.alpha and dtype.name in self.opaque_dtypes,
                 f"{dtype} pixels with transparency",
             ),
+            # The writer converts these two and says so.
             (dtype.name not in (*self.dtypes, "uint16", "float16"), f"pixels of type {dtype}"),
             (max(width, height) > self.max_side, f"{width} x {height} pixels"),
         )

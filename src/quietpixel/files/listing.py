@@ -106,6 +106,7 @@ def list_images(folder: str | Path, *, recursive: bool = False) -> Listing:
     if not top.is_dir():
         raise FileError(f"'{top}' is not a folder; give the name of a folder with images.")
     skipped: list[tuple[Path, str]] = []
+    # The order of a directory differs between file systems.
     files = sorted(_walk(top, top.resolve(), skipped, recursive=recursive))
     unread = {path: found for path in files if (found := _find_reason(path)) is not None}
     images = tuple(path for path in files if path not in unread)

@@ -203,6 +203,7 @@ class Picture:
         """Metadata for the RGB pixels in another file: a CMYK profile does not describe them."""
         if self.encoding.cmyk is None:
             return self.metadata
+        # Readers would take the RGB values for inks.
         return replace(self.metadata, icc=None)
 
     @property

@@ -55,6 +55,7 @@ def read_picture(
         picture = kind.read(content, ReadLimits(max_pixels, reserve, axes))
         picture = replace(picture, lost=lost)
         picture = picture.with_notes(*(f"The result does not hold {each}." for each in lost))
+        # Bytes have no name that could promise another format.
         if isinstance(content, bytes):
             return picture
         picture = replace(picture, suffix=content.suffix.lower())

@@ -75,6 +75,7 @@ def write_picture(
             f"`quality` must be between 1 and 100, where 100 loses least; got {quality}. Try 90."
         )
     kind = FORMATS[check_writable(picture, target, format=format)]
+    # Before the file is opened, so that a failure leaves nothing.
     ready, notes = _fit(picture, kind)
     ready = renew_thumbnails(ready)
     with _opened(target, overwrite, like, backup, on_complete) as file:

@@ -64,6 +64,7 @@ def examine(noisy: Array, denoised: Array) -> Residual:
     """
     plane = np.asarray(denoised, np.float64).mean(axis=-1)
     taken = np.asarray(noisy, np.float64).mean(axis=-1) - plane
+    # A shift of brightness is no pattern, and would show as correlation at all distances.
     taken -= taken.mean()
     sides = plane.shape[0] + LAGS, plane.shape[1] + LAGS  # padded: opposite borders do not meet
     power = np.abs(np.fft.rfft2(taken, sides)) ** 2

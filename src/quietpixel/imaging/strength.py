@@ -42,6 +42,7 @@ def blend(
     """
     result = _mix(noisy, denoised, strength)
     other = denoised if denoised_colour is None else denoised_colour
+    # Gray has no colour of its own.
     if noisy.shape[-1] != 3 or colour_strength is None:
         return result
     # Luminance and colour would be separated and put together again.

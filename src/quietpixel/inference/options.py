@@ -110,6 +110,7 @@ class DenoiseOptions:
             raise unknown_name("dtype", self.dtype, ("float32",))
         if self.quality not in QUALITIES:
             raise unknown_name("quality", self.quality, QUALITIES)
+        # Without opening a model, which takes longer than all the checks.
         check_engine(self.engine, self.precision, self.threads, self.streams)
         parse_memory(self.memory)
 

@@ -122,6 +122,7 @@ def open_halves(path: Path) -> tuple[Half, Half]:
         Maps codes to images.
     """
     model = keras.models.load_model(path)
+    # `predict` in batches, because one call on thousands of images would need all their features.
     halves = [
         partial(half(model).predict, batch_size=250, verbose=0) for half in (encoder, decoder)
     ]

@@ -119,6 +119,7 @@ def build_unet(
 
     image = keras.Input((None, None, channels), name="image")
     inputs = [image, keras.Input((None, None, 1), name="sigma")] if sigma else image
+    # A map beside the image, so that the level may differ from pixel to pixel.
     x = layers.Concatenate()(inputs) if sigma else image
     # With a stride of 2, only an even kernel is padded alike on both sides.
     size = 3 if entry == 1 else 4

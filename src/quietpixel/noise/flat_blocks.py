@@ -86,6 +86,7 @@ def block_spectra(image: Array) -> Spectra:
     blocks = windows.reshape(-1, SIDE, SIDE).astype(np.float32)
     blocks = blocks[np.isfinite(blocks).all(axis=(1, 2))]
     coefficients = (COSINES @ blocks @ COSINES.T).reshape(-1, SIDE * SIDE)
+    # The first coefficient is the mean times the side.
     spectra = Spectra(coefficients[:, 0] / SIDE, coefficients**2)
     alive = np.ptp(blocks.reshape(len(blocks), -1), axis=1) > 0
     return spectra.among(alive) if alive.any() else spectra

@@ -255,7 +255,7 @@ class Uniform(NoiseLaw):
 
 def print_value(value: float | bool) -> str:
     """Return a number or a switch as the text of a law writes it."""
-    if isinstance(value, bool):
+    if isinstance(value, bool):  # a bool is a number too
         return "yes" if value else "no"
     # The short form only where it is read back as the same number.
     return format(value, "g") if float(format(value, "g")) == value else repr(value)

@@ -188,6 +188,7 @@ def measure_noise(images: Array | Iterable[Array]) -> NoiseMeasure:
     levels = join_levels([each.levels for each in readings])
     # A single value beyond [0, 1] shows that nothing was clipped.
     clipped = all(each.clipped for each in readings)
+    # One fit over the levels of all images: each alone may cover few brightnesses.
     model = fit_levels(levels, clipped=clipped)
     rows, columns = np.mean([each.stripes for each in readings], axis=0)
     brightness = float(np.mean([each.brightness for each in readings]))

@@ -139,6 +139,7 @@ def extremes(
     """
     values, images = np.asarray(errors, np.float64), _stack(clean, noisy, denoised)
     check_count("errors", len(clean), len(values))
+    # Stable, so that equal images come in the same order everywhere.
     order = np.argsort(values, kind="stable")
     blocks = [
         Block(images[:, chosen], ROWS, [f"{values[index]:.4f}" for index in chosen], heading)

@@ -57,6 +57,7 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         Steps in an epoch.
     """
     rate: Any = recipe.learning_rate
+    # By the clock, `Clock` sets the rate.
     if recipe.schedule == "cosine" and not recipe.minutes:
         # A short run would otherwise be over before its warm-up.
         warmup = min(int(recipe.warmup * steps), recipe.epochs * steps // 4)

@@ -142,6 +142,7 @@ def split(scenes: Sequence[Paths]) -> tuple[list[Paths], list[Paths]]:
     """
     if len(scenes) < FEWEST:
         return list(scenes), list(scenes)
+    # So that a folder of few scenes has one for validation too.
     every = min(VALIDATION_EVERY, len(scenes))
     numbered = list(enumerate(scenes, 1))
     return [s for i, s in numbered if i % every], [s for i, s in numbered if not i % every]

@@ -164,6 +164,7 @@ def start_from(model: keras.Model, start: Start) -> None:
     TrainingError
         If the layers of the two differ in more than that, or their outputs for a random image.
     """
+    # Read into its own architecture first: only Keras knows which weights belong to which layer.
     own = _read_keras(start.path) if start.card is None else _read_onnx(start, start.card)
     try:
         transfer(own, model)

@@ -152,6 +152,7 @@ class Recipe:
         if self.noise or not self.method:
             parse_noise(self.noise)
         Structure(self.structure)
+        # Now, because Keras would refuse a wrong name only after the data are loaded.
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown_name(name, getattr(self, name), known)

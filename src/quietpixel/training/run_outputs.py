@@ -50,7 +50,9 @@ class Outcome:
 
     def keep(self, model: keras.Model, checkpoint: Checkpoint) -> Card:
         """Set the best weights in `model`, write Keras and ONNX files, and return the card."""
+        # Those of the best epoch, which may not be the last.
         model.set_weights(checkpoint.best)
+        # First, so that a failed export still leaves the trained model.
         self.folder.replace("model.keras", model.save)
         card = self._describe(model, checkpoint)
         export_anywhere(model, self.folder.keras_model, self.folder.onnx_model, card)

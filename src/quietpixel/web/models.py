@@ -58,6 +58,7 @@ class Models:
 
     def open(self, name: str) -> Denoiser:
         """Return the denoiser of a known name."""
+        # Requests run in threads, and two must not open one model twice.
         with self._lock:
             if name not in self._denoisers:
                 options = replace(self.options, model=self.paths[name])

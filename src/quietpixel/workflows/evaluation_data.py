@@ -135,6 +135,7 @@ def _find_layout(folder: str | Path, pairs: str) -> Layout:
         if "/" in str(folder) or "\\" in str(folder):
             raise DataError(f"The folder '{folder}' does not exist; check its name.")
         raise unknown_name("data set or folder", str(folder), named_sets())
+    # Files without a partner are not evaluated; a folder without any pair is refused.
     layout = find_layout(Path(folder), target="clean", pairs=pairs, notify=lambda text: None)
     if not layout.scenes:
         raise DataError(f"The folder '{folder}' holds no images to evaluate; choose another one.")

@@ -152,6 +152,7 @@ def _suit_folder(name: str | None, data: str, given: Fields) -> tuple[str, Field
                 "measure noisy ones with measure_noise, and give the law that it returns."
             )
         measured = measure_folder(layout, given["channels"])
+        # A law describes white noise only; other noise is hidden by its structure.
         if measured.kind == "white":
             given = given | {"noise": str(measured.law)}
         else:

@@ -55,6 +55,7 @@ def carry_out(recipe: Recipe, folder: RunFolder, options: RunOptions, *, name: s
 
 
 def _finish(recipe: Recipe, folder: RunFolder, options: RunOptions, name: str | None) -> None:
+    # The exported file and not the Keras model, because it is what users get.
     denoiser = Denoiser(folder.onnx_model)
     pairs = list(_calibration_pairs(recipe, denoiser.card.size, options.data_dir))
     if pairs:  # without clean images there is no error to measure
