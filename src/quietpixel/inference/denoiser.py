@@ -21,7 +21,6 @@ from quietpixel.inference.arrays import (
     check_kind,
     check_out,
     check_range,
-    largest_in_use,
     read_layout,
     type_ceiling,
     with_channels,
@@ -254,8 +253,7 @@ class Denoiser:
             As for `denoise`; the axes of the options are ignored.
         """
         options = options or self.options
-        scale = scale or self.find_scale([image], options)
-        layout = self.layout_for(image, options, scale=scale)
+        layout, scale = self._read(image, options, scale)
         if scale.black == scale.white and isinstance(options.sigma, str):
             # One value everywhere: no noise that could be estimated or removed.
             options = replace(options, strength=0.0)
@@ -276,26 +274,26 @@ class Denoiser:
             return job
         return replace(job, notes=(*job.notes, scale.describe(layout.dtype)))
 
-    def layout_for(
-        self, image: Array, options: DenoiseOptions | None = None, *, scale: Scale | None = None
-    ) -> Layout:
+    def layout_for(self, image: Array, options: DenoiseOptions | None = None) -> Layout:
         """Return the layout of `image`, with the black and white that the model is shown.
 
         Parameters
         ----------
-        image, options, scale
+        image, options
             As for `denoise`.
         """
-        options = options or self.options
-        scale = scale or self.find_scale([image], options)
-        output = np.dtype(options.dtype) if options.dtype else None
-        if scale.black == scale.white:
-            return replace(read_layout(image, options.range, holes=True), output=output)
-        layout = read_layout(image, scale.range, holes=True)
-        layout = replace(layout, unit=scale.unit, output=output)
-        if options.range is not None:
-            return layout
-        return replace(layout, ceiling=largest_in_use(image))
+        return self._read(image, options or self.options, None)[0]
+
+    def _read(
+        self, image: Array, options: DenoiseOptions, scale: Scale | None
+    ) -> tuple[Layout, Scale]:
+        """Return the layout of an image on its scale, and the scale; values are checked once."""
+        layout = read_layout(image, options.range, holes=True)
+        scale = scale or self.find_scale([image], options, layouts=[layout])
+        layout = replace(layout, output=np.dtype(options.dtype) if options.dtype else None)
+        if scale.black < scale.white:
+            layout = replace(layout, range=scale.range, unit=scale.unit)
+        return layout, scale
 
     def find_scale(
         self,
@@ -303,6 +301,7 @@ class Denoiser:
         options: DenoiseOptions | None = None,
         *,
         profile: bool = False,
+        layouts: Sequence[Layout] | None = None,
     ) -> Scale:
         """Return the values that stand for black and white in images that share one scale.
 
@@ -319,6 +318,8 @@ class Denoiser:
             How the images are treated; None takes the options of the denoiser.
         profile
             Whether a colour profile defines the values: their nominal range is used then.
+        layouts
+            What `read_layout` returned for each; None reads them.
 
         Returns
         -------
@@ -331,16 +332,13 @@ class Denoiser:
             return Scale(low, high, high - low)
         if fixed := FIXED_SCALES.get(str(getattr(images[0], "dtype", ""))):
             return Scale(*fixed, fixed[1] - fixed[0])  # none of the values is examined
-        layouts = [read_layout(image, holes=True) for image in images]
+        layouts = layouts or [read_layout(image, holes=True) for image in images]
         low, high = (
             bound(layout.range[end] for layout in layouts) for end, bound in enumerate((min, max))
         )
         nominal = Scale(low, high, high - low)
         first = layouts[0]
-        if profile:
-            return nominal
-        card = self.card_for(first.model_colours)
-        if not card.scale_free:
+        if profile or not self.card_for(first.model_colours).scale_free:
             return nominal
         found = estimate_range([with_channels(image) for image in images], alpha=first.alpha)
         return Scale(*(found or (low, low)), nominal.unit)
