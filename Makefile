@@ -74,7 +74,7 @@ sbom: ## list the components of a base installation (CycloneDX), after release-c
 
 lock: ## update requirements.lock to the newest versions (needs uv)
 	@uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
-	--extra train --extra onnxruntime --extra web --extra cluster --extra raw --extra heif --extra science --group dev --group docs --generate-hashes \
+	--extra train --extra onnxruntime --extra web --extra cluster --extra raw --extra heif --extra codecs --extra science --group dev --group docs --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements.lock
 	@uv pip compile --group release --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements-release.lock

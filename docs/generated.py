@@ -27,18 +27,19 @@ FORMATS_PAGE = """# File formats
 
 The content of a file decides its format, not its name. A result has the format of its source unless
 its name or `--format` asks for another.
-What a format cannot hold is refused before any work. Camera RAW becomes TIFF; it needs the extra
-`raw`, HEIC needs `heif`.
+What a format cannot hold is refused before any work. Some formats need an extra, such as
+`pip install 'quietpixel[raw]'`.
 
-| format | suffixes | media type | depth | transparency | pages | carries | exact |
-|---|---|---|---|---|---|---|---|
+| format | suffixes | media type | read | write | depth | transparency | pages | profile | \
+metadata | HDR | exact |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 """
 DEPTHS = {
     **{"uint8": "8", "uint16": "16", "uint32": "32", "float16": "float 16", "float32": "float 32"},
     **{"int8": "signed 8", "int16": "signed 16", "int32": "signed 32"},
     **{"uint64": "64", "int64": "signed 64", "float64": "float 64"},
 }
-CARRIED = {"icc": "profile", "exif": "EXIF", "xmp": "XMP", "iptc": "IPTC"}
+CARRIED = {"exif": "EXIF", "xmp": "XMP", "iptc": "IPTC", "resolution": "resolution"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -83,14 +84,23 @@ def describe_format(kind: Format) -> str:
     transparency = "yes" if kind.alpha else "no"
     if kind.opaque_dtypes:
         transparency = f"not for {', '.join(DEPTHS.get(each, each) for each in kind.opaque_dtypes)}"
+    dynamic = (
+        (bool({"float16", "float32"} & {*kind.dtypes}), "floats"),
+        ("cicp" in kind.metadata, "colour numbers"),
+        (kind.tail, "gain map"),
+    )
     cells = (
-        kind.title if kind.write else f"{kind.title} (read only)",
+        kind.title,
         " ".join(f"`{suffix}`" for suffix in kind.suffixes),
         f"`{kind.media_type}`",
+        f"with `{kind.package[1]}`" if kind.package else "yes",
+        "yes" if kind.write else f"as {FORMATS[kind.replacement or ''].title}",
         ", ".join(DEPTHS.get(each, each) for each in kind.dtypes),
         transparency,
-        "many" if kind.pages else "one",
-        ", ".join(CARRIED.get(each, each) for each in kind.metadata) or "nothing",
+        "many" if kind.pages else "frames" if kind.frames else "one",
+        "yes" if "icc" in kind.metadata else "no",
+        ", ".join(CARRIED[each] for each in kind.metadata if each in CARRIED) or "none",
+        ", ".join(word for found, word in dynamic if found) or "no",
         exact,
     )
     return f"| {' | '.join(cells)} |\n"

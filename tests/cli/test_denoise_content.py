@@ -129,7 +129,7 @@ def frames_of(path: Path) -> list[tuple[int, np.ndarray]]:
     return frames
 
 
-@pytest.mark.parametrize("suffix", ["gif", "webp"])
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
 @pytest.mark.parametrize("words", [(), ("--in-place",)])
 def test_an_animation_keeps_its_frames(quietpixel, tmp_path, suffix, words) -> None:
     path = animation(tmp_path / f"a.{suffix}", comment="Taken at dawn.")
@@ -142,20 +142,90 @@ def test_an_animation_keeps_its_frames(quietpixel, tmp_path, suffix, words) -> N
         assert 3 * np.abs(new - old).mean() < np.abs(new - other).mean()
     with Image.open(result) as image:
         assert image.info["loop"] == 2
-        assert suffix == "webp" or image.info["comment"] == b"Taken at dawn."
+        assert suffix != "gif" or image.info["comment"] == b"Taken at dawn."
 
 
-def test_an_animated_png_is_not_replaced_by_its_still_image(quietpixel, halver, tmp_path) -> None:
-    path = animation(tmp_path / "a.png")
+@pytest.mark.parametrize(
+    ("mode", "disposal"),
+    [("P", 0), *((mode, disposal) for mode in ("RGB", "RGBA", "LA") for disposal in (0, 1, 2))],
+)
+def test_frames_of_an_animated_png_are_shown_as_elsewhere(tmp_path, mode, disposal) -> None:
+    """Pillow stores only what changes between frames, so that they build on each other."""
+    path = tmp_path / "a.png"
+    frames = []
+    for number in range(4):
+        pixels = np.dstack([smooth(), np.full((48, 64), 255, np.uint8)])
+        pixels[10 : 20 + 5 * number, 5 : 15 + 9 * number] = (200, 30 * number, 90, 60 + 60 * number)
+        image = Image.fromarray(pixels)
+        frames.append((image.convert("RGB") if mode == "P" else image).convert(mode))
+    words = {"save_all": True, "append_images": frames[1:], "duration": 70, "loop": 0}
+    frames[0].save(path, disposal=disposal, blend=0, **words)
+    shown = read_picture(path)
+    for page, expected in zip(shown.pages, imagecodecs.apng_decode(path.read_bytes()), strict=True):
+        colours = Image.fromarray(page.squeeze()).convert("RGBA")
+        wanted = Image.fromarray(expected.squeeze()).convert("RGBA")
+        difference = np.abs(np.asarray(colours, int) - np.asarray(wanted, int))
+        assert (difference * (np.asarray(colours)[..., 3:] > 0)).max() == 0
+    write_picture(shown, tmp_path / "b.png")
+    again = read_picture(tmp_path / "b.png")
+    for old, new in zip(shown.pages, again.pages, strict=True):
+        np.testing.assert_array_equal(new, old)
+    assert again.encoding.delays == shown.encoding.delays == (70,) * 4
+
+
+def test_transparent_frames_lie_over_what_was_before(tmp_path) -> None:
+    path, rng = tmp_path / "a.png", np.random.default_rng(0)
+    first, second = (
+        Image.fromarray(rng.integers(0, 256, (20, 30, 4)).astype(np.uint8)) for _ in range(2)
+    )
+    words = {"save_all": True, "append_images": [second], "duration": 70}
+    first.save(path, blend=[0, 1], **words)
+    shown = read_picture(path).pages[1].astype(int)
+    expected = np.asarray(Image.alpha_composite(first, second), int)
+    assert np.abs(shown - expected)[..., 3].max() <= 1
+    # Rounding matters where little is seen.
+    assert (np.abs(shown - expected)[..., :3] * expected[..., 3:] / 255).max() <= 1
+
+
+@pytest.mark.parametrize(("source", "target"), [("gif", "png"), ("png", "webp"), ("webp", "png")])
+def test_an_animation_keeps_its_timing_in_another_format(quietpixel, tmp_path, source, target):
+    path = animation(tmp_path / f"a.{source}")
+    assert quietpixel(*WORD, path, "--format", target).code == 0
+    result = tmp_path / f"a-clean.{target}"
+    assert [time for time, _ in frames_of(result)] == [100, 150, 200]
+    # GIF counts how often an animation is repeated, the others how often it is shown.
+    assert Image.open(result).info["loop"] == (3 if source == "gif" else 2)
+
+
+def test_a_still_image_beside_an_animation_is_not_replaced(quietpixel, halver, tmp_path) -> None:
+    path = animation(tmp_path / "a.png", default_image=True)
     content = path.read_bytes()
     for words in ((), ("--dry-run",)):
         outcome = quietpixel(*WORD, tmp_path, "--in-place", "--model", halver, *words)
         assert outcome.code == 1
-        assert "would not hold the 3 frames of the animation" in outcome.out + outcome.err
+        assert "would not hold the still image beside the animation" in outcome.out + outcome.err
         assert path.read_bytes() == content
     outcome = quietpixel(*WORD, path, "--model", halver)
     assert outcome.code == 0
-    assert "The result does not hold the 3 frames of the animation." in outcome.err
+    assert "The result does not hold the still image beside the animation." in outcome.err
+    assert len(frames_of(clean(path))) == 2
+
+
+def test_a_stack_of_images_is_no_animation(quietpixel, halver, tmp_path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.stack([smooth()[..., 0]] * 3), photometric="minisblack")
+    outcome = quietpixel(*WORD, path, "--model", halver, "--format", "png")
+    assert outcome.code == 2
+    assert "The format png cannot hold the image's 3 pages" in outcome.err
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.6, 0.9])
+def test_a_cut_animated_png_is_refused(quietpixel, tmp_path, cut) -> None:
+    path = animation(tmp_path / "a.png")
+    path.write_bytes(path.read_bytes()[: int(cut * path.stat().st_size)])
+    outcome = quietpixel(*WORD, path)
+    assert outcome.code == 2
+    assert "cannot be read" in outcome.err
 
 
 def test_a_pyramid_is_not_replaced_by_its_largest_level(quietpixel, halver, tmp_path) -> None:

@@ -29,7 +29,7 @@ from quietpixel.files.formats import HEAD, identify, sniff
 
 from ..dng import make_mosaic, with_preview
 
-PAGE = Path(quietpixel.__file__).parent / "web" / "static" / "index.html"
+STATIC = Path(quietpixel.__file__).parent / "web" / "static"
 LAYOUTS = [
     (kind.name, dtype, channels)
     for kind in FORMATS.values()
@@ -54,6 +54,14 @@ def make_pixels(dtype: str = "uint8", channels: int = 3, size: tuple[int, int] =
     if np.dtype(dtype).kind in "iu":
         top = min(np.iinfo(dtype).max, 2**62)  # above, the product rounds up beyond the type
     return (image * top).astype(dtype)
+
+
+def make_picture(kind: Format, pixels: np.ndarray | None = None) -> Picture:
+    """Return an image of 8 bits, or of floats for a format that has no integers."""
+    pixels = make_pixels() if pixels is None else pixels
+    if "uint8" not in kind.dtypes:
+        pixels = (pixels / 255).astype(np.float32)
+    return Picture.from_pixels(pixels)
 
 
 def make_exif(orientation: int) -> bytes:
@@ -83,7 +91,7 @@ def content(kind: Format) -> bytes:
     """Return a file of 32 x 24 pixels."""
     if kind.write is None:
         return READ_ONLY[kind.name]()
-    return save(Picture.from_pixels(make_pixels()), kind.name)
+    return save(make_picture(kind), kind.name)
 
 
 def test_suffixes_belong_to_one_format() -> None:
@@ -145,12 +153,12 @@ def test_pixels_are_read_as_written(name: str, dtype: str, channels: int, tmp_pa
 
 def test_an_orientation_is_kept_or_applied(writable: Format) -> None:
     metadata = Metadata(exif=make_exif(6), orientation=6)
-    picture = replace(Picture.from_pixels(make_pixels()), metadata=metadata, format="")
+    picture = replace(make_picture(writable), metadata=metadata, format="")
     again = read_picture(save(picture, writable.name))
     expected = picture.pages[0] if writable.orientation else np.rot90(picture.pages[0], 3)
     assert again.metadata.orientation == (6 if writable.orientation else 1)
     assert again.size == (expected.shape[1], expected.shape[0])
-    assert np.abs(again.pages[0].astype(int) - expected).mean() < 5
+    assert np.abs(again.pages[0].astype(float) - expected).mean() < 5 / 255 * picture.maximum
 
 
 def test_metadata_is_carried_as_the_record_says(writable: Format) -> None:
@@ -161,7 +169,7 @@ def test_metadata_is_carried_as_the_record_says(writable: Format) -> None:
         iptc=b"8BIM\x04\x04\0\0\0\0\0\0",
         resolution=(10.0, 20.0),
     )
-    picture = replace(Picture.from_pixels(make_pixels()), metadata=metadata, format="")
+    picture = replace(make_picture(writable), metadata=metadata, format="")
     again = read_picture(save(picture, writable.name)).metadata
     for field in ("icc", "exif", "xmp", "iptc", "resolution"):
         expected, found = getattr(metadata, field), getattr(again, field)
@@ -173,6 +181,24 @@ def test_metadata_is_carried_as_the_record_says(writable: Format) -> None:
             assert found == pytest.approx(expected)
         else:
             assert found == expected, field
+
+
+def test_colour_numbers_are_carried_as_the_record_says(writable: Format) -> None:
+    picture = replace(make_picture(writable), metadata=Metadata(cicp=(9, 16, 0, 1)), format="")
+    stream = io.BytesIO()
+    notes = write_picture(picture, stream, format=writable.name)
+    found = read_picture(stream.getvalue()).metadata.cicp
+    if "cicp" in writable.metadata:
+        assert (found[:2], notes) == ((9, 16), ())
+    else:
+        (note,) = notes
+        assert "the colour numbers (primaries 9, transfer curve 16), because" in note
+
+
+def test_sixteen_bits_are_not_written_where_only_floats_fit() -> None:
+    picture = Picture.from_pixels(make_pixels("uint16"))
+    with pytest.raises(ImageError, match="exr cannot hold pixels of type uint16; choose png, tiff"):
+        check_writable(picture, "a.exr")
 
 
 def test_pages_are_written_or_refused(writable: Format) -> None:
@@ -217,7 +243,7 @@ def test_what_does_not_fit_is_refused_with_formats_that_hold_it(
 
 def test_the_largest_side_is_written(writable: Format) -> None:
     side = min(writable.max_side, 70_000)
-    picture = Picture.from_pixels(np.zeros((1, side, 3), np.uint8))
+    picture = make_picture(writable, np.zeros((1, side, 3), np.uint8))
     assert read_picture(save(picture, writable.name)).size == (side, 1)
 
 
@@ -248,7 +274,7 @@ def test_limits_are_asked_before_memory_is_taken(kind: Format, content: bytes) -
 
 def test_quality_applies_where_the_record_says(writable: Format) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-    picture = Picture.from_pixels(noise)
+    picture = make_picture(writable, noise)
     low, high = (save(picture, writable.name, quality=quality) for quality in (10, 95))
     assert (len(low) < len(high)) if writable.quality else (low == high)
 
@@ -264,12 +290,14 @@ def test_a_format_that_is_only_read_is_refused_and_not_suggested(monkeypatch) ->
 
 
 def test_the_page_of_the_service_names_every_format() -> None:
-    text = PAGE.read_text(encoding="utf-8")
+    text = (STATIC / "service_engine.js").read_text(encoding="utf-8")
     suffixes = [suffix for kind in FORMATS.values() for suffix in kind.suffixes]
-    assert f'accept="{",".join(["image/*", *suffixes])}"' in text
-    paste = re.search(r"Or paste one\.(.+?)<br>", text)[1]
-    assert all(kind.title in paste for kind in FORMATS.values())
-    menu = re.search(r'<select id="format">(.+?)</select>', text, re.DOTALL)[1]
+    named = re.search(r"const SUFFIXES = (.+?);", text, re.DOTALL)[1]
+    assert sorted(re.findall(r"\.\w+", named)) == sorted(suffixes)
+    shown = re.search(r'formats: "(.+?)"', text)[1]
+    assert all(kind.title in shown for kind in FORMATS.values())
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    menu = re.search(r'<select id="format">(.+?)</select>', page, re.DOTALL)[1]
     for name, title in re.findall(r'value="(\w+)">(\w+)<', menu):
         assert name in writable_formats()
         assert FORMATS[name].title == title

@@ -96,7 +96,7 @@ def _decode(
                 f"{first.bands}, {first.format}); split the file into one file per kind of page."
             )
     limits.reserve(len(images) * vips.bytes_of(first))
-    header = _add_fields(header, first)
+    header = add_fields(header, first)
     pages = tuple(vips.to_array(image) for image in images)
     if not numbers:
         pages = tuple(np.split(pages[0], count))
@@ -123,7 +123,7 @@ def _decode(
     )
 
 
-def _add_fields(header: Picture, image: Any) -> Picture:
+def add_fields(header: Picture, image: Any) -> Picture:
     """Add what libvips found in the file: profile, EXIF, XMP, orientation, depth, timing."""
     fields = {name: image.get(name) for name in image.get_fields()}
     icc, exif, xmp = (

@@ -8,7 +8,23 @@ a file that pretends.
 from pathlib import PurePath
 
 from quietpixel.errors import FileError, unknown_name
-from quietpixel.files import avif, bmp, gif, heif, jpeg, png, pnm, raw, tiff, vips, webp
+from quietpixel.files import (
+    avif,
+    bmp,
+    exr,
+    gif,
+    heif,
+    jp2,
+    jpeg,
+    jxl,
+    png,
+    pnm,
+    radiance,
+    raw,
+    tiff,
+    vips,
+    webp,
+)
 from quietpixel.files.image_format import Format, Source, starts_with
 
 HEAD = 4096
@@ -27,16 +43,16 @@ FORMATS: dict[str, Format] = {
         pnm.FORMAT,
         raw.FORMAT,
         heif.FORMAT,
+        jxl.FORMAT,
+        jp2.FORMAT,
+        exr.FORMAT,
+        radiance.FORMAT,
     )
 }
 
 # Recognised only to name them, since "not an image" would be wrong or of no help.
 _UNSUPPORTED = (
-    (starts_with(b"\xff\x0a", b"\0\0\0\x0cJXL "), "a JPEG XL image"),
-    (starts_with(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"), "a JPEG 2000 image"),
     (starts_with(b"mif1", at=8), "a HEIF image"),
-    (starts_with(b"\x76\x2f\x31\x01"), "an OpenEXR image"),
-    (starts_with(b"#?RADIANCE"), "a Radiance HDR image"),
     (starts_with(b"8BPS"), "a Photoshop document"),
     (starts_with(b"SIMPLE  ="), "a FITS image"),
     (starts_with(b"%PDF"), "a PDF document"),

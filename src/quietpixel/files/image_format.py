@@ -107,12 +107,16 @@ class Format:
         Those of the types that it holds without transparency only.
     pages
         Whether it holds more than one page, as a stack or an animation.
+    frames
+        Whether it holds the frames of an animation, but no other pages.
     max_side
         Largest height and width in pixels.
     orientation
         Whether it has an orientation tag that readers obey; for other formats, pixels are rotated.
     metadata
         The fields of `Metadata` that it carries, also from files of other formats.
+    tail
+        Whether what follows the image in a file is kept: a video, a gain map, further views.
     lossless
         Whether it returns any pixels unchanged.
     quality
@@ -134,9 +138,11 @@ class Format:
     alpha: bool = True
     opaque_dtypes: tuple[str, ...] = ()
     pages: bool = False
+    frames: bool = False
     max_side: int = 2**31 - 1
     orientation: bool = False
     metadata: tuple[str, ...] = ()
+    tail: bool = False
     lossless: bool = True
     quality: bool = False
 
@@ -154,16 +160,19 @@ class Format:
         writer converts them and says so.
         """
         dtype, (width, height) = picture.dtype, picture.size
+        # Only animations have durations.
+        several = len(picture.pages) > 1 and not (self.frames and picture.encoding.delays)
+        # The writer converts these two and says so.
+        converted = {"uint16": "uint8", "float16": "float32"}.get(dtype.name)
         rules = (
             (picture.alpha and not self.alpha, "transparency"),
-            (len(picture.pages) > 1 and not self.pages, f"the image's {len(picture.pages)} pages"),
+            (several and not self.pages, f"the image's {len(picture.pages)} pages"),
             (dtype.kind == "f" and "float32" not in self.dtypes, "floating-point pixels"),
             (
                 picture.alpha and dtype.name in self.opaque_dtypes,
                 f"{dtype} pixels with transparency",
             ),
-            # The writer converts these two and says so.
-            (dtype.name not in (*self.dtypes, "uint16", "float16"), f"pixels of type {dtype}"),
+            (not {dtype.name, converted} & {*self.dtypes}, f"pixels of type {dtype}"),
             (max(width, height) > self.max_side, f"{width} x {height} pixels"),
         )
         return next((content for broken, content in rules if broken), None)

@@ -333,6 +333,7 @@ FORMAT = Format(
     max_side=65500,  # of libjpeg; the format itself could hold 65,535
     orientation=True,
     metadata=("icc", "exif", "xmp", "iptc", "resolution"),
+    tail=True,
     lossless=False,
     quality=True,
 )

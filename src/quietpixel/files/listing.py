@@ -9,8 +9,8 @@ from quietpixel.errors import ArgumentError, FileError
 from quietpixel.files.formats import FORMATS, find_format, format_of_name
 
 _IMAGES = {
-    ".tga", ".psd", ".psb", ".exr", ".hdr", ".ico", ".icns", ".pcx", ".xcf", ".kra", ".ktx", ".dds",
-    ".jxl", ".jp2", ".j2k", ".jpx", ".jpf", ".jxr", ".wdp", ".svg",
+    ".tga", ".psd", ".psb", ".ico", ".icns", ".pcx", ".xcf", ".kra", ".ktx", ".dds",
+    ".jxr", ".wdp", ".svg",
 }  # fmt: skip
 _VIDEOS = {
     ".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".3gp", ".mpg", ".mpeg",

@@ -49,6 +49,8 @@ class Metadata:
         it began, counted from the header of the MPF segment; 0 without one.
     directories
         The tags of each page of a TIFF (`quietpixel.files.tags.Directory`).
+    native
+        What else the writer of the format needs: header and further channels of an OpenEXR file.
     """
 
     icc: bytes | None = None
@@ -62,6 +64,7 @@ class Metadata:
     tail: bytes = field(default=b"", repr=False)
     tail_offset: int = 0
     directories: tuple[Any, ...] = field(default=(), repr=False)
+    native: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

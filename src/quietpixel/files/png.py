@@ -1,14 +1,17 @@
 """PNG: pixels through libvips, chunks with metadata byte for byte, palettes."""
 
+import io
 import struct
 import zlib
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
 
 from quietpixel.files import vips
-from quietpixel.files.decoding import read_pages, size_reader
-from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
+from quietpixel.files.apng import SIGNATURE, make_chunk, read_frames, write_frames
+from quietpixel.files.decoding import add_fields, read_pages, size_reader
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
 from quietpixel.files.picture import (
     Block,
     Metadata,
@@ -18,20 +21,20 @@ from quietpixel.files.picture import (
     round_to_bits,
 )
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_OF_THE_PIXELS = {"PLTE", "tRNS", "sBIT", "hIST", "bKGD", "IHDR", "fcTL", "acTL"}
+_OF_THE_PIXELS = {"PLTE", "tRNS", "sBIT", "hIST", "bKGD", "IHDR", "fcTL", "acTL", "fdAT"}
 _XMP = b"XML:com.adobe.xmp\0"
 _BEFORE_PALETTE = {"iCCP", "sRGB", "gAMA", "cHRM", "cICP", "mDCV", "cLLI"}
 
 
 def _read_chunks(file: BinaryIO) -> tuple[Block, ...]:
-    """Return every chunk but the pixels, as (type, content)."""
-    file.seek(len(_SIGNATURE))
+    """Return every chunk as (type, content); of pixels, only that there are some."""
+    file.seek(len(SIGNATURE))
     chunks: list[Block] = []
     # Checksums are left to the decoder, which knows which chunks matter.
     while len(header := file.read(8)) == 8:
         size, kind = struct.unpack(">I4s", header)
         if kind in (b"IDAT", b"fdAT"):
+            chunks.append((kind.decode(), b""))
             file.seek(size + 4, 1)
             continue
         data = file.read(size)
@@ -66,22 +69,42 @@ def read(source: Source, limits: ReadLimits) -> Picture:
             ),
         ),
     )
-    return read_pages("pngload", source, header, limits)
+    if not _count_frames(chunks):
+        return read_pages("pngload", source, header, limits)
+    with vips.decoding_errors():
+        header = add_fields(header, vips.open_page("pngload", source))
+    return read_frames(source, header, limits)
+
+
+def _count_frames(chunks: tuple[Block, ...]) -> int:
+    """Return the number of frames of an animation; 0 for a still image."""
+    count = sum(name == "fcTL" for name, _ in chunks)
+    return count if count > 1 and first_block(chunks, "acTL") else 0
+
+
+def read_size(source: Source) -> Size:
+    """Return the size in the header, and the number of frames."""
+    with vips.open_binary(source) as file:
+        frames = _count_frames(_read_chunks(file))
+    return replace(size_reader("pngload")(source), pages=frames or 1)
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
-    """Name the frames of an animated PNG, of which libvips reads the still image only."""
+    """Name a still image that is no frame of the animation."""
     with vips.open_binary(source) as file:
         chunks = _read_chunks(file)
-    frames = int.from_bytes((first_block(chunks, "acTL") or b"")[:4], "big")
-    return (f"the {frames} frames of the animation",) if frames > 1 else ()
+    names = [name for name, _ in chunks]
+    if _count_frames(chunks) and "IDAT" in names and names.index("IDAT") < names.index("fcTL"):
+        return ("the still image beside the animation",)
+    return ()
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write a PNG file."""
     pixels, metadata = picture.pages[0], picture.rgb_metadata
     indices, palette = pixels, None
-    if picture.encoding.palette and pixels.dtype == np.uint8:
+    several = len(picture.pages) > 1  # whose palettes would differ
+    if picture.encoding.palette and pixels.dtype == np.uint8 and not several:
         indices, palette = find_palette(pixels) or (pixels, None)
     bits = 8 * pixels.dtype.itemsize
     if palette is not None:
@@ -105,14 +128,25 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
             blocks.append(("eXIf", metadata.exif))
         if metadata.xmp:
             blocks.append(("iTXt", _XMP + b"\0\0\0\0" + metadata.xmp))
+    still = io.BytesIO()
     vips.save_rewritten(
         vips.from_array(indices),
         "pngsave",
-        file,
+        still if several else file,
         lambda head: _graft(head, blocks, palette),
         interlace=picture.encoding.progressive,
         bitdepth=bits,
     )
+    if several:
+        options = {"interlace": picture.encoding.progressive, "bitdepth": bits}
+        frames = [
+            vips.save_bytes(vips.from_array(page), "pngsave", **options)
+            for page in picture.pages[1:]
+        ]
+        delays = tuple((delay, 1000) for delay in picture.encoding.delays)
+        exact = picture.metadata.native if picture.format == "png" else None
+        loop = picture.encoding.loop
+        file.write(write_frames(still.getvalue(), frames, exact or delays, loop))
 
 
 def _graft(head: bytes, blocks: list[Block], palette: Pixels | None) -> bytes | None:
@@ -120,7 +154,7 @@ def _graft(head: bytes, blocks: list[Block], palette: Pixels | None) -> bytes | 
 
     With a palette of colours (N, 3) or (N, 4), the gray pixels that were written are its indices.
     """
-    at, kind = len(_SIGNATURE), b""
+    at, kind = len(SIGNATURE), b""
     while kind != b"IDAT":
         if at + 8 > len(head):
             return None
@@ -134,13 +168,9 @@ def _graft(head: bytes, blocks: list[Block], palette: Pixels | None) -> bytes | 
             late.insert(0, ("tRNS", palette[:, 3].tobytes()))
         late.insert(0, ("PLTE", palette[:, :3].tobytes()))
     early = [block for block in blocks if block[0] in _BEFORE_PALETTE]
-    chunks = b"".join(map(_chunk, [("IHDR", bytes(start)), *early, *late]))
-    return _SIGNATURE + chunks + head[data:]
-
-
-def _chunk(block: Block) -> bytes:
-    kind, data = block[0].encode("ascii"), block[1]
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    chunks = [("IHDR", bytes(start)), *early, *late]
+    made = b"".join(make_chunk(kind.encode(), data) for kind, data in chunks)
+    return SIGNATURE + made + head[data:]
 
 
 def find_palette(pixels: Pixels) -> tuple[Pixels, Pixels] | None:
@@ -169,12 +199,13 @@ FORMAT = Format(
     title="PNG",
     suffixes=(".png",),
     media_type="image/png",
-    recognise=starts_with(_SIGNATURE),
+    recognise=starts_with(SIGNATURE),
     read=read,
-    read_size=size_reader("pngload"),
+    read_size=read_size,
     write=write,
     find_lost=find_lost,
     dtypes=("uint8", "uint16"),
+    frames=True,
     orientation=True,
     metadata=("icc", "exif", "xmp", "resolution", "cicp"),
 )

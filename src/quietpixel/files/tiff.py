@@ -183,7 +183,8 @@ def _find_pyramid(
     first, reader = whole[0], Reader(file)
     bits, half = first.first(258, 1), first.first(SAMPLE_FORMAT, 1) == 3
     tiles = [(first.first(322 + axis, 0), first.first(256 + axis, 0)) for axis in (0, 1)]
-    if bits < 8 or (bits == 16 and half) or not any(0 < tile < side for tile, side in tiles):
+    several = any(0 < tile < side for tile, side in tiles)
+    if not 8 <= bits <= 32 or (bits == 16 and half) or not several:
         return None
     behind = [page for page in tags.walk(reader) if page.number not in {p.number for p in whole}]
     below = [

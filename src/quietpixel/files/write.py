@@ -311,7 +311,7 @@ def _fit(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
     """Convert the pixels to what the format holds; return notes on what was lost."""
     if not kind.orientation and picture.metadata.orientation != 1:
         picture = turn_upright(picture)
-    if picture.encoding.premultiplied and kind.name != "tiff":  # only TIFF can say so
+    if picture.encoding.premultiplied and kind.name != picture.format:
         picture = _divide_by_alpha(picture)
     if picture.dtype.name in kind.dtypes:
         return picture, ()
