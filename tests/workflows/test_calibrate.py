@@ -1,6 +1,7 @@
 """Error bars of a tiny model, from calibrating to the command line."""
 
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +115,70 @@ def test_pairs_calibrate_too(model, tmp_path) -> None:
     assert found.measured is not None
 
 
+def make_shots(count: int, sigma: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    rng = np.random.default_rng(7)
+    clean = make_clean(count, seed=3)
+    first, second = (
+        [each + sigma * rng.standard_normal(each.shape) for each in clean] for _ in "ab"
+    )
+    return first, second
+
+
+def test_two_noisy_shots_calibrate_without_clean_images(model, tmp_path) -> None:
+    first, second = make_shots(40, 0.1)
+    for side, images in (("first", first), ("second", second)):
+        (tmp_path / side).mkdir()
+        for number, image in enumerate(images):
+            counts = np.rint(1000 + 4000 * image[..., 0]).astype(np.uint16)
+            tifffile.imwrite(tmp_path / side / f"{number}.tif", counts)
+    words = ["calibrate", model, tmp_path / "first", "--second", tmp_path / "second"]
+    assert main([str(word) for word in [*words, "--range", "1000,5000"]]) == 0
+    assert quietpixel.read_card(model).uncertainty["shots"]
+    denoiser = quietpixel.Denoiser(model, precision="f32")
+    rng = np.random.default_rng(8)
+    inside = []
+    for clean in make_clean(20, seed=4):
+        truth = 1000 + 4000 * clean[..., 0]
+        noisy = (truth + 400 * rng.standard_normal(truth.shape)).astype(np.float32)
+        denoised = denoiser(noisy, range=(1000, 5000))
+        width = quietpixel.uncertainty(noisy, denoised, denoiser, range=(1000, 5000))
+        inside.append(np.mean(np.abs(truth - denoised) <= width))
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.03)
+
+
+def test_the_command_says_what_the_intervals_hold(model, tmp_path, capsys) -> None:
+    (tmp_path / "clean").mkdir()
+    for number, image in enumerate(make_clean(10)):
+        Image.fromarray(np.uint8(255 * image[..., 0])).save(tmp_path / "clean" / f"{number}.png")
+    words = ["calibrate", model, tmp_path / "clean", "-o", tmp_path / "out.onnx"]
+    assert main([str(word) for word in words]) == 0
+    assert "out.onnx: 90 % intervals held" in capsys.readouterr().out
+    assert not quietpixel.read_card(model).uncertainty
+    assert "--second must come with" in refuse(capsys, *words, "--second", tmp_path, "--noise", "x")
+
+
+def test_an_image_unlike_the_calibration_is_warned_about(calibrated, tmp_path, capsys) -> None:
+    denoiser = quietpixel.Denoiser(calibrated, precision="f32")
+    rng = np.random.default_rng(5)
+    clean, similar = make_clean(20, seed=1), 0
+    for number, each in enumerate(clean):
+        noisy = each + 0.2 * (number + 0.5) / 20 * rng.standard_normal(each.shape)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            quietpixel.uncertainty(noisy, denoiser(noisy, range=(0.0, 1.0)), denoiser, range=(0, 1))
+        similar += len(found)
+    assert similar <= 1
+    grain = np.kron(0.1 * rng.standard_normal((16, 16)), np.ones((4, 4)))[..., None]
+    noisy = (clean[0] + grain).astype(np.float32)
+    with pytest.warns(UserWarning, match=r"is unlike those that .* was calibrated on \("):
+        quietpixel.uncertainty(noisy, denoiser(noisy, range=(0.0, 1.0)), denoiser, range=(0, 1))
+    pixels = np.clip(255 * noisy[..., 0], 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    words = ["denoise", tmp_path / "a.png", "--model", calibrated]
+    assert main([str(word) for word in [*words, "--uncertainty", tmp_path / "b.tif"]]) == 0
+    assert "the error bars may be wrong" in capsys.readouterr().err
+
+
 def test_few_images_calibrate_but_measure_nothing(model) -> None:
     found = quietpixel.calibrate(model, make_clean(2))
     assert found.measured is None
@@ -154,7 +219,8 @@ def test_the_command_writes_a_float_picture(calibrated, tmp_path, shape) -> None
     bars = tifffile.imread(tmp_path / "bars.tif")
     assert bars.shape == (40, 30, 3)[: len(shape)]
     assert bars.dtype == np.float32
-    assert 0 < bars.min() < bars.max() < 1
+    assert 0 < bars.min() < bars.max() < 255
+    assert bars.max() > 1  # in the units of the image
     denoised = np.asarray(Image.open(tmp_path / "noisy-clean.png"))
     expected = quietpixel.uncertainty(pixels, denoised, calibrated)
     assert np.array_equal(bars, expected)

@@ -26,7 +26,11 @@ from quietpixel.files.write import writer_of
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.error_bars import measure_half_width, read_calibration
+from quietpixel.inference.error_bars import (
+    find_difference,
+    measure_half_width,
+    read_calibration,
+)
 from quietpixel.inference.job import OnProgress, Result
 from quietpixel.inference.level import Noise, level_factors
 from quietpixel.inference.options import DenoiseOptions
@@ -267,20 +271,23 @@ def _write_report(report: Picture, note: str, path: Path, settings: Settings) ->
 def show_error_bars(
     denoiser: Denoiser, before: Picture, after: Picture, scale: Sequence[Range], path: Path
 ) -> tuple[Picture, str]:
-    """Return the error bars of each pixel as a float picture for `path`, and a sentence on it.
+    """Return the error bars of each pixel as a float picture for `path`, and sentences on it.
 
-    Black is 0 and white is 1. The pages are upright, one for each page of the picture, without
-    transparency.
+    They are in the units of the picture. The pages are upright, one for each page of the picture,
+    without transparency.
     """
-    pages, share = [], 0.0
+    pages, share, notes = [], 0.0, []
     upright = turn_upright(before).pages, turn_upright(after).pages
     for noisy, denoised, range in zip(*upright, scale, strict=True):
         layout = read_layout(noisy, range, holes=True)
         card = denoiser.card_for(layout.model_colours)
         share = read_calibration(card).share
         pages.append(measure_half_width(card, noisy, denoised, layout))
+        if difference := find_difference(card, noisy, denoised, layout):
+            notes.append(difference)
     bars = Picture(tuple(pages), format="tiff", colour=before.colour, maximum=1.0)
-    return bars, f"'{path}' holds half widths of {share:.0%} intervals; white minus black is 1."
+    note = f"'{path}' holds half widths of {share:.0%} intervals, in the units of the image."
+    return bars, " ".join(dict.fromkeys([note, *notes]))
 
 
 def compare_pictures(before: Picture, after: Picture, path: Path) -> tuple[Picture, str]:

@@ -15,7 +15,8 @@ from quietpixel.cli.options import name_options, option_names, printable
 from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
 
 COMMANDS = (
-    "denoise", "serve", "page", "noise", "models", "train", "evaluate", "demo", "completion",
+    "denoise", "serve", "page", "noise", "models", "train", "evaluate", "calibrate", "demo",
+    "completion",
 )  # fmt: skip
 MEANT = {
     "--noise": "No such option '--noise'. Give the noise level as --sigma.",

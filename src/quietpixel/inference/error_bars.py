@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.errors import ImageError, ModelError
+from quietpixel.imaging.familiarity import Familiarity, describe_image
 from quietpixel.imaging.uncertainty import REACH, Calibration
 from quietpixel.inference.arrays import Layout
+from quietpixel.inference.repair import fill_holes
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
@@ -33,12 +35,15 @@ class Coverage:
         Pairs of the noise's standard deviation and the share, from the least noise to the most.
     images
         How many images there were.
+    shots
+        Whether they were pairs of noisy shots, which do not tell how many pixels lie inside.
     """
 
     share: float
     measured: float | None
     by_level: tuple[tuple[float, float], ...]
     images: int
+    shots: bool = False
 
     def describe(self) -> str:
         """Return it as a sentence.
@@ -48,6 +53,11 @@ class Coverage:
         >>> Coverage(0.9, 0.901, ((0.02, 0.897), (0.1, 0.904)), 40).describe()
         '90 % intervals held 90.1 % of pixels of images left out (by noise level 89.7 to 90.4 %)'
         """
+        if self.shots:
+            return (
+                f"made from {self.images} pairs of noisy shots, which do not show how many pixels "
+                "the intervals hold"
+            )
         if self.measured is None:
             images = f"{self.images} image{'s' * (self.images != 1)}"
             return f"made from {images}, too few to measure how many pixels they hold"
@@ -61,7 +71,8 @@ class Coverage:
 def describe_coverage(entry: Mapping[str, Any]) -> str:
     """Return the coverage in a card as a sentence."""
     levels = tuple((float(noise), float(share)) for noise, share in entry["coverage_by_level"])
-    return Coverage(entry["share"], entry["coverage"], levels, entry["images"]).describe()
+    shots = bool(entry.get("shots"))
+    return Coverage(entry["share"], entry["coverage"], levels, entry["images"], shots).describe()
 
 
 def read_calibration(card: Card) -> Calibration:
@@ -76,7 +87,7 @@ def read_calibration(card: Card) -> Calibration:
         raise ModelError(
             f"The model '{card.name}' cannot say how far the truth may lie because it was not "
             "calibrated; calibrate it on images it was not trained on with "
-            "quietpixel.calibrate(model, clean), or train one, which 'quietpixel train' ends with."
+            "quietpixel.calibrate(model, clean) or, on the command line, 'quietpixel calibrate'."
         )
     try:
         return Calibration.from_dict(card.uncertainty)
@@ -99,7 +110,7 @@ def measure_half_width(card: Card, image: Array, denoised: Array, layout: Layout
     Returns
     -------
     half_width
-        float32 (H, W, colours), on a scale on which black is 0 and white is 1.
+        float32 (H, W, colours), in the units of the image.
     """
     if image.shape != denoised.shape:
         raise ImageError(
@@ -107,10 +118,33 @@ def measure_half_width(card: Card, image: Array, denoised: Array, layout: Layout
         )
     calibration = read_calibration(card)
     result = np.empty((*image.shape[:2], layout.colours), np.float32)
+    image, denoised = (fill_holes(each, layout) for each in (image, denoised))
     for top in range(0, len(image), _STRIP):
         # Strips overlap by what decides a half width, so that no seam shows.
         first = max(top - REACH, 0)
         rows = slice(first, top + _STRIP + REACH)
         part = calibration.half_width(layout.to_model(image[rows]), layout.to_model(denoised[rows]))
         result[top : top + _STRIP] = part[top - first : top - first + _STRIP]
-    return result
+    low, high = layout.range
+    return result if (low, high) == (0, 1) else result * np.float32(high - low)
+
+
+def find_difference(card: Card, image: Array, denoised: Array, layout: Layout) -> str | None:
+    """Return a sentence if an image is unlike those of the calibration, else None.
+
+    Parameters
+    ----------
+    card, image, denoised, layout
+        As for `measure_half_width`.
+    """
+    if "familiarity" not in card.uncertainty:
+        return None
+    familiarity = Familiarity.from_dict(card.uncertainty["familiarity"])
+    description = describe_image(layout.to_model(image), layout.to_model(denoised))
+    found = familiarity.differs_in(description)
+    if found is None:
+        return None
+    return (
+        f"The image is unlike those that the model '{card.name}' was calibrated on ({found}), so "
+        "the error bars may be wrong; calibrate it on images like this one."
+    )

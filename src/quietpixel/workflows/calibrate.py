@@ -1,7 +1,8 @@
 """Error bars: `calibrate` fits those of a model, `uncertainty` computes those of an image."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from quietpixel.data.image_cache import to_channels
 from quietpixel.errors import ArgumentError, DataError, ModelError, naming_missing
-from quietpixel.imaging.uncertainty import SHARE, draw_pixels, fit_pixels
+from quietpixel.imaging.familiarity import describe_image, fit_familiarity
+from quietpixel.imaging.uncertainty import SHARE, draw_pixels, draw_shots, fit_pixels
 from quietpixel.inference.arrays import Range, read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.error_bars import Coverage, measure_half_width
+from quietpixel.inference.error_bars import Coverage, find_difference, measure_half_width
 from quietpixel.inference.model_store import bundled_models, find_model
 from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.repair import fill_holes
 from quietpixel.noise.parser import NoiseLaw, image_rng, parse_noise
 
 Array = NDArray[Any]
@@ -61,7 +64,12 @@ def uncertainty(
     Returns
     -------
     half_width
-        float32 of the shape of `image` without transparency, with black 0 and white 1.
+        float32 of the shape of `image` without transparency, in its units.
+
+    Warns
+    -----
+    UserWarning
+        If the image is unlike those that the model was calibrated on.
 
     Raises
     ------
@@ -78,16 +86,21 @@ def uncertainty(
     denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
     layout = denoiser.layout_for(image, DenoiseOptions(range=range))
     card = denoiser.card_for(layout.model_colours)
-    widths = measure_half_width(card, with_channels(image), with_channels(denoised), layout)
+    pair = with_channels(image), with_channels(denoised)
+    widths = measure_half_width(card, *pair, layout)
+    if difference := find_difference(card, *pair, layout):
+        warnings.warn(difference, stacklevel=2)
     return widths[..., 0] if image.ndim == 2 else widths
 
 
 def calibrate(
     model: str | Path,
-    clean: Images,
+    clean: Images | None = None,
     *,
     noisy: Images | None = None,
+    second: Images | None = None,
     noise: str | None = None,
+    range: Range | None = None,
     seed: int = 0,
     output: str | Path | None = None,
 ) -> Coverage:
@@ -101,12 +114,16 @@ def calibrate(
         A run folder, an ``.onnx`` file or a name.
     clean
         Clean images: a folder, or files and arrays (H, W) or (H, W, C). A few dozen, of the kind
-        that the model will be used on.
+        that the model will be used on. None where `second` shots take their place.
     noisy
         The same images with noise: a folder with the same names, or files and arrays in the same
         order; None adds noise.
+    second
+        Second shots of the `noisy` images, with independent noise of the same strength.
     noise
         The noise law as text; None takes the one that the model was trained for.
+    range
+        As for denoising; None finds the intensity scale of each noisy image.
     seed
         Seed of that noise.
     output
@@ -130,41 +147,78 @@ def calibrate(
         )
     denoiser = Denoiser(path)
     card = denoiser.card
+    if second is not None:
+        if noisy is None or clean is not None or noise is not None:
+            raise ArgumentError(
+                "`second` must come with `noisy`, and without `clean` and `noise`, because the two "
+                "shots of a scene take the place of a clean image."
+            )
+        shots = list(read_pairs(denoiser, noisy, second, range, names=("noisy", "second")))
+        return write_calibration(denoiser, shots, path, target, shots=True)
+    if clean is None:
+        raise ArgumentError("`clean` must be given, or `noisy` and `second` shots of each scene.")
     if noisy is not None:
-        return write_calibration(denoiser, [*read_pairs(noisy, clean, card.channels)], path, target)
+        return write_calibration(
+            denoiser, list(read_pairs(denoiser, noisy, clean, range)), path, target
+        )
     law = noise or card.noise
     if not law:
         raise ArgumentError(
             f"`noise` must be given because the card of the model '{card.name}' has no noise law; "
             "for example 'gaussian:25/255'. Or give `noisy` images."
         )
-    images = [image for _, image in read_images(clean, card.channels)]
+    images = [
+        read_layout(each.pixels, range or each.declared).to_model(each.pixels)
+        for each in read_images(clean, card.channels)
+    ]
     pairs = list(draw_pairs(images, parse_noise(law), card.size, seed=seed))
     return write_calibration(denoiser, pairs, path, target)
 
 
 def write_calibration(
-    denoiser: Denoiser, pairs: Sequence[Pair], source: Path, target: Path
+    denoiser: Denoiser, pairs: Sequence[Pair], source: Path, target: Path, *, shots: bool = False
 ) -> Coverage:
-    """Calibrate a model with pairs, measure the coverage, and write both into its card."""
+    """Calibrate a model with pairs, measure the coverage, and write both into its card.
+
+    Parameters
+    ----------
+    denoiser
+        The open model.
+    pairs
+        Noisy and clean images, or two `shots` of each scene.
+    source, target
+        The model file, and where the calibrated one is written.
+    shots
+        Whether the second image of a pair is another noisy shot.
+    """
     with naming_missing("Calibration needs", "train"):
         from quietpixel.models.export import replace_card  # needs onnx
     if not pairs:
         raise DataError("A calibration needs at least one image; got none.")
-    numbers = [number for number, *_ in pairs]
-    drawn = [
+    numbers, drawn, descriptions = [number for number, *_ in pairs], [], []
+    for place, (_, noisy, other) in enumerate(pairs):
+        denoised = denoiser(noisy, range=(0.0, 1.0))
+        descriptions.append(describe_image(noisy, denoised))
         # A seed of its own for each part: what is drawn does not depend on the parts before.
-        draw_pixels(noisy, denoiser(noisy, range=(0.0, 1.0)), clean, seed=place)
-        for place, (_, noisy, clean) in enumerate(pairs)
-    ]
+        if shots:
+            results = (denoised, denoiser(other, range=(0.0, 1.0)))
+            drawn.append(draw_shots((noisy, other), results, seed=place))
+        else:
+            drawn.append(draw_pixels(noisy, denoised, other, seed=place))
     # Measured, because pairs come without a law and clipping weakens that of others.
     noises = [float(np.sqrt(np.mean((noisy - clean) ** 2))) for _, noisy, clean in pairs]
-    coverage = measure_coverage(numbers, noises, drawn)
-    values = fit_pixels(drawn).to_dict() | {
+    if shots:
+        coverage = Coverage(SHARE, None, (), len(pairs), shots=True)
+    else:
+        coverage = measure_coverage(numbers, noises, drawn)
+    values = fit_pixels(drawn, shots=shots).to_dict() | {
         "coverage": coverage.measured,
         "coverage_by_level": [list(pair) for pair in coverage.by_level],
         "images": coverage.images,
+        "shots": shots,
     }
+    if familiarity := fit_familiarity(descriptions, numbers):
+        values["familiarity"] = familiarity.to_dict()
     replace_card(source, target, replace(denoiser.card, uncertainty=values))
     return coverage
 
@@ -234,40 +288,82 @@ def draw_pairs(
             yield number, law(square, rng), square
 
 
-def read_pairs(noisy: Images, clean: Images, channels: int) -> Iterator[Pair]:
-    """Yield both sides of each pair; folders are matched by name, everything else by order."""
-    first, second = list(read_images(noisy, channels)), list(read_images(clean, channels))
-    if isinstance(noisy, str | Path) and isinstance(clean, str | Path):
+@dataclass(frozen=True, eq=False)
+class LoadedImage:
+    """An image of a calibration.
+
+    Parameters
+    ----------
+    name
+        Of the file, or the number of the array.
+    pixels
+        (H, W, C) in the model's channels and the type of the image.
+    declared
+        Black and white as the file declares them; None where the content decides.
+    profile
+        Whether a colour profile defines the values.
+    """
+
+    name: str
+    pixels: Array
+    declared: Range | None = None
+    profile: bool = False
+
+
+def read_pairs(
+    denoiser: Denoiser,
+    noisy: Images,
+    other: Images,
+    range: Range | None,
+    *,
+    names: tuple[str, str] = ("noisy", "clean"),
+) -> Iterator[Pair]:
+    """Yield both sides of each pair on the intensity scale of the noisy one.
+
+    Folders are matched by name, everything else by order.
+    """
+    channels = denoiser.card.channels
+    first, second = list(read_images(noisy, channels)), list(read_images(other, channels))
+    if isinstance(noisy, str | Path) and isinstance(other, str | Path):
         # Either folder may hold images that the other lacks.
-        by_name = dict(second)
-        first = [(name, image) for name, image in first if name in by_name]
-        second = [(name, by_name[name]) for name, _ in first]
+        by_name = {each.name: each for each in second}
+        first = [each for each in first if each.name in by_name]
+        second = [by_name[each.name] for each in first]
     if len(first) != len(second) or not first:
         raise DataError(
-            "`noisy` and `clean` must hold the same images, by name or in the same order; got "
-            f"{len(first)} and {len(second)}. Give both sides of each pair."
+            f"`{names[0]}` and `{names[1]}` must hold the same images, by name or in the same "
+            f"order; got {len(first)} and {len(second)}. Give both sides of each pair."
         )
-    for number, ((name, dirty), (_, image)) in enumerate(zip(first, second, strict=True)):
-        if dirty.shape != image.shape:
+    for number, pair in enumerate(zip(first, second, strict=True)):
+        one, two = (each.pixels for each in pair)
+        if one.shape != two.shape:
             raise DataError(
-                f"Both sides of the pair '{name}' must have one size; got {dirty.shape[:2]} and "
-                f"{image.shape[:2]}. Remove the pair, or crop both the same way."
+                f"Both sides of the pair '{pair[0].name}' must have one size; got "
+                f"{one.shape[:2]} and {two.shape[:2]}. Remove the pair, or crop both the same way."
             )
-        yield number, dirty, image
+        options = DenoiseOptions(range=range or pair[0].declared)
+        scale = denoiser.find_scale([one], options, profile=pair[0].profile)
+        layouts = (denoiser.layout_for(each, options, scale=scale) for each in (one, two))
+        sides = [
+            layout.to_model(fill_holes(each, layout))
+            for each, layout in zip((one, two), layouts, strict=True)
+        ]
+        yield number, sides[0], sides[1]
 
 
-def read_images(images: Images, channels: int) -> Iterator[tuple[str, Image]]:
-    """Yield name and pixels, float32 (H, W, channels) with black 0 and white 1."""
+def read_images(images: Images, channels: int) -> Iterator[LoadedImage]:
+    """Yield the images of a folder, or of files and arrays, all pages of stacks included."""
     from quietpixel.files import list_images, read_picture, turn_upright
 
     if isinstance(images, str | Path):
         images = list_images(Path(images)).images
     for number, image in enumerate(images):
-        name, pixels, white = f"number {number}", image, None
-        if not isinstance(image, np.ndarray):
-            picture = turn_upright(read_picture(Path(image)))
-            # White of the file, not of its values: both sides of a pair must get the same scale.
-            name, pixels = Path(image).stem, picture.pages[0]
-            white = (0.0, float(picture.maximum))
-        colours = read_layout(pixels, white).to_model(with_channels(pixels))
-        yield name, to_channels(colours, channels)
+        if isinstance(image, np.ndarray):
+            yield LoadedImage(f"number {number}", to_channels(with_channels(image), channels))
+            continue
+        picture = turn_upright(read_picture(Path(image)))
+        profile = picture.metadata.icc is not None
+        for place, page in enumerate(picture.pages):
+            name = Path(image).stem + (f" page {place + 1}" if place else "")
+            pixels = to_channels(page[..., : 3 if page.shape[2] > 2 else 1], channels)
+            yield LoadedImage(name, pixels, picture.declared_range, profile)
