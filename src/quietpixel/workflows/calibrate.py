@@ -343,7 +343,9 @@ def read_pairs(
             )
         options = DenoiseOptions(range=range or pair[0].declared)
         scale = denoiser.find_scale([one], options, profile=pair[0].profile)
-        layouts = (denoiser.layout_for(each, options, scale=scale) for each in (one, two))
+        if scale.black == scale.white:
+            raise DataError(f"'{pair[0].name}' has the same value everywhere; remove it.")
+        layouts = [read_layout(each, scale.range, holes=True) for each in (one, two)]
         sides = [
             layout.to_model(fill_holes(each, layout))
             for each, layout in zip((one, two), layouts, strict=True)
