@@ -15,11 +15,12 @@ import zarr
 from quietpixel.batch import lock_folders
 from quietpixel.cli.main import main
 from quietpixel.cluster import large_image
-from quietpixel.cluster.blocks import Axes, Field, cut
+from quietpixel.cluster.blocks import Field, cut
 from quietpixel.cluster.large_image import LargeSettings, denoise_image
 from quietpixel.cluster.workers import connect
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
 from quietpixel.files import MARK
+from quietpixel.imaging.axes import Axes
 from quietpixel.imaging.tiling import plan_grid
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.options import DenoiseOptions
@@ -101,7 +102,7 @@ def see(part, halo, divisor):
 
 @pytest.mark.parametrize(
     ("shape", "unit", "axes"),
-    [((50, 70), (7, 9), Axes(0, 1, False)), ((3, 20, 30, 3), (2, 8, 8, 1), Axes(1, 2, True))],
+    [((50, 70), (7, 9), Axes(0, 1)), ((3, 20, 30, 3), (2, 8, 8, 1), Axes(1, 2, 3))],
 )
 def test_parts_cover_all_once_and_share_no_piece(shape, unit, axes) -> None:
     count = np.zeros(shape, int)

@@ -135,14 +135,13 @@ def _estimate(array: Any, work: BlockWork) -> Any:
         # A few places of each plane, so that not everything is read twice.
         array = dask.array.take(array, sample_places(array.shape[axis]), axis=axis)
     array = array.rechunk({y: -1, x: -1})
-    inner = work.axes.inner(array.ndim)
+    inner = work.axes.inner
     chunks = [(1,) if axis in inner else sides for axis, sides in enumerate(array.chunks)]
     return array.map_blocks(_estimate_block, work, dtype=np.float32, chunks=chunks)
 
 
 def _estimate_block(region: NDArray[Any], work: BlockWork) -> NDArray[np.float32]:
-    inner = work.axes.inner(region.ndim)
-    shape = [1 if axis in inner else size for axis, size in enumerate(region.shape)]
+    shape = [1 if axis in work.axes.inner else size for axis, size in enumerate(region.shape)]
     return np.array(work.estimate(region), np.float32).reshape(shape)
 
 

@@ -11,43 +11,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from quietpixel.errors import ArgumentError, ImageError
+from quietpixel.imaging.axes import Axes
+from quietpixel.imaging.axes import find_axes as name_axes
 from quietpixel.imaging.tiling import Span, Tile, round_up
 
 PIXELS = 2**23
 """Most pixels of one part, unless a stored chunk is larger."""
 
 
-@dataclass(frozen=True)
-class Axes:
-    """The dimensions that hold rows, columns and colours; all others count planes.
-
-    Parameters
-    ----------
-    y, x
-        Numbers of the dimensions.
-    colours
-        Whether the last dimension holds the colours of a pixel.
-    """
-
-    y: int
-    x: int
-    colours: bool
-
-    def inner(self, count: int) -> tuple[int, ...]:
-        """Return the dimensions of one image, of `count`."""
-        return (self.y, self.x, count - 1) if self.colours else (self.y, self.x)
-
-
 def find_axes(shape: Sequence[int], axes: str | None) -> Axes:
-    """Return which dimensions are which.
+    """Return which dimensions are which: planes first, then rows, columns and colours.
 
     Parameters
     ----------
     shape
         Of the array.
     axes
-        A letter for each dimension, y and x last or before colours c; None takes a last dimension
-        of size 3 or 4 as colours.
+        A letter for each dimension as in `quietpixel.imaging.axes`, y and x last or before colours;
+        None takes a last dimension of size 3 or 4 as colours.
 
     Raises
     ------
@@ -58,8 +39,8 @@ def find_axes(shape: Sequence[int], axes: str | None) -> Axes:
 
     Examples
     --------
-    >>> find_axes((5, 9, 9), "tyx"), find_axes((9, 9, 3), None).colours
-    (Axes(y=1, x=2, colours=False), True)
+    >>> find_axes((5, 9, 9), "tyx").colours, find_axes((9, 9, 3), None).colours
+    (None, 2)
     """
     # Dask marks a size that it does not know as NaN.
     if len(shape) < 2 or any(math.isnan(length) for length in shape):
@@ -69,17 +50,15 @@ def find_axes(shape: Sequence[int], axes: str | None) -> Axes:
         )
     if axes is None:
         colours = len(shape) > 2 and shape[-1] in (3, 4)
-        return Axes(len(shape) - 2 - colours, len(shape) - 1 - colours, colours)
-    text = axes.lower()
-    colours = text.endswith("c") and 1 <= shape[-1] <= 4
-    place = text[:-1] if colours else text
-    if len(text) != len(shape) or len(set(text)) != len(text) or place[-2:] != "yx":
+        y = len(shape) - 2 - colours
+        return Axes(y, y + 1, y + 2 if colours else None)
+    found = name_axes(shape, axes)
+    if found.inner != tuple(range(len(shape)))[-len(found.inner) :]:
         raise ArgumentError(
-            "`axes` must name each dimension by a letter of its own, with y and x at the end, or "
-            f"before at most 4 colours c; got '{axes}' for shape {tuple(shape)}. Try 'tzyx', 'cyx' "
-            "or 'yxc'."
+            f"`axes` must end with y and x, or with these and at most 4 colours c; got '{axes}' "
+            f"for shape {tuple(shape)}. Try 'tzyx', 'cyx' or 'yxc'."
         )
-    return Axes(len(place) - 2, len(place) - 1, colours)
+    return found
 
 
 @dataclass(frozen=True)
@@ -174,7 +153,7 @@ def cut(
 
     Examples
     --------
-    >>> [part.spans for part in cut((5, 6), (2, 3), Axes(0, 1, False), pixels=12)]
+    >>> [part.spans for part in cut((5, 6), (2, 3), Axes(0, 1), pixels=12)]
     [((0, 2), (0, 6)), ((2, 4), (0, 6)), ((4, 5), (0, 6))]
     """
     sides = list(map(min, unit, shape))

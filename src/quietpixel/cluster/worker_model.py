@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import UNKNOWN_SIGMA, Card
-from quietpixel.cluster.blocks import Axes, find_axes
+from quietpixel.cluster.blocks import find_axes
 from quietpixel.errors import ArgumentError, ImageError
+from quietpixel.imaging.axes import Axes
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
     DTYPES,

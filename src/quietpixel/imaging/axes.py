@@ -48,22 +48,25 @@ class Axes:
     colours: int | None = None
     channels: int | None = None
 
+    @property
+    def inner(self) -> tuple[int, ...]:
+        """The dimensions of one image: rows, columns and, if there are any, colours."""
+        return (self.y, self.x) if self.colours is None else (self.y, self.x, self.colours)
+
     def order(self, count: int) -> list[int]:
         """Return the dimensions, of `count`, as channels, planes, rows, columns, colours."""
-        inner = [axis for axis in (self.y, self.x, self.colours) if axis is not None]
-        first = [axis for axis in (self.channels,) if axis is not None]
-        return [*first, *(axis for axis in range(count) if axis not in first + inner), *inner]
+        first = () if self.channels is None else (self.channels,)
+        planes = (axis for axis in range(count) if axis not in first + self.inner)
+        return [*first, *planes, *self.inner]
 
     def one_image(self, count: int) -> bool:
         """Return whether an array of `count` dimensions is (H, W) or (H, W, C) as it is."""
-        inner = 2 + (self.colours is not None)
-        return count == inner and self.order(count) == list(range(count))
+        return self.inner == tuple(range(count))
 
     def planes(self, array: Array) -> Iterator[tuple[int, Array]]:
         """Yield the channel and the view (H, W) or (H, W, C) of each plane of an array."""
         view = array.transpose(self.order(array.ndim))
-        outer = array.ndim - 2 - (self.colours is not None)
-        for index in np.ndindex(*view.shape[:outer]):
+        for index in np.ndindex(*view.shape[: -len(self.inner)]):
             yield 0 if self.channels is None else index[0], view[index]
 
 
