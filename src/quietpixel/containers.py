@@ -69,6 +69,7 @@ def denoise(
         model=model, sigma=sigma, strength=strength, colour_strength=colour_strength, range=range,
         axes=axes, channels=channels, dtype=dtype, **options,
     )  # fmt: skip
+    # By its attributes, because importing xarray takes long and it may be missing.
     if hasattr(image, "dims") and hasattr(image, "coords"):
         settings = replace(settings, axes=axes or _letters_of(image.dims))
         return image.copy(data=_denoise_array(image.data, settings))
@@ -78,6 +79,7 @@ def denoise(
 
 
 def _denoise_array(image: Any, settings: DenoiseOptions) -> Any:
+    # Every Dask collection has its graph there.
     if hasattr(image, "dask"):
         return _denoise_dask(image, settings)
     return Denoiser.from_options(settings).denoise(image).image

@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from quietpixel.cli.denoise import read_range
-from quietpixel.cli.options import MODEL, Command
+from quietpixel.cli.options import MODEL, PATH, Command
 
-PATH = click.Path(path_type=Path)
 EXAMPLES = (
     "quietpixel calibrate runs/mine clean/",
     "quietpixel calibrate runs/mine noisy/ --second again/ -o mine.onnx",
@@ -35,7 +34,7 @@ EXAMPLES = (
     callback=read_range,
     help="Values of black and white.  [default: found in each image]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that noise.")
+@click.option("--seed", type=int, default=0, help="Seed of that noise.")
 @click.option(
     "-o", "--output", metavar="FILE.onnx", type=PATH, help="Output path.  [default: MODEL itself]"
 )

@@ -120,6 +120,7 @@ class LargeRun:
                 f"--{given[0]} cannot be used with '{self._jobs[0].source}' because it is denoised "
                 "in parts and written anew; leave it out."
             )
+        # A map has the size of the image, which is larger than memory.
         if not isinstance(settings.options.sigma, str | float):
             raise ArgumentError(
                 "--sigma must be a number or auto for an image that is denoised in parts."
@@ -157,6 +158,7 @@ class LargeRun:
                 notify=view.notify,
             )
         except FileError as error:
+            # The only image failed, so the call failed; others go on.
             if len(self._jobs) == 1:
                 raise
             return Outcome(job, error=str(error))

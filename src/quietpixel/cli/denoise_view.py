@@ -122,6 +122,7 @@ class FolderView:
 
     def show(self, outcome: "Outcome") -> None:
         """Print the outcome of a file."""
+        # A signal has ended the run; what fails now was cut off.
         if self._closed:
             return
         self.outcomes.append(outcome)

@@ -59,6 +59,7 @@ def command(
         from quietpixel.reports.charts import noise_chart
 
         outputs[plot] = noise_chart(measures)
+    # Written after all measurements, so that an error leaves no half of the outputs.
     for name, content in outputs.items():
         with atomic_file(Path(str(name)), overwrite=True) as file:
             file.write(content)

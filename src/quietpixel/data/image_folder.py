@@ -176,6 +176,7 @@ def find_mismatch(images: Sequence[StoredImage], names: Sequence[str | Path]) ->
     # A flat image has no details to compare.
     if not one.any() or not other.any():
         return ""
+    # Details only: brightness may differ between shots of one scene.
     likeness = _correlate(one, other)
     down, right = shift = find_shift(one, other)
     if any(shift):

@@ -240,6 +240,7 @@ class Picture:
                 f"`pages` must hold one array for each page of the image, which has "
                 f"{len(self.pages)}; got {len(pages)}."
             )
+        # Writers rely on the type and size that the metadata describe.
         for old, new in zip(self.pages, pages, strict=True):
             if old.shape != new.shape or old.dtype != new.dtype:
                 raise ImageError(

@@ -143,7 +143,7 @@ def _naming(source: str | Path | bytes | BinaryIO) -> Iterator[None]:
 
 
 def _open(source: str | Path | bytes | BinaryIO) -> Path | bytes:
-    if isinstance(source, bytes | bytearray | memoryview):
+    if isinstance(source, bytes | bytearray | memoryview):  # views are copied: readers keep them
         return bytes(source)
     if not isinstance(source, str | Path):
         return source.read()

@@ -110,6 +110,7 @@ def find_axes(shape: Sequence[int], axes: str | None = None, channels: str = "au
     inner = None if samples is None else text.index(samples)
     if channels == "separate" and inner is not None:
         return Axes(text.index("y"), text.index("x"), None, inner)
+    # Channels that are not colours get an intensity scale each.
     own = text.index("c") if "c" in text and samples != "c" else None
     return Axes(text.index("y"), text.index("x"), inner, own)
 
@@ -129,6 +130,7 @@ def share_nothing(image: Array) -> bool:
     if image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 4 * CELL:
         return False
     rows, columns = scale_places(image.shape, SAMPLES)
+    # Means of squares, because the noise of channels is independent in any image.
     part = np.ma.filled(image[rows][:, columns].astype(np.float64), 0)
     part = np.where(np.isfinite(part), part, 0)
     height, width = (length // CELL for length in part.shape[:2])
@@ -137,6 +139,7 @@ def share_nothing(image: Array) -> bool:
     spread = means.std(axis=0)
     if not spread.any():
         return False
+    # A constant channel has no correlation, which counts as none.
     unit = (means - means.mean(axis=0)) / np.where(spread > 0, spread, 1)
     alike = np.abs(unit.T @ unit) / len(unit) * (1 - np.eye(3))
     return bool(alike.max(axis=0).min() < UNRELATED[0] + UNRELATED[1] / np.sqrt(len(unit)))

@@ -138,6 +138,7 @@ def fit_familiarity(
     for fold in range(FOLDS):
         others = _fit(rows[folds != fold])
         distances += [others.distance(row) for row in rows[folds == fold]]
+    # Each distance is from images without its own, as that of a new image will be.
     limit = conformal_quantile(np.array(distances), COMMON)
     if len(rows) < FEWEST:
         limit *= MARGIN

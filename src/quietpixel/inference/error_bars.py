@@ -137,6 +137,7 @@ def find_difference(card: Card, image: Array, denoised: Array, layout: Layout) -
     card, image, denoised, layout
         As for `measure_half_width`.
     """
+    # Cards of older calibrations do not say what their images were like.
     if "familiarity" not in card.uncertainty:
         return None
     familiarity = Familiarity.from_dict(card.uncertainty["familiarity"])

@@ -53,6 +53,7 @@ def settle_channels(image: Array, options: DenoiseOptions) -> DenoiseOptions:
     if options.channels != "auto":
         return options
     axes = find_axes(image.shape, options.axes)
+    # The first plane decides for all, so that a stack is treated alike throughout.
     separate = axes.colours is not None and share_nothing(next(axes.planes(image))[1])
     return replace(options, channels="separate" if separate else "rgb")
 
@@ -73,6 +74,7 @@ def split(image: Array, out: Array, options: DenoiseOptions, *, first: int = 0) 
     """
     axes = find_axes(image.shape, options.axes, options.channels)
     pairs = axes.planes(image)
+    # The same view, so that a job knows that it works in place.
     if out is image:
         return [Plane(view, first + channel, view) for channel, view in pairs]
     outs = axes.planes(out)
@@ -94,6 +96,7 @@ def join(planes: Sequence[Plane], results: Sequence[Result], image: Array) -> Re
     """
     levels = [each.noise.sigma for each in results if each.noise.sigma is not None]
     kinds = dict.fromkeys(kind for each in results for kind in each.noise.kinds)
+    # A record has one level; those of channels may differ.
     sigma = float(np.mean(levels)) if levels else None
     notes = [
         f"Channel {plane.channel + 1}: {note}"

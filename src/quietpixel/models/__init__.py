@@ -70,6 +70,7 @@ def complete_options(
     UnknownNameError
         If there is no model of that name.
     """
+    # Options win, because a model may be made for other images than those at hand.
     images = {"channels": channels} | ({} if size is None else {"size": size})
     known = model_options(name)
     return {key: value for key, value in images.items() if key in known} | dict(options)

@@ -50,6 +50,7 @@ def estimate_sigma(image: Array) -> float:
     step = max(1, round(np.sqrt(image.shape[0] * image.shape[1] / _PATCHES)))
     windows = sliding_window_view(image, (_SIDE, _SIDE), axis=(0, 1))[::step, ::step]
     patches = windows.reshape(-1, _SIDE * _SIDE * image.shape[2])
+    # The mean patch is content.
     patches = patches - patches.mean(axis=0)
     covariance = np.asarray(patches.T @ patches, np.float64) / len(patches)
     together = _noise_of(covariance)

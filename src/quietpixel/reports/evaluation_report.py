@@ -59,6 +59,7 @@ def write_evaluation_report(
     FileError
         If the file cannot be written.
     """
+    # One card: the report is about a model, and not a comparison of several.
     title = f"{evaluation.model if card else 'Methods'} on {evaluation.data}"
     facts = {
         **(describe_model(card) if card else {}),

@@ -126,6 +126,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
         level_fraction=level_fraction,
         downscale_fraction=0.0 if recipe.method else recipe.downscale_fraction,
     )
+    # The same noise for all epochs, so that their losses can be compared.
     validating = replace(
         drawing,
         # A multiple of half a patch, so that the model of the patches also takes it.

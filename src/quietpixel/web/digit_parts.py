@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from quietpixel.errors import MissingDependencyError, ModelError
+from quietpixel.errors import ModelError, naming_missing
 from quietpixel.web.models import Models
 
 CODE = re.compile(r"(^|/)code(_\d+)?/")
@@ -51,13 +51,8 @@ def split_digit_model(path: Path) -> tuple[bytes, bytes]:
     MissingDependencyError
         If the package onnx is not installed.
     """
-    try:
+    with naming_missing("Splitting the digit model needs", "web"):
         import onnx
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Splitting the digit model needs the package onnx; install it with "
-            "pip install 'quietpixel[web]'."
-        ) from error
     model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
     nodes = list(model.graph.node)
     codes = [node for node in nodes if CODE.search(node.name) and node.op_type in ("Add", "MatMul")]
@@ -65,6 +60,7 @@ def split_digit_model(path: Path) -> tuple[bytes, bytes]:
         raise no_code(path)
     code = codes[-1].output[0]
     before = nodes[: nodes.index(codes[-1])]
+    # The page draws what both convolutions of the encoder return.
     first, second = [node.output[0] for node in before if node.op_type == "Relu"][:2]
     names = {code: "code", first: "first", second: "second"}
     extractor = onnx.utils.Extractor(model)

@@ -87,6 +87,7 @@ class ServiceOptions:
         """Refuse an unsafe or impossible service before anything is loaded."""
         if not 0 <= self.port <= 65535:
             raise ArgumentError(f"`port` must lie between 0 and 65535; got {self.port}.")
+        # Checked before the port is opened: an unsafe service must not exist even for a moment.
         if self.token is not None:
             rule = (
                 "not be empty because nothing else protects the service"

@@ -66,6 +66,7 @@ def read_settings(
         If a parameter is unknown, repeated or invalid.
     """
     check_names(query, (*_DESCRIPTIONS, *more))
+    # Only what is given: the service may have other defaults than the library.
     given = {
         name: _read_number(name, query[name])
         for name in ("sigma", "strength", "colour_strength")

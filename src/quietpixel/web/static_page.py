@@ -89,7 +89,9 @@ def write_page(
     files = {f"runtime/{name}": content for name, content in read_runtime(runtime).items()}
     files |= _page_files() | _model_files(find_models(options or DenoiseOptions()))
     late = {f"runtime/{name}" for name, early in RUNTIME_FILES.items() if not early}
+    # Last, because its version is a digest of all the other files.
     files["service_worker.js"] = _service_worker(files, late)
+    # Only now, so that a failed download leaves the earlier page.
     if folder.exists():
         shutil.rmtree(folder)
     for name, content in files.items():
@@ -110,6 +112,7 @@ def _page_files() -> dict[str, bytes]:
         ('<html lang="en">', '<html lang="en" data-engine="browser">'),
         ('<meta charset="utf-8">', HEAD),
     ):
+        # The page of the service is the source of both; a changed line must not pass unnoticed.
         assert page.count(old) == 1
         page = page.replace(old, new)
     icon = {"src": "static/icon.svg", "sizes": "any", "type": "image/svg+xml"}

@@ -197,6 +197,7 @@ def write_calibration(
         raise DataError("A calibration needs at least one image; got none.")
     numbers, drawn, descriptions = [number for number, *_ in pairs], [], []
     for place, (_, noisy, other) in enumerate(pairs):
+        # Pairs are on the model's scale already; an estimate for each square would differ.
         denoised = denoiser(noisy, range=(0.0, 1.0))
         descriptions.append(describe_image(noisy, denoised))
         # A seed of its own for each part: what is drawn does not depend on the parts before.
@@ -249,6 +250,7 @@ def measure_coverage(
         for noise, (error, *place) in compress(zip(noises, drawn, strict=True), inside):
             held = error <= calibration.width_at(*place)
             rows.append((noise, float(held.mean()), held.size))
+    # By the noise, which is the first entry.
     rows.sort()
     parts = np.array_split(np.array(rows), LEVELS)
     levels = tuple((round(float(part[:, 0].mean()), 4), _share(part)) for part in parts)
@@ -342,6 +344,7 @@ def read_pairs(
                 f"{one.shape[:2]} and {two.shape[:2]}. Remove the pair, or crop both the same way."
             )
         options = DenoiseOptions(range=range or pair[0].declared)
+        # The scale of the noisy side, because only that one is known when the error bars are used.
         scale = denoiser.find_scale([one], options, profile=pair[0].profile)
         if scale.black == scale.white:
             raise DataError(f"'{pair[0].name}' has the same value everywhere; remove it.")

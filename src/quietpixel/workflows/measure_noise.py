@@ -54,6 +54,7 @@ def measure_noise(
         return measure_images(_to_model(image, range))
     from quietpixel.files import read_picture, turn_upright  # arrays need no image library
 
+    # Upright, so that rows and columns of stripes are those that a viewer shows.
     picture = turn_upright(read_picture(image))
     return measure_images(
         [_to_model(page, range or picture.declared_range) for page in picture.pages]
