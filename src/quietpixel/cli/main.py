@@ -15,7 +15,7 @@ from quietpixel.cli.options import name_options, option_names, printable
 from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
 
 COMMANDS = (
-    "denoise", "serve", "page", "noise", "models", "train", "evaluate", "calibrate", "demo",
+    "denoise", "serve", "noise", "models", "train", "evaluate", "calibrate", "page", "demo",
     "completion",
 )  # fmt: skip
 MEANT = {
