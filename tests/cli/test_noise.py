@@ -1,12 +1,17 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from quietpixel import parse_noise
+from quietpixel.data.image_folder import Layout
 from quietpixel.errors import ArgumentError
 from quietpixel.reports.charts import noise_chart
+from quietpixel.training.folder_data import measure_folder
 from quietpixel.workflows.measure_noise import measure_noise
 
 
@@ -34,7 +39,8 @@ def test_json_is_a_list_of_the_promised_keys(quietpixel, noisy, tmp_path) -> Non
     target = tmp_path / "noise.json"
     assert quietpixel("noise", noisy, "--json", target).code == 0
     (entry,) = json.loads(target.read_text())
-    assert list(entry) == ["file", "sigma", "gain", "read_noise", "kind"]
+    assert list(entry)[:5] == ["file", "sigma", "gain", "read_noise", "kind"]
+    assert (entry["black"], entry["white"], entry["warning"]) == (0, 255, None)
     assert entry["file"] == str(noisy)
     assert entry["sigma"] == pytest.approx(20 / 255, rel=0.1)
     assert entry["kind"] == "white"
@@ -91,3 +97,107 @@ def test_pages_depths_and_colours_are_measured(tmp_path) -> None:
 def test_a_plot_has_room_for_so_many(noisy) -> None:
     with pytest.raises(ArgumentError, match="room for 1 to 60 images; got 61"):
         noise_chart({str(i): measure_noise(noisy) for i in range(61)})
+
+
+SIDE = 384
+Y, X = np.mgrid[:SIDE, :SIDE]
+WAVES = np.sin(Y / 20 + X / 40) + np.cos(X / 31 - Y / 50)
+CLEAN = np.clip(WAVES / 3 + 1 / 3, 0, 1)
+"""Values in [0, 1], a quarter of them dark."""
+
+
+def write_counts(path: Path, gain: float, read: float, offset: int, photons: float) -> None:
+    rng = np.random.default_rng(1)
+    light = gain * rng.poisson(photons * CLEAN)
+    counts = offset + light + read * rng.standard_normal(CLEAN.shape)
+    tifffile.imwrite(path, np.rint(counts).astype(np.uint16))
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [(1.5, 5, 100, 300), (0.5, 12, 2000, 5000), (1.5, 20, 500, 2000), (4, 30, 200, 800)],
+)
+def test_offset_gain_and_read_noise_are_fitted_in_counts(
+    quietpixel, tmp_path: Path, camera: tuple[float, float, int, float]
+) -> None:
+    (gain, read, offset, photons), path = camera, tmp_path / "counts.tif"
+    write_counts(path, gain, read, offset, photons)
+    outcome = quietpixel("noise", path)
+    assert f"{path}: in its units, offset " in outcome.out
+    assert "the table has black 0 as 0 and white" in outcome.out
+    (entry,) = json.loads(quietpixel("noise", path, "--json", "-").out)
+    counts = entry["counts"]
+    assert counts["gain"] == pytest.approx(gain, rel=0.1)
+    assert counts["read_noise"] == pytest.approx(read, rel=0.2)
+    assert counts["offset"] == pytest.approx(offset, abs=0.5 * read)
+    assert (entry["kind"], entry["black"]) == ("white", 0)
+    # The law is that of the noise at every brightness.
+    law = parse_noise(entry["law"])
+    clean = ((offset + gain * photons * CLEAN) / entry["white"]).astype(np.float32)
+    _, variance = law.propagate(clean, np.zeros_like(clean))
+    expected = gain**2 * photons * CLEAN + read**2
+    np.testing.assert_allclose(variance * entry["white"] ** 2, expected, rtol=0.2)
+
+
+def test_the_value_without_light_is_given(quietpixel, tmp_path: Path) -> None:
+    path = tmp_path / "counts.tif"
+    write_counts(path, 1.5, 5, 100, 300)
+    words = ("noise", path, "--range", "100,1000", "--json", "-")
+    (entry,) = json.loads(quietpixel(*words).out)
+    assert (entry["black"], entry["white"], entry["offset"]) == (100, 1000, 0)
+    assert entry["counts"]["offset"] == 100
+    assert entry["counts"]["gain"] == pytest.approx(1.5, rel=0.1)
+
+
+@pytest.mark.parametrize("offset", [200, 1000])
+def test_training_measures_the_law_of_counts(tmp_path: Path, offset: int) -> None:
+    for number in range(2):
+        write_counts(tmp_path / f"{number}.tif", 1.5, 5, offset, 300)
+    layout = Layout("noisy", tuple((path,) for path in sorted(tmp_path.iterdir())))
+    law = measure_folder(layout, 1).law
+    white = 1023 if offset == 200 else 4095
+    clean = np.array([offset, offset + 450], np.float32) / white
+    _, variance = law.propagate(clean, np.zeros_like(clean))
+    np.testing.assert_allclose(variance * white**2, [25, 1.5 * 450 + 25], rtol=0.2)
+
+
+def write_gray(path: Path, image: np.ndarray, **options: int) -> Path:
+    pixels = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def test_outliers_are_named(quietpixel, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    noisy = 0.2 + 0.6 * CLEAN + 0.03 * rng.standard_normal(CLEAN.shape)
+    hit = rng.random(CLEAN.shape)
+    salted = np.where(hit < 0.01, 0, np.where(hit > 0.99, 1, noisy))
+    path = write_gray(tmp_path / "salt.png", salted)
+    assert re.search("single outlying pixels, [01].* % dark", quietpixel("noise", path).out)
+    (entry,) = json.loads(quietpixel("noise", path, "--json", "-").out)
+    assert entry["kind"] == "impulses"
+    assert entry["sigma"] == pytest.approx(0.03, rel=0.1)
+    assert parse_noise(entry["law"].split("+")[-1]).amount == pytest.approx(0.02, rel=0.25)
+    hot = write_gray(tmp_path / "hot.png", np.where(hit > 0.99, 1, noisy))
+    (entry,) = json.loads(quietpixel("noise", hot, "--json", "-").out)
+    assert (entry["kind"], "salt" in entry["law"]) == ("impulses", False)
+    assert entry["outliers"] == pytest.approx([0, 0.01], abs=0.001)
+
+
+def test_speckle_is_named(quietpixel, tmp_path: Path) -> None:
+    clean = 0.1 + 0.6 * CLEAN
+    noisy = clean * (1 + 0.15 * np.random.default_rng(3).standard_normal(CLEAN.shape))
+    path = write_gray(tmp_path / "speckle.png", noisy)
+    assert "speckle, a standard deviation of 1" in quietpixel("noise", path).out
+    (entry,) = json.loads(quietpixel("noise", path, "--json", "-").out)
+    assert entry["kind"] == "speckle"
+    assert parse_noise(entry["law"]).sigma == pytest.approx(0.15, rel=0.1)
+
+
+def test_noise_behind_a_jpeg_is_warned_about(quietpixel, tmp_path: Path) -> None:
+    noisy = 0.2 + 0.6 * CLEAN + 0.05 * np.random.default_rng(4).standard_normal(CLEAN.shape)
+    path = write_gray(tmp_path / "a.jpg", noisy, quality=60)
+    outcome = quietpixel("noise", path)
+    assert "its level is a lower bound, and a law of white noise would be too weak" in outcome.out
+    (entry,) = json.loads(quietpixel("noise", path, "--json", "-").out)
+    assert (entry["kind"], entry["law"]) == ("correlated", None)

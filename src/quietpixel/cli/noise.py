@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quietpixel.cli.denoise import read_range
 from quietpixel.cli.options import Command
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import FileError, QuietpixelError
@@ -22,16 +23,29 @@ EXAMPLES = ("quietpixel noise photo.jpg", "quietpixel noise photos/ --plot noise
 
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--range",
+    metavar="LOW,HIGH",
+    callback=read_range,
+    help="Values without light and of white.  [default: found in each image]",
+)
 @click.option("--plot", metavar="FILE", help="PNG file with sigma by brightness.")
 @click.option("--json", "json_file", metavar="FILE", help="JSON file; - for standard output.")
 @click.pass_context
 def command(
-    ctx: click.Context, files: Sequence[str], plot: str | None, json_file: str | None
+    ctx: click.Context,
+    files: Sequence[str],
+    *,
+    range: tuple[float, float] | None,
+    plot: str | None,
+    json_file: str | None,
 ) -> None:
     """Measure the noise of image files.
 
-    Prints sigma, the law that training takes as --noise, and whether the noise is white, correlated
-    or in stripes. All numbers are on the [0, 1] scale. A folder stands for the images in it.
+    Prints sigma, the law that training takes as --noise, and whether the noise is white,
+    correlated, in stripes, impulses or speckle. The numbers of the table are on the [0, 1] scale;
+    below it they are repeated in the units of images that have another. A folder stands for the
+    images in it.
     """
     from quietpixel.files import atomic_file
     from quietpixel.workflows.measure_noise import measure_noise
@@ -40,7 +54,7 @@ def command(
     measures, failed = {}, False
     for path in paths:
         try:
-            measures[str(path)] = measure_noise(path)
+            measures[str(path)] = measure_noise(path, range=range)
         except QuietpixelError as error:
             # One file that fails is an error; of several, the others are still measured.
             if len(paths) == 1:
@@ -54,6 +68,9 @@ def command(
         click.echo(text)
     elif measures:
         click.echo(format_measures(measures))
+        for name, measure in measures.items():
+            for sentence in describe_measure(measure):
+                click.echo(f"{name}: {sentence}")
     outputs = {} if json_file in (None, "-") else {json_file: text.encode() + b"\n"}
     if plot is not None and measures:
         from quietpixel.reports.charts import noise_chart
@@ -75,9 +92,30 @@ def format_measures(measures: "dict[str, NoiseMeasure]") -> str:
             kind += " in rows" if measure.stripes[0] > measure.stripes[1] else " in columns"
         rows.append((
             name, f"{measure.sigma:.4f}", f"{255 * measure.sigma:.1f}", f"{measure.gain:.3g}",
-            f"{measure.read_noise:.4f}", kind, str(measure.law),
+            f"{measure.read_noise:.4f}", kind, "none" if measure.warning else str(measure.law),
         ))  # fmt: skip
     return format_table(rows)
+
+
+def describe_measure(measure: "NoiseMeasure") -> list[str]:
+    """Return sentences on what the table does not show: units, outliers, a law that is too weak."""
+    sentences = []
+    if (measure.black, measure.white) not in ((0, 1), (0, 255)):
+        values = ", ".join(
+            f"{word.replace('_', ' ')} {value:.4g}" for word, value in measure.counts.items()
+        )
+        sentences.append(
+            f"in its units, {values}; the table has black {measure.black:.6g} as 0 and white "
+            f"{measure.white:.6g} as 1."
+        )
+    if any(measure.outliers):
+        dark, bright = (100 * share for share in measure.outliers)
+        sentences.append(f"single outlying pixels, {dark:.2g} % dark and {bright:.2g} % bright.")
+    if measure.speckle:
+        sentences.append(f"speckle, a standard deviation of {100 * measure.speckle:.3g} %.")
+    if measure.warning:
+        sentences.append(measure.warning)
+    return sentences
 
 
 def _list_files(names: Sequence[str]) -> list[Path]:
@@ -95,4 +133,10 @@ def _list_files(names: Sequence[str]) -> list[Path]:
 
 def _entry(name: str, measure: "NoiseMeasure") -> dict[str, object]:
     words = ("sigma", "gain", "read_noise", "kind")
-    return {"file": name} | {word: getattr(measure, word) for word in words}
+    law = None if measure.warning else str(measure.law)
+    more = ("offset", "outliers", "speckle", "black", "white", "counts", "warning")
+    return {
+        "file": name,
+        **{word: getattr(measure, word) for word in (*words, *more)},
+        "law": law,
+    }

@@ -1,6 +1,6 @@
 """The Poisson-Gaussian law that explains the noise at all levels of brightness."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -16,6 +16,9 @@ NOTHING = (0.05 / 255) ** 2
 TOO_MUCH, TOO_LITTLE = 0.25, 0.75
 """Where the logarithm of a variance is off by more, it is off by content, and counts no further;
 content can only add to the noise, so too much is discounted sooner."""
+SPECKLED, FEWEST_LEVELS, CONTRAST = 1.5, 4, 2.0
+"""Speckle must fit so many times better, over so many levels, the brightest so many times the
+darkest."""
 SIMPLER = 1.1, 0.01
 """A law with one part is taken while its misfit is under 1.1 times the best one plus 0.01."""
 
@@ -28,7 +31,7 @@ _CLEAN = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True)
 class PoissonGaussian:
-    """Noise whose variance is ``gain * clean + read_noise**2``, on the [0, 1] scale.
+    """Noise whose variance is ``gain * (clean - offset) + read_noise**2``, on the [0, 1] scale.
 
     Parameters
     ----------
@@ -36,6 +39,8 @@ class PoissonGaussian:
         1 / the number of photons that a pixel of value 1 stands for; 0 without photon noise.
     read_noise
         Standard deviation of the noise in the dark.
+    offset
+        The value without light.
 
     References
     ----------
@@ -50,10 +55,12 @@ class PoissonGaussian:
 
     gain: float
     read_noise: float
+    offset: float = 0.0
 
     def sigma(self, clean: float | FloatArray) -> FloatArray:
         """Return the standard deviation of the noise, before clipping, at a clean value."""
-        variance: FloatArray = self.gain * np.maximum(clean, 0) + self.read_noise**2
+        light = np.maximum(clean - np.float64(self.offset), 0)
+        variance: FloatArray = self.gain * light + self.read_noise**2
         return np.asarray(np.sqrt(variance))
 
     def clipped(self, brightness: FloatArray) -> FloatArray:
@@ -84,13 +91,13 @@ class PoissonGaussian:
         read = float(f"{self.read_noise:.3g}")
         if self.gain <= 0:
             return Gaussian(read, clip=clip)
-        peak = float(f"{1 / self.gain:.3g}")
+        peak, black = float(f"{1 / self.gain:.3g}"), float(f"{self.offset:.3g}")
         if read <= 0:
-            return Poisson(peak, clip=clip)
-        return Sequence((Poisson(peak), Gaussian(read, clip=clip)))
+            return Poisson(peak, black=black, clip=clip)
+        return Sequence((Poisson(peak, black=black), Gaussian(read, clip=clip)))
 
 
-def fit_levels(levels: Levels, *, clipped: bool) -> PoissonGaussian:
+def fit_levels(levels: Levels, *, clipped: bool, offset: float = 0.0) -> PoissonGaussian:
     """Return the law that fits the levels best, in a way that a minority of wrong ones cannot move.
 
     Parameters
@@ -99,18 +106,31 @@ def fit_levels(levels: Levels, *, clipped: bool) -> PoissonGaussian:
         Brightness and variance as observed.
     clipped
         Whether the values were clipped to [0, 1], which makes the noise near both ends look small.
+    offset
+        The value without light; the variance alone does not tell it from read noise.
     """
     # Levels without noise are clipped or synthetic, and have no logarithm.
     known = levels.variance > NOTHING
     if not known.any():
         return PoissonGaussian(0.0, float(np.sqrt(np.median(levels.variance))))
-    fit = _Fit(levels.brightness[known], levels.variance[known], clipped)
+    fit = _Fit(levels.brightness[known], levels.variance[known], clipped, offset)
     whole = fit.search(0.0, 1.0)
     for share in (0.0, 1.0):
         simple = fit.search(share, share)
         if fit.misfit(simple) <= SIMPLER[0] * fit.misfit(whole) + SIMPLER[1]:
             return simple
     return whole
+
+
+def read_in_the_dark(law: PoissonGaussian, levels: Levels) -> PoissonGaussian:
+    """Return a law with the read noise of the darkest level, where photons add little to it.
+
+    The fit over all levels says little on read noise that is much weaker than the photon noise in
+    bright places.
+    """
+    light = law.gain * max(float(levels.brightness[0]) - law.offset, 0.0)
+    left = float(levels.variance[0]) - light
+    return replace(law, read_noise=float(np.sqrt(left))) if left > light else law
 
 
 @dataclass(frozen=True)
@@ -120,20 +140,23 @@ class _Fit:
     brightness: FloatArray
     variance: FloatArray
     clipped: bool
+    offset: float
 
     def make(self, sigma: float, share: float) -> PoissonGaussian:
         # Photon noise grows with brightness, so its share needs one: the middle one.
-        gain = share * sigma**2 / max(float(np.median(self.brightness)), 1e-3)
-        return PoissonGaussian(gain, float(np.sqrt(1 - share)) * sigma)
+        gain = share * sigma**2 / max(float(np.median(self.brightness)) - self.offset, 1e-3)
+        return PoissonGaussian(gain, float(np.sqrt(1 - share)) * sigma, self.offset)
+
+    def speckle_misfit(self) -> float:
+        """Return the misfit of noise whose standard deviation is a share of the light."""
+        off = np.log(self.variance / (self.brightness - self.offset) ** 2)
+        return _discounted(off - np.median(off))
 
     def misfit(self, law: PoissonGaussian) -> float:
         model = law.clipped if self.clipped else law.sigma
         expected = np.maximum(model(self.brightness) ** 2, NOTHING)
         # In proportion, so that weak noise in the dark counts as much as strong noise.
-        off = np.log(self.variance / expected)
-        return float(
-            np.where(off > 0, np.minimum(off, TOO_MUCH), np.minimum(-off, TOO_LITTLE)).mean()
-        )
+        return _discounted(np.log(self.variance / expected))
 
     def search(self, least: float, most: float) -> PoissonGaussian:
         """Return the best law whose share lies between two; a grid, made finer around its best."""
@@ -150,3 +173,29 @@ class _Fit:
             if most > least:
                 shares = np.linspace(max(share - width, least), min(share + width, most), 9)
         return law
+
+
+def _discounted(off: FloatArray) -> float:
+    """Return the mean of errors of the logarithm, each limited as its sign allows."""
+    return float(np.where(off > 0, np.minimum(off, TOO_MUCH), np.minimum(-off, TOO_LITTLE)).mean())
+
+
+def fit_speckle(levels: Levels, law: PoissonGaussian) -> float | None:
+    """Return the share of the light that speckle noise varies by; None unless it fits better.
+
+    Parameters
+    ----------
+    levels
+        Brightness and variance as observed.
+    law
+        The best law of `fit_levels`.
+    """
+    known = levels.variance > NOTHING
+    light = levels.brightness - law.offset
+    known &= light > 0.02
+    if known.sum() < FEWEST_LEVELS or light[known].max() < CONTRAST * light[known].min():
+        return None
+    fit = _Fit(levels.brightness[known], levels.variance[known], False, law.offset)
+    if SPECKLED * fit.speckle_misfit() + 0.01 > fit.misfit(law):
+        return None
+    return float(np.sqrt(np.median(levels.variance[known] / light[known] ** 2)))

@@ -141,12 +141,20 @@ class Poisson(NoiseLaw):
     Parameters
     ----------
     peak
-        Photons at value 1, more than 0.
+        Photons that a difference of 1 stands for, more than 0.
+    black
+        The value without light, such as the offset of a camera.
     clip
         Whether the result is clipped to [0, 1].
+
+    Examples
+    --------
+    >>> str(Poisson(400, black=0.1))
+    'poisson:400,black=0.1'
     """
 
     peak: float
+    black: float = 0.0
     clip: bool = True
     word: ClassVar[str] = "poisson"
     main: ClassVar[str] = "peak"
@@ -156,12 +164,14 @@ class Poisson(NoiseLaw):
 
     def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
         """Return `clean` with this noise, not clipped; negative light counts as none."""
-        photons = rng.poisson(np.maximum(clean, 0.0) * self.peak)
-        return (photons / self.peak).astype(np.float32)
+        photons = rng.poisson(np.maximum(clean - np.float32(self.black), 0.0) * self.peak)
+        noisy: Array = (photons / self.peak + self.black).astype(np.float32)
+        return noisy
 
     def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
         """Return mean and variance of the unclipped output, given those of the input."""
-        return mean, variance + mean / np.float32(self.peak)
+        light: Array = mean - np.float32(self.black)
+        return mean, variance + light / np.float32(self.peak)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Noise of an image: its law, its strength by brightness, and its kind."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ImageError
-from quietpixel.noise.fit import PoissonGaussian, fit_levels
+from quietpixel.imaging.defects import outlier_distance, repair_outliers
+from quietpixel.imaging.intensity_scale import estimate_range
+from quietpixel.noise.fit import PoissonGaussian, fit_levels, fit_speckle, read_in_the_dark
 from quietpixel.noise.flat_blocks import (
     FLATTEST,
     ORDER,
@@ -20,11 +22,18 @@ from quietpixel.noise.flat_blocks import (
     low_orders,
     noise_levels,
 )
-from quietpixel.noise.parser import NoiseLaw
+from quietpixel.noise.parser import NoiseLaw, SaltPepper, Speckle
+from quietpixel.noise.parser import Sequence as Steps
 
 Array = NDArray[Any]
 
-KINDS = ("white", "correlated", "stripes")
+KINDS = ("white", "correlated", "stripes", "impulses", "speckle")
+DARKEST = 0.02
+"""Share of the blocks whose mean is taken as the value without light."""
+CLIPPED = 0.01
+"""Share of zeros from which images are taken as clipped there."""
+BOTH_ENDS = 0.2
+"""Share of the outliers on either side from which they are salt and pepper, and not hot pixels."""
 
 COARSE = 3
 """Up to this order, coefficients tell how flat a block is when the others are compared."""
@@ -116,17 +125,26 @@ class NoiseMeasure:
     sigma
         Standard deviation at the images' mean brightness, stripes included; before clipping.
     gain, read_noise
-        Of the law ``variance = gain * clean + read_noise**2``, on the [0, 1] scale; stripes are no
-        part of it.
+        Of the law ``variance = gain * (clean - offset) + read_noise**2``, on the [0, 1] scale;
+        stripes and outliers are no part of it.
     kind
-        ``"white"``, ``"correlated"`` (grain larger than a pixel, or sharpened) or ``"stripes"``
-        (whole rows or columns that are lighter or darker).
+        ``"white"``, ``"correlated"`` (grain larger than a pixel, or sharpened), ``"stripes"``
+        (whole rows or columns that are lighter or darker), ``"impulses"`` (single outlying pixels)
+        or ``"speckle"`` (in proportion to the light).
     stripes
         Standard deviation between whole rows, and between whole columns.
     levels
         The noise by brightness, as it is seen after clipping.
     clipped
         Whether the values seem to be clipped to [0, 1].
+    offset
+        The value without light, on the [0, 1] scale.
+    outliers
+        Shares of the pixels that are far darker and far lighter than their neighbours.
+    speckle
+        Standard deviation as a share of the light, where the noise is speckle; else 0.
+    black, white
+        The values of the image that 0 and 1 stand for.
     """
 
     sigma: float
@@ -136,16 +154,48 @@ class NoiseMeasure:
     stripes: tuple[float, float]
     levels: Levels
     clipped: bool
+    offset: float = 0.0
+    outliers: tuple[float, float] = (0.0, 0.0)
+    speckle: float = 0.0
+    black: float = 0.0
+    white: float = 1.0
 
     @property
     def model(self) -> PoissonGaussian:
         """The law as numbers."""
-        return PoissonGaussian(self.gain, self.read_noise)
+        return PoissonGaussian(self.gain, self.read_noise, self.offset)
 
     @property
     def law(self) -> NoiseLaw:
         """The law as training takes it; its text is such as ``poisson:40+gaussian:0.01``."""
-        return self.model.to_law(clip=self.clipped)
+        law = self.model.to_law(clip=self.clipped)
+        if self.speckle:
+            law = Speckle(float(f"{self.speckle:.3g}"), clip=self.clipped)
+        if min(self.outliers) < BOTH_ENDS * sum(self.outliers) or not any(self.outliers):
+            return law
+        salt_pepper = SaltPepper(float(f"{sum(self.outliers):.2g}"), clip=self.clipped)
+        steps = law.laws if isinstance(law, Steps) else (law,)
+        return Steps((*steps, salt_pepper))
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """Offset, sigma, gain and read noise in the units of the image."""
+        width = self.white - self.black
+        return {
+            "offset": self.black + self.offset * width, "sigma": self.sigma * width,
+            "gain": self.gain * width, "read_noise": self.read_noise * width,
+        }  # fmt: skip
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence if the law is too weak for the noise, else None."""
+        if self.kind != "correlated":
+            return None
+        return (
+            "the noise of neighbouring pixels is correlated, as after JPEG compression, "
+            "demosaicing or enlarging; its level is a lower bound, and a law of white noise would "
+            "be too weak. Denoise with the model 'photo', or train on pairs."
+        )
 
 
 @dataclass(frozen=True)
@@ -157,9 +207,11 @@ class _Reading:
     stripes: tuple[float, float]
     brightness: float
     clipped: bool
+    dark: float
+    outliers: tuple[float, float]
 
 
-def measure_noise(images: Array | Iterable[Array]) -> NoiseMeasure:
+def measure_noise(images: Array | Iterable[Array], *, offset: bool = False) -> NoiseMeasure:
     """Return the noise of an image, or the common noise of several images taken alike.
 
     Parameters
@@ -167,6 +219,8 @@ def measure_noise(images: Array | Iterable[Array]) -> NoiseMeasure:
     images
         Floats (H, W, C) on the [0, 1] scale, at least 24 x 24 pixels; or several of them. Values
         that are not finite do not count.
+    offset
+        Whether the darkest part of the images is the value without light; False takes 0.
 
     Raises
     ------
@@ -181,27 +235,66 @@ def measure_noise(images: Array | Iterable[Array]) -> NoiseMeasure:
     >>> measure.kind, round(measure.sigma, 2)
     ('white', 0.1)
     """
-    given = [images] if isinstance(images, np.ndarray) and images.ndim == 3 else images
-    readings = [_read(image) for image in given]
+    given = [images] if isinstance(images, np.ndarray) and images.ndim == 3 else list(images)
+    if offset:
+        return _measure_scaled(given)
+    return _measure(given)
+
+
+def _measure_scaled(images: Sequence[Array]) -> NoiseMeasure:
+    """Measure on the scale of the content, where weak noise does not pass for none."""
+    known = [each for each in images if getattr(each, "ndim", 0) == 3]
+    found = estimate_range(known) if known else None
+    if found is None:
+        return _measure(images)
+    low, high = found
+    # A camera without offset: half of the noise in the dark is cut off.
+    zeros = float(np.mean([np.mean(image == 0) for image in known])) > CLIPPED
+    low = 0.0 if zeros and low < 0 < high else low
+    width = high - low
+    measure = _measure([(image - low) / width for image in images], offset=not zeros)
+    levels = Levels(measure.levels.brightness * width + low, measure.levels.variance * width**2)
+    return replace(
+        measure,
+        sigma=measure.sigma * width,
+        gain=measure.gain * width,
+        read_noise=measure.read_noise * width,
+        offset=measure.offset * width + low if measure.offset else 0.0,
+        stripes=(measure.stripes[0] * width, measure.stripes[1] * width),
+        levels=levels,
+    )
+
+
+def _measure(images: Sequence[Array], *, offset: bool = False) -> NoiseMeasure:
+    readings = [_read(image) for image in images]
     if not readings:
         raise ImageError("`images` must hold at least one image to measure; got none.")
     levels = join_levels([each.levels for each in readings])
     # A single value beyond [0, 1] shows that nothing was clipped.
     clipped = all(each.clipped for each in readings)
     # One fit over the levels of all images: each alone may cover few brightnesses.
-    model = fit_levels(levels, clipped=clipped)
+    dark = min(each.dark for each in readings) if offset else 0.0
+    model = fit_levels(levels, clipped=clipped and not offset, offset=dark)
+    if offset:
+        model = read_in_the_dark(model, levels)
+    kinds = [each.kind for each in readings]
+    # The most frequent kind; of equally frequent ones, that of the first image.
+    kind = max(dict.fromkeys(kinds), key=kinds.count)
+    speckle = fit_speckle(levels, model) if kind == "white" else None
+    dark_outliers, bright_outliers = np.mean([each.outliers for each in readings], axis=0)
     rows, columns = np.mean([each.stripes for each in readings], axis=0)
     brightness = float(np.mean([each.brightness for each in readings]))
-    kinds = [each.kind for each in readings]
     return NoiseMeasure(
         sigma=float(np.sqrt(model.sigma(brightness) ** 2 + rows**2 + columns**2)),
         gain=model.gain,
         read_noise=model.read_noise,
-        # The most frequent kind; of equally frequent ones, that of the first image.
-        kind=max(dict.fromkeys(kinds), key=kinds.count),
+        kind="speckle" if speckle else kind,
         stripes=(float(rows), float(columns)),
         levels=levels,
         clipped=clipped,
+        offset=model.offset,
+        outliers=(float(dark_outliers), float(bright_outliers)),
+        speckle=speckle or 0.0,
     )
 
 
@@ -237,6 +330,11 @@ def _read(image: Array) -> _Reading:
             f"noise is read from flat blocks of {SIDE} x {SIDE}; got {shape}. Measure a larger "
             "image of the same kind."
         )
+    outliers, distance = (0.0, 0.0), outlier_distance(np.nan_to_num(image))
+    if distance is not None:
+        repaired = repair_outliers(image, distance)
+        outliers = float((image < repaired).mean()), float((image > repaired).mean())
+        image = repaired
     spectra = block_spectra(image)
     if not len(spectra):
         raise ImageError(
@@ -246,13 +344,13 @@ def _read(image: Array) -> _Reading:
     levels = noise_levels(spectra)
     rows, columns = stripe_variance(image)
     white = float(np.median(levels.variance))
-    kind = "white"
+    kind = "white" if distance is None else "impulses"
     if max(rows, columns) > max(STRIPED**2 * (white + rows + columns), FAINTEST):
         kind = "stripes"
     else:
         # Weak stripes are as likely to be content.
         rows = columns = 0.0
-        if not BLUEST <= colour_of(spectra) <= REDDEST:
+        if distance is None and not BLUEST <= colour_of(spectra) <= REDDEST:
             kind = "correlated"
             # Fine orders hold too little or too much of such noise; all orders together do not.
             brightness, variance = correlated_variance(spectra)
@@ -265,4 +363,6 @@ def _read(image: Array) -> _Reading:
         stripes=(rows**0.5, columns**0.5),
         brightness=float(np.nanmean(image)),
         clipped=bool(np.nanmin(image) >= 0 and np.nanmax(image) <= 1),
+        dark=float(np.mean(np.sort(spectra.mean)[: max(round(DARKEST * len(spectra)), 1)])),
+        outliers=outliers,
     )

@@ -20,6 +20,7 @@ from quietpixel.data.image_cache import (
 from quietpixel.data.image_folder import Layout, find_layout, find_mismatch
 from quietpixel.errors import DataError, QuietpixelError
 from quietpixel.files import Size, read_size
+from quietpixel.imaging.intensity_scale import FIXED_SCALES
 from quietpixel.noise.measure import LEAST_SIDE, NoiseMeasure, measure_noise
 from quietpixel.training.recipe import Recipe
 
@@ -179,15 +180,16 @@ def measure_folder(layout: Layout, channels: int) -> NoiseMeasure:
     DataError
         If none of them can be measured.
     """
-    scenes, usable = layout.scenes, []
+    scenes, usable, deep = layout.scenes, [], False
     for scene in scenes[:: max(1, len(scenes) // MEASURED)]:
         with suppress(QuietpixelError):  # reported when the folder is opened
-            image = decode(scene[0], channels).whole()
-            if min(image.shape[:2]) >= LEAST_SIDE:
-                usable.append(image)
+            stored = decode(scene[0], channels)
+            if min(stored.size) >= LEAST_SIDE:
+                usable.append(stored.whole())
+                deep |= stored.pixels.dtype.name not in FIXED_SCALES
     if not usable:
         raise DataError(
             "`noise` auto measures the images of the folder, and none of them can be read and is "
             f"large enough ({LEAST_SIDE} pixels); give the law of their noise, or omit it."
         )
-    return measure_noise(usable)
+    return measure_noise(usable, offset=deep)

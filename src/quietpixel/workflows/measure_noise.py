@@ -1,11 +1,14 @@
 """`measure_noise`: the noise of an array or an image file."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.imaging.intensity_scale import FIXED_SCALES
 from quietpixel.inference.arrays import Range, read_layout, with_channels
 from quietpixel.noise.measure import NoiseMeasure
 from quietpixel.noise.measure import measure_noise as measure_images
@@ -25,14 +28,17 @@ def measure_noise(
         masked values and those that are not finite do not count; or an image file (a path, its
         bytes or an open binary file), whose pages are assumed to have the same noise.
     range
-        The values of black and white; None finds them as denoising does.
+        The values of black, which is without light, and of white. None takes the nominal ones, and
+        the darkest part as without light unless the image has 8 bits or a colour profile.
 
     Returns
     -------
     NoiseMeasure
-        ``sigma``; ``gain`` and ``read_noise`` of ``variance = gain * clean + read_noise**2`` on the
-        [0, 1] scale; ``kind`` (``"white"``, ``"correlated"`` or ``"stripes"``); ``levels`` (sigma
-        by brightness); and ``law``, whose text training accepts as a noise law.
+        ``sigma``; ``gain``, ``offset`` and ``read_noise`` of ``variance = gain * (clean - offset) +
+        read_noise**2`` on the [0, 1] scale; ``counts``, the same in the units of the image;
+        ``black`` and ``white``, which 0 and 1 stand for; ``kind``; ``levels`` (sigma by
+        brightness); ``law``, whose text training accepts as a noise law; and ``warning``, a
+        sentence where that law is too weak.
 
     Raises
     ------
@@ -51,17 +57,24 @@ def measure_noise(
     ('white', 20)
     """
     if isinstance(image, np.ndarray):
-        return measure_images(_to_model(image, range))
+        return _measure([image], range, nominal=image.dtype.name in FIXED_SCALES)
     from quietpixel.files import read_picture, turn_upright  # arrays need no image library
 
     # Upright, so that rows and columns of stripes are those that a viewer shows.
     picture = turn_upright(read_picture(image))
-    return measure_images(
-        [_to_model(page, range or picture.declared_range) for page in picture.pages]
-    )
+    nominal = picture.metadata.icc is not None or picture.dtype.name in FIXED_SCALES
+    return _measure(picture.pages, range or picture.declared_range, nominal=nominal)
 
 
-def _to_model(image: Array, range: Range | None) -> Array:
-    model_image = read_layout(image, range, holes=True).to_model(with_channels(image))
+def _measure(pages: Sequence[Array], range: Range | None, *, nominal: bool) -> NoiseMeasure:
+    images = [with_channels(page) for page in pages]
+    black, white = read_layout(images[0], range, holes=True).range
+    offset = range is None and not nominal
+    measure = measure_images([_to_model(each, (black, white)) for each in images], offset=offset)
+    return replace(measure, black=black, white=white)
+
+
+def _to_model(image: Array, range: Range) -> Array:
+    model_image = read_layout(image, range, holes=True).to_model(image)
     model_image[~np.isfinite(model_image)] = np.nan
     return np.ma.filled(model_image, np.nan)
