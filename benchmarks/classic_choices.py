@@ -2,8 +2,8 @@
 
     python benchmarks/classic_choices.py [--epochs N] [--seeds N] [NAME ...]
 
-Trains on the built-in digits with fixed noise, in float32, and prints the test error of each variant
-as a row of the table in `docs/how-it-works/classic-project.md`; without names, all variants.
+Trains on the built-in digits with fixed noise, in float32, and prints the test error of each
+variant as a row of the table in `docs/how-it-works/classic-project.md`; without names, all.
 """
 
 import argparse

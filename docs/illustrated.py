@@ -26,7 +26,9 @@ FIGURE = """<figure class="compare{layout}">
 <figcaption>{before:.1f} dB before, {after:.1f} dB after denoising</figcaption>
 </figure>"""
 REMOVED = """
-<div class="removed"><img src="{}" alt="Removed noise"><span>removed, contrast doubled</span></div>"""
+<div class="removed">
+<img src="{}" alt="Removed noise"><span>removed, contrast doubled</span>
+</div>"""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
