@@ -25,7 +25,7 @@ LABELS = np.arange(6) % 3
 
 @pytest.fixture(scope="module")
 def pairs() -> ImagePairs:
-    return ImagePairs.from_arrays(np.full((6, 16, 16, 1), 0.5, np.float32))
+    return ImagePairs.from_arrays(np.full((6, 64, 64, 1), 0.5, np.float32))
 
 
 @pytest.fixture(scope="module")

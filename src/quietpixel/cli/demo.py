@@ -1,4 +1,4 @@
-"""`quietpixel demo`: trains, evaluates and reports a model in a minute or two."""
+"""`quietpixel demo`: digits and a photo, each beside the classical methods, in minutes."""
 
 from pathlib import Path
 
@@ -17,21 +17,21 @@ EXAMPLES = ("quietpixel demo", "quietpixel demo --epochs 5 --run runs/demo")
 @click.option("--run", type=PATH, help="Folder of the run.")
 @click.option("--epochs", type=COUNT, default=EPOCHS, help="Passes over the data.")
 def command(run: Path | None, epochs: int) -> None:
-    """Train, evaluate and report, in minutes.
+    """Train on digits, denoise a photo, and report, in minutes.
 
-    Trains on the built-in digits and compares with the classical methods; needs no network.
+    Both are compared with the classical methods. Needs no network.
     """
     from quietpixel.cli.evaluate import format_evaluation
     from quietpixel.cli.progress import show_progress
     from quietpixel.cli.silence_stderr import load_training
-    from quietpixel.workflows.evaluate import evaluate
-    from quietpixel.workflows.train import train
 
     click.echo("Training an autoencoder that denoises digits through a code of 16 numbers.")
     load_training()
+    from quietpixel.workflows.demo import run_demo
+
     with show_progress() as view:
-        folder = train("digits", epochs=epochs, run=run, on_progress=view)
-        evaluation = evaluate(folder, "digits", classical=True, on_progress=view)
-    click.echo(format_evaluation(evaluation))
-    click.echo(f"Originals, noisy and denoised digits: {(folder / 'samples.png').resolve()}")
+        folder, evaluations = run_demo(run, epochs=epochs, on_progress=view)
+    for evaluation in evaluations:
+        click.echo(format_evaluation(evaluation) + "\n")
+    click.echo(f"Photo before and after: {(folder / 'photo-noisy.png').resolve()}, photo-clean.png")
     click.echo(f"Report: {(folder / 'report.html').resolve()}")

@@ -59,7 +59,7 @@ def learning_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     )
     logarithmic = not (errors <= 0).any()  # a loss in dB is negative
     up = "loss (log scale)" if logarithmic else "loss"
-    axes = new_chart("Error by epoch", across="epoch", up=up)
+    axes = new_chart(across="epoch", up=up)
     axes.set_yscale("log" if logarithmic else "linear")
     if not np.isnan(rates).all():
         right = axes.twinx()
@@ -106,7 +106,7 @@ def error_by_digit(errors: ArrayLike, labels: ArrayLike) -> bytes:
     """
     values, kinds = np.asarray(errors, np.float64), np.asarray(labels)
     check_count("labels", len(values), len(kinds))
-    axes = new_chart("Error by digit", across="digit", up="mean squared error, 95 % interval")
+    axes = new_chart(across="digit", up="mean squared error, 95 % interval")
     names = np.unique(kinds)
     for at, name in enumerate(names):
         mean, (low, high) = values[kinds == name].mean(), bootstrap_interval(values[kinds == name])
@@ -114,7 +114,7 @@ def error_by_digit(errors: ArrayLike, labels: ArrayLike) -> bytes:
         axes.vlines(at, low, high, color=INK, linewidth=1.6)
         annotate(
             axes, f"{mean:.4f}", (at, high), (0, 6), xycoords="data", ha="center", va="bottom",
-            color=INK, fontsize=8.5, path_effects=_white_outline(3),
+            color=INK, fontsize=8.5,
         )  # fmt: skip
     mean = values.mean()
     axes.axhline(mean, color=ORANGE, linewidth=1.2)
@@ -148,34 +148,29 @@ def code_map(codes: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> bytes:
     MissingDependencyError
         If scikit-learn is not installed.
     """
+    from matplotlib.patheffects import withStroke
+
     points, kinds = np.asarray(codes, np.float64), np.asarray(labels)
     check_count("labels", len(points), len(kinds))
     flat, kinds = _project(points[:MAP_POINTS], seed), kinds[:MAP_POINTS]
     wide, high = np.ptp(flat, axis=0)
-    height = 120 + round(1040 * float(np.clip(high / wide if wide > 0 else 1, 0.5, 1)))
-    figure = new_figure(1100, height)
-    axes = figure.add_axes((0.03, 30 / height, 0.94, 1 - 120 / height))
-    title = f"Map of {len(flat):,} codes of {points.shape[1]} numbers, coloured by digit"
-    figure.text(24 / 1100, 1 - 38 / height, title, size=11, weight="bold", color=INK, va="center")
+    height = 60 + round(840 * float(np.clip(high / wide if wide > 0 else 1, 0.5, 1)))
+    figure = new_figure(900, height)
+    axes = figure.add_axes((0.03, 30 / height, 0.94, 1 - 60 / height))
+    outline = withStroke(linewidth=4, foreground="white")
     for at, name in enumerate(np.unique(kinds)):
         group, colour = flat[kinds == name], DIGIT_COLOURS[at % len(DIGIT_COLOURS)]
         axes.scatter(*group.T, s=13, color=colour, linewidths=0, alpha=0.75, zorder=2)
         axes.annotate(
             # The median, because t-SNE places some codes far from their group.
             str(name), np.median(group, axis=0), ha="center", va="center", fontsize=17,
-            weight="bold", color=colour, path_effects=_white_outline(4), zorder=5,
+            weight="bold", color=colour, path_effects=[outline], zorder=5,
         )  # fmt: skip
     axes.margins(0.02)
     # The axes of t-SNE have one scale and no meaning.
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_axis_off()
     return to_png(figure)
-
-
-def _white_outline(width: float) -> list[Any]:
-    from matplotlib.patheffects import withStroke
-
-    return [withStroke(linewidth=width, foreground="white")]
 
 
 def _project(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

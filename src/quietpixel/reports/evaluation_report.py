@@ -15,7 +15,14 @@ from quietpixel.inference.error_bars import describe_coverage
 from quietpixel.noise.parser import NoiseLaw
 from quietpixel.reports.figures import DIGIT_COLOURS, INK, annotate, new_chart, to_png
 from quietpixel.reports.page import build_page, escape, picture_section, write_page
-from quietpixel.reports.pictures import SCRIPT, build_crops, draw_worst, show_images
+from quietpixel.reports.pictures import (
+    SCRIPT,
+    build_crops,
+    draw_methods,
+    draw_worst,
+    first_of_each,
+    show_images,
+)
 
 NameOf = Callable[[int], str]
 """From the index of an image to its name."""
@@ -24,6 +31,8 @@ SHOWN_IMAGES = 1000
 """Images of a labelled set that samples and error by label are made from."""
 WIDTH, HEIGHT, LEFT, EDGE = 960, 400, 60, 20
 """The drawing of the differences, and its margins."""
+SMALL_SIDE = 64
+"""Height and width in pixels below which images have no crops."""
 MAX_DOTS = 500
 """Dots for each method in that drawing; of more images, every n-th is shown."""
 
@@ -69,9 +78,29 @@ def write_evaluation_report(
     }
     if evaluation.trained_noise:
         facts["Noise derived from"] = describe_noise(evaluation.trained_noise)
+    sections = result_sections(evaluation, pairs, runs, labels=labels)
+    return write_page(path, build_page(title, facts, sections, script=SCRIPT))
+
+
+def result_sections(
+    evaluation: Evaluation,
+    pairs: ImagePairs,
+    runs: Sequence[tuple[Sequence[Method], NoiseLaw | None]],
+    *,
+    labels: NDArray[Any] | None = None,
+) -> list[str]:
+    """Return the sections of an evaluation as HTML: tables, charts and pictures.
+
+    Parameters
+    ----------
+    evaluation, pairs, runs, labels
+        As for `write_evaluation_report`.
+    """
     sections = [*evaluation_sections(evaluation.tables, pairs.name)]
     seed, crops = evaluation.seed, []
-    for table, (methods, law) in zip(evaluation.tables, runs, strict=True):
+    # Of digits, the best and the worst are shown whole; they have no details.
+    large = max(pairs.load(0)[0].shape[:2]) >= SMALL_SIDE
+    for table, (methods, law) in zip(evaluation.tables * large, runs * large, strict=True):
         noise = describe_noise(table.noise)
         drawn = draw_worst(methods, pairs, law, seed=seed, numbers=table.worst)
         caption = (
@@ -87,8 +116,11 @@ def write_evaluation_report(
         shown = [pairs.pair(index, law, seed) for index in range(count)]
         clean, noisy = (np.stack(side) for side in zip(*shown, strict=True))
         pictures = show_images(clean, noisy, methods[0].run(noisy), labels=labels[:count])
+        first = first_of_each(labels[:count])
+        drawn = draw_methods(methods, clean[first], noisy[first], labels=labels[first])
+        pictures[0] = (*pictures[0][:2], drawn)
         sections += [picture_section(*each) for each in pictures]
-    return write_page(path, build_page(title, facts, [*sections, *crops], script=SCRIPT))
+    return [*sections, *crops]
 
 
 def describe_model(card: Card) -> dict[str, Any]:
@@ -158,7 +190,7 @@ def draw_speed(table: Table) -> bytes:
     """Return PSNR against megapixels per second of each method, as a PNG."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    axes = new_chart("Quality against speed", across="megapixels/s (log scale)", up="PSNR, dB")
+    axes = new_chart(across="megapixels/s (log scale)", up="PSNR, dB")
     axes.set_xscale("log")
     axes.margins(0.15)
     for row, colour in zip(table.rows, DIGIT_COLOURS * len(table.rows), strict=False):
@@ -178,7 +210,7 @@ def draw_speed(table: Table) -> bytes:
 
 def draw_noise(tables: Sequence[Table]) -> bytes:
     """Return PSNR of each method at each noise, as a PNG."""
-    axes = new_chart("Quality against noise", across="", up="PSNR, dB")
+    axes = new_chart(across="", up="PSNR, dB")
     places = range(len(tables))
     for number, row in enumerate(tables[0].rows):
         values = [table.rows[number].means["psnr"] for table in tables]

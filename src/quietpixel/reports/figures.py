@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from quietpixel.errors import ArgumentError, import_optional
 
 DPI = 160
-INK, MUTED, RULE = "#1f2933", "#66727f", "#e2e6ea"
-BLUE, ORANGE = "#2b6ca3", "#c9702b"
+# On white and on the dark cards of a report alike, since the background is transparent: text has a
+# contrast of 4 to both.
+INK, MUTED, RULE = "#6c7884", "#75818d", "#8a949e55"
+BLUE, ORANGE = "#3b82c4", "#d0752c"
 DIGIT_COLOURS = (
     *("#2b6ca3", "#e08a2e", "#3d9a5b", "#c8443f", "#8464ad"),
     *("#8a5a44", "#d678b0", "#6f7782", "#a8a22a", "#2aa5b8"),
@@ -55,7 +57,7 @@ def draw_mosaic(title: str, blocks: Sequence[Block], *, cell: int = CELL) -> byt
     Parameters
     ----------
     title
-        Above all.
+        Above all, or empty.
     blocks
         The blocks; the images of all have the size of the first.
     cell
@@ -70,7 +72,7 @@ def draw_mosaic(title: str, blocks: Sequence[Block], *, cell: int = CELL) -> byt
     left = MARGIN + (13 * longest + 12 if longest else 0)
     columns = max(block.images.shape[1] for block in blocks)
     rows = sum(block.images.shape[0] for block in blocks)
-    top = MARGIN + 44
+    top = MARGIN + 44 * bool(title)
     figure = new_figure(
         max(left + columns * (width + GAP) - GAP + MARGIN, 2 * MARGIN + 14 * len(title)),
         top + rows * (height + GAP) - GAP + MARGIN
@@ -94,16 +96,17 @@ def draw_mosaic(title: str, blocks: Sequence[Block], *, cell: int = CELL) -> byt
 
 
 def new_figure(width: int, height: int) -> Any:
-    """Return an empty white matplotlib figure of a size in pixels."""
+    """Return an empty transparent matplotlib figure of a size in pixels."""
     matplotlib = import_optional("matplotlib.figure", "Pictures need matplotlib")
     size = (width / DPI, height / DPI)
-    return matplotlib.Figure(figsize=size, dpi=DPI, facecolor="white")
+    return matplotlib.Figure(figsize=size, dpi=DPI, facecolor=(1, 1, 1, 0))
 
 
-def new_chart(title: str, *, across: str, up: str, width: int = 1200, height: int = 640) -> Any:
+def new_chart(title: str = "", *, across: str, up: str) -> Any:
     """Return the axes of a plain chart: title at the left, no box, light horizontal rules."""
+    width, height, head = 960, 520, 50 + 40 * bool(title)
     figure = new_figure(width, height)
-    box = (96 / width, 88 / height, (width - 200) / width, (height - 178) / height)
+    box = (96 / width, 88 / height, (width - 200) / width, (height - 88 - head) / height)
     axes = figure.add_axes(box)
     write_text(figure, 24, 38, title, size=11, weight="bold")
     axes.set_xlabel(across, color=MUTED, fontsize=9, labelpad=7)

@@ -100,7 +100,7 @@ def show_scenes(scenes: list[Scene]) -> list[Picture]:
             "residual": show_residual(scene.noisy, scene.denoised),
         }
         known = [(name, image) for name, image in states.items() if image is not None]
-        drawn = draw_scene(known, title=scene.name)
+        drawn = draw_scene(known)
         shown.append((f"Whole image: {scene.name}", SCENE_CAPTION, drawn))
     if scenes:
         found = examine(scenes[0].noisy, scenes[0].denoised)
@@ -194,7 +194,7 @@ def _describe(errors: Iterable[float]) -> str:
     return f"squared error {error:.6f}, {psnr_of_error(error):.2f} dB"
 
 
-def draw_scene(images: Sequence[tuple[str, Image]], *, title: str) -> bytes:
+def draw_scene(images: Sequence[tuple[str, Image]]) -> bytes:
     """Return an image in several states side by side: the whole, and below it one detail.
 
     The detail is where the second state, the denoised one, has the strongest contrasts, so it is
@@ -204,8 +204,6 @@ def draw_scene(images: Sequence[tuple[str, Image]], *, title: str) -> bytes:
     ----------
     images
         Names and images (H, W, C) in [0, 1], all of one size.
-    title
-        Above the picture.
     """
     slopes = np.hypot(*np.gradient(np.asarray(images[1][1], np.float64).mean(axis=-1)))
     detail = find_square(slopes, DETAIL)
@@ -216,10 +214,9 @@ def draw_scene(images: Sequence[tuple[str, Image]], *, title: str) -> bytes:
     cell = max(wholes[0].shape[1], details[0].shape[1])
     width = 2 * MARGIN + len(images) * (cell + GAP) - GAP
     rows = [wholes[0].shape[0], details[0].shape[0]]
-    figure = new_figure(width, 2 * MARGIN + HEAD + sum(row + HEAD for row in rows))
-    write_text(figure, MARGIN, MARGIN + 6, title, size=11, weight="bold")
+    figure = new_figure(width, 2 * MARGIN + sum(row + HEAD for row in rows))
     for column, (name, _) in enumerate(images):
-        left, top = MARGIN + column * (cell + GAP), MARGIN + HEAD
+        left, top = MARGIN + column * (cell + GAP), MARGIN
         for part, label in ((wholes[column], name), (details[column], "detail")):
             write_text(figure, left, top + 14, label)
             place_image(figure, part, (left, top + HEAD, part.shape[1], part.shape[0]))
@@ -238,8 +235,7 @@ def show_residual(noisy: Image, denoised: Image) -> Image:
 def draw_residual(residual: Residual) -> bytes:
     """Return a map of the autocorrelation of the residual, as a PNG."""
     figure = new_figure(620, 560)
-    title = "Correlation of pixels by distance"
-    write_text(figure, MARGIN, MARGIN + 6, title, size=11, weight="bold")
+    write_text(figure, MARGIN, MARGIN, "Correlation of pixels by distance")
     axes = figure.add_axes((0.12, 0.12, 0.67, 0.74))
     shown = residual.autocorrelation.copy()
     shown[LAGS, LAGS] = np.nan  # always 1, which would fade everything else

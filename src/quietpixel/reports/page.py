@@ -13,6 +13,8 @@ from quietpixel.files.atomic import atomic_file
 Picture = tuple[str, str, bytes]
 """Title, caption, and the bytes of a PNG."""
 
+WIDE = 1000
+"""Width in pixels above which the words of a picture are too small on a phone."""
 STYLE = (Path(__file__).parent / "report.css").read_text()
 PAGE = (Path(__file__).parent / "report.html").read_text()
 
@@ -73,12 +75,18 @@ def write_page(path: str | Path, page: str) -> Path:
     return path
 
 
+def heading(title: str, text: str) -> str:
+    """Return the heading of a part of a page, with a paragraph."""
+    return f"<header><h2>{escape(title)}</h2><p>{escape(text)}</p></header>"
+
+
 def picture_section(title: str, caption: str, png: bytes) -> str:
-    """Return a section with a title, a PNG and its caption."""
+    """Return a section with a title, a PNG and its caption; a wide PNG scrolls on a phone."""
     data = base64.b64encode(png).decode("ascii")
+    kind = "scroll wide" if int.from_bytes(png[16:20]) > WIDE else "scroll"
     return (
         f"<section><h2>{escape(title)}</h2><figure>"
-        f'<div class="scroll"><img alt="{escape(title)}" src="data:image/png;base64,{data}"></div>'
+        f'<div class="{kind}"><img alt="{escape(title)}" src="data:image/png;base64,{data}"></div>'
         f"<figcaption>{escape(caption)}</figcaption></figure></section>"
     )
 

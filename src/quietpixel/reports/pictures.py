@@ -62,7 +62,7 @@ def show_images(
         ),
         (
             "Best and worst",
-            "The images with the least and the most error left.",
+            f"Of {len(clean):,} images, those with the least and the most error left.",
             extremes(clean, noisy, denoised, errors),
         ),
     ]
@@ -96,7 +96,7 @@ def samples(
     denoised: Images,
     *,
     labels: ArrayLike | None = None,
-    title: str = "Original, noisy, reconstructed",
+    title: str = "",
 ) -> bytes:
     """Return three rows of images: original, noisy and reconstructed.
 
@@ -116,6 +116,27 @@ def samples(
     """
     names = [] if labels is None else [str(label) for label in np.asarray(labels)[:10]]
     return draw_mosaic(title, [Block(_stack(clean, noisy, denoised)[:, :10], ROWS, names)])
+
+
+def draw_methods(
+    methods: Sequence[Method], clean: Images, noisy: Images, *, labels: ArrayLike
+) -> bytes:
+    """Return a row of images for each state: original, noisy, and the output of each method.
+
+    Parameters
+    ----------
+    methods
+        The methods.
+    clean, noisy
+        (N, H, W, C); the first ten are shown.
+    labels
+        Integers (N,), written above the columns.
+    """
+    rows = {"original": clean, "noisy": np.clip(noisy, 0, 1)}
+    rows |= {each.name: np.clip(each.run(noisy), 0, 1) for each in methods if each.run}
+    names = [str(label) for label in np.asarray(labels)[:10]]
+    shown = np.stack([images[:10] for images in rows.values()])
+    return draw_mosaic("", [Block(shown, [*rows], names)])
 
 
 def extremes(
@@ -148,7 +169,7 @@ def extremes(
             ("Most error", order[::-1][:count]),
         )
     ]
-    return draw_mosaic(f"The best and the worst of {len(values):,} images", blocks)
+    return draw_mosaic("", blocks)
 
 
 def code_walk(frames: Images, *, names: Sequence[str] = ()) -> bytes:
@@ -171,7 +192,7 @@ def code_walk(frames: Images, *, names: Sequence[str] = ()) -> bytes:
             "`frames` must be (R, S, H, W, C), walks of several steps each; "
             f"got shape {np.shape(frames)}."
         )
-    return draw_mosaic("Walking from one code to another", [Block(frames, names)])
+    return draw_mosaic("", [Block(frames, names)])
 
 
 def walk_codes(first: ArrayLike, last: ArrayLike, *, steps: int = 10) -> NDArray[np.float32]:
@@ -230,7 +251,7 @@ def draw_worst(
     rows = [np.stack([column[name][:side, :side] for column in columns]) for name in names]
     labels = [pairs.name(number) for number in numbers]
     short = [n if len(n) <= NAME_LENGTH else f"{n[: NAME_LENGTH - 1]}…" for n in labels]
-    return draw_mosaic(f"Where {methods[0].name} is worst", [Block(np.stack(rows), names, short)])
+    return draw_mosaic("", [Block(np.stack(rows), names, short)])
 
 
 def build_crops(

@@ -1,0 +1,111 @@
+"""The table of all options of the command line, with their Python names and their pages."""
+
+import inspect
+import posixpath
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+import quietpixel
+from quietpixel.cli.main import COMMANDS, group
+from quietpixel.web.options import Limits, ServiceOptions
+
+HEAD = """# Options and their Python names
+
+Each option of the command line, the argument that does the same in Python, and a page on it.
+"""
+TARGETS: Mapping[str, Mapping[str, Any]] = {
+    "denoise": {
+        "DenoiseOptions": quietpixel.DenoiseOptions,
+        "cluster.denoise": quietpixel.cluster.denoise,
+    },
+    "train": {"train": quietpixel.train, "Recipe": quietpixel.Recipe},
+    "evaluate": {"compare": quietpixel.compare},
+    "serve": {
+        "web.options.ServiceOptions": ServiceOptions,
+        "web.options.Limits": Limits,
+        "DenoiseOptions": quietpixel.DenoiseOptions,
+    },
+}
+"""For each command, the functions and records whose arguments have the names of its options."""
+WRITE = "`quietpixel.files.write_picture`"
+PYTHON = {
+    "denoise --output": f"{WRITE}, argument `target`",
+    "denoise --overwrite": f"{WRITE}, argument `overwrite`",
+    "denoise --format": f"{WRITE}, argument `format`",
+    "denoise --backup": f"{WRITE}, argument `backup`",
+    "denoise --jpeg-quality": f"{WRITE}, argument `quality`",
+    "denoise --recursive": "`quietpixel.files.list_images`, argument `recursive`",
+    "denoise --compare": "`noisy - denoised` is the difference",
+    "denoise --uncertainty": "`quietpixel.uncertainty`",
+    "denoise --json": "the record that `Denoiser.denoise` returns",
+    "denoise --workers": "`quietpixel.cluster.denoise` on a Dask client",
+    "denoise --scheduler": "`quietpixel.cluster.denoise` on a Dask client",
+    "denoise --max-pixels": "`quietpixel.files.read_picture`, argument `max_pixels`",
+    "noise --plot": "`quietpixel.reports.charts.noise_chart`",
+    "noise --json": "the record that `measure_noise` returns",
+    "models --json": "`quietpixel.read_card`",
+    "train --set": "any field of `quietpixel.Recipe` as an argument of `train`",
+    "train --from": "`train`, argument `start`",
+    "train --describe": "`quietpixel.workflows.train.list_layers`",
+    "evaluate --sigmas": "`compare`, argument `noise`: a list of laws",
+    "evaluate --json": "`Evaluation.to_json`, on the result of `compare`",
+    "serve --workers": "`quietpixel.DenoiseOptions`, argument `streams`",
+    "demo --run": "`quietpixel.workflows.demo.run_demo`, argument `run`",
+    "demo --epochs": "`quietpixel.workflows.demo.run_demo`, argument `epochs`",
+}
+"""What does the same where no argument has the name of the option."""
+COMMAND_ONLY = "--suffix --in-place --again --dry-run --quiet --verbose --browser"
+"""Options on names of files and on what is printed, which a program decides itself."""
+
+
+def describe_options(docs: Path) -> str:
+    """Return the table as Markdown."""
+    pages = {path: path.read_text(encoding="utf-8") for path in sorted(docs.rglob("*.md"))}
+    text = HEAD
+    for command, options in all_options().items():
+        if not options:
+            continue
+        text += f"\n## quietpixel {command}\n\n| option | in Python | shown in |\n|---|---|---|\n"
+        for name, words in options.items():
+            where = find_page(words, pages, docs)
+            text += f"| `{words[-1]}` | {find_python(command, name, words[-1])} | {where} |\n"
+    return text
+
+
+def all_options() -> dict[str, dict[str, list[str]]]:
+    """Return the forms of each option by the name of its parameter, for each command."""
+    context = click.Context(group)
+    found = {}
+    for command in COMMANDS:
+        options = getattr(group.get_command(context, command), "params", [])
+        found[command] = {
+            each.name: each.opts for each in options if isinstance(each, click.Option) and each.name
+        }
+    return found
+
+
+def find_python(command: str, name: str, option: str) -> str:
+    """Return what does the same in Python; empty if it is not known."""
+    if known := PYTHON.get(f"{command} {option}"):
+        return known
+    if option in COMMAND_ONLY.split():
+        return "command line only"
+    for title, target in TARGETS.get(command, {}).items():
+        if name in inspect.signature(target).parameters:
+            return f"`quietpixel.{title}`, argument `{name}`"
+    return ""
+
+
+def find_page(words: list[str], pages: Mapping[Path, str], docs: Path) -> str:
+    """Return a link to the first page that names an option; empty if there is none."""
+    pattern = re.compile("|".join(rf"{re.escape(word)}(?![\w-])" for word in words))
+    for path, text in pages.items():
+        if pattern.search(text):
+            link = posixpath.relpath(path.relative_to(docs).as_posix(), "reference")
+            title = text.splitlines()[0].lstrip("# ")
+            return f"[{title}]({link})"
+    return ""
