@@ -1,6 +1,6 @@
-"""Builds the documentation into build/docs; a warning, such as a link that leads nowhere, ends it.
+"""Builds the documentation; a warning, such as a link that leads nowhere, ends it.
 
-python docs/build.py
+python docs/build.py [FOLDER]    # build/docs without one
 """
 
 import logging
@@ -19,11 +19,12 @@ def main() -> int:
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        build(load_config(str(ROOT / "mkdocs.yml"), strict=True))
+        site = Path(*sys.argv[1:2] or [ROOT / "build" / "docs"]).absolute()
+        build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(site)))
     except Abort as stopped:
         print(f"The documentation was not built: {stopped}", file=sys.stderr)
         return 1
-    print("The documentation is in build/docs/index.html.")
+    print(f"The documentation is in {site / 'index.html'}.")
     return 0
 
 

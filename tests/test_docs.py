@@ -1,9 +1,14 @@
 """Commands, options, names and files in the documentation exist."""
 
+import html
+import importlib
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -101,6 +106,90 @@ def test_every_public_name_is_in_the_reference() -> None:
     reference = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
     names = set(re.findall(r"^::: [\w.]+\.(\w+)$", reference, re.MULTILINE))
     assert set(quietpixel.__all__) - {"__version__", "QuietpixelError"} <= names
+
+
+def test_each_option_has_a_python_name_and_a_page() -> None:
+    """The table itself is a page of the reference."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        table = importlib.import_module("option_table").describe_options(ROOT / "docs")
+    finally:
+        sys.path.pop(0)
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) > 80
+    assert not [row for row in rows if len(row) != 3]
+
+
+def test_figures_of_the_readme_are_measured() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    figures = re.findall(r"\d+\.\d+", readme[readme.index("| colour photos") :].split("\n\n")[0])
+    assert len(figures) == 15
+    assert not [figure for figure in figures if figure not in results]
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) <= 70
+    links = re.findall(r"\]\(([^)]+)\)", readme)
+    assert len(links) > 15
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_notebooks_have_outputs() -> None:
+    for path in (ROOT / "examples").glob("*.ipynb"):
+        code = [
+            cell
+            for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+            if cell["cell_type"] == "code"
+        ]
+        assert all(cell["execution_count"] for cell in code)
+        pictures = [
+            output for cell in code for output in cell["outputs"] if "image/png" in output["data"]
+        ]
+        assert len(pictures) >= 2
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the built documentation."""
+    pytest.importorskip("mkdocs")
+    target = tmp_path_factory.mktemp("site")
+    script = [sys.executable, str(ROOT / "docs" / "build.py"), str(target)]
+    subprocess.run(script, check=True, cwd=ROOT, capture_output=True)
+    return target
+
+
+@pytest.mark.slow
+def test_the_reference_shows_the_type_and_default_of_each_parameter(site: Path) -> None:
+    page = (site / "reference" / "python.html").read_text(encoding="utf-8")
+    entry = page[page.index('id="quietpixel.inference.denoiser.denoise"') :]
+    text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", entry)))[:3000]
+    for row in (
+        "strength float As for calling a Denoiser . 1.0",
+        "range Range | None As for calling a Denoiser . None",
+        "**options Any",
+    ):
+        assert row in text
+
+
+@pytest.mark.slow
+def test_pages_opened_as_files_are_searched_and_compared(site: Path, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    failed: list[str] = []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.on("request", lambda request: request.url.startswith("http") and failed.append(request.url))
+    page.goto((site / "index.html").as_uri())
+    page.get_by_role("slider").first.fill("80")
+    assert page.locator(".compare-stage").first.evaluate(
+        "stage => getComputedStyle(stage).getPropertyValue('--at')"
+    ) == "80%"
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.get_by_label("Search", exact=True).first.click()
+    page.get_by_role("textbox", name="Search").fill("conformal")
+    page.get_by_role("link", name="Glossary").first.wait_for()
+    assert failed == []
+    page.close()
 
 
 def test_an_install_command_has_one_form() -> None:

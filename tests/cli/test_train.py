@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+import re
 from pathlib import Path
 from typing import Any
 
@@ -178,9 +179,18 @@ def test_a_model_that_is_none_is_one_line(quietpixel, tmp_path, gray) -> None:
 
 
 @pytest.mark.slow
-def test_demo_shows_a_table_and_says_where_the_report_lies(quietpixel, tmp_path) -> None:
-    outcome = quietpixel("demo", "--epochs", 1, "--run", tmp_path / "run")
+def test_demo_shows_digits_and_a_photo_beside_the_classical_methods(quietpixel, tmp_path) -> None:
+    run = tmp_path / "run"
+    outcome = quietpixel("demo", "--epochs", 1, "--run", run)
     assert outcome.code == 0, outcome.err
-    assert "median" in outcome.out
-    assert outcome.out.splitlines()[-1].endswith(str(tmp_path / "run" / "report.html"))
-    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+    assert outcome.out.splitlines()[-1].endswith(str(run / "report.html"))
+    assert (run / "report.html").stat().st_size > 10_000
+    digits, photo = re.split(r"1 images? of ", outcome.out)
+    for table, model in ((digits, "digits-bottleneck"), (photo, "photo")):
+        for name in (model, "median", "wavelet", "tv", "nlm", "noisy"):
+            assert re.search(rf"^{name} ", table, re.MULTILINE), name
+    page = (run / "report.html").read_text()
+    headings = re.findall(r"<h2>(.*?)</h2>", page)
+    assert headings.index("Digits") < headings.index("Learning") < headings.index("A photo")
+    assert headings.count("Samples") == 1
+    assert {path.name for path in run.glob("photo-*")} == {"photo-noisy.png", "photo-clean.png"}

@@ -70,6 +70,20 @@ def test_a_report_needs_nothing_from_outside_and_closes_its_tags(tables, pairs, 
     assert page.count('class="best"') == 2 * 4
 
 
+def test_small_images_have_no_crops_and_pictures_no_second_title(tmp_path) -> None:
+    small = ImagePairs.from_arrays(np.full((6, 28, 28, 1), 0.5, np.float32))
+    law = Gaussian(0.3)
+    table = evaluate_methods(METHODS, small, law, measure_memory=False)
+    evaluation = Evaluation(data="d", count=6, channels=1, seed=0, tables=(table,))
+    path = tmp_path / "r.html"
+    write_evaluation_report(path, evaluation, small, [(METHODS, law)], labels=LABELS)
+    page = path.read_text()
+    headings = re.findall(r"<h2>(.*?)</h2>", page)
+    assert len(headings) == len(set(headings))
+    assert 'class="pane"' not in page
+    assert not any("worst images" in heading for heading in headings)
+
+
 def test_everything_given_is_escaped() -> None:
     page = build_page("<b>", {"<i>": "<u>"}, [picture_section('"<s>', "<q>", b"")])
     assert not re.search(r"<(b|i|u|s|q)>", page)

@@ -41,6 +41,15 @@ def test_is_a_png_with_something_on_white(name):
     assert image.min() < 100
 
 
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_the_page_shows_through_around_a_picture(name):
+    """Else a report in the dark has white slabs."""
+    image = pytest.importorskip("PIL.Image").open(io.BytesIO(DRAWINGS[name]()))
+    alpha = np.asarray(image.convert("RGBA"))[..., 3]
+    assert (alpha[0] == 0).all()
+    assert (alpha == 0).mean() > 0.1
+
+
 def test_the_same_arrays_give_the_same_bytes():
     assert DRAWINGS["samples"]() == DRAWINGS["samples"]()
 

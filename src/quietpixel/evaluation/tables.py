@@ -59,7 +59,7 @@ def build_columns(table: Table) -> tuple[Column, ...]:
     }
     columns = (
         psnr,
-        Column("less the first's", tuple(differences.get(row.name, Cell()) for row in rows)),
+        Column("minus the first", tuple(differences.get(row.name, Cell()) for row in rows)),
         *others,
         _plain("megapixels/s", [_format(row.megapixels_per_second, ".3g") for row in rows]),
         _plain("memory, MB", [_format(row.memory, ".0f", 1e6) for row in rows]),

@@ -213,7 +213,7 @@ def noise_chart(measures: Mapping[str, NoiseMeasure]) -> bytes:
         row, column = divmod(at, COLUMNS)
         left, bottom = column * PANEL[0] + 84, height - (row + 1) * PANEL[1] + 76
         box = (left / width, bottom / height, (PANEL[0] - 116) / width, (PANEL[1] - 182) / height)
-        axes = figure.add_axes(box)
+        axes = figure.add_axes(box, facecolor="none")
         levels, clean = measure.levels, np.linspace(0, 1, 201)
         axes.plot(255 * levels.brightness, 255 * levels.sigma, "o", color=BLUE, markersize=4.5)
         axes.plot(255 * clean, 255 * measure.model.sigma(clean), color=ORANGE, linewidth=1.6)

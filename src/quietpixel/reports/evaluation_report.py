@@ -175,10 +175,9 @@ def _table_section(table: Table) -> str:
         lines += "</tr>"
         if row.parameters:
             notes += f'<p class="note">{escape(f"{row.name}: {row.parameters}")}</p>'
-    text = (
-        "In brackets: the 95 % interval, by a bootstrap of the images or of their pairs. Memory: "
-        "the peak of a process that only runs the method, Python and libraries included."
-    )
+    text = "In brackets: the 95 % interval, by a bootstrap of the images or of their pairs."
+    if any(row.memory for row in table.rows):
+        text += " Memory: the peak of a process that only runs the method, libraries included."
     return (
         f"<section><h2>{escape(describe_noise(table.noise))}</h2><p>{text}</p>"
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>'

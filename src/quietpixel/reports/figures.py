@@ -107,7 +107,7 @@ def new_chart(title: str = "", *, across: str, up: str) -> Any:
     width, height, head = 960, 520, 50 + 40 * bool(title)
     figure = new_figure(width, height)
     box = (96 / width, 88 / height, (width - 200) / width, (height - 88 - head) / height)
-    axes = figure.add_axes(box)
+    axes = figure.add_axes(box, facecolor="none")
     write_text(figure, 24, 38, title, size=11, weight="bold")
     axes.set_xlabel(across, color=MUTED, fontsize=9, labelpad=7)
     annotate(axes, up, (0, 1), (-72, 12))

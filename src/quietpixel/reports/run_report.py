@@ -1,6 +1,7 @@
 """The report of a training run: scores, pictures, learning curves."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def _evaluate(denoiser: Denoiser, recipe: Recipe, clean: Images, noisy: Images) 
     methods = [Method(denoiser.card.name, denoiser.batch), Method(NOISY, None)]
     pairs = ImagePairs.from_arrays(clean, noisy)
     # No memory: that takes a second run in another process, and training must not last longer.
-    return evaluate_methods(methods, pairs, None, seed=recipe.seed, measure_memory=False)
+    table = evaluate_methods(methods, pairs, None, seed=recipe.seed, measure_memory=False)
+    return replace(table, noise=recipe.noise)
 
 
 def _show_codes(folder: RunFolder, labels: NDArray[Any], noisy: Images) -> list[Picture]:
