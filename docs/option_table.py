@@ -32,6 +32,7 @@ TARGETS: Mapping[str, Mapping[str, Any]] = {
 }
 """For each command, the functions and records whose arguments have the names of its options."""
 WRITE = "`quietpixel.files.write_picture`"
+PAGE = "`quietpixel.web.static_page.write_page`"
 PYTHON = {
     "denoise --output": f"{WRITE}, argument `target`",
     "denoise --overwrite": f"{WRITE}, argument `overwrite`",
@@ -45,6 +46,9 @@ PYTHON = {
     "denoise --workers": "`quietpixel.cluster.denoise` on a Dask client",
     "denoise --scheduler": "`quietpixel.cluster.denoise` on a Dask client",
     "denoise --max-pixels": "`quietpixel.files.read_picture`, argument `max_pixels`",
+    "page --static": f"{PAGE}, argument `folder`",
+    "page --runtime": f"{PAGE}, argument `runtime`",
+    "page --model": f"{PAGE}, argument `options`",
     "noise --plot": "`quietpixel.reports.charts.noise_chart`",
     "noise --json": "the record that `measure_noise` returns",
     "models --json": "`quietpixel.read_card`",
@@ -81,10 +85,9 @@ def all_options() -> dict[str, dict[str, list[str]]]:
     context = click.Context(group)
     found = {}
     for command in COMMANDS:
-        options = getattr(group.get_command(context, command), "params", [])
-        found[command] = {
-            each.name: each.opts for each in options if isinstance(each, click.Option) and each.name
-        }
+        parameters = getattr(group.get_command(context, command), "params", [])
+        options = [each for each in parameters if isinstance(each, click.Option)]
+        found[command] = {str(each.name): [*each.secondary_opts, *each.opts] for each in options}
     return found
 
 

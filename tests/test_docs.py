@@ -145,7 +145,10 @@ def test_notebooks_have_outputs() -> None:
         ]
         assert all(cell["execution_count"] for cell in code)
         pictures = [
-            output for cell in code for output in cell["outputs"] if "image/png" in output["data"]
+            output
+            for cell in code
+            for output in cell["outputs"]
+            if "image/png" in output.get("data", ())
         ]
         assert len(pictures) >= 2
 
@@ -178,12 +181,15 @@ def test_pages_opened_as_files_are_searched_and_compared(site: Path, browser: An
     page = browser.new_page(viewport={"width": 390, "height": 800})
     failed: list[str] = []
     page.on("requestfailed", lambda request: failed.append(request.url))
-    page.on("request", lambda request: request.url.startswith("http") and failed.append(request.url))
+    page.on("request", lambda each: each.url.startswith("http") and failed.append(each.url))
     page.goto((site / "index.html").as_uri())
     page.get_by_role("slider").first.fill("80")
-    assert page.locator(".compare-stage").first.evaluate(
-        "stage => getComputedStyle(stage).getPropertyValue('--at')"
-    ) == "80%"
+    assert (
+        page.locator(".compare-stage").first.evaluate(
+            "stage => getComputedStyle(stage).getPropertyValue('--at')"
+        )
+        == "80%"
+    )
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.get_by_label("Search", exact=True).first.click()
     page.get_by_role("textbox", name="Search").fill("conformal")

@@ -1,5 +1,5 @@
-from dataclasses import dataclass, field
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +186,7 @@ def test_demo_shows_digits_and_a_photo_beside_the_classical_methods(quietpixel, 
     assert outcome.out.splitlines()[-1].endswith(str(run / "report.html"))
     assert (run / "report.html").stat().st_size > 10_000
     digits, photo = re.split(r"1 images? of ", outcome.out)
-    for table, model in ((digits, "digits-bottleneck"), (photo, "photo")):
+    for table, model in ((digits, re.escape(str(run))), (photo, "photo")):
         for name in (model, "median", "wavelet", "tv", "nlm", "noisy"):
             assert re.search(rf"^{name} ", table, re.MULTILINE), name
     page = (run / "report.html").read_text()

@@ -145,7 +145,8 @@ def format_evaluation(evaluation: "Evaluation") -> str:
     split = f" ({evaluation.split})" if evaluation.split else ""
     kind = "gray" if evaluation.channels == 1 else "RGB"
     lines = [
-        f"{evaluation.count:,} images of {evaluation.data}{split} in {kind}, seed {evaluation.seed}"
+        f"{evaluation.count:,} image{'s' * (evaluation.count != 1)} of {evaluation.data}{split} in "
+        f"{kind}, seed {evaluation.seed}"
     ]
     for table in evaluation.tables:
         lines += ["", describe_noise(table.noise), _format_table(table)]

@@ -92,6 +92,6 @@ def _format(value: float | None, spec: str, unit: float = 1) -> str:
     return "" if value is None else format(value / unit, spec)
 
 
-def _format_interval(interval: Interval, spec: str) -> tuple[str, str]:
+def _format_interval(interval: Interval, spec: str) -> tuple[str, str] | None:
     low, high = interval
-    return format(low, spec), format(high, spec)
+    return (format(low, spec), format(high, spec)) if low < high else None  # one image

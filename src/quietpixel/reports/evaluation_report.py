@@ -102,12 +102,13 @@ def result_sections(
     large = max(pairs.load(0)[0].shape[:2]) >= SMALL_SIDE
     for table, (methods, law) in zip(evaluation.tables * large, runs * large, strict=True):
         noise = describe_noise(table.noise)
-        drawn = draw_worst(methods, pairs, law, seed=seed, numbers=table.worst)
-        caption = (
-            "The area of each image in which the first method is farthest from the clean image, "
-            "each pixel as one."
-        )
-        sections.append(picture_section(f"The worst images, {noise}", caption, drawn))
+        if pairs.count > 1:
+            drawn = draw_worst(methods, pairs, law, seed=seed, numbers=table.worst)
+            caption = (
+                "The area of each image in which the first method is farthest from the clean "
+                "image, each pixel as one."
+            )
+            sections.append(picture_section(f"The worst images, {noise}", caption, drawn))
         crops.append(build_crops(methods, pairs, law, seed=seed, psnr=table.rows[0].psnr))
     # At the first noise only: the same digits at the others would add length, not insight.
     methods, law = runs[0]
@@ -201,7 +202,8 @@ def draw_speed(table: Table) -> bytes:
         annotate(axes, row.name, (row.megapixels_per_second, quality), (0, 18), **look)
     low, high = axes.get_xlim()
     # Over less than a factor of ten, 1, 2 and 5 would leave an axis with one number or none.
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else range(1, 10)))
+    narrow = (1, 2, 3, 5) if high > 4 * low else range(1, 10)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else narrow))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
     return to_png(axes.figure)
@@ -224,7 +226,8 @@ def draw_noise(tables: Sequence[Table]) -> bytes:
 def build_differences(table: Table, name_of: NameOf) -> str:
     """Return a section of a page: the PSNR of each image minus that of the first method, sorted.
 
-    It is empty without a second method besides the noisy images, or if a PSNR is infinite.
+    It is empty for one image, without a second method besides the noisy images, or if a PSNR is
+    infinite.
 
     Parameters
     ----------
@@ -236,7 +239,11 @@ def build_differences(table: Table, name_of: NameOf) -> str:
     from matplotlib.ticker import MaxNLocator
 
     first, *others = (row for row in table.rows if row is table.rows[0] or row.name != NOISY)
-    if not others or not all(np.isfinite(row.psnr).all() for row in table.rows):
+    if (
+        not others
+        or len(first.psnr) < 2
+        or not all(np.isfinite(row.psnr).all() for row in table.rows)
+    ):
         return ""
     differences = {
         row.name: np.array([a - b for a, b in zip(row.psnr, first.psnr, strict=False)])

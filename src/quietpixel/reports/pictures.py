@@ -274,7 +274,8 @@ def build_crops(
     """
     order = np.argsort(psnr, kind="stable").tolist()
     groups = ""
-    for reason, index in (("worst", order[0]), ("middle", order[len(order) // 2])):
+    # Of one image, which is both, only once.
+    for index, reason in {order[0]: "worst", order[len(order) // 2]: "middle"}.items():
         states, part = _denoise(methods, *pairs.pair(index, law, seed), CROP_SIDE)
         groups += _build_group(
             f"{reason}: {pairs.name(index)}",
