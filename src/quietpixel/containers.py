@@ -1,6 +1,5 @@
 """`denoise` for whatever holds an image: NumPy, Dask and xarray arrays, and image files."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from quietpixel.cluster.arrays import denoise as denoise_lazily
 from quietpixel.cluster.optional_imports import need
 from quietpixel.errors import ImageError
-from quietpixel.imaging.axes import find_axes
+from quietpixel.imaging.axes import find_axes, letters_of
 from quietpixel.imaging.intensity_scale import (
     FIXED_SCALES,
     MOST_IMAGES,
@@ -24,8 +23,6 @@ from quietpixel.inference.options import DenoiseOptions, Sigma
 
 Source = str | Path | bytes | BinaryIO
 
-_LETTERS = {"channel": "c", "band": "c", "rgb": "s", "sample": "s"}
-"""Letters of dimensions whose names begin with another one."""
 _OUTER = "abdefghijklmnop"
 
 
@@ -71,7 +68,7 @@ def denoise(
     )  # fmt: skip
     # By its attributes, because importing xarray takes long and it may be missing.
     if hasattr(image, "dims") and hasattr(image, "coords"):
-        settings = replace(settings, axes=axes or _letters_of(image.dims))
+        settings = replace(settings, axes=axes or letters_of(image.dims))
         return image.copy(data=_denoise_array(image.data, settings))
     if isinstance(image, str | Path | bytes) or hasattr(image, "read"):
         return _denoise_file(cast(Source, image), settings)
@@ -102,13 +99,6 @@ def _denoise_file(source: Source, settings: DenoiseOptions) -> NDArray[Any]:
     settings = replace(settings, channels="rgb")  # a profile is one of colours
     scale = denoiser.find_scale(picture.pages, settings, profile=True)
     return denoiser.denoise(page, settings, scale=scale).image
-
-
-def _letters_of(names: Sequence[Any]) -> str | None:
-    """Return a letter for each name of a dimension; None unless they are such as y and x."""
-    letters = [_LETTERS.get(str(name).lower(), str(name).lower()[:1]) for name in names]
-    known = len(set(letters)) == len(letters) and {"y", "x"} <= set(letters)
-    return "".join(letters) if known else None
 
 
 def _denoise_dask(array: Any, settings: DenoiseOptions) -> Any:

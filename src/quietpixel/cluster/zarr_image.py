@@ -8,6 +8,7 @@ from typing import Any
 from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.storage import Place
 from quietpixel.errors import FileError, ImageError
+from quietpixel.imaging.axes import letters_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ def open_image(place: Place) -> ZarrImage:
         reason = " ".join(str(error).split())
         raise FileError(f"'{place.name}' cannot be read as a Zarr: {reason}.") from error
     if isinstance(found, zarr.Array):
-        return ZarrImage(place, ("",), _axes_of_array(found))
+        # Zarr 3 has a field for names; in version 2, xarray writes them as an attribute.
+        names = getattr(found.metadata, "dimension_names", None)
+        names = names or found.attrs.get("_ARRAY_DIMENSIONS") or ()
+        return ZarrImage(place, ("",), letters_of(names))
     attributes = found.attrs.asdict()
     # From version 0.5 on, all metadata lie below "ome".
     images = attributes.get("ome", attributes).get("multiscales")
@@ -84,17 +88,6 @@ def open_image(place: Place) -> ZarrImage:
     axes = images[0].get("axes") or list("tczyx")
     letters = "".join(str(each["name"] if isinstance(each, dict) else each)[0] for each in axes)
     return ZarrImage(place, levels, letters)
-
-
-def _axes_of_array(array: Any) -> str | None:
-    """Return the letters of an array's own names, None unless they are such as y and x."""
-    # Zarr 3 has a field for names; in version 2, xarray writes them as an attribute.
-    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
-    if not names or any(not name for name in names):
-        return None
-    letters = "".join({"channel": "c", "band": "c"}.get(str(name), str(name)[0]) for name in names)
-    known = {"y", "x"} <= set(letters) and len(set(letters)) == len(letters)
-    return letters.lower() if known else None
 
 
 def create_like(source: ZarrImage, place: Place) -> ZarrImage:

@@ -15,6 +15,8 @@ Array = NDArray[Any]
 CHANNELS = ("auto", "rgb", "separate")
 """What a last dimension of 3 channels means: decided by the image, colours, or channels of their
 own."""
+LETTERS = {"channel": "c", "band": "c", "rgb": "s", "sample": "s"}
+"""Letters of dimensions whose names begin with another one."""
 SAMPLES, CELL = 16, 8
 """Squares of 8 pixels are compared, of which the whole image gives about 300."""
 UNRELATED = 0.1, 2.0
@@ -68,6 +70,19 @@ class Axes:
         view = array.transpose(self.order(array.ndim))
         for index in np.ndindex(*view.shape[: -len(self.inner)]):
             yield 0 if self.channels is None else index[0], view[index]
+
+
+def letters_of(names: Sequence[Any]) -> str | None:
+    """Return a letter for each name of a dimension; None unless they are such as y and x.
+
+    Examples
+    --------
+    >>> letters_of(["time", "channel", "y", "x"]), letters_of(["longitude", "latitude"])
+    ('tcyx', None)
+    """
+    letters = [LETTERS.get(str(name).lower(), str(name).lower()[:1]) for name in names]
+    known = all(letters) and len(set(letters)) == len(letters) and {"y", "x"} <= set(letters)
+    return "".join(letters) if known else None
 
 
 def find_axes(shape: Sequence[int], axes: str | None = None, channels: str = "auto") -> Axes:
