@@ -1,4 +1,4 @@
-"""The fast tests notice wrong lines, and the script that tries them tells when they do not."""
+"""The fast tests notice wrong lines, and the script that tries them reports when they do not."""
 
 import importlib
 import sys

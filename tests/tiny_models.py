@@ -98,9 +98,9 @@ def write_dense(path: Path, side: int = 28) -> Path:
 
 
 def write_sigma(path: Path, *, blind: bool = False, red: bool = False) -> Path:
-    """Write a model that gives back the image plus the noise level it is told, or to red alone."""
+    """Write a model that gives back the image plus the noise level it is given, or to red alone."""
     made = Card(
-        name="told", architecture="told", channels=3 if red else 1, halo=0, sigma_input=True,
+        name="adder", architecture="adder", channels=3 if red else 1, halo=0, sigma_input=True,
         blind=blind,
     )  # fmt: skip
     nodes = [helper.make_node("Add", ["image", "level" if red else "sigma"], ["denoised"])]
@@ -119,7 +119,7 @@ def models(tmp_path_factory) -> dict[str, Path]:
         "pyramid": write_pyramid(folder / "pyramid.onnx"),
         "residual": write_residual(folder / "residual.onnx"),
         "dense": write_dense(folder / "dense.onnx"),
-        "told": write_sigma(folder / "told.onnx"),
+        "adder": write_sigma(folder / "adder.onnx"),
         "blind": write_sigma(folder / "blind.onnx", blind=True),
         "bare": write_blur(folder / "bare.onnx", card=False),
     }

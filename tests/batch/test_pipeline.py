@@ -154,7 +154,7 @@ def test_fingerprints_tell_models_options_and_maps_apart(models):
     def of(name, sigma):
         return fingerprint(DenoiseOptions(model=str(models[name]), sigma=sigma))
 
-    pairs = [("blur", 0.1), ("blur", 0.2), ("blur", base), ("blur", other), ("told", base)]
+    pairs = [("blur", 0.1), ("blur", 0.2), ("blur", base), ("blur", other), ("adder", base)]
     texts = [of(*pair) for pair in pairs]
     assert len(set(texts)) == 5
     assert texts[2] == of("blur", base.copy())
@@ -257,7 +257,7 @@ def test_too_little_memory_is_a_sentence(tmp_path, blur, monkeypatch):
     assert outcome.error == f"'{job.source}': there is not enough memory for it."
 
 
-def test_progress_of_a_picture_is_told(tmp_path, models):
+def test_progress_of_a_picture_is_reported(tmp_path, models):
     small = Denoiser(models["blur"], memory=200 * 1024)
     shares = []
     job = Job(put(tmp_path / "x.png", side=60), tmp_path / "y.png")
@@ -267,25 +267,25 @@ def test_progress_of_a_picture_is_told(tmp_path, models):
     assert len(shares) > 5
 
 
-# Room for bytes.
+# The memory budget.
 
 
 def test_room_is_waited_for():
-    room, taken = MemoryBudget(100), threading.Event()
-    assert room.take(80)
-    thread = threading.Thread(target=lambda: room.take(30) and taken.set(), daemon=True)
+    budget, taken = MemoryBudget(100), threading.Event()
+    assert budget.take(80)
+    thread = threading.Thread(target=lambda: budget.take(30) and taken.set(), daemon=True)
     thread.start()
     assert not taken.wait(0.05)
-    room.give(80)
+    budget.give(80)
     assert taken.wait(5)
 
 
 def test_closed_room_lets_nobody_in():
-    room, answers = MemoryBudget(100), []
-    room.take(100)
-    thread = threading.Thread(target=lambda: answers.append(room.take(1)), daemon=True)
+    budget, answers = MemoryBudget(100), []
+    budget.take(100)
+    thread = threading.Thread(target=lambda: answers.append(budget.take(1)), daemon=True)
     thread.start()
-    room.close()
+    budget.close()
     thread.join(5)
     assert answers == [False]
 

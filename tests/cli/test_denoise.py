@@ -110,10 +110,10 @@ def test_compare_shows_three_pictures(quietpixel, gray, halver, tmp_path) -> Non
 
 def test_json_says_what_became_of_each(quietpixel, gray, halver, tmp_path) -> None:
     (gray.parent / "bad.png").write_bytes(b"words")
-    told = tmp_path / "told.json"
-    outcome = quietpixel("denoise", gray.parent, "--model", halver, "--json", told)
+    report = tmp_path / "report.json"
+    outcome = quietpixel("denoise", gray.parent, "--model", halver, "--json", report)
     assert outcome.code == 1
-    files = json.loads(told.read_text())["files"]
+    files = json.loads(report.read_text())["files"]
     assert [each["status"] for each in files] == ["failed", "done"]
 
 

@@ -1,4 +1,4 @@
-"""The noise level that a model is told, and the model that is not named."""
+"""The noise level that a model is given, and the model that is not named."""
 
 import json
 from pathlib import Path
@@ -34,10 +34,10 @@ def write_model(path: Path, nodes, *, channels: int = 1, sigma: bool = False) ->
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Path:
-    """Give a model that adds the noise level it is told."""
+def adder(tmp_path: Path) -> Path:
+    """Give a model that adds the noise level it is given."""
     nodes = [helper.make_node("Add", ["image", "sigma"], ["denoised"])]
-    return write_model(tmp_path / "models" / "told.onnx", nodes, sigma=True)
+    return write_model(tmp_path / "models" / "adder.onnx", nodes, sigma=True)
 
 
 def noisy(path: Path, *, sigma: float = 0.1, shape: tuple[int, ...] = (80, 90)) -> Path:
@@ -58,9 +58,9 @@ def clean(path: Path) -> Path:
 # --sigma
 
 
-def test_the_level_is_estimated_and_said(quietpixel, told, tmp_path) -> None:
+def test_the_level_is_estimated_and_said(quietpixel, adder, tmp_path) -> None:
     picture = noisy(tmp_path / "a.png")
-    outcome = quietpixel(*WORD, picture, "--model", told)
+    outcome = quietpixel(*WORD, picture, "--model", adder)
     assert outcome.code == 0, outcome.err
     said = outcome.err.split("The noise level is estimated as ")[1].split()[0]
     assert float(said) == pytest.approx(0.1, rel=0.1)
@@ -69,15 +69,15 @@ def test_the_level_is_estimated_and_said(quietpixel, told, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("text", ["20/255", "0.0784314"])
-def test_a_number_is_honoured(quietpixel, told, tmp_path, text) -> None:
+def test_a_number_is_honoured(quietpixel, adder, tmp_path, text) -> None:
     picture = noisy(tmp_path / "a.png", sigma=0.05)
-    outcome = quietpixel(*WORD, picture, "--model", told, "--sigma", text)
+    outcome = quietpixel(*WORD, picture, "--model", adder, "--sigma", text)
     assert (outcome.code, outcome.err) == (0, "")
     assert (pixels(clean(picture)) == pixels(picture) + 20).all()
 
 
 @pytest.mark.parametrize("kind", ["png", "tif"])
-def test_a_map_is_honoured(quietpixel, told, tmp_path, kind) -> None:
+def test_a_map_is_honoured(quietpixel, adder, tmp_path, kind) -> None:
     picture = noisy(tmp_path / "a.png", sigma=0.05)
     level = np.zeros((80, 90), np.uint8)
     level[:40], level[40:] = 10, 30
@@ -86,13 +86,13 @@ def test_a_map_is_honoured(quietpixel, told, tmp_path, kind) -> None:
         Image.fromarray(level).save(file)
     else:
         tifffile.imwrite(file, (level / 255).astype(np.float32))
-    outcome = quietpixel(*WORD, picture, "--model", told, "--sigma", file)
+    outcome = quietpixel(*WORD, picture, "--model", adder, "--sigma", file)
     assert outcome.code == 0, outcome.err
     assert (pixels(clean(picture)) == pixels(picture) + level).all()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_map_lies_as_the_picture_is_shown(quietpixel, told, tmp_path, orientation) -> None:
+def test_a_map_lies_as_the_picture_is_shown(quietpixel, adder, tmp_path, orientation) -> None:
     picture = tmp_path / "a.png"
     exif = Image.Exif()
     exif[274] = orientation
@@ -100,24 +100,24 @@ def test_a_map_lies_as_the_picture_is_shown(quietpixel, told, tmp_path, orientat
     upright = (4, 6) if orientation > 4 else (6, 4)
     level = np.arange(24, dtype=np.uint8).reshape(upright)
     Image.fromarray(level).save(tmp_path / "map.png")
-    outcome = quietpixel(*WORD, picture, "--model", told, "--sigma", tmp_path / "map.png")
+    outcome = quietpixel(*WORD, picture, "--model", adder, "--sigma", tmp_path / "map.png")
     assert outcome.code == 0, outcome.err
     shown = Image.open(clean(picture))
     assert (np.asarray(ImageOps.exif_transpose(shown)) == 100 + level).all()
 
 
-def test_a_map_of_another_size_is_refused(quietpixel, told, tmp_path) -> None:
+def test_a_map_of_another_size_is_refused(quietpixel, adder, tmp_path) -> None:
     picture = noisy(tmp_path / "a.png")
     Image.fromarray(np.zeros((5, 5), np.uint8)).save(tmp_path / "map.png")
-    outcome = quietpixel(*WORD, picture, "--model", told, "--sigma", tmp_path / "map.png")
+    outcome = quietpixel(*WORD, picture, "--model", adder, "--sigma", tmp_path / "map.png")
     assert outcome.code == 2
     assert "of shape (80, 90)" in outcome.err
     assert "got an array of shape (5, 5)" in outcome.err
 
 
-def test_a_coloured_map_is_refused(quietpixel, told, tmp_path) -> None:
+def test_a_coloured_map_is_refused(quietpixel, adder, tmp_path) -> None:
     Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(tmp_path / "map.png")
-    outcome = quietpixel(*WORD, "a.png", "--model", told, "--sigma", tmp_path / "map.png")
+    outcome = quietpixel(*WORD, "a.png", "--model", adder, "--sigma", tmp_path / "map.png")
     assert outcome.code == 2
     assert "--sigma must be one gray picture where it is a map" in outcome.err
 
@@ -132,8 +132,8 @@ def test_a_level_for_a_blind_model_is_refused_before_any_work(
 
 
 @pytest.mark.parametrize("text", ["much", "-1", "nan", "1/0"])
-def test_a_level_that_is_none_is_refused(quietpixel, told, gray, text) -> None:
-    outcome = quietpixel("denoise", gray, "--model", told, f"--sigma={text}")
+def test_a_level_that_is_none_is_refused(quietpixel, adder, gray, text) -> None:
+    outcome = quietpixel("denoise", gray, "--model", adder, f"--sigma={text}")
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
 
@@ -143,11 +143,11 @@ def test_a_level_that_is_none_is_refused(quietpixel, told, gray, text) -> None:
 
 @pytest.mark.parametrize("word", ["--colour-strength", "--color-strength"])
 def test_strengths_act_and_the_report_holds_what_was_found(
-    quietpixel, told, tmp_path, word
+    quietpixel, adder, tmp_path, word
 ) -> None:
     picture, report = noisy(tmp_path / "a.png", sigma=0.02), tmp_path / "report.json"
     words = ["--sigma", "20/255", "--strength", "1.5", word, "1", "--json", report]
-    outcome = quietpixel(*WORD, picture, "--model", told, *words)
+    outcome = quietpixel(*WORD, picture, "--model", adder, *words)
     assert outcome.code == 0, outcome.err
     assert (pixels(clean(picture)) == pixels(picture) + 30).all()
     (entry,) = json.loads(report.read_text())["files"]
@@ -172,9 +172,9 @@ def test_a_strength_that_the_model_cannot_follow_is_refused_before_any_work(
 def test_without_a_bundled_photo_model_a_sentence_says_how_to_name_one(
     quietpixel, gray, monkeypatch, tmp_path, halver
 ) -> None:
-    (tmp_path / "shelf").mkdir()
-    (tmp_path / "shelf" / "other.onnx").write_bytes(halver.read_bytes())
-    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", tmp_path / "shelf")
+    (tmp_path / "bundled").mkdir()
+    (tmp_path / "bundled" / "other.onnx").write_bytes(halver.read_bytes())
+    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", tmp_path / "bundled")
     outcome = quietpixel("denoise", gray)
     assert outcome.code == 2
     assert outcome.err == (
@@ -185,12 +185,12 @@ def test_without_a_bundled_photo_model_a_sentence_says_how_to_name_one(
 
 def test_the_model_follows_the_channels_of_the_picture(quietpixel, monkeypatch, tmp_path) -> None:
     """The gray model halves, the colour model leaves alone."""
-    shelf = tmp_path / "shelf"
+    bundled = tmp_path / "bundled"
     halve = [helper.make_node("Mul", ["image", "half"], ["denoised"])]
-    write_model(shelf / "photo-gray.onnx", halve)
+    write_model(bundled / "photo-gray.onnx", halve)
     copy = [helper.make_node("Identity", ["image"], ["denoised"])]
-    write_model(shelf / "photo.onnx", copy, channels=3)
-    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", shelf)
+    write_model(bundled / "photo.onnx", copy, channels=3)
+    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", bundled)
     colour = [200, 100, 50]
     pictures = {
         "gray": np.full((6, 6), 200), "colour": np.full((6, 6, 3), colour),

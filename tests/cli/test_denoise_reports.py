@@ -59,12 +59,12 @@ def snapshot(folder: Path) -> dict[Path, bytes]:
 
 
 def test_a_dry_run_makes_no_folder(quietpixel, halver, gray, tmp_path) -> None:
-    words = ["-o", f"{tmp_path}/new/", "--model", halver, "--json", tmp_path / "told.json"]
+    words = ["-o", f"{tmp_path}/new/", "--model", halver, "--json", tmp_path / "report.json"]
     outcome = quietpixel("denoise", gray.parent, *words, "--dry-run")
     assert outcome.code == 0, outcome.err
     assert outcome.out == f"{gray} -> {tmp_path}/new/gray.png: would be written\n"
     assert not (tmp_path / "new").exists()
-    assert not (tmp_path / "told.json").exists()
+    assert not (tmp_path / "report.json").exists()
 
 
 def test_a_dry_run_of_one_missing_file(quietpixel, halver, tmp_path) -> None:
@@ -128,11 +128,11 @@ def test_two_folders_are_finished_apart(quietpixel, halver, tmp_path) -> None:
 
 
 def test_a_comparison_goes_with_json(quietpixel, halver, gray, tmp_path) -> None:
-    seen, told = tmp_path / "seen" / "a.png", tmp_path / "told.json"
-    words = ["--model", halver, "--compare", seen, "--json", told]
+    seen, report = tmp_path / "seen" / "a.png", tmp_path / "report.json"
+    words = ["--model", halver, "--compare", seen, "--json", report]
     outcome = quietpixel("denoise", gray.parent, *words)
     assert outcome.code == 0, outcome.err
-    (file,) = json.loads(told.read_text())["files"]
+    (file,) = json.loads(report.read_text())["files"]
     assert file["status"] == "done"
     assert "shows before, after" in file["notes"][0]
     assert pixels(seen).shape == (9, 7 * 3 + 16)
@@ -187,9 +187,9 @@ def test_a_comparison_of_many_is_refused(quietpixel, halver, tmp_path) -> None:
 
 
 def test_a_stream_has_json_too(quietpixel, halver, gray, tmp_path, monkeypatch) -> None:
-    told = tmp_path / "told.json"
+    report = tmp_path / "report.json"
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(gray.read_bytes())))
-    words = ["-o", tmp_path / "out.png", "--model", halver, "--json", told]
+    words = ["-o", tmp_path / "out.png", "--model", halver, "--json", report]
     assert quietpixel("denoise", "-", *words).code == 0
-    (file,) = json.loads(told.read_text())["files"]
+    (file,) = json.loads(report.read_text())["files"]
     assert (file["source"], file["status"]) == ("-", "done")

@@ -130,7 +130,7 @@ def test_range_and_strength_are_those_of_one_machine(models) -> None:
         ((5, 5), "uint8", {"engine": "openvin"}, UnknownNameError, "engine 'openvin'"),
     ],
 )
-def test_wrong_arguments_are_told_at_once(models, case) -> None:
+def test_wrong_arguments_are_reported_at_once(models, case) -> None:
     shape, dtype, options, kind, words = case
     with pytest.raises(kind, match=words):
         denoise(dask.array.zeros(shape, dtype=dtype), models["blur"], **options)

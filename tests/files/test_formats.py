@@ -110,7 +110,7 @@ def test_names_and_suffixes_lead_to_the_format(kind: Format) -> None:
 
 def test_the_content_is_recognised_by_one_format(kind: Format, content: bytes) -> None:
     assert identify(content) is kind
-    if kind.name == "raw":  # most are TIFF files inside, which only their directories tell
+    if kind.name == "raw":  # most are TIFF files inside, as only their directories show
         return
     assert sniff(content[:HEAD]) is kind
     assert [each.name for each in FORMATS.values() if each.recognise(content[:HEAD])] == [kind.name]

@@ -26,7 +26,7 @@ def test_the_bytes_of_the_pixels_are_announced_once(kind, mode, size):
     picture = read_picture(stream.getvalue(), reserve=asked.append)
     assert len(asked) == 1
     assert asked[0] >= sum(page.nbytes for page in picture.pages)
-    if kind not in ("BMP", "PPM", "GIF"):  # these tell their depth later
+    if kind not in ("BMP", "PPM", "GIF"):  # these state their depth later
         assert asked == [size]
 
 
@@ -71,14 +71,14 @@ def test_turning_back_undoes_turning(orientation):
 def test_after_giving_up_only_the_last_words_are_written(tmp_path, monkeypatch):
     """One thread writes; another gives up, says its last words, and nothing else is left."""
     monkeypatch.setattr(atomic, "_last_writers", set())
-    begun, given_up = threading.Event(), threading.Event()
+    started, given_up = threading.Event(), threading.Event()
     errors = []
 
     def write():
         try:
             with atomic.atomic_file(tmp_path / "half.txt") as file:
                 file.write(b"half")
-                begun.set()
+                started.set()
                 given_up.wait(5)
         except FileError as error:
             errors.append(error)
@@ -90,14 +90,14 @@ def test_after_giving_up_only_the_last_words_are_written(tmp_path, monkeypatch):
 
     thread = threading.Thread(target=write)
     thread.start()
-    assert begun.wait(5)
+    assert started.wait(5)
     atomic.abandon()
     assert list(tmp_path.iterdir()) == []
     given_up.set()
     thread.join(5)
-    with atomic.atomic_file(tmp_path / "told.json") as file:
+    with atomic.atomic_file(tmp_path / "done.json") as file:
         file.write(b"{}")
-    assert [path.name for path in tmp_path.iterdir()] == ["told.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["done.json"]
     assert len(errors) == 2
     assert "'late.txt' was not written because the process is ending" in str(errors[1]).replace(
         f"{tmp_path}/", ""

@@ -127,8 +127,8 @@ def test_strength_lies_between(blur):
 def test_values_beyond_are_kept(models):
     image = noisy(9, 9) * 1.5 - 0.2
     image[4, 4] = 40.5
-    told = exact(models["told"])
-    np.testing.assert_allclose(told(image, sigma=0.0), image, atol=1e-6)
+    adder = exact(models["adder"])
+    np.testing.assert_allclose(adder(image, sigma=0.0), image, atol=1e-6)
 
 
 def test_counts_are_scaled_and_back(blur):
@@ -184,13 +184,13 @@ def test_batch_values_are_checked(blur):
 
 
 def test_sigma_reaches_the_model(models):
-    told, image = exact(models["told"]), noisy(30, 30)
-    np.testing.assert_allclose(told(image, sigma=0.1) - image, 0.1, atol=1e-6)
+    adder, image = exact(models["adder"]), noisy(30, 30)
+    np.testing.assert_allclose(adder(image, sigma=0.1) - image, 0.1, atol=1e-6)
     level = noisy(30, 30, seed=2)
-    np.testing.assert_allclose(told(image, sigma=level) - image, level, atol=1e-6)
-    estimate = told.estimate_sigma(image)
-    np.testing.assert_allclose(told(image) - image, estimate, atol=1e-6)
-    np.testing.assert_allclose(told.batch(image[None, ..., None])[0, ..., 0], told(image))
+    np.testing.assert_allclose(adder(image, sigma=level) - image, level, atol=1e-6)
+    estimate = adder.estimate_sigma(image)
+    np.testing.assert_allclose(adder(image) - image, estimate, atol=1e-6)
+    np.testing.assert_allclose(adder.batch(image[None, ..., None])[0, ..., 0], adder(image))
 
 
 def test_sigma_is_refused_by_models_that_do_not_take_it(blur):
@@ -201,7 +201,7 @@ def test_sigma_is_refused_by_models_that_do_not_take_it(blur):
 @pytest.mark.parametrize("sigma", [-1, np.nan, 1e300, "much", np.zeros((3, 3)), 25, [25.0]])
 def test_sigma_is_checked(models, sigma):
     with pytest.raises(ArgumentError, match=r"`sigma` must be 'auto', a number in .* is 25/255"):
-        exact(models["told"])(noisy(9, 9), sigma=sigma)
+        exact(models["adder"])(noisy(9, 9), sigma=sigma)
 
 
 @pytest.mark.parametrize("memory", [0, -5, "much", "0GB", "1TB"])
@@ -217,7 +217,7 @@ def test_whole_image_model_of_any_size_is_refused_when_too_large(models):
         choose_grid(card, (20, 21), 400)
 
 
-def test_nothing_bundled_is_told(monkeypatch, tmp_path):
+def test_nothing_bundled_is_reported(monkeypatch, tmp_path):
     monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", tmp_path)
     with pytest.raises(ModelError, match="carries neither photo nor photo-gray"):
         Denoiser()(noisy(5, 5))
@@ -317,12 +317,12 @@ def test_a_level_given_to_such_a_model_limits_what_is_taken_away(models):
 
 @pytest.mark.parametrize(("values", "factor"), [(64, 0.5), (256, 2), (None, 1)])
 def test_tiles_are_as_large_as_the_values_a_model_holds_allow(models, tmp_path, values, factor):
-    told = replace(read_card(models["blur"]), values=values)
-    replace_card(models["blur"], tmp_path / "told.onnx", told)
+    card = replace(read_card(models["blur"]), values=values)
+    replace_card(models["blur"], tmp_path / "stated.onnx", card)
     shares = []
-    denoiser = exact(tmp_path / "told.onnx", memory=round(1000 * PIXEL * factor))
+    denoiser = exact(tmp_path / "stated.onnx", memory=round(1000 * PIXEL * factor))
     denoiser(noisy(25, 40), on_progress=shares.append)
     assert len(shares) == 2  # 1000 pixels in one tile
-    denoiser = exact(tmp_path / "told.onnx", memory=round(999 * PIXEL * factor))
+    denoiser = exact(tmp_path / "stated.onnx", memory=round(999 * PIXEL * factor))
     denoiser(noisy(25, 40), on_progress=shares.append)
     assert len(shares) > 4

@@ -14,7 +14,7 @@ from quietpixel.inference.engine import ENGINES, choose_precision, open_engine, 
 from ..tiny_models import write_model
 
 
-@pytest.mark.parametrize("name", ["blur", "colour", "pyramid", "dense", "told"])
+@pytest.mark.parametrize("name", ["blur", "colour", "pyramid", "dense", "adder"])
 def test_engines_agree(models, name):
     card = read_card(models[name])
     height, width = card.size or (18, 22)
@@ -107,7 +107,7 @@ def test_names_are_checked(models):
         open_engine(models["blur"], streams=0)
 
 
-def test_precision_is_told(models):
+def test_precision_is_reported(models):
     assert open_engine(models["blur"], precision="f32").precision == "f32"
     assert open_engine(models["blur"], name="onnxruntime").precision == "f32"
 

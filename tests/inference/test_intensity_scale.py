@@ -169,13 +169,13 @@ def test_eight_bits_use_their_full_range(photo: Denoiser) -> None:
 
 
 def test_a_given_level_means_the_same_on_every_scale(models) -> None:
-    """The model `told` adds its noise level to the image."""
-    told = Denoiser(models["told"], precision="f32")
+    """The model `adder` adds its noise level to the image."""
+    adder = Denoiser(models["adder"], precision="f32")
     image = 0.3 + 0.1 * np.random.default_rng(0).random((30, 30))
-    np.testing.assert_allclose(told(image, sigma=0.1) - image, 0.1, atol=1e-6)
+    np.testing.assert_allclose(adder(image, sigma=0.1) - image, 0.1, atol=1e-6)
     counts = (4095 * image).astype(np.uint16)
     counts[0, 0] = 4095
-    added = told(counts, sigma=0.1).astype(float) - counts
+    added = adder(counts, sigma=0.1).astype(float) - counts
     np.testing.assert_allclose(added.ravel()[1:], 409.5, atol=0.6)
 
 

@@ -56,12 +56,12 @@ def test_options_do_not_change():
 
 
 def test_a_result_says_where_the_level_comes_from(models):
-    told, image = exact(models["told"]), noisy(30, 30)
-    found = told.denoise(image)
-    assert found.noise == Noise(pytest.approx(told.estimate_sigma(image)), "estimated")
+    adder, image = exact(models["adder"]), noisy(30, 30)
+    found = adder.denoise(image)
+    assert found.noise == Noise(pytest.approx(adder.estimate_sigma(image)), "estimated")
     assert found.notes[0].startswith(f"The noise level is estimated as {found.noise.sigma:.4f}")
-    np.testing.assert_array_equal(found.image, told(image))
-    given = told.denoise(image, DenoiseOptions(sigma=0.25))
+    np.testing.assert_array_equal(found.image, adder(image))
+    given = adder.denoise(image, DenoiseOptions(sigma=0.25))
     assert given.noise == Noise(0.25, "given")
     assert given.notes == found.notes[1:] == (found.notes[-1],)
     assert exact(models["blur"]).denoise(image).noise == Noise(None, "unknown")
@@ -78,7 +78,7 @@ def test_a_result_names_a_scale_that_is_not_that_of_the_type(models):
 
 def test_a_job_holds_the_decisions_and_may_run_again(models):
     image = noisy(30, 30)
-    job = exact(models["told"]).prepare(image, DenoiseOptions(sigma=0.1))
+    job = exact(models["adder"]).prepare(image, DenoiseOptions(sigma=0.1))
     first, second = run(job).image, run(job).image
     np.testing.assert_array_equal(first, second)
     np.testing.assert_allclose(first - image, 0.1, atol=1e-6)
@@ -87,7 +87,7 @@ def test_a_job_holds_the_decisions_and_may_run_again(models):
 # A stack takes the path of a single image.
 
 
-@pytest.mark.parametrize("name", ["told", "blur", "colour"])
+@pytest.mark.parametrize("name", ["adder", "blur", "colour"])
 def test_a_batch_equals_single_calls_for_neutral_rgb_too(models, name):
     denoiser = exact(models[name])
     images = noisy(5, 20, 20, 3)
@@ -111,10 +111,10 @@ def test_strength_is_continuous_at_0_and_at_1(models, shape):
 
 
 def test_strength_above_1_multiplies_the_level(models):
-    told, image = exact(models["told"]), noisy(12, 9, 3)
-    np.testing.assert_allclose(told(image, sigma=0.1, strength=1.5) - image, 0.15, atol=1e-6)
-    estimate = told.estimate_sigma(image)
-    np.testing.assert_allclose(told(image, strength=2) - image, 2 * estimate, atol=1e-6)
+    adder, image = exact(models["adder"]), noisy(12, 9, 3)
+    np.testing.assert_allclose(adder(image, sigma=0.1, strength=1.5) - image, 0.15, atol=1e-6)
+    estimate = adder.estimate_sigma(image)
+    np.testing.assert_allclose(adder(image, strength=2) - image, 2 * estimate, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +136,11 @@ def test_colour_strength_moves_colour_and_leaves_luminance(red, strength, colour
 
 
 def test_a_second_pass_is_computed_only_for_another_level(models):
-    told, image = exact(models["told"]), noisy(12, 9, 3)
+    adder, image = exact(models["adder"]), noisy(12, 9, 3)
     passes = {(0.5, 1.0): 1, (1.5, 1.5): 1, (0, 1.5): 1, (1.5, 1.0): 2, (0.5, 2.0): 2, (0, 0): 0}
     for (strength, colour), count in passes.items():
         options = DenoiseOptions(sigma=0.1, strength=strength, colour_strength=colour)
-        assert len(told.prepare(image, options).factors) == count
+        assert len(adder.prepare(image, options).factors) == count
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (9, 9, 1), (9, 9, 2)])
@@ -162,10 +162,10 @@ def test_strength_above_1_needs_a_level_to_raise(models, name, word):
 
 
 def test_a_part_takes_the_level_of_the_whole_image(models):
-    told, image = exact(models["told"]), noisy(40, 30)
+    adder, image = exact(models["adder"]), noisy(40, 30)
     level = noisy(40, 30)[..., None]
     part = image[16:, 8:, None, None]
-    job = told.prepare_stack(
+    job = adder.prepare_stack(
         part, read_layout(image), DenoiseOptions(), level=NoiseLevel(level), origin=(16, 8)
     )
     np.testing.assert_allclose(run(job).image[:, :, 0], (part + level[16:, 8:, None])[:, :, 0])
@@ -194,7 +194,7 @@ def test_a_repair_sees_places_of_the_whole_image_and_is_blended_too(models):
 
 def test_a_denoiser_has_defaults_for_an_image(models):
     image = noisy(12, 9)
-    options = DenoiseOptions(model=models["told"], precision="f32", sigma=0.1, strength=1.5)
+    options = DenoiseOptions(model=models["adder"], precision="f32", sigma=0.1, strength=1.5)
     denoiser = Denoiser.from_options(options)
     np.testing.assert_allclose(denoiser(image) - image, 0.15, atol=1e-6)
     np.testing.assert_allclose(denoiser(image, strength=1) - image, 0.1, atol=1e-6)

@@ -6,7 +6,7 @@ from quietpixel.inference.model_store import cache_of, default_model, find_model
 
 
 @pytest.fixture
-def shelf(tmp_path, monkeypatch):
+def store(tmp_path, monkeypatch):
     bundled, own = tmp_path / "bundled", tmp_path / "own"
     for folder, names in ((bundled, ["photo", "photo-gray", "mnist-unet"]), (own, ["mine"])):
         folder.mkdir()
@@ -17,18 +17,18 @@ def shelf(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_names_are_found(shelf):
-    assert find_model("mnist-unet") == shelf / "bundled" / "mnist-unet.onnx"
-    assert find_model("mine") == shelf / "own" / "mine.onnx"
+def test_names_are_found(store):
+    assert find_model("mnist-unet") == store / "bundled" / "mnist-unet.onnx"
+    assert find_model("mine") == store / "own" / "mine.onnx"
 
 
-def test_default_follows_the_channels(shelf):
+def test_default_follows_the_channels(store):
     assert default_model(3).stem == "photo"
     assert default_model(1).stem == "photo-gray"
 
 
-def test_paths_and_run_folders_are_found(shelf):
-    run = shelf / "run"
+def test_paths_and_run_folders_are_found(store):
+    run = store / "run"
     run.mkdir()
     with pytest.raises(ModelError, match=r"holds no model.onnx; pass the run folder"):
         find_model(run)
@@ -36,26 +36,26 @@ def test_paths_and_run_folders_are_found(shelf):
     assert find_model(str(run)) == find_model(run / "model.onnx") == run / "model.onnx"
 
 
-def test_unknown_names_are_told(shelf):
+def test_unknown_names_are_named(store):
     with pytest.raises(UnknownNameError, match="model 'mnist-une': did you mean 'mnist-unet'"):
         find_model("mnist-une")
 
 
-def test_missing_files_are_told(shelf):
+def test_missing_files_are_named(store):
     with pytest.raises(ModelError, match=r"model file 'here/gone.onnx' does not exist; pass"):
         find_model("here/gone.onnx")
 
 
-def test_no_default_is_told(shelf, monkeypatch):
-    monkeypatch.setattr(model_store, "BUNDLED", shelf / "nothing")
+def test_no_default_is_reported(store, monkeypatch):
+    monkeypatch.setattr(model_store, "BUNDLED", store / "nothing")
     with pytest.raises(ModelError, match=r"neither photo nor photo-gray; name one .* mine, a run"):
         default_model(3)
 
 
-def test_only_models_with_a_name_are_kept_compiled(shelf, monkeypatch, tmp_path):
+def test_only_models_with_a_name_are_kept_compiled(store, monkeypatch, tmp_path):
     monkeypatch.setattr(
         model_store, "user_cache_path", lambda *words, **options: tmp_path / "cache"
     )
     assert cache_of(find_model("photo")) == tmp_path / "cache" / "compiled"
     assert cache_of(find_model("mine")) == tmp_path / "cache" / "compiled"
-    assert cache_of(shelf / "run" / "model.onnx") is None
+    assert cache_of(store / "run" / "model.onnx") is None

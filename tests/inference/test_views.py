@@ -59,7 +59,7 @@ def test_best_in_tiles_equals_whole(models, name, shape):
 
 def test_best_turns_the_noise_level_too(models):
     image, level = noisy(12, 9), np.random.default_rng(1).random((12, 9), np.float32)
-    best = exact(models["told"], quality="best")
+    best = exact(models["adder"], quality="best")
     np.testing.assert_allclose(best(image, sigma=level) - image, level, atol=1e-6)
 
 
@@ -102,10 +102,10 @@ def test_gray_stored_three_times_stays_gray(models, name, alpha):
 
 def test_gray_stored_three_times_has_the_noise_of_one(models):
     gray = 0.5 + 0.1 * np.random.default_rng(0).standard_normal((64, 64, 1)).astype(np.float32)
-    told = exact(models["told"])
-    once = told.estimate_sigma(gray)
+    adder = exact(models["adder"])
+    once = adder.estimate_sigma(gray)
     assert once == pytest.approx(0.1, rel=0.1)
-    assert told.estimate_sigma(gray.repeat(3, axis=2)) == once
+    assert adder.estimate_sigma(gray.repeat(3, axis=2)) == once
 
 
 def test_one_coloured_pixel_is_colour():
@@ -116,12 +116,12 @@ def test_one_coloured_pixel_is_colour():
 
 
 def test_the_default_model_follows_what_the_image_shows(models, monkeypatch, tmp_path):
-    shutil.copy(models["told"], tmp_path / "photo-gray.onnx")
+    shutil.copy(models["adder"], tmp_path / "photo-gray.onnx")
     shutil.copy(models["colour"], tmp_path / "photo.onnx")
     monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", tmp_path)
     gray = noisy(9, 9, 1)
     denoiser = Denoiser(precision="f32")
-    assert (denoiser.card_for(1).name, denoiser.card_for(3).name) == ("told", "blur")
+    assert (denoiser.card_for(1).name, denoiser.card_for(3).name) == ("adder", "blur")
     for image in (gray, gray[..., 0], gray.repeat(3, axis=2)):
         np.testing.assert_allclose(denoiser(image, sigma=0.25), image + 0.25, atol=1e-6)
     colour = noisy(9, 9, 3)

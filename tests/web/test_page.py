@@ -46,7 +46,7 @@ def visit(browser, start):
 
 
 def is_trouble(line) -> bool:
-    """Tell troubles from error answers, which some journeys expect and the page shows."""
+    """Separate troubles from error answers, which some journeys expect and the page shows."""
     return line.type == "error" and not line.text.startswith("Failed to load resource")
 
 

@@ -49,7 +49,7 @@ def launch(home, tmp_path):
 
 
 def post_large_image(address: str):
-    """Send an image from a thread, and return the thread and its answers once work has begun."""
+    """Send an image from a thread, and return the thread and its answers once work has started."""
     file, answers = coded(noisy(1000, 1400), "BMP"), []
     post = threading.Thread(
         target=lambda: answers.append(
