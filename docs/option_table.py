@@ -24,6 +24,8 @@ TARGETS: Mapping[str, Mapping[str, Any]] = {
     },
     "train": {"train": quietpixel.train, "Recipe": quietpixel.Recipe},
     "evaluate": {"compare": quietpixel.compare},
+    "calibrate": {"calibrate": quietpixel.calibrate},
+    "noise": {"measure_noise": quietpixel.measure_noise},
     "serve": {
         "web.options.ServiceOptions": ServiceOptions,
         "web.options.Limits": Limits,

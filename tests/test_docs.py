@@ -117,7 +117,7 @@ def test_each_option_has_a_python_name_and_a_page() -> None:
         sys.path.pop(0)
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
     assert len(rows) > 80
-    assert not [row for row in rows if len(row) != 3]
+    assert not [row for row in rows if len(row) != 3 or not all(map(str.strip, row))]
 
 
 def test_figures_of_the_readme_are_measured() -> None:
