@@ -287,7 +287,7 @@ def photo_squares() -> Images:
 
 
 def cut(image: Images) -> Images:
-    """Return the squares (N, 28, 28, 1) of an image; what does not fit is left out."""
+    """Return the squares (N, 28, 28, 1) of an image; the rest at the edges is dropped."""
     rows, columns = (length // SIDE for length in image.shape[:2])
     blocks = image[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE, 1)
     return blocks.swapaxes(1, 2).reshape(-1, SIDE, SIDE, 1)

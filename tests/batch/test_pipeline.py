@@ -65,7 +65,7 @@ def test_a_result_in_the_place_of_another_input_is_refused(tmp_path):
 
 
 def test_in_place_goes_with_no_other_place():
-    with pytest.raises(ArgumentError, match="`in_place` replaces the inputs; leave out `output`"):
+    with pytest.raises(ArgumentError, match="`in_place` replaces the inputs; omit `output`"):
         make_plan([Path("x.png")], "out", in_place=True)
 
 

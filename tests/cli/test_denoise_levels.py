@@ -128,7 +128,7 @@ def test_a_level_for_a_blind_model_is_refused_before_any_work(
     outcome = quietpixel("denoise", gray.parent, "--model", halver, "--sigma", "0.1")
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
-    assert "the model 'halver' does not take a noise level; leave it out" in outcome.err
+    assert "the model 'halver' does not take a noise level; omit it" in outcome.err
 
 
 @pytest.mark.parametrize("text", ["much", "-1", "nan", "1/0"])

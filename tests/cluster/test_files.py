@@ -293,7 +293,7 @@ def test_wrong_words_are_refused(models, tmp_path, capsys, monkeypatch) -> None:
         assert main([*words, str(source), "--scheduler", address]) == 2
         assert f"No scheduler answers at '{address}' (" in capsys.readouterr().err
     assert main([*words, "-", "--workers", "2"]) == 2
-    assert "leave out --workers and --scheduler" in capsys.readouterr().err
+    assert "omit --workers and --scheduler" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [{}, {"workers": 1, "scheduler": "tcp://a:1"}, {"workers": 0}])

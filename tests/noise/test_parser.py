@@ -89,9 +89,9 @@ def test_each_image_has_its_own_noise_by_its_place() -> None:
         ("speckle:-0.1", r"`sigma` of the noise law 'speckle' must not be negative"),
         ("uniform:-0.1", r"`width` of the noise law 'uniform' must not be negative"),
         ("gaussian", r"needs a number for its sigma, for example 'gaussian:0.1'"),
-        ("gaussian:abc", r"A number is wanted.*'abc' is none"),
-        ("gaussian:1/0", r"A number is wanted.*'1/0' is none"),
-        ("gaussian:nan", r"A number is wanted.*'nan' is none"),
+        ("gaussian:abc", r"'abc' is not a number; give one such as 0.1"),
+        ("gaussian:1/0", r"'1/0' is not a number; give one such as 0.1"),
+        ("gaussian:nan", r"'nan' is not a number; give one such as 0.1"),
         ("gaussian:0.1,clip=maybe", r"`clip` must be yes or no; got 'maybe'"),
     ],
 )

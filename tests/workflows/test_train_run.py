@@ -63,4 +63,4 @@ def test_a_named_set_measures_its_coverage(tmp_path) -> None:
     run = quietpixel.train("digits", run=tmp_path / "run", epochs=1, model="bottleneck")
     measured = quietpixel.read_card(run / "model.onnx").uncertainty
     assert measured["coverage"] == pytest.approx(0.9, abs=0.02)
-    assert "of pixels of images left out" in (run / "report.html").read_text()
+    assert "of pixels of held-out images" in (run / "report.html").read_text()

@@ -243,7 +243,7 @@ def fingerprint(options: DenoiseOptions, *more: str | int | None) -> str:
     """Return a text that is the same for the same model file and options, maps included."""
     digest = hashlib.sha256()
     if isinstance(options.sigma, np.ndarray):
-        # The repr of a large array leaves out its middle.
+        # The repr of a large array omits its middle.
         digest.update(repr(options.sigma.shape).encode() + options.sigma.tobytes())
         options = replace(options, sigma="auto")
     digest.update(repr((replace(options, model=None), more)).encode())

@@ -86,7 +86,7 @@ def make_plan(
     'a/b-clean.png'
     """
     if in_place and (output is not None or format is not None):
-        raise ArgumentError("`in_place` replaces the inputs; leave out `output` and `format`.")
+        raise ArgumentError("`in_place` replaces the inputs; omit `output` and `format`.")
     folders = [path for path in inputs if path.is_dir()]
     target = None if output is None else Path(output)
     if output is not None and target is not None and not target.is_dir():

@@ -82,7 +82,7 @@ class DenoiseCall:
         # A scheduler in the environment is meant for other calls and may be ignored.
         from_environment = self.scheduler == os.environ.get("DASK_SCHEDULER_ADDRESS")
         if self.workers or (self.scheduler and not from_environment):
-            raise ArgumentError("'-' is processed here; leave out --workers and --scheduler.")
+            raise ArgumentError("'-' is processed here; omit --workers and --scheduler.")
         if len(self.inputs) > 1 or Path(self.inputs[0]).is_dir() or self.in_place:
             raise ArgumentError("'-' stands for one image; give one INPUT, and no --in-place.")
 

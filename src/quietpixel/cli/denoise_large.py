@@ -118,7 +118,7 @@ class LargeRun:
         if given:
             raise ArgumentError(
                 f"--{given[0]} cannot be used with '{self._jobs[0].source}' because it is denoised "
-                "in parts and written anew; leave it out."
+                "in parts and written anew; omit it."
             )
         # A map has the size of the image, which is larger than memory.
         if not isinstance(settings.options.sigma, str | float):

@@ -114,7 +114,7 @@ class DenoiseRun:
             if options.strength != 1 or options.colour_strength not in (None, 1):
                 raise ArgumentError(
                     "--uncertainty needs --strength 1 because error bars are those of the model's "
-                    f"own result; got {options.strength:g}. Leave --strength out."
+                    f"own result; got {options.strength:g}. Omit --strength."
                 )
             read_calibration(card)
         # --in-place allows to replace inputs, not reports.

@@ -28,7 +28,7 @@ FOLDS = 4
 COMMON = 0.97
 """Share of the images of a calibration that are within the limit when others decide it."""
 FEWEST, MARGIN = 33, 1.5
-"""Of fewer images, the largest distance says too little, so that the limit is so many times it."""
+"""With fewer images, the largest distance says little, so the limit is that times the margin."""
 NAMES = ("noise level", "grain", "detail in the noise", "edges", "noise by brightness", "content")
 
 

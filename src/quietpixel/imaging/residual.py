@@ -128,7 +128,7 @@ def estimate_error(
 
 
 def _smooth(plane: Array, reach: int) -> Array:
-    """Return the means over squares that reach so many pixels to all sides."""
+    """Return the means over squares of 2 `reach` + 1 pixels, twice."""
     for _ in range(2):
         padded = np.pad(plane, ((reach, reach), (0, 0)), mode="edge")
         rows = [padded[i : i + plane.shape[0]] for i in range(2 * reach + 1)]

@@ -98,7 +98,7 @@ def check_engine(name: str, precision: str, threads: int | None, streams: int) -
     if threads is not None and threads < 1:
         raise ArgumentError(
             f"`threads` must be 1 or more because something must compute; got {threads}. "
-            "Leave it out to use all cores."
+            "Omit it to use all cores."
         )
     if streams < 1:
         raise ArgumentError(

@@ -23,14 +23,14 @@ _STRIP = 512
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many pixels lay inside, measured on images left out of the calibration in turn.
+    """How many pixels lay inside, measured on images that were held out in turn.
 
     Parameters
     ----------
     share
         The share that should.
     measured
-        The share that did; None where there are too few images to leave some out.
+        The share that did; None where there are too few images to hold some out.
     by_level
         Pairs of the noise's standard deviation and the share, from the least noise to the most.
     images
@@ -51,7 +51,7 @@ class Coverage:
         Examples
         --------
         >>> Coverage(0.9, 0.901, ((0.02, 0.897), (0.1, 0.904)), 40).describe()
-        '90 % intervals held 90.1 % of pixels of images left out (by noise level 89.7 to 90.4 %)'
+        '90 % intervals held 90.1 % of pixels of held-out images (by noise level 89.7 to 90.4 %)'
         """
         if self.shots:
             return (
@@ -64,7 +64,7 @@ class Coverage:
         shares = [share for _, share in self.by_level]
         return (
             f"{100 * self.share:.0f} % intervals held {100 * self.measured:.1f} % of pixels of "
-            f"images left out (by noise level {100 * min(shares):.1f} to {100 * max(shares):.1f} %)"
+            f"held-out images (by noise level {100 * min(shares):.1f} to {100 * max(shares):.1f} %)"
         )
 
 

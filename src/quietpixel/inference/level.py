@@ -98,7 +98,7 @@ def check_model(options: DenoiseOptions, card: Card, *, colours: int = 3) -> Non
     if not card.sigma_input and not isinstance(options.sigma, str):
         raise ArgumentError(
             f"`sigma` cannot be given because the model '{card.name}' does not take a noise "
-            "level; leave it out, or use a model whose card says sigma_input."
+            "level; omit it, or use a model whose card says sigma_input."
         )
     if card.takes_level:
         return

@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float32]
 SIDE, PARTS = 128, 2
 """Impulses are looked for in 2 x 2 squares of 128 pixels, in one channel; it takes milliseconds."""
 LINES = 256
-"""Stripes are measured in up to so many of the lines that cross them."""
+"""Largest number of crossing lines in which stripes are measured."""
 
 LOWEST, HIGHEST = -4.0, 5.0
 """On the model's scale: values beyond are hidden, because the model smears them over its halo."""

@@ -139,9 +139,7 @@ def parse_number(text: str) -> float:
     except (ValueError, ZeroDivisionError):
         number = math.nan
     if not math.isfinite(number):
-        raise ArgumentError(
-            f"A number is wanted, such as 0.1 or 25/255, but '{text}' is none; correct it."
-        )
+        raise ArgumentError(f"'{text}' is not a number; give one such as 0.1 or 25/255.")
     return number
 
 

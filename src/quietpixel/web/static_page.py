@@ -80,7 +80,7 @@ def write_page(
     FileError
         If the folder holds other files.
     RuntimeFilesError, MissingDependencyError
-        If onnxruntime-web cannot be had, or the package onnx is not installed.
+        If onnxruntime-web cannot be fetched or read, or the package onnx is not installed.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "models.json").exists():
         raise FileError(

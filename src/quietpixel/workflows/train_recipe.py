@@ -65,7 +65,7 @@ def choose_recipe(
         for field in ("target", "pairs", "structure", "channels"):
             if given.get(field):
                 raise ArgumentError(
-                    f"`{field}` is for a folder of images, and '{data}' is none; omit it, or "
+                    f"`{field}` is for a folder of images, and '{data}' is not one; omit it, or "
                     "give the path of a folder."
                 )
     # What the user gives wins over what the start model has.

@@ -35,7 +35,7 @@ function describeSchema(schema = {}) {
   if (schema.pattern) return `text such as ${schema.pattern}`;
   const { minimum, maximum } = schema;
   const range = maximum !== undefined ? `, ${minimum} to ${maximum}` : minimum !== undefined ? `, ${minimum} or more` : "";
-  const usual = schema.default !== undefined ? `; left out: ${schema.default}` : "";
+  const usual = schema.default !== undefined ? `; default: ${schema.default}` : "";
   return `${schema.type ?? "anything"}${range}${usual}`;
 }
 
