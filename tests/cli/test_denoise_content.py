@@ -2,6 +2,7 @@
 
 import io
 import json
+import mmap
 import struct
 import zlib
 from dataclasses import replace
@@ -14,7 +15,10 @@ import tifffile
 from PIL import Image
 from skimage import data
 
-from quietpixel.files import Picture, read_picture, vips, write_picture
+from quietpixel.batch import Settings
+from quietpixel.batch.denoise import denoise_picture
+from quietpixel.files import Picture, frames, read_picture, vips, write_picture
+from quietpixel.inference.denoiser import Denoiser
 
 WORD = ["denoise", "--precision", "f32"]
 
@@ -209,6 +213,27 @@ def test_a_still_image_beside_an_animation_is_not_replaced(quietpixel, halver, t
     assert outcome.code == 0
     assert "The result does not hold the still image beside the animation." in outcome.err
     assert len(frames_of(clean(path))) == 2
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_frames_of_a_long_animation_lie_in_a_file(
+    quietpixel, tmp_path, monkeypatch, suffix
+) -> None:
+    path = animation(tmp_path / f"a.{suffix}", count=5)
+    assert quietpixel(*WORD, path).code == 0
+    expected = clean(path).read_bytes()
+    monkeypatch.setattr(frames, "MOST_IN_MEMORY", 20_000)
+    reserved: list[int] = []
+    pages = read_picture(path, reserve=reserved.append).pages
+    assert isinstance(pages[0].base.base, mmap.mmap)
+    assert reserved == [20_000]
+    assert not isinstance(read_picture(path.read_bytes()).pages[0].base, mmap.mmap)
+    assert quietpixel(*WORD, path, "--overwrite").code == 0
+    assert clean(path).read_bytes() == expected
+    # The result takes the place of the frames.
+    picture, denoiser = read_picture(path), Denoiser("photo", precision="f32")
+    result, _ = denoise_picture(denoiser, picture, Settings(), reuse=True)
+    assert np.shares_memory(result.pages[2], picture.pages[2])
 
 
 def test_a_stack_of_images_is_no_animation(quietpixel, halver, tmp_path) -> None:

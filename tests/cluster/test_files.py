@@ -1,6 +1,7 @@
 """Folder runs on real workers: whole, with bad files, resumed, and with workers that fail."""
 
 import json
+import random
 import re
 import signal
 import sys
@@ -147,12 +148,42 @@ def test_a_killed_worker_costs_nothing(start, own_machines, tmp_path) -> None:
     first.kill()
     _, err = finish(process)
     assert "60 of 60 images are done" in err
+    check_halved_once(source, 60, side=300)
+
+
+def check_halved_once(folder: Path, count: int, side: int) -> None:
     rng = np.random.default_rng(0)
-    for number in range(60):
-        wanted = rng.integers(0, 256, (300, 300 + number), np.uint8)
-        (path,) = source.rglob(f"picture-{number}.png")
+    for number in range(count):
+        wanted = rng.integers(0, 256, (side, side + number), np.uint8)
+        (path,) = folder.rglob(f"picture-{number}.png")
         half = np.rint(wanted * (np.float32(1) / 255) * np.float32(0.5) * np.float32(255))
         assert np.array_equal(np.asarray(Image.open(path)), half.astype(np.uint8))
+
+
+@pytest.mark.slow
+def test_random_kills_of_workers_lose_nothing(start, own_machines, tmp_path) -> None:
+    """In place, where denoising twice would show: 25 kills at random moments."""
+    rng, kills, number = random.Random(0), 0, 0
+    alive = [own_machines.add_worker(), own_machines.add_worker()]
+    while kills < 25:
+        source = fill(tmp_path / str(number), 60, side=300)
+        words = [source, "--recursive", "--in-place", "--scheduler", own_machines.address]
+        process = start(*words)
+        wait_until(lambda process=process: process.stdout.peek(1), process)
+        while process.poll() is None:
+            time.sleep(rng.uniform(0, 0.8))
+            killed = alive.pop(rng.randrange(2))
+            killed.kill()
+            killed.wait()
+            kills += process.poll() is None
+            alive.append(own_machines.add_worker())
+        # A task that three workers died of is not tried again by the same run.
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode in (0, 1)
+        if process.returncode:
+            finish(start(*words))
+        check_halved_once(source, 60, side=300)
+        number += 1
 
 
 def test_a_lost_scheduler_is_said_and_the_next_run_goes_on(

@@ -9,6 +9,7 @@ import numpy as np
 
 from quietpixel.errors import FileError
 from quietpixel.files import vips
+from quietpixel.files.frames import reserve_frames, store_frames
 from quietpixel.files.image_format import ReadLimits, Source
 from quietpixel.files.picture import Picture, Pixels, white_of
 
@@ -100,14 +101,17 @@ def read_frames(source: Source, header: Picture, limits: ReadLimits) -> Picture:
     width, height = struct.unpack_from(">2I", found.header)
     limits.check(width, height, len(found.frames))
     # At most four channels of 16 bits, and the canvas beside the frames.
-    limits.reserve(width * height * 4 * max(found.header[8] // 8, 1) * (len(found.frames) + 1))
+    count, size = len(found.frames), width * height * 4 * max(found.header[8] // 8, 1)
+    long = reserve_frames(source, size, count + 1, limits)
     with vips.working(), vips.decoding_errors():
-        pages = tuple(_compose(found, height, width))
+        frames = _compose(found, height, width)
+        pages = store_frames(frames, count) if long else tuple(frames)
     # Partial frames added alpha to an animation without any.
     white = white_of(pages[0].dtype)
     added = pages[0].shape[2] in (2, 4) and not found.header[9] & 4
     if added and all((page[..., -1] == white).all() for page in pages):
-        pages = tuple(np.ascontiguousarray(page[..., :-1]) for page in pages)
+        opaque = (np.ascontiguousarray(page[..., :-1]) for page in pages)
+        pages = store_frames(opaque, count) if long else tuple(opaque)
     picture = replace(Picture.from_pixels(pages[0], format="png"), pages=pages)
     encoding = replace(
         header.encoding,

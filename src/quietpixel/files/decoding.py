@@ -9,6 +9,7 @@ import numpy as np
 
 from quietpixel.errors import ImageError
 from quietpixel.files import cmyk, vips
+from quietpixel.files.frames import reserve_frames, store_frames
 from quietpixel.files.image_format import ReadLimits, Size, Source
 from quietpixel.files.picture import Picture, white_of
 
@@ -95,11 +96,17 @@ def _decode(
                 f"of {image.format}, unlike its first page ({first.width} x {first.height}, "
                 f"{first.bands}, {first.format}); split the file into one file per kind of page."
             )
-    limits.reserve(len(images) * vips.bytes_of(first))
-    header = add_fields(header, first)
-    pages = tuple(vips.to_array(image) for image in images)
     if not numbers:
-        pages = tuple(np.split(pages[0], count))
+        long = reserve_frames(source, vips.bytes_of(first) // count, count, limits)
+    else:
+        limits.reserve(len(images) * vips.bytes_of(first))
+    header = add_fields(header, first)
+    if numbers:
+        pages = tuple(vips.to_array(image) for image in images)
+    elif long:
+        pages = store_frames(vips.iterate_frames(first, count), count)
+    else:
+        pages = tuple(np.split(vips.to_array(first), count))
     bands = first.bands
     if first.interpretation == "cmyk":
         bands -= 1

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
+from quietpixel.files.frames import store_frames
 from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import Block, Metadata, Picture
 
@@ -44,7 +45,10 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     picture = replace(picture, encoding=replace(picture.encoding, progressive=False))
     if picture.alpha and all((page[:, :, -1] == 255).all() for page in picture.pages):
         # libvips' decoder added it.
-        return replace(picture, pages=tuple(page[:, :, :-1] for page in picture.pages), alpha=False)
+        opaque = (page[:, :, :-1] for page in picture.pages)
+        stored = picture.pages[0].flags.writeable
+        pages = store_frames(opaque, len(picture.pages)) if stored else tuple(opaque)
+        return replace(picture, pages=pages, alpha=False)
     return picture
 
 

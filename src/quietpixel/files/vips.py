@@ -195,6 +195,16 @@ def to_array(image: Any) -> Pixels:
     return np.frombuffer(memory, dtype=_DTYPES[image.format]).reshape(shape)
 
 
+def iterate_frames(image: Any, count: int) -> Iterator[Pixels]:
+    """Yield the frames of an image in which they lie one below the other, without the whole."""
+    height = image.height // count
+    region = pyvips.Region.new(image)
+    for number in range(count):
+        memory = region.fetch(0, number * height, image.width, height)
+        shape = (height, image.width, image.bands)
+        yield np.frombuffer(memory, dtype=_DTYPES[image.format]).reshape(shape)
+
+
 def bytes_of(image: Any) -> int:
     """Return how many bytes the pixels of a libvips image take; CMYK is kept beside its RGB."""
     bands = image.bands + (3 if image.interpretation == "cmyk" else 0)

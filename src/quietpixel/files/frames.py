@@ -1,0 +1,52 @@
+"""Frames of long animations lie in a file, from which the system loads what is worked on."""
+
+import mmap
+import tempfile
+from collections.abc import Iterable
+
+import numpy as np
+
+from quietpixel.files.image_format import ReadLimits, Source
+from quietpixel.files.picture import Pixels
+
+MOST_IN_MEMORY = 1 << 26
+"""Bytes of frames that are kept in memory."""
+
+
+def reserve_frames(source: Source, size: int, count: int, limits: ReadLimits) -> bool:
+    """Announce the memory for frames; return whether they are to lie in a file.
+
+    Parameters
+    ----------
+    source
+        The file. Bytes are held by somebody who wants nothing on the disk.
+    size, count
+        Bytes of a frame, and the number of frames.
+    limits
+        Asked for all frames, or for what is worked on at once.
+    """
+    long = not isinstance(source, bytes) and size * count > MOST_IN_MEMORY
+    limits.reserve(min(size * count, MOST_IN_MEMORY) if long else size * count)
+    return long
+
+
+def store_frames(frames: Iterable[Pixels], count: int) -> tuple[Pixels, ...]:
+    """Return frames of one shape as arrays in an unnamed temporary file, which may be changed.
+
+    Examples
+    --------
+    >>> pages = store_frames((np.full((2, 3, 1), each, np.uint8) for each in range(4)), 4)
+    >>> len(pages), int(pages[3].max()), pages[3].flags.writeable
+    (4, 3, True)
+    """
+    frames = iter(frames)
+    first = next(frames)
+    with tempfile.TemporaryFile() as file:
+        file.truncate(first.nbytes * count)
+        space = mmap.mmap(file.fileno(), first.nbytes * count)
+    # All at once: between the frames, these small objects kept freed memory from being used again.
+    pages = np.ndarray((count, *first.shape), first.dtype, space)
+    pages[0] = first
+    for number, frame in enumerate(frames, start=1):
+        pages[number] = frame
+    return tuple(pages)
