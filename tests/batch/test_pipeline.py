@@ -176,6 +176,22 @@ def test_jobs_come_back_in_order_with_their_times(tmp_path, blur):
         assert abs(int(middle) - number) <= 1
 
 
+def test_small_images_are_prepared_while_another_is_computed(tmp_path, models, blur):
+    jobs = [Job(put(tmp_path / f"{i}.png", i), tmp_path / "out" / f"{i}.png") for i in range(4)]
+    both = threading.Barrier(2)
+
+    class Meeting(Denoiser):
+        def prepare(self, *arguments, **options):
+            both.wait(timeout=5)  # broken where one image waits for the other
+            return super().prepare(*arguments, **options)
+
+    outcomes = list(run_jobs(Meeting(models["blur"]), jobs, Settings()))
+    assert [each.error for each in outcomes] == [""] * 4
+    for number, job in enumerate(jobs):
+        alone = blur(np.full((SIDE, SIDE), number, np.uint8))
+        np.testing.assert_array_equal(read_picture(job.target).pages[0][..., 0], alone)
+
+
 def test_a_bad_job_between_good_ones_has_its_reason(tmp_path, blur):
     names = ["a.png", "b.png", "c.png"]
     jobs = [Job(put(tmp_path / name), tmp_path / f"new-{name}") for name in names]

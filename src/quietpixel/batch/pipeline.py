@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -25,11 +26,15 @@ from quietpixel.files import (
     write_picture,
 )
 from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.engine import preload_engine
 from quietpixel.inference.job import OnProgress
 
-IN_FLIGHT = 3
-"""Pictures in memory at once: one is read, one denoised, one written. Fewer, where they and their
-results would take more bytes than the denoiser's `memory`; a single one may."""
+AT_ONCE, SMALL = 2, 4.0
+"""Pictures of so many megapixels at most that are prepared, denoised and converted at once: one
+goes through the engine meanwhile. Of larger ones, tiles are."""
+IN_FLIGHT = AT_ONCE + 2
+"""Pictures in memory at once: one is read and one written, too. Fewer, where they and their results
+would take more bytes than the denoiser's `memory`; a single one may."""
 STOP_SECONDS = 0.5
 """How long an interrupted run waits for the file that is being written."""
 
@@ -194,6 +199,9 @@ class _Steps:
         self._denoiser, self._settings = denoiser, settings
         self._ledger, self._on_progress = ledger, on_progress
 
+    def preload(self) -> None:
+        preload_engine(self._denoiser.options.engine)
+
     def read(self, item: _Item) -> None:
         settings = self._settings
 
@@ -287,7 +295,7 @@ def run_jobs(
     Parameters
     ----------
     denoiser
-        Called in the caller's thread.
+        Called in the caller's thread for large pictures, in others for small ones.
     jobs
         What is read and where it goes; folders for the results are made.
     settings
@@ -305,13 +313,13 @@ def run_jobs(
 
 
 class _Run:
-    """A thread that reads and one that writes, around the caller's, which computes."""
+    """A thread that reads and one that writes; small pictures are computed in a pool."""
 
     def __init__(self, jobs: Sequence[Job], steps: _Steps) -> None:
         self._jobs, self._steps = jobs, steps
         self._slots = threading.Semaphore(IN_FLIGHT)
         self._read: queue.Queue[_Item | None] = queue.Queue()  # bounded by the slots
-        self._computed: queue.Queue[_Item | None] = queue.Queue()
+        self._computed: queue.Queue[tuple[_Item, Future[None] | None] | None] = queue.Queue()
         self._written: queue.Queue[_Item] = queue.Queue()
         self._stopped = threading.Event()
         # Daemons, so that an interrupted process does not wait for them.
@@ -320,10 +328,19 @@ class _Run:
     def outcomes(self) -> Iterator[Outcome]:
         threading.Thread(target=self._read_all, daemon=True).start()
         self._writer.start()
-        while (item := self._read.get()) is not None:
-            item.attempt("compute", self._steps.compute)
-            self._computed.put(item)
-            yield from self._finished()
+        with ThreadPoolExecutor(AT_ONCE, "quietpixel-compute") as pool:
+            self._steps.preload()  # while the first picture is read
+            small: list[Future[None]] = []
+            while (item := self._read.get()) is not None:
+                if item.megapixels <= SMALL:
+                    small = [each for each in small if not each.done() or each.result()]
+                    small.append(pool.submit(item.attempt, "compute", self._steps.compute))
+                    self._computed.put((item, small[-1]))
+                else:
+                    wait(small)
+                    item.attempt("compute", self._steps.compute)
+                    self._computed.put((item, None))
+                yield from self._finished()
         self._computed.put(None)
         self._writer.join()
         yield from self._finished()
@@ -352,7 +369,10 @@ class _Run:
         self._read.put(None)
 
     def _write_all(self) -> None:
-        while (item := self._computed.get()) is not None and not self._stopped.is_set():
+        while (work := self._computed.get()) is not None and not self._stopped.is_set():
+            item, computed = work
+            if computed is not None:
+                wait([computed])
             item.attempt("write", self._steps.write)
             item.picture = None  # the caller may take its time over the outcomes
             self._steps.memory.give(item.reserved)

@@ -94,8 +94,6 @@ class Layout:
     def from_model(self, image: FloatArray) -> Array:
         """Return `image` (..., colours) in the type of results and the array's range."""
         low, high = self.range
-        if (low, high) == (0, 1):
-            return self._to_type(image)
         values = image * np.float32(high - low)
         if low != 0:
             values += np.float32(low)
@@ -123,14 +121,15 @@ class Layout:
         return self._to_type(colours + change)
 
     def _to_type(self, values: Array) -> Array:
+        """Return an array in the type of results; `values` may be changed."""
         if self.result.kind == "b":
             return values >= 0.5
         if self.result.kind in "ui":
-            values = np.clip(values, type_floor(self.result), self.ceiling)
+            np.clip(values, type_floor(self.result), self.ceiling, out=values)
             np.rint(values, out=values)
         elif self.result.name == "float16":
-            values = np.clip(values, -self.ceiling, self.ceiling)
-        return values.astype(self.result)
+            np.clip(values, -self.ceiling, self.ceiling, out=values)
+        return values.astype(self.result, copy=False)
 
 
 def _add_integers(values: Array, change: Array) -> Array:

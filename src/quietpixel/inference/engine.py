@@ -2,10 +2,12 @@
 
 import contextlib
 import hashlib
+import importlib
 import sys
 from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Semaphore
 from typing import Any, Protocol
 
 import numpy as np
@@ -149,12 +151,11 @@ class OpenVINOEngine:
 
 
 class OnnxRuntimeEngine:
-    """Runs the model with ONNX Runtime on the processor, its memory arena off.
+    """Runs the model with ONNX Runtime on the processor, its memory arena off."""
 
-    It computes for any number of callers at once, whatever `streams` says.
-    """
-
-    def __init__(self, path: Path, *, precision: str, threads: int | None, **unused: Any) -> None:
+    def __init__(
+        self, path: Path, *, precision: str, threads: int | None, streams: int, **unused: Any
+    ) -> None:
         self.card = read_card(path)
         self.precision = "f32"
         if precision == "bf16":
@@ -182,11 +183,13 @@ class OnnxRuntimeEngine:
             raise unreadable(path, "ONNX Runtime cannot read its layers") from error
         self._path = path
         self._names = [value.name for value in self._session.get_inputs()]
+        self._slots = Semaphore(streams)
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
         """Denoise a batch; see `Engine`."""
         try:
-            result = self._session.run(None, _feeds(self._names, batch, sigma))[0]
+            with self._slots:  # or each tile in work takes its memory
+                result = self._session.run(None, _feeds(self._names, batch, sigma))[0]
         except Exception as error:
             raise unreadable(self._path, "its layers do not fit its card") from error
         return _checked(self._path, result, batch)
@@ -229,6 +232,12 @@ def run_model(engine: Engine, images: FloatArray, sigma: FloatArray | None) -> F
     if channels < own:
         result = result.mean(axis=3, keepdims=True)
     return np.moveaxis(result, 0, 2)
+
+
+def preload_engine(name: str) -> None:
+    """Import the library of an engine, which takes 0.1 s; what goes wrong shows when it is used."""
+    with contextlib.suppress(ImportError):
+        import_openvino() if name == "openvino" else importlib.import_module(name)
 
 
 def import_openvino() -> Any:

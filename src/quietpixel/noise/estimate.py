@@ -63,10 +63,11 @@ def estimate_sigma(image: Array) -> float:
 
 def _noise_of(covariance: NDArray[np.float64]) -> float:
     """Return the standard deviation of white noise in patches of this covariance."""
-    variances = np.linalg.eigvalsh(covariance)
+    variances = np.linalg.eigvalsh(covariance)  # in growing order
+    counts = np.arange(1, len(variances) + 1)
+    means = np.cumsum(variances) / counts
+    medians = (variances[(counts - 1) // 2] + variances[counts // 2]) / 2
     # Content adds to the largest variances; of the others, mean and median agree.
-    for count in range(len(variances), 0, -1):
-        mean = float(variances[:count].mean())
-        if mean <= np.median(variances[:count]):
-            break
-    return float(np.sqrt(max(mean, 0.0)))
+    small = means[1:] <= medians[1:]
+    last = len(variances) - 1 - int(small[::-1].argmax()) if small.any() else 0
+    return float(np.sqrt(max(means[last], 0.0)))
