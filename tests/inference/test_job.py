@@ -208,22 +208,20 @@ def test_the_next_tile_is_prepared_while_the_engine_computes(models):
     job = denoiser.prepare(image)
     tiles = tuple(choose_grid(job.engine.card, (64, 64), 600).tiles())
     assert len(tiles) > 3
-    prepared, order = threading.Semaphore(0), []
+    prepared, another = [], threading.Event()
 
     def repair(pixels, tile):
-        prepared.release()
+        prepared.append(tile)
+        if len(prepared) == 2:
+            another.set()
         return pixels
 
     class Engine:
         card, precision = job.engine.card, "f32"
 
         def __call__(self, batch, sigma=None):
-            order.append(prepared.acquire(timeout=5) and prepared.acquire(timeout=5))
-            prepared.release()
-            if len(order) == len(tiles) - 1:
-                prepared.release()  # nothing follows the last tile
+            assert another.wait(timeout=5)
             return job.engine(batch, sigma)
 
     result = run(replace(job, tiles=tiles, repair=repair, engine=Engine())).image
-    assert all(order)
     np.testing.assert_array_equal(result, denoiser(image))

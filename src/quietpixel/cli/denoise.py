@@ -1,5 +1,6 @@
 """The command `quietpixel denoise` and its options."""
 
+import os
 from typing import Any
 
 import click
@@ -171,6 +172,8 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     stands for standard input and output. A Zarr, a TIFF file above --max-pixels and a URL are
     processed in parts.
     """
+    # NumPy's share is small, and its threads would wait for cores that the engine computes on.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Imported here because NumPy and libvips take 0.2 s that --help does not need.
     from quietpixel.batch import Settings
     from quietpixel.cli.denoise_call import DenoiseCall
