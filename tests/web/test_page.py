@@ -17,7 +17,7 @@ from PIL import Image, ImageCms
 from playwright.sync_api import expect
 from web_making import coded, decoded, noisy
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=8_000)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def visit(browser, start):
     """Open the page with options of the service and of the browser."""
     contexts, troubles = [], []
 
-    def go(path: str = "/", service=None, ready: bool = True, **options):
+    def go(path: str = "/", service=None, ready: bool = True, advanced: bool = True, **options):
         port, _ = start(**(service or {}))
         # Reduced motion, because a colour in transition may lack contrast when it is checked.
         context = browser.new_context(**{"reduced_motion": "reduce", **options})
@@ -37,6 +37,9 @@ def visit(browser, start):
         page.goto(f"http://localhost:{port}{path}")
         if ready:
             page.wait_for_selector("body[data-ready]")
+            page.eval_on_selector(
+                "#advanced", "(details, open) => { details.open = open; }", advanced
+            )
         return page
 
     yield go
@@ -107,6 +110,8 @@ def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
     expect(page.locator(".row-item.done")).to_have_count(1)
     expect(page.locator("#caption")).to_contain_text("8 bits PNG")
     expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
+    boxes = [page.locator(each).bounding_box() for each in ("#split", "#stage")]
+    assert boxes[0]["height"] == boxes[1]["height"]
     page.focus("#split")
     middle = roughness(stage_pixels(page))
     page.keyboard.press("Home")
@@ -408,7 +413,7 @@ def test_a_download_after_a_changed_setting_is_what_the_stage_shows(visit):
     expect(page.locator("#caption")).to_contain_text("Preview of the part in view")
     preview = stage_centre(page)
     assert np.array_equal(decoded(download(page, "[aria-label='Download a.png']")[1]), pixels)
-    expect(page.locator(".tag.after")).to_have_text("After")
+    expect(page.locator("#tag")).to_have_text("After")
     assert np.array_equal(stage_centre(page), preview)
     expect(page.locator(".row-item.done")).to_have_count(1)
     expect(page.locator(".row-item.outdated")).to_contain_text("Out of date")
@@ -437,21 +442,21 @@ def test_only_what_is_computed_is_called_after(visit):
     pixels = noisy(200, 280)
     page.set_input_files("#files", as_file("a.png", coded(pixels)))
     wait_until(page, lambda: held["preview"])
-    expect(page.locator(".tag.after")).to_have_text("Not denoised yet")
+    expect(page.locator("#tag")).to_have_text("Not denoised yet")
     veiled = stage_centre(page).astype(float)
     assert veiled.mean() < 0.75 * pixels.mean()  # dimmed, so nobody takes it for the result
     held["preview"].pop().continue_()
-    expect(page.locator(".tag.after")).to_have_text("Preview")
+    expect(page.locator("#tag")).to_have_text("Preview")
     assert stage_centre(page).mean() == pytest.approx(pixels.mean(), rel=0.05)
     wait_until(page, lambda: held["denoise"])
     held["denoise"].pop().continue_()
-    expect(page.locator(".tag.after")).to_have_text("After")
+    expect(page.locator("#tag")).to_have_text("After")
     page.fill("#strength", "170")
     wait_until(page, lambda: held["preview"])
-    expect(page.locator(".tag.after")).to_have_text("Updating")
+    expect(page.locator("#tag")).to_have_text("Updating")
     assert stage_centre(page).mean() < 0.75 * pixels.mean()
     held["preview"].pop().continue_()
-    expect(page.locator(".tag.after")).to_have_text("Preview")
+    expect(page.locator("#tag")).to_have_text("Preview")
 
 
 def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
@@ -462,7 +467,7 @@ def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
     page.on("request", lambda request: asked.append(request.url))
     page.set_input_files("#files", as_file("a.png", coded(pixels)))
     expect(page.locator("#zoom")).to_have_text("100 %")
-    expect(page.locator(".tag.after")).to_have_text(re.compile("Preview|After"))
+    expect(page.locator("#tag")).to_have_text(re.compile("Preview|After"))
     page.fill("#split", "100")
     page.wait_for_timeout(300)
     assert roughness(stage_pixels(page)) > 5
@@ -541,7 +546,7 @@ def test_a_lost_service_and_an_error_are_retried(visit):
 
 
 def test_the_film_strip_by_keyboard(visit):
-    page = visit(viewport={"width": 1280, "height": 720})
+    page = visit(viewport={"width": 1280, "height": 720}, advanced=False)
     names = [f"{number}.png" for number in range(7)]
     drop(page, *names, size=(40, 60))
     expect(page.locator(".row-item.done")).to_have_count(7)
@@ -646,6 +651,97 @@ def test_sliders_are_read_aloud_with_their_unit(visit):
     expect(page.locator("#sigma")).to_have_attribute("aria-valuetext", "5.5 of 255")
     page.fill("#strength", "70")
     expect(page.locator("#strength")).to_have_attribute("aria-valuetext", "70 %")
+
+
+def test_the_welcome_screen_denoises_its_example_and_samples(visit):
+    page = visit(viewport={"width": 1200, "height": 800}, advanced=False)
+    expect(page.locator("#privacy")).to_contain_text("only to the machine that serves this page")
+    expect(page.locator("#demo-tag")).to_have_text("After")
+    page.fill("#demo-split", "100")
+    wait_until(page, lambda: np.any(canvas_pixels(page, "#demo-canvas")[..., 3]))
+    page.wait_for_timeout(200)
+    before = roughness(canvas_pixels(page, "#demo-canvas"))
+    page.fill("#demo-split", "0")
+    wait_until(page, lambda: roughness(canvas_pixels(page, "#demo-canvas")) < 0.95 * before)
+    expect(page.locator("#samples button")).to_have_count(3)
+    page.click("text='Microscope'")
+    expect(page.locator(".row-item.done")).to_contain_text("8 bits PNG")
+    assert page.locator(".row-item .name").all_inner_texts() == ["microscope.png"]
+
+
+def test_the_noise_is_named_and_three_buttons_set_the_strength(visit):
+    page = visit(viewport={"width": 1200, "height": 800}, advanced=False)
+    expect(page.locator("#model")).to_be_hidden()
+    drop(page, "a.png")
+    words = page.locator("#noise-words")
+    expect(words).to_have_text(re.compile("Noise found: (very )?strong"))
+    page.check("[name=amount][value='60']", force=True)
+    expect(page.locator("#strength-value")).to_have_text("60 %")
+    page.fill("#strength", "150")
+    expect(page.locator("[name=amount][value='150']")).to_be_checked()
+    page.fill("#strength", "151")
+    expect(page.locator("[name=amount]:checked")).to_have_count(0)
+    page.click("#advanced summary")
+    page.select_option("#model", "blind")  # its level cannot be raised
+    expect(page.locator("[name=amount][value='150']")).to_be_disabled()
+
+
+def test_coarse_grain_is_named(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    rng = np.random.default_rng(0)
+    grain = rng.normal(0, 36, (200, 280))
+    grain = sum(np.roll(grain, (y, x), (0, 1)) for y in range(3) for x in range(3)) / 3
+    pixels = np.rint(np.clip(128 + grain, 0, 255)).astype(np.uint8)[..., np.newaxis].repeat(3, 2)
+    page.set_input_files("#files", as_file("a.png", coded(pixels)))
+    expect(page.locator("#noise-words")).to_contain_text("coarse grain")
+
+
+def test_the_original_shows_while_a_button_or_key_is_held(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    drop(page, "a.png")
+    expect(page.locator("#tag")).to_have_text("After")
+    page.fill("#split", "0")
+    page.wait_for_timeout(300)
+    after = roughness(stage_pixels(page))
+    box = page.locator("#original").bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    for press, release in (
+        (page.mouse.down, page.mouse.up),
+        (lambda: page.keyboard.down("o"), lambda: page.keyboard.up("o")),
+    ):
+        press()
+        wait_until(page, lambda: roughness(stage_pixels(page)) > 1.3 * after)
+        expect(page.locator("#tag")).to_be_hidden()
+        release()
+        wait_until(page, lambda: roughness(stage_pixels(page)) < 1.1 * after)
+        expect(page.locator("#tag")).to_be_visible()
+        page.focus("#stage")
+
+
+def test_two_settings_are_compared_and_one_is_kept(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    drop(page, "a.png")
+    expect(page.locator("#tag")).to_have_text("After")
+
+    def sides() -> tuple[float, float]:
+        shown = stage_pixels(page)
+        middle = shown.shape[1] // 2
+        return roughness(shown[:, : middle - 30]), roughness(shown[:, middle + 30 :])
+
+    noisy_side, clean_side = sides()
+    assert clean_side < 0.75 * noisy_side
+    for keep in ("first", "second"):
+        page.fill("#strength", "100")
+        page.click("#rival")
+        expect(page.locator("#tag-before")).to_have_text("A: Normal")
+        wait_until(page, lambda: sides()[0] < 1.1 * clean_side)
+        page.fill("#strength", "20")
+        expect(page.locator("#tag")).to_have_text("B: 20 %")
+        wait_until(page, lambda: sides()[1] > 1.1 * clean_side and sides()[0] < 1.1 * clean_side)
+        page.click(f"#keep-{keep}")
+        expect(page.locator("#tag-before")).to_have_text("Before")
+        expect(page.locator("#strength")).to_have_value({"first": "100", "second": "20"}[keep])
+        wait_until(page, lambda: sides()[0] > 0.9 * noisy_side)
 
 
 def test_light_and_dark(visit):

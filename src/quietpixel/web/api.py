@@ -64,6 +64,7 @@ class Estimate(BaseModel):
 
     sigma: float
     sigma_255: float
+    coarse: bool
     format: str
     width: int
     height: int

@@ -14,7 +14,8 @@ from quietpixel.batch.denoise import Settings, denoise_picture
 from quietpixel.files import FORMATS, Metadata, Picture, read_picture, turn_upright
 from quietpixel.files.write import check_writable, choose_format, write_picture
 from quietpixel.inference.arrays import read_layout
-from quietpixel.inference.level import estimate_level
+from quietpixel.inference.level import sample_image
+from quietpixel.noise.level import measure_level
 from quietpixel.web.models import Models
 
 LARGE = 4_000_000
@@ -101,11 +102,12 @@ def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]
 
 
 def estimate(upload: Upload, max_pixels: int) -> dict[str, Any]:
-    """Return the estimated noise level of the first page, and a description of the file."""
+    """Return level and kind of the noise of the first page, and a description of the file."""
     picture = read(upload, max_pixels)
     page = picture.pages[0]
-    sigma = estimate_level(read_layout(page, picture.declared_range), page)
-    return {"sigma": sigma, "sigma_255": sigma * 255, **describe(picture)}
+    sample = sample_image(read_layout(page, picture.declared_range), page)
+    sigma, coarse = measure_level(sample)
+    return {"sigma": sigma, "sigma_255": sigma * 255, "coarse": coarse, **describe(picture)}
 
 
 def describe(picture: Picture) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import { makeEngine } from "./engine.js";
 import { Pictures } from "./pictures.js";
 import { Settings } from "./settings.js";
 import { startTheme } from "./theme.js";
+import { startWelcome } from "./welcome.js";
 
 const find = (id) => document.getElementById(id);
 
@@ -56,9 +57,10 @@ async function start() {
     find("files").accept = setup.accept;
     find("formats").textContent = setup.formats;
     find("privacy").textContent = setup.privacy;
-    new Pictures(engine, setup, new Settings(setup), say);
+    const pictures = new Pictures(engine, setup, new Settings(setup), say);
     startDigits(engine, setup.digits, say);
     document.body.dataset.ready = "yes";
+    await startWelcome(engine, (file) => pictures.add([file]));
   } catch (error) {
     find("notice").textContent = error.message;
     find("notice").hidden = false;

@@ -2,8 +2,9 @@
 
 const STEP = 60;
 
-export function listen(stage) {
+export function listen(stage, holdButton) {
   const element = stage.stage;
+  listenForHold(stage, holdButton);
   const pointers = new Map();
   const place = (event) => {
     const box = element.getBoundingClientRect();
@@ -44,6 +45,20 @@ export function listen(stage) {
     event.preventDefault();
     act();
   });
+}
+
+// The original is shown while the button, or the key O on the stage, is held.
+function listenForHold(stage, button) {
+  const isKey = ({ key }) => key === " " || key === "Enter";
+  button.addEventListener("pointerdown", (event) => {
+    button.setPointerCapture(event.pointerId);
+    stage.hold(true);
+  });
+  button.addEventListener("keydown", (event) => isKey(event) && stage.hold(true));
+  stage.stage.addEventListener("keydown", (event) => event.key.toLowerCase() === "o" && !event.ctrlKey && !event.metaKey && stage.hold(true));
+  for (const name of ["pointerup", "pointercancel", "keyup", "blur"]) button.addEventListener(name, () => stage.hold(false));
+  for (const name of ["keyup", "blur"]) stage.stage.addEventListener(name, () => stage.hold(false));
+  button.addEventListener("contextmenu", (event) => event.preventDefault()); // a long touch opens it
 }
 
 function pinch(stage, before, now) {

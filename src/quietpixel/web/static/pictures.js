@@ -6,7 +6,7 @@ import { droppedFiles, saveFile } from "./images.js";
 import { Preview, keyOf } from "./preview.js";
 import { findNoisyPlace } from "./regions.js";
 import { Runs } from "./runs.js";
-import { describeCard } from "./settings.js";
+import { describeCard, describeStrength } from "./settings.js";
 import { Stage } from "./stage.js";
 import { makeZip } from "./zip.js";
 
@@ -31,7 +31,7 @@ export class Pictures {
       onDownload: (item) => this.download(item),
       onRetry: (item) => this.retry(item),
     });
-    listen(this.stage);
+    listen(this.stage, find("original"));
     this.listenForFiles();
     this.listenToControls();
     this.stage.open(null);
@@ -78,6 +78,9 @@ export class Pictures {
     find("clear").addEventListener("click", () => this.remove([...this.runs.items]));
     find("undo").addEventListener("click", () => this.undo());
     find("dismiss").addEventListener("click", () => this.offerUndo(null));
+    find("rival").addEventListener("click", () => this.compareSettings());
+    find("keep-first").addEventListener("click", () => this.keep(true));
+    find("keep-second").addEventListener("click", () => this.keep(false));
     find("card-open").addEventListener("click", () => showCard(this.settings.card));
     this.runs.addEventListener("changed", ({ detail }) => this.changed(detail));
     this.settings.addEventListener("changed", () => this.settingsChanged());
@@ -152,6 +155,7 @@ export class Pictures {
     this.chosen = item;
     this.shown = this.previewError = null;
     this.preview.forget();
+    this.forgetRival();
     this.stage.open(null);
     this.render();
     if (!item) return;
@@ -176,18 +180,22 @@ export class Pictures {
   async estimate(item) {
     if (item.sigma == null) {
       try {
-        item.sigma ??= await this.preview.estimate(item.image);
+        const { sigma, coarse } = await this.preview.estimate(item.image);
+        Object.assign(item, { sigma: item.sigma ?? sigma, coarse });
       } catch {
         item.sigma = null; // the result has it too
       }
     }
-    if (item === this.chosen) this.settings.show(item.sigma);
+    if (item === this.chosen) this.settings.show(item);
   }
 
   // Shows the best there is with the present settings: the whole result, else a preview.
   async look(options) {
     const item = this.chosen;
     if (!item?.image) return;
+    if (this.rival && item.sigma !== undefined) {
+      this.rival.preview.refresh(item.image, this.rival.settings(item.sigma), () => this.caption(), options);
+    }
     if (item.isCurrent) {
       this.preview.forget();
       if (this.shown?.result !== item.result) await this.openResult(item);
@@ -223,8 +231,38 @@ export class Pictures {
     this.caption();
   }
 
+  // Keeps the present settings as A, on the left; what is set from now on is B, on the right.
+  compareSettings() {
+    const { settings, stage } = this, values = settings.values;
+    const present = settings.forPreview(this.chosen?.sigma), amount = present.amount();
+    const isAuto = settings.sigma === null;
+    this.rival = {
+      values, preview: new Preview(this.engine, { get visible() { return stage.visible; }, showPatch: (patch) => stage.showReference(patch) }, this.preview.most),
+      settings: (sigma) => ({ ...present, amount: () => amount, sigma: isAuto && present.sigma ? sigma.toFixed(6) : present.sigma }),
+    };
+    stage.showReference({});
+    this.look({ now: true });
+    this.render();
+  }
+
+  keep(first) {
+    const { values } = this.rival;
+    this.forgetRival();
+    this.rival = null;
+    this.stage.showReference(null);
+    if (first) this.settings.set(values);
+    this.render();
+    find("rival").focus();
+  }
+
+  forgetRival() {
+    if (!this.rival) return;
+    this.rival.preview.forget();
+    this.stage.showReference({});
+  }
+
   settingsChanged() {
-    this.settings.show(this.chosen?.sigma);
+    this.settings.show(this.chosen ?? undefined);
     this.stage.markOutdated();
     this.look({ now: true });
     this.render();
@@ -232,7 +270,7 @@ export class Pictures {
 
   changed(item) {
     if (item && item === this.chosen && item.state === "done") {
-      this.settings.show(item.sigma);
+      this.settings.show(item);
       this.look();
     }
     if (item?.state === "failed") this.say(`${item.name}: ${item.error}`);
@@ -252,6 +290,8 @@ export class Pictures {
     const outdated = items.some((item) => item.key && item.key !== this.settings.key);
     find("apply").disabled = !outdated;
     find("apply").textContent = items.length > 1 ? `Apply to all ${items.length} pictures` : "Apply to the whole picture";
+    find("rival").hidden = Boolean(this.rival);
+    find("keep-first").hidden = find("keep-second").hidden = !this.rival;
     find("zip").disabled = this.zipping || !items.some((item) => item.state !== "failed");
     this.renderSave();
     this.renderOverall();
@@ -291,7 +331,9 @@ export class Pictures {
     const text = this.describeView();
     if (find("caption").textContent !== text) find("caption").textContent = text;
     const item = this.chosen;
-    find("tag").textContent = item ? this.describeAfter(item) : "";
+    const after = item ? this.describeAfter(item) : "", isDone = ["After", "Preview"].includes(after);
+    find("tag-before").textContent = this.rival ? `A: ${describeStrength(this.rival.values)}` : "Before";
+    find("tag").textContent = !this.rival ? after : isDone ? `B: ${describeStrength(this.settings.values)}` : `B: ${after}`;
     find("canvas").setAttribute("aria-label", item ? `${item.name}, before and after. ${text}` : "No picture yet");
   }
 

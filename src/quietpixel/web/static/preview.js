@@ -22,9 +22,9 @@ export class Preview {
     this.pending = this.noisy = this.clean = this.key = null;
   }
 
-  // Asks for the noise level of an image, from the squares that its result will be based on.
+  // Asks for the noise {sigma, coarse} of an image, from the squares that its result will be based on.
   async estimate(image) {
-    return (await this.engine.estimate(readLevelSample(image))).sigma;
+    return this.engine.estimate(readLevelSample(image));
   }
 
   // Shows the part in view with these settings; `onState` gets "busy", "shown" or an error.

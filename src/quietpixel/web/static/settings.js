@@ -1,5 +1,8 @@
 // The settings of the page, as parameters of a request.
 
+const PURPOSES = { photo: "Photos, colour (photo)", "photo-gray": "Photos, gray (photo-gray)",
+                   "gaussian-gray": "Gray, white noise (gaussian-gray)" };
+
 const find = (id) => document.getElementById(id);
 
 export class Settings extends EventTarget {
@@ -9,6 +12,8 @@ export class Settings extends EventTarget {
     this.usual = usual;
     this.controls = Object.fromEntries(
       ["model", "strength", "colour-strength", "colour-strength-auto", "sigma", "sigma-auto", "format"].map((id) => [id, find(id)]));
+    this.amounts = [...document.querySelectorAll("[name=amount]")];
+    for (const amount of this.amounts) amount.addEventListener("change", () => this.set({ strength: amount.value }));
     this.fillModels();
     this.controls.format.append(...written.map((name) => new Option(name === "webp" ? "WebP" : name.toUpperCase(), name)));
     for (const control of Object.values(this.controls)) {
@@ -20,9 +25,9 @@ export class Settings extends EventTarget {
   fillModels() {
     const { model } = this.controls;
     const { gray, rgb } = this.usual;
-    if (rgb || gray) model.append(new Option(`Automatic (${rgb ?? gray})`, ""));
+    if (rgb || gray) model.append(new Option("Photos (automatic)", ""));
     for (const { name, size } of this.models.values()) {
-      model.append(new Option(size ? `${name} (${size[1]} × ${size[0]} only)` : name, name));
+      model.append(new Option(size ? `Digits, ${size[1]} × ${size[0]} only (${name})` : PURPOSES[name] ?? name, name));
     }
     find("model-help").hidden = Boolean(rgb || gray);
     if (!rgb && !gray) {
@@ -34,6 +39,20 @@ export class Settings extends EventTarget {
   changed(id) {
     this.show();
     this.dispatchEvent(new CustomEvent("changed", { detail: id }));
+  }
+
+  // Changes controls by their names, such as {strength: 60}; values as `values` returns them.
+  set(values) {
+    for (const [id, value] of Object.entries(values)) {
+      const control = this.controls[id];
+      control[control.type === "checkbox" ? "checked" : "value"] = value;
+    }
+    this.changed(Object.keys(values)[0]);
+  }
+
+  get values() {
+    const entries = Object.entries(this.controls);
+    return Object.fromEntries(entries.map(([id, control]) => [id, control.type === "checkbox" ? control.checked : control.value]));
   }
 
   // The card of the chosen model.
@@ -81,12 +100,18 @@ export class Settings extends EventTarget {
     return { model: this.controls.model.value, sigma: sigma == null ? "" : sigma.toFixed(6), above, amount };
   }
 
-  show(estimate = this.estimate) {
-    this.estimate = estimate;
+  // Shows the settings, and the noise that was found in an image.
+  show({ sigma: estimate, coarse } = this.noise ?? {}) {
+    this.noise = { sigma: estimate, coarse };
     const { sigma, "sigma-auto": auto } = this.controls;
     const { strength, "colour-strength": colour, "colour-strength-auto": same } = this.controls;
     strength.max = colour.max = this.raisesLevel ? 200 : 100;
     if (same.checked) colour.value = strength.value;
+    for (const amount of this.amounts) {
+      amount.checked = amount.value === strength.value;
+      amount.disabled = Number(amount.value) > Number(strength.max);
+    }
+    find("noise-words").textContent = estimate == null ? "" : `Noise found: ${describeNoise(estimate, coarse)}`;
     colour.disabled = colour.hidden = same.checked;
     find("strength-value").textContent = `${strength.value} %`;
     find("colour-strength-value").textContent = same.checked ? "" : `${colour.value} %`;
@@ -103,6 +128,19 @@ export class Settings extends EventTarget {
     sigma.setAttribute("aria-valuetext", text || "not known yet");
     find("sigma-help").textContent = this.takesSigma ? "" : "This model finds the noise level by itself.";
   }
+}
+
+const NAMES = [[1.5, "hardly any"], [4, "faint"], [10, "moderate"], [25, "strong"], [Infinity, "very strong"]];
+
+// A level in words; the bounds are of 255.
+export function describeNoise(sigma, coarse) {
+  const name = NAMES.find(([bound]) => sigma * 255 < bound)[1];
+  return coarse ? `${name}, coarse grain` : name;
+}
+
+// The strength of some values of `Settings.values` in words.
+export function describeStrength({ strength }) {
+  return { 60: "Light", 100: "Normal", 150: "Strong" }[strength] ?? `${strength} %`;
 }
 
 // A card as pairs of a term and a sentence.

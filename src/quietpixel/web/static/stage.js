@@ -12,6 +12,8 @@ export class Stage extends EventTarget {
     Object.assign(this, { stage, canvas, splitter: split, readout: zoom, navigator });
     this.context = canvas.getContext("2d");
     this.mode = "compare";
+    this.held = false; // whether the original covers all, for as long as a key or button is held
+    this.reference = null; // in place of the original on the left: {image, x, y}, without `image` none yet
     this.before = this.after = this.patch = null; // patch: {image, x, y}, in place of `after`
     this.outdated = false; // whether `after` or `patch` were computed with other settings
     this.scale = 1; // pixels of the screen for one of the image
@@ -70,6 +72,19 @@ export class Stage extends EventTarget {
   // Veils what is shown until something computed with the present settings replaces it.
   markOutdated() {
     this.outdated = true;
+    this.draw();
+  }
+
+  hold(held) {
+    if (held === this.held) return;
+    this.held = held;
+    this.stage.classList.toggle("held", held);
+    this.draw();
+  }
+
+  // Shows another result on the left; null shows the original there.
+  showReference(reference) {
+    this.reference = reference;
     this.draw();
   }
 
@@ -178,7 +193,7 @@ export class Stage extends EventTarget {
     context.clearRect(0, 0, canvas.width, canvas.height);
     this.navigator.hidden = true;
     if (!this.before) return;
-    if (this.mode === "difference" && this.computed !== "none") this.paintDifference();
+    if (this.mode === "difference" && !this.held && this.computed !== "none") this.paintDifference();
     else this.paintCompared();
     this.paintNavigator();
     this.dispatchEvent(new Event("painted"));
@@ -187,15 +202,32 @@ export class Stage extends EventTarget {
   paintCompared() {
     const { context, canvas } = this;
     this.place(context, this.before, 0, 0);
+    if (this.held) return;
     const border = (canvas.width * this.splitter.value) / 100;
+    if (this.reference) {
+      this.clip(0, border, () => {
+        const { image, x, y } = this.reference;
+        this.veil(this.before, 0, 0);
+        if (image) this.place(context, image, x, y);
+      });
+    }
+    this.clip(border, canvas.width - border, () => this.paintAfter());
+  }
+
+  clip(left, width, paint) {
+    const { context, canvas } = this;
     context.save();
     context.beginPath();
-    context.rect(border, 0, canvas.width - border, canvas.height);
+    context.rect(left, 0, width, canvas.height);
     context.clip();
-    if (this.computed !== "whole" && this.computed !== "view") this.veil(this.before, 0, 0);
-    if (this.after || this.patch) this.placeAfter(context);
-    if (this.outdated && (this.after || this.patch)) this.veil(this.patch?.image ?? this.after, this.patch?.x ?? 0, this.patch?.y ?? 0);
+    paint();
     context.restore();
+  }
+
+  paintAfter() {
+    if (this.computed !== "whole" && this.computed !== "view") this.veil(this.before, 0, 0);
+    if (this.after || this.patch) this.placeAfter(this.context);
+    if (this.outdated && (this.after || this.patch)) this.veil(this.patch?.image ?? this.after, this.patch?.x ?? 0, this.patch?.y ?? 0);
   }
 
   veil(image, x, y) {
