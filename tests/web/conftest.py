@@ -82,3 +82,10 @@ def make_client(start):
 @pytest.fixture
 def client(make_client) -> httpx.Client:
     return make_client()
+
+
+@pytest.fixture
+def slow(models, monkeypatch) -> "making.Slow":
+    denoiser = making.Slow(models.open("photo"))
+    monkeypatch.setattr(models, "open", lambda name: denoiser)
+    return denoiser

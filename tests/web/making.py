@@ -3,6 +3,7 @@
 import contextlib
 import io
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from onnx import TensorProto, helper, save_model
 from PIL import Image
 
 from quietpixel.card import METADATA_KEY, Card
+from quietpixel.inference.job import Result
+from quietpixel.inference.level import Noise
 from quietpixel.web.options import ServiceOptions
 from quietpixel.web.problems import MEDIA_TYPE
 from quietpixel.web.server import TimeoutProtocol, listen
@@ -120,3 +123,26 @@ def detail(answer, status: int) -> str:
     assert problem["title"]
     assert problem["detail"].endswith(".")
     return problem["detail"]
+
+
+class Slow:
+    """A denoiser that takes steps until it is released; otherwise it is the wrapped one."""
+
+    def __init__(self, wrapped) -> None:
+        self.wrapped, self.steps, self.released = wrapped, 0, threading.Event()
+
+    def __getattr__(self, name):
+        return getattr(self.wrapped, name)
+
+    def denoise(self, page, options=None, *, on_progress, **more):
+        while not self.released.wait(0.01):
+            self.steps += 1
+            on_progress(0.25)
+        return Result(page, Noise(), (0.0, 255.0))
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)

@@ -10,43 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from web_making import coded, detail, noisy
+from web_making import Slow, coded, detail, noisy, wait_for
 
 from quietpixel.errors import ImageError
-from quietpixel.inference.job import Result
-from quietpixel.inference.level import Noise
 from quietpixel.web import processing
 from quietpixel.web.options import Limits
-
-
-class Slow:
-    """A denoiser that takes steps until it is released; otherwise it is the wrapped one."""
-
-    def __init__(self, wrapped) -> None:
-        self.wrapped, self.steps, self.released = wrapped, 0, threading.Event()
-
-    def __getattr__(self, name):
-        return getattr(self.wrapped, name)
-
-    def denoise(self, page, options=None, *, on_progress, **more):
-        while not self.released.wait(0.01):
-            self.steps += 1
-            on_progress(0.25)
-        return Result(page, Noise(), (0.0, 255.0))
-
-
-@pytest.fixture
-def slow(models, monkeypatch) -> Slow:
-    denoiser = Slow(models.open("photo"))
-    monkeypatch.setattr(models, "open", lambda name: denoiser)
-    return denoiser
-
-
-def wait_for(condition, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def send(port: int, query: str = "") -> socket.socket:

@@ -766,7 +766,7 @@ def test_the_page_asks_for_the_token(visit):
 
 def test_the_description_for_programs(visit):
     page = visit("/docs", ready=False)
-    expect(page.locator(".call")).to_have_count(6)
+    expect(page.locator(".call")).to_have_count(10)
     page.click("summary >> nth=0")
     expect(page.locator("table").first).to_contain_text("strength")
 
@@ -806,7 +806,7 @@ def test_axe_finds_nothing_serious_in_the_card_and_the_description(visit):
     page.click("#card-open")
     check_axe(page, source)
     page.goto(page.url.partition("#")[0] + "docs")
-    expect(page.locator(".call")).to_have_count(6)
+    expect(page.locator(".call")).to_have_count(10)
     page.click("summary >> nth=0")
     check_axe(page, source)
 

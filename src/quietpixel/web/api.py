@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from quietpixel.files import FORMATS, format_of_name, writable_formats
-from quietpixel.web.app_state import get_app_state
+from quietpixel.web.app_state import AppState, get_app_state
 from quietpixel.web.parameters import PARAMETERS, check_names, read_settings
 from quietpixel.web.problems import problem_responses
 from quietpixel.web.processing import Result, denoise, estimate
@@ -27,7 +27,7 @@ _FORM = {
     "additionalProperties": False,
     "properties": {"file": _BINARY["schema"]},
 }
-_BODY: dict[str, Any] = {
+BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "One image file, as the body or as the only part of a form.",
@@ -46,7 +46,7 @@ HEADERS = {
     "Quietpixel-Picture": ("JSON description of the file, as from /v1/estimate.", "string"),
     "Server-Timing": ("Milliseconds for reading, denoising and writing.", "string"),
 }
-_IMAGE: dict[int | str, dict[str, Any]] = {
+IMAGE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The denoised image: same size, depth, profile and metadata.",
         "content": {FORMATS[name].media_type: _BINARY for name in writable_formats()},
@@ -56,7 +56,7 @@ _IMAGE: dict[int | str, dict[str, Any]] = {
         },
     }
 }
-_UPLOAD = problem_responses(400, 408, 413, 415, 422, 500, 503)
+UPLOAD = problem_responses(400, 408, 413, 415, 422, 500, 503)
 
 
 class Estimate(BaseModel):
@@ -87,8 +87,8 @@ class ModelList(BaseModel):
     "/denoise",
     summary="Denoise an image",
     response_class=Response,
-    responses={**_IMAGE, **_UPLOAD},
-    openapi_extra={"parameters": PARAMETERS, **_BODY},
+    responses={**IMAGE, **UPLOAD},
+    openapi_extra={"parameters": PARAMETERS, **BODY},
 )
 async def denoise_upload(request: Request) -> Response:
     """Send an image file; it comes back denoised, in the same format unless asked otherwise."""
@@ -103,6 +103,11 @@ async def denoise_upload(request: Request) -> Response:
         lambda upload, progress: (upload.name, denoise(models, upload, settings, progress)),
         job=request.query_params.get("job"),
     )
+    return image_response(app_state, name, result)
+
+
+def image_response(app_state: AppState, name: str, result: Result) -> Response:
+    """Return a denoised image file with the headers that describe it."""
     app_state.metrics.pixels.labels(result.model).inc(result.pixels)
     headers = {
         **result_headers(result),
@@ -119,8 +124,8 @@ async def denoise_upload(request: Request) -> Response:
 @router.post(
     "/estimate",
     summary="Estimate the noise level of an image",
-    responses=_UPLOAD,
-    openapi_extra=_BODY,
+    responses=UPLOAD,
+    openapi_extra=BODY,
 )
 async def estimate_upload(request: Request) -> Estimate:
     """Send an image file; its noise level and a description of the file come back."""

@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from quietpixel import __version__
-from quietpixel.web import api, digits, metrics, pages
+from quietpixel.web import api, digits, jobs, metrics, pages
 from quietpixel.web.app_state import AppState, get_app_state
 from quietpixel.web.middleware import Guard
 from quietpixel.web.models import Models
@@ -81,13 +81,15 @@ def make_app(options: ServiceOptions, models: Models) -> FastAPI:
     )
     app.state.shared = app_state
     app.state.digits = digits.DigitModel(models)
-    for part in (api, pages, digits):
+    app.state.jobs = jobs.Jobs()
+    for part in (api, jobs, pages, digits):
         app.include_router(part.router)
     app.include_router(router)
     document = app.openapi()  # kept by the application, so changes stay
-    for parameter in document["paths"]["/v1/denoise"]["post"]["parameters"]:
-        if parameter["name"] == "model":
-            parameter["schema"] = {"type": "string", "enum": sorted(models.paths)}
+    for path in ("/v1/denoise", "/v1/jobs"):
+        for parameter in document["paths"][path]["post"]["parameters"]:
+            if parameter["name"] == "model":
+                parameter["schema"] = {"type": "string", "enum": sorted(models.paths)}
     if options.token is not None:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
@@ -97,8 +99,8 @@ def make_app(options: ServiceOptions, models: Models) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(options.cors),
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=[*api.HEADERS, "Retry-After"],
+            expose_headers=[*api.HEADERS, "Location", "Retry-After"],
         )
     return app

@@ -118,7 +118,7 @@ class AppState:
                 if self.draining:
                     raise BusyError("ending", self.queue.retry_after)
                 gone = asyncio.ensure_future(_wait_for_disconnect(request))
-                run = self._run_in_slot(queue or self.queue, partial(work, upload), progress)
+                run = self.run_in_slot(queue or self.queue, partial(work, upload), progress)
                 task = asyncio.ensure_future(run)
                 self.tasks.add(task)
                 task.add_done_callback(self.tasks.discard)
@@ -143,9 +143,11 @@ class AppState:
             if job is not None and self.jobs.get(job) is progress:
                 del self.jobs[job]
 
-    async def _run_in_slot(
+    async def run_in_slot(
         self, queue: RequestQueue, work: Callable[[Progress], Result], progress: Progress
     ) -> Result:
+        """Run `work` in a thread once a slot is free; it can be cancelled."""
+
         def run() -> Result | None:
             try:
                 return work(progress)

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from quietpixel.errors import QuietpixelError, TooLargeError
 
@@ -32,7 +33,9 @@ _DESCRIPTIONS = {
     400: "The request is malformed.",
     401: "The token is missing or wrong.",
     403: "A page of another site made the request.",
+    404: "There is no such job, or it expired.",
     408: "The body arrived too slowly.",
+    409: "The job is not done yet.",
     413: "The body or the image exceeds a limit.",
     415: "The body is compressed.",
     421: "The service does not answer to this host name.",
@@ -107,6 +110,8 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def describe(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
+        if error.status_code == 405:  # the router names the methods of the first route alone
+            headers["Allow"] = ", ".join(sorted(_methods(request)))
         path, method = request.url.path, request.method
         details = {
             404: f"There is nothing at {path}; the API is documented at /docs.",
@@ -115,3 +120,10 @@ def add_handlers(app: FastAPI) -> None:
         return problem(
             error.status_code, details.get(error.status_code, str(error.detail)), headers
         )
+
+
+def _methods(request: Request) -> set[str]:
+    routes = [
+        route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE
+    ]
+    return {method for route in routes for method in getattr(route, "methods", None) or ()}

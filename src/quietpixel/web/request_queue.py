@@ -42,6 +42,11 @@ class RequestQueue:
         seconds = max([fmean(self._seconds or [1.0]), *running])
         return max(1, math.ceil(seconds * (self.waiting + 1) / self._slots))
 
+    def check_room(self) -> None:
+        """Raise `BusyError` if the queue is full."""
+        if self._semaphore.locked() and self.waiting >= self._limit:
+            raise BusyError("waiting", self.retry_after)
+
     @contextlib.asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Wait for a slot and hold it for the block.
@@ -51,8 +56,7 @@ class RequestQueue:
         BusyError
             If the queue is full.
         """
-        if self._semaphore.locked() and self.waiting >= self._limit:
-            raise BusyError("waiting", self.retry_after)
+        self.check_room()
         self.waiting += 1
         try:
             await self._semaphore.acquire()

@@ -34,8 +34,11 @@ export class Stage extends EventTarget {
     if (!box.width) return;
     this.canvas.width = Math.round(box.width * this.ratio);
     this.canvas.height = Math.round(box.height * this.ratio);
-    if (this.fitted) this.fit();
-    else this.moved();
+    if (this.fitted || !this.before) this.fit();
+    else {
+      this.keepInside();
+      this.moved();
+    }
   }
 
   // Shows another image, pixel by pixel around the point that `place()` returns if it is larger
