@@ -1,18 +1,23 @@
-"""Makes the sample pictures of the page: free photographs with simulated noise.
+"""Makes the sample pictures of the page, and the principal components it compares a code with.
 
     python docs/make_samples.py
 
-Writes sample-*.jpg and .png into src/quietpixel/web/static. Everything is seeded; docs/credits.md
-lists the sources.
+Writes sample-*.jpg, .png and components.json into src/quietpixel/web/static. The samples are free
+photographs with simulated, seeded noise, listed in docs/credits.md; the components are those of the
+training images of MNIST, in the folder that QUIETPIXEL_DATA names.
 """
 
+import base64
+import json
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from skimage import data
+from sklearn.decomposition import PCA
 
+from quietpixel.data import load_split
 from quietpixel.files import Picture, write_picture
 from quietpixel.noise.laws import Poisson
 
@@ -28,6 +33,7 @@ def main() -> None:
     save(high_iso(coffee[:, :, :3], rng), "sample-photo.jpg")
     save(old_print(camera[..., np.newaxis], rng), "sample-print.jpg")
     save(Poisson(peak=20)(0.75 * cell[180:580, 150:550, np.newaxis], rng), "sample-microscope.png")
+    (FOLDER / "components.json").write_text(json.dumps(components(16)))
 
 
 def high_iso(clean: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -43,6 +49,17 @@ def old_print(clean: NDArray[np.float32], rng: np.random.Generator) -> NDArray[n
     grain = gaussian_filter(rng.normal(0, 1, clean.shape[:2]), 0.6)[..., np.newaxis]
     faded = 0.12 + 0.75 * clean + 0.1 * grain
     return np.asarray(faded * SEPIA, np.float32)
+
+
+def components(count: int) -> dict[str, object]:
+    """Return mean and principal components of MNIST, row after row, in 16 bits."""
+    found = PCA(count, random_state=0).fit(
+        load_split("mnist", "train").as_float().reshape(-1, 28 * 28)
+    )
+    values = np.concatenate([found.mean_[np.newaxis], found.components_])
+    scale = float(np.abs(values).max()) / 32767
+    packed = np.rint(values / scale).astype("<i2").tobytes()
+    return {"count": count, "scale": scale, "values": base64.b64encode(packed).decode()}
 
 
 def save(image: NDArray[np.float32], name: str) -> None:

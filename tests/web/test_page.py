@@ -317,6 +317,7 @@ def test_digits(visit):
     page.keyboard.press("ArrowRight")
     expect(page.locator("#digits")).to_be_visible()
     expect(page.locator(".number output")).to_have_count(16)
+    page.fill("#noise", "0")
     settle(page)
     with page.expect_response(is_of_a_drawing) as answer:
         page.click("text='7'")
@@ -343,9 +344,29 @@ def test_digits(visit):
     expect(page.locator("#restore")).to_be_disabled()
 
 
+def test_convolutions_components_and_a_walk_are_shown(visit):
+    page = visit("/#digits", viewport={"width": 1200, "height": 800})
+    expect(page.locator(".number output")).to_have_count(16)
+    for name, shape in (("first", (59, 119)), ("second", (127, 127)), ("walk", (28, 260))):
+        wait_until(page, lambda name=name: canvas_pixels(page, f"#{name}")[..., 0].max() > 200)
+        assert canvas_pixels(page, f"#{name}").shape[:2] == shape
+    errors = []
+    for part in ("drawn", "linear"):
+        text = page.locator(f"#{part}-error")
+        expect(text).to_contain_text("Difference from your drawing: 0.")
+        errors.append(float(text.inner_text().rpartition(" ")[2]))
+    assert errors[0] < errors[1] < 0.3
+    walk = canvas_pixels(page, "#walk")[..., 0]
+    assert not np.array_equal(walk, canvas_pixels(page, "#fade")[..., 0])
+    page.select_option("#walk-to", "0")
+    wait_until(page, lambda: changes(page, "#walk", walk).max() > 50)
+    assert np.array_equal(canvas_pixels(page, "#walk")[:, :28, 0], walk[:, :28])  # still from the 4
+
+
 def test_a_digit_is_drawn_with_the_mouse(visit):
     page = visit("/#digits", viewport={"width": 1200, "height": 800})
     expect(page.locator(".number output")).to_have_count(16)
+    page.fill("#noise", "0")
     page.click("#wipe")
     wait_until(page, lambda: canvas_pixels(page, "#noisy")[..., 0].max() == 0)
     box = page.locator("#pad").bounding_box()
@@ -357,7 +378,7 @@ def test_a_digit_is_drawn_with_the_mouse(visit):
     seen = canvas_pixels(page, "#noisy")[..., 0]
     assert seen[:, 12:16].max() == 255
     assert seen[:, :8].max() == 0
-    assert canvas_pixels(page, "#drawn")[6:22, 11:17, 0].mean() > 80
+    wait_until(page, lambda: canvas_pixels(page, "#drawn")[6:22, 11:17, 0].mean() > 80)
 
 
 def test_a_narrow_screen_and_a_finger(visit):
@@ -491,7 +512,7 @@ def test_a_preview_and_the_result_share_their_noise_level(visit):
     with page.expect_response(re.compile("v1/denoise")) as answer:
         page.set_input_files("#files", as_file("a.png", coded(pixels)))
     used = float(answer.value.headers["quietpixel-sigma"])
-    assert float(re.search("sigma=([0-9.]+)", sent[0])[1]) == pytest.approx(used, rel=0.01)
+    assert float(re.search("sigma=([0-9.]+)", sent[-1])[1]) == pytest.approx(used, rel=0.01)
 
 
 def test_removed_images_come_back(visit):

@@ -54,7 +54,9 @@ class SplitModel:
         code = _find_code(whole, path)
         self.length = code.get_partial_shape()[1].get_length()
         self.size = tuple(whole.input(0).partial_shape[i].get_length() for i in (1, 2))
-        head = openvino.Model([code], whole.get_parameters(), "encoder")
+        convolutions = [node for node in whole.get_ordered_ops() if node.get_type_name() == "Relu"]
+        outputs = [code, *(node.output(0) for node in convolutions[:2])]
+        head = openvino.Model(outputs, whole.get_parameters(), "encoder")
         start = openvino.opset13.parameter([-1, self.length], np.float32, name="code")
         for target in list(_find_code(tail, path).get_target_inputs()):
             target.replace_source_output(start.output(0))
@@ -64,21 +66,25 @@ class SplitModel:
 
     def encode(self, image: FloatArray) -> FloatArray:
         """Return the code, (length,), of an image (H, W) in [0, 1]."""
+        return self.watch(image)[0]
+
+    def watch(self, image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the code of an image, and what both convolutions return (channels, H, W)."""
         if image.shape != self.size:
             raise ImageError(f"`image` must be {self.size[0]} x {self.size[1]}; got {image.shape}.")
-        code: FloatArray = self._run(self._encoder, image[np.newaxis, :, :, np.newaxis])[0]
-        return code
+        code, first, second = self._run(self._encoder, image[np.newaxis, :, :, np.newaxis])
+        return code[0], first[0], second[0]
 
     def decode(self, code: FloatArray) -> FloatArray:
         """Return the image (H, W) for a code (length,)."""
         if code.shape != (self.length,):
             raise ImageError(f"`code` must hold {self.length} numbers; got {code.shape}.")
-        image: FloatArray = self._run(self._decoder, code[np.newaxis])[0, :, :, 0]
-        return image
+        return self._run(self._decoder, code[np.newaxis])[0][0, :, :, 0]
 
-    def _run(self, request: Any, batch: FloatArray) -> FloatArray:
+    def _run(self, request: Any, batch: FloatArray) -> list[FloatArray]:
         request.infer([np.ascontiguousarray(batch, np.float32)])
-        return np.array(request.get_output_tensor(0).data)  # the next run overwrites it
+        # Copies, because the next run overwrites the outputs.
+        return [np.array(output.data) for output in request.output_tensors]
 
 
 def _find_code(model: Any, path: Path) -> Any:
@@ -105,6 +111,8 @@ class DigitModel:
     def answer(self, body: bytes) -> dict[str, list[float]]:
         """Return code and image for a JSON object with an image or a code.
 
+        For an image, `first` and `second` are what the convolutions return, in one list each.
+
         Raises
         ------
         RefusalError
@@ -123,18 +131,26 @@ class DigitModel:
             self._split = SplitModel(self._models.paths[name])
         if "image" in given:
             image = _read_numbers(given, "image", SIZE[0] * SIZE[1]).reshape(SIZE)
-            code = self._split.encode(np.clip(image, 0, 1))
+            code, first, second = self._split.watch(np.clip(image, 0, 1))
+            seen = {"first": _round(first), "second": _round(second)}
         else:
+            seen = {}
             code = _read_numbers(given, "code", self._split.length)
         decoded = self._split.decode(code).ravel()
-        # Four digits are finer than the page can show, and halve the response.
-        return {"code": np.round(code.astype(float), 4).tolist(),
-                "image": np.round(decoded.astype(float), 4).tolist()}  # fmt: skip
+        return {"code": _round(code), "image": _round(decoded), **seen}
+
+
+def _round(values: FloatArray) -> list[float]:
+    # Four digits are finer than the page can show, and halve the response.
+    return np.round(values.ravel().astype(float), 4).tolist()
 
 
 @router.post("/page/digit")
 async def split_digit(request: Request) -> JSONResponse:
-    """Take ``{"image": [784 numbers]}`` or ``{"code": [16 numbers]}``; return code and image."""
+    """Take ``{"image": [784 numbers]}`` or ``{"code": [16 numbers]}``; return code and image.
+
+    For an image, also what both convolutions return.
+    """
     app_state, model = get_app_state(request), request.app.state.digits
 
     def work(upload: Upload, progress: object) -> dict[str, list[float]]:

@@ -26,6 +26,7 @@ MEDIA_TYPES = {
     ".html": "text/html",
     ".jpg": "image/jpeg",
     ".js": "text/javascript",
+    ".json": "application/json",
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }

@@ -22,6 +22,7 @@ function startTabs() {
       each.tabIndex = shown ? 0 : -1;
       find(each.getAttribute("aria-controls")).hidden = !shown;
     }
+    find(tab.getAttribute("aria-controls")).dispatchEvent(new Event("shown"));
     history.replaceState(null, "", `#${tab.getAttribute("aria-controls")}`);
     window.dispatchEvent(new Event("resize"));
   };
@@ -60,7 +61,7 @@ async function start() {
     const pictures = new Pictures(engine, setup, new Settings(setup), say);
     startDigits(engine, setup.digits, say);
     document.body.dataset.ready = "yes";
-    await startWelcome(engine, (file) => pictures.add([file]));
+    await startWelcome(engine, (file) => pictures.add([file]), pictures.welcome.signal);
   } catch (error) {
     find("notice").textContent = error.message;
     find("notice").hidden = false;

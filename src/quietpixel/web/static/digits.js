@@ -1,7 +1,9 @@
-// The tab of the sixteen numbers: drawing, noise, code and reconstruction.
+// The tab that shows how the autoencoder works: drawing, noise, convolutions, code and reconstruction.
 
 import { GLYPHS } from "./glyphs.js";
 import { Pad } from "./pad.js";
+import { readComponents } from "./components.js";
+import { Walk, grayPixels } from "./walk.js";
 
 const SIDE = 28;
 const LEAST_SCALE = 10; // most codes of MNIST lie between -10 and 10, but some reach 28
@@ -13,7 +15,10 @@ export function startDigits(engine, model, say) {
     find("tab-digits").hidden = true;
     return;
   }
-  new Digits(engine, say);
+  // Not before the tab is looked at, because a browser without service loads the model for it.
+  const panel = find("digits"), begin = () => new Digits(engine, say);
+  if (panel.hidden) panel.addEventListener("shown", begin, { once: true });
+  else begin();
 }
 
 class Digits {
@@ -22,6 +27,11 @@ class Digits {
     this.pad = new Pad(find("pad"));
     this.seed = 1;
     this.code = [];
+    readComponents().then((components) => {
+      this.components = components;
+      this.compare();
+    });
+    new Walk(engine);
     GLYPHS.forEach((strokes, digit) => {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit });
       button.setAttribute("aria-label", `Example: ${digit}`);
@@ -39,19 +49,23 @@ class Digits {
     this.pad.draw(GLYPHS[3]);
   }
 
-  get image() {
-    const sigma = Number(find("noise").value);
+  // The drawing, and the same with noise.
+  readPad() {
+    const sigma = Number(find("noise").value), normal = normals(this.seed);
     find("noise-value").textContent = sigma.toFixed(2);
-    const normal = normals(this.seed);
-    return this.pad.read().map((value) => Math.min(1, Math.max(0, value + sigma * normal())));
+    this.clean = this.pad.read();
+    this.noisy = this.clean.map((value) => Math.min(1, Math.max(0, value + sigma * normal())));
   }
 
   encode() {
-    const image = this.image;
-    paint(find("noisy"), image);
-    this.ask({ image: [...image].map((value) => Number(value.toFixed(4))) }, (answer) => {
+    this.readPad();
+    paint(find("noisy"), this.noisy);
+    this.compare();
+    this.ask({ image: [...this.noisy].map((value) => Number(value.toFixed(4))) }, (answer) => {
       this.found = answer.code;
       this.showCode(answer.code);
+      paintMaps(find("first"), answer.first ?? [], { side: 14, columns: 8, rows: 4 });
+      paintMaps(find("second"), answer.second ?? [], { side: 7, columns: 16, rows: 16 });
       this.showDrawn(answer.image, "What the decoder draws from the encoder's numbers.");
     });
   }
@@ -124,16 +138,40 @@ class Digits {
     column.classList.toggle("changed", Math.abs(value - this.found[at]) > 0.05);
   }
 
+  // The same noisy digit through principal components.
+  compare() {
+    if (!this.components || !this.noisy) return;
+    const drawn = this.components.reconstruct(this.noisy);
+    paint(find("linear"), drawn);
+    find("linear-error").textContent = this.describeError(drawn);
+  }
+
+  describeError(drawn) {
+    const squares = this.clean.reduce((sum, value, at) => sum + (value - drawn[at]) ** 2, 0);
+    return `Difference from your drawing: ${Math.sqrt(squares / this.clean.length).toFixed(3)}`;
+  }
+
   showDrawn(image, text) {
     paint(find("drawn"), image);
+    find("drawn-error").textContent = this.describeError(image);
     if (find("drawn-text").textContent !== text) find("drawn-text").textContent = text;
   }
 }
 
 function paint(canvas, image) {
-  const pixels = new ImageData(SIDE, SIDE);
-  image.forEach((value, at) => pixels.data.set([255 * value, 255 * value, 255 * value, 255], 4 * at));
-  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  canvas.getContext("2d").putImageData(grayPixels(image, SIDE, SIDE), 0, 0);
+}
+
+// Small pictures side by side, with lines between them. The brightest value of each is white, unless it
+// is faint beside those of the others.
+function paintMaps(canvas, values, { side, columns, rows }) {
+  Object.assign(canvas, { width: columns * (side + 1) - 1, height: rows * (side + 1) - 1 });
+  const highest = (map) => map.reduce((most, value) => Math.max(most, value), 1e-6);
+  const least = 0.2 * highest(values), context = canvas.getContext("2d");
+  for (let at = 0; at * side * side < values.length; at++) {
+    const map = values.slice(at * side * side, (at + 1) * side * side), white = Math.max(highest(map), least);
+    context.putImageData(grayPixels(map.map((value) => value / white), side, side), (at % columns) * (side + 1), Math.floor(at / columns) * (side + 1));
+  }
 }
 
 // The same normal numbers for the same seed, so that the slider makes one noise stronger or weaker.

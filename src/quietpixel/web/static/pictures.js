@@ -16,7 +16,7 @@ const find = (id) => document.getElementById(id);
 
 export class Pictures {
   constructor(engine, setup, settings, say) {
-    Object.assign(this, { engine, settings, say, chosen: null, shown: null });
+    Object.assign(this, { engine, settings, say, chosen: null, shown: null, welcome: new AbortController() });
     this.runs = new Runs({
       engine, atOnce: setup.atOnce,
       settings: () => ({ key: settings.key, parameters: settings.parameters }),
@@ -90,6 +90,7 @@ export class Pictures {
 
   add(files) {
     if (!files.length) return;
+    this.welcome.abort(); // its example would delay the first preview
     this.showBench(true);
     if (!this.chosen) this.hold();
     const items = this.runs.add(files);

@@ -12,7 +12,8 @@ const SAMPLES = [
 const find = (id) => document.getElementById(id);
 const address = (file) => new URL(`./${file}`, import.meta.url).href;
 
-export function startWelcome(engine, onPick) {
+// `signal` ends the example once pictures have come.
+export function startWelcome(engine, onPick, signal) {
   for (const sample of SAMPLES) {
     const picture = Object.assign(new Image(), { src: address(sample.file), alt: "" });
     const button = Object.assign(document.createElement("button"), { type: "button" });
@@ -22,7 +23,7 @@ export function startWelcome(engine, onPick) {
     item.append(button);
     find("samples").append(item);
   }
-  return showExample(engine);
+  return showExample(engine, signal);
 }
 
 async function readSample({ file, name }) {
@@ -30,7 +31,7 @@ async function readSample({ file, name }) {
   return new File([blob], name, { type: blob.type });
 }
 
-async function showExample(engine) {
+async function showExample(engine, signal) {
   const split = find("demo-split");
   const stage = new Stage({
     stage: find("demo-stage"), canvas: find("demo-canvas"), split,
@@ -42,11 +43,12 @@ async function showExample(engine) {
   stage.fit();
   try {
     const { sigma } = await engine.estimate(readLevelSample(image));
+    if (signal.aborted) return;
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
-    const clean = await engine.preview(readPart(image, whole), { sigma: sigma.toFixed(6) }, {});
+    const clean = await engine.preview(readPart(image, whole), { sigma: sigma.toFixed(6) }, { signal });
     stage.showAfter(await createImageBitmap(clean));
     find("demo-tag").textContent = "After";
   } catch (error) {
-    find("demo-tag").textContent = error.message;
+    if (!signal.aborted) find("demo-tag").textContent = error.message;
   }
 }
