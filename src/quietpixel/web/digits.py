@@ -142,7 +142,8 @@ class DigitModel:
 
 def _round(values: FloatArray) -> list[float]:
     # Four digits are finer than the page can show, and halve the response.
-    return np.round(values.ravel().astype(float), 4).tolist()
+    rounded: list[float] = np.round(values.ravel().astype(float), 4).tolist()
+    return rounded
 
 
 @router.post("/page/digit")
