@@ -97,9 +97,13 @@ def running(app, options: ServiceOptions) -> Iterator[int]:
 
 
 def noisy(height: int = 40, width: int = 60, channels: int = 3, seed: int = 0) -> np.ndarray:
-    """Return a uint8 image of mean 0.5 with noise of standard deviation 0.1."""
+    """Return a uint8 image of mean 0.5 with noise of standard deviation 0.1.
+
+    Gentle waves are the same in all channels, which would else be taken for unrelated ones.
+    """
     rng = np.random.default_rng(seed)
-    values = 0.5 + 0.1 * rng.standard_normal((height, width, channels))
+    waves = 0.05 * np.sin(np.arange(height) / 12)[:, np.newaxis] * np.sin(np.arange(width) / 12)
+    values = 0.5 + waves[..., np.newaxis] + 0.1 * rng.standard_normal((height, width, channels))
     pixels = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
     return pixels[:, :, 0] if channels == 1 else pixels
 

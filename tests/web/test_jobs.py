@@ -32,6 +32,9 @@ def test_a_job_gives_what_a_request_gives(client):
     assert client.app.state.shared.memory.bytes == len(direct.content)
     assert client.delete(place).status_code == 204
     assert client.app.state.shared.memory.bytes == 0
+    wrong = client.put(place)
+    assert "it takes DELETE, GET." in detail(wrong, 405)
+    assert wrong.headers["allow"] == "DELETE, GET"
     for method, path in (("GET", place), ("GET", f"{place}/result"), ("DELETE", place)):
         assert "no such job" in detail(client.request(method, path), 404)
 

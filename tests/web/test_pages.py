@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image, ImageCms
 from web_making import coded, decoded, detail, noisy
 
+from quietpixel import DenoiseOptions, Denoiser
 from quietpixel.web.digit_parts import find_digit_model
 from quietpixel.web.pages import FILES, STATIC
 
@@ -64,6 +65,12 @@ def test_a_preview_is_the_denoised_image(client):
     whole = client.post("/v1/denoise?sigma=0.1&format=pnm", content=file)
     answer = client.post("/page/preview?sigma=0.1&format=pnm", content=file)
     assert answer.content == whole.content
+    flat = np.random.default_rng(0).normal(128, 20, (90, 90, 3)).astype(np.uint8)  # part of a sky
+    part = client.post("/page/preview?sigma=0.1&format=pnm", content=coded(flat, "PPM"))
+    colours = Denoiser("photo", precision="f32", threads=1).denoise(
+        flat, DenoiseOptions(sigma=0.1, channels="rgb")
+    )
+    assert np.array_equal(decoded(part.content), colours.image)
     large = coded(np.zeros((2000, 1600), np.uint8), "PPM")
     assert "`max_pixels` is 3,000,000" in detail(client.post("/page/preview", content=large), 413)
 

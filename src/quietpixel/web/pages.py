@@ -1,6 +1,7 @@
 """The web page and the routes that only the page uses: previews, views, progress."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -73,7 +74,9 @@ async def get_setup(request: Request) -> JSONResponse:
 async def denoise_preview(request: Request) -> Response:
     """Return a small image denoised, ahead of the queue of full-size images."""
     app_state = get_app_state(request)
-    settings = read_settings(request.query_params, app_state.options.denoise, PREVIEW_PIXELS)
+    # Channels of a flat part have nothing in common but its noise, which says nothing of the whole.
+    defaults = replace(app_state.options.denoise, channels="rgb")
+    settings = read_settings(request.query_params, defaults, PREVIEW_PIXELS)
     result = await app_state.process(
         request,
         lambda upload, progress: denoise(app_state.models, upload, settings, progress),

@@ -123,7 +123,10 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def _methods(request: Request) -> set[str]:
-    routes = [
-        route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE
-    ]
-    return {method for route in routes for method in getattr(route, "methods", None) or ()}
+    """Return the methods of all routes of a path."""
+    found: set[str] = set()
+    for part in request.app.routes:
+        for route in getattr(part, "original_router", request.app).routes:
+            if hasattr(route, "methods") and route.matches(request.scope)[0] != Match.NONE:
+                found |= route.methods
+    return found
