@@ -73,8 +73,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def cards() -> dict[str, Card]:
-    """Return the cards of the bundled models by name."""
-    return {name: read_card(path) for name, path in bundled_models().items()}
+    """Return the cards of the bundled models by name, the most used first."""
+    found = {name: read_card(path) for name, path in bundled_models().items()}
+    order = {name: place for place, name in enumerate(PURPOSES)}
+    return dict(sorted(found.items(), key=lambda each: order.get(each[0], len(order))))
 
 
 def describe_models(cards: Mapping[str, Card]) -> str:
@@ -82,7 +84,8 @@ def describe_models(cards: Mapping[str, Card]) -> str:
     rows = "".join(f"| {' | '.join(_cells(name, card))} |\n" for name, card in cards.items())
     notes = {}
     for name, card in cards.items():
-        text = f"trained on {card.data}. Licence: {card.licence}. Not for {card.not_for}."
+        data = card.data.removesuffix(", made noisy by the law above")
+        text = f"trained on {data}. Licence: {card.licence}. Not for {card.not_for}."
         notes[text] = [*notes.get(text, []), f"`{name}`"]
     lists = "".join(f"\n- {', '.join(names)}: {text}" for text, names in notes.items())
     return f"{MODELS_PAGE}{rows}{MODELS_NOTES}{lists}\n"

@@ -72,8 +72,12 @@ def noise_laws() -> bytes:
     detail = photo("camera")[60:188, 180:308]
     laws = ["gaussian:0.1", "poisson:30", "salt-pepper:0.05", "speckle:0.3", "uniform:0.3"]
     noisy = [add_noise(detail[None], parse_noise(law), seed=0)[0] for law in laws]
-    row = np.stack([detail, *noisy])
-    return mosaic("One detail under each law", [row], [""], ["clean", *laws], cell=176)
+    # Two rows, because the names are wider than the images.
+    blocks = [
+        Block(np.clip(np.stack(images), 0, 1)[None], columns=names)
+        for images, names in (([detail, *noisy[:2]], ["clean", *laws[:2]]), (noisy[2:], laws[2:]))
+    ]
+    return draw_mosaic("", blocks, cell=256)
 
 
 def noise_by_brightness() -> bytes:
@@ -84,7 +88,7 @@ def noise_by_brightness() -> bytes:
         noisy = add_noise(clean, parse_noise(law + ",clip=no"), seed=0)
         axes.plot(clean[0, :, 0, 0], noisy[0, :, :, 0].std(axis=1), color=colour, label=law)
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK)
     return to_png(axes.figure)
 
 
@@ -107,7 +111,7 @@ def sixteen_numbers() -> bytes:
             color=colour, fontsize=9,
         )  # fmt: skip
     axes.set_ylim(0, 1)
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK)
     return to_png(axes.figure)
 
 
@@ -180,13 +184,13 @@ def strength() -> bytes:
 
 
 def taken_away() -> bytes:
-    """What was taken away, of digits by a model of digits, and of a photograph by the same."""
+    """What a model of digits removed from digits, and where it was wrong."""
     clean, noisy = noisy_digits("test")
     denoised = open_model("mnist-bottleneck").batch(noisy)
     taken = 0.5 + (noisy - denoised) / 2
     wrong = 0.5 + (denoised - clean) / 2
     rows = [noisy, denoised, taken, wrong]
-    names = ["noisy", "denoised", "taken away", "wrong"]
+    names = ["noisy", "denoised", "removed", "wrong"]
     return mosaic("Where a digit model went wrong", rows, names)
 
 
@@ -335,9 +339,11 @@ def mosaic(
 
 def shrink(png: bytes, *, few: bool) -> bytes:
     """Return the PNG packed as tightly as it goes, in 64 colours at most if these are enough."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture = Image.open(io.BytesIO(png)).convert("RGBA")
     small = io.BytesIO()
-    (picture.quantize(64, dither=0) if few else picture).save(small, "png", optimize=True)
+    # The only method that keeps transparency.
+    packed = picture.quantize(64, method=Image.Quantize.FASTOCTREE, dither=0) if few else picture
+    packed.save(small, "png", optimize=True)
     return small.getvalue()
 
 

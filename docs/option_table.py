@@ -106,11 +106,12 @@ def find_python(command: str, name: str, option: str) -> str:
 
 
 def find_page(words: list[str], pages: Mapping[Path, str], docs: Path) -> str:
-    """Return a link to the first page that names an option; empty if there is none."""
-    pattern = re.compile("|".join(rf"{re.escape(word)}(?![\w-])" for word in words))
-    for path, text in pages.items():
-        if pattern.search(text):
-            link = posixpath.relpath(path.relative_to(docs).as_posix(), "reference")
-            title = text.splitlines()[0].lstrip("# ")
-            return f"[{title}]({link})"
-    return ""
+    """Return a link to the page that names an option most often; empty if there is none."""
+    pattern = re.compile("|".join(rf"(?<!-){re.escape(word)}(?![\w-])" for word in words))
+    counts = {path: len(pattern.findall(text)) for path, text in pages.items()}
+    best = max(counts, key=lambda path: counts[path])
+    if not counts[best]:
+        return ""
+    link = posixpath.relpath(best.relative_to(docs).as_posix(), "reference")
+    title = pages[best].splitlines()[0].lstrip("# ")
+    return f"[{title}]({link})"
