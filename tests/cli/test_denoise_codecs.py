@@ -10,6 +10,7 @@ import OpenEXR
 import pytest
 from PIL import Image, ImageCms
 
+from quietpixel.cli.main import main
 from quietpixel.files import FORMATS, jxl, read_picture, read_size
 from quietpixel.files.boxes import make_box, walk_boxes
 
@@ -174,6 +175,23 @@ def test_other_openexr_files_are_refused(quietpixel, tmp_path, channels, reason)
     outcome = quietpixel("denoise", path)
     assert outcome.code == 2
     assert reason in outcome.err
+
+
+@pytest.mark.parametrize("tenth", range(1, 10))
+@pytest.mark.parametrize("tiled", [False, True])
+def test_a_cut_openexr_file_gives_one_line(tmp_path, capfd, tenth, tiled) -> None:
+    """OpenEXR itself prints lines about it, some to standard output."""
+    path, kind = tmp_path / "a.exr", OpenEXR.tiledimage if tiled else OpenEXR.scanlineimage
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": kind}
+    header |= {"tiles": OpenEXR.TileDescription()} if tiled else {}
+    OpenEXR.File(header, {name: RAMP.astype(np.float16) for name in "RGB"}).write(str(path))
+    assert read_picture(path).pages[0].shape == (48, 64, 3)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * tenth // 10])
+    capfd.readouterr()
+    assert main(["denoise", str(path)]) == 2
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "the file is damaged or cut short" in err
 
 
 def test_radiance_keeps_its_header(quietpixel, halver, tmp_path) -> None:

@@ -1,6 +1,7 @@
 """OpenEXR: linear floats, with all other channels and attributes of the file kept as they are."""
 
 import io
+import struct
 from dataclasses import replace
 from typing import Any, BinaryIO
 
@@ -12,6 +13,10 @@ from quietpixel.files.image_format import Format, ReadLimits, Size, Source, star
 from quietpixel.files.picture import Encoding, Metadata, Picture
 
 _LAYOUTS = (("R", "G", "B", "A"), ("R", "G", "B"), ("Y", "A"), ("Y",))
+_HEADER = 1 << 20
+"""Bytes at the start of a file that hold its attributes."""
+_TILED, _SEVERAL_PARTS = 0x200, 0x1000
+"""Flags in the version."""
 _XMP = "xmp"
 """Attribute for XMP, as Adobe's programs write it."""
 
@@ -21,6 +26,7 @@ def _open(source: Source, *, header_only: bool = False) -> Any:
     import OpenEXR
 
     with vips.open_binary(source) as file:
+        _refuse_cut(file)
         try:
             exr = OpenEXR.File(file, separate_channels=True, header_only=header_only)
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
@@ -28,6 +34,34 @@ def _open(source: Source, *, header_only: bool = False) -> Any:
     if not exr.parts:
         raise _damaged()
     return exr
+
+
+def _refuse_cut(file: BinaryIO) -> None:
+    """Refuse a file whose last chunk ends after the file does; OpenEXR would print lines on it."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(4)
+    (flags,) = struct.unpack("<I", file.read(4).ljust(4, b"\0"))
+    content = file.read(_HEADER)
+    at = 0
+    while content[at : at + 1] not in (b"\0", b""):  # name, type and size of an attribute
+        at = content.find(b"\0", content.find(b"\0", at) + 1) + 1
+        at += 4 + int.from_bytes(content[at : at + 4], "little")
+    table = 8 + at + 1
+    if flags & _SEVERAL_PARTS:
+        file.seek(0)
+        return
+    file.seek(table)
+    first = int.from_bytes(file.read(8), "little")
+    file.seek(table)
+    entries = file.read(max(min(first, size) - table, 0))
+    places = np.frombuffer(entries[: len(entries) // 8 * 8], "<u8")
+    last, skip = int(places.max(initial=0)), 16 if flags & _TILED else 4
+    file.seek(min(last, size) + skip)
+    packed = file.read(4)
+    whole = len(packed) == 4 and last + skip + 4 + int.from_bytes(packed, "little") <= size
+    if not (table < last and whole):
+        raise _damaged()
+    file.seek(0)
 
 
 def _damaged() -> FileError:
