@@ -34,7 +34,7 @@ from quietpixel.inference.error_bars import (
 from quietpixel.inference.job import OnProgress, Result
 from quietpixel.inference.level import Noise, level_factors
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.planes import join, settle_channels, split
+from quietpixel.inference.planes import denoise_planes, join, settle_channels, split
 
 _GAP = 8
 """White pixels between the parts of a comparison."""
@@ -184,6 +184,8 @@ def denoise_picture(
             f"{height}x{width}. Choose another `model`, such as 'photo'."
         )
     options = settings.options
+    if settings.uncertainty is not None:  # calibrations know nothing of stabilised noise
+        options = replace(options, law="none")
     options = replace(options, axes=None, range=options.range or picture.declared_range)
     if isinstance(options.sigma, np.ndarray):
         # Pages are denoised as stored, and a map is given as the picture is shown.
@@ -251,7 +253,7 @@ def _denoise_channels(
         samples = page.shape[2] if options.channels == "separate" else 1
         parts.append(split(page, targets[-1], options, first=channel * samples))
     planes = list(chain.from_iterable(parts))
-    results = iter(denoiser.denoise_planes(planes, options, on_progress=on_progress))
+    results = iter(denoise_planes(denoiser, planes, options, on_progress=on_progress))
     return [
         join(part, list(islice(results, len(part))), target)
         for part, target in zip(parts, targets, strict=True)

@@ -55,7 +55,7 @@ EXAMPLES = (
 GROUPS = {
     "Output": "output suffix in_place backup again overwrite format jpeg_quality dry_run "
     "quiet verbose",
-    "Strength": "sigma strength colour_strength quality range dtype",
+    "Strength": "sigma law strength colour_strength quality range dtype",
     "Model": "model engine precision threads",
     "Folders and large images": "recursive memory max_pixels axes channels workers scheduler",
     "Reports": "json compare uncertainty",
@@ -82,6 +82,14 @@ GROUPS = {
     callback=read_level,
     default="auto",
     help="Noise level, such as 25/255, or an image of noise levels.",
+)
+@click.option(
+    "--law",
+    metavar="auto|none|LAW",
+    default="auto",
+    show_default=True,
+    help="Noise law of gray images, such as poisson:400+gaussian:0.01; auto measures photon noise "
+    "in images of more than 8 bits.",
 )
 @click.option(
     "--strength",

@@ -42,10 +42,10 @@ def denoise(
         its own; c is its colours where it comes last and has a size of 1 to 4, and one more axis
         of planes elsewhere. None takes a last dimension of size 3 or 4 as colours.
     **options
-        What else `quietpixel.DenoiseOptions` takes, except `streams` and `channels`; `sigma` is one
-        number, or ``"auto"`` to estimate it of each plane. Without `range`, floats are taken as
-        [0, 1] and integers as 0 to the largest value of their type, because finding out would read
-        the whole array; `quietpixel.denoise` reads a sample.
+        What else `quietpixel.DenoiseOptions` takes, except `streams`, `channels` and `law`; `sigma`
+        is one number, or ``"auto"`` to estimate it of each plane. Without `range`, floats are taken
+        as [0, 1] and integers as 0 to the largest value of their type, because finding out would
+        read the whole array; `quietpixel.denoise` reads a sample. Photon noise is not stabilised.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def denoise(
     dask = need("dask")
     need("dask.array")
     allowed = {each.name for each in fields(DenoiseOptions)}
-    allowed -= {"model", "streams", "axes", "channels"}
+    allowed -= {"model", "streams", "axes", "channels", "law"}
     unknown = sorted(options.keys() - allowed)
     if unknown:
         raise ArgumentError(

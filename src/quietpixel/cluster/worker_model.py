@@ -234,6 +234,7 @@ def pack_model(options: DenoiseOptions) -> TravellingModel:
         range=None,
         axes=None,
         channels="auto",
+        law="auto",
         dtype=None,
     )
     if options.model is None:

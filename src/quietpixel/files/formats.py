@@ -50,24 +50,36 @@ FORMATS: dict[str, Format] = {
     )
 }
 
+_AS_ARRAY = "pass its array to quietpixel.denoise, or save it as TIFF with tifffile.imwrite"
+_AS_OME = "save it as OME-TIFF, for example with Bio-Formats in Fiji"
 # Recognised only to name them, since "not an image" would be wrong or of no help.
 _UNSUPPORTED = (
-    (starts_with(b"mif1", at=8), "a HEIF image"),
-    (starts_with(b"8BPS"), "a Photoshop document"),
-    (starts_with(b"SIMPLE  ="), "a FITS image"),
-    (starts_with(b"%PDF"), "a PDF document"),
-    (starts_with(b"<svg"), "an SVG drawing"),
-    (starts_with(b"<?xml"), "an XML file"),
-    (starts_with(b"\x93NUMPY"), "a NumPy array"),
-    (starts_with(b"\x89HDF"), "an HDF5 file"),
-    (starts_with(b"PK\x03\x04"), "a ZIP archive"),
-    (starts_with(b"\x1f\x8b"), "a gzip archive"),
-    (starts_with(b"AVI ", at=8), "an AVI video"),
-    (starts_with(b"\x1aE\xdf\xa3"), "a Matroska or WebM video"),
-    (starts_with(b"ftypqt  ", at=4), "a QuickTime video"),
+    (starts_with(b"mif1", at=8), "a HEIF image", ""),
+    (starts_with(b"8BPS"), "a Photoshop document", ""),
+    (starts_with(b"SIMPLE  ="), "a FITS image", f"{_AS_ARRAY} (astropy.io.fits.getdata reads it)"),
+    (starts_with(b"\x93NUMPY"), "a NumPy array", f"{_AS_ARRAY} (numpy.load reads it)"),
+    (starts_with(b"\x89HDF"), "an HDF5 file", f"{_AS_ARRAY} (h5py.File reads it)"),
+    (starts_with(b"MAP ", at=208), "an MRC image", f"{_AS_ARRAY} (mrcfile.read reads it)"),
+    (starts_with(b"ZISRAWFILE"), "a CZI image of Zeiss", _AS_OME),
+    (starts_with(b"\xda\xce\xbe\x0a"), "an ND2 image of Nikon", _AS_OME),
+    (starts_with(b"\x70\0\0\0"), "a LIF file of Leica", _AS_OME),
+    (
+        starts_with(b"DICM", at=128),
+        "a DICOM image",
+        "quietpixel is not for medical images, because a model may remove or invent findings",
+    ),
+    (starts_with(b"%PDF"), "a PDF document", ""),
+    (starts_with(b"<svg"), "an SVG drawing", ""),
+    (starts_with(b"<?xml"), "an XML file", ""),
+    (starts_with(b"PK\x03\x04"), "a ZIP archive", ""),
+    (starts_with(b"\x1f\x8b"), "a gzip archive", ""),
+    (starts_with(b"AVI ", at=8), "an AVI video", ""),
+    (starts_with(b"\x1aE\xdf\xa3"), "a Matroska or WebM video", ""),
+    (starts_with(b"ftypqt  ", at=4), "a QuickTime video", ""),
     # The container of MP4; images in it have brands of their own, which come first.
-    (starts_with(b"ftyp", at=4), "an MP4 video"),
+    (starts_with(b"ftyp", at=4), "an MP4 video", ""),
 )
+"""Recognition, title, and what to do instead where that helps more than a list of formats."""
 
 
 def sniff(head: bytes) -> Format:
@@ -93,11 +105,11 @@ def sniff(head: bytes) -> Format:
     for known in FORMATS.values():
         if known.recognise(head):
             return known
-    found = (title for recognise, title in _UNSUPPORTED if recognise(head))
-    raise FileError(
-        f"the file is {next(found, 'not an image of a supported format')}; "
-        f"quietpixel reads {', '.join(FORMATS)}."
-    )
+    other = "not an image of a supported format", ""
+    found = ((title, remedy) for recognise, title, remedy in _UNSUPPORTED if recognise(head))
+    title, remedy = next(found, other)
+    remedy = remedy or f"quietpixel reads {', '.join(FORMATS)}"
+    raise FileError(f"the file is {title}; {remedy}.")
 
 
 def identify(source: Source) -> Format:

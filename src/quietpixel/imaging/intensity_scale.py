@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.imaging.defects import single_pixels
+from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.imaging.tiling import spread_runs
 
 Array = NDArray[Any]
@@ -44,6 +45,10 @@ class Scale:
         The difference of values that a noise level of 1 stands for: that of the nominal range,
         from 0 to the full scale of the bits in use, so that a level that is given means the same
         whatever the image shows.
+    nominal
+        Black of the nominal range.
+    photons
+        Photon noise that is to be stabilised, or None.
 
     Examples
     --------
@@ -54,6 +59,8 @@ class Scale:
     black: float
     white: float
     unit: float
+    nominal: float = 0.0
+    photons: PhotonNoise | None = None
 
     @property
     def range(self) -> Range:

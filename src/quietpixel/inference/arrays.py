@@ -97,7 +97,7 @@ class Layout:
         values = image * np.float32(high - low)
         if low != 0:
             values += np.float32(low)
-        return self._to_type(values)
+        return self.to_type(values)
 
     def correct(self, part: Array, noisy: FloatArray, denoised: FloatArray) -> Array:
         """Return `part` (..., channels) with the change from `noisy` to `denoised`.
@@ -118,10 +118,10 @@ class Layout:
         colours = part[..., : self.colours]
         if self.result.kind in "ui" and self.result.itemsize == 8:
             return _add_integers(colours, change)
-        return self._to_type(colours + change)
+        return self.to_type(colours + change)
 
-    def _to_type(self, values: Array) -> Array:
-        """Return an array in the type of results; `values` may be changed."""
+    def to_type(self, values: Array) -> Array:
+        """Return values in the units of the array, in the type of results; they may change."""
         if self.result.kind == "b":
             return values >= 0.5
         if self.result.kind in "ui":

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,10 +31,11 @@ from quietpixel.inference.job import (
     Result,
     run,
 )
-from quietpixel.inference.level import Noise, NoiseLevel, estimate_level, find_level, level_factors
+from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_store import cache_of, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
-from quietpixel.inference.planes import Plane, join, settle_channels, split
+from quietpixel.inference.photons import find_photons, may_have_photons, run_stabilised
+from quietpixel.inference.planes import denoise_planes, join, settle_channels, split
 from quietpixel.inference.repair import fill_holes, fill_stack, find_hidden, find_repair
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
@@ -189,53 +189,39 @@ class Denoiser:
         check_kind(image)
         options = settle_channels(image, options or self.options)
         if find_axes(image.shape, options.axes, options.channels).one_image(image.ndim):
-            return run(self.prepare(image, options, scale=scale, out=out), on_progress)
+            return self.denoise_image(image, options, scale=scale, on_progress=on_progress, out=out)
         dtype = np.dtype(options.dtype or image.dtype)
         target = np.empty(image.shape, dtype) if out is None else out
         check_out(target, image, dtype)
         planes = split(image, target, options)
-        results = self.denoise_planes(planes, options, scale=scale, on_progress=on_progress)
+        results = denoise_planes(self, planes, options, scale=scale, on_progress=on_progress)
         if isinstance(image, np.ma.MaskedArray):
             target = np.ma.MaskedArray(target, np.ma.getmaskarray(image))
         return join(planes, results, target)
 
-    def denoise_planes(
+    def denoise_image(
         self,
-        planes: Sequence[Plane],
+        image: Array,
         options: DenoiseOptions,
         *,
         scale: Scale | None = None,
-        profile: bool = False,
         on_progress: OnProgress | None = None,
-    ) -> list[Result]:
-        """Denoise images, those of one channel on one intensity scale; return their results.
+        out: Array | None = None,
+    ) -> Result:
+        """Denoise one image, photon noise stabilised; its axes are (H, W) or (H, W, C).
 
         Parameters
         ----------
-        planes
-            The images, and where their results are put. One without a known value comes back as it
-            is.
-        options, scale, on_progress
+        image, options, scale, on_progress, out
             As for `denoise`.
-        profile
-            As for `find_scale`.
         """
-        scales: dict[int, Scale] = {}
-        for channel in dict.fromkeys(plane.channel for plane in planes):
-            known = [each.image for each in planes if each.channel == channel and each.has_values]
-            if known:
-                scales[channel] = scale or self.find_scale(known, options, profile=profile)
-        results = []
-        for number, plane in enumerate(planes):
-            progress = on_progress and partial(_report_part, on_progress, number, len(planes))
-            if plane.has_values:
-                chosen = scales[plane.channel]
-                job = self.prepare(plane.image, options, scale=chosen, out=plane.out)
-                results.append(run(job, progress))
-            else:
-                plane.out[...] = plane.image
-                results.append(Result(plane.out, Noise(), (0.0, 1.0)))
-        return results
+        if scale is None and may_have_photons(image, options):
+            scale = self.find_scale([image], options)
+        if scale is None or scale.photons is None:
+            return run(self.prepare(image, options, scale=scale, out=out), on_progress)
+        if out is not None:
+            check_out(out, image, np.dtype(options.dtype or image.dtype))
+        return run_stabilised(self.prepare, image, options, scale, on_progress=on_progress, out=out)
 
     def prepare(
         self,
@@ -329,19 +315,29 @@ class Denoiser:
         options = options or self.options
         if options.range is not None:
             low, high = check_range(options.range)
-            return Scale(low, high, high - low)
+            return self._with_photons(Scale(low, high, high - low, low), images, options)
         if fixed := FIXED_SCALES.get(str(getattr(images[0], "dtype", ""))):
-            return Scale(*fixed, fixed[1] - fixed[0])  # none of the values is examined
+            scale = Scale(*fixed, fixed[1] - fixed[0], fixed[0])  # no value is examined
+            return self._with_photons(scale, images, options)
         layouts = layouts or [read_layout(image, holes=True) for image in images]
         low, high = (
             bound(layout.range[end] for layout in layouts) for end, bound in enumerate((min, max))
         )
-        nominal = Scale(low, high, high - low)
+        nominal = Scale(low, high, high - low, low)
         first = layouts[0]
         if profile or not self.card_for(first.model_colours).scale_free:
             return nominal
         found = estimate_range([with_channels(image) for image in images], alpha=first.alpha)
-        return Scale(*(found or (low, low)), nominal.unit)
+        scale = replace(nominal, black=(found or (low, low))[0], white=(found or (low, low))[1])
+        return self._with_photons(scale, images, options) if found else scale
+
+    def _with_photons(
+        self, scale: Scale, images: Sequence[Array], options: DenoiseOptions
+    ) -> Scale:
+        takes_level = self.card_for(1).takes_level and self.card_for(1).scale_free
+        if not takes_level or not may_have_photons(images[0], options):
+            return scale
+        return replace(scale, photons=find_photons(images, options, scale))
 
     def prepare_stack(
         self,
@@ -446,6 +442,9 @@ class Denoiser:
                 scale = found
             elif found.black < found.white:
                 scale = replace(found, unit=scale.unit)
+        if scale.photons is not None:
+            done = [self.denoise_image(image, options, scale=scale).image for image in images]
+            return np.ma.stack(done) if isinstance(images, np.ma.MaskedArray) else np.stack(done)
         layouts = [
             replace(read_layout(image, scale.range, holes=True), unit=scale.unit, output=output)
             for image in images
@@ -491,7 +490,3 @@ class Denoiser:
                 )  # fmt: skip
             self._engines[channels] = engine
             return engine
-
-
-def _report_part(on_progress: OnProgress, number: int, count: int, share: float) -> None:
-    on_progress((number + share) / count)

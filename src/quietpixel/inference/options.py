@@ -15,6 +15,7 @@ from quietpixel.imaging.axes import CHANNELS
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import Range, check_range
 from quietpixel.inference.engine import check_engine
+from quietpixel.noise.parser import parse_noise
 
 Sigma = float | str | NDArray[Any]
 
@@ -49,6 +50,10 @@ class DenoiseOptions:
         ``"rgb"`` where the three samples of a pixel are colours, ``"separate"`` where they are
         channels, each with an intensity scale of its own. ``"auto"`` takes them as colours unless
         one of them has nothing in common with the others.
+    law
+        The noise law of gray images, such as ``"poisson:400,black=0.02+gaussian:0.01"``: photon
+        noise is stabilised before the model. ``"auto"`` measures it in images of more than 8 bits
+        without a colour profile, unless `range` or `sigma` are given; ``"none"`` does neither.
     range
         The values that stand for black and white; None finds them (`Denoiser.find_scale`).
     dtype
@@ -87,6 +92,7 @@ class DenoiseOptions:
     colour_strength: float | None = None
     axes: str | None = None
     channels: str = "auto"
+    law: str = "auto"
     range: Range | None = None
     dtype: str | None = None
     quality: str = "normal"
@@ -104,6 +110,8 @@ class DenoiseOptions:
             check_strength(self.colour_strength, "colour_strength")
         if self.range is not None:
             check_range(self.range)
+        if self.law not in ("auto", "none"):
+            parse_noise(self.law)
         if self.channels not in CHANNELS:
             raise unknown_name("channels", self.channels, CHANNELS)
         if self.dtype not in (None, "float32"):

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.imaging.axes import find_axes, share_nothing
-from quietpixel.inference.job import Result
+from quietpixel.imaging.intensity_scale import Scale
+from quietpixel.inference.job import OnProgress, Result
 from quietpixel.inference.level import Noise
 from quietpixel.inference.options import DenoiseOptions
 
@@ -111,3 +113,69 @@ def join(planes: Sequence[Plane], results: Sequence[Result], image: Array) -> Re
         noise=Noise(sigma, results[0].noise.source, tuple(kinds)),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+class ImageDenoiser(Protocol):
+    """What denoises the planes, such as a `Denoiser`."""
+
+    def find_scale(
+        self, images: Sequence[Array], options: DenoiseOptions, *, profile: bool = False
+    ) -> Scale:
+        """Return the scale that images share."""
+
+    def denoise_image(
+        self,
+        image: Array,
+        options: DenoiseOptions,
+        *,
+        scale: Scale | None = None,
+        on_progress: OnProgress | None = None,
+        out: Array | None = None,
+    ) -> Result:
+        """Denoise one image."""
+
+
+def denoise_planes(
+    denoiser: ImageDenoiser,
+    planes: Sequence[Plane],
+    options: DenoiseOptions,
+    *,
+    scale: Scale | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Result]:
+    """Denoise images, those of one channel on one intensity scale; return their results.
+
+    Parameters
+    ----------
+    denoiser
+        A `Denoiser`.
+    planes
+        The images, and where their results are put. One without a known value comes back as it is.
+    options, scale, on_progress
+        As for a `Denoiser`.
+    """
+    scales: dict[int, Scale] = {}
+    for channel in dict.fromkeys(plane.channel for plane in planes):
+        known = [each.image for each in planes if each.channel == channel and each.has_values]
+        if known:
+            scales[channel] = scale or denoiser.find_scale(known, options)
+    results = []
+    for number, plane in enumerate(planes):
+        progress = on_progress and partial(_report_part, on_progress, number, len(planes))
+        if plane.has_values:
+            result = denoiser.denoise_image(
+                plane.image,
+                options,
+                scale=scales[plane.channel],
+                on_progress=progress,
+                out=plane.out,
+            )
+            results.append(result)
+        else:
+            plane.out[...] = plane.image
+            results.append(Result(plane.out, Noise(), (0.0, 1.0)))
+    return results
+
+
+def _report_part(on_progress: OnProgress, number: int, count: int, share: float) -> None:
+    on_progress((number + share) / count)

@@ -1,0 +1,141 @@
+"""Photon noise around the model: found in images, stabilised before it, restored after it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale
+from quietpixel.imaging.stabilise import PhotonNoise
+from quietpixel.inference.arrays import read_layout, with_channels
+from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
+from quietpixel.inference.level import Noise, sample_places
+from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.repair import find_hidden
+from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
+from quietpixel.noise.laws import Sequence as Steps
+from quietpixel.noise.measure import measure_noise
+from quietpixel.noise.parser import parse_noise
+
+Array = NDArray[Any]
+
+LEAST_SIDE, MOST = 64, 4
+"""Smallest height and width of an image whose law is measured, and how many of a stack are used."""
+LEAST_RATIO = 1.2
+"""Noise that is less than so many times as strong in white as in black is left as it is."""
+
+
+def may_have_photons(image: Array, options: DenoiseOptions) -> bool:
+    """Return whether the law of an image's noise is given, or may be measured."""
+    gray = image.ndim == 2 or image.shape[2] == 1
+    if not gray or options.law == "none" or not isinstance(options.sigma, str):
+        return False
+    measured = image.dtype.name not in FIXED_SCALES and options.range is None
+    return options.law != "auto" or (measured and min(image.shape[:2]) >= LEAST_SIDE)
+
+
+def find_photons(
+    images: Sequence[Array], options: DenoiseOptions, scale: Scale
+) -> PhotonNoise | None:
+    """Return the photon noise of images that share a scale; None if it is not worth stabilising.
+
+    Parameters
+    ----------
+    images
+        Gray, (H, W) or (H, W, 1).
+    options
+        Their `law`.
+    scale
+        Of the images.
+    """
+    if options.law != "auto":
+        return read_law(parse_noise(options.law), scale)
+    width = scale.white - scale.black
+    samples = []
+    for image in images[:: -(-len(images) // MOST)]:
+        rows, columns = (sample_places(length) for length in image.shape[:2])
+        part = with_channels(image)[rows][:, columns].astype(np.float64)
+        samples.append(np.ma.filled((part - scale.black) / width, np.nan))
+    found = measure_noise(samples, offset=True)
+    law = found.model
+    if found.kind not in ("white", "impulses") or law.gain <= 0:
+        return None
+    if law.sigma(1.0) < LEAST_RATIO * law.sigma(max(law.offset, 0.0)):
+        return None
+    return PhotonNoise(law.gain * width, law.read_noise * width, scale.black + law.offset * width)
+
+
+def read_law(law: NoiseLaw, scale: Scale) -> PhotonNoise | None:
+    """Return a law on the nominal scale as photon noise in the units of the images.
+
+    A law that has other parts than photons and normal noise, or no photons, is None.
+    """
+    steps = law.laws if isinstance(law, Steps) else (law,)
+    photons = [step for step in steps if isinstance(step, Poisson)]
+    normal = [step for step in steps if isinstance(step, Gaussian)]
+    if len(photons) != 1 or len(photons) + len(normal) != len(steps):
+        return None
+    read = float(np.sqrt(sum(step.sigma**2 for step in normal)))
+    unit, black = scale.unit, scale.nominal
+    return PhotonNoise(unit / photons[0].peak, read * unit, black + photons[0].black * unit)
+
+
+def run_stabilised(
+    prepare: Callable[..., DenoiseJob],
+    image: Array,
+    options: DenoiseOptions,
+    scale: Scale,
+    *,
+    out: Array | None = None,
+    on_progress: OnProgress | None = None,
+) -> Result:
+    """Denoise an image whose noise is equally strong everywhere, and return it in its own units.
+
+    Parameters
+    ----------
+    prepare
+        Of a `Denoiser`.
+    image, options, out, on_progress
+        As for a `Denoiser`.
+    scale
+        With the photon noise.
+    """
+    photons = scale.photons
+    assert photons is not None
+    layout = read_layout(image, scale.range, holes=True)
+    layout = replace(layout, output=np.dtype(options.dtype) if options.dtype else None)
+    masked = isinstance(image, np.ma.MaskedArray)
+    values, mask = np.asarray(image), np.ma.getmaskarray(image)
+    # By the scale of the image: the square root brings hot pixels close to the others.
+    stack, holes = (with_channels(each)[:, :, np.newaxis] for each in (values, mask))
+    hidden = find_hidden(stack, layout, holes)
+    hidden = mask if hidden is None else hidden.reshape(image.shape)
+    stable: Array = photons.stabilise(values)
+    low, high = (float(end) for end in photons.stabilise(np.array(scale.range)))
+    inner = replace(
+        options, range=(low, high), sigma=min(1 / (high - low), 1.0), dtype=None, law="none",
+        strength=max(options.strength, 1.0) if options.strength else 0.0,
+    )  # fmt: skip
+    result = run(prepare(np.ma.MaskedArray(stable, hidden), inner), on_progress)
+    denoised = np.asarray(result.image)
+    # What was hidden from the model, there too, came back as it was, and stays so.
+    same = hidden | (denoised == stable)
+    strength = min(options.strength, 1.0)
+    with np.errstate(invalid="ignore"):
+        change = strength * (photons.restore(denoised) - values)
+    mixed = np.where(same, values, values + change)
+    target = np.empty(image.shape, layout.result) if out is None else out
+    target[...] = layout.to_type(mixed)
+    inner_scale = Scale(low, high, high - low).describe(stable.dtype)
+    notes = [note for note in result.notes if note != inner_scale]
+    middle = (scale.black + scale.white) / 2
+    sigma = float(np.sqrt(photons.gain * max(middle - photons.offset, 0) + photons.read_noise**2))
+    return replace(
+        result,
+        image=np.ma.MaskedArray(target, mask) if masked else target,
+        noise=Noise(sigma / scale.unit, "estimated", result.noise.kinds),
+        scale=scale.range,
+        notes=(*notes, scale.describe(image.dtype), photons.describe()),
+    )

@@ -1,0 +1,104 @@
+"""Photon noise is stabilised before the model and restored without bias."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from quietpixel import DenoiseOptions, Denoiser
+from quietpixel.cli.main import main
+from quietpixel.errors import UnknownNameError
+from quietpixel.imaging.stabilise import PhotonNoise
+
+SIDE = 192
+Y, X = np.mgrid[:SIDE, :SIDE]
+LIGHT = np.clip((np.sin(Y / 20 + X / 40) + np.cos(X / 31 - Y / 50)) / 3 + 1 / 3, 0, 1)
+PLAIN = DenoiseOptions(law="none")
+
+
+@pytest.fixture(scope="module")
+def photo() -> Denoiser:
+    return Denoiser("photo", precision="f32")
+
+
+def camera(photons: float, *, gain: float = 1.5, read: float = 3, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    counts = 100 + gain * rng.poisson(photons * LIGHT) + read * rng.standard_normal(LIGHT.shape)
+    return np.rint(counts).astype(np.uint16)
+
+
+def rmse(image: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((np.asarray(image, float) - truth) ** 2)))
+
+
+@pytest.mark.parametrize(("photons", "share"), [(20, 0.9), (300, 0.7), (3000, 0.9)])
+def test_counts_are_cleaner_than_without(photo: Denoiser, photons: float, share: float) -> None:
+    noisy, truth = camera(photons), 100 + 1.5 * photons * LIGHT
+    result = photo.denoise(noisy)
+    assert rmse(result.image, truth) < share * rmse(photo.denoise(noisy, PLAIN).image, truth)
+    assert abs(np.mean(result.image - truth)) < 0.02 * rmse(noisy, truth)
+    assert "Photon noise was made equally strong everywhere (gain 1." in result.notes[-1]
+    stack = photo.batch(np.stack([noisy, noisy])[..., None])
+    assert rmse(stack[1, ..., 0], truth) < share * rmse(photo.denoise(noisy, PLAIN).image, truth)
+
+
+def test_few_photons_keep_their_mean() -> None:
+    rng = np.random.default_rng(1)
+    for mean in (0.5, 2, 8, 50):
+        noise = PhotonNoise(gain=3.0, read_noise=1.0, offset=20.0)
+        counts = 20 + 3 * rng.poisson(mean, 200_000) + rng.standard_normal(200_000)
+        restored = noise.restore(noise.stabilise(counts).mean(keepdims=True))[0]
+        assert restored == pytest.approx(20 + 3 * mean, abs=0.03 * 3 * mean + 0.1)
+
+
+def test_normal_noise_and_small_or_deep_images_of_colour_are_left_as_they_are(
+    photo: Denoiser,
+) -> None:
+    rng = np.random.default_rng(2)
+    normal = (500 + 300 * LIGHT + 20 * rng.standard_normal(LIGHT.shape)).astype(np.float32)
+    colour = np.stack([camera(300), camera(300), camera(300)], axis=-1)
+    colour[..., 1] += 50
+    for image in (normal, camera(300)[:40, :40], colour, camera(40).astype(np.uint8)):
+        result = photo.denoise(image)
+        np.testing.assert_array_equal(result.image, photo.denoise(image, PLAIN).image)
+        assert not any("Photon noise" in note for note in result.notes)
+
+
+def test_strength_mixes_in_the_units_of_the_image(photo: Denoiser) -> None:
+    noisy = camera(300).astype(np.float32)
+    whole, half = (photo(noisy, strength=share) for share in (1.0, 0.5))
+    np.testing.assert_allclose(half, (whole + noisy) / 2, atol=0.01)
+    np.testing.assert_array_equal(photo(noisy, strength=0.0), noisy)
+    assert rmse(photo(noisy, strength=1.5), whole) > 0.1
+
+
+def test_holes_and_hot_pixels_come_back(photo: Denoiser) -> None:
+    noisy = camera(300).astype(np.float32)
+    noisy[:5], noisy[50, 50] = np.nan, 60_000
+    result = photo(noisy)
+    np.testing.assert_array_equal(np.isnan(result), np.isnan(noisy))
+    assert result[50, 50] == 60_000
+    truth = 100 + 450 * LIGHT
+    assert rmse(result[10:45], truth[10:45]) < 0.4 * rmse(noisy[10:45], truth[10:45])
+
+
+def test_a_law_is_given_or_switched_off(photo: Denoiser, tmp_path: Path) -> None:
+    bright = camera(300, gain=0.5, read=1).astype(np.uint8)
+    truth = 100 + 150 * LIGHT
+    law = DenoiseOptions(law=f"poisson:{2 * 255},black={100 / 255}+gaussian:{1 / 255}")
+    assert rmse(photo.denoise(bright, law).image, truth) < rmse(photo(bright), truth)
+    with pytest.raises(UnknownNameError, match="poison"):
+        DenoiseOptions(law="poison:3")
+    tifffile.imwrite(tmp_path / "a.tif", camera(300))
+    reports = []
+    for word in ("auto", "none"):
+        report, target = tmp_path / f"{word}.json", tmp_path / f"{word}.tif"
+        words = ["denoise", tmp_path / "a.tif", "-o", target, "--law", word, "--json", report]
+        assert main([str(each) for each in [*words, "--model", "photo", "--precision", "f32"]]) == 0
+        reports.append(" ".join(json.loads(report.read_text())["files"][0]["notes"]))
+    assert ["Photon noise" in notes for notes in reports] == [True, False]
+    assert rmse(tifffile.imread(tmp_path / "auto.tif"), 100 + 450 * LIGHT) < 0.7 * rmse(
+        tifffile.imread(tmp_path / "none.tif"), 100 + 450 * LIGHT
+    )
