@@ -17,7 +17,7 @@ from PIL import Image, ImageCms
 from playwright.sync_api import expect
 from web_making import coded, decoded, noisy
 
-expect.set_options(timeout=8_000)
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture

@@ -305,6 +305,17 @@ def test_a_jpeg_keeps_its_exif_upright_and_without_thumbnail(visit):
     assert found[1]["format"] == "jpeg"
 
 
+def test_a_png_keeps_its_pixels_and_channels(visit):
+    page = visit(static_page.STATIC, "icon.svg")
+    body = """const { readPicture, writePicture } = await import("/picture_file.js");
+        const bytes = Uint8Array.from(atob(words[0]), (c) => c.charCodeAt(0));
+        const { blob } = await writePicture(await readPicture(new File([bytes], "a.png")));
+        return write(new Uint8Array(await blob.arrayBuffer()));"""
+    for pixels in (noisy(20, 30), noisy(20, 30, channels=1)):
+        found = call(page, body, base64.b64encode(coded(pixels)).decode())
+        assert np.array_equal(decoded(base64.b64decode(found)), pixels)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """Return a folder with the bundled models and the real onnxruntime-web, from npm."""

@@ -1,7 +1,7 @@
 // The worker behind BrowserEngine: decodes, denoises with onnxruntime-web, encodes.
 
 import { denoiseImage, estimateLevel } from "./denoise.js";
-import { readPicture, writePicture } from "./picture_file.js";
+import { isGray, readPicture, writePicture } from "./picture_file.js";
 
 const BYTES = { stride: 4, white: 255 };
 let runtime, settings;
@@ -59,12 +59,7 @@ const calls = {
 
 const tensor = (values, shape) => new runtime.Tensor("float32", Float32Array.from(values), shape);
 
-const asPixels = ({ data, width, height }) => ({ ...BYTES, data, width, height, channels: isGray({ data }) ? 1 : 3 });
-
-function isGray({ data }) {
-  for (let at = 0; at < data.length; at += 4) if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) return false;
-  return true;
-}
+const asPixels = ({ data, width, height }) => ({ ...BYTES, data, width, height, channels: isGray(data) ? 1 : 3 });
 
 async function denoise(image, { model: name, ...options }, report, urgent = false) {
   const { models, weights, side } = settings;

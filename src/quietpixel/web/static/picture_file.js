@@ -1,6 +1,8 @@
 // Picture files in the browser: JPEG, PNG and WebP of 8 bits, opaque, of one frame. Everything else is
 // refused with a sentence, because a browser would change it silently.
 
+import { crc32 } from "./zip.js";
+
 const ELSEWHERE = "Use the command line or the service for it.";
 const TYPES = { jpeg: "image/jpeg", png: "image/png", webp: "image/webp" };
 const QUALITY = 0.98; // files/jpeg.py: the first at which writing costs hardly more than 0.1 dB
@@ -37,14 +39,52 @@ const megapixels = (count) => Math.round(count / 1e5) / 10;
 // Returns {blob, facts, notes} for the pixels of a picture, in its own format or another.
 export async function writePicture({ pixels, format, exif, lossless, notes }, wanted = "") {
   const kind = wanted || format;
-  const canvas = new OffscreenCanvas(pixels.width, pixels.height);
-  canvas.getContext("2d").putImageData(pixels, 0, 0);
-  const quality = kind === "webp" && lossless ? 1 : QUALITY; // 1 makes WebP lossless
-  let blob = await canvas.convertToBlob({ type: TYPES[kind], quality });
+  let blob = kind === "png" ? await encodePng(pixels) : await encode(pixels, TYPES[kind], kind === "webp" && lossless ? 1 : QUALITY);
   if (blob.type !== TYPES[kind]) throw new Error(`This browser does not write ${kind.toUpperCase()}; save as PNG.`);
   if (exif && kind === "jpeg") blob = new Blob([await withExif(blob, exif)], { type: blob.type });
   const facts = { width: pixels.width, height: pixels.height, type: "uint8", format: kind, pages: 1, profile: false };
   return { blob, facts, notes: exif && kind !== "jpeg" ? [...notes, "EXIF data is kept only in JPEG."] : notes };
+}
+
+function encode(pixels, type, quality) { // quality 1 makes WebP lossless
+  const canvas = new OffscreenCanvas(pixels.width, pixels.height);
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  return canvas.convertToBlob({ type, quality });
+}
+
+// A canvas would add a channel of transparency, and make gray a colour.
+async function encodePng({ data, width, height }) {
+  const channels = isGray(data) ? 1 : 3, length = width * channels;
+  const rows = new Uint8Array(height * (length + 1));
+  for (let y = 0, to = 0; y < height; y++) {
+    rows[to++] = 2; // filter: the difference from the row above
+    for (let at = 4 * y * width; at < 4 * (y + 1) * width; at += 4) {
+      for (let channel = 0; channel < channels; channel++) {
+        rows[to++] = data[at + channel] - (y ? data[at + channel - 4 * width] : 0);
+      }
+    }
+  }
+  const packed = new Response(new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate")));
+  const header = new DataView(new ArrayBuffer(13));
+  header.setUint32(0, width);
+  header.setUint32(4, height);
+  header.setUint16(8, 0x0800 + (channels === 3 ? 2 : 0)); // 8 bits, gray or RGB
+  const parts = [["IHDR", new Uint8Array(header.buffer)], ["IDAT", new Uint8Array(await packed.arrayBuffer())], ["IEND", new Uint8Array()]];
+  return new Blob([new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]), ...parts.map((part) => pngChunk(...part))], { type: TYPES.png });
+}
+
+function pngChunk(name, content) {
+  const chunk = new Uint8Array(content.length + 12), view = new DataView(chunk.buffer);
+  view.setUint32(0, content.length);
+  chunk.set(new TextEncoder().encode(name), 4);
+  chunk.set(content, 8);
+  view.setUint32(content.length + 8, crc32(chunk.subarray(4, content.length + 8)));
+  return chunk;
+}
+
+export function isGray(data) {
+  for (let at = 0; at < data.length; at += 4) if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) return false;
+  return true;
 }
 
 // Returns {format, exif, lossless, notes} of a file that the browser can treat, or throws.
