@@ -2,6 +2,7 @@
 
     python benchmarks/page.py [MODEL] [--width 1280] [--height 720] [--repeats 15]
     python benchmarks/page.py [MODEL] --megapixels 1 12 24 50 [--repeats 5]
+    python benchmarks/page.py --engines [--runtime PATH] [--megapixels 1] [--repeats 3]
 
 MODEL is a bundled name, a run folder or an .onnx file. A picture made here is dropped into the page
 of `quietpixel serve`; when it is clean, strength and noise level are moved in turn, and the time is
@@ -10,19 +11,29 @@ and Chromium. Ends with 1 if half of the moves take longer than 300 milliseconds
 
 With --megapixels, JPEGs of these sizes are dropped instead. The time from the drop to the first
 denoised pixels and to the whole result is printed as a median.
+
+With --engines, a picture is denoised by the browser alone, in WebAssembly on one thread and on all,
+and by the service; megapixels per second are printed. PATH is the package onnxruntime-web.
 """
 
 import argparse
+import io
 import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 from playwright.sync_api import Page, sync_playwright
-from service import make_picture, service
+from service import Client, make_picture, service
 
 from quietpixel.files import write_picture
+from quietpixel.web.static_page import write_page
 
 MOST = 300
 """Milliseconds that a move may take."""
@@ -51,8 +62,28 @@ SHOWN = """(shown) => new Promise((resolve) => {
 })"""
 
 
+DENOISE = """async (side) => {
+    const { BrowserEngine } = await import("/static/browser_engine.js");
+    const engine = new BrowserEngine();
+    await engine.setup();
+    const data = Float32Array.from({ length: 3 * side * side }, Math.random);
+    const words = { sigma: 0.1 };
+    const small = { data: data.slice(0, 12288), width: 64, height: 64, channels: 3 };
+    await engine.denoiseArray(small, words);
+    const start = performance.now();
+    await engine.denoiseArray({ data, width: side, height: side, channels: 3 }, words);
+    return [performance.now() - start, engine.threads];
+}"""
+ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
+
+
 def main() -> int:
     options = read_options()
+    if options.engines:
+        return measure_engines(options)
     if options.megapixels:
         return measure_sizes(options)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -83,7 +114,62 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--height", type=int, default=720)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--megapixels", type=float, nargs="+")
+    parser.add_argument("--engines", action="store_true")
+    parser.add_argument("--runtime", type=Path)
     return parser.parse_args()
+
+
+def measure_engines(options: argparse.Namespace) -> int:
+    """Print how fast the browser alone and the service denoise a picture."""
+    side = round((options.megapixels or [1])[0] ** 0.5 * 1000)
+    print("| engine | megapixels/s |")
+    print("|---|---|")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        site = Path(folder) / "site"
+        write_page(site, runtime=options.runtime)
+        found = next(filter(None, map(shutil.which, BROWSERS)), None)
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        for headers in ({}, ISOLATION):
+            with static_host(site, headers) as port:
+                page = browser.new_page()
+                page.set_default_timeout(600_000)
+                page.goto(f"http://localhost:{port}/static/icon.svg")
+                runs = [page.evaluate(DENOISE, side) for _ in range(options.repeats)]
+                seconds = statistics.median(run[0] for run in runs) / 1000
+                print(f"| WebAssembly, threads: {runs[0][1]} | {side**2 / 1e6 / seconds:.2f} |")
+                page.close()
+        browser.close()
+        stream = io.BytesIO()
+        write_picture(make_picture(side, side, 0), stream, format="bmp")
+        with service(options.model) as port:
+            client = Client(port, "?sigma=0.1")
+            for _ in range(options.repeats + 1):
+                client.send(stream.getvalue())
+        seconds = statistics.median(client.times[1:])
+        print(f"| service | {side**2 / 1e6 / seconds:.2f} |")
+    return 0
+
+
+@contextmanager
+def static_host(folder: Path, headers: dict[str, str]) -> Iterator[int]:
+    """Serve a folder of files with further headers, and yield the port."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *words: object) -> None: ...
+
+        def end_headers(self) -> None:
+            for name, value in headers.items():
+                self.send_header(name, value)
+            super().end_headers()
+
+    Handler.extensions_map |= {".mjs": "text/javascript", ".wasm": "application/wasm"}
+    host = ThreadingHTTPServer(("localhost", 0), partial(Handler, directory=folder))
+    Thread(target=host.serve_forever, daemon=True).start()
+    try:
+        yield host.server_port
+    finally:
+        host.shutdown()
+        host.server_close()
 
 
 def measure_sizes(options: argparse.Namespace) -> int:

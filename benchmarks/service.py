@@ -116,6 +116,13 @@ def time_engine(options: argparse.Namespace, file: bytes) -> Cost:
 @contextmanager
 def service(model: str, *words: str) -> Iterator[int]:
     """Run the service in a process of its own with further options, and yield its port."""
+    with running(model, *words) as (_, port):
+        yield port
+
+
+@contextmanager
+def running(model: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run the service as `service` does, and yield its process and port."""
     line = ["serve", "--port=0", "--quiet", "--no-browser", f"--model={model}", *words]
     process = subprocess.Popen(
         [sys.executable, "-m", "quietpixel", *line], stdout=subprocess.PIPE, text=True
@@ -124,7 +131,7 @@ def service(model: str, *words: str) -> Iterator[int]:
         assert process.stdout is not None
         found = re.search(r":(\d+) ", process.stdout.readline())
         assert found, "the service did not begin"
-        yield int(found[1])
+        yield process, int(found[1])
     finally:
         process.terminate()
         process.wait()
