@@ -126,10 +126,12 @@ def describe_format(kind: Format) -> str:
     """Return the row of a file format in the table."""
     exact = "yes" if kind.lossless else "no"
     if kind.lossless and kind.quality:
-        exact += ", unless `--quality` is given or the source is not"
+        exact += ", unless `--jpeg-quality` is given or the source is not"
     transparency = "yes" if kind.alpha else "no"
     if kind.opaque_dtypes:
         transparency = f"not for {', '.join(DEPTHS.get(each, each) for each in kind.opaque_dtypes)}"
+    # The families of AVIF and HEIC hold 16 bits as 10 or 12.
+    depths = DEPTHS | ({"uint16": "10, 12"} if kind.name in ("avif", "heic") else {})
     dynamic = (
         (bool({"float16", "float32"} & {*kind.dtypes}), "floats"),
         ("cicp" in kind.metadata, "colour numbers"),
@@ -141,7 +143,7 @@ def describe_format(kind: Format) -> str:
         f"`{kind.media_type}`",
         f"with `{kind.package[1]}`" if kind.package else "yes",
         "yes" if kind.write else f"as {FORMATS[kind.replacement or ''].title}",
-        ", ".join(DEPTHS.get(each, each) for each in kind.dtypes),
+        ", ".join(depths[each] for each in kind.dtypes),
         transparency,
         "many" if kind.pages else "frames" if kind.frames else "one",
         "yes" if "icc" in kind.metadata else "no",
