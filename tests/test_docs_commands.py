@@ -27,6 +27,7 @@ ELSEWHERE = {
 """Pages whose commands other tests run."""
 SKIPPED = {
     r"^train ": "minutes of training; test_training_commands_choose_a_model tries their options",
+    r"^calibrate .* clean/$": "draws 640 squares: tests/workflows/test_calibrate.py",
     r"^demo": "a minute of training: tests/cli/test_train.py",
     r"^serve": "runs until it is stopped: tests/web",
     r"\.CR3": "no camera file is free: tests/cli/test_denoise_raw.py",
