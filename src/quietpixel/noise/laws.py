@@ -142,10 +142,10 @@ class Poisson(NoiseLaw):
     ----------
     peak
         Photons that a difference of 1 stands for, more than 0.
-    black
-        The value without light, such as the offset of a camera.
     clip
         Whether the result is clipped to [0, 1].
+    black
+        The value without light, such as the offset of a camera.
 
     Examples
     --------
@@ -154,8 +154,8 @@ class Poisson(NoiseLaw):
     """
 
     peak: float
-    black: float = 0.0
     clip: bool = True
+    black: float = 0.0
     word: ClassVar[str] = "poisson"
     main: ClassVar[str] = "peak"
 
