@@ -193,10 +193,10 @@ def write_frames(
         numbers = struct.pack(">I", next(controls)), struct.pack(">2I2H2B", 0, 0, *delay, 0, 0)
         return make_chunk(b"fcTL", numbers[0] + size + numbers[1])
 
-    parts, begun = [SIGNATURE], False
+    parts, started = [SIGNATURE], False
     for kind, data in _walk(still):
-        if kind == b"IDAT" and not begun:
-            begun = True
+        if kind == b"IDAT" and not started:
+            started = True
             parts += [
                 make_chunk(b"acTL", struct.pack(">2I", len(delays), loop)),
                 control(delays[0]),
