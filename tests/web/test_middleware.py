@@ -1,9 +1,12 @@
+import asyncio
 import socket
 
 import pytest
 from web_making import coded, detail, noisy
 
-from quietpixel.web.middleware import HEADERS
+from quietpixel.web.metrics import Metrics
+from quietpixel.web.middleware import HEADERS, Guard
+from quietpixel.web.options import ServiceOptions
 
 
 def test_every_response_has_the_security_headers(client):
@@ -110,3 +113,27 @@ def test_permitted_sites_are_answered(make_client):
     asked = {**friend, "Access-Control-Request-Method": "POST"}
     assert client.options("/v1/denoise", headers=asked).status_code == 200
     assert client.get("/v1/models", headers={"Origin": "https://evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_what_the_shutdown_ends_is_503_unless_it_is_answered_already(answered):
+    async def app(scope, receive, send):
+        if answered:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise asyncio.CancelledError
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/denoise", "headers": []}
+    guard = Guard(app, ServiceOptions(token="secret"), Metrics())
+    scope["headers"] = [(b"authorization", b"Bearer secret")]
+    if answered:
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(guard(scope, None, send))
+    else:
+        asyncio.run(guard(scope, None, send))
+        assert dict(sent[0]["headers"])[b"retry-after"] == b"5"
+    assert [each["status"] for each in sent if "status" in each] == [200 if answered else 503]

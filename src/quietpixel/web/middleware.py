@@ -1,5 +1,6 @@
 """Access control, security headers and request metrics for every request."""
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -52,7 +53,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, status, method = time.monotonic(), 500, scope["method"]
+        start, status, method = time.monotonic(), 0, scope["method"]
         if method == "HEAD":  # the server itself omits the body
             scope = {**scope, "method": "GET"}
 
@@ -67,11 +68,18 @@ class Guard:
 
         try:
             await (refuse(scope, self.options) or self.app)(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            if status:
+                raise
+            # The shutdown waits no longer, for example for an upload that arrives slowly.
+            sentence = "The service is shutting down; try again in 5 s."
+            ending = problem(503, sentence, {"Retry-After": "5"})
+            await ending(scope, receive, send_with_headers)
         finally:
             # Unknown methods and paths share one label: clients cannot create new series.
             method = method if method in METHODS else "other"
             path = str(getattr(scope.get("route"), "path", None) or "other")
-            self.metrics.requests.labels(method, path, str(status)).inc()
+            self.metrics.requests.labels(method, path, str(status or 500)).inc()
             self.metrics.seconds.labels(path).observe(time.monotonic() - start)
 
 

@@ -59,15 +59,16 @@ export class Stage extends EventTarget {
       this.keepInside();
       this.moved();
     }
-    this.drawNavigator();
   }
 
   showAfter(image) {
+    this.drawNavigator();
     Object.assign(this, { after: image, patch: null, outdated: false });
     this.regain();
   }
 
   showPatch(patch, outdated) {
+    this.drawNavigator();
     Object.assign(this, { patch, outdated });
     this.regain();
   }
@@ -266,7 +267,10 @@ export class Stage extends EventTarget {
     this.context.putImageData(image, 0, 0);
   }
 
+  // Not before something is denoised: making a large image small blocks the page meanwhile.
   async drawNavigator() {
+    if (this.thumb !== null) return;
+    this.thumb = undefined; // in work
     const { before } = this;
     const scale = NAVIGATOR / Math.max(before.width, before.height);
     const size = (length) => Math.max(1, Math.round(length * scale));
