@@ -127,8 +127,10 @@ class Card:
         """
         try:
             values = json.loads(text)
+            # Keys of later versions are skipped, so that their models still run.
             known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
             if known.get("size") is not None:
+                # JSON has lists only, but sizes are compared with tuples.
                 known["size"] = tuple(known["size"])
             card = cls(**known)
         except (TypeError, ValueError, RecursionError) as error:
@@ -145,6 +147,7 @@ class Card:
 
 
 def _in_range(least: int, most: int) -> Callable[[Any], bool]:
+    # Not isinstance, for which true is an integer.
     return lambda value: type(value) is int and least <= value <= most
 
 

@@ -90,6 +90,7 @@ def make_plan(
     folders = [path for path in inputs if path.is_dir()]
     target = None if output is None else Path(output)
     if output is not None and target is not None and not target.is_dir():
+        # A slash at the end means a folder, even one that does not exist yet.
         if len(inputs) == 1 and not folders and not output.endswith(("/", "\\")):
             return Plan((Job(inputs[0], target),))
         if target.exists():
@@ -99,6 +100,7 @@ def make_plan(
     place = partial(
         plan_jobs, output=target, suffix="" if in_place or target else suffix, format=format
     )
+    # Files first and as one list: a result beside its source is known only by both.
     files = [path for path in inputs if not path.is_dir()]
     jobs = list(place(files))
     # `plan_jobs` drops what an earlier run wrote beside its sources.

@@ -55,8 +55,10 @@ def command(
     Files of both folders of a pair have the same names. 'quietpixel denoise --uncertainty' then
     writes the error bars, and warns where an image is unlike those of the calibration.
     """
+    # Imported here, so that --help need not load a runtime.
     from quietpixel.workflows.calibrate import calibrate
 
+    # With --second, FOLDER itself is noisy and there is nothing clean.
     clean, shots = (images, noisy) if second is None else (None, noisy or images)
     coverage = calibrate(
         model, clean, noisy=shots, second=second, noise=noise, range=range, seed=seed, output=output

@@ -61,6 +61,7 @@ def _walk(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     while at + 12 <= len(content):
         size, kind = struct.unpack_from(">I4s", content, at)
         yield kind, content[at + 8 : at + 8 + size]
+        # Length, kind and checksum, four bytes each, besides the data.
         at += 12 + size
 
 
@@ -75,7 +76,9 @@ def _parse(content: bytes) -> _File:
             found.loop = int.from_bytes(data[4:8], "big")
         elif kind == b"fcTL" and len(data) == 4 + _CONTROL.size:
             found.frames.append(_Frame(*_CONTROL.unpack(data[4:])))
+        # Pixels before the first control chunk are a still for old readers, not a frame.
         elif found.frames and kind in (b"IDAT", b"fdAT"):
+            # fdAT begins with a sequence number of four bytes, IDAT does not.
             found.frames[-1].data.append(data[4 * (kind == b"fdAT") :])
     width, height = struct.unpack_from(">2I", found.header)
     for frame in found.frames:

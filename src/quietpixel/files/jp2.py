@@ -139,6 +139,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
 
     pixels, metadata = picture.pages[0], picture.rgb_metadata
     bits = 8 * pixels.dtype.itemsize
+    # A camera's 12 bits in 16 go back to 12, as they came.
     if picture.format == "jp2" and 8 < (picture.encoding.bits or bits) < bits:
         bits = picture.encoding.bits or bits
         pixels = cut_bits(pixels, bits)
@@ -153,6 +154,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     header = struct.pack(">IIHBBBB", height, width, channels, bits - 1, 7, 0, 0)
     colour = struct.pack(">BBBI", 1, 0, 0, _GRAY if channels < 3 else _SRGB)
     if metadata.icc:
+        # Method 2 is a profile in the file; it replaces the named colour space.
         colour = b"\2\0\0" + metadata.icc
     boxes = make_box(b"ihdr", header) + make_box(b"colr", colour)
     if channels in (2, 4):  # channel, what it is (colour or opacity), and what it belongs to

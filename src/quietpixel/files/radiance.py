@@ -11,6 +11,7 @@ from quietpixel.files import vips
 from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
 from quietpixel.files.picture import Encoding, Metadata, Picture, first_block
 
+# Headers may hold the commands that made the file, so they have no fixed size.
 _HEADER = 1 << 16
 _SIZE = re.compile(rb"\n\n-Y (\d{1,9}) \+X (\d{1,9})\n")
 
@@ -20,6 +21,7 @@ def _open(source: Source) -> tuple[bytes, int, int, int]:
     head = vips.read_bytes(source, 0, _HEADER)
     found = _SIZE.search(head)
     if found is None:
+        # Valid, but turned or mirrored: not damage, and another advice.
         if re.search(rb"\n\n[-+][XY] \d+ [-+][XY] \d+\n", head):
             raise ImageError("its rows do not run from top left; convert it with another program.")
         raise FileError("the file is damaged or cut short; get a whole copy of it.")
@@ -38,6 +40,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
 
     lines, height, width, _ = _open(source)
     limits.check(width, height)
+    # Three floats of four bytes for each pixel.
     limits.reserve(12 * width * height)
     try:
         pixels = imagecodecs.rgbe_decode(vips.read_bytes(source, 0, -1), header=True)
@@ -64,6 +67,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     content = imagecodecs.rgbe_encode(np.ascontiguousarray(pixels, np.float32), header=True)
     lines = first_block(picture.metadata.blocks, "header") if picture.format == "hdr" else None
     if lines is not None:
+        # The encoder writes a header of its own, without exposure and view.
         content = lines + content[content.index(b"\n\n") :]
     file.write(content)
 

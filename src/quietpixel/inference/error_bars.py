@@ -70,6 +70,7 @@ class Coverage:
 
 def describe_coverage(entry: Mapping[str, Any]) -> str:
     """Return the coverage in a card as a sentence."""
+    # JSON knows no tuples, and others may write 1 for 1.0.
     levels = tuple((float(noise), float(share)) for noise, share in entry["coverage_by_level"])
     shots = bool(entry.get("shots"))
     return Coverage(entry["share"], entry["coverage"], levels, entry["images"], shots).describe()
@@ -118,6 +119,7 @@ def measure_half_width(card: Card, image: Array, denoised: Array, layout: Layout
         )
     calibration = read_calibration(card)
     result = np.empty((*image.shape[:2], layout.colours), np.float32)
+    # Values that are not finite would spread over a whole strip by its filters.
     image, denoised = (fill_holes(each, layout) for each in (image, denoised))
     for top in range(0, len(image), _STRIP):
         # Strips overlap by what decides a half width, so that no seam shows.
@@ -125,6 +127,7 @@ def measure_half_width(card: Card, image: Array, denoised: Array, layout: Layout
         rows = slice(first, top + _STRIP + REACH)
         part = calibration.half_width(layout.to_model(image[rows]), layout.to_model(denoised[rows]))
         result[top : top + _STRIP] = part[top - first : top - first + _STRIP]
+    # A half width has no offset: only the distance of black and white counts.
     low, high = layout.range
     return result if (low, high) == (0, 1) else result * np.float32(high - low)
 

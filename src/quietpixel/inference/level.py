@@ -71,6 +71,7 @@ class NoiseLevel:
 
 
 def _read(values: FloatArray, tile: Tile, count: int) -> FloatArray:
+    # One level holds everywhere; only a map has places.
     if values.shape[:2] != (1, 1):
         values = tile.read(values)
     height, width = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
@@ -164,6 +165,7 @@ def find_level(
     check_model(options, card, colours=layout.colours)
     sigma, kinds = options.sigma, () if repair is None else repair.kinds
     if isinstance(sigma, str):
+        # At strength 0 the input comes back, so nothing has to be measured.
         if not level_factors(options.strength, options.colour_strength):
             return None
         if not card.sigma_input:
@@ -188,6 +190,7 @@ def find_level(
     samples = (sample_image(layout, images[:, :, n]) for n in range(images.shape[2]))
     # A blind model removes all noise that there is; a lower level then keeps a share of it.
     white = np.array([estimate_sigma(sample) for sample in samples], np.float32).reshape(1, 1, -1)
+    # An image without noise has level 0, and nothing may be divided by that.
     measured = np.maximum(white, np.finfo(np.float32).tiny)
     return NoiseLevel(constant_level(UNKNOWN_SIGMA).values, noise, np.minimum(level / measured, 1))
 

@@ -92,6 +92,7 @@ class PoissonGaussian:
         if self.gain <= 0:
             return Gaussian(read, clip=clip)
         peak, black = float(f"{1 / self.gain:.3g}"), float(f"{self.offset:.3g}")
+        # A part that rounds to nothing is omitted, so that the law names only noise that there is.
         if read <= 0:
             return Poisson(peak, black=black, clip=clip)
         return Sequence((Poisson(peak, black=black), Gaussian(read, clip=clip)))
@@ -115,6 +116,7 @@ def fit_levels(levels: Levels, *, clipped: bool, offset: float = 0.0) -> Poisson
         return PoissonGaussian(0.0, float(np.sqrt(np.median(levels.variance))))
     fit = _Fit(levels.brightness[known], levels.variance[known], clipped, offset)
     whole = fit.search(0.0, 1.0)
+    # Read noise alone is tried first: it needs no brightness to be right.
     for share in (0.0, 1.0):
         simple = fit.search(share, share)
         if fit.misfit(simple) <= SIMPLER[0] * fit.misfit(whole) + SIMPLER[1]:
@@ -192,6 +194,7 @@ def fit_speckle(levels: Levels, law: PoissonGaussian) -> float | None:
     """
     known = levels.variance > NOTHING
     light = levels.brightness - law.offset
+    # In the dark, read noise would pass for speckle without limit.
     known &= light > 0.02
     if known.sum() < FEWEST_LEVELS or light[known].max() < CONTRAST * light[known].min():
         return None

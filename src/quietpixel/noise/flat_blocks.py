@@ -63,6 +63,7 @@ class Spectra:
         The choice looks at these alone, so that it does not bias what is read in others.
         """
         count = max(round(share * len(self)), FEWEST)
+        # A partition needs an element beyond those that it puts first.
         if count >= len(self):
             return self
         content = self.power[:, orders].mean(axis=1)
@@ -81,6 +82,7 @@ def block_spectra(image: Array) -> Spectra:
     surfaces carry no noise. Blocks with a value that is not finite are always skipped.
     """
     rows, columns = image.shape[0] - SIDE + 1, image.shape[1] - SIDE + 1
+    # A regular grid, not a random choice, so that an image always gets the same answer.
     step = max(1, round(np.sqrt(rows * columns * image.shape[2] / MOST)))
     windows = sliding_window_view(image, (SIDE, SIDE), axis=(0, 1))[::step, ::step]
     blocks = windows.reshape(-1, SIDE, SIDE).astype(np.float32)

@@ -56,6 +56,7 @@ def measure_level(image: Array) -> tuple[float, bool]:
         to 1.05 times that; with noise blurred by 0.6 to 1 pixel mostly 1.5 to 7 times. In camera
         JPEGs of PolyU it is mostly 4 to 10 times.
     """
+    # A smaller image has too few blocks for quantiles of their power.
     if min(image.shape[:2]) < LEAST_SIDE:
         return estimate_sigma(image), False
     weights = _weights()
@@ -64,6 +65,7 @@ def measure_level(image: Array) -> tuple[float, bool]:
     x = (relative_features(features) - weights["mean"]) / weights["deviation"]
     for number in (1, 2, 3):
         x = x @ weights[f"kernel_{number}"] + weights[f"bias_{number}"]
+        # Rectified between the layers only: the result is a logarithm and may be negative.
         x = np.maximum(x, 0) if number < 3 else x
     level = float(max((white + FLOOR) * np.exp(x[0]) - FLOOR, 0.0))
     return level, level > max(COARSE * white, LEAST_COARSE)
@@ -75,6 +77,7 @@ def level_features(image: Array) -> NDArray[np.float64]:
     The white noise of all channels and of luminance alone, then, of luminance and of colour, the
     amplitude of the flattest blocks in each octave.
     """
+    # Gray has no network of its own: three equal channels are colour without colour noise.
     colours = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
     planes = colours.astype(np.float32) @ OPPONENT.T
     white = [estimate_sigma(colours), estimate_sigma(planes[..., :1])]
@@ -84,9 +87,11 @@ def level_features(image: Array) -> NDArray[np.float64]:
     for powers in (luminance, colour):
         for octave in range(OCTAVES):
             if octave < len(powers):
+                # Clipped areas have no power at all and would pass for the flattest blocks.
                 power = powers[octave][powers[octave] > 0]
                 flat = np.quantile(power, FLATTEST) if len(power) else np.zeros(len(FLATTEST))
                 amplitudes = 0.5 * np.log(flat + 1e-8)
+            # An octave that the image is too small for is taken to be like the one before it.
             features += list(amplitudes)
     return np.array(features)
 
@@ -98,6 +103,7 @@ def _block_powers(plane: Array) -> list[Array]:
         height, width = (side // 2 * 2 for side in plane.shape)
         plane = plane[:height, :width]
         half = plane.reshape(height // 2, 2, width // 2, 2).mean((1, 3))
+        # What halving loses is this octave's share of the image.
         detail = np.square(plane - half.repeat(2, 0).repeat(2, 1))
         rows, columns = height // BLOCK, width // BLOCK
         blocks = detail[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)

@@ -50,9 +50,11 @@ def show_images(
     labels
         Integers (N,), if there are any.
     """
+    # As a file would hold it; values outside could not be seen.
     denoised = np.clip(denoised, 0, 1)
     errors = [mean_squared_error(a, b) for a, b in zip(clean, denoised, strict=True)]
     first = np.arange(len(clean))[:10] if labels is None else first_of_each(labels)
+    # Labels follow the images that were chosen, not the whole set.
     names = None if labels is None else labels[first]
     shown = [
         (
@@ -307,6 +309,7 @@ def _denoise(
 def _build_group(title: str, states: dict[str, Image], first: str) -> str:
     """Return the crops of one image, centred where the first method is worst within them."""
     clean = states["clean"]
+    # By a whole number, so that each pixel stays a sharp square.
     scale = max(1, PANE // max(clean.shape[:2]))
     cells = ""
     for name, image in states.items():
@@ -320,6 +323,7 @@ def _build_group(title: str, states: dict[str, Image], first: str) -> str:
 
 
 def _pane(name: str, image: Image, scale: int) -> str:
+    # Slow to import, and reports without photographs do not need it.
     from matplotlib.image import imsave
 
     pixels = np.rint(255 * np.asarray(image, np.float64)).astype(np.uint8)

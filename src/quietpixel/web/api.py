@@ -161,7 +161,9 @@ def disposition(name: str, format: str) -> str:
     """
     path = PurePosixPath(name.replace("\\", "/"))
     same = format_of_name(path) == format
+    # The sender's own spelling, such as .JPG, where the format stays.
     ending = path.suffix if same else FORMATS[format].suffixes[0]
+    # Most file systems take 255 bytes, and a letter can take several.
     stem = path.stem[:150] or "picture"
     # curl and other simple clients read only `filename`, which must be ASCII without quotes.
     letters = normalize("NFKD", stem).encode("ascii", "ignore").decode().strip() or "picture"

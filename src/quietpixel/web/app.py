@@ -75,6 +75,7 @@ def make_app(options: ServiceOptions, models: Models) -> FastAPI:
         title="quietpixel",
         description=ABOUT,
         version=__version__,
+        # FastAPI's own pages load scripts from another host.
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -88,6 +89,7 @@ def make_app(options: ServiceOptions, models: Models) -> FastAPI:
     document = app.openapi()  # kept by the application, so changes stay
     for path in ("/v1/denoise", "/v1/jobs"):
         for parameter in document["paths"][path]["post"]["parameters"]:
+            # Which models there are is known only here, when the service starts.
             if parameter["name"] == "model":
                 parameter["schema"] = {"type": "string", "enum": sorted(models.paths)}
     if options.token is not None:

@@ -55,6 +55,7 @@ def split_digit_model(path: Path) -> tuple[bytes, bytes]:
         import onnx
     model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
     nodes = list(model.graph.node)
+    # A dense layer is exported as a product and a sum; the last of them gives the code.
     codes = [node for node in nodes if CODE.search(node.name) and node.op_type in ("Add", "MatMul")]
     if not codes:
         raise no_code(path)
@@ -74,6 +75,7 @@ def split_digit_model(path: Path) -> tuple[bytes, bytes]:
 
 def _rename(model: Any, names: Mapping[str, str]) -> bytes:
     graph = model.graph
+    # A name stands wherever a value is declared, made or used; all must change together.
     for value in (*graph.input, *graph.output, *graph.value_info):
         value.name = names.get(value.name, value.name)
     for node in graph.node:

@@ -92,6 +92,7 @@ def find_models(options: DenoiseOptions) -> Models:
     if options.model is None:
         return Models(paths, options)
     path = find_model(options.model)
+    # A model given by path is offered under the name in its card.
     name = options.model if paths.get(str(options.model)) == path else read_card(path).name
     return Models({**paths, str(name): path}, replace(options, model=str(name)))
 

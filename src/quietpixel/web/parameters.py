@@ -79,8 +79,10 @@ def read_settings(
 def check_names(query: QueryParams, known: Collection[str]) -> None:
     """Raise unless each parameter of a query is known and given once."""
     seen = set()
+    # A query can give a name twice; a mapping would keep one of them without a word.
     for name, _ in query.multi_items():
         if name not in known:
+            # Cut, because the text comes from anyone and goes into the reply.
             raise unknown_name("query parameter", name[:100], known)
         if name in seen:
             raise ArgumentError(f"`{name}` must be given once because one image comes back.")

@@ -74,6 +74,7 @@ def run_demo(
 def compare_photo(folder: Path, on_progress: OnProgress) -> Comparison:
     """Evaluate the bundled model and the classical methods on a photo with camera noise."""
     source = folder / "photo"
+    # A folder of its own, because every image in the folder is evaluated.
     source.mkdir(exist_ok=True)
     pixels = load_scikit_image("data").coffee()
     write_picture(Picture.from_pixels(pixels), source / "coffee.png", overwrite=True)
@@ -83,7 +84,9 @@ def compare_photo(folder: Path, on_progress: OnProgress) -> Comparison:
 def show_photo(photo: Comparison, folder: Path) -> str:
     """Write the photo before and after as files, and return a section that shows both."""
     methods, law = photo.runs[0]
+    # The same seed as in the evaluation, so that the picture shows what the table measured.
     clean, noisy = photo.images.pairs.pair(0, law, photo.evaluation.seed)
+    # The first that runs: the noisy image is a method too, without one.
     model = next(each.run for each in methods if each.run)
     denoised = np.clip(model(noisy[None])[0], 0, 1)
     for name, image in (("noisy", noisy), ("clean", denoised)):
