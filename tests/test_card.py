@@ -61,7 +61,7 @@ def test_a_card_that_no_model_can_have_is_refused(tmp_path, capsys, field, value
     Image.fromarray(np.full((40, 50), 90, np.uint8)).save(tmp_path / "a.png")
     assert main(["denoise", str(tmp_path / "a.png"), "--model", str(path)]) == 2
     error = capsys.readouterr().err
-    assert f"The model's card cannot be read (`{field}` cannot be" in error
+    assert f"The model's card cannot be read ('{field}' cannot be" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "a-clean.png").exists()
 
@@ -71,7 +71,7 @@ def test_a_card_of_endless_depth_or_of_another_type_is_refused(tmp_path):
     with pytest.raises(ModelError, match="card cannot be read"):
         Denoiser(path)
     path = write_model(path, asdict(CARD) | {"uncertainty": None})
-    with pytest.raises(ModelError, match=r"\(`uncertainty` cannot be None\)"):
+    with pytest.raises(ModelError, match=r"\('uncertainty' cannot be None\)"):
         Denoiser(path)
 
 

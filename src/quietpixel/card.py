@@ -140,7 +140,7 @@ class Card:
         for name, value in vars(card).items():
             if not _CHECKS.get(name, lambda text: isinstance(text, str))(value):
                 raise ModelError(
-                    f"The model's card cannot be read (`{name}` cannot be {repr(value)[:60]}); "
+                    f"The model's card cannot be read ('{name}' cannot be {repr(value)[:60]}); "
                     "export the model again."
                 )
         return card
