@@ -70,6 +70,7 @@ class IdxSet:
         labels = self._read(f"{part}-labels-idx1-ubyte", data_dir, on_progress)
         images = self._read(f"{part}-images-idx3-ubyte", data_dir, on_progress)[..., np.newaxis]
         count = self.train_count
+        # No split for validation was published: it is the end of the one for training.
         rows = {"train": slice(count), "validation": slice(count, None)}.get(split, slice(None))
         return Split(images[rows], labels[rows].astype(np.int64), self.name, split)
 
@@ -178,6 +179,7 @@ def decode_idx(path: Path, *, md5: str | None = None) -> NDArray[np.uint8]:
             start = stream.read(2)
         if not start:
             raise IdxError("is empty")
+        # By content, because browsers unpack downloads and keep the suffix.
         packed = start == b"\x1f\x8b"
         with cast(BinaryIO, gzip.open(path)) if packed else path.open("rb") as stream:
             return _decode(stream, md5)
@@ -203,6 +205,7 @@ def _decode(stream: BinaryIO, md5: str | None) -> NDArray[np.uint8]:
         raise IdxError("is cut off within its header")
     shape = struct.unpack(f">{magic[3]}I", sizes)
     declared = math.prod(shape)
+    # Before anything is unpacked: a few kilobytes of gzip can hold gigabytes.
     if declared > LARGEST:
         raise IdxError(f"declares {declared:,} bytes, and more than {LARGEST:,} are not unpacked")
     # One byte more shows whether anything follows, and makes gzip check its own sum.

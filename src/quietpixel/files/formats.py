@@ -106,6 +106,7 @@ def sniff(head: bytes) -> Format:
         if known.recognise(head):
             return known
     other = "not an image of a supported format", ""
+    # Known kinds that are not read get advice of their own.
     found = ((title, remedy) for recognise, title, remedy in _UNSUPPORTED if recognise(head))
     title, remedy = next(found, other)
     remedy = remedy or f"quietpixel reads {', '.join(FORMATS)}"
@@ -150,6 +151,7 @@ def find_format(name: str) -> Format:
     'jpeg'
     """
     plain = name.lower().lstrip(".")
+    # Asked as the suffix of a file, so that names and files have one table.
     plain = format_of_name(PurePath(f"a.{plain}")) or plain
     if plain not in FORMATS:
         raise unknown_name("image format", name, FORMATS)
