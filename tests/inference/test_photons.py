@@ -44,6 +44,12 @@ def test_counts_are_cleaner_than_without(photo: Denoiser, photons: float, share:
     assert rmse(stack[1, ..., 0], truth) < share * rmse(photo.denoise(noisy, PLAIN).image, truth)
 
 
+def test_the_default_model_gets_stable_noise_too() -> None:
+    noisy, truth = np.random.default_rng(5).poisson(5 * LIGHT).astype(np.float32), 5 * LIGHT
+    default = Denoiser(precision="f32")
+    assert rmse(default(noisy), truth) < 0.9 * rmse(default.denoise(noisy, PLAIN).image, truth)
+
+
 def test_few_photons_keep_their_mean() -> None:
     rng = np.random.default_rng(1)
     for mean in (0.5, 2, 8, 50):

@@ -221,7 +221,15 @@ class Denoiser:
             return run(self.prepare(image, options, scale=scale, out=out), on_progress)
         if out is not None:
             check_out(out, image, np.dtype(options.dtype or image.dtype))
-        return run_stabilised(self.prepare, image, options, scale, on_progress=on_progress, out=out)
+        return run_stabilised(
+            self.prepare,
+            image,
+            options,
+            scale,
+            takes_level=self.card_for(1).takes_level,
+            on_progress=on_progress,
+            out=out,
+        )
 
     def prepare(
         self,
@@ -334,8 +342,7 @@ class Denoiser:
     def _with_photons(
         self, scale: Scale, images: Sequence[Array], options: DenoiseOptions
     ) -> Scale:
-        takes_level = self.card_for(1).takes_level and self.card_for(1).scale_free
-        if not takes_level or not may_have_photons(images[0], options):
+        if not self.card_for(1).scale_free or not may_have_photons(images[0], options):
             return scale
         return replace(scale, photons=find_photons(images, options, scale))
 

@@ -12,7 +12,7 @@ from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import Noise, sample_places
-from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.options import DenoiseOptions, Sigma
 from quietpixel.inference.repair import find_hidden
 from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
 from quietpixel.noise.laws import Sequence as Steps
@@ -88,6 +88,7 @@ def run_stabilised(
     options: DenoiseOptions,
     scale: Scale,
     *,
+    takes_level: bool = True,
     out: Array | None = None,
     on_progress: OnProgress | None = None,
 ) -> Result:
@@ -101,6 +102,8 @@ def run_stabilised(
         As for a `Denoiser`.
     scale
         With the photon noise.
+    takes_level
+        Whether the model obeys a noise level; others find it themselves.
     """
     photons = scale.photons
     assert photons is not None
@@ -114,8 +117,9 @@ def run_stabilised(
     hidden = mask if hidden is None else hidden.reshape(image.shape)
     stable: Array = photons.stabilise(values)
     low, high = (float(end) for end in photons.stabilise(np.array(scale.range)))
+    sigma: Sigma = min(1 / (high - low), 1.0) if takes_level else "auto"
     inner = replace(
-        options, range=(low, high), sigma=min(1 / (high - low), 1.0), dtype=None, law="none",
+        options, range=(low, high), sigma=sigma, dtype=None, law="none",
         strength=max(options.strength, 1.0) if options.strength else 0.0,
     )  # fmt: skip
     result = run(prepare(np.ma.MaskedArray(stable, hidden), inner), on_progress)
