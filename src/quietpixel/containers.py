@@ -122,7 +122,7 @@ def _denoise_channel(array: Any, settings: DenoiseOptions, colours: bool) -> Any
         range = _sample_range(array, outer)
     words = (
         "sigma", "strength", "colour_strength", "dtype", "quality", "engine", "precision",
-        "threads", "memory",
+        "device", "threads", "memory",
     )  # fmt: skip
     given = {word: getattr(settings, word) for word in words}
     letters = _OUTER[:outer] + "yxc"[: 2 + colours]

@@ -131,7 +131,15 @@ def test_quiet_prints_errors_only(quietpixel, gray, halver) -> None:
 
 def test_verbose_names_model_and_engine(quietpixel, gray, halver) -> None:
     outcome = quietpixel("denoise", gray, "--model", halver, "-v", "--precision", "f32")
-    assert outcome.err == f"model {halver}, openvino in f32\n"
+    assert outcome.err == f"model {halver}, openvino in f32 on CPU\n"
+
+
+def test_a_missing_device_is_named_once(quietpixel, gray, halver) -> None:
+    words = ["--model", halver, "--precision", "f32", "--device", "TPU"]
+    first, second, *rest = quietpixel("denoise", gray, *words).err.splitlines()
+    assert first == f"model {halver}, openvino in f32 on CPU"
+    assert second.startswith("The device 'TPU' is not available, so the processor computes")
+    assert not any("TPU" in line for line in rest)
 
 
 def test_json_names_model_version_settings_and_level(quietpixel, gray, tmp_path) -> None:

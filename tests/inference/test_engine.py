@@ -9,7 +9,13 @@ from onnx import helper
 from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, MissingDependencyError, ModelError, UnknownNameError
 from quietpixel.imaging.metrics import psnr
-from quietpixel.inference.engine import ENGINES, choose_precision, open_engine, read_card
+from quietpixel.inference.engine import (
+    ENGINES,
+    choose_device,
+    choose_precision,
+    open_engine,
+    read_card,
+)
 
 from ..tiny_models import write_model
 
@@ -110,6 +116,33 @@ def test_names_are_checked(models):
 def test_precision_is_reported(models):
     assert open_engine(models["blur"], precision="f32").precision == "f32"
     assert open_engine(models["blur"], name="onnxruntime").precision == "f32"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "available", "expected"),
+    [
+        ("cpu", (), "CPU"),
+        ("auto", ("CPU",), "CPU"),
+        ("auto", ("CPU", "GPU.0", "GPU.1"), "GPU"),
+        ("GPU", ("CPU", "GPU"), "GPU"),
+        ("GPU.1", ("CPU", "GPU.0", "GPU.1"), "GPU.1"),
+        ("NPU", ("CPU", "NPU"), "NPU"),
+    ],
+)
+def test_the_device_is_chosen_among_those_available(wanted, available, expected):
+    assert choose_device(wanted, available, gpu="GPU", cpu="CPU") == (expected, "")
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_the_processor_computes_where_a_device_is_missing(name, models):
+    engine = open_engine(models["blur"], name=name, precision="f32", device="TPU")
+    batch = np.random.default_rng(0).random((1, 8, 8, 1), np.float32)
+    expected = open_engine(models["blur"], name=name, precision="f32")
+    assert engine.device == expected.device
+    assert engine.device.startswith("CPU")
+    assert expected.fallback == ""
+    assert engine.fallback.startswith("The device 'TPU' is not available, so the processor")
+    np.testing.assert_array_equal(engine(batch), expected(batch))
 
 
 @pytest.mark.parametrize(

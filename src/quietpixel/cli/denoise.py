@@ -56,7 +56,7 @@ GROUPS = {
     "Output": "output suffix in_place backup again overwrite format jpeg_quality dry_run "
     "quiet verbose",
     "Strength": "sigma law strength colour_strength quality range dtype",
-    "Model": "model engine precision threads",
+    "Model": "model engine precision device threads",
     "Folders and large images": "recursive memory max_pixels axes channels workers scheduler",
     "Reports": "json compare uncertainty",
 }

@@ -120,9 +120,13 @@ class DenoiseRun:
         # --in-place allows to replace inputs, not reports.
         for report in filter(None, (settings.compare, settings.uncertainty)):
             refuse_existing(report, overwrite=self._call.settings.overwrite)
-        if self._call.verbose:
+        if self._call.verbose or options.device != "cpu":
+            engine = denoiser.engine
             model = f"model {options.model or 'photo, for gray images photo-gray'}"
-            self._view.notify(f"{model}, {options.engine} in {denoiser.precision}")
+            used = f"{options.engine} in {engine.precision} on {engine.device}"
+            self._view.notify(f"{model}, {used}")
+            if engine.fallback:
+                self._view.notify(engine.fallback)
         return denoiser
 
     def _run_plan(self, plan: "Plan", denoiser: "Denoiser") -> int:

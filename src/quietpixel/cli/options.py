@@ -114,6 +114,12 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--precision", type=PRECISION, default="auto", help="Arithmetic of the model."
         ),
+        click.option(
+            "--device",
+            default="cpu",
+            metavar="auto|cpu|gpu|NAME",
+            help="Device that computes; auto takes a GPU where there is one.",
+        ),
         click.option("--threads", type=COUNT, help="Number of threads.  [default: all cores]"),
     )
     # Decorators apply from the bottom up.

@@ -28,7 +28,7 @@ EXAMPLES = (
 )
 GROUPS = {
     "Access": "host port token open allow_host cors trusted_proxy",
-    "Model": "model engine precision threads",
+    "Model": "model engine precision device threads",
     "Limits": "workers queue memory max_body max_pixels max_held",
 }
 

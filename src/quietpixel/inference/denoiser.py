@@ -47,7 +47,7 @@ class Denoiser:
 
     Parameters
     ----------
-    model, engine, precision, threads, memory, streams, quality
+    model, engine, precision, device, threads, memory, streams, quality
         As for `DenoiseOptions`.
 
     Attributes
@@ -69,14 +69,15 @@ class Denoiser:
         *,
         engine: str = "openvino",
         precision: str = "auto",
+        device: str = "cpu",
         threads: int | None = None,
         memory: int | str = "512MB",
         streams: int = 1,
         quality: str = "normal",
     ) -> None:
         self.options = DenoiseOptions(
-            model=model, engine=engine, precision=precision, threads=threads, memory=memory,
-            streams=streams, quality=quality,
+            model=model, engine=engine, precision=precision, device=device, threads=threads,
+            memory=memory, streams=streams, quality=quality,
         )  # fmt: skip
         self.memory = parse_memory(memory)
         self._engines: dict[int, Engine] = {}  # by channels of the image
@@ -89,7 +90,7 @@ class Denoiser:
     @classmethod
     def from_options(cls, options: DenoiseOptions) -> Self:
         """Return a denoiser with options that also say how an image is treated by default."""
-        words = ("engine", "precision", "threads", "memory", "streams", "quality")
+        words = ("engine", "precision", "device", "threads", "memory", "streams", "quality")
         denoiser = cls(options.model, **{word: getattr(options, word) for word in words})
         denoiser.options = options
         return denoiser
@@ -116,9 +117,13 @@ class Denoiser:
 
     @property
     def precision(self) -> str:
-        """The arithmetic in use: ``"f32"`` or ``"bf16"``."""
-        engine = next(iter(self._engines.values()), None) or self._engine(3)
-        return engine.precision
+        """The arithmetic in use: ``"f32"``, ``"bf16"`` or ``"f16"``."""
+        return self.engine.precision
+
+    @property
+    def engine(self) -> Engine:
+        """A model that is open; it says on which device it computes."""
+        return next(iter(self._engines.values()), None) or self._engine(3)
 
     def __call__(
         self,
@@ -492,7 +497,7 @@ class Denoiser:
             engine = self._opened.get(path)
             if engine is None:
                 engine = self._opened[path] = open_engine(
-                    path, name=options.engine, precision=options.precision,
+                    path, name=options.engine, precision=options.precision, device=options.device,
                     threads=options.threads, streams=options.streams, cache=cache_of(path),
                 )  # fmt: skip
             self._engines[channels] = engine

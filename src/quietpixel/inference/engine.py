@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import importlib
 import sys
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
@@ -34,7 +35,11 @@ class Engine(Protocol):
 
     card: Card
     precision: str
-    """The arithmetic in use: ``"f32"`` or ``"bf16"``."""
+    """The arithmetic in use: ``"f32"``, ``"bf16"`` or ``"f16"``."""
+    device: str
+    """The device in use, as the library names it: ``"CPU"``, ``"CUDAExecutionProvider"``."""
+    fallback: str
+    """Why that is not the device that was asked for; empty if it is."""
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
         """Denoise a batch.
@@ -54,6 +59,7 @@ def open_engine(
     *,
     name: str = "openvino",
     precision: str = "auto",
+    device: str = "cpu",
     threads: int | None = None,
     streams: int = 1,
     cache: Path | None = None,
@@ -67,7 +73,12 @@ def open_engine(
     name
         ``"openvino"`` or ``"onnxruntime"``.
     precision
-        ``"f32"``, ``"bf16"``, or ``"auto"``: bfloat16 only where the processor computes in it.
+        ``"f32"``, ``"bf16"``, or ``"auto"``: bfloat16 only where the processor computes in it,
+        float16 on a GPU of OpenVINO.
+    device
+        ``"cpu"``, ``"gpu"``, or ``"auto"``, which takes a GPU where there is one; or the name of a
+        device of OpenVINO or of a provider of ONNX Runtime, untested. Without the device the
+        processor computes, and `fallback` of the engine says so.
     threads
         Number of threads; ``None`` leaves it to the engine.
     streams
@@ -87,7 +98,12 @@ def open_engine(
     """
     check_engine(name, precision, threads, streams)
     return ENGINES[name](
-        Path(path), precision=precision, threads=threads, streams=streams, cache=cache
+        Path(path),
+        precision=precision,
+        device=device,
+        threads=threads,
+        streams=streams,
+        cache=cache,
     )
 
 
@@ -108,16 +124,59 @@ def check_engine(name: str, precision: str, threads: int | None, streams: int) -
         )
 
 
+def choose_device(wanted: str, available: Sequence[str], *, gpu: str, cpu: str) -> tuple[str, str]:
+    """Return the name of the device to use, and a sentence if it is not the one wanted.
+
+    Parameters
+    ----------
+    wanted
+        ``"cpu"``, ``"gpu"``, ``"auto"``, or a name.
+    available
+        Names of the devices that a library finds; those of one kind may be numbered.
+    gpu, cpu
+        What the library calls these two.
+
+    Examples
+    --------
+    >>> choose_device("auto", ("CPU", "GPU.0"), gpu="GPU", cpu="CPU")
+    ('GPU', '')
+    """
+    kinds = {*available, *(each.partition(".")[0] for each in available)}
+    names = {"cpu": cpu, "gpu": gpu, "auto": gpu if gpu in kinds else cpu}
+    device = names.get(wanted.lower(), wanted)
+    if device in kinds or device == cpu:
+        return device, ""
+    return cpu, (
+        f"The device '{wanted}' is not available, so the processor computes; "
+        f"there are {', '.join(available)}."
+    )
+
+
 class OpenVINOEngine:
-    """Runs the model with OpenVINO on the processor."""
+    """Runs the model with OpenVINO."""
 
     def __init__(
-        self, path: Path, *, precision: str, threads: int | None, streams: int, cache: Path | None
+        self,
+        path: Path,
+        *,
+        precision: str,
+        device: str,
+        threads: int | None,
+        streams: int,
+        cache: Path | None,
     ) -> None:
         self.card = read_card(path)
         core = import_openvino().Core()
-        native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        self.precision = choose_precision(precision, native=native)
+        # Looking for devices loads all plugins, which the processor does not need.
+        found = () if device == "cpu" else core.available_devices
+        self.device, self.fallback = choose_device(device, found, gpu="GPU", cpu="CPU")
+        able = core.get_property(self.device, "OPTIMIZATION_CAPABILITIES")
+        if self.device == "CPU":
+            self.precision = choose_precision(precision, native="BF16" in able)
+        else:
+            half = precision == "auto" and "FP16" in able
+            self.precision = "f16" if half else choose_precision(precision, native=False)
+            threads, cache = None, None  # both are of the processor
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -129,7 +188,7 @@ class OpenVINOEngine:
             settings["ENABLE_CPU_PINNING"] = False  # or all processes of few threads share a core
         self._path = path
         try:
-            compiled = _compile(core, path, settings, cache)
+            compiled = _compile(core, path, self.device, settings, cache)
         except _DAMAGE as error:
             raise unreadable(path, "OpenVINO cannot read its layers") from error
         # A tensor may have several names once layers are merged; "sigma" is the one that counts.
@@ -151,10 +210,17 @@ class OpenVINOEngine:
 
 
 class OnnxRuntimeEngine:
-    """Runs the model with ONNX Runtime on the processor, its memory arena off."""
+    """Runs the model with ONNX Runtime, its memory arena off."""
 
     def __init__(
-        self, path: Path, *, precision: str, threads: int | None, streams: int, **unused: Any
+        self,
+        path: Path,
+        *,
+        precision: str,
+        device: str,
+        threads: int | None,
+        streams: int,
+        **unused: Any,
     ) -> None:
         self.card = read_card(path)
         self.precision = "f32"
@@ -170,6 +236,10 @@ class OnnxRuntimeEngine:
                 "The engine 'onnxruntime' needs the package onnxruntime; install it with "
                 "pip install 'quietpixel[onnxruntime]', or use the openvino engine."
             ) from error
+        cpu, found = "CPUExecutionProvider", runtime.get_available_providers()
+        self.device, self.fallback = choose_device(
+            device, found, gpu="CUDAExecutionProvider", cpu=cpu
+        )
         options = runtime.SessionOptions()
         # The arena would keep the memory of the largest tile.
         options.enable_cpu_mem_arena = False
@@ -177,10 +247,13 @@ class OnnxRuntimeEngine:
         options.intra_op_num_threads = threads or 0
         try:
             self._session = runtime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                str(path), options, providers=list(dict.fromkeys((self.device, cpu)))
             )
         except Exception as error:  # ONNX Runtime's own kinds have no public base
             raise unreadable(path, "ONNX Runtime cannot read its layers") from error
+        used = self._session.get_providers()[0]
+        if used != self.device:  # it could not be opened, as without its driver
+            self.device, self.fallback = choose_device(self.device, (used,), gpu="", cpu=used)
         self._path = path
         self._names = [value.name for value in self._session.get_inputs()]
         self._slots = Semaphore(streams)
@@ -266,14 +339,16 @@ def _checked(path: Path, result: FloatArray, batch: FloatArray) -> FloatArray:
     return result
 
 
-def _compile(core: Any, path: Path, settings: dict[str, Any], cache: Path | None) -> Any:
+def _compile(
+    core: Any, path: Path, device: str, settings: dict[str, Any], cache: Path | None
+) -> Any:
     """Compile a model, or load it from the cache; an unusable cache is ignored.
 
     OpenVINO's own cache has no checksum: with one bit flipped, 3 of 20 models computed wrong
     images without an error.
     """
     if cache is None:
-        return core.compile_model(str(path), "CPU", settings)
+        return core.compile_model(str(path), device, settings)
     about = import_openvino().get_version(), core.get_property("CPU", "FULL_DEVICE_NAME"), settings
     key = hashlib.sha256(repr(about).encode() + path.read_bytes())
     place = cache / f"{key.hexdigest()[:32]}.compiled"

@@ -66,6 +66,9 @@ class DenoiseOptions:
         ``"openvino"`` or ``"onnxruntime"``.
     precision
         ``"auto"``, ``"f32"`` or ``"bf16"``.
+    device
+        ``"cpu"``, ``"gpu"``, ``"auto"`` for a GPU where there is one, or the name of another device
+        of OpenVINO or provider of ONNX Runtime, untested (`open_engine`).
     threads
         Number of threads, None for all cores.
     memory
@@ -98,6 +101,7 @@ class DenoiseOptions:
     quality: str = "normal"
     engine: str = "openvino"
     precision: str = "auto"
+    device: str = "cpu"
     threads: int | None = None
     memory: int | str = "512MB"
     streams: int = 1

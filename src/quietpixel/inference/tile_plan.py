@@ -4,7 +4,7 @@ from quietpixel.card import Card
 from quietpixel.errors import ImageError, ModelError
 from quietpixel.imaging.tiling import Grid, plan_grid, round_up
 
-VALUE_BYTES = {"f32": 4, "bf16": 2}
+VALUE_BYTES = {"f32": 4, "bf16": 2, "f16": 2}
 MARGIN = 2
 """What an engine and the arrays around it take for each byte that a card's `values` name: 1.1 to
 2.2 were measured with OpenVINO, 1.3 for the bundled photo models."""

@@ -73,6 +73,12 @@ class Models:
         ]
         return {"models": cards, "default": {"gray": self.default(1), "rgb": self.default(3)}}
 
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """Why models that are open do not compute on the device that was asked for."""
+        found = (denoiser.engine.fallback for denoiser in self._denoisers.values())
+        return tuple(dict.fromkeys(filter(None, found)))
+
     def warm_up(self) -> None:
         """Open the default models, or any: wrong options then fail before the first request."""
         defaults = {name for name in (self.default(1), self.default(3)) if name is not None}

@@ -146,6 +146,8 @@ def serve(options: ServiceOptions, *, log: bool = True, on_ready: Callable[[str]
     models.warm_up()
     with listen(options) as listener, _signals_ignored():
         _log_to_stderr(log)
+        for sentence in models.fallbacks:
+            logging.getLogger("quietpixel.web").error(sentence)
         config = uvicorn.Config(
             make_app(options, models),
             http=type("Protocol", (TimeoutProtocol,), {"limits": options.limits}),
