@@ -3,7 +3,8 @@
     python benchmarks/run_all.py [--quick] [--data FOLDER] [--out FILE]
 
 FOLDER (default: the variable QUIETPIXEL_DATA) may hold ``mnist``, ``photos/test/set12`` (and
-``bsd68``, ``cbsd68``), ``photos/real/polyu``, ``documents`` and ``microscopy/w2s``; a benchmark
+``bsd68``, ``cbsd68``), ``photos/real/polyu``, ``rivals`` (weights of FFDNet and DnCNN),
+``documents`` and ``microscopy/w2s``; a benchmark
 whose data are missing is named and skipped. ``--quick`` uses few images and small pictures, about
 five minutes on two idle cores. Other work on the machine disturbs times, so the load is reported.
 The exit code is 1 if a benchmark failed.
@@ -142,6 +143,11 @@ def jobs(data: Path | None, plots: Path, *, quick: bool) -> Iterator[Job]:
     if "photo" in models:
         yield script("PolyU pairs", "quality.py", str(pairs), "photo",
                      "--pairs", "*_real.*=*_mean.*", *drawn, needs=pairs)  # fmt: skip
+        known = ("FFDNet_color.mat", "CDnCNN_B.mat")
+        weights = [str(path) for name in known if (path := folder / "rivals" / name).exists()]
+        real = ("--pairs", str(pairs)) if pairs.exists() else ()
+        yield script("Files", "file_quality.py", str(tests / "cbsd68"), *real, "--rivals", *weights,
+                     *drawn, needs=tests / "cbsd68")  # fmt: skip
     model = ("photo-gray",) if "photo-gray" in models else ()
     for name in ("documents", "microscopy/w2s"):
         yield script(name, "pairs_quality.py", str(folder / name), *model, "--classical",
