@@ -44,6 +44,13 @@ def test_gray_is_measured_as_three_equal_channels() -> None:
     assert estimate_level(gray) == pytest.approx(estimate_level(np.repeat(gray, 3, axis=2)))
 
 
+def test_a_clipped_area_changes_the_level_little() -> None:
+    image = noisy(20 / 255)
+    clipped = image.copy()
+    clipped[:100, :100] = 1.0
+    assert estimate_level(clipped) == pytest.approx(estimate_level(image), rel=0.05)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (5, 80, 1), (40, 33, 3)])
 def test_flat_and_tiny_images_have_almost_none(shape: tuple[int, ...]) -> None:
     for value in (0.0, 0.5, 1.0):

@@ -29,7 +29,6 @@ from quietpixel.inference.level import check_model, constant_level, estimate_lev
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import BUNDLED, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.repair import fill_holes
 from quietpixel.inference.tile_plan import choose_grid
 
 _KEPT_OPEN = 2
@@ -107,10 +106,7 @@ class BlockWork:
 
     def estimate(self, region: NDArray[Any]) -> list[float]:
         """Return the noise level of each plane of a part of the array."""
-        levels = []
-        for plane in self.planes(region):
-            levels.append(estimate_level(self.layout, fill_holes(plane, self.layout)))
-        return levels
+        return [estimate_level(self.layout, plane) for plane in self.planes(region)]
 
     def denoise(
         self, region: NDArray[Any], block: Tile, levels: Iterable[float | None]

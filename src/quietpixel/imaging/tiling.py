@@ -195,8 +195,10 @@ def reflect_indices(start: int, stop: int, length: int) -> NDArray[np.intp]:
     return np.minimum(places, period - places)
 
 
-def spread_runs(length: int, run: int, count: int) -> NDArray[np.intp]:
+def spread_runs(length: int, run: int, count: int, align: int = 1) -> NDArray[np.intp]:
     """Return `count` runs of neighbouring places, spread over a side of an image, or all of it.
+
+    Runs begin on multiples of `align`.
 
     Examples
     --------
@@ -205,7 +207,7 @@ def spread_runs(length: int, run: int, count: int) -> NDArray[np.intp]:
     """
     if length <= run * count:
         return np.arange(length)
-    starts = np.linspace(0, length - run, count).astype(np.intp)
+    starts = np.linspace(0, length - run, count).astype(np.intp) // align * align
     return (starts[:, np.newaxis] + np.arange(run)).ravel()
 
 

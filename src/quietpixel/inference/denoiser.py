@@ -36,7 +36,7 @@ from quietpixel.inference.model_store import cache_of, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
 from quietpixel.inference.photons import find_photons, may_have_photons, run_stabilised
 from quietpixel.inference.planes import denoise_planes, join, settle_channels, split
-from quietpixel.inference.repair import fill_holes, fill_stack, find_hidden, find_repair
+from quietpixel.inference.repair import fill_stack, find_hidden, find_repair
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
 Array = NDArray[Any]
@@ -405,7 +405,7 @@ class Denoiser:
             pixels = max(self._tile_pixels(engine) // images.shape[2], 1)
             tiles = choose_grid(engine.card, images.shape[:2], pixels, repair_halo=halo).tiles()
         if level is None:
-            level = find_level(seen, layout, options, engine.card, repair)
+            level = find_level(seen, layout, options, engine.card, repair, hidden=hidden)
         if repair is not None:
             notes += repair.notes
         if level is not None and level.noise.source == "estimated":
@@ -481,8 +481,7 @@ class Denoiser:
         options = replace(self.options, range=range or self.options.range)
         layout = self.layout_for(image, options)
         layout = replace(layout, colours=layout.model_colours)
-        seen = fill_holes(with_channels(image), layout)
-        return estimate_level(layout, seen) / layout.level_factor
+        return estimate_level(layout, with_channels(image)) / layout.level_factor
 
     def _tile_pixels(self, engine: Engine) -> int:
         """Return how many pixels a tile may have."""

@@ -120,7 +120,7 @@ def measure_half_width(card: Card, image: Array, denoised: Array, layout: Layout
     calibration = read_calibration(card)
     result = np.empty((*image.shape[:2], layout.colours), np.float32)
     # Values that are not finite would spread over a whole strip by its filters.
-    image, denoised = (fill_holes(each, layout) for each in (image, denoised))
+    image, denoised = (fill_holes(each, layout)[0] for each in (image, denoised))
     for top in range(0, len(image), _STRIP):
         # Strips overlap by what decides a half width, so that no seam shows.
         first = max(top - REACH, 0)

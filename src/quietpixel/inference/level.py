@@ -12,7 +12,7 @@ from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, spread_runs
 from quietpixel.inference.options import DenoiseOptions, wrong_level
-from quietpixel.inference.repair import Repair
+from quietpixel.inference.repair import Repair, fill_holes
 from quietpixel.noise import level as automatic
 from quietpixel.noise.estimate import estimate_sigma
 
@@ -133,6 +133,8 @@ def find_level(
     options: DenoiseOptions,
     card: Card,
     repair: Repair | None = None,
+    *,
+    hidden: NDArray[np.bool_] | None = None,
 ) -> NoiseLevel | None:
     """Return the noise level that a model is given for images of one size.
 
@@ -151,6 +153,8 @@ def find_level(
         The model's card.
     repair
         What is repaired before the model sees an image, and before its level is estimated.
+    hidden
+        Which values were filled, (H, W, N, channels or 1); they say nothing of the level.
 
     Returns
     -------
@@ -173,8 +177,13 @@ def find_level(
         # It was trained with the level unknown, because only clean targets show it.
         if card.blind:
             return constant_level(UNKNOWN_SIGMA)
-        samples = (sample_image(layout, images[:, :, n], repair) for n in range(images.shape[2]))
-        levels = [automatic.measure_level(sample) for sample in samples]
+        levels = [
+            automatic.measure_level(
+                sample_image(layout, images[:, :, n], repair),
+                None if hidden is None else sample_hidden(hidden[:, :, n]),
+            )
+            for n in range(images.shape[2])
+        ]
         found = np.array([level for level, _ in levels], np.float32).reshape(1, 1, -1)
         kinds += ("coarse",) * any(coarse for _, coarse in levels)
         sigma = float(found.mean()) / layout.level_factor
@@ -195,9 +204,11 @@ def find_level(
     return NoiseLevel(constant_level(UNKNOWN_SIGMA).values, noise, np.minimum(level / measured, 1))
 
 
-def estimate_level(layout: Layout, pixels: Array, repair: Repair | None = None) -> float:
+def estimate_level(layout: Layout, image: Array) -> float:
     """Return the noise level that suits an array (H, W, channels) best, on the [0, 1] scale."""
-    return automatic.estimate_level(sample_image(layout, pixels, repair))
+    seen, hidden = fill_holes(image, layout)
+    filled = None if hidden is None else sample_hidden(hidden)
+    return automatic.estimate_level(sample_image(layout, seen), filled)
 
 
 def sample_image(layout: Layout, pixels: Array, repair: Repair | None = None) -> FloatArray:
@@ -209,9 +220,16 @@ def sample_image(layout: Layout, pixels: Array, repair: Repair | None = None) ->
     return repair.apply(sample[:, :, np.newaxis], rows, columns)[:, :, 0]
 
 
+def sample_hidden(hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pixels of `sample_image` hold a hidden value, from (H, W, channels)."""
+    rows, columns = (sample_places(length) for length in hidden.shape[:2])
+    result: NDArray[np.bool_] = hidden[rows][:, columns].any(axis=-1)
+    return result
+
+
 def sample_places(length: int) -> NDArray[np.intp]:
     """Return the places looked at along one side of an image."""
-    return spread_runs(length, _CELL, _CELLS)
+    return spread_runs(length, _CELL, _CELLS, align=8)  # keeps the grid of JPEG
 
 
 def read_map(path: Path) -> FloatArray:

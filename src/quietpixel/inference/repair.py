@@ -84,12 +84,17 @@ def fill_stack(images: Array, layout: Layout, hidden: NDArray[np.bool_]) -> Arra
     return parts[0][:, :, np.newaxis] if count == 1 else np.stack(parts, axis=2)
 
 
-def fill_holes(image: Array, layout: Layout) -> Array:
-    """Return the colours of an image (H, W, channels) with hidden and masked values filled."""
+def fill_holes(image: Array, layout: Layout) -> tuple[Array, NDArray[np.bool_] | None]:
+    """Return an image (H, W, channels) with hidden and masked values filled, and which they are.
+
+    An image without them comes back as it is, otherwise its colours, without transparency.
+    """
     stack = np.asarray(image)[:, :, np.newaxis]
     mask = np.ma.getmaskarray(image)[:, :, np.newaxis] if np.ma.isMaskedArray(image) else None
     hidden = find_hidden(stack, layout, mask)
-    return stack[:, :, 0] if hidden is None else fill_stack(stack, layout, hidden)[:, :, 0]
+    if hidden is None:
+        return stack[:, :, 0], None
+    return fill_stack(stack, layout, hidden)[:, :, 0], hidden[:, :, 0]
 
 
 @dataclass(frozen=True, eq=False)

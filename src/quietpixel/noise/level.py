@@ -1,5 +1,6 @@
 """The noise level that a denoiser should be given for an image, found from the image alone."""
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from numpy.typing import NDArray
 from quietpixel.noise.estimate import estimate_sigma
 
 Array = NDArray[Any]
+FloatArray = NDArray[np.float32]
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "noise-level.npz"
 LEAST_SIDE = 32
 """Height and width in pixels below which only white noise is measured."""
 OCTAVES, BLOCK = 5, 8
 """Octaves of spatial frequency that are measured, and the side of a block in samples of each."""
+MOST_BLOCKS = 1024
+"""How many blocks of an image are looked at; twice as many changed levels by less than 1 %."""
 FLATTEST = (0.03, 0.1, 0.3)
 """The blocks of each octave are summed up by these quantiles of their power."""
 OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
@@ -26,25 +30,29 @@ COARSE, LEAST_COARSE = 1.4, 2 / 255
 """Coarse noise has at least this ratio of its level to that of white noise, and this level."""
 FLOOR = 1.5 / 255
 """Levels are compared as the logarithm of the level plus this."""
+LEAST_POWER, DEAD = 1e-9, 1e-6
+"""Added to powers before the logarithm; the power below which JPEG has left nothing of a block."""
 
 
-def estimate_level(image: Array) -> float:
+def estimate_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> float:
     """Return the level that `measure_level` finds, without the kind of the noise."""
-    return measure_level(image)[0]
+    return measure_level(image, hidden)[0]
 
 
-def measure_level(image: Array) -> tuple[float, bool]:
+def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> tuple[float, bool]:
     """Return the level with which a denoiser gives the best picture of a noisy image.
 
     On white noise that is its standard deviation. Noise that neighbours or channels share escapes
-    an estimator of white noise: it finds 0.1 to 0.4 of it in camera JPEGs. So the power of the
-    flattest blocks in each octave of luminance and colour goes through a small network, trained for
-    the error of the picture that the denoiser then makes (``benchmarks/train_noise_level.py``).
+    an estimator of white noise: it finds 0.1 to 0.4 of it in camera JPEGs. So the power of small
+    blocks, in each octave of luminance and colour, goes through a small network, trained for the
+    error of the picture that the denoiser then makes (``benchmarks/train_noise_level.py``).
 
     Parameters
     ----------
     image
         Floats (H, W, 1) or (H, W, 3), black 0 and white 1.
+    hidden
+        Which pixels say nothing of the noise, because they were filled, (H, W).
 
     Returns
     -------
@@ -59,62 +67,178 @@ def measure_level(image: Array) -> tuple[float, bool]:
     # A smaller image has too few blocks for quantiles of their power.
     if min(image.shape[:2]) < LEAST_SIDE:
         return estimate_sigma(image), False
+    found = measure_blocks(image, hidden)
+    places = np.linspace(0, len(found.blocks) - 1, min(len(found.blocks), MOST_BLOCKS))
     weights = _weights()
-    features = level_features(image)
-    white = float(np.exp(features[0]))
-    x = (relative_features(features) - weights["mean"]) / weights["deviation"]
-    for number in (1, 2, 3):
-        x = x @ weights[f"kernel_{number}"] + weights[f"bias_{number}"]
-        # Rectified between the layers only: the result is a logarithm and may be negative.
-        x = np.maximum(x, 0) if number < 3 else x
-    level = float(max((white + FLOOR) * np.exp(x[0]) - FLOOR, 0.0))
-    return level, level > max(COARSE * white, LEAST_COARSE)
+    summary = (found.summary - weights["summary_mean"]) / weights["summary_deviation"]
+    blocks = (found.blocks[places.astype(int)] - weights["blocks_mean"]) / (
+        weights["blocks_deviation"]
+    )
+
+    def dense(x: Array, number: int) -> Array:
+        result: Array = x @ weights[f"kernel_{number}"] + weights[f"bias_{number}"]
+        return result
+
+    # Arrays are (networks, blocks, units): a mean of three errs less than each.
+    hidden = np.clip(blocks, -5, 5)
+    for number in (1, 2):
+        hidden = np.maximum(dense(hidden, number), 0)
+    attention = np.exp(dense(hidden, 3))
+    attention /= attention.sum(axis=1, keepdims=True)
+    pooled = attention.transpose(0, 2, 1) @ dense(hidden, 4)
+    count = len(pooled)
+    means = hidden.mean(axis=1)
+    x = np.concatenate([np.tile(summary, (count, 1)), pooled.reshape(count, -1), means], axis=1)
+    x = x[:, np.newaxis]
+    for number in (5, 6):
+        x = np.maximum(dense(x, number), 0)
+    level = float(max((found.white + FLOOR) * np.exp(dense(x, 7).mean()) - FLOOR, 0.0))
+    return level, level > max(COARSE * found.white, LEAST_COARSE)
 
 
-def level_features(image: Array) -> NDArray[np.float64]:
-    """Return what the level is estimated from, (32,): logarithms of amplitudes.
+@dataclass(frozen=True)
+class BlockMeasures:
+    """What the level is estimated from.
 
-    The white noise of all channels and of luminance alone, then, of luminance and of colour, the
-    amplitude of the flattest blocks in each octave.
+    Parameters
+    ----------
+    white
+        Standard deviation of the white noise of all channels.
+    summary
+        (37,): logarithms of the white noise of all channels and of luminance, of the amplitude of
+        the flattest blocks in each octave of luminance and colour, of how much stronger edges are
+        on one line in eight (the grid of JPEG), and the share of blocks without any detail.
+    blocks
+        (N, 22): for each block of 8 x 8 pixels its logarithmic amplitudes, in each octave, of
+        luminance along the axes and diagonally, the difference between the axes, and of colour;
+        then its brightness and the white noise.
     """
+
+    white: float
+    summary: FloatArray
+    blocks: FloatArray
+
+
+def measure_blocks(image: Array, hidden: NDArray[np.bool_] | None = None) -> BlockMeasures:
+    """Return what the level is estimated from; see `measure_level` for the parameters."""
     # Gray has no network of its own: three equal channels are colour without colour noise.
     colours = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
     planes = colours.astype(np.float32) @ OPPONENT.T
-    white = [estimate_sigma(colours), estimate_sigma(planes[..., :1])]
-    features = list(np.log(np.array(white) + 1e-4))
-    luminance, first, second = (_block_powers(planes[..., i]) for i in range(3))
-    colour = [(a + b) / 2 for a, b in zip(first, second, strict=True)]
-    for powers in (luminance, colour):
-        for octave in range(OCTAVES):
-            if octave < len(powers):
-                # Clipped areas have no power at all and would pass for the flattest blocks.
-                power = powers[octave][powers[octave] > 0]
-                flat = np.quantile(power, FLATTEST) if len(power) else np.zeros(len(FLATTEST))
-                amplitudes = 0.5 * np.log(flat + 1e-8)
-            # An octave that the image is too small for is taken to be like the one before it.
-            features += list(amplitudes)
-    return np.array(features)
+    white = estimate_sigma(colours)
+    logarithm = np.log(np.array([white, estimate_sigma(planes[..., :1])]) + 1e-4)
+    details, brightness = _block_details(planes)
+    shown = [_find_shown(hidden, power, octave) for octave, power in enumerate(details)]
+    flattest = []
+    for chosen in (slice(0, 1), slice(1, 3)):
+        for power, seen in zip(details, shown, strict=True):
+            # Clipped areas have no power at all and would pass for the flattest blocks.
+            total = power[:, :, chosen].sum(3).mean(2)[seen] / 4
+            flat = np.quantile(total[total > 0], FLATTEST) if total.any() else np.zeros(3)
+            flattest += list(0.5 * np.log(flat + 1e-8))
+    amplitudes = np.array([logarithm[1], *flattest]) - logarithm[0]
+    luminance = np.log(details[0][:, :, 0, :2].mean(-1) + LEAST_POWER)
+    summary = [logarithm[0], *amplitudes, *_grid_strength(planes[..., 0])]
+    kept = (shown[0] & ~_find_constant_areas(details[0], brightness)).ravel()
+    kept = kept if kept.any() else shown[0].ravel()
+    dead = np.mean(luminance.ravel()[kept] < np.log(DEAD))
+    blocks = _align_octaves(details, logarithm[0], brightness)[kept]
+    return BlockMeasures(white, np.array([*summary, dead], np.float32), blocks)
 
 
-def _block_powers(plane: Array) -> list[Array]:
-    """Return, for each octave that the plane is large enough for, the power of its blocks."""
+def _find_shown(hidden: NDArray[np.bool_] | None, power: Array, octave: int) -> NDArray[np.bool_]:
+    """Return the blocks of an octave that hold no hidden pixel; all, where each holds one."""
+    shown = np.ones(power.shape[:2], bool)
+    if hidden is not None and hidden.any():
+        rows, columns = np.nonzero(hidden)
+        last = len(shown) - 1, shown.shape[1] - 1
+        side = BLOCK << octave
+        shown[np.minimum(rows // side, last[0]), np.minimum(columns // side, last[1])] = False
+    return shown if shown.any() else np.ones_like(shown)
+
+
+def _find_constant_areas(details: Array, brightness: Array) -> NDArray[np.bool_]:
+    """Return which blocks hold one value, the same as a neighbour's.
+
+    Clipped areas, frames and what was filled carry no noise. A single block of one value may be
+    what JPEG left of noise.
+    """
+    constant: NDArray[np.bool_] = details.sum(axis=(2, 3)) < LEAST_POWER
+    found = np.zeros_like(constant)
+    for axis in (0, 1):  # views that share the memory of the arrays
+        first, value, mark = (np.moveaxis(each, axis, 0) for each in (constant, brightness, found))
+        same = first[1:] & first[:-1] & (np.abs(np.diff(value, axis=0)) < 1e-6)
+        mark[1:] |= same
+        mark[:-1] |= same
+    return found
+
+
+def _block_details(planes: Array) -> tuple[list[Array], Array]:
+    """Return the power of Haar details in blocks, and the brightness of the finest blocks.
+
+    The power of each octave has the shape (rows, columns, 3 planes, 3 directions): horizontal,
+    vertical, diagonal. An octave for which the image is too small repeats the one before.
+    """
     powers: list[Array] = []
-    while len(powers) < OCTAVES and min(plane.shape) // 2 * 2 >= BLOCK:
-        height, width = (side // 2 * 2 for side in plane.shape)
-        plane = plane[:height, :width]
-        half = plane.reshape(height // 2, 2, width // 2, 2).mean((1, 3))
-        # What halving loses is this octave's share of the image.
-        detail = np.square(plane - half.repeat(2, 0).repeat(2, 1))
+    brightness = planes[:1, :1, 0]
+    for octave in range(OCTAVES):
+        height, width = (side // 2 * 2 for side in planes.shape[:2])
         rows, columns = height // BLOCK, width // BLOCK
-        blocks = detail[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
-        powers.append(blocks.mean((1, 3)).ravel())
-        plane = half
-    return powers
+        if not (rows and columns):
+            powers.append(powers[-1])
+            continue
+        whole = planes[:height, :width]
+        a, b, c, d = (whole[i::2, j::2] for i in (0, 1) for j in (0, 1))
+        details = np.stack([a - b + c - d, a + b - c - d, a - b - c + d], axis=-1)
+        planes = (a + b + c + d) / 4
+        powers.append(_mean_of_blocks(np.square(details), rows, columns) / 4)
+        if octave == 0:
+            brightness = _mean_of_blocks(planes[..., 0], rows, columns)
+    return powers, brightness
 
 
-def relative_features(features: Array) -> Array:
-    """Return the features with all amplitudes but the first relative to it."""
-    return np.concatenate([features[..., :1], features[..., 1:] - features[..., :1]], axis=-1)
+def _mean_of_blocks(samples: Array, rows: int, columns: int) -> Array:
+    side = BLOCK // 2  # Haar details are half as dense as the pixels
+    inner = samples[: rows * side, : columns * side]
+    shape = (rows, side, columns, side, *samples.shape[2:])
+    mean: Array = inner.reshape(shape).mean(axis=(1, 3))
+    return mean
+
+
+def _align_octaves(details: list[Array], white: float, brightness: Array) -> FloatArray:
+    """Return the measures of all octaves at the place of each of the finest blocks, (N, 22)."""
+    rows, columns = (np.arange(length) for length in details[0].shape[:2])
+    least = max(white, np.log(0.3 / 255))
+    values: list[Array] = []
+    for octave, power in enumerate(details):
+        logarithms = np.log(power + LEAST_POWER)
+        measures = np.stack(
+            [
+                np.log(power[:, :, 0, :2].mean(-1) + LEAST_POWER) / 2 - least,
+                logarithms[:, :, 0, 2] / 2 - least,
+                np.abs(logarithms[:, :, 0, 0] - logarithms[:, :, 0, 1]) / 2,
+                np.log(power[:, :, 1:].mean((2, 3)) + LEAST_POWER) / 2 - least,
+            ],
+            axis=-1,
+        )
+        down = np.minimum(rows >> octave, power.shape[0] - 1)
+        right = np.minimum(columns >> octave, power.shape[1] - 1)
+        values.append(measures[down][:, right])
+    values += [brightness[..., np.newaxis], np.full((*brightness.shape, 1), white)]
+    return np.concatenate(values, axis=-1).reshape(rows.size * columns.size, -1).astype(np.float32)
+
+
+def _grid_strength(luminance: Array) -> list[float]:
+    """Return how much the strongest of eight lines exceeds the middle one, (4,), logarithms.
+
+    By the median and by the mean of the second differences, across columns and rows.
+    """
+    strengths = []
+    for combine in (np.median, np.mean):
+        for plane in (luminance.T, luminance):
+            steps = np.abs(np.diff(plane, 2, axis=0))
+            lines = np.array([combine(steps[start::8]) for start in range(8)]) + 1e-5
+            strengths.append(float(np.log(lines.max() / np.median(lines))))
+    return strengths
 
 
 @cache

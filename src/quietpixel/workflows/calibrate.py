@@ -350,7 +350,7 @@ def read_pairs(
             raise DataError(f"'{pair[0].name}' has the same value everywhere; remove it.")
         layouts = [read_layout(each, scale.range, holes=True) for each in (one, two)]
         sides = [
-            layout.to_model(fill_holes(each, layout))
+            layout.to_model(fill_holes(each, layout)[0])
             for each, layout in zip((one, two), layouts, strict=True)
         ]
         yield number, sides[0], sides[1]
