@@ -44,9 +44,14 @@ LAWS = (
     "photo:2/255..40/255",
     "camera:0.02",
     "photo:0..10/255",  # and then JPEG, always
+    "photo:4/255..20/255",
     "",  # no noise
+    "",  # grain of film and scans, see `add_grain`
 )
-JPEG = 6
+JPEG, GRAIN = (6, 7), 9
+"""Laws whose result is stored as JPEG, half of them twice, as a crop of a camera's file is; and grain."""
+SHARES = (0.1, 0.1, 0.1, 0.08, 0.1, 0.06, 0.08, 0.08, 0.1, 0.2)
+"""Of the crops, for each of the laws."""
 BLOCKS = 384
 """Blocks of a crop that are kept; a third of them, drawn anew, for each step."""
 MARGIN, WHITE = 0.22, 0.75
@@ -88,35 +93,65 @@ def simulate(model: str, photos: Path, seed: int, minutes: float) -> dict[str, A
     engine = open_engine(find_model(model), threads=1)
     paths = [p for i, p in enumerate(list_images(photos, recursive=True).images, 1) if i % 20]
     laws = [parse_noise(text) if text else None for text in LAWS]
-    levels = np.broadcast_to(LEVELS[:, None, None, None], (len(LEVELS), PART, PART, 1))
-    levels = levels.astype(np.float32)
     rows, end, number = [], time.monotonic() + 60 * minutes, 0
     while time.monotonic() < end:
         rng = np.random.default_rng((seed, number))
         number += 1
         path = paths[rng.integers(len(paths))]
         clean = draw_clean(np.asarray(Image.open(path).convert("RGB"), np.float32) / 255, rng)
-        kind = int(rng.integers(len(laws)))
+        kind = int(rng.choice(len(laws), p=SHARES))
         law = laws[kind]
         noisy = clean if law is None else law(clean, rng)
-        if kind == JPEG:
-            quality, halve = int(rng.integers(60, 97)), bool(rng.random() < 0.7)
-            noisy = lose_as_jpeg(np.clip(noisy, 0, 1), quality, halve_colour=halve)
+        if kind == GRAIN:
+            noisy = add_grain(clean, rng)
+        if kind in JPEG or (kind == GRAIN and rng.random() < 0.4):
+            noisy = store_as_jpeg(np.clip(noisy, 0, 1), rng)
         clean, noisy = (np.repeat(x, 3 if x.shape[2] == 1 else 1, 2) for x in (clean, noisy))
         if rng.random() < 0.7:
             noisy = np.rint(np.clip(noisy, 0, 1) * 255) / np.float32(255)
         noisy = noisy.astype(np.float32)
         top, left = (int(rng.integers(side - PART + 1)) for side in noisy.shape[:2])
-        part = np.repeat(noisy[None, top : top + PART, left : left + PART], len(LEVELS), axis=0)
-        error = engine(part, levels) - clean[top : top + PART, left : left + PART]
-        inner = error[:, BORDER:-BORDER, BORDER:-BORDER]
-        score = -10 * np.log10(np.mean(inner**2, axis=(1, 2, 3)) + 3e-6)
+        part = slice(top, top + PART), slice(left, left + PART)
+        sigma = np.sqrt(np.mean((noisy - clean) ** 2))
+        score = score_levels(engine, noisy[part], clean[part], sigma)
         found = measure_blocks(noisy)
         some = rng.choice(len(found.blocks), BLOCKS, replace=len(found.blocks) < BLOCKS)
         row = {"white": found.white, "summary": found.summary, "kind": kind, "score": score}
         row["blocks"] = found.blocks[some].astype(np.float16)
-        rows.append(row | {"sigma": np.sqrt(np.mean((noisy - clean) ** 2))})
+        rows.append(row | {"sigma": sigma})
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def score_levels(engine: Any, noisy: Array, clean: Array, sigma: float) -> Array:
+    """Return the PSNR at each of `LEVELS`; each one far from `sigma` is 1 dB below the next."""
+    tried = np.flatnonzero((LEVELS >= sigma / 4 - 1 / 255) & (LEVELS <= 3 * sigma + 3 / 255))
+    levels = LEVELS[tried, None, None, None] * np.ones((PART, PART, 1))
+    results = engine(np.repeat(noisy[None], len(tried), axis=0), levels.astype(np.float32))
+    inner = (results - clean)[:, BORDER:-BORDER, BORDER:-BORDER]
+    scores = -10 * np.log10(np.mean(inner**2, axis=(1, 2, 3)) + 3e-6)
+    nearest = np.clip(np.arange(len(LEVELS)), tried[0], tried[-1])
+    return scores[nearest - tried[0]] - np.abs(np.arange(len(LEVELS)) - nearest)
+
+
+def add_grain(image: Array, rng: np.random.Generator) -> Array:
+    """Return an image with blurred noise that the channels share, wholly or in part."""
+    from scipy import ndimage
+
+    blur, shared = rng.uniform(0.3, 1.5), 1.0 if rng.random() < 0.6 else rng.random()
+    draws = [rng.standard_normal((*image.shape[:2], count)) for count in (1, image.shape[2])]
+    noise = np.sqrt(shared) * draws[0] + np.sqrt(1 - shared) * draws[1]
+    grain = ndimage.gaussian_filter(noise, (blur, blur, 0))
+    return image + grain * (np.exp(rng.uniform(np.log(1.5), np.log(35))) / 255 / grain.std())
+
+
+def store_as_jpeg(image: Array, rng: np.random.Generator) -> Array:
+    """Return an image after JPEG, in half of the cases twice and cut off the first grid."""
+    for least in (85, 60)[int(rng.random() < 0.5) :]:
+        quality, halve = int(rng.integers(least, 97)), bool(rng.random() < 0.7)
+        shift = tuple(rng.integers(0, 8, 2)) if least == 85 else (0, 0)
+        stored = lose_as_jpeg(np.roll(image, shift, (0, 1)), quality, halve_colour=halve)
+        image = np.roll(stored, (-shift[0], -shift[1]), (0, 1))
+    return image
 
 
 def draw_clean(image: Array, rng: np.random.Generator) -> Array:

@@ -147,12 +147,12 @@ def measure_blocks(image: Array, hidden: NDArray[np.bool_] | None = None) -> Blo
 
 def _find_shown(hidden: NDArray[np.bool_] | None, power: Array, octave: int) -> NDArray[np.bool_]:
     """Return the blocks of an octave that hold no hidden pixel; all, where each holds one."""
-    shown = np.ones(power.shape[:2], bool)
+    height, width = power.shape[:2]
+    shown = np.ones((height, width), bool)
     if hidden is not None and hidden.any():
         rows, columns = np.nonzero(hidden)
-        last = len(shown) - 1, shown.shape[1] - 1
         side = BLOCK << octave
-        shown[np.minimum(rows // side, last[0]), np.minimum(columns // side, last[1])] = False
+        shown[np.minimum(rows // side, height - 1), np.minimum(columns // side, width - 1)] = False
     return shown if shown.any() else np.ones_like(shown)
 
 
