@@ -49,7 +49,7 @@ LAWS = (
     "",  # grain of film and scans, see `add_grain`
 )
 JPEG, GRAIN = (6, 7), 9
-"""Laws whose result is stored as JPEG, half of them twice, as a crop of a camera's file is; and grain."""
+"""Two laws whose result is stored as JPEG, half the time twice, as crops of a camera's file are."""
 SHARES = (0.1, 0.1, 0.1, 0.08, 0.1, 0.06, 0.08, 0.08, 0.1, 0.2)
 """Of the crops, for each of the laws."""
 BLOCKS = 384
@@ -124,7 +124,8 @@ def simulate(model: str, photos: Path, seed: int, minutes: float) -> dict[str, A
 
 def score_levels(engine: Any, noisy: Array, clean: Array, sigma: float) -> Array:
     """Return the PSNR at each of `LEVELS`; each one far from `sigma` is 1 dB below the next."""
-    tried = np.flatnonzero((LEVELS >= sigma / 4 - 1 / 255) & (LEVELS <= 3 * sigma + 3 / 255))
+    low, high = sigma / 4 - 1 / 255, 3 * sigma + 3 / 255
+    tried = np.flatnonzero((low <= LEVELS) & (high >= LEVELS))
     levels = LEVELS[tried, None, None, None] * np.ones((PART, PART, 1))
     results = engine(np.repeat(noisy[None], len(tried), axis=0), levels.astype(np.float32))
     inner = (results - clean)[:, BORDER:-BORDER, BORDER:-BORDER]

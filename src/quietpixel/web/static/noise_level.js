@@ -2,43 +2,67 @@
 // JavaScript. An image is {data, width, height, channels}: floats, black 0 and white 1, channels last.
 
 const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
-const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
-const COARSE = 1.4, LEAST_COARSE = 2 / 255, FLOOR = 1.5 / 255;
+const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
+const COARSE = 1.4, LEAST_COARSE = 2 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
   [1, -2, 1].map((x) => x / Math.sqrt(6))];
 
 // Returns {sigma, coarse}; `weights` is what quietpixel.web.static_page writes as noise-level.json.
 export function measureLevel(image, weights) {
   if (Math.min(image.width, image.height) < LEAST_SIDE) return { sigma: estimateSigma(image), coarse: false };
-  const features = levelFeatures(image);
-  const white = Math.exp(features[0]);
-  let x = features.map((value, at) => (value - (at && features[0]) - weights.mean[at]) / weights.deviation[at]);
-  for (const layer of [1, 2, 3]) {
-    const kernel = weights[`kernel_${layer}`];
-    x = weights[`bias_${layer}`].map((bias, to) => x.reduce((sum, value, from) => sum + value * kernel[from][to], bias));
-    if (layer < 3) x = x.map((value) => Math.max(value, 0));
-  }
-  const sigma = Math.max((white + FLOOR) * Math.exp(x[0]) - FLOOR, 0);
+  const { white, summary, blocks } = measureBlocks(image);
+  const count = Math.min(blocks.length, MOST_BLOCKS), step = (blocks.length - 1) / Math.max(count - 1, 1);
+  const seen = Array.from({ length: count }, (_, at) => standardise(
+    blocks[Math.floor(at * step + 1e-9)], weights.blocks_mean, weights.blocks_deviation,
+  ).map((value) => Math.min(Math.max(value, -5), 5)));
+  const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
+  const answers = weights.bias_7.map((_, net) => answer(whole, seen, weights, net));
+  const sigma = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0);
   return { sigma, coarse: sigma > Math.max(COARSE * white, LEAST_COARSE) };
 }
 
-function levelFeatures(image) {
+function standardise(values, means, deviations) {
+  return Array.from(values, (value, at) => (value - means[at]) / deviations[at]);
+}
+
+// One of the networks: a part for each block, attention over the blocks, a part for the image.
+function answer(whole, blocks, weights, net) {
+  const dense = (x, layer) => {
+    const kernel = weights[`kernel_${layer}`][net];
+    return weights[`bias_${layer}`][net][0].map((bias, to) => x.reduce((sum, value, from) => sum + value * kernel[from][to], bias));
+  };
+  const positive = (x) => x.map((value) => Math.max(value, 0));
+  const hidden = blocks.map((block) => positive(dense(positive(dense(block, 1)), 2)));
+  const scores = hidden.map((units) => dense(units, 3).map(Math.exp));
+  const values = hidden.map((units) => dense(units, 4));
+  const pooled = scores[0].flatMap((_, head) => {
+    const total = scores.reduce((sum, each) => sum + each[head], 0);
+    return values[0].map((_, unit) => values.reduce((sum, each, at) => sum + scores[at][head] * each[unit], 0) / total);
+  });
+  const means = hidden[0].map((_, unit) => mean(hidden.map((units) => units[unit])));
+  return dense(positive(dense(positive(dense([...whole, ...pooled, ...means], 5)), 6)), 7)[0];
+}
+
+function measureBlocks(image) {
   const colours = toColours(image);
   const planes = OPPONENT.map((weights) => combine(colours, weights));
-  const features = [estimateSigma(colours), estimateSigma(planes[0])].map((sigma) => Math.log(sigma + 1e-4));
-  const [luminance, first, second] = planes.map(blockPowers);
-  const colour = first.map((powers, octave) => powers.map((power, at) => (power + second[octave][at]) / 2));
-  for (const powers of [luminance, colour]) {
-    let amplitudes = [];
-    for (let octave = 0; octave < OCTAVES; octave++) {
-      if (octave < powers.length) {
-        const power = Float64Array.from(powers[octave].filter((value) => value > 0)).sort();
-        amplitudes = FLATTEST.map((share) => 0.5 * Math.log((power.length ? quantile(power, share) : 0) + 1e-8));
-      }
-      features.push(...amplitudes);
-    }
-  }
-  return features;
+  const white = estimateSigma(colours);
+  const [first, second] = [white, estimateSigma(planes[0])].map((sigma) => Math.log(sigma + 1e-4));
+  const octaves = blockDetails(planes), finest = octaves[0];
+  const flattest = [[0], [1, 2]].flatMap((chosen) => octaves.flatMap(({ powers }) => {
+    const totals = powers.map((power) => mean(chosen.map((plane) => sum(power[plane]))) / 4);
+    const sorted = Float64Array.from(totals.filter((total) => total > 0)).sort();
+    return FLATTEST.map((share) => 0.5 * Math.log((sorted.length ? quantile(sorted, share) : 0) + 1e-8));
+  }));
+  const constant = constantAreas(finest);
+  let kept = finest.powers.map((_, at) => at).filter((at) => !constant[at]);
+  if (!kept.length) kept = finest.powers.map((_, at) => at);
+  const dead = mean(kept.map((at) => +((finest.powers[at][0][0] + finest.powers[at][0][1]) / 2 + LEAST_POWER < DEAD)));
+  return {
+    white,
+    summary: [first, ...[second, ...flattest].map((value) => value - first), ...gridStrength(planes[0]), dead],
+    blocks: kept.map((at) => alignOctaves(octaves, first, at)),
+  };
 }
 
 function toColours(image) {
@@ -56,38 +80,80 @@ function combine({ data, width, height }, weights) {
   return { data: plane, width, height, channels: 1 };
 }
 
-// The power of the blocks of each octave that the plane is large enough for.
-function blockPowers({ data, width, height }) {
-  const powers = [];
-  for (; powers.length < OCTAVES && Math.min(width, height) >> 1 << 1 >= BLOCK; width >>= 1, height >>= 1) {
-    const half = halve(data, width, height);
-    powers.push(detailPower(data, half, width, height));
-    data = half;
+// For each octave the power of Haar details in blocks, [plane][direction], and of the finest their brightness.
+function blockDetails(planes) {
+  const octaves = [];
+  for (let octave = 0; octave < OCTAVES; octave++) {
+    const width = planes[0].width >> 1, height = planes[0].height >> 1;
+    const columns = Math.floor(2 * width / BLOCK), rows = Math.floor(2 * height / BLOCK);
+    if (!(rows && columns)) {
+      octaves.push(octaves[octave - 1]);
+      continue;
+    }
+    const powers = Array.from({ length: rows * columns }, () => planes.map(() => [0, 0, 0]));
+    const brightness = new Float64Array(rows * columns), side = BLOCK / 2, share = 1 / side ** 2;
+    planes = planes.map((plane, number) => {
+      const half = { data: new Float32Array(width * height), width, height };
+      for (let y = 0, to = 0; y < height; y++) {
+        for (let x = 0; x < width; x++, to++) {
+          const at = 2 * y * plane.width + 2 * x, { data } = plane;
+          const a = data[at], b = data[at + 1], c = data[at + plane.width], d = data[at + plane.width + 1];
+          half.data[to] = (a + b + c + d) / 4;
+          const row = Math.floor(y / side), column = Math.floor(x / side);
+          if (row >= rows || column >= columns) continue;
+          const power = powers[row * columns + column][number];
+          [a - b + c - d, a + b - c - d, a - b - c + d].forEach((detail, way) => { power[way] += detail * detail * share / 4; });
+          if (number === 0) brightness[row * columns + column] += half.data[to] * share;
+        }
+      }
+      return half;
+    });
+    octaves.push({ powers, rows, columns, brightness });
   }
-  return powers;
+  return octaves;
 }
 
-function halve(data, width, height) {
-  const half = new Float32Array((width >> 1) * (height >> 1));
-  for (let y = 0, to = 0; y < height >> 1; y++) {
-    for (let x = 0; x < width >> 1; x++, to++) {
-      const at = 2 * y * width + 2 * x;
-      half[to] = (data[at] + data[at + 1] + data[at + width] + data[at + width + 1]) / 4;
-    }
-  }
-  return half;
+// Which blocks hold one value, the same as a neighbour's: clipped areas and frames carry no noise.
+function constantAreas({ powers, rows, columns, brightness }) {
+  const constant = powers.map((power) => sum(power.flat()) < LEAST_POWER);
+  const same = (at, other) => constant[at] && constant[other] && Math.abs(brightness[at] - brightness[other]) < 1e-6;
+  return powers.map((_, at) => {
+    const row = Math.floor(at / columns), column = at % columns;
+    return (row > 0 && same(at, at - columns)) || (row < rows - 1 && same(at, at + columns))
+      || (column > 0 && same(at, at - 1)) || (column < columns - 1 && same(at, at + 1));
+  });
 }
 
-function detailPower(data, half, width, height) {
-  const columns = Math.floor((width >> 1 << 1) / BLOCK), rows = Math.floor((height >> 1 << 1) / BLOCK);
-  const powers = new Float64Array(rows * columns);
-  for (let y = 0; y < rows * BLOCK; y++) {
-    for (let x = 0; x < columns * BLOCK; x++) {
-      const detail = data[y * width + x] - half[(y >> 1) * (width >> 1) + (x >> 1)];
-      powers[Math.floor(y / BLOCK) * columns + Math.floor(x / BLOCK)] += detail * detail / BLOCK ** 2;
+// The measures of all octaves at the place of one of the finest blocks.
+function alignOctaves(octaves, white, at) {
+  const row = Math.floor(at / octaves[0].columns), column = at % octaves[0].columns;
+  const least = Math.max(white, Math.log(0.3 / 255)), log = (power) => Math.log(power + LEAST_POWER) / 2;
+  const measures = octaves.flatMap(({ powers, rows, columns }, octave) => {
+    const [[across, down, diagonal], ...colours] = powers[
+      Math.min(row >> octave, rows - 1) * columns + Math.min(column >> octave, columns - 1)];
+    return [log((across + down) / 2) - least, log(diagonal) - least, Math.abs(log(across) - log(down)),
+      log(mean(colours.flat())) - least];
+  });
+  return [...measures, octaves[0].brightness[at], white];
+}
+
+// How much stronger second differences are on one line in eight, the grid of JPEG.
+function gridStrength({ data, width, height }) {
+  const sides = [[width, height, 1, width], [height, width, width, 1]];
+  const lines = sides.map(([length, others, step, stride]) => Array.from({ length: 8 }, (_, start) => {
+    const steps = [];
+    for (let line = start; line < length - 2; line += 8) {
+      for (let other = 0; other < others; other++) {
+        const at = line * step + other * stride;
+        steps.push(Math.abs(data[at + 2 * step] - 2 * data[at + step] + data[at]));
+      }
     }
-  }
-  return powers;
+    return steps;
+  }));
+  return [(steps) => quantile(Float64Array.from(steps).sort(), 0.5), mean].flatMap((combined) => lines.map((eight) => {
+    const strengths = eight.map((steps) => combined(steps) + 1e-5);
+    return Math.log(Math.max(...strengths) / quantile(Float64Array.from(strengths).sort(), 0.5));
+  }));
 }
 
 function quantile(sorted, share) {
@@ -167,4 +233,5 @@ function rotate(a, p, q) {
   for (let k = 0; k < a.length; k++) [first[k], second[k]] = [c * first[k] - s * second[k], s * first[k] + c * second[k]];
 }
 
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const sum = (values) => values.reduce((total, value) => total + value, 0);
+const mean = (values) => sum(values) / values.length;
