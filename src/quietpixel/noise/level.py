@@ -26,7 +26,7 @@ OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
     np.array([[3], [2], [6]], np.float32)
 )
 """Luminance and two colour differences, orthonormal."""
-COARSE, LEAST_COARSE = 1.4, 2 / 255
+COARSE, LEAST_COARSE = 1.4, 3 / 255
 """Coarse noise has at least this ratio of its level to that of white noise, and this level."""
 FLOOR = 1.5 / 255
 """Levels are compared as the logarithm of the level plus this."""
