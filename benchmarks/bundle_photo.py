@@ -38,11 +38,13 @@ def main() -> None:
     given = parser.parse_args()
     card = quietpixel.read_card(given.run / "model.onnx")
     scores = measure(given.run, card.channels, given.data)
-    start = Path(card.training.get("start", "nothing")).name  # where it lay concerns no one else
+    # Where the data and the first weights lay concerns no one else.
+    start = Path(card.training.get("start", "nothing")).name
+    folder = Path(card.training["data"]).resolve().relative_to(given.data.resolve())
     card = replace(
         card,
         name=given.name,
-        training={**card.training, "start": start},
+        training={**card.training, "start": start, "data": str(folder)},
         scores={**card.scores, **scores},
         data=DATA,
         not_for=NOT_FOR,
