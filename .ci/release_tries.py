@@ -66,10 +66,12 @@ LEARN = (("train", "digits", "--epochs", "1", "--run", "run"), ("evaluate", "run
 EXTRAS = {
     "": Extra(others=(("models",),)),
     "onnxruntime": Extra(("onnxruntime",), denoise=("--engine", "onnxruntime")),
-    "web": Extra(WEB, serves=True),
+    "web": Extra((*WEB, "onnx"), serves=True),
     "cluster": Extra(CLUSTER, denoise=("--workers", "2")),
     "raw": Extra(("rawpy",)),
     "heif": Extra(("pillow-heif",)),
+    "codecs": Extra(("imagecodecs", "openexr")),
+    "science": Extra(("tifffile",)),
     "train": Extra(TRAIN, others=LEARN),
     "all": Extra(
         (*TRAIN, "onnxruntime", *WEB, *CLUSTER, "rawpy"), ("--workers", "2"), LEARN, serves=True

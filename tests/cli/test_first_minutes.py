@@ -73,7 +73,7 @@ def test_a_line_names_the_result_its_size_and_its_noise(quietpixel, gray) -> Non
     image = content + 18 * coarse / coarse.std()
     Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(source)
     words = ["denoise", source, "--overwrite", "--json", gray.with_name("report.json")]
-    assert quietpixel(*words).out.rstrip("\n").endswith("  moderate, coarse noise")
+    assert quietpixel(*words).out.rstrip("\n").endswith("  strong, coarse noise")
     (file,) = json.loads(gray.with_name("report.json").read_text())["files"]
     assert file["noise"][0]["kinds"] == ["coarse"]
     given = quietpixel("denoise", source, "--overwrite", "--sigma", "18/255")

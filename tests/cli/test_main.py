@@ -61,7 +61,7 @@ def test_help_loads_nothing_heavy() -> None:
     [
         (
             ["trian"],
-            "Unknown command 'trian': did you mean 'train'? Known: completion, demo, denoise, ",
+            "Unknown command 'trian': did you mean 'train'? Known: calibrate, completion, demo, ",
         ),
         (["train", "--epoks", "3"], "No such option '--epoks'."),
         (["train", "--epochs", "0"], "Invalid value for '--epochs': 0 is not in the range x>=1."),
@@ -69,7 +69,10 @@ def test_help_loads_nothing_heavy() -> None:
         (["train", "--noise", "gaussian:-1"], "must not be negative"),
         (["denoise"], "Missing argument 'INPUT...'. Try 'quietpixel denoise --help'."),
         (["evaluate", "x"], "Missing argument 'DATA'. Try 'quietpixel evaluate --help'."),
-        (["denoise", "a.png", "--sigma", "much"], "but 'much' is none"),
+        (
+            ["denoise", "a.png", "--sigma", "much"],
+            "'much' is not a number; give one such as 0.1 or 25/255.",
+        ),
     ],
 )
 def test_a_wrong_word_is_one_line_and_code_2(quietpixel, words, sentence) -> None:

@@ -269,8 +269,9 @@ def test_the_noise_level_is_estimated_of_each_plane(tmp_path, models) -> None:
     source = put(tmp_path / "a.zarr", pixels, chunks=(1, 50, 50), dimension_names=list("tyx"))
     denoise_image(source, str(tmp_path / "b.zarr"), models["level"])
     denoiser = Denoiser(models["level"])
-    scale = denoiser.find_scale(list(pixels))
-    wanted = np.stack([denoiser.denoise(plane, scale=scale).image for plane in pixels])
+    options = DenoiseOptions(law="none")  # large images are not stabilised
+    scale = denoiser.find_scale(list(pixels), options)
+    wanted = np.stack([denoiser.denoise(plane, options, scale=scale).image for plane in pixels])
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], wanted)
 
 
@@ -502,7 +503,7 @@ def test_a_locked_folder_is_waited_for(tmp_path, models, capsys) -> None:
     "case",
     [
         (["--in-place"], "--in-place cannot be used with"),
-        (["--axes", "xy"], "--axes must name each dimension"),
+        (["--axes", "xy"], "--axes must end with y and x"),
         (["-o", "b.tif"], "must be of the same kind; got '"),
         (["--sigma", "0.1"], "does not take a noise level"),
         (["--model", "mnist-bottleneck"], "cannot denoise in blocks"),

@@ -389,7 +389,7 @@ def half_floats():
     return tiff(pixels(channels=1, dtype="float16"))
 
 
-@case(".tif", "error")
+@case(".tif", "picture")
 def doubles():
     return tiff(pixels(channels=1, dtype="float64"))
 

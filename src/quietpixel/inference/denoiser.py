@@ -25,12 +25,7 @@ from quietpixel.inference.arrays import (
     with_channels,
 )
 from quietpixel.inference.engine import Engine, open_engine, read_card
-from quietpixel.inference.job import (
-    DenoiseJob,
-    OnProgress,
-    Result,
-    run,
-)
+from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_store import cache_of, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
@@ -311,8 +306,7 @@ class Denoiser:
         Parameters
         ----------
         images
-            Arrays (H, W) or (H, W, channels) of one type: the pages of a stack, the files of a
-            folder.
+            Arrays (H, W) or (H, W, channels) of one type, such as the pages of a stack.
         options
             How the images are treated; None takes the options of the denoiser.
         profile
