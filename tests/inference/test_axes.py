@@ -106,7 +106,8 @@ def test_an_empty_channel_stays_empty(photo: Denoiser, tmp_path: Path, dtype: st
     tifffile.imwrite(tmp_path / "a.tif", noisy, photometric="rgb")
     assert main(["denoise", str(tmp_path / "a.tif"), "--model", "photo"]) == 0
     for result in (photo(noisy), tifffile.imread(tmp_path / "a-clean.tif")):
-        assert rmse(result[..., 1], 0) <= rmse(noisy[..., 1], 0)
+        # One pixel of 0 may round to 1; a leak of the colours left seven times the noise.
+        assert rmse(result[..., 1], 0) < 1.01 * rmse(noisy[..., 1], 0)
         assert rmse(result, clean) < 0.6 * rmse(noisy, clean)
 
 
