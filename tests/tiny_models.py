@@ -37,6 +37,13 @@ def write_model(path: Path, nodes, weights, *, card: Card | None, sigma: bool = 
     return path
 
 
+def write_halver(path: Path, card: Card | None = None) -> Path:
+    """Write a model that halves every value: easy to see in an image."""
+    made = card or Card(name="halver", architecture="halver", channels=1, halo=0)
+    nodes = [helper.make_node("Mul", ["image", "half"], ["denoised"])]
+    return write_model(path, nodes, {"half": np.full(1, 0.5, np.float32)}, card=made)
+
+
 def write_blur(path: Path, *, channels: int = 1, halo: int = 2, card: bool = True) -> Path:
     """Write a convolution of known halo with zero padding, then pooling and growing by 2."""
     rng = np.random.default_rng(3)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, save_model
 from PIL import Image
 
-from quietpixel.card import METADATA_KEY, Card
+from quietpixel.card import Card
 from quietpixel.cli.main import main
+
+from ..tiny_models import write_halver
 
 CARD = Card(
     name="halver",
@@ -50,26 +51,9 @@ def quietpixel(capsys: pytest.CaptureFixture[str]) -> Command:
     return call
 
 
-def write_halver(path: Path, card: Card = CARD) -> Path:
-    """Write a model that halves every value: easy to see in a picture."""
-    shape = ["n", "h", "w", 1]
-    graph = helper.make_graph(
-        [helper.make_node("Mul", ["image", "half"], ["denoised"])],
-        "halver",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("denoised", TensorProto.FLOAT, shape)],
-        [helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, card.to_json()
-    save_model(model, str(path))
-    return path
-
-
 @pytest.fixture(scope="session")
 def halver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_halver(tmp_path_factory.mktemp("models") / "halver.onnx")
+    return write_halver(tmp_path_factory.mktemp("models") / "halver.onnx", CARD)
 
 
 @pytest.fixture

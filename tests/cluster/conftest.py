@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, save_model
+from onnx import helper
 
-from quietpixel.card import METADATA_KEY, Card
+from quietpixel.card import Card
+
+from ..tiny_models import write_halver, write_model
 
 COMMAND = [sys.executable, "-m", "quietpixel"]
 WORKER = "from distributed.cli.dask_worker import main; main()"
@@ -38,41 +40,14 @@ def write_blur(path: Path, *, channels: int = 1, halo: int = 3, divisor: int = 2
     ]
     weights = {"mean": eye / divisor**2, "ones": eye, "kernel": kernel}
     made = Card(name="blur", architecture="blur", channels=channels, divisor=divisor, halo=halo)
-    return write_model(path, nodes, weights, made)
-
-
-def write_halver(path: Path) -> Path:
-    """Write a model that halves every value."""
-    made = Card(name="halver", architecture="halver", channels=1, halo=0)
-    nodes = [helper.make_node("Mul", ["image", "half"], ["denoised"])]
-    return write_model(path, nodes, {"half": np.full(1, 0.5, np.float32)}, made)
+    return write_model(path, nodes, weights, card=made)
 
 
 def write_level(path: Path) -> Path:
     """Write a model that gives back the image plus the noise level that it gets."""
     made = Card(name="level", architecture="level", channels=1, halo=0, sigma_input=True)
     nodes = [helper.make_node("Add", ["image", "sigma"], ["denoised"])]
-    return write_model(path, nodes, {}, made)
-
-
-def write_model(path: Path, nodes, weights, card: Card) -> Path:
-    shape = ["n", "h", "w", card.channels]
-    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)]
-    if card.sigma_input:
-        level = ["n", "h", "w", 1]
-        inputs.append(helper.make_tensor_value_info("sigma", TensorProto.FLOAT, level))
-    outputs = [helper.make_tensor_value_info("denoised", TensorProto.FLOAT, shape)]
-    values = [
-        helper.make_tensor(name, TensorProto.FLOAT, array.shape, array.ravel().tolist())
-        for name, array in weights.items()
-    ]
-    graph = helper.make_graph(nodes, "tiny", inputs, outputs, values)
-    opsets = [helper.make_opsetid("", 17)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, card.to_json()
-    save_model(model, str(path))
-    return path
+    return write_model(path, nodes, {}, card=made, sigma=True)
 
 
 @pytest.fixture(scope="session")

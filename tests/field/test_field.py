@@ -11,7 +11,7 @@ from PIL import Image
 
 from quietpixel.cli.main import main
 
-from ..journeys.kills import write_halver
+from ..tiny_models import write_halver
 from .factory import KINDS, nclx_of, tail_of
 
 pytestmark = pytest.mark.slow

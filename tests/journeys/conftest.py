@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, save_model
 from PIL import Image
 
-from quietpixel.card import METADATA_KEY, Card
+from ..tiny_models import write_halver
 
 COMMAND = [sys.executable, "-m", "quietpixel"]
 
@@ -18,21 +17,7 @@ COMMAND = [sys.executable, "-m", "quietpixel"]
 @pytest.fixture(scope="session")
 def halver(tmp_path_factory) -> Path:
     """Give a model that halves every value."""
-    path = tmp_path_factory.mktemp("models") / "halver.onnx"
-    shape = ["n", "h", "w", 1]
-    graph = helper.make_graph(
-        [helper.make_node("Mul", ["image", "half"], ["denoised"])],
-        "halver",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("denoised", TensorProto.FLOAT, shape)],
-        [helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    entry = model.metadata_props.add()
-    entry.key = METADATA_KEY
-    entry.value = Card(name="halver", architecture="halver", channels=1, halo=0).to_json()
-    save_model(model, str(path))
-    return path
+    return write_halver(tmp_path_factory.mktemp("models") / "halver.onnx")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Random kills of folder runs, runs in place and simultaneous runs; nothing is lost or done twice.
 
-    python tests/journeys/kills.py COUNT [--seed 0]
+    python -m tests.journeys.kills COUNT [--seed 0]
 
 The model halves every value, so each image shows how often it was denoised: a result that was
 denoised twice has a quarter of the values. A run is killed (SIGKILL) at a random moment, again and
@@ -18,13 +18,13 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, helper, save_model
 from PIL import Image
 
 from quietpixel.batch import run_jobs  # noqa: F401  (loaded once, before processes are forked)
-from quietpixel.card import METADATA_KEY, Card
 from quietpixel.cli.main import main as quietpixel
 from quietpixel.inference.engine import import_openvino
+
+from ..tiny_models import write_halver
 
 IMAGES = 12
 KILLS = 5
@@ -70,23 +70,6 @@ def run(count: int, seed: int) -> Counter[str]:
             totals += kill_and_finish(place, model, mode, rng, seconds)
             number += 1
     return totals
-
-
-def write_halver(path: Path) -> Path:
-    """Write a model that halves every value."""
-    shape = ["n", "h", "w", 1]
-    graph = helper.make_graph(
-        [helper.make_node("Mul", ["image", "half"], ["denoised"])],
-        "halver",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("denoised", TensorProto.FLOAT, shape)],
-        [helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    card = Card(name="halver", architecture="halver", channels=1, halo=0)
-    model.metadata_props.add(key=METADATA_KEY, value=card.to_json())
-    save_model(model, str(path))
-    return path
 
 
 def fill(folder: Path) -> dict[str, np.ndarray]:
