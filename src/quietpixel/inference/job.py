@@ -154,7 +154,7 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
 def _denoise_tiles(job: DenoiseJob) -> Iterator[tuple[Tile, Array]]:
     """Yield the tiles in order; one is converted while the engine computes another.
 
-    On 12 megapixels, conversion took 5 % of the time with one after the other.
+    On 12 megapixels and two cores this measured no gain: 6.96 s, and 6.93 s with one after another.
     """
     if len(job.tiles) == 1:
         yield job.tiles[0], _denoise_tile(job, job.tiles[0])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from quietpixel.imaging.defects import (
     HALO,
+    SCREEN_SIDE,
     fill_hidden,
     has_screen,
     outlier_distance,
@@ -177,7 +178,7 @@ def find_repair(image: Array, layout: Layout) -> Repair | None:
     distance = outlier_distance(part[..., channel : channel + 1])
     rows = _find_stripes(image, layout)
     columns = _find_stripes(image.swapaxes(0, 1), layout)
-    wide = [spread_runs(length, 128, 3) for length in image.shape[:2]]
+    wide = [spread_runs(length, SCREEN_SIDE, 3) for length in image.shape[:2]]
     screen = has_screen(layout.to_model(image[wide[0]][:, wide[1]]).mean(axis=2))
     if distance is None and rows is None and columns is None and not screen:
         return None

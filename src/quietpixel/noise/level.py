@@ -80,14 +80,14 @@ def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> tupl
         return result
 
     # Arrays are (networks, blocks, units): a mean of three errs less than each.
-    hidden = np.clip(blocks, -5, 5)
+    units = np.clip(blocks, -5, 5)
     for number in (1, 2):
-        hidden = np.maximum(dense(hidden, number), 0)
-    attention = np.exp(dense(hidden, 3))
+        units = np.maximum(dense(units, number), 0)
+    attention = np.exp(dense(units, 3))
     attention /= attention.sum(axis=1, keepdims=True)
-    pooled = attention.transpose(0, 2, 1) @ dense(hidden, 4)
+    pooled = attention.transpose(0, 2, 1) @ dense(units, 4)
     count = len(pooled)
-    means = hidden.mean(axis=1)
+    means = units.mean(axis=1)
     x = np.concatenate([np.tile(summary, (count, 1)), pooled.reshape(count, -1), means], axis=1)
     x = x[:, np.newaxis]
     for number in (5, 6):
