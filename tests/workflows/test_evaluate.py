@@ -10,6 +10,7 @@ import quietpixel
 from quietpixel.errors import ArgumentError, DataError, ModelError, UnknownNameError
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.model_store import find_model
+from quietpixel.noise.parser import FROZEN_EPOCH, image_rng, parse_noise
 from quietpixel.workflows import evaluate as workflow
 from quietpixel.workflows.evaluate import fix_law
 
@@ -119,6 +120,18 @@ def test_a_folder_at_several_strengths(clean: Path) -> None:
     assert quiet == pytest.approx(26.0, abs=0.2)
     assert loud < quiet - 10
     assert found.tuned_on.startswith("camera")
+
+
+def test_images_of_8_bits_are_evaluated_on_the_scale_of_their_files(tmp_path: Path) -> None:
+    """As `denoise` takes them; white estimated from a dark image would be another scale."""
+    dark = np.rint(waves(0, side=64, channels=3) / 4)
+    write(tmp_path / "dark.png", dark)
+    (table,) = quietpixel.compare(["photo"], tmp_path, noise="gaussian:10/255,clip=no").tables
+    clean = (dark / 255).astype(np.float32)
+    noisy = parse_noise("gaussian:10/255,clip=no")(clean, image_rng(0, FROZEN_EPOCH, 0))
+    denoised = quietpixel.Denoiser("photo")(noisy, range=(0, 1))
+    expected = -10 * np.log10(np.mean(np.square(np.clip(denoised, 0, 1) - clean)))
+    assert table.rows[0].means["psnr"] == pytest.approx(expected, abs=0.01)
 
 
 def test_pairs_have_their_own_noise(pairs: Path) -> None:

@@ -323,7 +323,8 @@ def _make_methods(
             methods.append(Method(NOISY, None))
         elif name in denoisers:
             size = find_model(name).stat().st_size
-            methods.append(Method(name, denoisers[name].batch, size=size))
+            scale = (0.0, 1.0) if images.full_scale else None
+            methods.append(Method(name, partial(denoisers[name].batch, range=scale), size=size))
         else:
             # For each noise anew: the best parameters grow with its strength.
             notify(f"tuning {name}")

@@ -37,6 +37,9 @@ class EvaluationData:
         1 for gray or 3 for RGB.
     own_noise
         Whether the images are pairs, so that no noise is added.
+    full_scale
+        Whether black and white are 0 and 1, as in files of 8 bits; otherwise they are estimated,
+        as `denoise` does for other files.
     labels
         Labels of the images, if there are any.
     open_tuning
@@ -49,6 +52,7 @@ class EvaluationData:
     split: str = ""
     channels: int
     own_noise: bool = False
+    full_scale: bool = True
     labels: NDArray[Any] | None = None
     open_tuning: Callable[[], ImagePairs]
     tuned_on: str
@@ -113,6 +117,7 @@ def open_data(
         pairs=_open_scenes(layout, channels),
         channels=channels,
         own_noise=own_noise,
+        full_scale=decode(layout.scenes[0][0], channels).pixels.dtype == np.uint8,
         open_tuning=open_tuning,
         tuned_on=str(tuning or f"{', '.join(PHOTOGRAPHS)} of scikit-image"),
     )
