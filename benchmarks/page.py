@@ -67,7 +67,7 @@ DENOISE = """async (side) => {
     const engine = new BrowserEngine();
     await engine.setup();
     const data = Float32Array.from({ length: 3 * side * side }, Math.random);
-    const words = { sigma: 0.1 };
+    const words = { sigma: 0.1, channels: "rgb" };
     const small = { data: data.slice(0, 12288), width: 64, height: 64, channels: 3 };
     await engine.denoiseArray(small, words);
     const start = performance.now();

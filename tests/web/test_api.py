@@ -153,6 +153,7 @@ def test_strengths_match_python(client, models):
         ("strength=nan", "`strength` must be a number or a fraction"),
         ("strenght=1", "Unknown query parameter 'strenght': did you mean 'strength'?"),
         ("strength=1&strength=0", "`strength` must be given once"),
+        ("channels=rbg", "Unknown channels 'rbg': did you mean 'rgb'?"),
         ("format=gif2", "Unknown image format 'gif2': did you mean 'gif'?"),
         ("model=mnist-bottleneck", "`image` must be 28x28 because the model 'mnist-bottleneck'"),
     ],
@@ -233,6 +234,34 @@ def test_estimate(client):
     )
     assert "Unknown query parameter" in detail(client.post("/v1/estimate?x=1", content=b"x"), 422)
     assert "cannot be read" in detail(client.post("/v1/estimate", content=b"x"), 422)
+
+
+def unrelated(height: int = 70, width: int = 90) -> np.ndarray:
+    """Return an image whose channels share nothing; the third is empty."""
+    channels = [noisy(height, width, 1), noisy(width, height, 1, seed=1).T]
+    return np.stack([*channels, np.zeros((height, width), np.uint8)], axis=2)
+
+
+def test_the_estimate_is_the_level_of_the_result(client):
+    salted = noisy(200, 300)
+    salted[np.random.default_rng(0).random((200, 300)) < 0.02] = 255
+    for pixels, channels in ((salted, "rgb"), (unrelated(), "separate")):
+        found = client.post("/v1/estimate", content=coded(pixels)).json()
+        used = client.post("/v1/denoise", content=coded(pixels)).headers["quietpixel-sigma"]
+        assert found["sigma"] == pytest.approx(float(used), rel=1e-5)
+        assert found["channels"] == channels
+
+
+def test_channels_are_denoised_one_by_one_where_they_share_nothing_or_on_request(client, models):
+    for pixels, found in ((unrelated(), "separate"), (noisy(), "rgb")):
+        results = {
+            query: decoded(client.post(f"/v1/denoise{query}", content=coded(pixels)).content)
+            for query in ("", "?channels=rgb", "?channels=separate")
+        }
+        assert not np.array_equal(results["?channels=rgb"], results["?channels=separate"])
+        assert np.array_equal(results[""], results[f"?channels={found}"])
+        denoiser = models.open("photo")
+        assert np.array_equal(results["?channels=separate"], denoiser(pixels, channels="separate"))
 
 
 def test_models_and_their_cards(client):

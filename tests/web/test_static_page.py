@@ -19,6 +19,7 @@ from web_making import coded, decoded, noisy
 from quietpixel import Denoiser
 from quietpixel.cli.main import main
 from quietpixel.errors import MissingDependencyError
+from quietpixel.inference.options import DenoiseOptions
 from quietpixel.noise.level import WEIGHTS, measure_level
 from quietpixel.web import static_page
 from quietpixel.web.static_page import RUNTIME_FILES, RuntimeFilesError, read_runtime, write_page
@@ -221,8 +222,9 @@ const run = async (batch, [count, height, width, channels], sigma) => batch.map(
     return value + weight * (sum / 9 - value);
 });
 const image = read(given);
-await denoiseImage(image, { card, run }, { ...options, weights, side: 32 });
-return write(image.data);"""
+const settings = { ...options, weights, side: 32 };
+const { level, notes } = await denoiseImage(image, () => ({ card, run }), settings);
+return [write(image.data), level.sigma, notes];"""
 
 
 def damaged(image: np.ndarray, kind: str) -> np.ndarray:
@@ -234,6 +236,19 @@ def damaged(image: np.ndarray, kind: str) -> np.ndarray:
         return np.where(drawn < 0.02, drawn < 0.01, image).astype(np.float32)
     shape = (height, 1, 1) if kind == "rows" else (1, width, 1)
     return np.clip(image + rng.normal(0, 0.04, shape), 0, 1).astype(np.float32)
+
+
+def screened(height: int, width: int) -> np.ndarray:
+    """Return waves drawn with the dots of a halftone print."""
+    rows, columns = np.mgrid[:height, :width]
+    dots = np.sin(2 * np.pi * (rows + columns) / 7) * np.sin(2 * np.pi * (rows - columns) / 7)
+    return np.clip(photo(height, width, 1, 0.01) + 0.2 * dots[..., np.newaxis], 0, 1)
+
+
+def fluorescence(height: int, width: int) -> np.ndarray:
+    """Return an image whose channels share nothing; the third is empty."""
+    channels = [photo(height, width, 1), photo(width, height, 1, seed=1).transpose(1, 0, 2)]
+    return np.concatenate([*channels, np.zeros((height, width, 1), np.float32)], axis=2)
 
 
 CASES = {
@@ -248,6 +263,10 @@ CASES = {
     "impulses": (damaged(photo(90, 80, sigma=0.02), "impulses"), {}),
     "rows": (damaged(photo(60, 131, sigma=0.02), "rows"), {}),
     "columns": (damaged(photo(90, 80, 1, sigma=0.02), "columns"), {"sigma": 0.05}),
+    "halftone": (screened(260, 300), {}),
+    "fluorescence": (fluorescence(70, 90), {}),
+    "channels apart": (photo(50, 64), {"channels": "separate"}),
+    "level of the grid of squares": (photo(40, 1001, sigma=0.05), {}),
 }
 
 
@@ -257,14 +276,18 @@ def test_what_the_browser_computes_equals_python(visit, models):
     for case, (image, given) in CASES.items():
         options = dict(given)
         name = options.pop("model", models.default(image.shape[2]))
-        denoised = Denoiser(models.paths[name], precision="f32", threads=1)(
-            image, range=(0, 1), **options
-        )
+        denoiser = Denoiser(models.paths[name], precision="f32", threads=1)
+        result = denoiser.denoise(image, DenoiseOptions(range=(0, 1), **options))
+        denoised = result.image
         assert np.abs(denoised - image).max() > 0.01, case
         if "colour_strength" in options:
             options["colourStrength"] = options.pop("colour_strength")
-        found = call(page, DENOISE, as_text(image), cards[name], level_weights(), options)
+        words = as_text(image), cards[name], level_weights(), options
+        found, sigma, notes = call(page, DENOISE, *words)
         assert np.abs(as_image(found, image.shape) - denoised).max() < 1e-5, case
+        level = result.noise.sigma
+        assert sigma == (level and pytest.approx(level, rel=1e-4)), case
+        assert notes == [note for note in result.notes if "is estimated" not in note], case
 
 
 @pytest.mark.parametrize(

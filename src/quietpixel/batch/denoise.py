@@ -193,9 +193,7 @@ def denoise_picture(
         options = replace(options, sigma=level)
     # Reports need the pages, and another type another size of memory.
     reuse = reuse and not (settings.compare or settings.uncertainty or options.dtype)
-    if picture.metadata.icc is not None and options.channels == "auto":
-        options = replace(options, channels="rgb")
-    options = settle_channels(picture.pages[len(picture.pages) // 2], options)
+    options = choose_channels(picture, options)
     if options.channels == "separate" or picture.channels:
         if settings.uncertainty is not None:
             raise ArgumentError(
@@ -219,6 +217,13 @@ def denoise_picture(
         notes.append(_write_report(*shown, settings.compare, settings))
     noise = tuple(result.noise for result in results)
     return denoised, Findings(noise, scale, tuple(dict.fromkeys(notes)), results[0].model)
+
+
+def choose_channels(picture: Picture, options: DenoiseOptions) -> DenoiseOptions:
+    """Return the options with a decision on whether three channels of a picture are colours."""
+    if picture.metadata.icc is not None and options.channels == "auto":
+        return replace(options, channels="rgb")
+    return settle_channels(picture.pages[len(picture.pages) // 2], options)
 
 
 def _denoise_pages(

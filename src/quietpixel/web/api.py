@@ -65,6 +65,7 @@ class Estimate(BaseModel):
     sigma: float
     sigma_255: float
     coarse: bool
+    channels: str
     format: str
     width: int
     height: int
@@ -132,7 +133,9 @@ async def estimate_upload(request: Request) -> Estimate:
     check_names(request.query_params, ())
     app_state = get_app_state(request)
     max_pixels = app_state.options.limits.max_pixels
-    found = await app_state.process(request, lambda upload, _: estimate(upload, max_pixels))
+    found = await app_state.process(
+        request, lambda upload, progress: estimate(upload, max_pixels, progress)
+    )
     return Estimate(**found)
 
 

@@ -91,7 +91,9 @@ async def estimate_part(request: Request) -> JSONResponse:
     """Return the noise level of a part of an image, ahead of the queue of full-size images."""
     app_state = get_app_state(request)
     found = await app_state.process(
-        request, lambda upload, _: estimate(upload, PREVIEW_PIXELS), queue=app_state.previews
+        request,
+        lambda upload, progress: estimate(upload, PREVIEW_PIXELS, progress),
+        queue=app_state.previews,
     )
     return JSONResponse(found)
 

@@ -9,6 +9,7 @@ from starlette.datastructures import QueryParams
 from quietpixel.batch.denoise import Settings
 from quietpixel.errors import ArgumentError, unknown_name
 from quietpixel.files import writable_formats
+from quietpixel.imaging.axes import CHANNELS
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.noise.parser import parse_number
 
@@ -32,6 +33,11 @@ _DESCRIPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "colour_strength": (
         {"type": "number", "minimum": 0, "maximum": 2},
         "As strength, for colour differences alone [default: strength].",
+    ),
+    "channels": (
+        {"type": "string", "enum": list(CHANNELS)},
+        "'rgb' for colours, 'separate' for channels that are denoised one by one, such as those of "
+        "fluorescence; 'auto' finds which [default: that of the service].",
     ),
     "format": (
         {"type": "string", "enum": list(writable_formats())},
@@ -72,6 +78,8 @@ def read_settings(
         for name in ("sigma", "strength", "colour_strength")
         if name in query
     }
+    if "channels" in query:
+        given["channels"] = query["channels"]
     options = replace(defaults, model=query.get("model"), **given)
     return Settings(options=options, format=query.get("format"), max_pixels=max_pixels)
 

@@ -6,15 +6,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import fmean
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from quietpixel.batch.denoise import Settings, denoise_picture
+from quietpixel.batch.denoise import Settings, choose_channels, denoise_picture
 from quietpixel.files import FORMATS, Metadata, Picture, read_picture, turn_upright
 from quietpixel.files.write import check_writable, choose_format, write_picture
-from quietpixel.inference.arrays import read_layout
+from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.level import sample_image
+from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.planes import split
+from quietpixel.inference.repair import find_repair
 from quietpixel.noise.level import measure_level
 from quietpixel.web.models import Models
 
@@ -101,13 +105,28 @@ def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]
         return file.read(), notes
 
 
-def estimate(upload: Upload, max_pixels: int) -> dict[str, Any]:
+def estimate(upload: Upload, max_pixels: int, on_progress: OnProgress) -> dict[str, Any]:
     """Return level and kind of the noise of the first page, and a description of the file."""
     picture = read(upload, max_pixels)
+    on_progress(0.0)
     page = picture.pages[0]
-    sample = sample_image(read_layout(page, picture.declared_range), page)
-    sigma, coarse = measure_level(sample)
-    return {"sigma": sigma, "sigma_255": sigma * 255, "coarse": coarse, **describe(picture)}
+    options = choose_channels(picture, DenoiseOptions())
+    planes = [with_channels(plane.image) for plane in split(page, page, options)]
+    levels = []
+    for plane in planes:
+        layout = read_layout(plane, picture.declared_range)
+        # As for a result, whose level is that of the repaired image.
+        sample = sample_image(layout, plane, find_repair(plane, layout))
+        levels.append(measure_level(sample))
+        on_progress(len(levels) / len(planes))
+    sigma = fmean(level for level, _ in levels)
+    return {
+        "sigma": sigma,
+        "sigma_255": sigma * 255,
+        "coarse": any(coarse for _, coarse in levels),
+        "channels": options.channels,
+        **describe(picture),
+    }
 
 
 def describe(picture: Picture) -> dict[str, Any]:

@@ -43,12 +43,14 @@ export class BrowserEngine {
     return { image: await createImageBitmap(blob), range: null };
   }
 
-  estimate(pixels) {
-    return this.call("estimate", { image: pixels });
+  estimate(pixels, { signal } = {}) {
+    return this.call("estimate", { image: pixels }, { signal });
   }
 
   preview(pixels, parameters, { signal } = {}) {
-    return this.call("preview", { image: pixels, options: readParameters(parameters) }, { signal });
+    // The channels of a flat part have nothing in common but its noise, which says nothing of the whole.
+    const options = readParameters({ channels: "rgb", ...parameters });
+    return this.call("preview", { image: pixels, options }, { signal });
   }
 
   async denoise(file, parameters, { signal, onProgress } = {}) {
@@ -60,7 +62,7 @@ export class BrowserEngine {
   }
 
   // Denoises floats in [0, 1], channels last: {data, width, height, channels}. Options: model, sigma
-  // (null estimates it), strength, colourStrength. Resolves with the same, and the level.
+  // (null estimates it), strength, colourStrength, channels. Resolves with the same, the level and notes.
   denoiseArray(image, options = {}, calls) {
     return this.call("denoiseArray", { image, options }, calls);
   }
@@ -95,7 +97,7 @@ export class BrowserEngine {
 
 const UPDATE = "Update it, or use Chrome, Edge, Firefox or Safari of the last two years.";
 
-function readParameters({ model, sigma, strength, colour_strength: colour }) {
+function readParameters({ model, sigma, strength, colour_strength: colour, channels }) {
   const given = (value) => (value === "" || value == null ? null : Number(value));
-  return { model, sigma: given(sigma), strength: given(strength) ?? 1, colourStrength: given(colour) };
+  return { model, sigma: given(sigma), strength: given(strength) ?? 1, colourStrength: given(colour), channels: channels || "auto" };
 }

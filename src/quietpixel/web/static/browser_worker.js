@@ -24,8 +24,7 @@ const calls = {
 
   // Denoises floats; options as for `denoiseImage`, and the name of the model.
   async denoiseArray({ image, options }, report) {
-    const level = await denoise(image, options, report);
-    return { ...image, level };
+    return { ...image, ...(await denoise(image, options, report)) };
   },
 
   async estimate({ image }) {
@@ -39,9 +38,10 @@ const calls = {
 
   async denoise({ file, options, format }, report) {
     const picture = await readPicture(file);
-    const level = await denoise(asPixels(picture.pixels), options, report);
-    const { blob, facts, notes } = await writePicture(picture, format);
-    return { blob, facts, notes, level };
+    if (picture.hasProfile) options.channels = "rgb";
+    const { level, notes } = await denoise(asPixels(picture.pixels), options, report);
+    const written = await writePicture(picture, format);
+    return { ...written, notes: [...written.notes, ...notes], level };
   },
 
   async digit(question) {
@@ -61,9 +61,14 @@ const tensor = (values, shape) => new runtime.Tensor("float32", Float32Array.fro
 
 const asPixels = ({ data, width, height }) => ({ ...BYTES, data, width, height, channels: isGray(data) ? 1 : 3 });
 
-async function denoise(image, { model: name, ...options }, report, urgent = false) {
+function denoise(image, { model, ...options }, report, urgent = false) {
   const { models, weights, side } = settings;
-  const card = models.models.find((each) => each.name === (name || models.default[image.channels === 1 ? "gray" : "rgb"]));
+  const modelFor = (channels) => openModel(model || models.default[channels === 1 ? "gray" : "rgb"], urgent);
+  return denoiseImage(image, modelFor, { ...options, weights, side, onTile: report });
+}
+
+async function openModel(name, urgent) {
+  const card = settings.models.models.find((each) => each.name === name);
   const session = await open(`${card.name}.onnx`);
   const [input, sigmaInput] = [session.inputNames.find((each) => !each.includes("sigma")), session.inputNames.find((each) => each.includes("sigma"))];
   const run = (batch, shape, sigma) => turn(async () => {
@@ -72,7 +77,7 @@ async function denoise(image, { model: name, ...options }, report, urgent = fals
     const answer = await session.run(feeds);
     return answer[session.outputNames[0]].data;
   }, urgent);
-  return denoiseImage(image, { card, run }, { ...options, weights, side, onTile: report });
+  return { card, run };
 }
 
 function open(file) {

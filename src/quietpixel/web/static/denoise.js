@@ -2,16 +2,18 @@
 // inference/level.py in JavaScript.
 //
 // An image is {data, width, height, channels}: floats (channels last, 1 or 3), black 0 and white 1.
-// Bytes of a canvas are one too, with {stride: 4, white: 255}; gray ones have one channel.
+// Bytes of a canvas are one too, with {stride: 4, white: 255}; gray ones have one channel, which is
+// written to `copies` of the samples of a pixel.
 // A model is {card, run(batch, [n, height, width, channels], sigma) -> Promise of a Float32Array}.
 
 import { estimateSigma, measureLevel } from "./noise_level.js";
-import { HALO, findRepair, repairPart } from "./repair.js";
+import { HALO, correlation, findRepair, repairPart } from "./repair.js";
 import { planTiles, reflect, spreadRuns } from "./tiles.js";
 
 const UNKNOWN_SIGMA = -0.25; // card.py: input of a model that finds the level by itself
 const LUMINANCE = [0.2126, 0.7152, 0.0722];
-const CELL = 256, CELLS = 3; // inference/level.py: the squares that the level is estimated from
+const CELL = 256, CELLS = 3, ALIGN = 8; // inference/level.py: the squares that the level is estimated from
+const SQUARE = 8, SQUARES = 18, UNRELATED = [0.1, 2]; // imaging/axes.py
 
 // Returns {sigma, source, coarse} and what the model is given for each pixel, {value, share}.
 function findLevel(image, card, { sigma }, weights, repair) {
@@ -26,12 +28,46 @@ function findLevel(image, card, { sigma }, weights, repair) {
   return { value: UNKNOWN_SIGMA, share: Math.min(sigma / white, 1), sigma, source: "given" };
 }
 
+// Returns {sigma, coarse}, and whether the `channels` are colours ("rgb") or "separate".
 export function estimateLevel(image, weights) {
-  return measureLevel(sampleImage(image), weights);
+  const planes = splitChannels(image);
+  const levels = planes.map((plane) => measureLevel(sampleImage(plane, repairOf(plane)), weights));
+  return { ...join(levels), channels: planes.length > 1 ? "separate" : "rgb" };
+}
+
+const repairOf = (image) => findRepair(image, (...places) => pick(image, ...places));
+
+const join = (levels) => ({
+  ...levels[0], coarse: levels.some(({ coarse }) => coarse),
+  sigma: levels[0].sigma === null ? null : levels.reduce((sum, { sigma }) => sum + sigma, 0) / levels.length,
+});
+
+// The images that are denoised one by one: an image, or its channels if they are not colours.
+function splitChannels(image, channels = "auto") {
+  const { data, stride = image.channels } = image;
+  if (image.channels === 1 || channels === "rgb" || (channels === "auto" && !shareNothing(image))) return [image];
+  return [0, 1, 2].map((channel) => ({ ...image, data: data.subarray(channel), channels: 1, stride, copies: 1 }));
+}
+
+// Whether one of the channels of an image has nothing in common with the others: imaging/axes.py.
+function shareNothing(image) {
+  if (Math.min(image.width, image.height) < 4 * SQUARE) return false;
+  const { data, width, height } = pick(image, ...[image.height, image.width].map((length) => spreadRuns(length, SQUARE, SQUARES)));
+  const across = Math.floor(width / SQUARE), count = across * Math.floor(height / SQUARE);
+  const means = [0, 1, 2].map((channel) => Float64Array.from({ length: count }, (_, square) => {
+    const top = SQUARE * Math.floor(square / across), left = SQUARE * (square % across);
+    let sum = 0;
+    for (let y = top; y < top + SQUARE; y++) for (let x = left; x < left + SQUARE; x++) sum += data[3 * (y * width + x) + channel];
+    return sum;
+  }));
+  if (means.every((each) => each.every((value) => value === each[0]))) return false;
+  // The correlation with a constant channel is 0 / 0, which counts as none.
+  const [first, second, third] = [[0, 1], [0, 2], [1, 2]].map(([a, b]) => Math.abs(correlation(means[a], means[b])) || 0);
+  return Math.min(Math.max(first, second), Math.max(first, third), Math.max(second, third)) < UNRELATED[0] + UNRELATED[1] / Math.sqrt(count);
 }
 
 function sampleImage(image, repair = null) {
-  const rows = spreadRuns(image.height, CELL, CELLS), columns = spreadRuns(image.width, CELL, CELLS);
+  const [rows, columns] = [image.height, image.width].map((length) => spreadRuns(length, CELL, CELLS, ALIGN));
   const sample = pick(image, rows, columns);
   if (repair) repairPart(sample, repair, { rows, columns });
   return sample;
@@ -56,19 +92,33 @@ function levelFactors(strength, colourStrength) {
   return [...new Set(raised)];
 }
 
-// Denoises an image in place. Options: sigma (null estimates it), strength, colourStrength; `weights`
-// of the level's estimator; `side` of a tile; `onTile(share)`, whose promise
-// is awaited. Returns the level.
-export async function denoiseImage(image, model, { side = 512, weights, onTile = () => {}, ...options }) {
-  const { card } = model, { width, height, channels } = image;
+// Denoises an image in place, with `openModel(channels)`. Options: channels ("auto", "rgb",
+// "separate"), sigma (null estimates it), strength, colourStrength; `weights` of the level's
+// estimator; `side` of a tile; `onTile(share)`, whose promise is awaited. Returns {level, notes}.
+export async function denoiseImage(image, openModel, { channels, onTile = () => {}, ...options }) {
+  const planes = splitChannels(image, channels), levels = [], notes = [];
+  for (const [number, plane] of planes.entries()) {
+    const onPart = (share) => onTile((number + share) / planes.length);
+    const found = await denoisePlane(plane, await openModel(plane.channels), { ...options, onTile: onPart });
+    if (found.level) levels.push(found.level);
+    notes.push(...found.notes.map((note) => (planes.length > 1 ? `Channel ${number + 1}: ${note}` : note)));
+  }
+  return { level: levels.length ? join(levels) : null, notes };
+}
+
+async function denoisePlane(image, model, { side = 512, weights, onTile, ...options }) {
+  const { card } = model, { width, height, channels } = image, notes = [];
   const settings = { strength: 1, colourStrength: null, ...options };
-  if (channels === 1) settings.colourStrength = null;
+  if (channels === 1 && settings.colourStrength !== null) {
+    settings.colourStrength = null;
+    notes.push("The image is gray, so the colour strength has no effect.");
+  }
   const factors = levelFactors(settings.strength, settings.colourStrength);
-  if (!factors.length) return null;
+  if (!factors.length) return { level: null, notes };
   if (card.halo === null && (width !== card.size[1] || height !== card.size[0])) {
     throw new Error(`The model '${card.name}' takes only images of ${card.size[1]} × ${card.size[0]} pixels.`);
   }
-  const repair = card.sigma_input && !card.blind ? findRepair(image, (...places) => pick(image, ...places)) : null;
+  const repair = card.sigma_input && !card.blind ? repairOf(image) : null;
   const level = findLevel(image, card, settings, weights, repair);
   const halo = (card.halo ?? 0) + (repair?.distance == null ? 0 : HALO);
   const whole = card.halo === null ? Math.max(width, height) : side;
@@ -84,7 +134,7 @@ export async function denoiseImage(image, model, { side = 512, weights, onTile =
     while (waiting.length && waiting[0].tile.rows.keepStop <= unread) write(image, waiting.shift());
     await onTile((done + 1) / tiles.length);
   }
-  return level;
+  return { level, notes: [...notes, ...(repair?.notes ?? [])] };
 }
 
 async function denoiseTile({ noisy, shown }, model, { strength, colourStrength }, level, factors) {
@@ -139,13 +189,13 @@ function blend({ data, channels }, denoised, denoisedColour, strength, colourStr
   return result;
 }
 
-function write({ data, width, channels, stride = channels, white = 1 }, { tile: { rows, columns }, part }) {
+function write({ data, width, channels, stride = channels, white = 1, copies = Math.min(stride, 3) }, { tile: { rows, columns }, part }) {
   const side = columns.stop - columns.start;
   for (let y = rows.keepStart; y < rows.keepStop; y++) {
     let from = ((y - rows.start) * side + columns.keepStart - columns.start) * channels;
     let to = (y * width + columns.keepStart) * stride;
     for (let x = columns.keepStart; x < columns.keepStop; x++, from += channels, to += stride) {
-      for (let at = 0; at < Math.min(stride, 3); at++) data[to + at] = white * part[from + (channels > 1 ? at : 0)];
+      for (let at = 0; at < copies; at++) data[to + at] = white * part[from + (channels > 1 ? at : 0)];
     }
   }
 }

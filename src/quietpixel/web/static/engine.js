@@ -2,12 +2,12 @@
 //
 //   setup()             -> {models, default, digits, atOnce, largest, preview, accept, formats, privacy}
 //   openImage(blob, name, range) -> {image: ImageBitmap, range}
-//   estimate(pixels)    -> {sigma, coarse} of an ImageData
+//   estimate(pixels, {signal}) -> {sigma, coarse, channels} of an ImageData
 //   preview(pixels, parameters, {signal})                        -> ImageData
 //   denoise(file, parameters, {signal, onProgress, onLost})      -> {blob, name, facts, notes, sigma}
 //   digit({image} or {code})                                     -> {code, image}
 //
-// `parameters` are those of /v1/denoise: model, sigma, strength, colour_strength, format.
+// `parameters` are those of /v1/denoise: model, sigma, strength, colour_strength, channels, format.
 
 // `askToken` resolves with the token of a service that needs one.
 export async function makeEngine(askToken) {

@@ -8,7 +8,7 @@ const TYPES = { jpeg: "image/jpeg", png: "image/png", webp: "image/webp" };
 const QUALITY = 0.98; // files/jpeg.py: the first at which writing costs hardly more than 0.1 dB
 const PIXEL_BYTES = 20; // decoded, pixels, result, and a canvas to encode them
 
-// Returns {pixels: ImageData, format, exif, notes}.
+// Returns {pixels: ImageData, format, exif, lossless, notes, hasProfile}.
 export async function readPicture(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const { format, exif = null, lossless = true, notes = [] } = inspectFile(bytes);
@@ -31,7 +31,7 @@ export async function readPicture(file) {
   for (let at = 3; at < pixels.data.length; at += 4) {
     if (pixels.data[at] < 255) throw new Error(`The picture has transparent parts, which a browser does not keep exactly. ${ELSEWHERE}`);
   }
-  return { pixels, format, exif, lossless, notes };
+  return { pixels, format, exif, lossless, notes, hasProfile: notes.includes(PROFILE) };
 }
 
 const megapixels = (count) => Math.round(count / 1e5) / 10;

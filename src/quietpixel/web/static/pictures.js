@@ -6,7 +6,7 @@ import { droppedFiles, saveFile } from "./images.js";
 import { Preview, keyOf } from "./preview.js";
 import { findNoisyPlace } from "./regions.js";
 import { Runs } from "./runs.js";
-import { describeCard, describeStrength } from "./settings.js";
+import { describeCard, describeStrength, levelOf } from "./settings.js";
 import { Stage } from "./stage.js";
 import { makeZip } from "./zip.js";
 
@@ -181,8 +181,8 @@ export class Pictures {
   async estimate(item) {
     if (item.sigma == null) {
       try {
-        const { sigma, coarse } = await this.preview.estimate(item.image);
-        Object.assign(item, { sigma: item.sigma ?? sigma, coarse });
+        const { sigma, coarse, channels } = await this.preview.estimate(item.image);
+        Object.assign(item, { sigma: item.sigma ?? sigma, coarse, channels });
       } catch {
         item.sigma = null; // the result has it too
       }
@@ -195,7 +195,7 @@ export class Pictures {
     const item = this.chosen;
     if (!item?.image) return;
     if (this.rival && item.sigma !== undefined) {
-      this.rival.preview.refresh(item.image, this.rival.settings(item.sigma), () => this.caption(), options);
+      this.rival.preview.refresh(item.image, this.rival.settings(item), () => this.caption(), options);
     }
     if (item.isCurrent) {
       this.preview.forget();
@@ -206,7 +206,7 @@ export class Pictures {
       return;
     }
     if (item.sigma === undefined) return; // a preview follows once the level is known
-    this.preview.refresh(item.image, this.settings.forPreview(item.sigma), (state) => {
+    this.preview.refresh(item.image, this.settings.forPreview(item), (state) => {
       this.previewError = state instanceof Error ? state.message : null;
       if (state !== "busy") this.release();
       this.caption();
@@ -222,7 +222,7 @@ export class Pictures {
       if (item === this.chosen && item.isCurrent && item.result === result) {
         // At full strength it also shows what weaker settings do, without the service.
         const full = this.settings.strength === 1 && this.settings.colour === null;
-        const whole = full ? { key: keyOf(this.settings.forPreview(item.sigma)), image } : null;
+        const whole = full ? { key: keyOf(this.settings.forPreview(item)), image } : null;
         this.shown = { result, image, whole };
       }
     } catch (error) {
@@ -235,11 +235,11 @@ export class Pictures {
   // Keeps the present settings as A, on the left; what is set from now on is B, on the right.
   compareSettings() {
     const { settings, stage } = this, values = settings.values;
-    const present = settings.forPreview(this.chosen?.sigma), amount = present.amount();
-    const isAuto = settings.sigma === null;
+    const present = settings.forPreview(this.chosen), amount = present.amount();
+    const isAuto = settings.sigma === null && settings.raisesLevel;
     this.rival = {
       values, preview: new Preview(this.engine, { get visible() { return stage.visible; }, showPatch: (patch) => stage.showReference(patch) }, this.preview.most),
-      settings: (sigma) => ({ ...present, amount: () => amount, sigma: isAuto && present.sigma ? sigma.toFixed(6) : present.sigma }),
+      settings: (item) => ({ ...present, amount: () => amount, channels: item.channels ?? "", sigma: isAuto ? levelOf(item) : present.sigma }),
     };
     stage.showReference({});
     this.look({ now: true });

@@ -22,9 +22,10 @@ export class Preview {
     this.pending = this.noisy = this.clean = this.key = null;
   }
 
-  // Asks for the noise {sigma, coarse} of an image, from the squares that its result will be based on.
+  // Asks for the noise {sigma, coarse, channels} of an image, from the squares that its result will be based on.
   async estimate(image) {
-    return this.engine.estimate(readLevelSample(image));
+    this.running = new AbortController();
+    return this.engine.estimate(readLevelSample(image), { signal: this.running.signal });
   }
 
   // Shows the part in view with these settings; `onState` gets "busy", "shown" or an error.
@@ -94,7 +95,7 @@ export class Preview {
   async askFor(image, where, { key, settings }, running) {
     const noisy = readPart(image, where);
     const start = performance.now();
-    const parameters = { model: settings.model, sigma: settings.sigma, ...settings.above };
+    const parameters = { model: settings.model, sigma: settings.sigma, channels: settings.channels, ...settings.above };
     const clean = await this.engine.preview(noisy, parameters, { signal: running.signal });
     if (running.signal.aborted) throw new DOMException("stopped", "AbortError");
     this.speed = 0.5 * this.speed + 0.5 * (area(where) / (performance.now() - start));

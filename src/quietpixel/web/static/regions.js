@@ -1,6 +1,6 @@
 // Chooses parts of an image: where to look first, and where its noise is estimated.
 
-const CELL = 256, CELLS = 3; // as in inference/level.py, so that page and result find one level
+const CELL = 256, CELLS = 3, ALIGN = 8; // as in inference/level.py, so that page and result find one level
 const SIDE = 64, PLACES = 7;
 
 // Pixels of a part of an image, as ImageData.
@@ -29,8 +29,11 @@ export function readLevelSample(image) {
 
 function spreadRuns(length) {
   if (length <= CELL * CELLS) return [{ start: 0, length }];
-  return Array.from({ length: CELLS }, (_, at) => ({ start: Math.floor((at * (length - CELL)) / (CELLS - 1)), length: CELL }));
+  return Array.from({ length: CELLS }, (_, at) => ({ start: spreadStart(at, length), length: CELL }));
 }
+
+// On the grid of JPEG, whose blocks the estimate looks at.
+const spreadStart = (at, length) => Math.floor((at * (length - CELL)) / (CELLS - 1) / ALIGN) * ALIGN;
 
 const sum = (runs) => runs.reduce((total, { length }) => total + length, 0);
 

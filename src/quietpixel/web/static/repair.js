@@ -1,6 +1,7 @@
 // Repairs before the model: impulses and stripes of whole rows or columns. inference/repair.py and
 // imaging/defects.py in JavaScript.
 
+import { findScreen } from "./screen.js";
 import { spreadRuns } from "./tiles.js";
 
 const PASSES = 3, STRICT = [0.1, 3], LOOSE = [0.08, 1.5], NOISES = 5, RARE = 3e-4, FEWEST = 10;
@@ -8,14 +9,19 @@ const SIDE = 128, PARTS = 2, LINES = 256;
 const WINDOW = 15, SEGMENTS = 4, FAINTEST = 1 / 255, ALIKE = 0.6, REPEATING = 0.25;
 export const HALO = 2 * PASSES;
 
-// Returns what an image needs, {distance, rows, columns}, or null; `pick(rows, columns)` reads parts.
+// Returns what an image needs, {distance, rows, columns, notes}, or null; `pick(rows, columns)` reads parts.
 export function findRepair({ width, height }, pick) {
   const sample = pick(spreadRuns(height, SIDE, PARTS), spreadRuns(width, SIDE, PARTS));
   const distance = outlierDistance(channelOf(sample, sample.channels >> 1));
   const all = (length) => Int32Array.from({ length }, (_, at) => at);
   const rows = findStripes(pick(all(height), spreadRuns(width, LINES / 4, 4)));
   const columns = findStripes(transpose(pick(spreadRuns(height, LINES / 4, 4), all(width))));
-  return distance === null && !rows && !columns ? null : { distance, rows, columns };
+  const notes = [
+    (rows || columns) && "Stripes were removed before denoising.",
+    distance !== null && "Single outlying pixels were repaired before denoising.",
+    findScreen({ width, height }, pick) && "The dots of a halftone print are kept; to merge them, reduce the image.",
+  ].filter(Boolean);
+  return notes.length ? { distance, rows, columns, notes } : null;
 }
 
 // Repairs a part of an image in place, which lies in these rows and columns of it.
@@ -153,8 +159,11 @@ function offsets({ data, width, height }, from, to) {
   });
 }
 
-function correlation(first, second) {
-  const [a, b] = [first, second].map((part) => part.map((value) => value - mean(part)));
+export function correlation(first, second) {
+  const [a, b] = [first, second].map((part) => {
+    const middle = mean(part);
+    return part.map((value) => value - middle);
+  });
   return dot(a, b, 0) / Math.sqrt(dot(a, a, 0) * dot(b, b, 0));
 }
 

@@ -54,8 +54,8 @@ export class ServiceEngine {
     return { image: await createImageBitmap(await answer.blob()), range: found };
   }
 
-  async estimate(pixels) {
-    return (await postBytes("/page/estimate", encodePnm(pixels))).json();
+  async estimate(pixels, { signal }) {
+    return (await postBytes("/page/estimate", encodePnm(pixels), signal)).json();
   }
 
   async preview(pixels, parameters, { signal }) {

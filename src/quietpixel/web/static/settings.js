@@ -85,19 +85,19 @@ export class Settings extends EventTarget {
 
   get key() { return JSON.stringify(this.parameters); }
 
-  // The parameters of a preview, given the estimated level of the image, and how the page blends its
+  // The parameters of a preview, given the estimated noise of the image, and how the page blends its
   // answer. Strengths up to 1 are blended here. So is a level for a model that finds the level by
   // itself, because it only limits the share of the noise that is removed (inference/level.py).
   // Strengths above 1 raise the level, so the service computes them.
-  forPreview(estimate) {
-    const blind = Boolean(this.card?.blind);
-    const sigma = this.takesSigma && !blind ? this.sigma ?? estimate : null;
+  forPreview(noise) {
+    const estimate = noise?.sigma, blind = Boolean(this.card?.blind);
+    const sigma = !this.raisesLevel ? "" : this.sigma === null ? levelOf(noise) : this.sigma.toFixed(6);
     const share = () => (blind && this.sigma !== null && estimate ? Math.min(this.sigma / estimate, 1) : 1);
     const strengths = { strength: this.strength, colour_strength: this.colour ?? "" };
     const above = Math.max(this.strength, this.colour ?? 0) > 1 ? strengths : {};
     const amount = () => above === strengths ? { strength: 1 }
       : { strength: this.strength, colour: this.colour ?? this.strength, share: share() };
-    return { model: this.controls.model.value, sigma: sigma == null ? "" : sigma.toFixed(6), above, amount };
+    return { model: this.controls.model.value, sigma, channels: noise?.channels ?? "", above, amount };
   }
 
   // Shows the settings, and the noise that was found in an image.
@@ -129,6 +129,9 @@ export class Settings extends EventTarget {
     find("sigma-help").textContent = this.takesSigma ? "" : "This model finds the noise level by itself.";
   }
 }
+
+// The level of an image as a parameter; channels that are not colours have levels of their own.
+export const levelOf = (noise) => (noise?.sigma == null || noise.channels === "separate" ? "" : noise.sigma.toFixed(6));
 
 const NAMES = [[1.5, "hardly any"], [4, "faint"], [10, "moderate"], [25, "strong"], [Infinity, "very strong"]];
 

@@ -31,9 +31,10 @@ export function reflect(start, stop, length) {
   });
 }
 
-// The places looked at along one side of an image: `count` runs spread over it, or all of it.
-export function spreadRuns(length, run, count) {
+// The places looked at along one side of an image: `count` runs spread over it, or all of it. Runs
+// begin on multiples of `align`.
+export function spreadRuns(length, run, count, align = 1) {
   if (length <= run * count) return Int32Array.from({ length }, (_, at) => at);
-  const starts = Array.from({ length: count }, (_, at) => Math.floor((at * (length - run)) / (count - 1)));
+  const starts = Array.from({ length: count }, (_, at) => Math.floor((at * (length - run)) / (count - 1) / align) * align);
   return Int32Array.from(starts.flatMap((start) => Array.from({ length: run }, (_, at) => start + at)));
 }

@@ -42,7 +42,7 @@ async function showExample(engine, signal) {
   stage.open(image, () => ({ x: image.width / 2, y: image.height / 2 }));
   stage.fit();
   try {
-    const { sigma } = await engine.estimate(readLevelSample(image));
+    const { sigma } = await engine.estimate(readLevelSample(image), { signal });
     if (signal.aborted) return;
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
     const clean = await engine.preview(readPart(image, whole), { sigma: sigma.toFixed(6) }, { signal });
