@@ -188,7 +188,7 @@ def test_pages_opened_as_files_are_searched_and_compared(site: Path, browser: An
     page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_role("textbox", name="Search").click()
     page.get_by_role("textbox", name="Search").press_sequentially("conformal")
-    page.locator(".md-search-result__link", has_text="Glossary").first.wait_for(timeout=10_000)
+    page.locator(".md-search-result__link", has_text="Glossary").first.wait_for(timeout=60_000)
     assert failed == []
     page.close()
 

@@ -24,6 +24,8 @@ from quietpixel.files import Job, Picture, read_picture, write_picture
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.options import DenoiseOptions
 
+from ..waiting import PATIENCE, wait_until
+
 SIDE = 20
 
 
@@ -182,7 +184,7 @@ def test_small_images_are_prepared_while_another_is_computed(tmp_path, models, b
 
     class Meeting(Denoiser):
         def prepare(self, *arguments, **options):
-            both.wait(timeout=5)  # broken where one image waits for the other
+            both.wait(timeout=PATIENCE)  # broken where one image waits for the other
             return super().prepare(*arguments, **options)
 
     outcomes = list(run_jobs(Meeting(models["blur"]), jobs, Settings()))
@@ -242,15 +244,12 @@ def watch_pictures(monkeypatch) -> list[int]:
 
 
 def test_leaving_early_stops_the_threads(tmp_path, blur):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     jobs = [Job(put(tmp_path / f"{i}.png", i), tmp_path / "out" / f"{i}.png") for i in range(30)]
     outcomes = run_jobs(blur, jobs, Settings())
     next(outcomes)
     outcomes.close()
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+    wait_until(lambda: before.issuperset(threading.enumerate()))
     assert len(list((tmp_path / "out").iterdir())) < 30
 
 
@@ -293,7 +292,7 @@ def test_room_is_waited_for():
     thread.start()
     assert not taken.wait(0.05)
     budget.give(80)
-    assert taken.wait(5)
+    assert taken.wait(PATIENCE)
 
 
 def test_closed_room_lets_nobody_in():
@@ -302,7 +301,7 @@ def test_closed_room_lets_nobody_in():
     thread = threading.Thread(target=lambda: answers.append(budget.take(1)), daemon=True)
     thread.start()
     budget.close()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert answers == [False]
 
 

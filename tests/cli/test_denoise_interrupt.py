@@ -9,13 +9,15 @@ import pytest
 from quietpixel.cli.interrupt import run_interruptibly
 from quietpixel.errors import FileError
 
+from ..waiting import PATIENCE
+
 CODE = """
 import os, signal, sys, threading, time
 from quietpixel.cli.interrupt import run_interruptibly
 
 def work():
     threading.Timer(0.1, os.kill, (os.getpid(), signal.{signal})).start()
-    time.sleep(60)
+    time.sleep(600)
 
 def last_words():
     print("last words", flush=True)
@@ -52,18 +54,18 @@ def test_it_may_be_called_beside_the_main_thread() -> None:
     answers = []
     thread = threading.Thread(target=lambda: answers.append(run_interruptibly(lambda: 5, nothing)))
     thread.start()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert answers == [5]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other signals")
 @pytest.mark.parametrize(("signal", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-@pytest.mark.parametrize("last", ["pass", "time.sleep(60)", "raise OSError('full')"])
+@pytest.mark.parametrize("last", ["pass", "time.sleep(600)", "raise OSError('full')"])
 def test_signals_end_work_that_does_not_look(signal, code, last) -> None:
     """Also where the last words hang or fail."""
     text = CODE.format(signal=signal, last=last)
     done = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == code
     assert done.stdout == "last words\n"

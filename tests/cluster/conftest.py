@@ -1,10 +1,9 @@
 """A real scheduler and real worker processes, started once for the module that asks."""
 
+import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,11 @@ from onnx import helper
 from quietpixel.card import Card
 
 from ..tiny_models import write_halver, write_model
+from ..waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "quietpixel"]
 WORKER = "from distributed.cli.dask_worker import main; main()"
 SCHEDULER = "from distributed.cli.dask_scheduler import main; main()"
-PATIENCE = 120
-"""Seconds that a busy machine may take for anything."""
 
 
 def write_blur(path: Path, *, channels: int = 1, halo: int = 3, divisor: int = 2) -> Path:
@@ -72,39 +70,22 @@ def no_models_of_the_user(tmp_path_factory):
     patch.undo()
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 class Machines:
     """A scheduler and workers, each a process that can be killed."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.port = port or free_port()
-        self.address = f"tcp://127.0.0.1:{self.port}"
         self.workers: list[subprocess.Popen] = []
-        words = ["--host", "127.0.0.1", "--port", self.port, "--no-dashboard", "--no-show"]
-        self.scheduler = self._start(SCHEDULER, *words)
-        self._wait_for_scheduler()
+        found = folder / "scheduler.json"
+        words = ["--host", "127.0.0.1", "--port", 0, "--scheduler-file", found]
+        self.scheduler = self._start(SCHEDULER, *words, "--no-dashboard", "--no-show")
+        wait_until(lambda: found.exists() and found.read_text().endswith("}"), self.scheduler)
+        self.address = json.loads(found.read_text())["address"]
 
     def _start(self, code: str, *words: object, before: str = "", **options) -> subprocess.Popen:
         line = [sys.executable, "-c", before + code, *map(str, words)]
         log = (self._folder / "log").open("ab")
         return subprocess.Popen(line, stdout=log, stderr=log, cwd=self._folder, **options)
-
-    def _wait_for_scheduler(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                assert self.scheduler.poll() is None, (self._folder / "log").read_text()
-                time.sleep(0.05)
-        raise TimeoutError
 
     def add_worker(self, *, before: str = "", **options) -> subprocess.Popen:
         words = [self.address, "--nthreads", 1, "--no-nanny", "--no-dashboard", "--memory-limit", 0]

@@ -15,12 +15,14 @@ import pytest
 import tifffile
 from PIL import Image
 
+from quietpixel.batch import lock_folders
 from quietpixel.cluster import workers
 from quietpixel.cluster.task_pool import AHEAD, LEAST, TaskPool
 from quietpixel.cluster.workers import connect
 
 from ..dng import make_mosaic, with_preview
-from .conftest import PATIENCE, finish
+from ..waiting import PATIENCE, wait_until
+from .conftest import finish
 
 
 def fill(folder: Path, count: int, side: int = 40) -> Path:
@@ -40,14 +42,6 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*.png")
         if path.is_file()
     }
-
-
-def wait_until(condition, process=None) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition() and time.monotonic() < deadline:
-        assert process is None or process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    assert condition()
 
 
 def test_a_local_cluster_does_what_one_process_does(start, tmp_path) -> None:
@@ -117,9 +111,11 @@ def test_two_clients_do_not_denoise_an_image_twice(start, machines, tmp_path) ->
     source = fill(tmp_path / "in", 20)
     before = {path: np.asarray(Image.open(path)) for path in source.rglob("*.png")}
     words = [source, "--recursive", "--in-place", "--scheduler", machines.address]
-    clients = [start(*words) for _ in range(2)]
+    with lock_folders([source]):
+        clients = [start(*words) for _ in range(2)]
+        for client in clients:
+            assert any(line.startswith(b"Waiting for another run: ") for line in client.stderr)
     said = "".join(finish(client)[1] for client in clients)
-    assert "Waiting for another run: process " in said
     assert "20 of 20 images were done before." in said
     for path, pixels in before.items():
         half = np.rint(pixels * (np.float32(1) / 255) * np.float32(0.5) * np.float32(255))
@@ -224,10 +220,8 @@ def test_ctrl_c_ends_a_local_cluster(start, tmp_path) -> None:
     words = [source, "--recursive", "-o", tmp_path / "out"]
     process = start(*words, "--workers", 1, start_new_session=True)
     wait_until(lambda: process.stdout.peek(1), process)
-    begin = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, err = finish(process, code=130)
-    assert time.monotonic() - begin < 60  # a busy machine; the work itself would go on longer
     assert err.endswith("quietpixel: interrupted\n")
     done = len(contents(tmp_path / "out"))
     assert f"{60 - done} of 60 images are left." in err
@@ -390,17 +384,21 @@ def test_what_was_found_is_judged(case) -> None:
 
 
 def test_the_number_of_tasks_is_bounded(machines) -> None:
-    most = 0
+    most, results = 0, []
     with connect(scheduler=machines.address) as cluster:
         pool = TaskPool(cluster, divmod, 7)
-        results = []
+
+        def few_are_held() -> bool:
+            return cluster.client.run_on_scheduler(eval, _TASKS) <= LEAST + 1
+
         for task, result in pool.run(iter(range(200))):
             most = max(most, len(pool._pending))
             results.append((task, result))
-        held = cluster.client.run_on_scheduler(eval, _TASKS)
+            if len(results) == 150:
+                wait_until(few_are_held)  # the scheduler forgets released tasks a moment later
+        wait_until(few_are_held)
     assert sorted(results) == [(number, divmod(number, 7)) for number in range(200)]
     assert most <= LEAST
-    assert held <= LEAST + 1
 
 
 def run_pool(cluster, tasks, *, seconds: float = PATIENCE, notify=print):

@@ -4,18 +4,19 @@ import gzip
 import hashlib
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import pytest
 
 from quietpixel.data import idx
 from quietpixel.data.idx import IdxSet
+
+from ..waiting import PATIENCE
 
 CONTENT: dict[str, bytes] = {}
 """The uncompressed content of each file of the tiny set: 8 training images and 4 for test."""
@@ -41,6 +42,7 @@ class Mirror:
     fault: str = ""
     asked: list[str] = field(default_factory=list)
     address: str = ""
+    closed: Event = field(default_factory=Event)
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         name = request.path.rpartition("/")[2]
@@ -53,7 +55,7 @@ class Mirror:
 
     def send(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
         if self.fault == "slow":
-            time.sleep(1.0)
+            self.closed.wait(PATIENCE)
         if self.fault == "wrong":
             body = gzip.compress(pack_idx(np.zeros((4, 5, 6))))
         if self.fault == "page":
@@ -80,34 +82,35 @@ def make_handler(mirror: Mirror) -> type[BaseHTTPRequestHandler]:
 
 @pytest.fixture
 def make_mirror() -> Iterator[Callable[..., Mirror]]:
-    servers: list[ThreadingHTTPServer] = []
+    servers: list[tuple[Mirror, ThreadingHTTPServer]] = []
 
     def make(fault: str = "") -> Mirror:
         mirror = Mirror(fault)
         server = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(mirror))
-        servers.append(server)
+        servers.append((mirror, server))
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         mirror.address = f"http://127.0.0.1:{server.server_port}/tiny/"
         return mirror
 
     yield make
-    for server in servers:
+    for mirror, server in servers:
+        mirror.closed.set()
         server.shutdown()
         server.server_close()
 
 
 @pytest.fixture
-def closed_address() -> str:
+def closed_address() -> Iterator[str]:
     """An address where nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/tiny/"
+    with socket.socket() as bound:  # and nothing can begin to
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/tiny/"
 
 
 @pytest.fixture
 def make_set() -> Callable[..., IdxSet]:
     def make(*mirrors: str) -> IdxSet:
-        return IdxSet("tiny", mirrors, SUMS, train_count=6, timeout=0.3)
+        return IdxSet("tiny", mirrors, SUMS, train_count=6, timeout=PATIENCE)
 
     return make
 

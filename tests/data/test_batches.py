@@ -19,6 +19,8 @@ from quietpixel.errors import DataError, TrainingError
 from quietpixel.files import Picture, write_picture
 from quietpixel.noise.parser import parse_noise
 
+from ..waiting import wait_until
+
 SCRIPT = """
 import os, sys
 from pathlib import Path
@@ -62,13 +64,11 @@ def is_running(process: int) -> bool:
 
 
 def wait_for_end(process: int) -> None:
-    end = time.monotonic() + 20
-    while is_running(process) and time.monotonic() < end:
-        time.sleep(0.1)
-    running = is_running(process)
-    if running:
+    try:
+        wait_until(lambda: not is_running(process))
+    except AssertionError:
         os.kill(process, signal.SIGKILL)
-    assert not running
+        raise
 
 
 def test_batches_are_the_same_for_any_number_of_workers(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from quietpixel.data.download import download
 from quietpixel.data.idx import decode_idx
 from quietpixel.errors import DataError, MissingDependencyError
 
+from ..waiting import PATIENCE
+
 NAME = "t10k-images-idx3-ubyte.gz"
 
 
@@ -14,13 +16,13 @@ NAME = "t10k-images-idx3-ubyte.gz"
 def fetch(tmp_path):
     """Download the test images of the tiny set from the given mirrors."""
 
-    def call(*addresses, on_progress=None):
+    def call(*addresses, on_progress=None, timeout=PATIENCE):
         return download(
             [address + NAME for address in addresses],
             tmp_path / "new" / NAME,
             check=check,
             on_progress=on_progress,
-            timeout=0.3,
+            timeout=timeout,
         )
 
     return call
@@ -49,14 +51,15 @@ FAULTS = {
     "cut": "the connection was lost",
     "wrong": "the downloaded file is black",
     "page": "the downloaded file is not an IDX file",
-    "slow": "no data for 0.3 seconds",
+    "slow": "no data for 1 seconds",
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_second_mirror_stands_in_for_a_faulty_first(fault, fetch, make_mirror, tmp_path):
     first, second = make_mirror(fault), make_mirror()
-    assert decode_idx(fetch(first.address, second.address)).any()
+    timeout = 1 if fault == "slow" else PATIENCE
+    assert decode_idx(fetch(first.address, second.address, timeout=timeout)).any()
     assert (first.asked, second.asked) == ([NAME], [NAME])
     assert leftovers(tmp_path) == [NAME]
 
@@ -65,7 +68,7 @@ def test_the_second_mirror_stands_in_for_a_faulty_first(fault, fetch, make_mirro
 def test_no_good_mirror_leaves_nothing_and_says_what_each_did(fault, fetch, make_mirror, tmp_path):
     first, second = make_mirror(fault), make_mirror("missing")
     with pytest.raises(DataError, match=FAULTS[fault]) as caught:
-        fetch(first.address, second.address)
+        fetch(first.address, second.address, timeout=1 if fault == "slow" else PATIENCE)
     for words in (NAME, "404 Not Found", "`data_dir`", "QUIETPIXEL_DATA", "127.0.0.1"):
         assert words in str(caught.value)
     assert leftovers(tmp_path) == []

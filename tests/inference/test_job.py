@@ -16,6 +16,7 @@ from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.tile_plan import choose_grid
 
 from ..tiny_models import write_sigma
+from ..waiting import PATIENCE
 
 
 def exact(path, **options):
@@ -220,7 +221,7 @@ def test_the_next_tile_is_prepared_while_the_engine_computes(models):
         card, precision = job.engine.card, "f32"
 
         def __call__(self, batch, sigma=None):
-            assert another.wait(timeout=5)
+            assert another.wait(timeout=PATIENCE)
             return job.engine(batch, sigma)
 
     result = run(replace(job, tiles=tiles, repair=repair, engine=Engine())).image

@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from ..waiting import PATIENCE
+
 pty = pytest.importorskip("pty")
 
 
@@ -35,8 +37,8 @@ def in_terminal(start):
 
         reader = threading.Thread(target=read)
         reader.start()
-        out, _ = process.communicate(timeout=60)
-        reader.join(10)
+        out, _ = process.communicate(timeout=PATIENCE)
+        reader.join(PATIENCE)
         os.close(ours)
         return process.returncode, out.decode(), screen.decode()
 

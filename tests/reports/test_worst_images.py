@@ -114,7 +114,7 @@ def test_panes_move_together_by_mouse_and_keyboard(page, browser, tmp_path) -> N
     view.close()
 
 
-def wait_until(view, holds, patience: int = 10_000) -> None:
+def wait_until(view, holds, patience: int = 60_000) -> None:
     """Look again until `holds()`, for at most `patience` milliseconds."""
     for _ in range(patience // 50):
         if holds():

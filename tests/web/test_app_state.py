@@ -67,7 +67,7 @@ def test_work_of_a_gone_client_ends_with_its_stage_and_frees_its_memory(
         wait_for(cancelled.is_set)
         reading.set()
         wait_for(lambda: app.state.shared.queue.working == 0)
-        wait_for(lambda: pages[0]() is None, 5)
+        wait_for(lambda: pages[0]() is None)
     finally:
         gc.enable()
     assert stage == "denoise" or denoiser.steps == 0
@@ -181,6 +181,6 @@ def test_memory_of_a_refused_image_is_freed(start, models, monkeypatch):
     try:
         answer = httpx.post(f"http://localhost:{port}/v1/denoise", content=coded(noisy()))
         assert detail(answer, 422) == "`image` must be finite."
-        wait_for(lambda: pages[0]() is None, 5)
+        wait_for(lambda: pages[0]() is None)
     finally:
         gc.enable()

@@ -17,7 +17,8 @@ from PIL import Image, ImageCms
 from playwright.sync_api import expect
 from web_making import coded, decoded, noisy
 
-expect.set_options(timeout=30_000)
+PATIENCE = 120_000
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def visit(browser, start):
         context = browser.new_context(**{"reduced_motion": "reduce", **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda line: troubles.append(line.text) if is_trouble(line) else None)
         page.goto(f"http://localhost:{port}{path}")
@@ -72,7 +73,7 @@ def changes(page, selector: str, before: np.ndarray) -> np.ndarray:
     return np.abs(canvas_pixels(page, selector)[..., 0] - before.astype(float))
 
 
-def wait_until(page, holds, patience=30_000) -> None:
+def wait_until(page, holds, patience=PATIENCE) -> None:
     """Poll until `holds()`, for at most `patience` milliseconds plus the time of polling."""
     for _ in range(patience // 50):
         if holds():
@@ -81,8 +82,15 @@ def wait_until(page, holds, patience=30_000) -> None:
     assert holds()
 
 
+def repaint(page) -> None:
+    """Wait until everything changed so far is painted."""
+    frame = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    page.evaluate(frame)
+
+
 def stage_pixels(page) -> np.ndarray:
     """Return the stage as painted; for a moment after it opens or changes size it is empty."""
+    repaint(page)
     wait_until(page, lambda: np.any(canvas_pixels(page, "#canvas")[..., 3]))
     return canvas_pixels(page, "#canvas")
 
@@ -215,7 +223,8 @@ def test_strengths_above_1_and_of_colour_alone_show_as_they_come_out(visit):
         page.fill("#colour-strength", colour)
         expect(page.locator("#colour-strength-value")).to_have_text(f"{colour} %")
         expect(page.locator("#caption")).to_contain_text("Preview of the part in view")
-        page.wait_for_timeout(1500)
+        repaint(page)
+        expect(page.locator("#tag")).to_have_text("Preview")
         preview = stage_pixels(page)
         page.click("#apply")
         expect(page.locator("#caption")).to_contain_text("8 bits PNG")
@@ -418,7 +427,6 @@ def drop(page, *names: str, size: tuple[int, int] = (200, 280)) -> None:
 def stage_centre(page) -> np.ndarray:
     """Return the middle of the stage where "after" is shown, (N, N, 3)."""
     page.fill("#split", "0")
-    page.wait_for_timeout(300)
     shown = stage_pixels(page)
     y, x = shown.shape[0] // 2, shown.shape[1] // 2
     return shown[y - 60 : y + 60, x - 60 : x + 60, :3]
@@ -490,7 +498,6 @@ def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
     expect(page.locator("#zoom")).to_have_text("100 %")
     expect(page.locator("#tag")).to_have_text(re.compile("Preview|After"))
     page.fill("#split", "100")
-    page.wait_for_timeout(300)
     assert roughness(stage_pixels(page)) > 5
     # The part in view is asked for before the whole image is sent.
     paths = [url.partition("?")[0].rpartition("/")[2] for url in asked]
@@ -691,7 +698,7 @@ def test_the_welcome_screen_denoises_its_example_and_samples(visit):
     expect(page.locator("#demo-tag")).to_have_text("After")
     page.fill("#demo-split", "100")
     wait_until(page, lambda: np.any(canvas_pixels(page, "#demo-canvas")[..., 3]))
-    page.wait_for_timeout(200)
+    repaint(page)
     before = roughness(canvas_pixels(page, "#demo-canvas"))
     page.fill("#demo-split", "0")
     wait_until(page, lambda: roughness(canvas_pixels(page, "#demo-canvas")) < 0.95 * before)
@@ -733,7 +740,6 @@ def test_the_original_shows_while_a_button_or_key_is_held(visit):
     drop(page, "a.png")
     expect(page.locator("#tag")).to_have_text("After")
     page.fill("#split", "0")
-    page.wait_for_timeout(300)
     after = roughness(stage_pixels(page))
     box = page.locator("#original").bounding_box()
     page.mouse.move(box["x"] + 5, box["y"] + 5)

@@ -15,26 +15,27 @@ def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
-def ends_after(connection: socket.socket) -> float:
-    start = time.monotonic()
+def read_to_end(connection: socket.socket) -> None:
+    """Read until the service closes the connection; fail if it does not, by its timeout."""
     with contextlib.suppress(ConnectionResetError):
         while connection.recv(65536):
             pass
-    return time.monotonic() - start
 
 
 def test_incomplete_request_heads_time_out(start):
     port, _ = start(Limits(patience=0.3))
+    start_time = time.monotonic()
     with connect(port) as silent:
-        assert 0.2 < ends_after(silent) < 30
+        read_to_end(silent)
+    assert time.monotonic() - start_time > 0.2
     with connect(port) as half:
         half.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
-        assert ends_after(half) < 30
+        read_to_end(half)
     with connect(port) as second:
         second.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert second.recv(65536).startswith(b"HTTP/1.1 200")
         second.sendall(b"GET /hea")
-        assert ends_after(second) < 30
+        read_to_end(second)
 
 
 def test_a_client_that_does_not_read_is_dropped(start):

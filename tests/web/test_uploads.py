@@ -5,7 +5,7 @@ import socket
 import time
 
 import httpx
-from web_making import coded, detail, noisy
+from web_making import coded, detail, noisy, wait_for
 
 from quietpixel.web.options import Limits
 
@@ -81,7 +81,7 @@ def test_silent_and_trickling_uploads_time_out(start):
 
 def test_two_hundred_slow_and_cut_connections_do_not_disturb(start):
     """Some never complete their head, some their body, some disconnect in between."""
-    port, app = start(Limits(patience=60.0))  # so that they are still there meanwhile
+    port, app = start(Limits(patience=600.0))  # so that they are still there meanwhile
     file = coded(noisy())
     with contextlib.ExitStack() as stack:
         for number in range(200):
@@ -94,16 +94,8 @@ def test_two_hundred_slow_and_cut_connections_do_not_disturb(start):
             elif kind == 2:
                 connection.sendall(head(len(file)) + file[:50])
                 connection.close()
-        begin = time.perf_counter()
+        # Its timeout passes before a slow one is given up.
         with httpx.Client(base_url=f"http://localhost:{port}", timeout=60) as client:
             for _ in range(5):
                 assert client.post("/v1/denoise", content=file).status_code == 200
-        assert time.perf_counter() - begin < 50  # none waited for a slow one to be given up
     wait_for(lambda: app.state.shared.memory.bytes == 0 and app.state.shared.queue.working == 0)
-
-
-def wait_for(condition, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
