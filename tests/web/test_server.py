@@ -9,13 +9,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
 import pytest
 import tifffile
-from web_making import coded, detail, noisy
+from web_making import coded, detail, noisy, wait_for
 
 from quietpixel.cli.main import main
 
@@ -48,92 +48,92 @@ def launch(home, tmp_path):
         process.communicate()
 
 
-def post_large_image(address: str):
-    """Send an image from a thread, and return the thread and its answers once work has started."""
-    file, answers = coded(noisy(1000, 1400), "BMP"), []
-    post = threading.Thread(
-        target=lambda: answers.append(
-            httpx.post(f"{address}/v1/denoise", content=file, timeout=120)
+HELD = """
+import dataclasses, pathlib, sys, time
+from quietpixel.cli import serve
+from quietpixel.inference.denoiser import Denoiser
+denoise, make_options = Denoiser.denoise, serve.make_options
+def held(self, *words, **options):
+    while not pathlib.Path("released").exists():
+        options["on_progress"](0.1)
+        time.sleep(0.01)
+    return denoise(self, *words, **options)
+Denoiser.denoise = held
+serve.make_options = lambda values: dataclasses.replace(make_options(values), grace={grace})
+from quietpixel.cli.main import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def launch_held(launch, monkeypatch):
+    """Return a function that starts a service which works until the file `released` is there."""
+
+    def start_one(*words: str, grace: float = 600):
+        line = [COMMAND[0], "-c", HELD.format(grace=grace), *COMMAND[3:]]
+        monkeypatch.setitem(globals(), "COMMAND", line)
+        return launch(*words)
+
+    return start_one
+
+
+@contextlib.contextmanager
+def post_image(address: str):
+    """Send an image from a thread, and give its future answer once work has started."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(
+            httpx.post, f"{address}/v1/denoise", content=coded(noisy()), timeout=120
         )
-    )
-    post.start()
-    end = time.monotonic() + 60
-    while "quietpixel_working 1" not in httpx.get(f"{address}/metrics").text:
-        assert time.monotonic() < end
-        assert post.is_alive(), "The request was over before the signal could be sent."
-    return post, answers
+        wait_for(lambda: "quietpixel_working 1" in httpx.get(f"{address}/metrics").text)
+        yield answer
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_the_running_request_finish(launch, kind):
-    process, address = launch("--threads=1", "--memory=1MB", "--precision=f32")
-    post, answers = post_large_image(address)
-    process.send_signal(kind)
-    post.join(120)
-    assert answers[0].status_code == 200
+def test_a_signal_lets_the_running_request_finish(launch_held, tmp_path, kind):
+    process, address = launch_held()
+    with post_image(address) as answer:
+        process.send_signal(kind)
+        wait_for(lambda: httpx.get(f"{address}/readyz").status_code == 503)
+        (tmp_path / "released").touch()
+    assert answer.result().status_code == 200
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "Traceback" not in errors
     assert '"POST /v1/denoise HTTP/1.1" 200' in errors
 
 
-def test_a_draining_service_is_not_ready_and_takes_no_new_work(launch):
-    process, address = launch("--threads=1", "--memory=1MB", "--precision=f32", "--queue=0")
-    post, answers = post_large_image(address)
-    end = time.monotonic() + 60
-    process.send_signal(signal.SIGTERM)
-    while (ready := httpx.get(f"{address}/readyz")).status_code == 200:
-        assert time.monotonic() < end
-    assert ready.status_code == 503
-    assert int(ready.headers["retry-after"]) >= 1
-    assert httpx.get(f"{address}/healthz").status_code == 200
-    refused = httpx.post(f"{address}/v1/denoise", content=coded(noisy()))
-    assert "The service is shutting down" in detail(refused, 503)
-    assert post.is_alive(), "The request was over before the service could be asked."
-    post.join(120)
-    assert answers[0].status_code == 200
+def test_a_draining_service_is_not_ready_and_takes_no_new_work(launch_held, tmp_path):
+    process, address = launch_held("--queue=0")
+    with post_image(address) as answer:
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: httpx.get(f"{address}/readyz").status_code == 503)
+        assert int(httpx.get(f"{address}/readyz").headers["retry-after"]) >= 1
+        assert httpx.get(f"{address}/healthz").status_code == 200
+        refused = httpx.post(f"{address}/v1/denoise", content=coded(noisy()))
+        assert "The service is shutting down" in detail(refused, 503)
+        assert not answer.done()
+        (tmp_path / "released").touch()
+    assert answer.result().status_code == 200
     process.communicate(timeout=120)
     assert process.returncode == 0
 
 
-SHORT_GRACE = """
-import dataclasses, sys
-from quietpixel.cli import serve
-make_options = serve.make_options
-serve.make_options = lambda values: dataclasses.replace(make_options(values), grace=1)
-from quietpixel.cli.main import main
-sys.exit(main())
-"""
-
-
-def test_requests_beyond_the_grace_are_503_and_new_ones_do_not_prolong_it(launch, monkeypatch):
-    monkeypatch.setitem(globals(), "COMMAND", [COMMAND[0], "-c", SHORT_GRACE, *COMMAND[3:]])
-    process, address = launch("--threads=1", "--memory=1MB", "--precision=f32", "--quiet")
-    file, small, answers = coded(noisy(3000, 4000), "BMP"), coded(noisy()), []
+def test_requests_beyond_the_grace_are_503_and_new_ones_do_not_prolong_it(launch_held):
+    process, address = launch_held("--quiet", grace=1)
+    small = coded(noisy())
 
     def keep_posting() -> None:
         with contextlib.suppress(httpx.HTTPError):
             while True:
                 httpx.post(f"{address}/v1/denoise", content=small, timeout=60)
 
-    threads = [threading.Thread(target=keep_posting) for _ in range(2)]
-    long = httpx.Client(base_url=address, timeout=120)
-    threads += [
-        threading.Thread(target=lambda: answers.append(long.post("/v1/denoise", content=file)))
-    ]
-    for thread in threads:
-        thread.start()
-    end = time.monotonic() + 60
-    while not re.search(
-        "quietpixel_held_bytes [3-9].*e\\+07", httpx.get(f"{address}/metrics").text
-    ):
-        assert time.monotonic() < end
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    for thread in threads:
-        thread.join(60)
+    with post_image(address) as answer, ThreadPoolExecutor(2) as pool:
+        for _ in range(2):
+            pool.submit(keep_posting)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
-    assert "The service is shutting down" in detail(answers[0], 503)
+    assert "The service is shutting down" in detail(answer.result(), 503)
 
 
 def test_the_log_has_short_urls_and_trusts_no_forwarded_address(launch):
