@@ -143,7 +143,7 @@ def describe_format(kind: Format) -> str:
         f"`{kind.media_type}`",
         f"with `{kind.package[1]}`" if kind.package else "yes",
         "yes" if kind.write else f"as {FORMATS[kind.replacement or ''].title}",
-        ", ".join(depths[each] for each in kind.dtypes),
+        ", ".join(depths[each] for each in kind.dtypes) + ("" if kind.colour else ", gray only"),
         transparency,
         "many" if kind.pages else "frames" if kind.frames else "one",
         "yes" if "icc" in kind.metadata else "no",

@@ -20,8 +20,9 @@ from quietpixel import models
 from quietpixel.cli import main as cli
 from quietpixel.data import registry as data
 from quietpixel.data.image_folder import find_layout
+from quietpixel.errors import ImageError
 from quietpixel.evaluation import metrics
-from quietpixel.files import formats, list_images
+from quietpixel.files import Picture, check_writable, formats, list_images
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.noise import parser
 from quietpixel.training.folder_data import find_channels
@@ -109,7 +110,7 @@ def write(picture, file, quality):
 
 TOY = Format(
     name="toy", title="Toy", suffixes=(".toy",), media_type="image/x-toy",
-    recognise=starts_with(b"TOYS"), read=read, write=write, alpha=False,
+    recognise=starts_with(b"TOYS"), read=read, write=write, colour=False, alpha=False,
     read_size=lambda source: Size(*read_head(source)[0], colour=False),
 )
 '''
@@ -205,3 +206,10 @@ def test_toys_work_from_training_to_the_service(
     capsys.readouterr()
     assert cli.main(["greet", "toy"]) == 0
     assert capsys.readouterr().out == "hello toy\n"
+
+
+def test_a_gray_format_refuses_colour(add, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(formats.FORMATS, "toy", add("files", FORMAT, "toy_format").TOY)
+    assert check_writable(Picture.from_pixels(np.zeros((9, 9), np.uint8)), "a.toy") == "toy"
+    with pytest.raises(ImageError, match="The format toy cannot hold colour; choose png, "):
+        check_writable(Picture.from_pixels(np.zeros((9, 9, 3), np.uint8)), "a.toy")

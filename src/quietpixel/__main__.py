@@ -7,20 +7,21 @@ from typing import Any
 
 
 def main() -> int:
-    """Run the command line; Ctrl-C during the imports, which take 0.1 s, ends it in one line."""
+    """Run the command line; a signal before a command handles it ends the process in one line."""
 
     def leave(number: int, frame: Any) -> None:
         # Not by an exception, which an import would report with a traceback.
         os.write(2, b"quietpixel: interrupted\n")
         os._exit(128 + number)
 
-    # A shell starts background jobs with Ctrl-C ignored.
-    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if own:
-        signal.signal(signal.SIGINT, leave)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # A shell starts background jobs with Ctrl-C ignored, and nohup is there to ignore SIGHUP.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, leave)
     from quietpixel.cli.main import main as run
 
-    if own:
+    if signal.getsignal(signal.SIGINT) is leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return run()
 

@@ -89,6 +89,11 @@ def test_a_wrong_word_is_one_line_and_code_2(quietpixel, words, sentence) -> Non
         (KeyboardInterrupt(), 130, "quietpixel: interrupted\n"),
         (OSError(28, "No space left on device", "a.png"), 2, "'a.png': No space left on device."),
         (MemoryError(), 2, "There is not enough memory for this."),
+        (
+            RuntimeError("Resource temporarily unavailable"),
+            2,
+            "There is not enough memory for this.",
+        ),
         (package.QuietpixelError("Two\nlines."), 2, "quietpixel: Two lines.\n"),
     ],
 )

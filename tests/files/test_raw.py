@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from quietpixel.errors import FileError
-from quietpixel.files import check_readable, read_picture, read_size, write_picture
+from quietpixel.files import check_readable, check_target, read_picture, read_size, write_picture
 from quietpixel.files.formats import identify
 from quietpixel.files.raw import read_canon_tags
 
@@ -106,6 +106,29 @@ def test_other_kinds_are_recognised_by_their_first_bytes(head: bytes) -> None:
     assert identify(content).name == "raw"
     with pytest.raises(FileError, match="LibRaw cannot develop this camera RAW file"):
         read_picture(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "maker", "order", "below"),
+    [("NEF", "NIKON CORPORATION", ">", 2), ("ARW", "SONY", "<", 1), ("PEF", "PENTAX", ">", 0)],
+)
+def test_a_mosaic_behind_or_below_previews_is_found(kind, maker, order, below, tmp_path) -> None:
+    """The layouts of Nikon, Sony and Pentax, whose files begin like any TIFF."""
+    path, preview = tmp_path / f"a.{kind}", np.full((12, 16, 3), 90, np.uint8)
+    mosaic = make_mosaic()
+    with tifffile.TiffWriter(path, byteorder=order) as file:
+        maker_tag = [(271, "s", 0, maker, True)]
+        options = {"metadata": None, "photometric": "rgb", "subfiletype": 1}
+        file.write(preview, subifds=below, extratags=maker_tag, **options)
+        if below == 2:
+            file.write(preview, **options)
+        tags = [(33421, "H", 2, (2, 2), True), (33422, "B", 4, bytes([0, 1, 1, 2]), True)]
+        file.write(mosaic, photometric="CFA", metadata=None, extratags=tags)
+    content = path.read_bytes()
+    assert check_readable(path) == identify(content).name == "raw"
+    assert read_picture(path).size == (32, 24)
+    with pytest.raises(FileError, match="Camera RAW files are only read"):
+        check_target("raw", path, path)
 
 
 def test_a_file_cut_before_its_mosaic_is_not_taken_for_its_preview() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from quietpixel.files import (
     choose_format,
     read_picture,
     remove_leftovers,
+    vips,
     write_picture,
 )
 
@@ -149,6 +151,16 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def test_too_little_memory_for_an_encoder_is_named(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise vips.VipsError("unable to call pngsave", "glib: Error creating thread: unavailable")
+
+    monkeypatch.setattr(vips, "from_array", lambda *_: SimpleNamespace(pngsave_target=fail))
+    with pytest.raises(FileError, match="was not written because there is not enough memory;"):
+        write_picture(PICTURE, tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["missing/a.png", "file/a.png", "x" * 300 + ".png"])

@@ -29,7 +29,7 @@ FAILED = 2
 INTERRUPTED = 130
 LOW_MEMORY = re.compile(
     "can't start new thread|failed to map segment|[Cc]annot allocate memory|bad_alloc|"
-    "error return without exception set"
+    "error return without exception set|Resource temporarily unavailable"
 )
 
 

@@ -47,6 +47,7 @@ _REASONS = {
     errno.EISDIR: "there is a folder of that name",
     errno.ENAMETOOLONG: "the name is too long",
     errno.EIO: "the disk reports an error",
+    errno.ENOMEM: "there is not enough memory",
 }
 
 

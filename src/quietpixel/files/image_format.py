@@ -101,6 +101,8 @@ class Format:
         Returns what a file holds and a result does not, in words; it reads no pixels.
     dtypes
         Names of the NumPy types of its pixels.
+    colour
+        Whether it holds colour; without, it is for gray images only.
     alpha
         Whether it holds transparency.
     opaque_dtypes
@@ -135,6 +137,7 @@ class Format:
     package: tuple[str, str] | None = None
     find_lost: Callable[[Source], tuple[str, ...]] = lambda source: ()
     dtypes: tuple[str, ...] = ("uint8",)
+    colour: bool = True
     alpha: bool = True
     opaque_dtypes: tuple[str, ...] = ()
     pages: bool = False
@@ -165,6 +168,7 @@ class Format:
         # The writer converts these two and says so.
         converted = {"uint16": "uint8", "float16": "float32"}.get(dtype.name)
         rules = (
+            (picture.colour == "rgb" and not self.colour, "colour"),
             (picture.alpha and not self.alpha, "transparency"),
             (several and not self.pages, f"the image's {len(picture.pages)} pages"),
             (dtype.kind == "f" and "float32" not in self.dtypes, "floating-point pixels"),

@@ -25,6 +25,8 @@ pyvips.cache_set_max(0)
 
 VipsError = pyvips.Error
 
+_LOW_MEMORY = re.compile("creating thread|out of memory", re.IGNORECASE)
+
 # What follows the name of the function that reports an error; users do not know the function.
 _PREFIX = re.compile(r"^(?:[\w ]*(?:vips|load|save)\w*:\s*)+", re.IGNORECASE)
 
@@ -111,7 +113,7 @@ def decoding_errors() -> Iterator[None]:
         yield
     except VipsError as error:
         text, reason = str(error).lower(), _reason_of(error)
-        if "creating thread" in text or "out of memory" in text:
+        if _LOW_MEMORY.search(text):
             raise ImageError("there is not enough memory for it.") from error
         signs = ("too large", "too big", "exceed", "dimensions out of range")
         if any(sign in text for sign in signs):
@@ -351,4 +353,6 @@ def _unwritten(error: Exception) -> OSError:
     for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS):
         if os.strerror(number) in str(error):
             return OSError(number, os.strerror(number))
+    if _LOW_MEMORY.search(str(error)):
+        return OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
     return FileError(f"The image could not be encoded ({_reason_of(error)}); nothing was written.")
