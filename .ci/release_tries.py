@@ -71,7 +71,7 @@ EXTRAS = {
     "raw": Extra(("rawpy",)),
     "heif": Extra(("pillow-heif",)),
     "codecs": Extra(("imagecodecs", "openexr")),
-    "science": Extra(("tifffile",)),
+    "science": Extra(("astropy", "dask", "h5py", "mrcfile", "nd2", "tifffile")),
     "train": Extra(TRAIN, others=LEARN),
     "all": Extra(
         (*TRAIN, "onnxruntime", *WEB, *CLUSTER, "rawpy"), ("--workers", "2"), LEARN, serves=True

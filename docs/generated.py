@@ -54,7 +54,7 @@ ROOT = Path(__file__).parents[1]
 DEPTHS = {
     **{"uint8": "8", "uint16": "16", "uint32": "32", "float16": "float 16", "float32": "float 32"},
     **{"int8": "signed 8", "int16": "signed 16", "int32": "signed 32"},
-    **{"uint64": "64", "int64": "signed 64", "float64": "float 64"},
+    **{"uint64": "64", "int64": "signed 64", "float64": "float 64", "bool": "1"},
 }
 CARRIED = {"exif": "EXIF", "xmp": "XMP", "iptc": "IPTC", "resolution": "resolution"}
 
@@ -141,7 +141,8 @@ def describe_format(kind: Format) -> str:
         kind.title,
         " ".join(f"`{suffix}`" for suffix in kind.suffixes),
         f"`{kind.media_type}`",
-        f"with `{kind.package[1]}`" if kind.package else "yes",
+        (f"with `{kind.package[1]}`" if kind.package else "yes")
+        + ("" if kind.tested else ", untested with files of instruments"),
         "yes" if kind.write else f"as {FORMATS[kind.replacement or ''].title}",
         ", ".join(depths[each] for each in kind.dtypes) + ("" if kind.colour else ", gray only"),
         transparency,

@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from PIL import Image
 
 from quietpixel.cli.main import main
 from quietpixel.inference.engine import Engine, open_engine, read_card
 from quietpixel.inference.model_store import find_model
+
+from .science import fits_file, hdf5, mrc
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -37,6 +40,13 @@ SKIPPED = {
 """Commands that are not run, with the reason."""
 OUTPUTS = ("-o", "--report", "--json", "--compare", "--uncertainty", "--plot", "--run")
 RNG = np.random.default_rng(0)
+COUNTS = RNG.poisson(400, (40, 48)).astype(np.uint16)
+SCIENTIFIC = {
+    ".h5": lambda path: hdf5(entry__data=COUNTS),
+    ".mrc": lambda path: mrc(COUNTS, path),
+    ".fits": lambda path: fits_file(fits.PrimaryHDU(), fits.ImageHDU(COUNTS, name="SCI")),
+}
+"""Functions that make a file."""
 
 
 def commands_of(page: Path) -> list[str]:
@@ -61,7 +71,7 @@ def write_image(path: Path) -> None:
 def create_inputs(words: list[str]) -> None:
     """Create what a command reads: images, and folders of images or of pairs."""
     for before, word in pairwise(words):
-        path = Path(word)
+        path = Path(word.partition("::")[0])
         if before in OUTPUTS or word.startswith("-") or path.exists():
             continue
         if "pairs" in word:
@@ -71,6 +81,8 @@ def create_inputs(words: list[str]) -> None:
             write_image((path.parent if "*" in word else path) / "a.png")
         elif path.suffix in (".jpg", ".png", ".tif"):
             write_image(path)
+        elif path.suffix in SCIENTIFIC:
+            path.write_bytes(SCIENTIFIC[path.suffix](path))
 
 
 def expand(word: str) -> list[str]:

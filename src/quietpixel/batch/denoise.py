@@ -61,6 +61,8 @@ class Settings:
         Added to the name under which a replaced file is kept; None to keep none.
     max_pixels
         The most pixels that a file may declare.
+    part
+        Name of the image in files that may hold several, as for `quietpixel.files.read_picture`.
     compare
         Where before, after and the difference are shown side by side; None for nowhere.
     uncertainty
@@ -73,6 +75,7 @@ class Settings:
     overwrite: bool = False
     backup: str | None = None
     max_pixels: int = 500_000_000
+    part: str | None = None
     compare: Path | None = None
     uncertainty: Path | None = None
 

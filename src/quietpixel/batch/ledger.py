@@ -80,7 +80,8 @@ class Ledger:
         """
         # Neither changes a result, so a run with another number of threads continues.
         options = replace(settings.options, threads=None, memory=1)
-        return cls(folders, fingerprint(options, settings.format, settings.jpeg_quality))
+        part = (settings.part,) if settings.part else ()
+        return cls(folders, fingerprint(options, settings.format, settings.jpeg_quality, *part))
 
     def is_done(self, job: Job) -> bool:
         """Return whether the job's result is there, from the same input and settings."""

@@ -216,6 +216,7 @@ class _Steps:
             max_pixels=settings.max_pixels,
             reserve=reserve,
             axes=settings.options.axes,
+            part=settings.part,
         )
         if isinstance(item.source, Path) and isinstance(item.target, Path):
             check_target(picture.format, item.source, item.target)

@@ -177,8 +177,8 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     """Remove the noise from image files.
 
     Size, depth, alpha, colour profile and metadata stay as they are. A folder keeps its tree; '-'
-    stands for standard input and output. A Zarr, a TIFF file above --max-pixels and a URL are
-    processed in parts.
+    stands for standard input and output, FILE::NAME for an image in an HDF5, FITS or LIF file. A
+    Zarr, a TIFF file above --max-pixels and a URL are processed in parts.
     """
     # NumPy's share is small, and its threads would wait for cores that the engine computes on.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -187,8 +187,14 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     from quietpixel.cli.denoise_call import DenoiseCall
     from quietpixel.cli.denoise_large import LargeRun, is_large
     from quietpixel.cli.denoise_run import DenoiseRun
+    from quietpixel.files import split_name
     from quietpixel.inference.options import DenoiseOptions
 
+    named = [split_name(name) for name in values["inputs"]]
+    parts = {part for _, part in named}
+    if len(parts) > 1:
+        raise ArgumentError("All inputs must name the same image after '::'; use separate calls.")
+    values |= {"inputs": tuple(path for path, _ in named), "part": parts.pop()}
     settings = fill(Settings, values, options=fill(DenoiseOptions, values))
     # Reasons name arguments of the library, and the view turns them into options.
     names = option_names(ctx.command)

@@ -19,7 +19,13 @@ from quietpixel.files.listing import (
 )
 from quietpixel.files.mark import MARK, Content, inspect_content, mark_as_result, mark_xmp
 from quietpixel.files.picture import Encoding, Metadata, Picture
-from quietpixel.files.read import check_readable, read_picture, read_size, refuse_loss
+from quietpixel.files.read import (
+    check_readable,
+    read_picture,
+    read_size,
+    refuse_loss,
+    split_name,
+)
 from quietpixel.files.write import (
     check_target,
     check_writable,
@@ -63,6 +69,7 @@ __all__ = [
     "refuse_existing",
     "refuse_loss",
     "remove_leftovers",
+    "split_name",
     "turn_page",
     "turn_upright",
     "writable_formats",

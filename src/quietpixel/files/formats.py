@@ -12,11 +12,16 @@ from quietpixel.files import (
     avif,
     bmp,
     exr,
+    fits,
     gif,
+    hdf5,
     heif,
     jp2,
     jpeg,
     jxl,
+    microscopes,
+    mrc,
+    npy,
     png,
     pnm,
     radiance,
@@ -47,22 +52,20 @@ FORMATS: dict[str, Format] = {
         jp2.FORMAT,
         exr.FORMAT,
         radiance.FORMAT,
+        npy.FORMAT,
+        mrc.FORMAT,
+        fits.FORMAT,
+        hdf5.FORMAT,
+        microscopes.CZI,
+        microscopes.ND2,
+        microscopes.LIF,
     )
 }
 
-_AS_ARRAY = "pass its array to quietpixel.denoise, or save it as TIFF with tifffile.imwrite"
-_AS_OME = "save it as OME-TIFF, for example with Bio-Formats in Fiji"
 # Recognised only to name them, since "not an image" would be wrong or of no help.
 _UNSUPPORTED = (
     (starts_with(b"mif1", at=8), "a HEIF image", ""),
     (starts_with(b"8BPS"), "a Photoshop document", ""),
-    (starts_with(b"SIMPLE  ="), "a FITS image", f"{_AS_ARRAY} (astropy.io.fits.getdata reads it)"),
-    (starts_with(b"\x93NUMPY"), "a NumPy array", f"{_AS_ARRAY} (numpy.load reads it)"),
-    (starts_with(b"\x89HDF"), "an HDF5 file", f"{_AS_ARRAY} (h5py.File reads it)"),
-    (starts_with(b"MAP ", at=208), "an MRC image", f"{_AS_ARRAY} (mrcfile.read reads it)"),
-    (starts_with(b"ZISRAWFILE"), "a CZI image of Zeiss", _AS_OME),
-    (starts_with(b"\xda\xce\xbe\x0a"), "an ND2 image of Nikon", _AS_OME),
-    (starts_with(b"\x70\0\0\0"), "a LIF file of Leica", _AS_OME),
     (
         starts_with(b"DICM", at=128),
         "a DICOM image",

@@ -40,11 +40,14 @@ class ReadLimits:
     axes
         A letter for each dimension of the file, as for `quietpixel.DenoiseOptions`; None takes what
         the file says.
+    part
+        Name of the image to read where a file may hold several, such as a data set of HDF5.
     """
 
     max_pixels: int
     on_reserve: Callable[[int], None] | None = None
     axes: str | None = None
+    part: str | None = None
 
     def check(self, width: int, height: int, pages: int = 1) -> None:
         """Raise `TooLargeError` for an image of more than `max_pixels` pixels."""
@@ -97,6 +100,8 @@ class Format:
         Name of the format of the results where it is only read; it must hold all that is read.
     package
         Module that the reader needs and the extra that installs it, such as ("rawpy", "raw").
+    tested
+        Whether the tests read such files; those of some instruments cannot be made here.
     find_lost
         Returns what a file holds and a result does not, in words; it reads no pixels.
     dtypes
@@ -135,6 +140,7 @@ class Format:
     write: Writer | None = None
     replacement: str | None = None
     package: tuple[str, str] | None = None
+    tested: bool = True
     find_lost: Callable[[Source], tuple[str, ...]] = lambda source: ()
     dtypes: tuple[str, ...] = ("uint8",)
     colour: bool = True

@@ -18,6 +18,7 @@ def read_picture(
     max_pixels: int = 500_000_000,
     reserve: Callable[[int], None] | None = None,
     axes: str | None = None,
+    part: str | None = None,
 ) -> Picture:
     """Read an image with everything that its file carries.
 
@@ -35,6 +36,9 @@ def read_picture(
     axes
         A letter for each dimension of a stack, as for `quietpixel.DenoiseOptions`; None takes what
         the file says.
+    part
+        Name of the image where a file holds several: a data set of HDF5, a part of FITS, a series
+        of LIF. It may also follow the path, as in ``"file.h5::/images"``.
 
     Raises
     ------
@@ -49,10 +53,13 @@ def read_picture(
     [0, 255]
     """
     with _naming(source):
+        if isinstance(source, str | Path):
+            source, named = split_name(source)
+            part = part or named
         content = _open(source)
         kind = identify(content)
         lost = kind.find_lost(content)
-        picture = kind.read(content, ReadLimits(max_pixels, reserve, axes))
+        picture = kind.read(content, ReadLimits(max_pixels, reserve, axes, part))
         picture = replace(picture, lost=lost)
         picture = picture.with_notes(*(f"The result does not hold {each}." for each in lost))
         # Bytes have no name that could promise another format.
@@ -63,6 +70,22 @@ def read_picture(
         if promised in (None, kind.name):
             return picture
         return picture.with_notes(f"The name promises {promised}, but the file is {kind.name}.")
+
+
+def split_name(name: str | Path) -> tuple[str, str | None]:
+    """Return path and name of the image in a file, which may follow the path after two colons.
+
+    A name without a file before the colons stays whole: it may be a URL.
+
+    Examples
+    --------
+    >>> split_name(f"{__file__}::/entry/data")[1]
+    '/entry/data'
+    >>> split_name("a.png"), split_name("zip://a.tif::s3://bucket/b.zip")
+    (('a.png', None), ('zip://a.tif::s3://bucket/b.zip', None))
+    """
+    path, _, part = str(name).partition("::")
+    return (path, part) if part and Path(path).exists() else (str(name), None)
 
 
 def read_size(path: Path) -> Size:

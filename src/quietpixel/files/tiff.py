@@ -6,9 +6,7 @@ for each page is put at the end of the file, and the header points to the first.
 
 import io
 import re
-import shutil
 import struct
-import tempfile
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, BinaryIO, Literal
@@ -17,6 +15,7 @@ import numpy as np
 
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import cmyk, jpeg, tags, vips
+from quietpixel.files.array_pages import INTEGERS
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import (
     DEFAULT_QUALITY,
@@ -27,10 +26,10 @@ from quietpixel.files.image_format import (
     starts_with,
 )
 from quietpixel.files.picture import Encoding, Metadata, Picture, round_to_bits, white_of
+from quietpixel.files.seekable import seekable
 from quietpixel.files.stacks import page_channels
 from quietpixel.files.tags import BRANCHES, Directory, Reader, Tag, from_exif, read_directories
 
-INTEGERS = tuple(f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("u", ""))
 _RESOLUTION = X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
 NEW_SUBFILE, SUB_PAGES = 254, 330
@@ -251,17 +250,8 @@ def _imagej_pages(first: Directory) -> int:
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write a TIFF file with seeking; a pipe, for example, gets it by way of a temporary one."""
-    try:
-        is_file = file.fileno() >= 0 and file.seekable() and file.readable()
-    except (AttributeError, OSError):
-        is_file = False
-    if is_file:
-        _write_file(picture, file, quality)
-        return
-    with tempfile.TemporaryFile() as between:
-        _write_file(picture, between, quality)
-        between.seek(0)
-        shutil.copyfileobj(between, file, 1 << 20)
+    with seekable(file) as target:
+        _write_file(picture, target, quality)
 
 
 def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -270,7 +260,7 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if own and _is_contiguous(directories, encoding):
         _write_contiguous(file, picture, directories)
         return
-    if not own or not directories:
+    if not directories:
         directories = (_directory_of(picture.rgb_metadata),) * len(pages)
     if own and encoding.cmyk is not None:
         pages = cmyk.to_cmyk(pages, encoding.cmyk, picture.metadata.icc)

@@ -10,7 +10,8 @@ const BUSY_TRIES = 60, LOST_TRIES = 8; // the latter wait a minute in all, enoug
 const BY_SERVICE = /\.(tiff?|p[bgpna]m|pfm|pnm)$/i;
 const SUFFIXES = ".jpg,.jpeg,.jpe,.jfif,.png,.tif,.tiff,.btf,.tf8,.webp,.avif,.bmp,.dib,.gif,.ppm,.pgm,.pbm,.pnm,.pam,.pfm," +
   ".dng,.cr2,.cr3,.nef,.nrw,.arw,.sr2,.srf,.raf,.rw2,.orf,.pef,.srw,.3fr,.iiq,.erf,.mos,.x3f,.mrw,.kdc,.dcr,.rwl,.heic,.heif,.hif," +
-  ".jxl,.jp2,.j2k,.jpf,.jpx,.j2c,.jpc,.exr,.hdr,.pic";
+  ".jxl,.jp2,.j2k,.jpf,.jpx,.j2c,.jpc,.exr,.hdr,.pic," +
+  ".npy,.mrc,.mrcs,.map,.rec,.st,.fits,.fit,.fts,.h5,.hdf5,.hdf,.he5,.czi,.nd2,.lif";
 
 export class ServiceEngine {
   constructor(askToken) {
@@ -23,7 +24,7 @@ export class ServiceEngine {
     this.largest = largest;
     return {
       ...models, atOnce, preview, digits, accept: `image/*,${SUFFIXES}`,
-      formats: "JPEG, PNG, TIFF, WebP, AVIF, GIF, BMP, PNM, HEIC, JPEG XL, JPEG 2000, OpenEXR, Radiance HDR and Camera RAW.",
+      formats: "JPEG, PNG, TIFF, WebP, AVIF, GIF, BMP, PNM, HEIC, JPEG XL, JPEG 2000, OpenEXR, Radiance HDR, Camera RAW, NPY, MRC, FITS, HDF5, Zeiss CZI, Nikon ND2 and Leica LIF.",
       written: ["png", "tiff", "jpeg", "webp", "avif"],
       privacy: "Pictures go only to the machine that serves this page, and are forgotten there.",
     };

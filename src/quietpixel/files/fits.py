@@ -1,0 +1,122 @@
+"""FITS, the format of astronomy, through astropy: one image, with all else in the file kept."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from quietpixel.errors import FileError, ImageError
+from quietpixel.files import vips
+from quietpixel.files.array_pages import INTEGERS, ArrayForm, describe_array, stack_pages
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.picture import Metadata, Picture
+
+
+@contextlib.contextmanager
+def _open(source: Source) -> Iterator[Any]:
+    """Give the parts of the file; no pixels are read yet."""
+    from astropy.io import fits
+
+    with vips.open_binary(source) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        try:
+            parts = fits.open(file, memmap=False, lazy_load_hdus=False)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise _damaged() from error
+        ends = [part.fileinfo()["datLoc"] + part.fileinfo()["datSpan"] for part in parts]
+        if not ends or max(ends) > size:
+            raise _damaged()
+        yield parts
+
+
+def _damaged() -> FileError:
+    return FileError("the file is damaged or cut short; get a whole copy of it.")
+
+
+def _choose(parts: Any, name: str | None) -> tuple[int, tuple[str, ...]]:
+    """Return the number of the part that is denoised, and the others that are images."""
+    images = [
+        number
+        for number, part in enumerate(parts)
+        if part.is_image and len(part.shape) > 1 and all(part.shape)
+    ]
+    if name is not None:
+        images = [each for each in images if name in (str(each), parts[each].name)]
+    if not images:
+        missing = "no image" if name is None else f"no image called '{name}'"
+        raise ImageError(f"it holds {missing}, only {', '.join(_title(each) for each in parts)}.")
+    return images[0], tuple(_title(parts[each]) for each in images[1:])
+
+
+def _title(part: Any) -> str:
+    return f"'{part.name}'" if part.name else "a part without a name"
+
+
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read the first image of a FITS file, or the one that the limits name."""
+    with _open(source) as parts:
+        number, others = _choose(parts, limits.part)
+        # astropy applies scale and blank value, which decide the type: 8 bytes at most.
+        form = _describe(parts[number], limits.axes)
+        form.check(limits)
+        try:
+            data = parts[number].data
+        except (OSError, ValueError, TypeError) as error:
+            raise _damaged() from error
+    form = replace(form, dtype=data.dtype)
+    picture = form.cut(data, "fits", metadata=Metadata(native=(source, number, form)))
+    if not others:
+        return picture
+    return picture.with_notes(
+        f"Only the first image in it was denoised; {', '.join(others)} stayed as it was."
+    )
+
+
+def _describe(part: Any, letters: str | None) -> ArrayForm:
+    return describe_array(part.shape, np.float64, letters, samples=False)
+
+
+def read_size(source: Source) -> Size:
+    """Return the size of the first image."""
+    with _open(source) as parts:
+        return _describe(parts[_choose(parts, None)[0]], None).size()
+
+
+def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write a FITS file, with headers and all other parts of the one that it was."""
+    from astropy.io import fits
+
+    stream = io.BytesIO()  # astropy seeks, which not every target can
+    if picture.format == "fits" and picture.metadata.native is not None:
+        source, number, form = picture.metadata.native
+        with _open(source) as parts:
+            part = parts[number]
+            part.data = form.join(picture.pages)
+            checksum = "CHECKSUM" in part.header
+            parts.writeto(stream, output_verify="ignore", checksum=checksum)
+    else:
+        fits.PrimaryHDU(stack_pages(picture)).writeto(stream)
+    file.write(stream.getbuffer())
+
+
+FORMAT = Format(
+    name="fits",
+    title="FITS",
+    suffixes=(".fits", ".fit", ".fts"),
+    media_type="image/fits",
+    recognise=starts_with(b"SIMPLE  ="),
+    read=read,
+    read_size=read_size,
+    write=write,
+    package=("astropy", "science"),
+    dtypes=(*INTEGERS, "float32", "float64"),
+    alpha=False,
+    colour=False,
+    pages=True,
+)

@@ -1,0 +1,117 @@
+"""HDF5 through h5py: one data set is the image; everything else in the file stays as it is."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from quietpixel.errors import FileError, ImageError
+from quietpixel.files import vips
+from quietpixel.files.array_pages import NUMBERS, ArrayForm, describe_array, stack_pages
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.picture import Metadata, Picture
+from quietpixel.files.seekable import seekable
+
+_LEAST_SIDE = 16
+"""Rows and columns from which one of several tables of numbers counts as an image."""
+_NAMED = 10
+"""Data sets that an error names."""
+
+
+@contextlib.contextmanager
+def _open(source: Source) -> Iterator[Any]:
+    """Give the file; what h5py says of damage becomes a sentence."""
+    import h5py
+
+    with vips.open_binary(source) as file:
+        try:
+            with h5py.File(file, "r") as content:
+                yield content
+        except (OSError, RuntimeError, KeyError) as error:
+            raise FileError("the file is damaged or cut short; get a whole copy of it.") from error
+
+
+def _choose(content: Any, name: str | None, letters: str | None) -> tuple[str, ArrayForm]:
+    """Return the name and form of the data set that is the image."""
+    found: dict[str, ArrayForm] = {}
+
+    def look(path: str, item: Any) -> None:
+        shape = getattr(item, "shape", None) or ()
+        if len(shape) > 1 and all(shape) and item.dtype.name in NUMBERS:
+            found[path] = describe_array(shape, item.dtype)
+
+    content.visititems(look)  # which follows no links to other files
+    sides = {path: (form.size().height, form.size().width) for path, form in found.items()}
+    chosen = [path for path in found if min(sides[path]) >= _LEAST_SIDE]
+    chosen = chosen if len(found) > 1 else [*found]
+    if name is not None:
+        chosen = [path for path in found if path == name.strip("/")]
+    if len(chosen) != 1:
+        if not found:
+            raise ImageError("no data set in it has rows and columns of numbers.")
+        names = ", ".join(f"/{path}" for path in [*found][:_NAMED])
+        missing = f"has no image called '{name}'" if name else "may have several images, or none"
+        raise ImageError(
+            f"it {missing}; name one after the file, such as 'file.h5::/{next(iter(found))}'. Data "
+            f"sets with rows and columns: {names}."
+        )
+    (path,) = chosen
+    data = content[path]
+    if data.is_virtual or data.external:
+        raise ImageError(f"the pixels of /{path} lie in other files; repack it into one file.")
+    return path, describe_array(data.shape, data.dtype, letters)
+
+
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read the only image of an HDF5 file, or the data set that the limits name."""
+    with _open(source) as content:
+        path, form = _choose(content, limits.part, limits.axes)
+        form.check(limits)
+        array = content[path][...]
+    return form.cut(array, "hdf5", metadata=Metadata(native=(source, path, form)))
+
+
+def read_size(source: Source) -> Size:
+    """Return the size of a page of the only image."""
+    with _open(source) as content:
+        return _choose(content, None, None)[1].size()
+
+
+def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write an HDF5 file: a copy of the one that it was, with other values in the data set."""
+    import h5py
+
+    own = picture.format == "hdf5" and picture.metadata.native is not None
+    with seekable(file) as target:
+        if not own:
+            with h5py.File(target, "w") as content:
+                content.create_dataset("image", data=stack_pages(picture))
+            return
+        source, path, form = picture.metadata.native
+        with vips.open_binary(source) as before:
+            shutil.copyfileobj(before, target, 1 << 20)
+        array = form.join(picture.pages)
+        with h5py.File(target, "r+") as content:
+            old = content[path]
+            if old.dtype == array.dtype:
+                old[...] = array
+                return
+            kept = {"chunks": old.chunks, "compression": old.compression}
+            attributes = dict(old.attrs)
+            del content[path]
+            content.create_dataset(path, data=array, **kept).attrs.update(attributes)
+
+
+FORMAT = Format(
+    name="hdf5",
+    title="HDF5",
+    suffixes=(".h5", ".hdf5", ".hdf", ".he5"),
+    media_type="image/x-hdf5",
+    recognise=starts_with(b"\x89HDF\r\n\x1a\n"),
+    read=read,
+    read_size=read_size,
+    write=write,
+    package=("h5py", "science"),
+    dtypes=NUMBERS,
+    pages=True,
+)

@@ -1,0 +1,215 @@
+"""Files of microscopes: Zeiss CZI, Nikon ND2, Leica LIF. They are only read; results are OME-TIFF.
+
+None of the programs that write them runs here, so the tests know files made to the descriptions
+that the readers follow, not those of instruments.
+"""
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
+
+from quietpixel.errors import FileError, ImageError
+from quietpixel.files import vips
+from quietpixel.files.array_pages import NUMBERS, ArrayForm, describe_array
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.picture import Metadata, Picture, Pixels
+from quietpixel.files.tags import Directory, Tag
+
+_DESCRIPTION = 270
+_TYPES = {"float32": "float", "float64": "double"}
+"""Names of OME for types that it calls otherwise."""
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """What a file holds: letters and lengths of its dimensions, and a function for the pixels."""
+
+    sizes: dict[str, int]
+    dtype: Any
+    load: Callable[[], Pixels]
+    pixel_size: tuple[float, float] | None
+    """Micrometres, across and down."""
+    channel_names: tuple[str, ...]
+
+
+_Opener = Callable[[Source, str | None], AbstractContextManager[_Recording]]
+
+
+@contextlib.contextmanager
+def _open_czi(source: Source, part: str | None) -> Iterator[_Recording]:
+    import czifile
+
+    content = io.BytesIO(source) if isinstance(source, bytes) else str(source)
+    # Other files of a recording lie beside it.
+    with czifile.CziFile(content, multifile=not isinstance(source, bytes)) as file:
+        text = file.metadata() if file.header.metadata_position else None
+        root = ElementTree.fromstring(text or "<none/>")
+        sides = [root.find(f".//Scaling//Distance[@Id='{axis}']/Value") for axis in "XY"]
+        metres = [float(side.text or 0) for side in sides if side is not None]
+        names = [each.get("Name", "") for each in root.iterfind(".//Image//Channels/Channel")]
+        letters = file.axes.replace("S", "P").replace("0", "S")  # S is a scene there
+        yield _Recording(
+            dict(zip(letters, file.shape, strict=True)),
+            file.dtype,
+            file.asarray,
+            (1e6 * metres[0], 1e6 * metres[1]) if len(metres) == 2 else None,
+            tuple(names),
+        )
+
+
+@contextlib.contextmanager
+def _open_nd2(source: Source, part: str | None) -> Iterator[_Recording]:
+    import nd2
+
+    with nd2.ND2File(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+        across, down, _ = file.voxel_size()
+        channels = getattr(file.metadata, "channels", None) or ()
+        yield _Recording(
+            dict(file.sizes),
+            file.dtype,
+            file.asarray,
+            (across, down),
+            tuple(each.channel.name for each in channels),
+        )
+
+
+@contextlib.contextmanager
+def _open_lif(source: Source, part: str | None) -> Iterator[_Recording]:
+    import liffile
+
+    # Opened here, because liffile would ask for the suffix.
+    with vips.open_binary(source) as content, liffile.LifFile(content) as file:
+        named = {image.name: image for image in file.images}
+        chosen = [*named] if part is None else [name for name in named if name == part]
+        if len(chosen) != 1:
+            names = ", ".join(f"'{name}'" for name in named)
+            raise ImageError(
+                f"it holds {len(named)} images; name one after the file, such as 'file.lif::NAME'. "
+                f"It holds {names or 'none'}."
+            )
+        image = named[chosen[0]]
+        sides = [image.coords[axis] for axis in "XY" if axis in image.coords]
+        micrometres = [1e6 * float(side[1] - side[0]) for side in sides if len(side) > 1]
+        yield _Recording(
+            dict(image.sizes),
+            image.dtype,
+            image.asarray,
+            (micrometres[0], micrometres[1]) if len(micrometres) == 2 else None,
+            (),
+        )
+
+
+@contextlib.contextmanager
+def _recording(open_file: _Opener, source: Source, part: str | None) -> Iterator[_Recording]:
+    """Give what the file holds; errors of the readers, which are of any kind, become sentences."""
+    try:
+        with open_file(source, part) as recording:
+            yield recording
+    except (FileError, ImageError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:100].rstrip(".") or type(error).__name__
+        raise FileError(
+            f"the file is damaged, cut short or of an unknown version ({reason}); save it as "
+            "OME-TIFF, for example with Bio-Formats in Fiji."
+        ) from error
+
+
+def _describe(recording: _Recording, letters: str | None) -> ArrayForm:
+    """Return the form of the recording; names of dimensions that are no letters get other ones."""
+    given = [name.lower() for name in recording.sizes]
+    free = iter(letter for letter in "abdefghijklmnopqruvw" if letter not in given)
+    named = [name if re.fullmatch("[a-z]", name) else next(free) for name in given]
+    shape = tuple(recording.sizes.values())
+    return describe_array(shape, recording.dtype, letters or "".join(named))
+
+
+def _read(open_file: _Opener, name: str, source: Source, limits: ReadLimits) -> Picture:
+    with _recording(open_file, source, limits.part) as recording:
+        form = _describe(recording, limits.axes)
+        form.check(limits)
+        array = recording.load()
+        text = describe_ome(form, recording.pixel_size, recording.channel_names)
+    data = text.encode("ascii", "xmlcharrefreplace") + b"\0"
+    first = Directory({_DESCRIPTION: Tag(2, len(data), data)})
+    directories = (first, *[Directory({})] * (form.size().pages - 1))
+    return form.cut(array.reshape(form.shape), name, metadata=Metadata(directories=directories))
+
+
+def _read_size(open_file: _Opener, source: Source) -> Size:
+    with _recording(open_file, source, None) as recording:
+        return _describe(recording, None).size()
+
+
+def describe_ome(
+    form: ArrayForm, pixel_size: tuple[float, float] | None, channel_names: Sequence[str]
+) -> str:
+    """Return the OME-XML of the pages that an array is cut into.
+
+    Parameters
+    ----------
+    form
+        The array. OME knows depth, time and channels: planes that are not the last dimension before
+        the rows count as time.
+    pixel_size
+        Micrometres, across and down.
+    channel_names
+        One for each channel, as far as they are known.
+    """
+    axes, size = form.axes, form.size()
+    channels = 1 if axes.channels is None else form.shape[axes.channels]
+    outer = [axis for axis in range(len(form.shape)) if axis not in (*axes.inner, axes.channels)]
+    depth = form.shape[outer[-1]] if outer else 1
+    samples = 1 if axes.colours is None else form.shape[axes.colours]
+    kind = form.dtype.name
+    attributes = {
+        "ID": "Pixels:0", "DimensionOrder": "XYZTC", "Type": _TYPES.get(kind, kind),
+        "SizeX": size.width, "SizeY": size.height, "SizeC": channels * samples, "SizeZ": depth,
+        "SizeT": size.pages // (channels * depth),
+    }  # fmt: skip
+    if pixel_size:
+        for axis, micrometres in zip("XY", pixel_size, strict=True):
+            attributes |= {
+                f"PhysicalSize{axis}": f"{micrometres:.6g}",
+                f"PhysicalSize{axis}Unit": "µm",
+            }
+    names = [*channel_names, *[""] * channels][:channels]
+    elements = "".join(
+        f'<Channel ID="Channel:0:{number}" SamplesPerPixel="{samples}"'
+        f"{f' Name={quoteattr(name)}' if name else ''}/>"
+        for number, name in enumerate(names)
+    )
+    pixels = " ".join(f"{key}={quoteattr(str(value))}" for key, value in attributes.items())
+    return (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        f'<Image ID="Image:0"><Pixels {pixels}>{elements}<TiffData/></Pixels></Image></OME>'
+    )
+
+
+def _record(name: str, title: str, package: str, mark: bytes, open_file: _Opener) -> Format:
+    return Format(
+        name=name,
+        title=title,
+        suffixes=(f".{name}",),
+        media_type=f"image/x-{name}",
+        recognise=starts_with(mark),
+        read=partial(_read, open_file, name),
+        read_size=partial(_read_size, open_file),
+        replacement="tiff",
+        package=(package, "science"),
+        tested=False,
+        dtypes=tuple(kind for kind in NUMBERS if kind != "bool"),
+        pages=True,
+    )
+
+
+CZI = _record("czi", "Zeiss CZI", "czifile", b"ZISRAWFILE", _open_czi)
+ND2 = _record("nd2", "Nikon ND2", "nd2", b"\xda\xce\xbe\x0a", _open_nd2)
+LIF = _record("lif", "Leica LIF", "liffile", b"\x70\0\0\0", _open_lif)

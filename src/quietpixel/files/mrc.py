@@ -1,0 +1,87 @@
+"""MRC, the format of electron microscopy, through mrcfile: images, stacks and volumes."""
+
+import warnings
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from quietpixel.errors import FileError
+from quietpixel.files import vips
+from quietpixel.files.array_pages import ArrayForm, describe_array, map_array, stack_pages
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.picture import Metadata, Picture
+
+_HEADER = 1024
+"""Bytes before the extended header."""
+_STATISTICS = ("mode", "dmin", "dmax", "dmean", "rms")
+"""Fields of the header that describe the values."""
+
+
+def _read_header(source: Source, letters: str | None) -> tuple[ArrayForm, Any, bytes]:
+    """Return the form of the array, the header and the extended header."""
+    import mrcfile.utils
+    from mrcfile.mrcinterpreter import MrcInterpreter
+
+    with vips.open_binary(source) as file, warnings.catch_warnings():
+        # Many programs write a wrong machine stamp, which the size of the file settles.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            mrc = MrcInterpreter(file, permissive=True, header_only=True)
+            header, extended = mrc.header, mrc.extended_header.tobytes()
+            dtype = mrcfile.utils.data_dtype_from_header(header)
+            shape = mrcfile.utils.data_shape_from_header(header)
+        except (ValueError, AttributeError, ZeroDivisionError) as error:
+            reason = "its header is damaged, cut short, or has an unknown mode"
+            raise FileError(f"{reason}; get a whole copy of the file.") from error
+    if any(length < 1 for length in shape):
+        raise FileError("its header is damaged; get a whole copy of the file.")
+    return describe_array(shape, dtype, letters, samples=False), header, extended
+
+
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read an MRC file."""
+    form, header, extended = _read_header(source, limits.axes)
+    form.check(limits)
+    array = map_array(source, form, offset=_HEADER + len(extended))
+    return form.cut(array, "mrc", metadata=Metadata(native=(form, header, extended)))
+
+
+def read_size(source: Source) -> Size:
+    """Return the size of a page."""
+    return _read_header(source, None)[0].size()
+
+
+def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write an MRC file, with both headers of the one that it was and new statistics."""
+    from mrcfile.mrcobject import MrcObject
+
+    mrc, extended = MrcObject(), b""
+    mrc._create_default_attributes()  # as mrcfile's documentation tells users of streams to
+    if picture.format == "mrc" and picture.metadata.native is not None:
+        form, header, extended = picture.metadata.native
+        mrc.set_data(form.join(picture.pages))
+        header = header.copy()
+        for name in _STATISTICS:
+            header[name] = mrc.header[name]
+    else:
+        mrc.set_data(stack_pages(picture))
+        header = mrc.header
+    for part in (header.tobytes(), extended, np.ascontiguousarray(mrc.data).data):
+        file.write(part)
+
+
+FORMAT = Format(
+    name="mrc",
+    title="MRC",
+    suffixes=(".mrc", ".mrcs", ".map", ".rec", ".st"),
+    media_type="image/x-mrc",
+    recognise=starts_with(b"MAP ", at=208),
+    read=read,
+    read_size=read_size,
+    write=write,
+    package=("mrcfile", "science"),
+    dtypes=("int8", "int16", "uint16", "float16", "float32"),
+    alpha=False,
+    colour=False,
+    pages=True,
+)
