@@ -708,6 +708,16 @@ def test_the_welcome_screen_denoises_its_example_and_samples(visit):
     assert page.locator(".row-item .name").all_inner_texts() == ["microscope.png"]
 
 
+def test_a_dropped_picture_does_not_wait_for_the_example(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    page.route("**/page/estimate", lambda route: None)  # never answered
+    with page.expect_request("**/page/estimate"):
+        page.reload()
+    with page.expect_event("requestfailed", lambda request: "estimate" in request.url) as ended:
+        page.set_input_files("#files", as_file("a.png", coded(noisy())))
+    assert ended.value.failure == "net::ERR_ABORTED"
+
+
 def test_the_noise_is_named_and_three_buttons_set_the_strength(visit):
     page = visit(viewport={"width": 1200, "height": 800}, advanced=False)
     expect(page.locator("#model")).to_be_hidden()
@@ -731,7 +741,10 @@ def test_coarse_grain_is_named(visit):
     grain = rng.normal(0, 36, (200, 280))
     grain = sum(np.roll(grain, (y, x), (0, 1)) for y in range(3) for x in range(3)) / 3
     pixels = np.rint(np.clip(128 + grain, 0, 255)).astype(np.uint8)[..., np.newaxis].repeat(3, 2)
-    page.set_input_files("#files", as_file("a.png", coded(pixels)))
+    page.set_input_files("#files", [as_file(f"{name}.png", coded(pixels)) for name in "ab"])
+    expect(page.locator("#noise-words")).to_contain_text("coarse grain")
+    expect(page.locator(".row-item.done")).to_have_count(2)
+    page.locator(".row-item .pick").nth(1).click()  # its level is known from its result
     expect(page.locator("#noise-words")).to_contain_text("coarse grain")
 
 

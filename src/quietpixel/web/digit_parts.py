@@ -1,4 +1,4 @@
-"""The digit autoencoder in two ONNX files, for browsers: encoder and decoder."""
+"""The digit autoencoder in two ONNX files: encoder and decoder."""
 
 import re
 from collections.abc import Mapping
@@ -22,14 +22,6 @@ def find_digit_model(models: Models) -> str | None:
         if "code" in card.training.get("options", {}) and (card.size, card.channels) == (SIZE, 1)
     ]
     return DEFAULT if DEFAULT in names else next(iter(names), None)
-
-
-def no_code(path: Path) -> ModelError:
-    """Return the error for a model without a bottleneck."""
-    return ModelError(
-        f"The model '{path.stem}' has no layer 'code', so it cannot be split into encoder and "
-        "decoder; use a bottleneck model."
-    )
 
 
 def split_digit_model(path: Path) -> tuple[bytes, bytes]:
@@ -58,7 +50,10 @@ def split_digit_model(path: Path) -> tuple[bytes, bytes]:
     # A dense layer is exported as a product and a sum; the last of them gives the code.
     codes = [node for node in nodes if CODE.search(node.name) and node.op_type in ("Add", "MatMul")]
     if not codes:
-        raise no_code(path)
+        raise ModelError(
+            f"The model '{path.stem}' has no layer 'code', so it cannot be split into encoder and "
+            "decoder; use a bottleneck model."
+        )
     code = codes[-1].output[0]
     before = nodes[: nodes.index(codes[-1])]
     # The page draws what both convolutions of the encoder return.

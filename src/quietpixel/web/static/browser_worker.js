@@ -1,7 +1,8 @@
 // The worker behind BrowserEngine: decodes, denoises with onnxruntime-web, encodes.
 
 import { denoiseImage, estimateLevel } from "./denoise.js";
-import { isGray, readPicture, writePicture } from "./picture_file.js";
+import { readPicture, writePicture } from "./picture_file.js";
+import { isGray } from "./pnm.js";
 
 const BYTES = { stride: 4, white: 255 };
 let runtime, settings;

@@ -7,12 +7,12 @@
 // A model is {card, run(batch, [n, height, width, channels], sigma) -> Promise of a Float32Array}.
 
 import { estimateSigma, measureLevel } from "./noise_level.js";
-import { HALO, correlation, findRepair, repairPart } from "./repair.js";
-import { planTiles, reflect, spreadRuns } from "./tiles.js";
+import { HALO, findRepair, repairPart } from "./repair.js";
+import { correlation, mean } from "./statistics.js";
+import { levelPlaces, planTiles, reflect, spreadRuns } from "./tiles.js";
 
 const UNKNOWN_SIGMA = -0.25; // card.py: input of a model that finds the level by itself
 const LUMINANCE = [0.2126, 0.7152, 0.0722];
-const CELL = 256, CELLS = 3, ALIGN = 8; // inference/level.py: the squares that the level is estimated from
 const SQUARE = 8, SQUARES = 18, UNRELATED = [0.1, 2]; // imaging/axes.py
 
 // Returns {sigma, source, coarse} and what the model is given for each pixel, {value, share}.
@@ -39,7 +39,7 @@ const repairOf = (image) => findRepair(image, (...places) => pick(image, ...plac
 
 const join = (levels) => ({
   ...levels[0], coarse: levels.some(({ coarse }) => coarse),
-  sigma: levels[0].sigma === null ? null : levels.reduce((sum, { sigma }) => sum + sigma, 0) / levels.length,
+  sigma: levels[0].sigma === null ? null : mean(levels.map(({ sigma }) => sigma)),
 });
 
 // The images that are denoised one by one: an image, or its channels if they are not colours.
@@ -67,7 +67,7 @@ function shareNothing(image) {
 }
 
 function sampleImage(image, repair = null) {
-  const [rows, columns] = [image.height, image.width].map((length) => spreadRuns(length, CELL, CELLS, ALIGN));
+  const [rows, columns] = [image.height, image.width].map(levelPlaces);
   const sample = pick(image, rows, columns);
   if (repair) repairPart(sample, repair, { rows, columns });
   return sample;

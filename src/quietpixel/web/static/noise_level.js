@@ -1,6 +1,8 @@
 // The noise level of an image, found from the image alone: noise/level.py and noise/estimate.py in
 // JavaScript. An image is {data, width, height, channels}: floats, black 0 and white 1, channels last.
 
+import { mean, median, quantile, sum } from "./statistics.js";
+
 const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
 const COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
@@ -150,15 +152,10 @@ function gridStrength({ data, width, height }) {
     }
     return steps;
   }));
-  return [(steps) => quantile(Float64Array.from(steps).sort(), 0.5), mean].flatMap((combined) => lines.map((eight) => {
+  return [median, mean].flatMap((combined) => lines.map((eight) => {
     const strengths = eight.map((steps) => combined(steps) + 1e-5);
-    return Math.log(Math.max(...strengths) / quantile(Float64Array.from(strengths).sort(), 0.5));
+    return Math.log(Math.max(...strengths) / median(strengths));
   }));
-}
-
-function quantile(sorted, share) {
-  const at = share * (sorted.length - 1), low = Math.floor(at);
-  return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }
 
 // The standard deviation of white noise (Chen, Zhu and Heng, ICCV 2015).
@@ -232,6 +229,3 @@ function rotate(a, p, q) {
   for (const row of a) [row[p], row[q]] = [c * row[p] - s * row[q], s * row[p] + c * row[q]];
   for (let k = 0; k < a.length; k++) [first[k], second[k]] = [c * first[k] - s * second[k], s * first[k] + c * second[k]];
 }
-
-const sum = (values) => values.reduce((total, value) => total + value, 0);
-const mean = (values) => sum(values) / values.length;

@@ -1,6 +1,7 @@
 // Picture files in the browser: JPEG, PNG and WebP of 8 bits, opaque, of one frame. Everything else is
 // refused with a sentence, because a browser would change it silently.
 
+import { isGray } from "./pnm.js";
 import { crc32 } from "./zip.js";
 
 const ELSEWHERE = "Use the command line or the service for it.";
@@ -80,11 +81,6 @@ function pngChunk(name, content) {
   chunk.set(content, 8);
   view.setUint32(content.length + 8, crc32(chunk.subarray(4, content.length + 8)));
   return chunk;
-}
-
-export function isGray(data) {
-  for (let at = 0; at < data.length; at += 4) if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) return false;
-  return true;
 }
 
 // Returns {format, exif, lossless, notes} of a file that the browser can treat, or throws.

@@ -173,18 +173,19 @@ export class Pictures {
     }
     this.stage.open(item.image, () => (item.place ??= findNoisyPlace(item.image)));
     this.render();
+    if (item.isCurrent) this.look();
     await this.estimate(item);
     this.look({ now: true });
     this.strip.drawThumb(item, item.image);
   }
 
   async estimate(item) {
-    if (item.sigma == null) {
+    if (!item.channels) { // a result has told the level, but not this
       try {
         const { sigma, coarse, channels } = await this.preview.estimate(item.image);
         Object.assign(item, { sigma: item.sigma ?? sigma, coarse, channels });
       } catch {
-        item.sigma = null; // the result has it too
+        item.sigma ??= null; // the result has it too
       }
     }
     if (item === this.chosen) this.settings.show(item);
@@ -202,7 +203,7 @@ export class Pictures {
       if (this.shown?.result !== item.result) await this.openResult(item);
       const { stage } = this;
       if (this.shown?.result !== item.result || !item.isCurrent) return;
-      if (stage.computed !== "whole" || stage.after !== this.shown.image) stage.showAfter(this.shown.image);
+      if (stage.outdated || stage.result?.image !== this.shown.image) stage.show({ image: this.shown.image, x: 0, y: 0, isWhole: true });
       return;
     }
     if (item.sigma === undefined) return; // a preview follows once the level is known
@@ -238,7 +239,7 @@ export class Pictures {
     const present = settings.forPreview(this.chosen), amount = present.amount();
     const isAuto = settings.sigma === null && settings.raisesLevel;
     this.rival = {
-      values, preview: new Preview(this.engine, { get visible() { return stage.visible; }, showPatch: (patch) => stage.showReference(patch) }, this.preview.most),
+      values, preview: new Preview(this.engine, { get visible() { return stage.visible; }, show: (part) => stage.showReference(part) }, this.preview.most),
       settings: (item) => ({ ...present, amount: () => amount, channels: item.channels ?? "", sigma: isAuto ? levelOf(item) : present.sigma }),
     };
     stage.showReference({});

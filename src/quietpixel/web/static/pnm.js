@@ -15,10 +15,8 @@ export function encodePnm({ width, height, data }) {
   return bytes;
 }
 
-function isGray(data) {
-  for (let at = 0; at < data.length; at += 4) {
-    if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) return false;
-  }
+export function isGray(data) {
+  for (let at = 0; at < data.length; at += 4) if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) return false;
   return true;
 }
 

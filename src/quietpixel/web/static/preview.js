@@ -62,7 +62,7 @@ export class Preview {
     const canvas = new OffscreenCanvas(pixels.width, pixels.height);
     canvas.getContext("2d").putImageData(pixels, 0, 0);
     // While a slider moves, an answer may be for the value before; it is shown, but as outdated.
-    this.stage.showPatch({ image: canvas, x: this.where.x, y: this.where.y }, this.key !== this.latest);
+    this.stage.show({ image: canvas, x: this.where.x, y: this.where.y }, this.key !== this.latest);
   }
 
   wanted() {

@@ -1,6 +1,7 @@
 // Chooses parts of an image: where to look first, and where its noise is estimated.
 
-const CELL = 256, CELLS = 3, ALIGN = 8; // as in inference/level.py, so that page and result find one level
+import { LEVEL_CELL, levelPlaces } from "./tiles.js";
+
 const SIDE = 64, PLACES = 7;
 
 // Pixels of a part of an image, as ImageData.
@@ -10,32 +11,18 @@ export function readPart(image, { x, y, width, height }) {
   return context.getImageData(0, 0, width, height);
 }
 
-// The squares that the service estimates the noise level of the whole image from, side by side.
+// The squares that the noise level of the whole image is estimated from, side by side.
 export function readLevelSample(image) {
-  const columns = spreadRuns(image.width), rows = spreadRuns(image.height);
-  const width = sum(columns), height = sum(rows);
-  const context = makeContext(width, height);
-  let top = 0;
-  for (const row of rows) {
-    let left = 0;
-    for (const column of columns) {
-      context.drawImage(image, column.start, row.start, column.length, row.length, left, top, column.length, row.length);
-      left += column.length;
+  const columns = levelPlaces(image.width), rows = levelPlaces(image.height);
+  const context = makeContext(columns.length, rows.length);
+  for (let top = 0; top < rows.length; top += LEVEL_CELL) {
+    for (let left = 0; left < columns.length; left += LEVEL_CELL) {
+      const width = Math.min(LEVEL_CELL, columns.length - left), height = Math.min(LEVEL_CELL, rows.length - top);
+      context.drawImage(image, columns[left], rows[top], width, height, left, top, width, height);
     }
-    top += row.length;
   }
-  return context.getImageData(0, 0, width, height);
+  return context.getImageData(0, 0, columns.length, rows.length);
 }
-
-function spreadRuns(length) {
-  if (length <= CELL * CELLS) return [{ start: 0, length }];
-  return Array.from({ length: CELLS }, (_, at) => ({ start: spreadStart(at, length), length: CELL }));
-}
-
-// On the grid of JPEG, whose blocks the estimate looks at.
-const spreadStart = (at, length) => Math.floor((at * (length - CELL)) / (CELLS - 1) / ALIGN) * ALIGN;
-
-const sum = (runs) => runs.reduce((total, { length }) => total + length, 0);
 
 // The middle of the square with the clearest noise that also shows some detail.
 export function findNoisyPlace(image) {

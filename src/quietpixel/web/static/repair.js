@@ -2,6 +2,7 @@
 // imaging/defects.py in JavaScript.
 
 import { findScreen } from "./screen.js";
+import { correlation, dot, mean, median } from "./statistics.js";
 import { spreadRuns } from "./tiles.js";
 
 const PASSES = 3, STRICT = [0.1, 3], LOOSE = [0.08, 1.5], NOISES = 5, RARE = 3e-4, FEWEST = 10;
@@ -66,7 +67,7 @@ function outlierDistance(plane) {
     const beyond = Math.max(value - around[6], around[1] - value);
     reach.push([beyond, around[6] - around[1]]);
   });
-  const distance = NOISES * 1.4826 * median(Float32Array.from(away));
+  const distance = NOISES * 1.4826 * median(away);
   const least = Math.max(STRICT[0], distance);
   const found = reach.filter(([beyond, spread]) => beyond > least + STRICT[1] * spread).length;
   return found >= Math.max(RARE * reach.length, FEWEST) ? distance : null;
@@ -123,9 +124,9 @@ function findStripes(image) {
   const flat = parts.map((part) => part.map((value) => clip(value, limit)));
   if (typical < FAINTEST || flat.some((part) => part.every((value) => value === part[0]))) return null;
   const pairs = flat.flatMap((first, at) => flat.slice(at + 1).map((second) => correlation(first, second)));
-  if (median(Float64Array.from(pairs)) < ALIKE) return null;
+  if (median(pairs) < ALIKE) return null;
   const profile = flat[0].map((_, y) => mean(flat.map((part) => part[y])));
-  const power = dot(profile, profile, 0);
+  const power = dot(profile, profile);
   for (let shift = 1; shift <= Math.min(WINDOW, height - 1); shift++) {
     if (Math.abs(dot(profile, profile, shift) / power) > REPEATING + 3 / Math.sqrt(height)) return null;
   }
@@ -147,7 +148,7 @@ function offsets({ data, width, height }, from, to) {
   const profile = new Float64Array(height), steps = new Float32Array(to - from);
   for (let y = 1; y < height; y++) {
     for (let x = from; x < to; x++) steps[x - from] = data[y * width + x] - data[(y - 1) * width + x];
-    profile[y] = profile[y - 1] + median(steps.slice());
+    profile[y] = profile[y - 1] + median(steps);
   }
   return profile.map((value, y) => {
     let smooth = 0;
@@ -159,25 +160,4 @@ function offsets({ data, width, height }, from, to) {
   });
 }
 
-export function correlation(first, second) {
-  const [a, b] = [first, second].map((part) => {
-    const middle = mean(part);
-    return part.map((value) => value - middle);
-  });
-  return dot(a, b, 0) / Math.sqrt(dot(a, a, 0) * dot(b, b, 0));
-}
-
-function dot(first, second, shift) {
-  let sum = 0;
-  for (let at = shift; at < first.length; at++) sum += first[at] * second[at - shift];
-  return sum;
-}
-
-function median(values) {
-  values.sort();
-  const half = values.length >> 1;
-  return values.length % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const clip = (value, limit) => Math.min(Math.max(value, -limit), limit);

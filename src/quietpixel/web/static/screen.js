@@ -1,5 +1,6 @@
 // Whether an image shows the dots of a halftone print: has_screen of imaging/defects.py in JavaScript.
 
+import { mean, median } from "./statistics.js";
 import { spreadRuns } from "./tiles.js";
 
 const SIDE = 128, SQUARES = 3, HALF = SIDE / 2 + 1, PEAK = 4, NEARBY = 6;
@@ -34,10 +35,10 @@ function starts(length) {
 function powerOf({ data, width, channels }, top, left) {
   const values = Float64Array.from({ length: SIDE * SIDE }, (_, at) => {
     const from = ((top + Math.floor(at / SIDE)) * width + left + (at % SIDE)) * channels;
-    return data.subarray(from, from + channels).reduce((sum, value) => sum + value, 0) / channels;
+    return mean(data.subarray(from, from + channels));
   });
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const real = values.map((value, at) => (value - mean) * HANN[Math.floor(at / SIDE)] * HANN[at % SIDE]);
+  const middle = mean(values);
+  const real = values.map((value, at) => (value - middle) * HANN[Math.floor(at / SIDE)] * HANN[at % SIDE]);
   const imaginary = new Float64Array(real.length);
   for (let row = 0; row < SIDE; row++) transform(real, imaginary, row * SIDE, 1);
   for (let column = 0; column < HALF; column++) transform(real, imaginary, column, SIDE);
@@ -76,9 +77,4 @@ function average(plane, length, step) {
     for (let shift = -NEARBY; shift <= NEARBY; shift++) sum += plane[start + ((own + shift + length) % length) * step];
     return sum / (2 * NEARBY + 1);
   });
-}
-
-function median(values) {
-  const sorted = Float64Array.from(values).sort(), half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }

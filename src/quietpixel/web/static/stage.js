@@ -14,8 +14,9 @@ export class Stage extends EventTarget {
     this.mode = "compare";
     this.held = false; // whether the original covers all, for as long as a key or button is held
     this.reference = null; // in place of the original on the left: {image, x, y}, without `image` none yet
-    this.before = this.after = this.patch = null; // patch: {image, x, y}, in place of `after`
-    this.outdated = false; // whether `after` or `patch` were computed with other settings
+    this.before = null;
+    this.result = null; // {image, x, y, isWhole}: at this place of the original, denoised
+    this.outdated = false; // whether `result` was computed with other settings
     this.scale = 1; // pixels of the screen for one of the image
     this.centre = { x: 0, y: 0 }; // point of the image in the middle of the stage
     this.fitted = true;
@@ -45,7 +46,7 @@ export class Stage extends EventTarget {
   // than the stage: noise averages out in an image that is made smaller. null shows none.
   open(before, place) {
     this.before = before;
-    this.after = this.patch = this.thumb = null;
+    this.result = this.thumb = null;
     this.stage.classList.toggle("empty", !before);
     if (!before) {
       this.draw();
@@ -61,15 +62,9 @@ export class Stage extends EventTarget {
     }
   }
 
-  showAfter(image) {
+  show(result, outdated = false) {
     this.drawNavigator();
-    Object.assign(this, { after: image, patch: null, outdated: false });
-    this.regain();
-  }
-
-  showPatch(patch, outdated) {
-    this.drawNavigator();
-    Object.assign(this, { patch, outdated });
+    Object.assign(this, { result, outdated });
     this.regain();
   }
 
@@ -94,9 +89,9 @@ export class Stage extends EventTarget {
 
   // How much of the right side has been computed: "whole" image, "view", "part" of the view, "none".
   get computed() {
-    if (this.outdated || !(this.after || this.patch)) return "none";
-    if (!this.patch) return "whole";
-    const { image, x, y } = this.patch, seen = this.visible;
+    if (this.outdated || !this.result) return "none";
+    const { image, x, y, isWhole } = this.result, seen = this.visible;
+    if (isWhole) return "whole";
     const covers = x <= seen.x && y <= seen.y && x + image.width >= seen.x + seen.width &&
       y + image.height >= seen.y + seen.height;
     return covers ? "view" : "part";
@@ -205,14 +200,13 @@ export class Stage extends EventTarget {
 
   paintCompared() {
     const { context, canvas } = this;
-    this.place(context, this.before, 0, 0);
+    this.place(context, this.original);
     if (this.held) return;
     const border = (canvas.width * this.splitter.value) / 100;
     if (this.reference) {
       this.clip(0, border, () => {
-        const { image, x, y } = this.reference;
-        this.veil(this.before, 0, 0);
-        if (image) this.place(context, image, x, y);
+        this.veil(this.original);
+        if (this.reference.image) this.place(context, this.reference);
       });
     }
     this.clip(border, canvas.width - border, () => this.paintAfter());
@@ -229,39 +223,38 @@ export class Stage extends EventTarget {
   }
 
   paintAfter() {
-    if (this.computed !== "whole" && this.computed !== "view") this.veil(this.before, 0, 0);
-    if (this.after || this.patch) this.placeAfter(this.context);
-    if (this.outdated && (this.after || this.patch)) this.veil(this.patch?.image ?? this.after, this.patch?.x ?? 0, this.patch?.y ?? 0);
+    const { result } = this;
+    if (this.computed !== "whole" && this.computed !== "view") this.veil(this.original);
+    if (!result) return;
+    this.place(this.context, result);
+    if (this.outdated) this.veil(result);
   }
 
-  veil(image, x, y) {
+  get original() { return { image: this.before, x: 0, y: 0 }; }
+
+  // Where an image at a place of the whole lies on the screen.
+  area({ image, x, y }) {
     const from = this.toScreen({ x, y });
     const to = this.toScreen({ x: x + image.width, y: y + image.height });
+    return [from.x, from.y, to.x - from.x, to.y - from.y];
+  }
+
+  veil(placed) {
     this.context.fillStyle = "rgb(24 28 32 / .55)";
-    this.context.fillRect(from.x, from.y, to.x - from.x, to.y - from.y);
+    this.context.fillRect(...this.area(placed));
   }
 
-  placeAfter(context) {
-    if (this.patch) this.place(context, this.patch.image, this.patch.x, this.patch.y);
-    else this.place(context, this.after, 0, 0);
-  }
-
-  place(context, image, x, y) {
-    const from = this.toScreen({ x, y });
-    const to = this.toScreen({ x: x + image.width, y: y + image.height });
-    context.clearRect(from.x, from.y, to.x - from.x, to.y - from.y);
+  place(context, placed) {
+    const area = this.area(placed);
+    context.clearRect(...area);
     context.imageSmoothingEnabled = this.scale < 2;
     context.imageSmoothingQuality = this.scale < 1 ? "high" : "medium";
-    context.drawImage(image, from.x, from.y, to.x - from.x, to.y - from.y);
+    context.drawImage(placed.image, ...area);
   }
 
   paintDifference() {
     const { width, height } = this.canvas;
-    const first = this.layer(width, height, (context) => this.place(context, this.before, 0, 0));
-    const second = this.layer(width, height, (context) => {
-      this.place(context, this.before, 0, 0);
-      this.placeAfter(context);
-    });
+    const first = this.layer(width, height, this.original), second = this.layer(width, height, this.original, this.result);
     const { image, gain } = difference(first, second, this.gain);
     this.gain = gain;
     this.context.putImageData(image, 0, 0);
@@ -311,10 +304,10 @@ export class Stage extends EventTarget {
     this.moved();
   }
 
-  layer(width, height, paint) {
+  layer(width, height, ...images) {
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d", { willReadFrequently: true });
-    paint(context);
+    for (const placed of images) this.place(context, placed);
     return context.getImageData(0, 0, width, height);
   }
 }

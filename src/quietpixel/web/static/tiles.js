@@ -38,3 +38,7 @@ export function spreadRuns(length, run, count, align = 1) {
   const starts = Array.from({ length: count }, (_, at) => Math.floor((at * (length - run)) / (count - 1) / align) * align);
   return Int32Array.from(starts.flatMap((start) => Array.from({ length: run }, (_, at) => start + at)));
 }
+
+// The noise level is estimated from 3 x 3 squares of an image, on the grid of JPEG: inference/level.py.
+export const LEVEL_CELL = 256;
+export const levelPlaces = (length) => spreadRuns(length, LEVEL_CELL, 3, 8);

@@ -46,7 +46,7 @@ async function showExample(engine, signal) {
     if (signal.aborted) return;
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
     const clean = await engine.preview(readPart(image, whole), { sigma: sigma.toFixed(6) }, { signal });
-    stage.showAfter(await createImageBitmap(clean));
+    stage.show({ image: await createImageBitmap(clean), x: 0, y: 0, isWhole: true });
     find("demo-tag").textContent = "After";
   } catch (error) {
     if (!signal.aborted) find("demo-tag").textContent = error.message;
