@@ -33,12 +33,14 @@ demo: setup ## train on the bundled digits, evaluate and show the result in at m
 
 # Tests of one module share fixtures such as a trained run, so they stay in one process.
 PARALLEL := -n auto --maxprocesses 4 --dist loadscope
+# A process for each core has nothing to gain from threads, which would wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
 
 test: setup ## the fast tests, in parallel
-	@$(BIN)/python -m pytest $(PARALLEL)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(PARALLEL)
 
 test-all: setup ## the fast and the slow tests, with more Hypothesis examples
-	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest $(PARALLEL) -m ""
+	@$(ONE_THREAD) HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest $(PARALLEL) -m ""
 
 mutations: setup ## wrong lines that the fast tests must notice, each tried in a copy of the source
 	@$(BIN)/python benchmarks/mutations.py

@@ -1,11 +1,15 @@
 """Fixtures and settings for all tests."""
 
+import functools
 import os
 import shutil
 import signal
 
 import hypothesis
 import pytest
+
+from quietpixel.evaluation import evaluator
+from quietpixel.inference import denoiser
 
 # Neither a slow example nor slow data is a failure: that depends on what else the machine does.
 any_speed = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
@@ -42,6 +46,36 @@ def browser():
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def opened_once():
+    """Let denoisers of one process share engines of one thread.
+
+    Opening one takes longer than a small image, and threads of several test processes wait for
+    each other: on a busy machine a second of work took a minute.
+    """
+    open_engine = denoiser.open_engine
+
+    @functools.lru_cache(maxsize=64)
+    def open_file(path, changed, size, **options):
+        return open_engine(path, **options)
+
+    def open_shared(path, *, threads, **options):
+        status = os.stat(path)
+        return open_file(path, status.st_mtime_ns, status.st_size, threads=threads or 1, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(denoiser, "open_engine", open_shared)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def memory_unmeasured():
+    """Let evaluations start no process for each method; test_memory_use.py measures for real."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluator, "measure_peak", lambda method, noisy: 2**26)
+        yield
 
 
 @pytest.fixture

@@ -52,7 +52,8 @@ def test_it_is_none_if_the_system_does_not_report_it(tmp_path, monkeypatch) -> N
 
 
 @needs_linux
-def test_an_evaluation_measures_the_memory_of_each_method() -> None:
+def test_an_evaluation_measures_the_memory_of_each_method(monkeypatch) -> None:
+    monkeypatch.setattr(evaluator, "measure_peak", measure_peak)
     trials = ImagePairs(2, lambda index: (np.full((40, 40, 1), 0.5, np.float32), None))
     methods = [Method("median", METHODS["median"](size=3)), Method("noisy", None)]
     median, noisy = evaluate_methods(methods, trials, Gaussian(0.1, clip=False)).rows

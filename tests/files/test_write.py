@@ -227,9 +227,10 @@ while True:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
-def test_a_killed_writer_leaves_whole_files_and_hidden_ones(tmp_path):
-    rng = random.Random(0)
-    for _ in range(4):
+@pytest.mark.parametrize("kills", [1, pytest.param(8, marks=pytest.mark.slow)])
+def test_a_killed_writer_leaves_whole_files_and_hidden_ones(tmp_path, kills):
+    rng = random.Random(kills)
+    for _ in range(kills):
         with subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], stdout=-1) as writer:
             writer.stdout.read(2)
             time.sleep(rng.uniform(0, 0.3))
