@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from quietpixel.errors import FileError
-from quietpixel.evaluation.evaluator import Evaluation, Method, Table, evaluate_methods
+from quietpixel.evaluation.evaluator import Comparison, Evaluation, Method, Table, evaluate_methods
 from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.noise.parser import Gaussian
 from quietpixel.reports.evaluation_report import evaluation_sections, write_evaluation_report
@@ -53,7 +53,9 @@ class Balance(HTMLParser):
 def test_a_report_needs_nothing_from_outside_and_closes_its_tags(tables, pairs, tmp_path) -> None:
     runs = [(METHODS, Gaussian(sigma, clip=False)) for sigma in (0.1, 0.3)]
     evaluation = Evaluation(data="<d>", count=6, channels=1, seed=0, tables=tuple(tables))
-    path = write_evaluation_report(tmp_path / "r.html", evaluation, pairs, runs, labels=LABELS)
+    path = write_evaluation_report(
+        tmp_path / "r.html", Comparison(evaluation, pairs, runs, labels=LABELS)
+    )
     page = path.read_text()
     balance = Balance()
     balance.feed(page)
@@ -76,7 +78,7 @@ def test_small_images_have_no_crops_and_pictures_no_second_title(tmp_path) -> No
     table = evaluate_methods(METHODS, small, law, measure_memory=False)
     evaluation = Evaluation(data="d", count=6, channels=1, seed=0, tables=(table,))
     path = tmp_path / "r.html"
-    write_evaluation_report(path, evaluation, small, [(METHODS, law)], labels=LABELS)
+    write_evaluation_report(path, Comparison(evaluation, small, [(METHODS, law)], labels=LABELS))
     page = path.read_text()
     headings = re.findall(r"<h2>(.*?)</h2>", page)
     assert len(headings) == len(set(headings))

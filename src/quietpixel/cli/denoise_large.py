@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quietpixel.cli.denoise_call import DenoiseCall
-from quietpixel.cli.denoise_view import FolderView, show_findings, write_json
+from quietpixel.cli.denoise_view import FolderView, show_findings
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class LargeRun:
     def __init__(self, call: DenoiseCall) -> None:
         self._call = call
         self._view = FolderView(call)
-        self._jobs = [_job(name, self._target(name)) for name in call.inputs]
+        self._view.jobs = self._jobs = [_job(name, self._target(name)) for name in call.inputs]
 
     def __call__(self) -> int:
         """Do the work, show it, and return the exit code."""
@@ -83,7 +83,7 @@ class LargeRun:
             for found in findings:
                 if found.state == "write":
                     self._view.show(self._denoise(found.job, cluster))
-        self._write_json(interrupted=False)
+        self._view.write_json()
         return self._view.summarize()
 
     def stop(self) -> None:
@@ -93,7 +93,7 @@ class LargeRun:
         self._view.close()
         abandon()
         click.echo("Finished parts are kept; run the same command again to continue.", err=True)
-        self._write_json(interrupted=True)
+        self._view.write_json(interrupted=True)
 
     def _target(self, name: str) -> str:
         from quietpixel.cluster.storage import Place, is_store
@@ -166,11 +166,6 @@ class LargeRun:
         return Outcome(
             job, notes=done.notes, megapixels=done.megapixels, compute_seconds=done.seconds
         )
-
-    def _write_json(self, *, interrupted: bool) -> None:
-        done = {outcome.job for outcome in self._view.outcomes}
-        remaining = [job for job in self._jobs if job not in done]
-        write_json(self._call, self._view.outcomes, remaining, interrupted=interrupted)
 
 
 def _job(source: str, target: str) -> "Job":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 import click
 
 from quietpixel.cli.denoise_call import DenoiseCall
-from quietpixel.cli.denoise_view import FolderView, show_findings, write_json
+from quietpixel.cli.denoise_view import FolderView, show_findings
 from quietpixel.errors import ArgumentError, ClusterError, FileError
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ class DenoiseRun:
         overwrite = call.settings.overwrite or call.in_place
         self._settings = replace(call.settings, overwrite=overwrite)
         self._view = FolderView(call)
-        self._jobs: tuple[Job, ...] = ()
         self._ledger: Ledger | None = None
         self._cluster: Cluster | None = None
 
@@ -54,22 +53,17 @@ class DenoiseRun:
         abandon()
         if self._cluster is not None:
             self._cluster.abandon()
-        for job in self._remaining()[:MOST_UNSEEN]:
+        for job in self._view.remaining[:MOST_UNSEEN]:
             if self._ledger is not None and self._ledger.is_done(job):
                 self._view.keep(Outcome(job))
         self._report_interruption()
 
     def _report_interruption(self) -> None:
         self._view.show_failures()
-        remaining, total = len(self._remaining()), len(self._jobs)
+        remaining, total = len(self._view.remaining), len(self._view.jobs)
         if remaining and total > 1:
             click.echo(f"{remaining} of {total} images are left.", err=True)
-        self._write_json(interrupted=True)
-
-    def _remaining(self) -> "list[Job]":
-        """Return the jobs without an outcome; a cluster does not keep their order."""
-        done = {outcome.job for outcome in self._view.outcomes}
-        return [job for job in self._jobs if job not in done]
+        self._view.write_json(interrupted=True)
 
     def _plan(self) -> "Plan":
         from quietpixel.batch import make_plan
@@ -169,7 +163,7 @@ class DenoiseRun:
         from quietpixel.files import remove_leftovers
 
         jobs = tuple(finding.job for finding in findings if finding.state == "write")
-        self._jobs = (*(each.job for each in findings if each.state != "write"), *jobs)
+        self._view.jobs = (*(each.job for each in findings if each.state != "write"), *jobs)
         self._view.begin(findings, folder=folder)
         # Runs that were killed may have left temporary files, which fill the disk.
         for parent in {job.target.parent for job in jobs}:
@@ -186,7 +180,7 @@ class DenoiseRun:
                 self._view.close()
                 self._report_interruption()
                 raise
-        self._write_json()
+        self._view.write_json()
         return self._view.summarize()
 
     def _outcomes(self, denoiser: "Denoiser", jobs: "tuple[Job, ...]") -> "Iterator[Outcome]":
@@ -228,7 +222,7 @@ class DenoiseRun:
             raise FileError(RESULT.format(name))
         ledger = Ledger.open((), self._settings)
         self._view.keep(denoise_one(denoiser, source, target, self._settings, ledger))
-        self._write_json()
+        self._view.write_json()
         return 0
 
     @staticmethod
@@ -237,9 +231,3 @@ class DenoiseRun:
         if stream is None or stream.closed:
             raise FileError("'-' cannot be used because the stream is closed; give a file.")
         return stream.buffer
-
-    def _write_json(self, *, interrupted: bool = False) -> None:
-        if not self._call.dry_run:
-            outcomes = self._view.outcomes
-            left, unread = self._remaining(), self._view.unread
-            write_json(self._call, outcomes, left, interrupted=interrupted, unread=unread)

@@ -16,7 +16,7 @@ import click
 
 from quietpixel.cli.denoise_call import DenoiseCall
 from quietpixel.cli.options import name_options, printable
-from quietpixel.cli.progress import describe_seconds
+from quietpixel.cli.progress import describe_seconds, make_bar
 from quietpixel.errors import FileError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class FolderView:
         self._start = self._last_line = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
+        self.jobs: Sequence[Job] = ()
         self.outcomes: list[Outcome] = []
         self.unread: tuple[SkippedFile, ...] = ()
 
@@ -94,13 +95,7 @@ class FolderView:
     def _open_bar(self) -> None:
         if not sys.stderr.isatty() or self._call.quiet:
             return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
-        self._bar = Progress(
-            *columns, console=Console(stderr=True), transient=True, redirect_stdout=False
-        )
+        self._bar = make_bar(redirect_stdout=False)
         self._bar.start()
         self._task = self._bar.add_task("", total=self._total)
         self._update()
@@ -178,6 +173,12 @@ class FolderView:
         return f"{count}/{self._total}{failed}  {speed}  {left} left{name}"
 
     @property
+    def remaining(self) -> "list[Job]":
+        """The jobs without an outcome; a cluster does not keep their order."""
+        done = {outcome.job for outcome in self.outcomes}
+        return [job for job in self.jobs if job not in done]
+
+    @property
     def failures(self) -> "list[Outcome]":
         """What failed so far."""
         return [outcome for outcome in self.outcomes if outcome.error]
@@ -234,6 +235,35 @@ class FolderView:
             done = f"{count} of {self._total + unread} images are done"
             self.notify(f"{done}{work if megapixels else ''}.")
         return exit_code(self._total, len(self.failures), unread)
+
+    def write_json(self, *, interrupted: bool = False) -> None:
+        """Write a report with the settings and one entry per file, if the user wants one."""
+        from quietpixel import __version__
+        from quietpixel.files import atomic_file
+
+        call = self._call
+        if call.json is None or call.dry_run:
+            return
+        files = [_describe(outcome) for outcome in self.outcomes]
+        for job in self.remaining:
+            files.append({"source": str(job.source), "target": str(job.target), "status": "left"})
+        options = call.settings.options
+        # asdict would copy a map of noise levels.
+        settings = {field.name: getattr(options, field.name) for field in fields(options)}
+        settings |= {"format": call.settings.format, "jpeg_quality": call.settings.jpeg_quality}
+        skipped = [
+            {"source": str(each.path), "kind": each.kind, "reason": each.reason,
+             "image": each.is_image}
+            for each in self.unread
+        ]  # fmt: skip
+        report = {
+            "schema": SCHEMA, "version": __version__, "settings": settings,
+            "interrupted": interrupted, "files": files, "skipped": skipped,
+        }  # fmt: skip
+        # A map of noise levels has as many numbers as the image has pixels.
+        text = json.dumps(report, indent=2, default=lambda value: "map") + "\n"
+        with atomic_file(call.json, overwrite=True) as file:
+            file.write(text.encode())
 
 
 def exit_code(total: int, failures: int, unread: int) -> int:
@@ -331,41 +361,6 @@ def show_findings(
     code = exit_code(len(findings), counts["refuse"], images)
     # A dry run of one file fails as the run itself would.
     return 2 if single and code else code
-
-
-def write_json(
-    call: DenoiseCall,
-    outcomes: "Sequence[Outcome]",
-    remaining: "Sequence[Job]",
-    *,
-    interrupted: bool,
-    unread: "Sequence[SkippedFile]" = (),
-) -> None:
-    """Write a report with the settings and one entry per file, if there is a path for it."""
-    from quietpixel import __version__
-    from quietpixel.files import atomic_file
-
-    if call.json is None:
-        return
-    files = [_describe(outcome) for outcome in outcomes]
-    for job in remaining:
-        files.append({"source": str(job.source), "target": str(job.target), "status": "left"})
-    options = call.settings.options
-    # asdict would copy a map of noise levels.
-    settings = {field.name: getattr(options, field.name) for field in fields(options)}
-    settings |= {"format": call.settings.format, "jpeg_quality": call.settings.jpeg_quality}
-    skipped = [
-        {"source": str(file.path), "kind": file.kind, "reason": file.reason, "image": file.is_image}
-        for file in unread
-    ]
-    report = {
-        "schema": SCHEMA, "version": __version__, "settings": settings,
-        "interrupted": interrupted, "files": files, "skipped": skipped,
-    }  # fmt: skip
-    # A map of noise levels has as many numbers as the image has pixels.
-    text = json.dumps(report, indent=2, default=lambda value: "map") + "\n"
-    with atomic_file(call.json, overwrite=True) as file:
-        file.write(text.encode())
 
 
 def _describe(outcome: "Outcome") -> dict[str, Any]:

@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -106,16 +106,20 @@ def describe_seconds(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def make_bar(**options: Any) -> "Bar":
+    """Return a bar with a description, on standard error, that disappears when it is stopped."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
+    return Progress(*columns, console=Console(stderr=True), transient=True, **options)
+
+
 @contextmanager
 def show_progress() -> Iterator[ProgressView]:
     """Give a bar if standard error is a terminal, else lines."""
     if not sys.stderr.isatty():
         yield ProgressView()
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with make_bar() as bar:
         yield BarView(bar)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.evaluation.image_pairs import DenoiseBatch, ImagePairs, Images
 from quietpixel.evaluation.metrics import METRICS
@@ -219,6 +220,31 @@ class Evaluation:
         facts["methods"] = [_summarize(row) for row in self.tables[0].rows]
         facts |= asdict(self)
         return json.dumps(_without_infinity(facts), indent=2, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An evaluation with all that a report shows of it.
+
+    Parameters
+    ----------
+    evaluation
+        The results.
+    pairs
+        The images.
+    runs
+        For each table, the methods and the noise law.
+    labels
+        Labels of the images, for samples and the error by label; None omits these.
+    card
+        Card of the model, if there is only one.
+    """
+
+    evaluation: Evaluation
+    pairs: ImagePairs
+    runs: Sequence[tuple[Sequence[Method], NoiseLaw | None]]
+    labels: NDArray[Any] | None = None
+    card: Card | None = None
 
 
 def evaluate_methods(

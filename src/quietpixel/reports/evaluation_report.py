@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.evaluation.evaluator import NOISY, Evaluation, Method, Table
-from quietpixel.evaluation.image_pairs import ImagePairs, describe_noise
+from quietpixel.evaluation.evaluator import NOISY, Comparison, Table
+from quietpixel.evaluation.image_pairs import describe_noise
 from quietpixel.evaluation.tables import build_columns
 from quietpixel.inference.error_bars import describe_coverage
-from quietpixel.noise.parser import NoiseLaw
 from quietpixel.reports.figures import DIGIT_COLOURS, INK, annotate, new_chart, to_png
 from quietpixel.reports.page import build_page, escape, picture_section, write_page
 from quietpixel.reports.pictures import (
@@ -37,37 +36,22 @@ MAX_DOTS = 500
 """Dots for each method in that drawing; of more images, every n-th is shown."""
 
 
-def write_evaluation_report(
-    path: str | Path,
-    evaluation: Evaluation,
-    pairs: ImagePairs,
-    runs: Sequence[tuple[Sequence[Method], NoiseLaw | None]],
-    *,
-    labels: NDArray[Any] | None = None,
-    card: Card | None = None,
-) -> Path:
+def write_evaluation_report(path: str | Path, comparison: Comparison) -> Path:
     """Write the report of an evaluation as one HTML file, and return its path.
 
     Parameters
     ----------
     path
         The file.
-    evaluation
-        The results.
-    pairs
-        The images.
-    runs
-        For each table, the methods and the noise law.
-    labels
-        Labels of the images, for samples and the error by label; None omits these.
-    card
-        Card of the model, if there is only one.
+    comparison
+        The evaluation, with the images and methods.
 
     Raises
     ------
     FileError
         If the file cannot be written.
     """
+    evaluation, card = comparison.evaluation, comparison.card
     # One card: the report is about a model, and not a comparison of several.
     title = f"{evaluation.model if card else 'Methods'} on {evaluation.data}"
     facts = {
@@ -78,24 +62,13 @@ def write_evaluation_report(
     }
     if evaluation.trained_noise:
         facts["Noise derived from"] = describe_noise(evaluation.trained_noise)
-    sections = result_sections(evaluation, pairs, runs, labels=labels)
-    return write_page(path, build_page(title, facts, sections, script=SCRIPT))
+    return write_page(path, build_page(title, facts, result_sections(comparison), script=SCRIPT))
 
 
-def result_sections(
-    evaluation: Evaluation,
-    pairs: ImagePairs,
-    runs: Sequence[tuple[Sequence[Method], NoiseLaw | None]],
-    *,
-    labels: NDArray[Any] | None = None,
-) -> list[str]:
-    """Return the sections of an evaluation as HTML: tables, charts and pictures.
-
-    Parameters
-    ----------
-    evaluation, pairs, runs, labels
-        As for `write_evaluation_report`.
-    """
+def result_sections(comparison: Comparison) -> list[str]:
+    """Return the sections of an evaluation as HTML: tables, charts and pictures."""
+    evaluation, pairs, runs = comparison.evaluation, comparison.pairs, comparison.runs
+    labels = comparison.labels
     sections = [*evaluation_sections(evaluation.tables, pairs.name)]
     seed, crops = evaluation.seed, []
     # Of digits, the best and the worst are shown whole; they have no details.

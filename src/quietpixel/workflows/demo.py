@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quietpixel.evaluation.evaluator import Evaluation
+from quietpixel.evaluation.evaluator import Comparison, Evaluation
 from quietpixel.evaluation.methods import CLASSICAL, load_scikit_image
 from quietpixel.files import Picture, write_picture
 from quietpixel.reports.charts import learning_curves
@@ -15,7 +15,7 @@ from quietpixel.reports.page import build_page, heading, picture_section, write_
 from quietpixel.reports.pictures import SCRIPT
 from quietpixel.training.progress import OnProgress
 from quietpixel.training.run_folder import RunFolder
-from quietpixel.workflows.evaluate import Comparison, run_comparison
+from quietpixel.workflows.evaluate import compare
 from quietpixel.workflows.train import train
 
 PHOTO_NOISE = "poisson:60+gaussian:0.02"
@@ -53,39 +53,35 @@ def run_demo(
         The results on digits and on the photo.
     """
     folder = RunFolder(train("digits", epochs=epochs, run=run, on_progress=on_progress))
-    digits = run_comparison([folder.path], "digits", classical=True, on_progress=on_progress)
-    photo = compare_photo(folder.path, on_progress)
+    made: list[Comparison] = []
+    compare([folder.path], "digits", classical=True, report=made.append, on_progress=on_progress)
+    # A folder of its own, because every image in the folder is evaluated.
+    source = folder.path / "photo"
+    source.mkdir(exist_ok=True)
+    picture = Picture.from_pixels(load_scikit_image("data").coffee())
+    write_picture(picture, source / "coffee.png", overwrite=True)
+    rivals = ["photo", *CLASSICAL]
+    compare(rivals, source, noise=PHOTO_NOISE, report=made.append, on_progress=on_progress)
+    digits, photo = made
     facts = {**(describe_model(digits.card) if digits.card else {}), "Epochs": epochs}
     sections = [
         heading("Digits", DIGITS),
-        *result_sections(
-            digits.evaluation, digits.images.pairs, digits.runs, labels=digits.images.labels
-        ),
+        *result_sections(digits),
         picture_section("Learning", "Error by epoch.", learning_curves(folder.read_history())),
         heading("A photo", PHOTO),
         show_photo(photo, folder.path),
-        *result_sections(photo.evaluation, photo.images.pairs, photo.runs),
+        *result_sections(photo),
     ]
     page = build_page("quietpixel: digits and a photo", facts, sections, script=SCRIPT)
     write_page(folder.path / "report.html", page)
     return folder.path, (digits.evaluation, photo.evaluation)
 
 
-def compare_photo(folder: Path, on_progress: OnProgress) -> Comparison:
-    """Evaluate the bundled model and the classical methods on a photo with camera noise."""
-    source = folder / "photo"
-    # A folder of its own, because every image in the folder is evaluated.
-    source.mkdir(exist_ok=True)
-    pixels = load_scikit_image("data").coffee()
-    write_picture(Picture.from_pixels(pixels), source / "coffee.png", overwrite=True)
-    return run_comparison(["photo", *CLASSICAL], source, noise=PHOTO_NOISE, on_progress=on_progress)
-
-
 def show_photo(photo: Comparison, folder: Path) -> str:
     """Write the photo before and after as files, and return a section that shows both."""
     methods, law = photo.runs[0]
     # The same seed as in the evaluation, so that the picture shows what the table measured.
-    clean, noisy = photo.images.pairs.pair(0, law, photo.evaluation.seed)
+    clean, noisy = photo.pairs.pair(0, law, photo.evaluation.seed)
     # The first that runs: the noisy image is a method too, without one.
     model = next(each.run for each in methods if each.run)
     denoised = np.clip(model(noisy[None])[0], 0, 1)

@@ -1,13 +1,18 @@
 """`evaluate` and `compare`: models and classical methods on the same noisy images."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, ModelError, UnknownNameError, unknown_name
-from quietpixel.evaluation.evaluator import NOISY, Evaluation, Method, evaluate_methods
+from quietpixel.evaluation.evaluator import (
+    NOISY,
+    Comparison,
+    Evaluation,
+    Method,
+    evaluate_methods,
+)
 from quietpixel.evaluation.image_pairs import cut_patches, describe_noise
 from quietpixel.evaluation.methods import CLASSICAL, METHODS, tune
 from quietpixel.inference.denoiser import Denoiser
@@ -40,7 +45,7 @@ def evaluate(
     seed: int = 0,
     classical: bool = False,
     data_dir: str | Path | None = None,
-    report: str | Path | None = None,
+    report: str | Path | Callable[[Comparison], object] | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> Evaluation:
     """Evaluate one model, beside the noisy images: `compare` with one model.
@@ -87,7 +92,7 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     count: int | None = None,
     precision: str = "auto",
     data_dir: str | Path | None = None,
-    report: str | Path | None = None,
+    report: str | Path | Callable[[Comparison], object] | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> Evaluation:
     """Evaluate models and classical methods on the same noisy images.
@@ -126,7 +131,8 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     data_dir
         Folder that is searched first for the files of a named set.
     report
-        Path of an HTML report; None writes none.
+        Path of an HTML report, or a function that makes a report of another form from a
+        `Comparison`; None makes none.
     on_progress
         Called with a `Progress` whose message describes the current step.
 
@@ -142,66 +148,6 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     >>> [row.name for row in evaluation.tables[0].rows]
     ['median', 'wavelet', 'noisy']
     """
-    made = run_comparison(
-        models,
-        data,
-        noise=noise,
-        seed=seed,
-        classical=classical,
-        pairs=pairs,
-        channels=channels,
-        tuning=tuning,
-        count=count,
-        precision=precision,
-        data_dir=data_dir,
-        on_progress=on_progress,
-    )
-    if report is not None:
-        write_evaluation_report(
-            report, made.evaluation, made.images.pairs, made.runs, labels=made.images.labels,
-            card=made.card,
-        )  # fmt: skip
-    return made.evaluation
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """An evaluation with what its report shows.
-
-    Parameters
-    ----------
-    evaluation
-        The results.
-    images
-        The images.
-    runs
-        For each table, the methods and the noise law.
-    card
-        Card of the model, if there is only one.
-    """
-
-    evaluation: Evaluation
-    images: EvaluationData
-    runs: Sequence[tuple[Sequence[Method], NoiseLaw | None]]
-    card: Card | None
-
-
-def run_comparison(  # noqa: PLR0913  (as `compare`)
-    models: Sequence[str | Path],
-    data: str | Path,
-    *,
-    noise: str | Sequence[str] | None = None,
-    seed: int = 0,
-    classical: bool = False,
-    pairs: str = "",
-    channels: int | None = None,
-    tuning: str | Path | None = None,
-    count: int | None = None,
-    precision: str = "auto",
-    data_dir: str | Path | None = None,
-    on_progress: OnProgress = lambda progress: None,
-) -> Comparison:
-    """Evaluate as `compare` does, and return what a report needs too."""
     limits = _list_methods(models, classical=classical)
     denoisers = {
         name: Denoiser(name, precision=precision) for name in limits if name not in METHOD_NAMES
@@ -235,7 +181,12 @@ def run_comparison(  # noqa: PLR0913  (as `compare`)
         tables=tuple(tables),
     )
     card = first.card if first and len(denoisers) == 1 else None
-    return Comparison(evaluation=evaluation, images=images, runs=runs, card=card)
+    made = Comparison(evaluation, images.pairs, runs, labels=images.labels, card=card)
+    if callable(report):
+        report(made)
+    elif report is not None:
+        write_evaluation_report(report, made)
+    return evaluation
 
 
 def fix_law(law: NoiseLaw) -> NoiseLaw:
