@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-all mutations check docs format bench bench-quick release-check sbom lock
+.PHONY: help setup install demo test test-all mutations check docs docs-serve format bench bench-quick release-check sbom lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null \
@@ -50,10 +50,13 @@ check: setup ## lint, format, types, architecture, documentation
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_guides.py tests/test_docs.py
-	@$(BIN)/python docs/build.py
+	@$(BIN)/python docs/build.py --no-engine
 
 docs: setup ## build the documentation into build/docs; a warning is an error
 	@$(BIN)/python docs/build.py
+
+docs-serve: docs ## build the documentation and serve it at http://localhost:8000, lessons included
+	@$(BIN)/python -m http.server --bind localhost --directory build/docs 8000
 
 format: setup ## format the code and apply automatic fixes
 	@$(BIN)/ruff check --fix

@@ -54,7 +54,7 @@ def main() -> None:
             draw_before_after(FOLDER / "before-after.jpg")
             continue
         drawn = PICTURES[name]()
-        (FOLDER / f"{name}.png").write_bytes(shrink(drawn, few=name not in IN_COLOUR))
+        (FOLDER / f"{name}.png").write_bytes(shrink(drawn, few=name not in EXACT))
         print(f"docs/images/{name}.png", flush=True)
 
 
@@ -237,6 +237,15 @@ def hidden_pixels() -> bytes:
     return mosaic("What the model sees, and what it is asked", [np.stack(shown)], [""], names, 192)
 
 
+def lesson_photo() -> bytes:
+    """The photograph of the lessons: 9 x 6 squares of 28 x 28 pixels, in gray."""
+    cat = (255 * photo("chelsea")[..., 0]).round().astype(np.uint8)
+    small = Image.fromarray(cat).resize((9 * SIDE, 6 * SIDE), Image.Resampling.LANCZOS)
+    written = io.BytesIO()
+    small.save(written, "png")
+    return written.getvalue()
+
+
 PICTURES: dict[str, Callable[[], bytes]] = {
     "digits": digits,
     "noise-laws": noise_laws,
@@ -250,10 +259,11 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     "wrong-digits": wrong_digits,
     "error-bars": error_bars,
     "hidden-pixels": hidden_pixels,
+    "lesson-photo": lesson_photo,
 }
 
 
-IN_COLOUR = "strength"
+EXACT = ("strength", "lesson-photo")
 """Pictures in which few colours would show as steps."""
 
 

@@ -56,7 +56,11 @@ class RuntimeFilesError(QuietpixelError, OSError):
 
 
 def write_page(
-    folder: Path, *, runtime: Path | None = None, options: DenoiseOptions | None = None
+    folder: Path,
+    *,
+    runtime: Path | None = None,
+    options: DenoiseOptions | None = None,
+    models: Models | None = None,
 ) -> int:
     """Write the page, its models and onnxruntime-web into a folder.
 
@@ -69,6 +73,8 @@ def write_page(
         fetches the version that the page was tested with through npm.
     options
         `model` replaces the default models.
+    models
+        The models to offer. None takes the bundled models, the user's own, and that of `options`.
 
     Returns
     -------
@@ -87,7 +93,7 @@ def write_page(
             f"The folder '{folder}' holds other files; choose a new or an empty folder."
         )
     files = {f"runtime/{name}": content for name, content in read_runtime(runtime).items()}
-    files |= _page_files() | _model_files(find_models(options or DenoiseOptions()))
+    files |= _page_files() | _model_files(models or find_models(options or DenoiseOptions()))
     late = {f"runtime/{name}" for name, early in RUNTIME_FILES.items() if not early}
     # Last, because its version is a digest of all the other files.
     files["service_worker.js"] = _service_worker(files, late)

@@ -59,7 +59,7 @@ async function start() {
     find("formats").textContent = setup.formats;
     find("privacy").textContent = setup.privacy;
     const pictures = new Pictures(engine, setup, new Settings(setup), say);
-    startDigits(engine, setup.digits, say);
+    startDigits(engine, setup.digits);
     document.body.dataset.ready = "yes";
     await startWelcome(engine, (file) => pictures.add([file]), pictures.welcome.signal);
   } catch (error) {

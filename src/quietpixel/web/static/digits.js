@@ -3,6 +3,7 @@
 import { GLYPHS } from "./glyphs.js";
 import { Pad } from "./pad.js";
 import { readComponents } from "./components.js";
+import { normals } from "./normals.js";
 import { Walk, grayPixels } from "./walk.js";
 
 const SIDE = 28;
@@ -10,20 +11,21 @@ const LEAST_SCALE = 10; // most codes of MNIST lie between -10 and 10, but some 
 
 const find = (id) => document.getElementById(id);
 
-export function startDigits(engine, model, say) {
+export function startDigits(engine, model) {
   if (!model) {
     find("tab-digits").hidden = true;
     return;
   }
   // Not before the tab is looked at, because a browser without service loads the model for it.
-  const panel = find("digits"), begin = () => new Digits(engine, say);
+  const panel = find("digits"), begin = () => new Digits(engine);
   if (panel.hidden) panel.addEventListener("shown", begin, { once: true });
   else begin();
 }
 
-class Digits {
-  constructor(engine, say) {
-    Object.assign(this, { engine, say });
+// The elements of the page are found by their ids; the lessons of the documentation have the same.
+export class Digits {
+  constructor(engine) {
+    this.engine = engine;
     this.pad = new Pad(find("pad"));
     this.seed = 1;
     this.code = [];
@@ -172,16 +174,4 @@ function paintMaps(canvas, values, { side, columns, rows }) {
     const map = values.slice(at * side * side, (at + 1) * side * side), white = Math.max(highest(map), least);
     context.putImageData(grayPixels(map.map((value) => value / white), side, side), (at % columns) * (side + 1), Math.floor(at / columns) * (side + 1));
   }
-}
-
-// The same normal numbers for the same seed, so that the slider makes one noise stronger or weaker.
-function normals(seed) {
-  let state = seed * 2654435761;
-  const uniform = () => { // mulberry32
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 }
