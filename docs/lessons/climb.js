@@ -4,7 +4,8 @@ const END = 0.05; // the share of the noise that is left before the last step
 const LEAST = 0.1; // of the noise in a picture, each step takes away at least so much
 
 // `denoise` answers a picture with a picture; `normal` returns random numbers. After each step,
-// `onStep` gets the picture and how far the denoiser would still change it.
+// `onStep` gets the picture and how far the denoiser would still change it; if it returns false,
+// the climb is given up.
 export async function climb(start, denoise, { steps, normal, onStep = () => {} }) {
   const kept = END ** (1 / steps), taken = Math.max(LEAST, 1 - kept), stride = (1 - kept) / taken;
   let image = start;
@@ -17,6 +18,7 @@ export async function climb(start, denoise, { steps, normal, onStep = () => {} }
     // the climb does not end on the first path that it finds.
     const fresh = level * Math.sqrt(Math.max(0, (1 - taken * stride) ** 2 - (1 - stride) ** 2));
     image = image.map((value, at) => value + stride * residual[at] + fresh * normal());
-    await onStep({ step, image, denoised, level });
+    if (onStep({ step, image, level }) === false) break;
   }
+  return null;
 }

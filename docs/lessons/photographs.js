@@ -37,16 +37,16 @@ async function addNewNoise() {
   find("reach-curve").replaceChildren();
 }
 
-const percent = (square) => Math.sqrt(square).toFixed(3);
+const rootOf = (square) => Math.sqrt(square).toFixed(3);
 
 async function showNumbers() {
   const kept = keepNumbers(noisy, numbersOf(count()));
   paintPhoto(find("photo-noisy"), noisy, square, colour("probe"));
   paintPhoto(find("photo-kept"), kept);
   paintPhoto(find("photo-denoised"), denoised);
-  find("noisy-error").textContent = `Noisy: error ${percent(meanSquare(noisy.data, clean.data))}`;
-  find("kept-error").textContent = `${numbersOf(count())} numbers a square: error ${percent(meanSquare(kept.data, clean.data))}`;
-  find("denoised-error").textContent = `Skip connections: error ${percent(meanSquare(denoised.data, clean.data))}`;
+  find("noisy-error").textContent = `Noisy: error ${rootOf(meanSquare(noisy.data, clean.data))}`;
+  find("kept-error").textContent = `${numbersOf(count())} numbers a square: error ${rootOf(meanSquare(kept.data, clean.data))}`;
+  find("denoised-error").textContent = `Skip connections: error ${rootOf(meanSquare(denoised.data, clean.data))}`;
   drawCurve();
   const cut = (image) => cutSquare(image, square.left, square.top);
   for (const [id, image] of [["square-clean", clean], ["square-noisy", noisy], ["square-denoised", denoised]]) paintGray(find(id), cut(image), SIDE);

@@ -11,16 +11,22 @@ const MEAN = 0.13; // of a pixel of MNIST
 
 const engine = await openEngine();
 const pad = new Pad(Object.assign(document.createElement("canvas"), { width: 280, height: 280 }));
-const steps = bindSlider("steps", String, latest(showClimb));
-const sigma = bindSlider("sigma", (value) => value.toFixed(2), latest(showAll));
+const compute = latest(showAll);
+const steps = bindSlider("steps", String, restart);
+const sigma = bindSlider("sigma", (value) => value.toFixed(2), restart);
 GLYPHS.forEach((_, digit) => find("start").append(new Option(`a drawn ${digit} under noise`, digit)));
-find("start").addEventListener("change", latest(showAll));
-find("again").addEventListener("click", latest(() => {
+find("start").addEventListener("change", restart);
+find("again").addEventListener("click", () => {
   seed++;
-  return showAll();
-}));
+  restart();
+});
 find("climbs").addEventListener("click", latest(showMany));
-let seed = 1;
+let seed = 1, wanted = 0; // how often something was moved: a climb for what stood before is given up
+
+function restart() {
+  wanted++;
+  return compute();
+}
 
 async function denoise(image) {
   const { data } = await engine.denoiseArray({ data: Float32Array.from(image), width: SIDE, height: SIDE, channels: 1 }, { model: "digit-levels" });
@@ -39,21 +45,17 @@ function startImage() {
 const paint = (id, image) => paintGray(find(id), image, SIDE);
 
 async function showAll() {
-  const start = startImage();
+  const start = startImage(), count = steps(), states = [], now = wanted;
   paint("noisy", start);
   paint("one", await denoise(start));
   for (const canvas of find("many").querySelectorAll("canvas")) canvas.getContext("2d").clearRect(0, 0, SIDE, SIDE);
-  await showClimb();
-}
-
-async function showClimb() {
-  const count = steps(), states = [];
-  const start = startImage();
   const result = await climb(start, denoise, { steps: count, normal: normals(1000 + seed), onStep: ({ step, image, level }) => {
     states.push(image);
     paint("result", image);
     find("progress").textContent = `Step ${step} of ${count}: ${level.toFixed(2)} of noise left.`;
+    return now === wanted;
   } });
+  if (!result) return;
   paint("result", result);
   find("progress").textContent = count === 1 ? "One step: the denoiser's plain answer." : `Done after ${count} steps.`;
   showPath([start, ...states, result]);
@@ -73,11 +75,12 @@ function showPath(states) {
 
 // Several climbs from one start, which differ only in the noise added on the way.
 async function showMany() {
-  const start = startImage(), mean = new Float32Array(SIDE * SIDE);
+  const start = startImage(), mean = new Float32Array(SIDE * SIDE), now = wanted;
   const canvases = [...find("many").querySelectorAll("canvas")];
   for (let at = 0; at < CLIMBS; at++) {
     find("many-text").textContent = `Climb ${at + 1} of ${CLIMBS}…`;
-    const result = await climb(start, denoise, { steps: steps(), normal: normals(5000 + 100 * seed + at) });
+    const result = await climb(start, denoise, { steps: steps(), normal: normals(5000 + 100 * seed + at), onStep: () => now === wanted });
+    if (!result) return void (find("many-text").textContent = "");
     paintGray(canvases[at], result, SIDE);
     result.forEach((value, pixel) => (mean[pixel] += value / CLIMBS));
   }
@@ -86,5 +89,5 @@ async function showMany() {
   find("many-text").textContent = "Same start, other noise on the way.";
 }
 
-await showAll();
+await restart();
 document.body.dataset.ready = "";
