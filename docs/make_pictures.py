@@ -284,8 +284,8 @@ def noisy_digits(split: str) -> tuple[Images, Images]:
 
 
 def noisy_photograph() -> tuple[Images, Images]:
-    """Return a detail in colour, float32 (120, 120, 3), and what noise makes of it."""
-    clean = (data.chelsea()[75:195, 125:245] / 255).astype("f4")
+    """Return a detail in colour, float32 (110, 110, 3), and what noise makes of it."""
+    clean = (data.chelsea()[80:190, 130:240] / 255).astype("f4")
     return clean, add_noise(clean[None], parse_noise("gaussian:25/255,clip=no"), seed=0)[0]
 
 
