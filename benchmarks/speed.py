@@ -37,22 +37,31 @@ from quietpixel.inference.model_store import find_model
 Numbers = dict[str, Any]
 
 COMMAND = """
-import sys, time
+import sys, threading, time
 from quietpixel.cli.main import main
 from quietpixel.inference import engine
-spent = []
+lock, callers, since, spent = threading.Lock(), 0, (0, 0), [0, 0]
 def timed(call):
+    # Pictures are prepared in threads, which wait for one engine: time is counted once for all.
     def run(self, batch, sigma=None):
-        start, cpu = time.perf_counter(), time.process_time()
+        global callers, since
+        with lock:
+            callers += 1
+            if callers == 1:
+                since = time.perf_counter(), time.process_time()
         try:
             return call(self, batch, sigma)
         finally:
-            spent.append((time.perf_counter() - start, time.process_time() - cpu))
+            with lock:
+                callers -= 1
+                if callers == 0:
+                    now = time.perf_counter(), time.process_time()
+                    spent[:] = (total + end - start for total, end, start in zip(spent, now, since))
     return run
 for kind in engine.ENGINES.values():
     kind.__call__ = timed(kind.__call__)
 code = main()
-print("engine", *(sum(each) for each in zip(*spent)), file=sys.stderr)
+print("engine", *spent, file=sys.stderr)
 sys.exit(code)
 """
 
@@ -136,7 +145,7 @@ class Bench:
         report("the same", f"{speed:.2f} megapixels/s")
         for part in ("start", "read", "compute", "write"):
             report(f"share of {part}", f"{best[part] / best['wall']:.1%} ({best[part]:.2f} s)")
-        report("share of the engine", f"{best['engine'] / best['wall']:.1%} (must: 85 %)")
+        report("share of the engine", f"{best['engine'] / best['wall']:.1%} (must: 88 %)")
         part = best["engine_cpu"] / best["cpu"]
         report("processor time", f"{best['cpu']:.2f} s, {part:.1%} of it in the engine")
         return {
@@ -159,7 +168,7 @@ class Bench:
             f"{best['wall']:.2f} s, {speed:.2f} megapixels/s, {count / best['wall']:.1f} images/s"
         )
         report(f"folder of {count} JPEGs of 640 x 480", text)
-        report("share of the engine there", f"{best['engine'] / best['wall']:.1%}")
+        report("share of the engine there", f"{best['engine'] / best['wall']:.1%} (must: 85 %)")
         del best["start"]  # parts overlap here
         return {**best, "megapixels_per_second": speed}
 

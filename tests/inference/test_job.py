@@ -1,6 +1,5 @@
 """The one path of an image: options, job, result, and the controls of strength."""
 
-import threading
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -16,7 +15,6 @@ from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.tile_plan import choose_grid
 
 from ..tiny_models import write_sigma
-from ..waiting import PATIENCE
 
 
 def exact(path, **options):
@@ -202,27 +200,3 @@ def test_a_denoiser_has_defaults_for_an_image(models):
     np.testing.assert_allclose(denoiser(image, strength=1) - image, 0.1, atol=1e-6)
     stack = denoiser.batch(image[None, ..., None], sigma=0.2)
     np.testing.assert_allclose(stack[0, ..., 0] - image, 0.3, atol=1e-6)
-
-
-def test_the_next_tile_is_prepared_while_the_engine_computes(models):
-    denoiser, image = exact(models["blur"]), noisy(64, 64, 3)
-    job = denoiser.prepare(image)
-    tiles = tuple(choose_grid(job.engine.card, (64, 64), 600).tiles())
-    assert len(tiles) > 3
-    prepared, another = [], threading.Event()
-
-    def repair(pixels, tile):
-        prepared.append(tile)
-        if len(prepared) == 2:
-            another.set()
-        return pixels
-
-    class Engine:
-        card, precision = job.engine.card, "f32"
-
-        def __call__(self, batch, sigma=None):
-            assert another.wait(timeout=PATIENCE)
-            return job.engine(batch, sigma)
-
-    result = run(replace(job, tiles=tiles, repair=repair, engine=Engine())).image
-    np.testing.assert_array_equal(result, denoiser(image))

@@ -6,7 +6,7 @@ import pytest
 from quietpixel import Denoiser
 from quietpixel.imaging.metrics import psnr
 from quietpixel.noise.estimate import estimate_sigma
-from quietpixel.noise.level import estimate_level, measure_level
+from quietpixel.noise.level import estimate_level, measure_blocks, measure_level
 
 
 def scene(side: int = 256) -> np.ndarray:
@@ -75,3 +75,18 @@ def test_noise_coarser_than_a_pixel_is_called_coarse(shared: float, blur: float)
 
 def test_a_clean_image_has_no_coarse_noise() -> None:
     assert not measure_level(scene())[1]
+
+
+def test_measures_are_those_that_the_network_was_trained_on() -> None:
+    """Printed by the version that the bundled weights were trained with (commit 7e4aba9)."""
+    rng = np.random.default_rng(0)
+    image = scene() + 20 / 255 * rng.standard_normal((256, 256, 3))
+    image = (np.rint(np.clip(image, 0, 1) * 255) / 255).astype(np.float32)
+    found = measure_blocks(image[:250, :203])
+    summary = [-2.55291, 0.00736, -1.03181, -1.67220, -0.22678, -1.55071, -2.04209, -1.64409]
+    places = [0, 1, 5, 8, 18, 10, 26, 31]
+    assert found.summary[places] == pytest.approx(summary, abs=1e-3)
+    assert found.summary[32:] == pytest.approx([0.02575, 0.01709, 0.01385, 0.01074, 0], abs=1e-3)
+    block = [-0.15127, 0.03263, 0.66838, -0.01690, -0.68887, -0.56090, 0.17564, -0.68576]
+    assert found.blocks[100, :8] == pytest.approx(block, abs=1e-3)
+    assert found.blocks[:, 17].mean() == pytest.approx(-1.32202, abs=1e-3)

@@ -28,6 +28,10 @@ RARE, FEWEST = 3e-4, 10
 FILL_CELL = 1024
 """Side of the squares that are filled one after the other, so that large images need little memory;
 what a pixel is filled with depends on its square alone."""
+_PAIRS = (1, 23, 45, 67, 2, 13, 46, 57, 12, 56, 4, 37, 15, 26, 14, 36, 24, 35, 34)
+_EXCHANGES = [divmod(pair, 10) for pair in _PAIRS]
+"""Pairs of places whose exchange sorts eight values (K. Batcher, 1968): 6 times as fast as a sort
+of short columns."""
 _OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 
 
@@ -76,9 +80,10 @@ def _sorted_neighbours(image: Array) -> Array:
     """Return the eight neighbours of each value, (8, H, W, C), the least first."""
     height, width = image.shape[:2]
     padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="symmetric")
-    parts = [padded[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in _OFFSETS]
-    around = np.stack(parts)
-    around.sort(axis=0)
+    around = np.stack([padded[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in _OFFSETS])
+    for first, second in _EXCHANGES:
+        low, high = around[first], around[second]
+        low[...], high[...] = np.minimum(low, high), np.maximum(low, high)
     return around
 
 
@@ -156,7 +161,9 @@ def stripe_offsets(image: Array) -> Array | None:
 
 
 def _offsets(image: Array) -> Array:
-    steps = np.median(np.diff(image, axis=0), axis=1)
+    # Sorted along the last axis, which took a tenth of the time of np.median along another.
+    ordered = np.sort(np.diff(image, axis=0).swapaxes(1, 2), axis=-1)
+    steps = (ordered[..., (image.shape[1] - 1) // 2] + ordered[..., image.shape[1] // 2]) / 2
     profile = np.concatenate([np.zeros((1, image.shape[2])), np.cumsum(steps, axis=0)])
     # A triangle, not a box: the running mean of a step then has no ripples of its own.
     weights = np.bartlett(2 * WINDOW + 1)[1:-1] / WINDOW
@@ -167,6 +174,8 @@ def _offsets(image: Array) -> Array:
 
 SCREEN_SIDE = 128
 """Height and width in pixels of the up to 3 x 3 squares in which a screen is looked for."""
+SCREEN_AROUND = 6
+"""Frequencies to either side that a peak is compared with."""
 SCREEN_PEAK = 4.0
 """Least logarithm of the power of a screen over the mean of the frequencies around. 1 of 187 clean
 photographs has more (a woman before a wire grid), so have all 160 with a screen drawn."""
@@ -183,8 +192,6 @@ def has_screen(luminance: Array) -> bool:
     luminance
         float32 (H, W) in [0, 1].
     """
-    from scipy import ndimage
-
     side = SCREEN_SIDE
     if min(luminance.shape) < side or max(luminance.shape) < 2 * side:
         return False
@@ -193,11 +200,14 @@ def has_screen(luminance: Array) -> bool:
         for length in luminance.shape
     )
     squares = np.stack([luminance[y : y + side, x : x + side] for y in tops for x in lefts])
-    window = np.hanning(side)[:, np.newaxis] * np.hanning(side)
+    window = np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
     spectra = np.fft.rfft2((squares - squares.mean((1, 2), keepdims=True)) * window)
     # The constant is about what rounding to 8 bits leaves, so that a smooth drawing has no peaks.
     power = np.log(np.median(np.abs(spectra) ** 2, axis=0) + 0.01)
-    power -= ndimage.uniform_filter(power, size=13, mode="wrap")
+    around, shifts = power, range(-SCREEN_AROUND, SCREEN_AROUND + 1)
+    for axis in (0, 1):
+        around = np.mean([np.roll(around, shift, axis) for shift in shifts], axis=0)
+    power -= around
     down, right = np.fft.fftfreq(side)[:, np.newaxis], np.fft.rfftfreq(side)
     frequency = np.hypot(down, right)
     grid = [np.abs(8 * each - np.rint(8 * each)) < 0.08 for each in (down, right)]

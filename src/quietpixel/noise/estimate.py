@@ -7,6 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Covariance = NDArray[np.float64]
 
 _SIDE = 6
 """Side of the patches in pixels. Of 5, 6 and 8 it had the least bias on photographs."""
@@ -47,22 +48,45 @@ def estimate_sigma(image: Array) -> float:
     """
     if min(image.shape[:2]) < _SIDE:
         return 0.0
-    step = max(1, round(np.sqrt(image.shape[0] * image.shape[1] / _PATCHES)))
-    windows = sliding_window_view(image, (_SIDE, _SIDE), axis=(0, 1))[::step, ::step]
-    patches = windows.reshape(-1, _SIDE * _SIDE * image.shape[2])
+    return sigma_from(patch_covariance(image))
+
+
+def patch_covariance(image: Array) -> Covariance:
+    """Return the covariance of the values in an image's patches of 6 x 6 pixels.
+
+    Parameters
+    ----------
+    image
+        Floats (H, W, C), no side under 6 pixels.
+
+    Returns
+    -------
+    covariance
+        (C, 36, C, 36).
+    """
+    height, width, count = image.shape
+    step = max(1, round(np.sqrt(height * width / _PATCHES)))
+    # Channel by channel, which copies longer runs of neighbours; near zero, float32 keeps digits.
+    planes = np.ascontiguousarray(np.moveaxis(image, 2, 0))
+    planes = planes - planes.mean(axis=(1, 2), keepdims=True)
+    windows = sliding_window_view(planes, (_SIDE, _SIDE), axis=(1, 2))[:, ::step, ::step]
+    patches = windows.transpose(0, 3, 4, 1, 2).reshape(count * _SIDE**2, -1)
     # The mean patch is content.
-    patches = patches - patches.mean(axis=0)
-    covariance = np.asarray(patches.T @ patches, np.float64) / len(patches)
-    together = _noise_of(covariance)
-    size = _SIDE * _SIDE
-    starts = range(0, len(covariance), size)
-    alone = [_noise_of(covariance[at : at + size, at : at + size]) for at in starts]
+    mean = patches.mean(axis=1)
+    covariance = np.asarray(patches @ patches.T, np.float64) / patches.shape[1]
+    return (covariance - np.outer(mean, mean)).reshape(count, _SIDE**2, count, _SIDE**2)
+
+
+def sigma_from(covariance: Covariance) -> float:
+    """Return the standard deviation of white noise in patches of this covariance."""
+    count, size = covariance.shape[:2]
+    together = _noise_of(covariance.reshape(count * size, count * size))
+    alone = [_noise_of(covariance[channel, :, channel]) for channel in range(count)]
     each = float(np.sqrt(np.mean(np.square(alone))))
     return each if together < each / 2 else together
 
 
-def _noise_of(covariance: NDArray[np.float64]) -> float:
-    """Return the standard deviation of white noise in patches of this covariance."""
+def _noise_of(covariance: Covariance) -> float:
     variances = np.linalg.eigvalsh(covariance)  # in growing order
     counts = np.arange(1, len(variances) + 1)
     means = np.cumsum(variances) / counts
