@@ -85,7 +85,7 @@ def draw(real: list[dict[str, Array]], laws: dict[str, list[dict[str, Array]]]) 
         "colour": ("colour noise by octave", [str(2**i) for i in range(1, OCTAVES + 1)]),
         "light": ("noise by brightness", [f"{x:.1f}" for x in (BINS[1:] + BINS[:-1]) / 2]),
     }
-    figure = Figure(figsize=(11, 3.2), dpi=140, layout="constrained")
+    figure = Figure(figsize=(11, 3.2), dpi=140, layout="constrained", facecolor=(1, 1, 1, 0))
     for axes, (key, (title, labels)) in zip(figure.subplots(1, 4), panels.items(), strict=True):
         places = np.arange(len(labels))
         for (text, rows), colour in zip(laws.items(), (ORANGE, BLUE), strict=True):
@@ -96,13 +96,16 @@ def draw(real: list[dict[str, Array]], laws: dict[str, list[dict[str, Array]]]) 
         for number, row in enumerate(real):
             label = None if number else "real (Canon 600D)"
             axes.plot(places, row[key], color=INK, linewidth=0.7, alpha=0.7, label=label)
-        axes.set_title(title, fontsize=9)
+        axes.set_facecolor("none")
+        axes.set_title(title, fontsize=9, color=INK)
         axes.set_xticks(places, labels, fontsize=7)
         axes.tick_params(axis="y", labelsize=7)
+        axes.tick_params(colors=INK)
         if key in ("luminance", "colour"):
-            axes.set_xlabel("period, pixels", fontsize=8)
+            axes.set_xlabel("period, pixels", fontsize=8, color=INK)
+        axes.spines[:].set_color(INK)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False, fontsize=7)
+    figure.axes[0].legend(frameon=False, fontsize=7, labelcolor=INK)
     return to_png(figure)
 
 
