@@ -1,6 +1,5 @@
 """Fixtures and settings for all tests."""
 
-import functools
 import os
 import shutil
 import signal
@@ -55,15 +54,17 @@ def opened_once():
     Opening one takes longer than a small image, and threads of several test processes wait for
     each other: on a busy machine a second of work took a minute.
     """
-    open_engine = denoiser.open_engine
+    open_engine, opened = denoiser.open_engine, {}
 
-    @functools.lru_cache(maxsize=64)
-    def open_file(path, changed, size, **options):
-        return open_engine(path, **options)
-
-    def open_shared(path, *, threads, **options):
-        status = os.stat(path)
-        return open_file(path, status.st_mtime_ns, status.st_size, threads=threads or 1, **options)
+    def open_shared(path, *, cache, threads, **options):
+        found = os.stat(path)
+        # Not by `cache`: most tests have one of their own, and the engine is the same.
+        key = str(path), found.st_mtime_ns, found.st_size, threads, *sorted(options.items())
+        if key not in opened:
+            opened[key] = open_engine(path, cache=cache, threads=threads or 1, **options)
+        if len(opened) > 32:
+            opened.pop(next(iter(opened)))
+        return opened[key]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(denoiser, "open_engine", open_shared)
