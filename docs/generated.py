@@ -135,7 +135,7 @@ def describe_format(kind: Format) -> str:
     dynamic = (
         (bool({"float16", "float32"} & {*kind.dtypes}), "floats"),
         ("cicp" in kind.metadata, "colour numbers"),
-        (kind.tail, "gain map"),
+        (kind.name == "jpeg", "gain map"),
     )
     cells = (
         kind.title,

@@ -249,3 +249,17 @@ def test_a_box_cannot_end_within_its_header() -> None:
     content = make_box(b"JXL ", b"\r\n\x87\n") + struct.pack(">I4s", 4, b"ftyp") + bytes(40)
     with pytest.raises(Exception, match="cannot be read: the file is damaged or cut short"):
         read_picture(content)
+
+
+def test_boxes_of_a_jpeg_xl_that_are_not_written_again_are_named(
+    quietpixel, halver, tmp_path
+) -> None:
+    path = tmp_path / "a.jxl"
+    pixels = np.full((9, 7, 3), 200, np.uint8)
+    content = imagecodecs.jpegxl_encode(pixels, lossless=True, usecontainer=True)
+    path.write_bytes(content + make_box(b"jumb", b"credentials"))
+    outcome = quietpixel("denoise", path, "--model", halver, "--in-place")
+    assert outcome.code == 2
+    assert "the result would not hold the boxes jumb; write it to another file." in outcome.err
+    path.write_bytes(content)
+    assert quietpixel("denoise", path, "--model", halver, "--in-place").code == 0

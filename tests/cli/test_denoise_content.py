@@ -503,6 +503,53 @@ def test_a_jpeg_with_a_damaged_index_of_images_is_not_replaced(
     assert "The result does not hold the images of its damaged index (MPF)." in outcome.err
 
 
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+@pytest.mark.parametrize("words", [(), ("--in-place",)])
+def test_the_video_of_a_heif_motion_photo_is_kept(
+    quietpixel, halver, tmp_path, suffix, words
+) -> None:
+    """Google and Samsung put it into a box behind the image, and Samsung more behind that."""
+    path = tmp_path / f"a.{suffix}"
+    video = b"\0\0\0\x28mpvd\0\0\0\x18ftypmp42" + bytes(20) + b"no box, of a camera"
+    write_picture(Picture.from_pixels(smooth()), path)
+    path.write_bytes(path.read_bytes() + video)
+    outcome = quietpixel(*WORD, path, "--model", halver, *words)
+    assert outcome.code == 0, outcome.err
+    assert f"The {len(video)} bytes after the image" in outcome.err
+    result = path if words else clean(path)
+    assert result.read_bytes().endswith(video)
+    assert result.read_bytes().count(b"mpvd") == 1
+    assert read_picture(result).size == (64, 48)
+
+
+def test_an_animated_avif_is_not_replaced_by_its_first_frame(quietpixel, halver, tmp_path) -> None:
+    path = animation(tmp_path / "a.avif")
+    content = path.read_bytes()
+    outcome = quietpixel(*WORD, path, "--model", halver, "--in-place")
+    assert outcome.code == 2
+    assert "would not hold the frames of the animation; write it to another" in outcome.err
+    assert path.read_bytes() == content
+    outcome = quietpixel(*WORD, path, "--model", halver)
+    assert outcome.code == 0
+    assert "The result does not hold the frames of the animation." in outcome.err
+
+
+@pytest.mark.parametrize("words", [(), ("--in-place",)])
+def test_xmp_and_profile_of_a_tiff_that_libvips_cannot_read_stay(
+    quietpixel, halver, tmp_path, words
+) -> None:
+    path = tmp_path / "a.tif"
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="r"></rdf:RDF></x:xmpmeta>'
+    options = {"extratags": [(700, 1, len(xmp), xmp, True)], "iccprofile": b"profile"}
+    tifffile.imwrite(path, smooth()[..., 0] / 255, metadata=None, **options)
+    assert quietpixel(*WORD, path, "--model", halver, *words).code == 0
+    with tifffile.TiffFile(path if words else clean(path)) as file:
+        tags = file.pages[0].tags
+        assert tags[34675].value == b"profile"
+        assert tags[700].value.startswith(xmp[:-22])
+        assert b"quietpixel:denoised" in tags[700].value
+
+
 def test_another_format_does_not_hold_what_follows_a_jpeg(quietpixel, tmp_path) -> None:
     path = tmp_path / "a.jpg"
     Image.fromarray(smooth()).save(path)

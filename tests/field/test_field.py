@@ -94,6 +94,23 @@ def test_durations_and_loops(run: Path, name: str) -> None:
         assert times[0] == times[1]
 
 
+@pytest.mark.parametrize("name", ["animated_gif", "animated_png"])
+def test_ffprobe_counts_the_same_frames(run: Path, name: str) -> None:
+    """Compare size, number of frames and duration; ffprobe knows no animated WebP."""
+    if shutil.which("ffprobe") is None:
+        pytest.skip("ffprobe is not installed")
+    line = ["ffprobe", "-v", "error", "-count_frames", "-show_entries"]
+    line += ["stream=codec_name,width,height,nb_read_frames:packet=duration", "-of", "json"]
+    for number in range(COUNT):
+        old, new = (
+            json.loads(subprocess.run([*line, path], capture_output=True, check=True).stdout)
+            for path in paths(run, name, number)
+        )
+        assert new["streams"] == old["streams"]
+        assert new["packets"] == old["packets"]
+        assert len(new["packets"]) == int(new["streams"][0]["nb_read_frames"]) == 3 + number
+
+
 def test_tags_are_those_of_the_sources(run: Path) -> None:
     if shutil.which("exiftool") is None:
         pytest.skip("exiftool is not installed")

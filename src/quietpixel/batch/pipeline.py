@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from quietpixel.batch.denoise import Findings, Settings, denoise_picture, make_folder
 from quietpixel.errors import QuietpixelError
@@ -140,14 +140,10 @@ class _Item:
     target: Path | BinaryIO
     picture: Picture | None = None
     error: Exception | None = None
-    notes: tuple[str, ...] = ()
-    findings: Findings = field(default_factory=Findings)
     reserved: int = 0
     waited: float = 0.0
-    megapixels: float = 0.0
-    jpeg_quality: int | None = None
-    size_ratio: float | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Fields of the outcome, as far as they are known."""
 
     def attempt(self, name: str, step: Callable[["_Item"], None]) -> None:
         """Take a step unless an earlier one failed; keep its error."""
@@ -158,7 +154,8 @@ class _Item:
             step(self)
         except Exception as error:
             self.error, self.picture = error, None
-        self.seconds[name] = time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        self.facts[f"{name}_seconds"] = seconds - (self.waited if name == "read" else 0.0)
 
     def outcome(self) -> Outcome:
         """Return what is to be reported; raise an error that no file explains."""
@@ -171,18 +168,7 @@ class _Item:
                 text = f"{self.job.source}: {text}"
         elif error is not None:
             raise error
-        return Outcome(
-            job=self.job,
-            error=text,
-            notes=self.notes,
-            findings=self.findings,
-            megapixels=self.megapixels,
-            jpeg_quality=self.jpeg_quality,
-            size_ratio=self.size_ratio,
-            read_seconds=self.seconds.get("read", 0.0) - self.waited,
-            compute_seconds=self.seconds.get("compute", 0.0),
-            write_seconds=self.seconds.get("write", 0.0),
-        )
+        return Outcome(self.job, text, **self.facts)
 
 
 class _Steps:
@@ -229,15 +215,16 @@ class _Steps:
         if isinstance(item.source, Path) and item.source.resolve() == item.job.target.resolve():
             refuse_loss(item.source, picture.lost)
         item.picture = picture
-        item.megapixels = sum(page.shape[0] * page.shape[1] for page in picture.pages) / 1e6
+        pixels = sum(page.shape[0] * page.shape[1] for page in picture.pages)
+        item.facts["megapixels"] = pixels / 1e6
 
     def compute(self, item: _Item) -> None:
         before = item.picture
         assert before is not None
-        item.picture, item.findings = denoise_picture(
+        item.picture, findings = denoise_picture(
             self._denoiser, before, self._settings, on_progress=self._on_progress, reuse=True
         )
-        item.notes = (*before.notes, *item.findings.notes)
+        item.facts |= {"findings": findings, "notes": (*before.notes, *findings.notes)}
 
     def write(self, item: _Item) -> None:
         settings = self._settings
@@ -246,39 +233,30 @@ class _Steps:
         if isinstance(item.target, Path):
             make_folder(item.target.parent)
             backup = settings.backup_of(item.target)
-        like = item.source if isinstance(item.source, Path) else None
 
         def begin(file: BinaryIO) -> None:
             if self._ledger is not None:
                 self._ledger.begin(item.job, inspect_content(file))
 
+        options: dict[str, Any] = {
+            "overwrite": settings.overwrite,
+            "like": item.source if isinstance(item.source, Path) else None,
+            "backup": backup,
+            "on_complete": begin,
+        }
         if settings.keeps_file(item.picture, item.target):
-            copy_file(
-                item.source,
-                item.target,
-                overwrite=settings.overwrite,
-                like=like,
-                backup=backup,
-                on_complete=begin,
-            )
+            copy_file(item.source, item.target, **options)
             return
         picture = settings.encoded(item.picture, item.target)
         # Now, because in place the source is replaced.
         before = item.source.stat().st_size if isinstance(item.source, Path) else len(item.source)
-        item.notes += write_picture(
-            picture,
-            item.target,
-            format=settings.format,
-            quality=settings.quality,
-            overwrite=settings.overwrite,
-            like=like,
-            backup=backup,
-            on_complete=begin,
+        item.facts["notes"] += write_picture(
+            picture, item.target, format=settings.format, quality=settings.quality, **options
         )
         if choose_format(picture, item.target, format=settings.format) == "jpeg":
-            item.jpeg_quality = settings.quality or picture.encoding.quality
+            item.facts["jpeg_quality"] = settings.quality or picture.encoding.quality
             if isinstance(item.target, Path):  # a stream cannot say how much it took
-                item.size_ratio = item.target.stat().st_size / before
+                item.facts["size_ratio"] = item.target.stat().st_size / before
 
 
 def run_jobs(
@@ -333,7 +311,7 @@ class _Run:
             self._steps.preload()  # while the first picture is read
             small: list[Future[None]] = []
             while (item := self._read.get()) is not None:
-                if item.megapixels <= SMALL:
+                if item.facts.get("megapixels", 0.0) <= SMALL:
                     small = [each for each in small if not each.done() or each.result()]
                     small.append(pool.submit(item.attempt, "compute", self._steps.compute))
                     self._computed.put((item, small[-1]))

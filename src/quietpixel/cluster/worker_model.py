@@ -23,7 +23,7 @@ from quietpixel.inference.arrays import (
     check_range,
     type_ceiling,
 )
-from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.denoiser import OPENING, Denoiser
 from quietpixel.inference.job import run
 from quietpixel.inference.level import check_model, constant_level, estimate_level
 from quietpixel.inference.model_file import read_card
@@ -220,19 +220,8 @@ def pack_model(options: DenoiseOptions) -> TravellingModel:
     UnknownNameError, ModelError
         If there is no such model.
     """
-    # Workers keep denoisers open by these options, so what concerns one image is reset.
-    opening = replace(
-        options,
-        model=None,
-        sigma="auto",
-        strength=1.0,
-        colour_strength=None,
-        range=None,
-        axes=None,
-        channels="auto",
-        law="auto",
-        dtype=None,
-    )
+    # Workers keep denoisers open by these options, so what concerns one image has its default.
+    opening = DenoiseOptions(**{word: getattr(options, word) for word in OPENING})
     if options.model is None:
         default_model(3)  # fails here, not on a worker
         return TravellingModel(None, opening)

@@ -9,6 +9,7 @@ import pyvips
 
 from quietpixel.errors import FileError
 from quietpixel.files import tags, vips
+from quietpixel.files.boxes import inspect_heif
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source
 from quietpixel.files.picture import (
@@ -44,10 +45,16 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     if bits > 8:  # libvips leaves the lower bits empty, so that white would be 65472
         pages = tuple(stretch_bits(page >> 16 - bits, bits) for page in picture.pages)
         picture = replace(picture, pages=pages)
-    metadata = replace(picture.metadata, cicp=_read_numbers(vips.read_bytes(source, 0, _HEADER)))
-    # Decoders rotate the pixels as the container says, so an orientation in EXIF is out of date.
-    exif = tags.turn_upright(metadata.exif) if metadata.exif else None
-    return replace(picture, metadata=replace(metadata, exif=exif, orientation=1))
+    exif = picture.metadata.exif
+    metadata = replace(
+        picture.metadata,
+        # Decoders rotate the pixels as the container says: an orientation in EXIF is out of date.
+        exif=tags.turn_upright(exif) if exif else None,
+        orientation=1,
+        cicp=_read_numbers(vips.read_bytes(source, 0, _HEADER)),
+        tail=inspect_heif(source)[1],
+    )
+    return replace(picture, metadata=metadata)
 
 
 def _read_numbers(head: bytes) -> tuple[int, int, int, int] | None:
@@ -88,6 +95,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         keep="all",
     )
     file.write(_put_numbers(content, *numbers) if numbers else content)
+    file.write(metadata.tail if picture.format == "avif" else b"")
 
 
 def _put_numbers(content: bytes, primaries: int, curve: int) -> bytes:
@@ -120,6 +128,7 @@ def find_lost(source: Source) -> tuple[str, ...]:
         image = vips.open_page("heifload", source, 0)
     count = image.get_n_pages() - 1
     found = [f"{count} further images"] if count else []
+    found += ["the frames of the animation"] if inspect_heif(source)[0] else []
     head = vips.read_bytes(source, 0, _HEADER)
     numbers = describe_colour_numbers(Metadata(cicp=_read_numbers(head)))
     if numbers and any(name in head for name in _PROFILES):
@@ -140,6 +149,7 @@ FORMAT = Format(
     dtypes=("uint8", "uint16"),
     max_side=16384,  # of libvips' writer; it fails only after encoding
     metadata=("icc", "exif", "xmp", "cicp"),
+    tail=True,
     lossless=False,
     quality=True,
 )

@@ -1,10 +1,15 @@
-"""Boxes of the container that JPEG XL and JPEG 2000 share with MP4 (ISO/IEC 14496-12)."""
+"""Boxes of the container that JPEG XL, JPEG 2000 and HEIF share with MP4 (ISO/IEC 14496-12)."""
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from quietpixel.errors import FileError
+from quietpixel.files import vips
+from quietpixel.files.image_format import Source, damaged
+
+_OF_IMAGES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip")
 
 
 def walk_boxes(
@@ -29,9 +34,25 @@ def walk_boxes(
         elif length == 0:  # up to the end
             length = end - at
         if length < skip or at + length > end:
-            raise FileError("the file is damaged or cut short; get a whole copy of it.")
+            raise damaged()
         yield name, at + skip, length - skip
         at += length
+
+
+def inspect_heif(source: Source) -> tuple[bool, bytes]:
+    """Return whether a HEIF file holds a track of frames, and what follows its images.
+
+    Phones put the video of a motion photo there, and data of their own that need not be boxes.
+    """
+    names, end = set(), 0
+    with vips.open_binary(source) as file:
+        with contextlib.suppress(FileError):
+            for name, at, length in walk_boxes(file):
+                names.add(name)
+                if name in _OF_IMAGES:
+                    end = at + length
+        file.seek(end)
+        return b"moov" in names, file.read()
 
 
 def make_box(name: bytes, content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Reading of the formats that libvips decodes: check the size, decode, name the channels."""
+"""Decoding: with libvips, which means checking the size and naming the channels, or imagecodecs."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,8 +10,8 @@ import numpy as np
 from quietpixel.errors import ImageError
 from quietpixel.files import cmyk, vips
 from quietpixel.files.frames import reserve_frames, store_frames
-from quietpixel.files.image_format import ReadLimits, Size, Source
-from quietpixel.files.picture import Picture, white_of
+from quietpixel.files.image_format import ReadLimits, Size, Source, damaged
+from quietpixel.files.picture import Picture, Pixels, white_of
 
 _HARMLESS = re.compile("not sorted in ascending order|Unknown field with tag|read gave")
 
@@ -139,9 +139,9 @@ def add_fields(header: Picture, image: Any) -> Picture:
     orientation = fields.get("orientation", 1)
     metadata = replace(
         header.metadata,
-        icc=icc,
+        icc=icc or header.metadata.icc,
         exif=exif.removeprefix(b"Exif\0\0") if exif else header.metadata.exif,
-        xmp=xmp,
+        xmp=xmp or header.metadata.xmp,
         orientation=orientation if 1 <= orientation <= 8 else 1,
     )
     encoding = replace(
@@ -153,6 +153,18 @@ def add_fields(header: Picture, image: Any) -> Picture:
         loop=fields.get("loop", 0),
     )
     return replace(header, metadata=metadata, encoding=encoding)
+
+
+def decode_whole(codec: str, source: Source, **options: Any) -> Pixels:
+    """Decode a file with one of imagecodecs' codecs, into an array (H, W, C)."""
+    import imagecodecs
+
+    try:
+        decode = getattr(imagecodecs, f"{codec}_decode")
+        pixels: Pixels = decode(vips.read_bytes(source, 0, -1), **options)
+    except (ValueError, RuntimeError) as error:  # imagecodecs' own errors are RuntimeErrors
+        raise damaged(error) from error
+    return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def _layout(page: Any) -> tuple[Any, ...]:

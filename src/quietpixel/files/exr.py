@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from quietpixel.errors import FileError, ImageError
+from quietpixel.errors import ImageError
 from quietpixel.files import vips
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
 from quietpixel.files.picture import Encoding, Metadata, Picture
 
 _LAYOUTS = (("R", "G", "B", "A"), ("R", "G", "B"), ("Y", "A"), ("Y",))
@@ -30,9 +30,9 @@ def _open(source: Source, *, header_only: bool = False) -> Any:
         try:
             exr = OpenEXR.File(file, separate_channels=True, header_only=header_only)
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
-            raise _damaged() from error
+            raise damaged() from error
     if not exr.parts:
-        raise _damaged()
+        raise damaged()
     return exr
 
 
@@ -60,12 +60,8 @@ def _refuse_cut(file: BinaryIO) -> None:
     packed = file.read(4)
     whole = len(packed) == 4 and last + skip + 4 + int.from_bytes(packed, "little") <= size
     if not (table < last and whole):
-        raise _damaged()
+        raise damaged()
     file.seek(0)
-
-
-def _damaged() -> FileError:
-    return FileError("the file is damaged or cut short; get a whole copy of it.")
 
 
 def _check(exr: Any) -> tuple[int, int, tuple[str, ...]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import tags
+from quietpixel.files.boxes import inspect_heif
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Size, Source
 from quietpixel.files.picture import (
     Encoding,
@@ -60,6 +61,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         xmp=info.get("xmp") or None,
         blocks=blocks,
         cicp=tuple(int(nclx[key]) for key in _NCLX) if nclx else None,  # type: ignore[arg-type]
+        tail=inspect_heif(source)[1],
     )
     encoding = Encoding(bits=int(depth or 8), lossless=False)
     picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="heic")
@@ -79,6 +81,7 @@ def find_lost(source: Source) -> tuple[str, ...]:
             (image.count > 1, f"{image.count - 1} more images"),
             (bool(image.info["depth_images"]), "the depth map"),
             (bool(image.info["aux"]), "auxiliary images such as an HDR gain map"),
+            (inspect_heif(source)[0], "the frames of the animation"),
         )
     return tuple(kind for found, kind in kinds if found)
 
@@ -119,7 +122,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         raise FileError(
             f"The image could not be encoded ({reason}); nothing was written."
         ) from error
-    file.write(stream.getvalue())
+    file.write(stream.getvalue() + (metadata.tail if picture.format == "heic" else b""))
 
 
 @contextlib.contextmanager
@@ -157,6 +160,7 @@ FORMAT = Format(
     dtypes=("uint8", "uint16"),
     max_side=16384,
     metadata=("icc", "exif", "xmp", "cicp"),
+    tail=True,
     lossless=False,
     quality=True,
 )

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
-from quietpixel.errors import TooLargeError
+from quietpixel.errors import FileError, TooLargeError
 from quietpixel.files.picture import Picture
 
 Source = Path | bytes
@@ -186,6 +186,18 @@ class Format:
             (max(width, height) > self.max_side, f"{width} x {height} pixels"),
         )
         return next((content for broken, content in rules if broken), None)
+
+
+def damaged(reason: object = "") -> FileError:
+    """Return the error for a file that cannot be decoded.
+
+    Examples
+    --------
+    >>> str(damaged("no marker"))
+    'the file is damaged or cut short (no marker); get a whole copy of it.'
+    """
+    why = f" ({reason})" if reason else ""
+    return FileError(f"the file is damaged or cut short{why}; get a whole copy of it.")
 
 
 def starts_with(*marks: bytes, at: int = 0) -> Callable[[bytes], bool]:

@@ -9,7 +9,8 @@ import numpy as np
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import tags, vips
 from quietpixel.files.boxes import make_box, walk_boxes
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.decoding import decode_whole
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
 from quietpixel.files.picture import Encoding, Metadata, Picture, cut_bits, stretch_bits
 
 _SIGNATURE = make_box(b"jP  ", b"\r\n\x87\n")
@@ -83,7 +84,7 @@ def _read_stream(file: BinaryIO, at: int) -> _Header:
         style = head.index(b"\xff\x52")
         lossless = head[style + 13] == 1
     except (struct.error, IndexError, ValueError) as error:
-        raise FileError("the file is damaged or cut short; get a whole copy of it.") from error
+        raise damaged() from error
     if not 1 <= count <= 4 or len(depths) > 1 or steps != {b"\1\1"} or min(depths) > 15:
         raise ImageError(
             "its components are more than 4, of different sizes or depths, signed, or of more than "
@@ -94,21 +95,13 @@ def _read_stream(file: BinaryIO, at: int) -> _Header:
 
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a JPEG 2000 file."""
-    import imagecodecs
-
     header = _open(source)
     if header.palette:
         raise ImageError("its pixels are indices into a palette; convert it to PNG.")
     limits.check(header.width, header.height)
     # OpenJPEG's integers of 32 bits, the decoded image, and its copy on the scale of 16 bits.
     limits.reserve(header.width * header.height * header.components * 8)
-    try:
-        pixels = imagecodecs.jpeg2k_decode(vips.read_bytes(source, 0, -1))
-    except (imagecodecs.Jpeg2kError, ValueError, RuntimeError) as error:
-        raise FileError(
-            f"the file is damaged or cut short ({error}); get a whole copy of it."
-        ) from error
-    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    pixels = decode_whole("jpeg2k", source)
     if header.bits not in (8, 16):
         pixels = stretch_bits(pixels, header.bits)
     metadata = Metadata(

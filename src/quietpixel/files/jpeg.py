@@ -5,15 +5,25 @@ import re
 import struct
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from typing import BinaryIO
 
 import numpy as np
 
-from quietpixel.errors import ImageError
+from quietpixel.errors import FileError, ImageError
 from quietpixel.files import cmyk, vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
-from quietpixel.files.picture import Block, Encoding, Metadata, Picture, Pixels, first_block
+from quietpixel.files.picture import (
+    Block,
+    Encoding,
+    Metadata,
+    Picture,
+    Pixels,
+    first_block,
+    put_block,
+)
+from quietpixel.files.tags import Reader
 
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -109,7 +119,7 @@ def find_lost(source: Source) -> tuple[str, ...]:
     try:
         if tail and index:
             _move_images(index, size=0, by=-offset)
-    except struct.error:  # an offset before the end of the image becomes negative
+    except (FileError, struct.error):  # an offset before the end of the image becomes negative
         return ("the images of its damaged index (MPF)",)
     return ()
 
@@ -126,15 +136,14 @@ def _move_images(index: bytes, *, size: int, by: int) -> bytes:
     by
         Added to the offsets of the others.
     """
-    changed, order = bytearray(index), "<" if index[:2] == b"II" else ">"
-    (at,) = struct.unpack_from(order + "I", index, 4)
-    (count,) = struct.unpack_from(order + "H", index, at)
-    for entry in range(at + 2, at + 2 + 12 * count, 12):
-        tag, _, length, start = struct.unpack_from(order + "HHII", index, entry)
-        for place in range(start + 4, start + length, 16) if tag == _IMAGES else ():
-            old, offset = struct.unpack_from(order + "II", index, place)
+    changed, reader = bytearray(index), Reader(io.BytesIO(index))
+    directory, _ = reader.directory(reader.first)
+    if _IMAGES in directory.tags:
+        start = reader.unpack("I", index[directory.places[_IMAGES] :][:4])
+        for place in range(start + 4, start + directory.tags[_IMAGES].count, 16):
+            old, offset = struct.unpack_from(reader.order + "II", index, place)
             moved = (old, offset + by) if offset else (size, 0)
-            struct.pack_into(order + "II", changed, place, *moved)
+            struct.pack_into(reader.order + "II", changed, place, *moved)
     return bytes(changed)
 
 
@@ -252,7 +261,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     pixels, encoding, interpretation = picture.pages[0], picture.encoding, None
     blocks = _blocks_of(picture.rgb_metadata)
     if picture.format == "jpeg":
-        blocks = picture.metadata.blocks
+        blocks = _renew_blocks(picture.metadata)
         if encoding.cmyk is not None:
             pixels = cmyk.to_cmyk(picture.pages, encoding.cmyk, picture.metadata.icc)[0]
             interpretation = "cmyk"
@@ -280,6 +289,14 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
             index = _move_images(content[start:stop], size=size, by=by)
             content = content[:start] + index + content[stop:]
         file.write(content + tail)
+
+
+def _renew_blocks(metadata: Metadata) -> tuple[Block, ...]:
+    """Return the segments of a JPEG with EXIF and XMP as they are now."""
+    blocks = put_block(metadata.blocks, "e1", _EXIF, metadata.exif)
+    # Readers look for XMP behind JFIF and EXIF.
+    front = sum(1 for _ in takewhile(lambda block: block[0] in ("e0", "e1"), blocks))
+    return put_block(blocks, "e1", _XMP, metadata.xmp, new_at=front)
 
 
 def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:

@@ -6,15 +6,17 @@ from typing import BinaryIO
 
 import numpy as np
 
-from quietpixel.errors import FileError, ImageError
+from quietpixel.errors import ImageError
 from quietpixel.files import tags, vips
 from quietpixel.files.boxes import make_box, walk_boxes
+from quietpixel.files.decoding import decode_whole
 from quietpixel.files.image_format import (
     DEFAULT_QUALITY,
     Format,
     ReadLimits,
     Size,
     Source,
+    damaged,
     starts_with,
 )
 from quietpixel.files.picture import (
@@ -28,6 +30,8 @@ from quietpixel.files.picture import (
 
 _CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
 _CODESTREAM = b"\xff\n"
+_METADATA = {b"Exif", b"xml ", b"brob"}
+_TAKEN = {b"JXL ", b"ftyp", b"jxll", b"jxli", b"jhgm", b"jbrd", *_METADATA}
 _HEADER = 4096
 """Bytes of the code stream that hold its header, unless it names very many channels."""
 _MOST_METADATA = 1 << 22
@@ -63,7 +67,7 @@ class _Bits:
 
     def read(self, count: int) -> int:
         if count > self.left:
-            raise FileError("the file is damaged or cut short; get a whole copy of it.")
+            raise damaged()
         value = self._number & ((1 << count) - 1)
         self._number >>= count
         self.left -= count
@@ -187,29 +191,20 @@ def _open(source: Source) -> tuple[_Header, dict[bytes, bytes]]:
             if name in (b"jxlc", b"jxlp"):
                 part = file.read(min(length, _HEADER))
                 stream += part[4 * (name == b"jxlp") :]
-            elif name in (b"Exif", b"xml ", b"brob", b"jhgm"):
-                found.setdefault(name, file.read(length))
+            else:
+                found.setdefault(name, file.read(length) if name in _METADATA else b"")
     return _read_header(stream), found
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read the first frame of a JPEG XL file, upright."""
-    import imagecodecs
-
     header, boxes = _open(source)
     deep = header.floats or header.bits > 8
     channels = (1 if header.gray else 3) + header.alpha
     limits.check(header.width, header.height)
     # The file, libjxl's floats, the decoded image and its copy on the scale of 16 bits.
     limits.reserve(header.width * header.height * channels * (8 if deep else 6))
-    content = vips.read_bytes(source, 0, -1)
-    try:
-        pixels = imagecodecs.jpegxl_decode(content, index=0 if header.animated else None)
-    except (imagecodecs.JpegxlError, ValueError, RuntimeError) as error:
-        raise FileError(
-            f"the file is damaged or cut short ({error}); get a whole copy of it."
-        ) from error
-    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    pixels = decode_whole("jpegxl", source, index=0 if header.animated else None)
     if pixels.shape[2] != channels:
         raise ImageError(f"it has {pixels.shape[2]} channels where its header names {channels}.")
     if not header.floats and 8 < header.bits < 16:
@@ -252,10 +247,12 @@ def find_lost(source: Source) -> tuple[str, ...]:
     """Name further frames and channels, a gain map, and colours that cannot be written."""
     header, boxes = _open(source)
     numbers = "" if header.floats else describe_colour_numbers(Metadata(cicp=header.cicp))
+    other = [name.decode("latin-1").strip() for name in boxes.keys() - _TAKEN]
     kinds = (
         (header.animated, "the frames of the animation"),
         (b"jhgm" in boxes, "the gain map"),
         (bool(numbers), numbers),
+        (bool(other), f"the boxes {', '.join(other)}"),
     )
     return tuple(kind for found, kind in kinds if found)
 

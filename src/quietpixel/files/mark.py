@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from quietpixel.files.picture import Picture
-from quietpixel.files.tags import Tag
 
 MARK = "quietpixel:denoised"
 _NAME = MARK.encode()
@@ -19,12 +18,6 @@ _PACKET = (
     + _END
     + b'</x:xmpmeta><?xpacket end="w"?>'
 )
-_BLOCKS = {
-    "jpeg": ("e1", b"http://ns.adobe.com/xap/1.0/\0", b""),
-    "png": ("iTXt", b"XML:com.adobe.xmp\0", b"\0\0\0\0"),
-    "webp": ("XMP ", b"", b""),
-}
-"""Kind, prefix and flags of the block that holds XMP, in formats whose blocks are carried over."""
 _SEARCHED = 1 << 23
 """Bytes at the start and the end of a file in which the mark is looked for."""
 _MOST_XMP = 65_000
@@ -59,31 +52,8 @@ def mark_as_result(picture: Picture) -> Picture:
     >>> b"quietpixel:denoised" in marked.metadata.xmp
     True
     """
-    metadata = picture.metadata
-    kind, prefix, flags = _BLOCKS.get(picture.format, ("", b"", b""))
-    places = [
-        place
-        for place, (name, data) in enumerate(metadata.blocks)
-        if name == kind and data.startswith(prefix)
-    ]
-    if places and not metadata.xmp:  # of a kind that libvips cannot read
-        return picture
-    xmp = mark_xmp(metadata.xmp)
-    if xmp == metadata.xmp:
-        return picture
-    blocks, directories = list(metadata.blocks), metadata.directories
-    if kind and places:
-        blocks[places[0]] = (kind, prefix + flags + xmp)
-    elif kind:
-        # In a JPEG, readers look for it behind JFIF and EXIF.
-        names = [name for name, _ in blocks]
-        front = next((at for at, name in enumerate(names) if name not in ("e0", "e1")), len(names))
-        blocks.insert(front if kind == "e1" else len(names), (kind, prefix + flags + xmp))
-    if directories:
-        tags = directories[0].tags | {700: Tag(1, len(xmp), xmp)}
-        directories = (replace(directories[0], tags=tags), *directories[1:])
-    changed = replace(metadata, xmp=xmp, blocks=tuple(blocks), directories=directories)
-    return replace(picture, metadata=changed)
+    metadata = replace(picture.metadata, xmp=mark_xmp(picture.metadata.xmp))
+    return replace(picture, metadata=metadata)
 
 
 @dataclass(frozen=True)

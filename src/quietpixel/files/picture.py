@@ -27,6 +27,38 @@ def first_block(blocks: Sequence[Block], kind: str, prefix: bytes = b"") -> byte
     return data[len(prefix) :] if data is not None else None
 
 
+def put_block(
+    blocks: tuple[Block, ...],
+    kind: str,
+    prefix: bytes,
+    data: bytes | None,
+    *,
+    new_at: int | None = None,
+) -> tuple[Block, ...]:
+    """Return blocks in which the first of a kind that begins with `prefix` goes on with `data`.
+
+    Parameters
+    ----------
+    blocks, kind, prefix
+        As for `first_block`.
+    data
+        None changes nothing.
+    new_at
+        Where such a block is added if there is none; None to add none.
+
+    Examples
+    --------
+    >>> put_block((("e1", b"Exif..II"), ("fe", b"")), "e1", b"Exif..", b"MM")
+    (('e1', b'Exif..MM'), ('fe', b''))
+    """
+    found = (at for at, (name, old) in enumerate(blocks) if name == kind and old.startswith(prefix))
+    at = next(found, None)
+    before, after = (new_at, new_at) if at is None else (at, at + 1)
+    if data is None or before is None:
+        return blocks
+    return (*blocks[:before], (kind, prefix + data), *blocks[after:])
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What a file says about its image, as raw bytes wherever it is not a number.
@@ -45,8 +77,8 @@ class Metadata:
     blocks
         All blocks of the file that may be written back byte for byte, in order.
     tail, tail_offset
-        What follows the image in a JPEG, such as a video, a gain map or a second view, and where
-        it began, counted from the header of the MPF segment; 0 without one.
+        What follows the image in a JPEG, HEIC or AVIF, such as a video, a gain map or a second
+        view; and where it began in a JPEG, counted from the header of the MPF segment, or 0.
     directories
         The tags of each page of a TIFF (`quietpixel.files.tags.Directory`).
     native

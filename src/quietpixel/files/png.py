@@ -18,11 +18,13 @@ from quietpixel.files.picture import (
     Picture,
     Pixels,
     first_block,
+    put_block,
     round_to_bits,
 )
 
 _OF_THE_PIXELS = {"PLTE", "tRNS", "sBIT", "hIST", "bKGD", "IHDR", "fcTL", "acTL", "fdAT"}
 _XMP = b"XML:com.adobe.xmp\0"
+_UNPACKED = bytes(4)  # neither compression nor language
 _BEFORE_PALETTE = {"iCCP", "sRGB", "gAMA", "cHRM", "cICP", "mDCV", "cLLI"}
 
 
@@ -115,7 +117,9 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         indices = round_to_bits(pixels, bits)  # libvips cuts off instead
     blocks: list[Block] = []
     if picture.format == "png":
-        blocks += metadata.blocks
+        own = put_block(metadata.blocks, "eXIf", b"", metadata.exif)
+        xmp = metadata.xmp and _UNPACKED + metadata.xmp
+        blocks += put_block(own, "iTXt", _XMP, xmp, new_at=len(own))
     else:
         if metadata.icc:
             blocks.append(("iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
@@ -127,7 +131,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         if metadata.exif:
             blocks.append(("eXIf", metadata.exif))
         if metadata.xmp:
-            blocks.append(("iTXt", _XMP + b"\0\0\0\0" + metadata.xmp))
+            blocks.append(("iTXt", _XMP + _UNPACKED + metadata.xmp))
     still = io.BytesIO()
     vips.save_rewritten(
         vips.from_array(indices),

@@ -8,7 +8,8 @@ import numpy as np
 
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import vips
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.decoding import decode_whole
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
 from quietpixel.files.picture import Encoding, Metadata, Picture, first_block
 
 # Headers may hold the commands that made the file, so they have no fixed size.
@@ -24,7 +25,7 @@ def _open(source: Source) -> tuple[bytes, int, int, int]:
         # Valid, but turned or mirrored: not damage, and another advice.
         if re.search(rb"\n\n[-+][XY] \d+ [-+][XY] \d+\n", head):
             raise ImageError("its rows do not run from top left; convert it with another program.")
-        raise FileError("the file is damaged or cut short; get a whole copy of it.")
+        raise damaged()
     lines = head[: found.start()]
     if b"rle_xyze" in lines:
         raise ImageError("its colours are CIE XYZ; convert it to RGB with another program.")
@@ -36,19 +37,11 @@ def _open(source: Source) -> tuple[bytes, int, int, int]:
 
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a Radiance file."""
-    import imagecodecs
-
     lines, height, width, _ = _open(source)
     limits.check(width, height)
     # Three floats of four bytes for each pixel.
     limits.reserve(12 * width * height)
-    try:
-        pixels = imagecodecs.rgbe_decode(vips.read_bytes(source, 0, -1), header=True)
-    except (imagecodecs.RgbeError, ValueError, RuntimeError) as error:
-        raise FileError(
-            f"the file is damaged or cut short ({error}); get a whole copy of it."
-        ) from error
-    picture = Picture.from_pixels(pixels, format="hdr")
+    picture = Picture.from_pixels(decode_whole("rgbe", source, header=True), format="hdr")
     metadata = Metadata(blocks=(("header", lines),))
     return replace(picture, metadata=metadata, encoding=Encoding(bits=8, lossless=False))
 

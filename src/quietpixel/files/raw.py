@@ -95,7 +95,6 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     metadata = replace(
         tiff.parse_metadata((directory,)),
         icc=bytes(pyvips.Operation.call("profile_load", "srgb")),
-        xmp=directory.block(700),
         resolution=None,  # that of the preview
         orientation=orientation,
         directories=(),

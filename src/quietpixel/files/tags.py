@@ -40,13 +40,16 @@ class Tag:
 
 @dataclass(frozen=True)
 class Directory:
-    """The tags of one page, with the directories of EXIF and GPS tags below it; `at` an offset."""
+    """The tags of one page, with the directories of EXIF and GPS tags below it.
+
+    `places` holds the offset of each value, or of the pointer to it.
+    """
 
     tags: dict[int, Tag]
     branches: dict[int, "Directory"] = field(default_factory=dict)
     number: int = 0
-    at: int = 0
     big: bool = False
+    places: dict[int, int] = field(default_factory=dict)
     repeated: tuple[tuple[int, Tag], ...] = ()
 
     def first(self, tag: int, default: float) -> float:
@@ -98,6 +101,7 @@ class Reader:
         if len(body) < count * entry:
             raise _broken()
         tags: dict[int, Tag] = {}
+        places: dict[int, int] = {}
         repeated = []
         for start in range(0, count * entry, entry):
             stored = body[start : start + entry]
@@ -106,6 +110,7 @@ class Reader:
                 repeated.append((key, tag))
             elif tag is not None:
                 tags[key] = tag
+                places[key] = at + head + start + 4 + self.width
         branches = {}
         for key in BRANCHES:
             if key in tags and depth <= 2:
@@ -113,7 +118,7 @@ class Reader:
                     branches[key] = self.directory(int(tags[key].numbers()[0]), depth + 1)[0]
         last = body[count * entry :]
         following = self.unpack(self.offset, last) if len(last) == self.width else 0
-        directory = Directory(tags, branches, at=at, big=self.big, repeated=tuple(repeated))
+        directory = Directory(tags, branches, big=self.big, places=places, repeated=tuple(repeated))
         return directory, following
 
     def tag(self, entry: bytes) -> Tag | None:
@@ -171,16 +176,10 @@ def walk(reader: Reader) -> Iterator[Directory]:
 
 def turn_upright(exif: bytes) -> bytes:
     """Return an EXIF block that states orientation 1, for pixels that were rotated."""
-    try:
-        reader = Reader(io.BytesIO(exif))
-        count = reader.unpack("H", exif[reader.first : reader.first + 2])
-    except FileError:
+    at = from_exif(exif).places.get(ORIENTATION)
+    if at is None:
         return exif
-    changed = bytearray(exif)
-    for at in range(reader.first + 2, reader.first + 2 + 12 * count, 12):
-        if exif[at : at + 2] == struct.pack(reader.order + "H", ORIENTATION):
-            changed[at + 8 : at + 10] = struct.pack(reader.order + "H", 1)
-    return bytes(changed)
+    return exif[:at] + struct.pack("<H" if exif[:2] == b"II" else ">H", 1) + exif[at + 2 :]
 
 
 def from_exif(exif: bytes | None) -> Directory:

@@ -1,35 +1,28 @@
 """The small copy of a photograph in its EXIF block, made anew from the denoised pixels."""
 
+import io
 import struct
 from dataclasses import replace
 
+from quietpixel.errors import FileError
 from quietpixel.files import vips
 from quietpixel.files.picture import Picture, Pixels
+from quietpixel.files.tags import Reader
 
 _OFFSET, _LENGTH = 513, 514  # tags of the second directory: where a JPEG lies, and its bytes
 _QUALITIES = (90, 80, 65, 50, 30)
-_BLOCKS = {"jpeg": ("e1", b"Exif\0\0"), "png": ("eXIf", b""), "webp": ("EXIF", b"")}
-"""Kind and prefix of the block that holds EXIF, in formats whose blocks are carried over."""
 
 
-def renew_thumbnails(picture: Picture) -> Picture:
-    """Return the image with new thumbnails of 8 or 16 bits in its EXIF, wherever that lies."""
-    if picture.dtype.name not in ("uint8", "uint16"):
+def renew_thumbnail(picture: Picture) -> Picture:
+    """Return an image of 8 or 16 bits with a new thumbnail in its EXIF, if there is one."""
+    if picture.metadata.exif is None or picture.dtype.name not in ("uint8", "uint16"):
         return picture
-    page, metadata = picture.pages[0], picture.metadata
-    colours = page[..., :-1] if picture.alpha else page
-    kind, prefix = _BLOCKS.get(picture.format, ("", b""))
-    blocks = tuple(
-        (name, prefix + renew_thumbnail(data.removeprefix(prefix), colours))
-        if name == kind and data.startswith(prefix)
-        else (name, data)
-        for name, data in metadata.blocks
-    )
-    exif = renew_thumbnail(metadata.exif, colours) if metadata.exif else None
-    return replace(picture, metadata=replace(metadata, exif=exif, blocks=blocks))
+    page = picture.pages[0]
+    exif = _renew(picture.metadata.exif, page[..., :-1] if picture.alpha else page)
+    return replace(picture, metadata=replace(picture.metadata, exif=exif))
 
 
-def renew_thumbnail(exif: bytes, pixels: Pixels) -> bytes:
+def _renew(exif: bytes, pixels: Pixels) -> bytes:
     """Return an EXIF block with the thumbnail of an image; the block itself if it has none.
 
     The new one has the size of the old and takes no more bytes, so that no offset changes.
@@ -41,21 +34,14 @@ def renew_thumbnail(exif: bytes, pixels: Pixels) -> bytes:
     pixels
         uint8 or uint16 (H, W, 1 or 3), as stored.
     """
-    order = "<" if exif[:2] == b"II" else ">"
     try:
-        (at,) = struct.unpack_from(order + "I", exif, 4)
-        (count,) = struct.unpack_from(order + "H", exif, at)
-        (at,) = struct.unpack_from(order + "I", exif, at + 2 + 12 * count)
-        (count,) = struct.unpack_from(order + "H", exif, at)
-        entries = range(at + 2, at + 2 + 12 * count, 12)
-        places = {struct.unpack_from(order + "H", exif, each)[0]: each + 8 for each in entries}
-        if at == 0 or not {_OFFSET, _LENGTH} <= places.keys():
-            return exif
-        (start,) = struct.unpack_from(order + "I", exif, places[_OFFSET])
-        (length,) = struct.unpack_from(order + "I", exif, places[_LENGTH])
+        reader = Reader(io.BytesIO(exif))
+        following = reader.directory(reader.first)[1]
+        found = reader.directory(following)[0]
+        start, length = (int(found.first(tag, 0)) for tag in (_OFFSET, _LENGTH))
         old = vips.open_page("jpegload", exif[start : start + length])
-    except (struct.error, vips.VipsError):
-        return exif  # damaged: nobody sees a thumbnail in it
+    except (FileError, vips.VipsError):
+        return exif  # without one, or damaged: nobody sees a thumbnail in it
     small = vips.from_array(pixels).thumbnail_image(old.width, height=old.height)
     small = small.colourspace("b-w" if small.bands == 1 else "srgb")  # of 8 bits
     # Cameras put black bars around an image of another shape.
@@ -66,5 +52,5 @@ def renew_thumbnail(exif: bytes, pixels: Pixels) -> bytes:
         return exif
     changed = bytearray(exif)
     changed[start : start + length] = new.ljust(length, b"\0")
-    struct.pack_into(order + "I", changed, places[_LENGTH], len(new))
+    struct.pack_into(reader.order + "I", changed, found.places[_LENGTH], len(new))
     return bytes(changed)

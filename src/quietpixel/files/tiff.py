@@ -99,13 +99,10 @@ def _declare_straight(source: Source, directories: tuple[Directory, ...]) -> byt
     way back; it has no option against that.
     """
     content = bytearray(source if isinstance(source, bytes) else source.read_bytes())
-    order = "<" if content[:2] == b"II" else ">"
     for page in directories:
-        head, size, value = (8, 20, 12) if page.big else (2, 12, 8)
-        (count,) = struct.unpack_from(order + ("Q" if page.big else "H"), content, page.at)
-        for at in range(page.at + head, page.at + head + count * size, size):
-            if struct.unpack_from(order + "HH", content, at) == (EXTRA_SAMPLES, 3):
-                struct.pack_into(order + "H", content, at + value, 2)
+        if EXTRA_SAMPLES in page.places:
+            order = "<H" if content[:2] == b"II" else ">H"
+            struct.pack_into(order, content, page.places[EXTRA_SAMPLES], 2)
     return bytes(content)
 
 
@@ -211,7 +208,9 @@ def parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
     kept = {key: tag for key, tag in first.tags.items() if key in plain}
     exif = b"II*\0\x08\0\0\0" + _encode(Directory(kept, first.branches), 8)
     return Metadata(
+        icc=first.block(34675),
         exif=exif if kept or first.branches else None,
+        xmp=first.block(700),
         iptc=first.block(33723),
         resolution=(across / scale, down / scale) if scale and across and down else None,
         directories=directories,
@@ -257,17 +256,19 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
 def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     own, encoding = picture.format == "tiff", picture.encoding
     pages, directories, interpretation = picture.pages, picture.metadata.directories, None
-    if own and _is_contiguous(directories, encoding):
-        _write_contiguous(file, picture, directories)
-        return
     if not directories:
         directories = (_directory_of(picture.rgb_metadata),) * len(pages)
+    elif xmp := picture.metadata.xmp:
+        first = directories[0]
+        renewed = replace(first, tags=first.tags | {700: Tag(1, len(xmp), xmp)})
+        directories = (renewed, *directories[1:])
+    contiguous = own and _is_contiguous(directories, encoding)
+    if contiguous or pages[0].dtype.itemsize == 8:
+        _write_contiguous(file, picture, directories)
+        return
     if own and encoding.cmyk is not None:
         pages = cmyk.to_cmyk(pages, encoding.cmyk, picture.metadata.icc)
         interpretation = "cmyk"
-    if pages[0].dtype.itemsize == 8:
-        _write_contiguous(file, picture, directories)
-        return
     half = pages[0].dtype == np.float16
     if half:  # libvips has no half floats; their bits travel as integers
         pages = tuple(np.ascontiguousarray(page).view(np.uint16) for page in pages)

@@ -6,7 +6,7 @@ from typing import BinaryIO
 from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
-from quietpixel.files.picture import Block, Encoding, Metadata, Picture
+from quietpixel.files.picture import Block, Encoding, Metadata, Picture, put_block
 
 _FLAGS = {"ICCP": 0x20, "EXIF": 0x08, "XMP ": 0x04}
 _ALPHA, _ANIMATION = 0x10, 0x02
@@ -44,7 +44,8 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     pairs = (("ICCP", metadata.icc), ("EXIF", metadata.exif), ("XMP ", metadata.xmp))
     blocks = tuple((name, data) for name, data in pairs if data)
     if picture.format == "webp":
-        blocks = metadata.blocks
+        own = put_block(metadata.blocks, "EXIF", b"", metadata.exif)
+        blocks = put_block(own, "XMP ", b"", metadata.xmp, new_at=len(own))
     image = vips.from_pages([vips.as_rgb(page) for page in picture.pages])
     whole = vips.save_bytes(
         vips.with_timing(image, encoding.delays, encoding.loop),

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from quietpixel.files.formats import FORMATS, find_format, format_of_name, writa
 from quietpixel.files.image_format import Format, Writer
 from quietpixel.files.picture import Picture, Pixels, describe_colour_numbers, white_of
 from quietpixel.files.png import find_palette
-from quietpixel.files.thumbnail import renew_thumbnails
+from quietpixel.files.thumbnail import renew_thumbnail
 
 
 def write_picture(
@@ -77,8 +77,9 @@ def write_picture(
     kind = FORMATS[check_writable(picture, target, format=format)]
     # Before the file is opened, so that a failure leaves nothing.
     ready, notes = _fit(picture, kind)
-    ready = renew_thumbnails(ready)
-    with _opened(target, overwrite, like, backup, on_complete) as file:
+    ready = renew_thumbnail(ready)
+    options = {"overwrite": overwrite, "backup": backup, "on_complete": on_complete}
+    with _opened(target, like=Path(like) if like else None, **options) as file:
         writer_of(kind)(ready, file, quality)
     return (*notes, *_describe_changes(picture, kind))
 
@@ -107,11 +108,7 @@ def _describe_changes(picture: Picture, kind: Format) -> Iterator[str]:
 def copy_file(
     source: Path | bytes,
     target: Path | BinaryIO,
-    *,
-    overwrite: bool = False,
-    like: Path | None = None,
-    backup: Path | None = None,
-    on_complete: Callable[[BinaryIO], None] | None = None,
+    **options: Any,
 ) -> None:
     """Copy a file, or its bytes, whole or not at all.
 
@@ -119,30 +116,20 @@ def copy_file(
     ----------
     source
         A file, or its bytes.
-    target, overwrite, like, backup, on_complete
+    target
         As for `write_picture`.
+    **options
+        `overwrite`, `like`, `backup` and `on_complete`, too.
     """
-    with (
-        vips.open_binary(source) as content,
-        _opened(target, overwrite, like, backup, on_complete) as file,
-    ):
+    with vips.open_binary(source) as content, _opened(target, **options) as file:
         shutil.copyfileobj(content, file, 1 << 20)
 
 
 @contextlib.contextmanager
-def _opened(
-    target: str | Path | BinaryIO,
-    overwrite: bool,
-    like: str | Path | None,
-    backup: Path | None,
-    on_complete: Callable[[BinaryIO], None] | None,
-) -> Iterator[BinaryIO]:
+def _opened(target: str | Path | BinaryIO, **options: Any) -> Iterator[BinaryIO]:
     """Give a file to write to, which becomes `target` in the end, or a stream."""
     if isinstance(target, str | os.PathLike):
-        source = Path(like) if like else None
-        with atomic_file(
-            Path(target), overwrite=overwrite, like=source, backup=backup, on_complete=on_complete
-        ) as file:
+        with atomic_file(Path(target), **options) as file:
             yield file
         return
     try:

@@ -35,6 +35,8 @@ from quietpixel.inference.repair import fill_stack, find_hidden, find_repair
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
 Array = NDArray[Any]
+OPENING = ("engine", "precision", "device", "threads", "memory", "streams", "quality")
+"""Options of a denoiser; the others concern an image."""
 
 
 class Denoiser:
@@ -85,8 +87,7 @@ class Denoiser:
     @classmethod
     def from_options(cls, options: DenoiseOptions) -> Self:
         """Return a denoiser with options that also say how an image is treated by default."""
-        words = ("engine", "precision", "device", "threads", "memory", "streams", "quality")
-        denoiser = cls(options.model, **{word: getattr(options, word) for word in words})
+        denoiser = cls(options.model, **{word: getattr(options, word) for word in OPENING})
         denoiser.options = options
         return denoiser
 
