@@ -534,6 +534,19 @@ def test_an_animated_avif_is_not_replaced_by_its_first_frame(quietpixel, halver,
     assert "The result does not hold the frames of the animation." in outcome.err
 
 
+def test_a_gain_map_in_an_avif_is_named(quietpixel, halver, tmp_path) -> None:
+    """The brand tmap says that there is one (ISO 21496-1); no decoder here shows it."""
+    path = tmp_path / "a.avif"
+    write_picture(Picture.from_pixels(smooth()), path)
+    content = path.read_bytes().replace(b"miaf", b"tmap", 1)
+    path.write_bytes(content)
+    assert b"tmap" in content[:40]
+    outcome = quietpixel(*WORD, path, "--model", halver, "--in-place")
+    assert outcome.code == 2
+    assert "would not hold the gain map; write it to another file." in outcome.err
+    assert path.read_bytes() == content
+
+
 @pytest.mark.parametrize("words", [(), ("--in-place",)])
 def test_xmp_and_profile_of_a_tiff_that_libvips_cannot_read_stay(
     quietpixel, halver, tmp_path, words

@@ -127,8 +127,7 @@ def find_lost(source: Source) -> tuple[str, ...]:
     with vips.decoding_errors():
         image = vips.open_page("heifload", source, 0)
     count = image.get_n_pages() - 1
-    found = [f"{count} further images"] if count else []
-    found += ["the frames of the animation"] if inspect_heif(source)[0] else []
+    found = ([f"{count} further images"] if count else []) + inspect_heif(source)[0]
     head = vips.read_bytes(source, 0, _HEADER)
     numbers = describe_colour_numbers(Metadata(cicp=_read_numbers(head)))
     if numbers and any(name in head for name in _PROFILES):

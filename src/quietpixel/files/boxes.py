@@ -39,20 +39,25 @@ def walk_boxes(
         at += length
 
 
-def inspect_heif(source: Source) -> tuple[bool, bytes]:
-    """Return whether a HEIF file holds a track of frames, and what follows its images.
+def inspect_heif(source: Source) -> tuple[list[str], bytes]:
+    """Return what of a HEIF file its decoders do not show, in words, and what follows its images.
 
     Phones put the video of a motion photo there, and data of their own that need not be boxes.
     """
-    names, end = set(), 0
+    lost, end = [], 0
     with vips.open_binary(source) as file:
         with contextlib.suppress(FileError):
             for name, at, length in walk_boxes(file):
-                names.add(name)
                 if name in _OF_IMAGES:
                     end = at + length
+                if name == b"moov":
+                    lost.append("the frames of the animation")
+                file.seek(at)
+                # The brand of files with a gain map (ISO 21496-1).
+                if name == b"ftyp" and b"tmap" in file.read(length):
+                    lost.append("the gain map")
         file.seek(end)
-        return b"moov" in names, file.read()
+        return lost, file.read()
 
 
 def make_box(name: bytes, content: bytes) -> bytes:

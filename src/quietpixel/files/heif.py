@@ -81,9 +81,8 @@ def find_lost(source: Source) -> tuple[str, ...]:
             (image.count > 1, f"{image.count - 1} more images"),
             (bool(image.info["depth_images"]), "the depth map"),
             (bool(image.info["aux"]), "auxiliary images such as an HDR gain map"),
-            (inspect_heif(source)[0], "the frames of the animation"),
         )
-    return tuple(kind for found, kind in kinds if found)
+    return (*(kind for found, kind in kinds if found), *inspect_heif(source)[0])
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
