@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from quietpixel.errors import FileError, ImageError
-from quietpixel.files.image_format import ReadLimits, Size
+from quietpixel.errors import ImageError
+from quietpixel.files.image_format import ReadLimits, Size, damaged
 from quietpixel.files.picture import Encoding, Picture, Pixels
 from quietpixel.imaging.axes import Axes, find_axes
 
@@ -141,7 +141,7 @@ def map_array(
     """
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     if size < offset + prod(form.shape) * form.dtype.itemsize:
-        raise FileError("the file is damaged or cut short; get a whole copy of it.")
+        raise damaged()
     order: Any = "F" if fortran else "C"
     if isinstance(source, bytes):
         return np.ndarray(form.shape, form.dtype, source, offset, order=order)

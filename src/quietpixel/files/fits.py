@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from quietpixel.errors import FileError, ImageError
+from quietpixel.errors import ImageError
 from quietpixel.files import vips
 from quietpixel.files.array_pages import INTEGERS, ArrayForm, describe_array, stack_pages
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
 from quietpixel.files.picture import Metadata, Picture
 
 
@@ -28,15 +28,11 @@ def _open(source: Source) -> Iterator[Any]:
         try:
             parts = fits.open(file, memmap=False, lazy_load_hdus=False)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise _damaged() from error
+            raise damaged() from error
         ends = [part.fileinfo()["datLoc"] + part.fileinfo()["datSpan"] for part in parts]
         if not ends or max(ends) > size:
-            raise _damaged()
+            raise damaged()
         yield parts
-
-
-def _damaged() -> FileError:
-    return FileError("the file is damaged or cut short; get a whole copy of it.")
 
 
 def _choose(parts: Any, name: str | None) -> tuple[int, tuple[str, ...]]:
@@ -68,7 +64,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         try:
             data = parts[number].data
         except (OSError, ValueError, TypeError) as error:
-            raise _damaged() from error
+            raise damaged() from error
     form = replace(form, dtype=data.dtype)
     picture = form.cut(data, "fits", metadata=Metadata(native=(source, number, form)))
     if not others:

@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from quietpixel.errors import FileError, ImageError
+from quietpixel.errors import ImageError
 from quietpixel.files import vips
 from quietpixel.files.array_pages import NUMBERS, ArrayForm, describe_array, stack_pages
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
 from quietpixel.files.picture import Metadata, Picture
 from quietpixel.files.seekable import seekable
 
@@ -28,7 +28,7 @@ def _open(source: Source) -> Iterator[Any]:
             with h5py.File(file, "r") as content:
                 yield content
         except (OSError, RuntimeError, KeyError) as error:
-            raise FileError("the file is damaged or cut short; get a whole copy of it.") from error
+            raise damaged() from error
 
 
 def _choose(content: Any, name: str | None, letters: str | None) -> tuple[str, ArrayForm]:

@@ -4,7 +4,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from quietpixel.errors import FileError
 from quietpixel.files import vips
 from quietpixel.files.array_pages import (
     NUMBERS,
@@ -13,7 +12,7 @@ from quietpixel.files.array_pages import (
     map_array,
     stack_pages,
 )
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
 from quietpixel.files.picture import Metadata, Picture
 
 
@@ -30,7 +29,7 @@ def _read_header(source: Source, letters: str | None) -> tuple[ArrayForm, bool, 
             )
             shape, fortran, dtype = read(file)
         except (ValueError, EOFError, SyntaxError) as error:
-            raise FileError("the file is damaged or cut short; get a whole copy of it.") from error
+            raise damaged() from error
         return describe_array(shape, dtype, letters), fortran, file.tell()
 
 
