@@ -124,7 +124,7 @@ def simulate(model: str, photos: Path, seed: int, minutes: float) -> dict[str, A
 
 def score_levels(engine: Any, noisy: Array, clean: Array, sigma: float) -> Array:
     """Return the PSNR at each of `LEVELS`; each one far from `sigma` is 1 dB below the next."""
-    low, high = sigma / 4 - 1 / 255, 3 * sigma + 3 / 255
+    low, high = sigma / 4 - 1 / 255, 5 * sigma + 4 / 255
     tried = np.flatnonzero((low <= LEVELS) & (high >= LEVELS))
     levels = LEVELS[tried, None, None, None] * np.ones((PART, PART, 1))
     results = engine(np.repeat(noisy[None], len(tried), axis=0), levels.astype(np.float32))

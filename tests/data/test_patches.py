@@ -220,10 +220,39 @@ def test_levels_are_constant_or_maps_and_true_on_average() -> None:
         noise="gaussian:0.1,clip=no", level_fraction=1.0, batch=60
     ).make(0, 0)
     constant = np.ptp(levels, axis=(1, 2, 3)) == 0
-    assert 0.3 < constant.mean() < 0.7
+    assert 0.6 < constant.mean() < 0.9
     measured = np.sqrt(np.mean(np.square(noisy - clean), axis=(1, 2, 3)))
     np.testing.assert_allclose(levels[constant][:, 0, 0, 0], measured[constant], rtol=1e-5)
     np.testing.assert_allclose(levels[~constant].mean(), 0.1, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("noise", "least", "most"), [("gaussian:0.1,clip=no", 1, 1), ("photo:0.1", 1, 3)]
+)
+def test_noise_that_is_not_white_comes_with_a_higher_level(
+    noise: str, least: float, most: float
+) -> None:
+    flat = (np.full((64, 64, 3), 128, np.uint8),)
+    draw = PatchSampling(patch=64, batch=60, steps=1, seed=0, level_fraction=1.0, level_excess=most)
+    (noisy, levels), clean = PatchSampler(
+        ArraySource([flat]), AddNoise(parse_noise(noise)), draw
+    ).make(0, 0)
+    ratios = np.sqrt(np.mean(np.square(levels), axis=(1, 2, 3)))
+    ratios /= np.sqrt(np.mean(np.square(noisy - clean), axis=(1, 2, 3)))
+    assert ratios.min() == pytest.approx(least, rel=0.02)
+    assert ratios.max() == pytest.approx(most, rel=0.05)
+
+
+def test_contrast_changes_around_a_value_as_often_as_asked() -> None:
+    task, rng = (
+        AddNoise(parse_noise("gaussian:0,clip=no"), contrast_fraction=0.5),
+        np.random.default_rng(0),
+    )
+    given = rng.random((16, 12, 3), np.float32)
+    gains = [np.ptp(task((given,), rng)[1]) / np.ptp(given) for _ in range(200)]
+    assert 0.35 < np.mean(np.array(gains) == 1) < 0.65
+    assert 0.75 <= min(gains) < 0.8
+    assert 1.3 < max(gains) < 1.351
 
 
 def test_gray_patches_share_their_noise_and_may_be_toned() -> None:

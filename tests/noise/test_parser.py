@@ -163,3 +163,13 @@ def test_a_mixture_has_no_one_variance() -> None:
     law = parse_noise("gaussian:0.1|poisson:30")
     with pytest.raises(ArgumentError, match=r"one of its laws is drawn.*such as 'gaussian:0\.1'"):
         law.propagate(np.zeros(1, np.float32), np.zeros(1, np.float32))
+
+
+def test_a_law_of_a_mixture_may_count_several_times() -> None:
+    text = "3*gaussian:0.1,clip=no|poisson:30"
+    law = parse_noise(text)
+    assert law == parse_noise("|".join([*["gaussian:0.1,clip=no"] * 3, "poisson:30"]))
+    assert str(law) == text
+    for wrong in ("0*gaussian:0.1|poisson:30", "3*|poisson:30", "100*gaussian:0.1|poisson:30"):
+        with pytest.raises(UnknownNameError):
+            parse_noise(wrong)

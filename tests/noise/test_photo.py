@@ -37,7 +37,7 @@ def test_channels_share_all_some_or_none_of_it() -> None:
     shared = np.array([np.corrcoef(n[..., 0].ravel(), n[..., 1].ravel())[0, 1] for n in noise])
     assert np.mean(np.abs(shared) < 0.2) > 0.1
     assert np.quantile(shared, 0.95) == pytest.approx(1, abs=0.05)
-    assert -0.6 < shared.min() < -0.1, "a camera's colour matrix makes channels disagree"
+    assert -0.9 < shared.min() < -0.1, "a camera's colour matrix makes channels disagree"
     assert 0.2 < np.mean((shared > 0.2) & (shared < 0.95)) < 0.9
 
 
@@ -45,7 +45,7 @@ def test_it_is_white_or_coarse() -> None:
     noise = draw(PhotoNoise(10 / 255), GRAY, 100)[..., 0]
     neighbours = np.mean(noise[:, :, 1:] * noise[:, :, :-1], axis=(1, 2)) / noise.var(axis=(1, 2))
     far = np.mean(noise[:, :, 6:] * noise[:, :, :-6], axis=(1, 2)) / noise.var(axis=(1, 2))
-    assert np.mean(np.abs(neighbours) < 0.1) > 0.1
+    assert np.mean(np.abs(neighbours) < 0.1) > 0.05
     assert np.mean(neighbours > 0.5) > 0.2
     assert np.mean(far > 0.2) > 0.1
 

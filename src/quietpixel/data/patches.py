@@ -16,8 +16,11 @@ PATIENCE = 200
 """Number of unusable scenes in a row after which a run ends."""
 CHOICE_INDEX = 2**31
 """Index of the generator that chooses the scenes of an epoch."""
-LOCAL, LOCAL_WIDTHS = 0.5, (6.0, 20.0)
+LOCAL, LOCAL_WIDTHS = 0.25, (6.0, 20.0)
 """Fraction of patches whose noise level is a map, and the range of widths of its Gaussian."""
+CORRELATED = 0.05
+"""Least correlation of neighbouring pixels of noise that is not white; of white noise on a patch of
+96 pixels it is below 0.03."""
 UPRIGHT = (0, 2, 4, 6)
 """The orientations of `turn` that keep rows horizontal."""
 
@@ -42,6 +45,8 @@ class PatchSampling:
     level_fraction
         For a model that takes the noise level: the fraction of patches for which it is given.
         None for other models.
+    level_excess
+        The level given for noise that is not white is up to this many times the true one.
     downscale_fraction
         Fraction of patches downscaled (`shrink`) from up to twice their size, so that they have
         finer detail.
@@ -54,6 +59,7 @@ class PatchSampling:
     scenes: int = 10**9
     upright: bool = False
     level_fraction: float | None = None
+    level_excess: float = 1.0
     downscale_fraction: float = 0.0
 
 
@@ -95,7 +101,10 @@ class PatchSampler:
         if not rng.random() < (self.draw.level_fraction or 0):
             return np.full((*noisy.shape[:2], 1), UNKNOWN_SIGMA, np.float32)
         # Measured, because a law may draw its strength anew for each image.
-        squared = np.mean(np.square(noisy - clean), axis=-1, keepdims=True)
+        noise = noisy - clean
+        squared = np.mean(np.square(noise), axis=-1, keepdims=True)
+        if self.draw.level_excess > 1 and is_correlated(noise):
+            squared = squared * np.float32(self.draw.level_excess ** (2 * rng.random()))
         if rng.random() < LOCAL:
             from scipy import ndimage  # denoising needs no scipy
 
@@ -143,6 +152,20 @@ class PatchSampler:
                 chosen = np.sort(rng.choice(count, self.draw.scenes, replace=False))
             self._scenes = epoch, chosen, np.cumsum(self.source.areas[chosen])
         return self._scenes[1:]
+
+
+def is_correlated(noise: Array) -> bool:
+    """Return whether neighbouring pixels of noise (H, W, C) have something in common.
+
+    Examples
+    --------
+    >>> white = np.random.default_rng(0).standard_normal((96, 96, 3), np.float32)
+    >>> is_correlated(white), is_correlated(white[1:] + white[:-1])
+    (False, True)
+    """
+    products = noise[1:] * noise[:-1], noise[:, 1:] * noise[:, :-1]
+    largest = max(abs(float(each.mean())) for each in products)
+    return largest > CORRELATED * float(np.mean(np.square(noise)))
 
 
 def shrink(part: Array, side: int) -> Array:

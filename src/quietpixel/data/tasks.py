@@ -46,6 +46,8 @@ class AddNoise:
     gray_fraction
         Probability that a colour patch is made gray, with the same noise in all channels; half of
         these are then toned, noise included.
+    contrast_fraction
+        Probability that the contrast of the patch changes (`change_contrast`) before that.
     """
 
     law: NoiseLaw
@@ -53,6 +55,7 @@ class AddNoise:
     blur_fraction: float = 0.0
     pattern_fraction: float = 0.0
     gray_fraction: float = 0.0
+    contrast_fraction: float = 0.0
 
     def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return input and target."""
@@ -71,6 +74,8 @@ class AddNoise:
                 clean = draw_pattern(clean, rng)
             if happens(self.blur_fraction):
                 clean = blur(clean, rng)
+            if happens(self.contrast_fraction):
+                clean = change_contrast(clean, rng)
         if clean.shape[-1] != 3 or not happens(self.gray_fraction):
             return self.law(clean, rng), clean
         # One channel gets the noise, which all three then share.
@@ -124,6 +129,23 @@ def blur(clean: Array, rng: np.random.Generator) -> Array:
     width = rng.uniform(0.3, 1.3)
     blurred: Array = ndimage.gaussian_filter(clean, (width, width, 0), mode="mirror")
     return blurred
+
+
+def change_contrast(clean: Array, rng: np.random.Generator) -> Array:
+    """Return an image with 0.75 to 1.35 times the contrast, around a random value.
+
+    Where black and white are estimated, some of the content lies beyond them.
+
+    Parameters
+    ----------
+    clean
+        (H, W, C) in [0, 1].
+    rng
+        Random generator.
+    """
+    centre, gain = np.float32(rng.random()), np.float32(rng.uniform(0.75, 1.35))
+    changed: Array = centre + gain * (clean - centre)
+    return changed
 
 
 def draw_pattern(clean: Array, rng: np.random.Generator) -> Array:

@@ -1,6 +1,7 @@
 """The noise laws, single and combined, frozen; as text such as ``gaussian:0.5,mean=0.5``."""
 
 from dataclasses import dataclass, fields, replace
+from itertools import groupby
 from typing import ClassVar
 
 import numpy as np
@@ -365,7 +366,8 @@ class Sequence(NoiseLaw):
 
 @dataclass(frozen=True)
 class Mixture(NoiseLaw):
-    """One of several laws, drawn evenly for each image.
+    """One of several laws, drawn evenly for each image, or as often as it is named.
+
 
     Examples
     --------
@@ -388,4 +390,5 @@ class Mixture(NoiseLaw):
 
     def __str__(self) -> str:
         """Return the law as text that `parse_noise` reads back."""
-        return "|".join(str(law) for law in self.laws)
+        counted = [(str(law), len(list(same))) for law, same in groupby(self.laws)]
+        return "|".join(f"{count}*{law}" if count > 1 else law for law, count in counted)

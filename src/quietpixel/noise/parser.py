@@ -93,7 +93,8 @@ def parse_noise(text: str) -> NoiseLaw:
     text
         ``word:number`` with options after commas, steps of a sequence joined by ``+``; numbers may
         be fractions such as ``25/255``, and two of them a range that each image draws from, such as
-        ``gaussian:0..55/255``. Laws between bars are drawn from for each image.
+        ``gaussian:0..55/255``. Laws between bars are drawn from for each image; one that begins
+        with ``3*`` three times as often.
 
     Raises
     ------
@@ -111,7 +112,9 @@ def parse_noise(text: str) -> NoiseLaw:
     """
     # First, because each part between bars may be a sequence.
     if "|" in text:
-        return Mixture(tuple(parse_noise(part) for part in text.split("|")))
+        parts = [re.fullmatch(r"(?:\s*([1-9]\d?)\*)?(.*)", part, re.S) for part in text.split("|")]
+        counted = [(int(part[1] or 1), parse_noise(part[2])) for part in parts if part]
+        return Mixture(tuple(law for count, law in counted for _ in range(count)))
     # Only before a letter does a plus join two laws: 1e+2 is a number.
     laws = tuple(_parse_law(part.strip()) for part in re.split(r"\+(?=\s*[a-zA-Z])", text))
     if len(laws) == 1:

@@ -13,9 +13,11 @@ from quietpixel.noise.laws import Array, DrawnNoise
 
 OCTAVES = 6
 """Octaves of spatial frequency from the finest; the last has periods of 64 pixels and more."""
-WHITE, BLURRED, SMOOTHED, JPEG = 0.3, 0.2, 0.3, 0.4
-"""Shares of the draws with white and with blurred luminance noise, behind a camera's own denoising,
-and compressed as JPEG."""
+CAMERA, WHITE, BLURRED, SMOOTHED, JPEG = 0.3, 0.2, 0.2, 0.3, 0.5
+"""Shares of the draws with spectra as cameras deliver them, with white and with blurred luminance
+noise, behind a camera's own denoising, and compressed as JPEG."""
+LUMINANCE_STEPS = np.array([1.2, 0.6, 0.4, 0.3, 0.3])
+"""How the amplitude of luminance noise grows from octave to octave, as a power of 2: 600D."""
 
 Numbers = NDArray[np.floating[Any]]
 Spectrum = Callable[[Numbers], Numbers] | None
@@ -78,11 +80,10 @@ class PhotoNoise(DrawnNoise):
 def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Return stationary noise (H, W, C): a part that the channels share, and a part of each."""
     height, width, channels = shape
-    luminance, colour = _draw_spectra(rng)
+    luminance, colour, share = _draw_spectra(rng)
     shared = _colour_noise((1, height, width), luminance, rng)
     if channels == 1:
         return np.moveaxis(shared, 0, -1)
-    share = rng.choice([0.0, 1.0, rng.random()], p=[0.15, 0.25, 0.6])
     own = _colour_noise((channels, height, width), colour, rng)
     own *= rng.uniform(0.6, 1.5, (channels, 1, 1)).astype(np.float32)
     if rng.random() < 0.3:  # pairs of channels share noise too, red and blue with green
@@ -92,16 +93,22 @@ def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return np.moveaxis(mixed, 0, -1)
 
 
-def _draw_spectra(rng: np.random.Generator) -> tuple[Spectrum, Spectrum]:
-    """Return the spectra of luminance and colour noise."""
-    kind = rng.random()
+def _draw_spectra(rng: np.random.Generator) -> tuple[Spectrum, Spectrum, float]:
+    """Return the spectra of luminance and colour noise, and the share of the former."""
+    kind, normal = rng.random(), rng.standard_normal((2, OCTAVES - 1))
+    if kind < CAMERA:
+        colour = _octaves(rng.uniform(0.9, 1.6) + 0.3 * normal[1])
+        return _octaves(LUMINANCE_STEPS + 0.35 * normal[0]), colour, rng.uniform(0.3, 0.95)
+    share = float(rng.choice([0.0, 1.0, rng.random()], p=[0.25, 0.25, 0.5]))
+    kind -= CAMERA
     if kind < 0.6 * WHITE:
-        return None, None
+        return None, None, share
+    colour = _octaves(rng.uniform(0, 1.6) + 0.3 * normal[1])
+    if kind < WHITE:
+        return None, colour, share
     if kind < WHITE + BLURRED:
-        luminance = None if kind < WHITE else _blur(rng.uniform(0.4, 1.8))
-    else:
-        luminance = _octaves(rng.uniform(-0.2, 1.3) + 0.4 * rng.standard_normal(OCTAVES - 1))
-    return luminance, _octaves(rng.uniform(0, 1.6) + 0.3 * rng.standard_normal(OCTAVES - 1))
+        return _blur(rng.uniform(0.4, 1.8)), colour, share
+    return _octaves(rng.uniform(-0.2, 1.3) + 0.4 * normal[0]), colour, share
 
 
 def _blur(sigma: float) -> Spectrum:

@@ -23,6 +23,7 @@ FRACTIONS = (
     "downscale_fraction",
     "pattern_fraction",
     "gray_fraction",
+    "contrast_fraction",
 )
 """The fields that say which fraction of a folder's patches is modified."""
 RENAMED = {
@@ -92,6 +93,12 @@ class Recipe:
     gray_fraction
         The fraction of colour patches made gray, with the same noise in all channels; half of
         these are toned; 0 to 1.
+    contrast_fraction
+        The fraction whose contrast is changed, so that values lie beyond black and white, as they
+        do where the intensity scale is estimated; 0 to 1.
+    level_excess
+        The noise level that the model is given is up to this many times the true one where the
+        noise is not white, because real noise is less regular than any law.
     target
         Of a folder: ``"clean"`` (clean images, or pairs of a noisy and a clean one), ``"noisy"``
         (pairs of two noisy ones), or ``"none"`` (noisy images only).
@@ -141,6 +148,8 @@ class Recipe:
     downscale_fraction: float = 0.0
     pattern_fraction: float = 0.0
     gray_fraction: float = 0.0
+    contrast_fraction: float = 0.0
+    level_excess: float = 1.0
     target: str = "clean"
     pairs: str = ""
     method: str = ""
@@ -167,6 +176,7 @@ class Recipe:
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
         for name in FRACTIONS:
             self._require(name, 0 <= getattr(self, name) <= 1, "lie in [0, 1]")
+        self._require("level_excess", self.level_excess >= 1, "be at least 1")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:

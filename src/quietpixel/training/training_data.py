@@ -124,6 +124,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
         scenes=folder.scenes_at_a_time,
         upright=bool(recipe.structure),  # a quarter turn would turn rows into columns
         level_fraction=level_fraction,
+        level_excess=recipe.level_excess,
         downscale_fraction=0.0 if recipe.method else recipe.downscale_fraction,
     )
     # The same noise for all epochs, so that their losses can be compared.
@@ -178,5 +179,6 @@ def make_task(recipe: Recipe) -> Task:
         clean_fraction=recipe.clean_fraction,
         blur_fraction=recipe.blur_fraction,
         pattern_fraction=recipe.pattern_fraction,
+        contrast_fraction=recipe.contrast_fraction,
         gray_fraction=recipe.gray_fraction,
     )
