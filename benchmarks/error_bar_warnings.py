@@ -21,7 +21,7 @@ from quietpixel.imaging.uncertainty import draw_pixels, fit_pixels
 Array = NDArray[np.float64]
 Make = Callable[[np.random.Generator], Array]
 Corrupt = Callable[[Array, np.random.Generator], Array]
-SIDE = 160
+SIDE = 128
 
 
 def main() -> None:

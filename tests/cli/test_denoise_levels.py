@@ -205,3 +205,26 @@ def test_the_model_follows_the_channels_of_the_picture(quietpixel, monkeypatch, 
         "gray": 100, "colour": colour, "neutral": [100, 100, 100], "alpha": [100, 100, 100, 90],
         "colour-alpha": [*colour, 90],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "shared"), [((0.1, 0.11, 0.12), True), ((0.05, 0.05, 0.2), False)]
+)
+def test_a_stack_has_one_level_unless_its_pages_differ(
+    quietpixel, adder, tmp_path, sigmas, shared
+) -> None:
+    noise = np.random.default_rng(0).standard_normal((80, 90))
+    pages = np.stack([128 + 255 * sigma * noise for sigma in sigmas]).clip(0, 200).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pages, photometric="minisblack")
+    report = tmp_path / "a.json"
+    assert quietpixel(*WORD, tmp_path / "a.tif", "--model", adder, "--json", report).code == 0
+    added = tifffile.imread(tmp_path / "a-clean.tif").astype(int) - pages
+    levels = [int(np.median(each)) for each in added]
+    (entry,) = json.loads(report.read_text())["files"]
+    if shared:
+        assert len(set(levels)) == 1
+        assert levels[0] == pytest.approx(255 * 0.11, rel=0.15)
+        (sigma,) = {page["sigma"] for page in entry["noise"]}
+        assert sigma == pytest.approx(levels[0] / 255, abs=0.003)
+    else:
+        assert levels[2] > 2 * levels[0]

@@ -1,5 +1,6 @@
 """Error bars of a tiny model, from calibrating to the command line."""
 
+import re
 import shutil
 import warnings
 from dataclasses import replace
@@ -78,6 +79,11 @@ def test_calibrating_measures_the_coverage_and_writes_the_card(model) -> None:
     assert card.uncertainty["coverage"] == found.measured
     assert replace(card, uncertainty={}) == CARD
     assert found.describe().startswith("90 % intervals held ")
+    # The model draws values halfway to 0.5: dark ones, 0.3 and more, come out brighter.
+    assert found.brightness.slope == pytest.approx(0.5, abs=0.001)
+    assert found.brightness.offset == pytest.approx(0.25, abs=0.001)
+    assert 0.05 < found.brightness.dark_bias < 0.1
+    assert card.uncertainty["brightness"]["slope"] == found.brightness.slope
 
 
 def test_the_truth_lies_inside_on_unseen_images(calibrated) -> None:
@@ -152,7 +158,11 @@ def test_the_command_says_what_the_intervals_hold(model, tmp_path, capsys) -> No
         Image.fromarray(np.uint8(255 * image[..., 0])).save(tmp_path / "clean" / f"{number}.png")
     words = ["calibrate", model, tmp_path / "clean", "-o", tmp_path / "out.onnx"]
     assert main([str(word) for word in words]) == 0
-    assert "out.onnx: 90 % intervals held" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "out.onnx: 90 % intervals held" in printed
+    assert re.search(
+        r"^Brightness, result against input: slope 0\.\d+, offset \+0\.", printed, re.M
+    )
     assert not quietpixel.read_card(model).uncertainty
     assert "--second must come with" in refuse(capsys, *words, "--second", tmp_path, "--noise", "x")
 

@@ -34,7 +34,7 @@ from quietpixel.inference.error_bars import (
 from quietpixel.inference.job import OnProgress, Result
 from quietpixel.inference.level import Noise, level_factors
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.planes import denoise_planes, join, settle_channels, split
+from quietpixel.inference.planes import denoise_planes, join, settle_channels, share_level, split
 
 _GAP = 8
 """White pixels between the parts of a comparison."""
@@ -241,6 +241,7 @@ def _denoise_pages(
     # One for all pages: a stack that grows brighter would jump between scales of its pages.
     profile = picture.metadata.icc is not None
     common = denoiser.find_scale(picture.pages, options, profile=profile)
+    common = share_level(denoiser, picture.pages, options, common)
     for number, page in enumerate(picture.pages):
         progress = on_progress and partial(_report_page, on_progress, number, len(picture.pages))
         out = page if reuse and page.flags.writeable else None

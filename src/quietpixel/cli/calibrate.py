@@ -53,7 +53,8 @@ def command(
 
     FOLDER holds clean images like those that the model is used on; or, with --second, noisy ones.
     Files of both folders of a pair have the same names. 'quietpixel denoise --uncertainty' then
-    writes the error bars, and warns where an image is unlike those of the calibration.
+    writes the error bars, and warns where an image is unlike those of the calibration. Slope,
+    offset and bias in the dark say whether brightness is still a measurement.
     """
     # Imported here, so that --help need not load a runtime.
     from quietpixel.workflows.calibrate import calibrate
@@ -64,3 +65,5 @@ def command(
         model, clean, noisy=shots, second=second, noise=noise, range=range, seed=seed, output=output
     )
     click.echo(f"{output or model}: {coverage.describe()}.")
+    if coverage.brightness is not None:
+        click.echo(f"Brightness, {coverage.brightness.describe()}.")

@@ -228,6 +228,9 @@ METHODS: dict[str, type[Classical]] = {
 }
 """The classical methods by name; the last two need a package of their own."""
 
+LEAST_SIGMA = 1e-4
+"""Noise for which methods are tuned at least, far below a step of 8 bits."""
+
 CLASSICAL = ("median", "wavelet", "tv", "nlm")
 """The methods that ``classical=True`` adds to an evaluation."""
 
@@ -270,7 +273,8 @@ def tune(method: str | type[Classical], clean: Images, noisy: Images) -> Classic
         )
     kind = METHODS[method] if isinstance(method, str) else method
     # As measured, not as the law says: clipping at black and white weakens the noise.
-    sigma = float(np.std(np.asarray(noisy, np.float64) - clean))
+    # Above 0, because methods divide by it: images without noise are legal.
+    sigma = max(float(np.std(np.asarray(noisy, np.float64) - clean)), LEAST_SIGMA)
 
     @cache
     def fit(*point: float) -> tuple[float, Classical]:

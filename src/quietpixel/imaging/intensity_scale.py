@@ -49,6 +49,9 @@ class Scale:
         Black of the nominal range.
     photons
         Photon noise that is to be stabilised, or None.
+    level, kinds
+        Noise level for the model and kinds of noise that all images of the scale share; None where
+        each image has its own.
 
     Examples
     --------
@@ -61,6 +64,8 @@ class Scale:
     unit: float
     nominal: float = 0.0
     photons: PhotonNoise | None = None
+    level: float | None = None
+    kinds: tuple[str, ...] = ()
 
     @property
     def range(self) -> Range:

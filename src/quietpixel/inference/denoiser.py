@@ -30,7 +30,7 @@ from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, l
 from quietpixel.inference.model_store import cache_of, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
 from quietpixel.inference.photons import find_photons, may_have_photons, run_stabilised
-from quietpixel.inference.planes import denoise_planes, join, settle_channels, split
+from quietpixel.inference.planes import denoise_planes, join, settle_channels, shared_level, split
 from quietpixel.inference.repair import fill_stack, find_hidden, find_repair
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
@@ -261,6 +261,7 @@ class Denoiser:
             stack,
             layout,
             options,
+            level=shared_level(scale, layout, options),
             shape=image.shape,
             out=stack if out is image else None if out is None else with_channels(out)[:, :, None],
             mask=np.ma.getmaskarray(pixels)[:, :, np.newaxis] if masked else None,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.errors import ImageError, ModelError
+from quietpixel.imaging.brightness import Brightness
 from quietpixel.imaging.familiarity import Familiarity, describe_image
 from quietpixel.imaging.uncertainty import REACH, Calibration
 from quietpixel.inference.arrays import Layout
@@ -37,6 +38,8 @@ class Coverage:
         How many images there were.
     shots
         Whether they were pairs of noisy shots, which do not tell how many pixels lie inside.
+    brightness
+        How the brightness of results follows the noisy images; None where it could not be measured.
     """
 
     share: float
@@ -44,6 +47,7 @@ class Coverage:
     by_level: tuple[tuple[float, float], ...]
     images: int
     shots: bool = False
+    brightness: Brightness | None = None
 
     def describe(self) -> str:
         """Return it as a sentence.

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from quietpixel.imaging.axes import find_axes, share_nothing
 from quietpixel.imaging.intensity_scale import Scale
-from quietpixel.inference.job import OnProgress, Result
-from quietpixel.inference.level import Noise
+from quietpixel.inference.arrays import Layout
+from quietpixel.inference.job import DenoiseJob, OnProgress, Result
+from quietpixel.inference.level import Noise, NoiseLevel, constant_level
 from quietpixel.inference.options import DenoiseOptions
 
 Array = NDArray[Any]
+
+MOST_MEASURED, MOST_APART = 5, 1.5
+"""How many images of a stack are measured for one level, and the ratio of levels that are one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +122,11 @@ def join(planes: Sequence[Plane], results: Sequence[Result], image: Array) -> Re
 class ImageDenoiser(Protocol):
     """What denoises the planes, such as a `Denoiser`."""
 
+    def prepare(
+        self, image: Array, options: DenoiseOptions, *, scale: Scale | None = None
+    ) -> DenoiseJob:
+        """Return the job for one image."""
+
     def find_scale(
         self, images: Sequence[Array], options: DenoiseOptions, *, profile: bool = False
     ) -> Scale:
@@ -133,6 +142,45 @@ class ImageDenoiser(Protocol):
         out: Array | None = None,
     ) -> Result:
         """Denoise one image."""
+
+
+def share_level(
+    denoiser: ImageDenoiser, images: Sequence[Array], options: DenoiseOptions, scale: Scale
+) -> Scale:
+    """Return the scale with the noise level of a stack, so that brightness and grain do not jump.
+
+    The level is the median of some images. Where theirs differ too much to be one level, such as
+    those of different scans in one file, each image keeps its own.
+
+    Parameters
+    ----------
+    denoiser
+        A `Denoiser`.
+    images
+        Arrays (H, W) or (H, W, channels).
+    options, scale
+        How the images are treated, and the scale that they share.
+    """
+    alone = len(images) < 2 or not isinstance(options.sigma, str)
+    if alone or scale.photons or scale.black == scale.white:
+        return scale
+    some = np.linspace(0, len(images) - 1, min(len(images), MOST_MEASURED)).round().astype(int)
+    jobs = [denoiser.prepare(images[number], options, scale=scale) for number in some]
+    found = [job.level for job in jobs if job.level and job.level.noise.source == "estimated"]
+    levels = [float(level.values.mean()) for level in found]
+    if not levels or max(levels) > MOST_APART * min(levels):
+        return scale
+    kinds = dict.fromkeys(kind for level in found for kind in level.noise.kinds)
+    return replace(scale, level=float(np.median(levels)), kinds=tuple(kinds))
+
+
+def shared_level(scale: Scale, layout: Layout, options: DenoiseOptions) -> NoiseLevel | None:
+    """Return the level of all images of a scale; None where it is not estimated for all of them."""
+    estimated = isinstance(options.sigma, str) and options.strength > 0
+    if scale.level is None or not estimated:
+        return None
+    noise = Noise(scale.level / layout.level_factor, "estimated", scale.kinds)
+    return replace(constant_level(scale.level), noise=noise)
 
 
 def denoise_planes(
@@ -158,7 +206,8 @@ def denoise_planes(
     for channel in dict.fromkeys(plane.channel for plane in planes):
         known = [each.image for each in planes if each.channel == channel and each.has_values]
         if known:
-            scales[channel] = scale or denoiser.find_scale(known, options)
+            found = scale or denoiser.find_scale(known, options)
+            scales[channel] = share_level(denoiser, known, options, found)
     results = []
     for number, plane in enumerate(planes):
         progress = on_progress and partial(_report_part, on_progress, number, len(planes))

@@ -11,6 +11,7 @@ from quietpixel.card import Card
 from quietpixel.evaluation.evaluator import NOISY, Comparison, Table
 from quietpixel.evaluation.image_pairs import describe_noise
 from quietpixel.evaluation.tables import build_columns
+from quietpixel.imaging.brightness import Brightness
 from quietpixel.inference.error_bars import describe_coverage
 from quietpixel.reports.figures import DIGIT_COLOURS, INK, annotate, new_chart, to_png
 from quietpixel.reports.page import build_page, escape, picture_section, write_page
@@ -99,6 +100,7 @@ def result_sections(comparison: Comparison) -> list[str]:
 
 def describe_model(card: Card) -> dict[str, Any]:
     """Return what the card of a model says of it, as words and values."""
+    brightness = card.uncertainty.get("brightness") if card.uncertainty else None
     return {
         "Architecture": card.architecture,
         "Trained on": card.data,
@@ -107,6 +109,7 @@ def describe_model(card: Card) -> dict[str, Any]:
         "Multiply-adds per pixel": f"{card.operations:,}" if card.operations else "not stated",
         "Trained in": card.training.get("precision", "not stated"),
         **({"Error bars": describe_coverage(card.uncertainty)} if card.uncertainty else {}),
+        **({"Brightness": Brightness(**brightness).describe()} if brightness else {}),
     }
 
 

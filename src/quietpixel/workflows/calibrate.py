@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from quietpixel.data.image_cache import to_channels
 from quietpixel.errors import ArgumentError, DataError, ModelError, naming_missing
+from quietpixel.imaging.brightness import measure_brightness
 from quietpixel.imaging.familiarity import describe_image, fit_familiarity
 from quietpixel.imaging.uncertainty import SHARE, draw_pixels, draw_shots, fit_pixels
 from quietpixel.inference.arrays import Range, read_layout, with_channels
@@ -195,15 +196,16 @@ def write_calibration(
         from quietpixel.models.export import replace_card  # needs onnx
     if not pairs:
         raise DataError("A calibration needs at least one image; got none.")
-    numbers, drawn, descriptions = [number for number, *_ in pairs], [], []
+    numbers, drawn, descriptions, results = [number for number, *_ in pairs], [], [], []
     for place, (_, noisy, other) in enumerate(pairs):
         # Pairs are on the model's scale already; an estimate for each square would differ.
         denoised = denoiser(noisy, range=(0.0, 1.0))
+        results.append(denoised)
         descriptions.append(describe_image(noisy, denoised))
         # A seed of its own for each part: what is drawn does not depend on the parts before.
         if shots:
-            results = (denoised, denoiser(other, range=(0.0, 1.0)))
-            drawn.append(draw_shots((noisy, other), results, seed=place))
+            both = (denoised, denoiser(other, range=(0.0, 1.0)))
+            drawn.append(draw_shots((noisy, other), both, seed=place))
         else:
             drawn.append(draw_pixels(noisy, denoised, other, seed=place))
     # Measured, because pairs come without a law and clipping weakens that of others.
@@ -212,12 +214,16 @@ def write_calibration(
         coverage = Coverage(SHARE, None, (), len(pairs), shots=True)
     else:
         coverage = measure_coverage(numbers, noises, drawn)
+    brightness = measure_brightness([noisy for _, noisy, _ in pairs], results)
+    coverage = replace(coverage, brightness=brightness)
     values = fit_pixels(drawn, shots=shots).to_dict() | {
         "coverage": coverage.measured,
         "coverage_by_level": [list(pair) for pair in coverage.by_level],
         "images": coverage.images,
         "shots": shots,
     }
+    if brightness is not None:
+        values["brightness"] = asdict(brightness)
     if familiarity := fit_familiarity(descriptions, numbers):
         values["familiarity"] = familiarity.to_dict()
     replace_card(source, target, replace(denoiser.card, uncertainty=values))
