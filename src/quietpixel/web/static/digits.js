@@ -170,6 +170,8 @@ function paintMaps(canvas, values, { side, columns, rows }) {
   Object.assign(canvas, { width: columns * (side + 1) - 1, height: rows * (side + 1) - 1 });
   const highest = (map) => map.reduce((most, value) => Math.max(most, value), 1e-6);
   const least = 0.2 * highest(values), context = canvas.getContext("2d");
+  context.fillStyle = "#444"; // lines between the maps
+  if (values.length) context.fillRect(0, 0, canvas.width, canvas.height);
   for (let at = 0; at * side * side < values.length; at++) {
     const map = values.slice(at * side * side, (at + 1) * side * side), white = Math.max(highest(map), least);
     context.putImageData(grayPixels(map.map((value) => value / white), side, side), (at % columns) * (side + 1), Math.floor(at / columns) * (side + 1));

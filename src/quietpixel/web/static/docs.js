@@ -1,5 +1,6 @@
 // Shows the service's own OpenAPI document.
 
+import { callJson } from "./api.js";
 import { startTheme } from "./theme.js";
 
 const find = (id) => document.getElementById(id);
@@ -81,14 +82,11 @@ async function start() {
   find("example").textContent = `curl --data-binary @noisy.jpg -o clean.jpg "${location.origin}/v1/denoise?strength=0.8"\n` +
     `curl -F file=@scan.tif -OJ ${location.origin}/v1/denoise`;
   try {
-    const token = sessionStorage.getItem("quietpixel-token");
-    const answer = await fetch("/openapi.json", token ? { headers: { Authorization: `Bearer ${token}` } } : {});
-    if (!answer.ok) throw new Error((await answer.json()).detail);
-    const document_ = await answer.json();
-    const words = document_.info.description.split("`");
+    const openapi = await callJson("/openapi.json");
+    const words = openapi.info.description.split("`");
     find("about").append(...words.map((word, at) => (at % 2 ? code(word) : word)));
     const groups = Map.groupBy(
-      Object.entries(document_.paths).flatMap(([path, methods]) =>
+      Object.entries(openapi.paths).flatMap(([path, methods]) =>
         Object.entries(methods).map(([method, operation]) => ({ path, method, operation }))),
       ({ operation }) => operation.tags?.[0] ?? "more");
     for (const [name, calls] of groups) {

@@ -84,7 +84,7 @@ function pngChunk(name, content) {
 }
 
 // Returns {format, exif, lossless, notes} of a file that the browser can treat, or throws.
-export function inspectFile(bytes) {
+function inspectFile(bytes) {
   const text = (at, length) => String.fromCharCode(...bytes.subarray(at, at + length));
   if (bytes[0] === 0xff && bytes[1] === 0xd8) return inspectJpeg(bytes, text);
   if (text(1, 3) === "PNG") return inspectPng(bytes, text);

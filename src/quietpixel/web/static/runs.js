@@ -7,7 +7,7 @@ const FIRST = 0.16; // share from which the time left is told: sending says litt
 
 let count = 0;
 
-export class Item {
+class Item {
   constructor(file, settings) {
     Object.assign(this, { file, name: file.name || "pasted.png", id: ++count, state: "waiting", share: 0, settings });
   }

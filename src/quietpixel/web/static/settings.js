@@ -136,7 +136,7 @@ export const levelOf = (noise) => (noise?.sigma == null || noise.channels === "s
 const NAMES = [[1.5, "hardly any"], [4, "faint"], [10, "moderate"], [25, "strong"], [Infinity, "very strong"]];
 
 // A level in words; the bounds are of 255.
-export function describeNoise(sigma, coarse) {
+function describeNoise(sigma, coarse) {
   const name = NAMES.find(([bound]) => sigma * 255 < bound)[1];
   return coarse ? `${name}, coarse grain` : name;
 }
