@@ -236,6 +236,16 @@ def test_frames_of_a_long_animation_lie_in_a_file(
     assert np.shares_memory(result.pages[2], picture.pages[2])
 
 
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_the_number_of_frames_is_limited(quietpixel, halver, tmp_path, monkeypatch, suffix) -> None:
+    path = animation(tmp_path / f"a.{suffix}")
+    monkeypatch.setattr(frames, "MOST_FRAMES", 2)
+    outcome = quietpixel(*WORD, path, "--model", halver)
+    assert outcome.code == 2
+    assert "it has 3 frames, and at most 2 are read; split it into shorter" in outcome.err
+    assert not clean(path).exists()
+
+
 def test_a_stack_of_images_is_no_animation(quietpixel, halver, tmp_path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.stack([smooth()[..., 0]] * 3), photometric="minisblack")

@@ -105,7 +105,7 @@ def read_frames(source: Source, header: Picture, limits: ReadLimits) -> Picture:
     limits.check(width, height, len(found.frames))
     # At most four channels of 16 bits, and the canvas beside the frames.
     count, size = len(found.frames), width * height * 4 * max(found.header[8] // 8, 1)
-    long = reserve_frames(source, size, count + 1, limits)
+    long = reserve_frames(source, size, count, limits, canvas=size)
     with vips.working(), vips.decoding_errors():
         frames = _compose(found, height, width)
         pages = store_frames(frames, count) if long else tuple(frames)

@@ -6,14 +6,20 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from quietpixel.errors import TooLargeError
 from quietpixel.files.image_format import ReadLimits, Source
 from quietpixel.files.picture import Pixels
 
 MOST_IN_MEMORY = 1 << 26
 """Bytes of frames that are kept in memory."""
+MOST_FRAMES = 20_000
+"""Eleven minutes at 30 frames a second. A file of tiny frames would take hours within any limit on
+pixels."""
 
 
-def reserve_frames(source: Source, size: int, count: int, limits: ReadLimits) -> bool:
+def reserve_frames(
+    source: Source, size: int, count: int, limits: ReadLimits, *, canvas: int = 0
+) -> bool:
     """Announce the memory for frames; return whether they are to lie in a file.
 
     Parameters
@@ -24,9 +30,22 @@ def reserve_frames(source: Source, size: int, count: int, limits: ReadLimits) ->
         Bytes of a frame, and the number of frames.
     limits
         Asked for all frames, or for what is worked on at once.
+    canvas
+        Bytes that the decoder takes beside the frames.
+
+    Raises
+    ------
+    TooLargeError
+        If there are too many frames.
     """
-    long = not isinstance(source, bytes) and size * count > MOST_IN_MEMORY
-    limits.reserve(min(size * count, MOST_IN_MEMORY) if long else size * count)
+    if count > MOST_FRAMES:
+        raise TooLargeError(
+            f"it has {count:,} frames, and at most {MOST_FRAMES:,} are read; split it into shorter "
+            "animations."
+        )
+    total = size * count + canvas
+    long = not isinstance(source, bytes) and total > MOST_IN_MEMORY
+    limits.reserve(MOST_IN_MEMORY if long else total)
     return long
 
 
