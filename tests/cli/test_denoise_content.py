@@ -18,6 +18,7 @@ from skimage import data
 from quietpixel.batch import Settings
 from quietpixel.batch.denoise import denoise_picture
 from quietpixel.files import Picture, frames, read_picture, vips, write_picture
+from quietpixel.files.apng import make_chunk
 from quietpixel.inference.denoiser import Denoiser
 
 WORD = ["denoise", "--precision", "f32"]
@@ -244,6 +245,35 @@ def test_the_number_of_frames_is_limited(quietpixel, halver, tmp_path, monkeypat
     assert outcome.code == 2
     assert "it has 3 frames, and at most 2 are read; split it into shorter" in outcome.err
     assert not clean(path).exists()
+
+
+def test_xmp_of_a_gif_stays(quietpixel, tmp_path) -> None:
+    path = animation(tmp_path / "a.gif", comment="Taken at dawn.")
+    xmp = b"!\xff\x0bXMP DataXMP<x/>" + bytes([1, *range(255, -1, -1), 0])
+    content = path.read_bytes()
+    assert content[-1:] == b";"
+    path.write_bytes(content[:-1] + xmp + b";")
+    assert quietpixel(*WORD, path).code == 0
+    result = clean(path).read_bytes()
+    assert (result.count(xmp), result.count(b"NETSCAPE2.0")) == (1, 1)
+    assert [time for time, _ in frames_of(clean(path))] == [100, 150, 200]
+
+
+def test_chunks_of_a_png_that_no_longer_hold_are_dropped_or_named(
+    quietpixel, halver, tmp_path
+) -> None:
+    """iDOT, in screenshots of Apple's systems, says where parts of the compressed pixels lie."""
+    path = tmp_path / "a.png"
+    Image.fromarray(smooth()).save(path)
+    content, at = path.read_bytes(), 33
+    chunks = [make_chunk(name, b"1234") for name in (b"iDOT", b"vpAg", b"caBX")]
+    path.write_bytes(content[:at] + b"".join(chunks[:2]) + content[at:])
+    assert quietpixel(*WORD, path, "--model", halver, "--in-place").code == 0
+    assert (chunks[0] in path.read_bytes(), chunks[1] in path.read_bytes()) == (False, True)
+    path.write_bytes(content[:at] + chunks[2] + content[at:])
+    outcome = quietpixel(*WORD, path, "--model", halver, "--in-place")
+    assert outcome.code == 2
+    assert "would not hold the chunk caBX; write it to another file." in outcome.err
 
 
 def test_a_stack_of_images_is_no_animation(quietpixel, halver, tmp_path) -> None:

@@ -9,9 +9,12 @@ from quietpixel.files.frames import store_frames
 from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import Block, Metadata, Picture
 
+_TIMING = (b"NETSCAPE", b"ANIMEXTS")
+"""Applications whose extensions hold the number of loops, which libvips writes."""
+
 
 def _comments(source: Source) -> tuple[Block, ...]:
-    """Return the comments of a GIF, which libvips does not know, with their markers."""
+    """Return comments, XMP and the like of a GIF, which libvips does not know, with markers."""
     content = vips.read_bytes(source, 0, -1)
     comments = []
     at = _after_colours(content, 13, content[10:11])
@@ -23,8 +26,9 @@ def _comments(source: Source) -> tuple[Block, ...]:
         while (size := int.from_bytes(content[at : at + 1])) > 0:
             at += 1 + size
         at += 1
-        if label == b"\xfe" and content[start : start + 1] == b"!":
-            comments.append(("fe", content[start:at]))
+        other = label == b"\xff" and content[start + 3 : start + 11] not in _TIMING
+        if content[start : start + 1] == b"!" and (label == b"\xfe" or other):
+            comments.append((label.hex(), content[start:at]))
     return tuple(comments)
 
 

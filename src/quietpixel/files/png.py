@@ -22,10 +22,11 @@ from quietpixel.files.picture import (
     round_to_bits,
 )
 
-_OF_THE_PIXELS = {"PLTE", "tRNS", "sBIT", "hIST", "bKGD", "IHDR", "fcTL", "acTL", "fdAT"}
+_OF_THE_PIXELS = {"PLTE", "tRNS", "sBIT", "hIST", "bKGD", "IHDR", "fcTL", "acTL", "fdAT", "iDOT"}
 _XMP = b"XML:com.adobe.xmp\0"
 _UNPACKED = bytes(4)  # neither compression nor language
 _BEFORE_PALETTE = {"iCCP", "sRGB", "gAMA", "cHRM", "cICP", "mDCV", "cLLI"}
+_STILL_TRUE = _BEFORE_PALETTE | {"tIME", "sPLT", "pCAL", "sCAL", "sTER"}
 
 
 def _read_chunks(file: BinaryIO) -> tuple[Block, ...]:
@@ -63,12 +64,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         metadata=Metadata(
             resolution=resolution,
             cicp=numbers if len(numbers) == 4 else None,
-            # Ancillary chunks, by their small first letter, unless they describe the coded pixels.
-            blocks=tuple(
-                chunk
-                for chunk in chunks
-                if chunk[0][0].islower() and chunk[0] not in _OF_THE_PIXELS
-            ),
+            blocks=tuple(chunk for chunk in chunks if _is_kept(chunk[0]) is True),
         ),
     )
     if not _count_frames(chunks):
@@ -76,6 +72,14 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     with vips.decoding_errors():
         header = add_fields(header, vips.open_page("pngload", source))
     return read_frames(source, header, limits)
+
+
+def _is_kept(name: str) -> bool | None:
+    """Say whether a chunk is kept beside other pixels; None for one that belongs to the coding."""
+    if name[0].isupper() or name in _OF_THE_PIXELS:  # a capital: needed for decoding
+        return None
+    # A capital: untrue once the pixels change, as a signature is.
+    return name[3].islower() or name in _STILL_TRUE
 
 
 def _count_frames(chunks: tuple[Block, ...]) -> int:
@@ -92,13 +96,14 @@ def read_size(source: Source) -> Size:
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
-    """Name a still image that is no frame of the animation."""
+    """Name a still image that is no frame of the animation, and chunks on pixels that change."""
     with vips.open_binary(source) as file:
         chunks = _read_chunks(file)
     names = [name for name, _ in chunks]
+    lost = [f"the chunk {name}" for name in dict.fromkeys(names) if _is_kept(name) is False]
     if _count_frames(chunks) and "IDAT" in names and names.index("IDAT") < names.index("fcTL"):
-        return ("the still image beside the animation",)
-    return ()
+        lost.append("the still image beside the animation")
+    return tuple(lost)
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
