@@ -432,3 +432,18 @@ def test_signed_integers_keep_their_negative_values(tmp_path: Path) -> None:
         image.whole()[..., 0], (values - image.low) / (image.high - image.low), rtol=1e-6
     )
     assert len({float(value) for value in image.whole().ravel()}) == values.size
+
+
+@pytest.mark.parametrize(
+    "words", [{}, {"target": "none", "method": "neighbours", "noise": ""}], ids=["clean", "none"]
+)
+def test_one_stack_stands_for_a_folder_of_its_pages(tmp_path: Path, words: dict) -> None:
+    pages = np.random.default_rng(0).integers(0, 4000, (3, 40, 48), np.uint16)
+    np.save(tmp_path / "stack.npy", pages)
+    folder, messages = load(tmp_path / "stack.npy", **words)
+    assert messages == []
+    (image,) = folder.train.open(0)
+    assert image.pages == [0, 1, 2]
+    np.testing.assert_allclose(image.part(0, 0, 40, 48, page=2)[..., 0] * 4095, pages[2], atol=0.01)
+    with pytest.raises(ArgumentError, match=r"need a folder of images; '.*stack\.npy' is one file"):
+        find_layout(tmp_path / "stack.npy", target="noisy", pairs="", notify=print)

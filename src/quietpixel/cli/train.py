@@ -199,7 +199,8 @@ def command(data: str | None, *, set: dict[str, Any], describe: bool, **options:
     """Train a model.
 
     DATA is digits (built in, needs no network), mnist, fashion-mnist, or a folder: of clean
-    images; of pairs, in noisy/ and clean/ or by --pairs; of noisy images with --target none.
+    images; of pairs, in noisy/ and clean/ or by --pairs; of noisy images with --target none. One
+    file, such as a stack, stands for a folder of its pages.
     """
     if data is None:
         if not options["resume"]:

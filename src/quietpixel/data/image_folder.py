@@ -54,7 +54,7 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
     Parameters
     ----------
     folder
-        The folder.
+        The folder, or one file, such as a stack.
     target
         ``"clean"``: clean images, or pairs of a noisy and a clean one; ``"noisy"``: pairs of two
         noisy ones; ``"none"``: noisy images, only those in ``noisy`` if there is such a subfolder.
@@ -77,6 +77,12 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
             "`pairs` must be two patterns of names with the same number of stars, the noisy one "
             f"first, such as '*_real.*=*_mean.*'; got '{pairs}'."
         )
+    if folder.is_file():
+        if patterns or target == "noisy":
+            raise ArgumentError(
+                f"`pairs`, and `target` noisy, need a folder of images; '{folder}' is one file."
+            )
+        return Layout("noisy" if target == "none" else "clean", ((folder,),))
     if target == "none":
         # Only noisy files are listed, so that no clean one can be read by mistake.
         inner = folder / "noisy"

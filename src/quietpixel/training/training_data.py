@@ -59,18 +59,18 @@ class TrainingData:
 
 
 def is_folder(data: str) -> bool:
-    """Return whether `data` is the path of a folder and not the name of a set."""
-    return Path(data).is_dir()
+    """Return whether `data` is the path of a folder, or of a file, and not the name of a set."""
+    return Path(data).exists()
 
 
 def check_data(data: str) -> None:
-    """Raise DataError or UnknownNameError unless `data` is a folder or the name of a set."""
+    """Raise DataError or UnknownNameError unless `data` is a path or the name of a set."""
     if is_folder(data):
         return
     if {"/", "\\"} & set(data):
         raise DataError(
-            f"The folder '{data}' does not exist; give the path of a folder of images, or "
-            f"the name of a set: {', '.join(named_sets())}."
+            f"The folder '{data}' does not exist; give the path of a folder of images, of one "
+            f"stack, or the name of a set: {', '.join(named_sets())}."
         )
     if data not in named_sets():
         raise unknown_name("data set", data, named_sets())
