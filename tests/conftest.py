@@ -79,6 +79,23 @@ def memory_unmeasured():
         yield
 
 
+@pytest.fixture(scope="module")
+def eager():
+    """Let models train uncompiled: compiling took two thirds of the time of a run of few steps."""
+    from quietpixel.training import trainer
+
+    build = trainer._compile
+
+    def build_eager(*words):
+        model = build(*words)
+        model.run_eagerly = True
+        return model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "_compile", build_eager)
+        yield
+
+
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs end without calibration and report, which take two thirds of a short run's time."""

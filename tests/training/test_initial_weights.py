@@ -102,7 +102,7 @@ def test_what_is_no_model_is_reported(tmp_path: Path) -> None:
     assert open_start("nothing") is None
 
 
-@pytest.mark.usefixtures("no_report")
+@pytest.mark.usefixtures("no_report", "eager")
 def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
     settings = {"options": {"filters": [4, 8]}, "batch": 256, "code": 3}
     first = quietpixel.train("digits", epochs=2, run=tmp_path / "a", **settings)
@@ -129,7 +129,7 @@ def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.usefixtures("no_report")
+@pytest.mark.usefixtures("no_report", "eager")
 @pytest.mark.slow
 def test_a_keras_file_in_its_run_folder_brings_its_options(tmp_path: Path) -> None:
     settings = {"options": {"filters": [4, 8]}, "batch": 256, "code": 3, "epochs": 1}

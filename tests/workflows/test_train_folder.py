@@ -19,6 +19,8 @@ from quietpixel.training.initial_weights import default_start
 from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
 from quietpixel.workflows.train_run import check_name
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TINY = {
     "options": {"filters": (4, 6), "blocks": (0, 1), "output": "residual"},
     "epochs": 1,

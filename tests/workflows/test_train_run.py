@@ -5,6 +5,9 @@ import pytest
 
 import quietpixel
 from quietpixel.files import Picture, write_picture
+from quietpixel.workflows import calibrate
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 TINY = {
     "options": {"filters": (4, 6), "blocks": (0, 1), "output": "residual"},
@@ -41,7 +44,10 @@ def data(tmp_path: Path) -> Path:
         pytest.param("clean", {"noise": "gaussian:0..0.2"}, id="clean pictures"),
     ],
 )
-def test_a_run_with_clean_pictures_ends_calibrated(data, tmp_path, side, words) -> None:
+def test_a_run_with_clean_pictures_ends_calibrated(
+    data, tmp_path, monkeypatch, side, words
+) -> None:
+    monkeypatch.setattr(calibrate, "SQUARES", 20)  # 640 take 12 s
     run = quietpixel.train(str(data / side), run=tmp_path / "run", **TINY, **words)
     measured = quietpixel.read_card(run / "model.onnx").uncertainty
     assert measured["share"] == 0.9
