@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import quietpixel
@@ -209,10 +210,14 @@ def test_importing_is_cheap() -> None:
     assert fastest("import quietpixel") - fastest("pass") < 0.2
 
 
-def test_denoising_loads_no_training_library() -> None:
+def test_denoising_loads_no_training_library(tmp_path: Path) -> None:
+    words = ["denoise", str(tmp_path / "noisy.ppm"), "-o", str(tmp_path / "denoised.ppm")]
+    noisy = np.random.default_rng(0).integers(0, 256, (128, 256, 3), np.uint8)
+    Path(words[1]).write_bytes(b"P6 256 128 255\n" + noisy.tobytes())
     names = "quietpixel.denoise, quietpixel.Denoiser, quietpixel.parse_noise"
-    loaded = loaded_after(f"import quietpixel; {names}")
-    heavy = {"skimage", "sklearn", "scipy", "matplotlib", "onnx", "dask"}
+    run = f"from quietpixel.cli.main import main\nassert main({words}) == 0"
+    loaded = loaded_after(f"import quietpixel; {names}\n{run}")
+    heavy = {"skimage", "sklearn", "scipy", "matplotlib", "onnx", "dask", "http"}
     assert not loaded & {*TRAINING_LIBRARIES, *heavy}
 
 

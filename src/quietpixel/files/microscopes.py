@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from xml.etree import ElementTree
-from xml.sax.saxutils import quoteattr
 
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import vips
@@ -163,6 +162,8 @@ def describe_ome(
     channel_names
         One for each channel, as far as they are known.
     """
+    from xml.sax.saxutils import quoteattr  # loads urllib too, 22 ms of every start
+
     axes, size = form.axes, form.size()
     channels = 1 if axes.channels is None else form.shape[axes.channels]
     outer = [axis for axis in range(len(form.shape)) if axis not in (*axes.inner, axes.channels)]
