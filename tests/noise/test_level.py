@@ -32,7 +32,8 @@ def noisy(sigma: float, shared: float = 0.0, blur: float = 0.0) -> np.ndarray:
 @pytest.mark.parametrize("sigma", [10 / 255, 25 / 255, 50 / 255])
 @pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
 def test_white_noise_is_measured_whatever_the_channels_share(sigma: float, shared: float) -> None:
-    assert estimate_level(noisy(sigma, shared)) == pytest.approx(sigma, rel=0.2)
+    level = estimate_level(noisy(sigma, shared))
+    assert 0.8 * sigma < level < 1.25 * sigma
 
 
 def test_coarse_noise_is_found_where_an_estimator_of_white_noise_sees_little() -> None:

@@ -5,6 +5,7 @@ import { mean, median, quantile, sum } from "./statistics.js";
 
 const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
+const SAFE = 1.04, EXCESS = 2.5, EXCESS_FROM = 4, EXCESS_AT = 9;
 const COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
   [1, -2, 1].map((x) => x / Math.sqrt(6))];
@@ -19,8 +20,10 @@ export function measureLevel(image, weights) {
   ).map((value) => Math.min(Math.max(value, -5), 5)));
   const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
   const answers = weights.bias_7.map((_, net) => answer(whole, seen, weights, net));
-  const sigma = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0);
-  return { sigma, coarse: sigma > Math.max(COARSE * white, LEAST_COARSE) };
+  const level = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0);
+  const ratio = Math.max(level / Math.max(white, 1e-6), 1e-6);
+  const share = Math.min(Math.max(Math.log(ratio / EXCESS_FROM) / Math.log(EXCESS_AT / EXCESS_FROM), 0), 1);
+  return { sigma: SAFE * level * EXCESS ** share, coarse: level > Math.max(COARSE * white, LEAST_COARSE) };
 }
 
 function standardise(values, means, deviations) {
