@@ -29,11 +29,11 @@ OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
 COARSE, LEAST_COARSE = 1.4, 3 / 255
 """Coarse noise has at least this ratio of its level to that of white noise, and this level."""
 SAFE, EXCESS, EXCESS_FROM, EXCESS_AT = 1.04, 2.5, 4.0, 9.0
-"""Factor of every level, because too low costs more than too high; and of noise that is coarse as in
-camera JPEGs: none up to the third ratio of the level to that of white noise, all from the fourth.
-The denoiser is trained with levels above the true one (`level_excess`), since real noise is less
-regular than any law: 600D pairs 40.07 dB with this factor, 39.48 without; film grain (ratio 2 to 6)
-and white noise stay as they are."""
+"""Factor of every level, because too low costs more than too high; and the factor of noise that is
+coarse as in camera JPEGs: none up to the third ratio of the level to that of white noise, all of it
+from the fourth. The denoiser is trained with levels above the true one (`level_excess`), since real
+noise is less regular than any law: 600D pairs 40.07 dB with the factor, 39.48 without; film grain
+(ratio 2 to 6) and white noise stay as they are."""
 FLOOR = 1.5 / 255
 """Levels are compared as the logarithm of the level plus this."""
 LEAST_POWER, DEAD = 1e-9, 1e-6
@@ -66,9 +66,9 @@ def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> tupl
         On the image's scale, at least 0; up to 2.5 times the standard deviation of coarse noise.
     coarse
         Whether the noise is coarser than a pixel: its deviation is well above what an estimator of
-        white noise finds. On three photographs with white noise, shared by channels or not, the level was 0.8
-        to 1.05 times that; with noise blurred by 0.6 to 1 pixel mostly 1.5 to 7 times. In camera
-        JPEGs of PolyU it is mostly 4 to 10 times.
+        white noise finds. On three photographs with white noise, shared by channels or not, it was
+        0.8 to 1.05 times that; with noise blurred by 0.6 to 1 pixel mostly 1.5 to 7 times. In
+        camera JPEGs of PolyU it is mostly 4 to 10 times.
     """
     # A smaller image has too few blocks for quantiles of their power.
     if min(image.shape[:2]) < LEAST_SIDE:
