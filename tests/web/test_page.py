@@ -724,7 +724,7 @@ def test_the_noise_is_named_and_three_buttons_set_the_strength(visit):
     drop(page, "a.png")
     words = page.locator("#noise-words")
     expect(words).to_have_text(re.compile("Noise found: (very )?strong"))
-    page.check("[name=amount][value='60']", force=True)
+    page.click("label:has([name=amount][value='60'])")
     expect(page.locator("#strength-value")).to_have_text("60 %")
     page.fill("#strength", "150")
     expect(page.locator("[name=amount][value='150']")).to_be_checked()

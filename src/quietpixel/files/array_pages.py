@@ -31,9 +31,9 @@ class ArrayForm:
 
     Examples
     --------
-    >>> form = ArrayForm((2, 5, 4), np.dtype(">i2"), name_axes((2, 5, 4)))
-    >>> form.join([np.zeros((5, 4, 1), np.int16)] * 2).shape
-    (2, 5, 4)
+    >>> form = ArrayForm((2, 5, 6), np.dtype(">i2"), name_axes((2, 5, 6)))
+    >>> form.join([np.zeros((5, 6, 1), np.int16)] * 2).shape
+    (2, 5, 6)
     """
 
     shape: tuple[int, ...]
