@@ -28,12 +28,13 @@ OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
 """Luminance and two colour differences, orthonormal."""
 COARSE, LEAST_COARSE = 1.4, 3 / 255
 """Coarse noise has at least this ratio of its level to that of white noise, and this level."""
-SAFE, EXCESS, EXCESS_FROM, EXCESS_AT = 1.04, 2.5, 4.0, 9.0
-"""Factor of every level, because too low costs more than too high; and the factor of noise that is
-coarse as in camera JPEGs: none up to the third ratio of the level to that of white noise, all of it
-from the fourth. The denoiser is trained with levels above the true one (`level_excess`), since real
-noise is less regular than any law: 600D pairs 40.07 dB with the factor, 39.48 without; film grain
-(ratio 2 to 6) and white noise stay as they are."""
+SAFE = 1.04
+"""Factor of every level, because too low costs more than too high."""
+EXCESS, EXCESS_RATIOS = 2.5, (4.0, 9.0)
+"""Factor of noise that is as coarse as in camera JPEGs: none up to the first of these ratios of its
+level to that of white noise, all of it from the second. The denoiser is trained with levels above
+the true one (`level_excess`), since real noise is less regular than any law: 600D pairs 40.07 dB
+with the factor, 39.48 without; film grain (ratio 2 to 6) and white noise stay as they are."""
 FLOOR = 1.5 / 255
 """Levels are compared as the logarithm of the level plus this."""
 LEAST_POWER, DEAD = 1e-9, 1e-6
@@ -100,7 +101,7 @@ def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> tupl
         x = np.maximum(dense(x, number), 0)
     level = float(max((found.white + FLOOR) * np.exp(dense(x, 7).mean()) - FLOOR, 0.0))
     ratio = max(level / max(found.white, 1e-6), 1e-6)
-    share = np.clip(np.log(ratio / EXCESS_FROM) / np.log(EXCESS_AT / EXCESS_FROM), 0, 1)
+    share = np.interp(np.log(ratio), np.log(EXCESS_RATIOS), (0, 1))
     coarse = level > max(COARSE * found.white, LEAST_COARSE)
     return float(SAFE * level * EXCESS**share), coarse
 

@@ -15,6 +15,7 @@ from quietpixel.data.image_folder import Layout, find_layout
 from quietpixel.errors import ArgumentError, DataError, unknown_name
 from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.evaluation.methods import load_scikit_image
+from quietpixel.imaging.intensity_scale import FIXED_SCALES
 from quietpixel.training.folder_data import find_channels
 
 Image = NDArray[np.float32]
@@ -117,7 +118,7 @@ def open_data(
         pairs=_open_scenes(layout, channels),
         channels=channels,
         own_noise=own_noise,
-        full_scale=decode(layout.scenes[0][0], channels).pixels.dtype == np.uint8,
+        full_scale=decode(layout.scenes[0][0], channels).pixels.dtype.name in FIXED_SCALES,
         open_tuning=open_tuning,
         tuned_on=str(tuning or f"{', '.join(PHOTOGRAPHS)} of scikit-image"),
     )
