@@ -62,7 +62,7 @@ format: setup ## format the code and apply automatic fixes
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: setup ## all benchmarks, about an hour; QUIETPIXEL_DATA names the folder with the data sets
+bench: setup ## all benchmarks, less than two hours; QUIETPIXEL_DATA names the folder with the data sets
 	@$(BIN)/python benchmarks/run_all.py
 
 bench-quick: setup ## the benchmarks on few images, about five minutes

@@ -1,7 +1,7 @@
 """What users receive: a noisy file in, a denoised file out, default options, beside rivals.
 
     python benchmarks/file_quality.py PHOTOS [--pairs FOLDER] [--count 12] [--rivals FILE ...]
-                                      [--methods wavelet,nlm,bm3d] [--kinds TEXT] [--plots FOLDER]
+                                      [--methods wavelet,nlm,bm3d] [--kinds TEXT] [--json FILE]
 
 PHOTOS holds clean RGB photographs, such as ``photos/test/cbsd68``; each gets noise of every kind
 below and is saved, as PNG of 8 bits unless the kind says JPEG or stack. ``--pairs`` holds files
@@ -11,7 +11,7 @@ get the pixels, and more than a user knows: the classical ones are tuned for the
 the next three photographs, networks (weights that the user has, `rival_networks.py`) are given the
 true deviation, and their results are not written as files. Means over the first `--count`
 photographs, in dB; in brackets the 95 % interval of the mean difference to ``file``, by a paired
-bootstrap. ``--kinds`` keeps the kinds whose name contains a text. Prints Markdown.
+bootstrap. ``--kinds`` keeps the kinds whose name contains a text.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from kinds_of_noise import Noise, grain, kinds, shared, toned
-from plots import draw_gains, keep
+from record import Record
 from rival_networks import RivalNetwork
 from scipy import ndimage
 
@@ -112,23 +112,18 @@ def main() -> None:
     parser.add_argument("--rivals", type=Path, nargs="*", default=[])
     parser.add_argument("--methods", default="wavelet,nlm,bm3d")
     parser.add_argument("--kinds", default="")
-    parser.add_argument("--plots", type=Path)
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     paths = list_images(given.folder).images[: given.count + 3]
     photos = [read_picture(path).pages[0].astype(np.float32) / 255 for path in paths]
-    measured = {}
+    record = Record()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), given.methods.split(","), given.rivals)
         columns = ["noisy", "file", "array", *bench.methods, *bench.networks]
-        print(f"| noise | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+        record.table("noise", *columns)
         for name, scores in bench.measure_all(given, photos):
-            measured[name] = scores
-            cells = (show(scores, column) for column in columns)
-            print(f"| {name} | {' | '.join(cells)} |", flush=True)
-    if given.plots is not None:
-        drawn = {name: scores for name, scores in measured.items() if name != "none"}
-        png = draw_gains("Gain of a file, by kind of noise", drawn)
-        keep(png, given.plots, "files", "PSNR gained on the noisy file, by kind of noise")
+            record.row(name, *(show(scores, column) for column in columns))
+    record.save(given.json)
 
 
 class Bench:

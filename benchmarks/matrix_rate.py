@@ -1,20 +1,21 @@
 """The share of the machine's matrix rate that the engine reaches.
 
-    python benchmarks/matrix_rate.py [MODEL] [--repeats 5]
+    python benchmarks/matrix_rate.py [MODEL] [--repeats 5] [--json FILE]
 
 The limit is a product of square matrices, measured in the same precision by the same library;
 the best of several sizes counts. The engine's rate is the number of multiply-adds on the model's
 card, for a batch of 512 x 1024 pixels, divided by the time of that batch; layers that only move or
 add data count in the time but not in the number. A multiply-add counts as two operations.
-Other work on the machine disturbs both. Prints Markdown.
+Other work on the machine disturbs both.
 """
 
 import argparse
-import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+from record import Record
 
 from quietpixel.inference.engine import import_openvino, open_engine
 from quietpixel.inference.model_store import find_model
@@ -27,14 +28,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", default="mnist-unet")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    path = find_model(given.model)
-    print(f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.2f}, {given.model}\n")
-    print("| precision | matrix product, GFLOP/s | engine, GFLOP/s | share |\n|---|---|---|---|")
+    path, record = find_model(given.model), Record()
+    record.table("precision", "matrix product, GFLOP/s", "engine, GFLOP/s", "share")
     for precision in sorted({open_engine(path).precision, "f32"}):
         limit = max(time_product(side, precision, given.repeats) for side in SIDES)
         rate = time_engine(path, precision, given.repeats)
-        print(f"| {precision} | {limit / 1e9:.0f} | {rate / 1e9:.0f} | {rate / limit:.0%} |")
+        rates = (f"{each / 1e9:.0f}" for each in (limit, rate))
+        record.row(precision, *rates, f"{rate / limit:.0%}")
+    record.save(given.json)
 
 
 def time_product(side: int, precision: str, repeats: int) -> float:

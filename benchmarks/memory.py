@@ -1,13 +1,12 @@
 """Peak memory of the real command on large pictures, made here.
 
     python benchmarks/memory.py [MODEL] [--megapixels 1 12 100] [--kinds jpeg tiff16] [--folder 3]
-                                [--plots FOLDER]
+                                [--json FILE]
 
 MODEL is a bundled name, a run folder or an .onnx file. Each row is one run of `quietpixel denoise`
 in a process of its own: its peak resident memory as the system reports it, and the time, which
 other work on the machine lengthens. With --folder N the last row is a run over
-a folder of N such pictures. Prints a Markdown table and ends with 1 if a row is above --most; a
-plot of memory by size goes into --plots.
+a folder of N such pictures. Ends with 1 if a row is above --most.
 """
 
 import argparse
@@ -19,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from plots import draw_lines, keep
+from record import Record
 
 MAKE = """
 import sys
@@ -47,21 +46,19 @@ def main() -> int:
     parser.add_argument("--folder", type=int, default=0)
     parser.add_argument("--strip", action="store_true", help="one pixel high")
     parser.add_argument("--most", type=float, default=1536, help="MiB that no run may exceed")
-    parser.add_argument("--plots", type=Path)
+    parser.add_argument("--json", type=Path)
     parser.add_argument("words", nargs="*", help="after --: more words for the command")
     given = parser.parse_args()
-    print("| picture | peak, MiB | seconds |\n|---|---|---|")
-    lines: dict[str, list[tuple[float, float]]] = {}
+    record, most = Record(), 0.0
+    record.table("picture", "peak, MiB", "seconds")
     for megapixels in given.megapixels:
         pixels = megapixels * 1e6
         shape = (1, int(pixels)) if given.strip else (round(pixels**0.5),) * 2
         for name, peak, seconds in rows_of(shape, given):
-            print(f"| {name} | {peak:.0f} | {seconds:.1f} |", flush=True)
-            lines.setdefault(name.split(",")[0], []).append((megapixels, peak))
-    if given.plots is not None:
-        drawn = draw_lines("Memory of the command", "megapixels", "peak, MiB", lines)
-        keep(drawn, given.plots, "memory", "peak memory against the size of the picture")
-    return int(max(peak for points in lines.values() for _, peak in points) > given.most)
+            record.row(name, f"{peak:.0f}", f"{seconds:.1f}")
+            most = max(most, peak)
+    record.save(given.json)
+    return int(most > given.most)
 
 
 def rows_of(

@@ -1,6 +1,6 @@
 """How soon the page shows a denoised part, and what a slider does, in a real browser.
 
-    python benchmarks/page.py [MODEL] [--width 1280] [--height 720] [--repeats 15]
+    python benchmarks/page.py [MODEL] [--width 1280] [--height 720] [--repeats 15] [--json FILE]
     python benchmarks/page.py [MODEL] --megapixels 1 12 24 50 [--repeats 5]
     python benchmarks/page.py --engines [--runtime PATH] [--megapixels 1] [--repeats 3]
 
@@ -30,6 +30,7 @@ from pathlib import Path
 from threading import Thread
 
 from playwright.sync_api import Page, sync_playwright
+from record import Record
 from service import Client, make_picture, service
 
 from quietpixel.files import write_picture
@@ -98,11 +99,13 @@ def main() -> int:
             page.set_input_files("#files", file)
             page.wait_for_selector("#caption:has-text('PNG')")
             page.fill("#split", "0")
-            print(f"| slider, {options.width} x {options.height} | median, ms | most, ms |")
-            print("|---|---|---|")
-            strength = report("strength", page, [90 - 5 * n for n in range(options.repeats)])
+            record = Record()
+            record.table(f"slider, {options.width} x {options.height}", "median, ms", "longest, ms")
+            values = [90 - 5 * n for n in range(options.repeats)]
+            strength = report(record, "strength", page, values)
             page.uncheck("#sigma-auto")
-            sigma = report("sigma", page, [1 + n for n in range(options.repeats)])
+            sigma = report(record, "sigma", page, [1 + n for n in range(options.repeats)])
+            record.save(options.json)
         browser.close()
     return int(max(strength, sigma) > MOST)
 
@@ -116,6 +119,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--megapixels", type=float, nargs="+")
     parser.add_argument("--engines", action="store_true")
     parser.add_argument("--runtime", type=Path)
+    parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
 
@@ -201,14 +205,14 @@ def measure_sizes(options: argparse.Namespace) -> int:
     return 0
 
 
-def report(control: str, page: Page, values: list[int]) -> float:
+def report(record: Record, control: str, page: Page, values: list[int]) -> float:
     """Move a slider, print how long the stage took to follow; return the median in ms."""
     times = []
     for value in values:
         times.append(page.evaluate(MOVE, [control, str(value)]))
         page.wait_for_timeout(200)
     median = statistics.median(times)
-    print(f"| {control} | {median:.0f} | {max(times):.0f} |")
+    record.row(control, f"{median:.0f}", f"{max(times):.0f}")
     return median
 
 

@@ -1,12 +1,12 @@
 """Quality of models and tuned classical methods on pairs of noisy and clean pictures.
 
     python benchmarks/pairs_quality.py FOLDER [MODEL ...] [--classical] [--last 20]
-                                       [--quality normal|best] [--plots FOLDER]
+                                       [--quality normal|best] [--json FILE]
 
 FOLDER holds ``noisy/`` and ``clean/`` with the same names; ``--last N`` uses the last N by name.
 Prints the mean PSNR in dB and the root mean squared error over all pixels, on [0, 1]. The classical
 methods and a Gaussian filter use the parameters that are best on the first four of the test
-pictures, which favours them. A plot of the errors goes into --plots.
+pictures, which favours them.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from plots import draw_bars, keep
+from record import Record
 from scipy.ndimage import gaussian_filter
 
 from quietpixel import Denoiser
@@ -39,7 +39,7 @@ def read(folder: Path, last: int | None) -> Pairs:
     ]  # type: ignore[misc]
 
 
-def score(name: str, method: Callable[[Array], Array], pairs: Pairs) -> float:
+def score(record: Record, name: str, method: Callable[[Array], Array], pairs: Pairs) -> None:
     denoised = [np.clip(method(noisy), 0, 1) for noisy, _ in pairs]
     quality = np.mean(
         [psnr(clean, image) for image, (_, clean) in zip(denoised, pairs, strict=True)]
@@ -48,23 +48,20 @@ def score(name: str, method: Callable[[Array], Array], pairs: Pairs) -> float:
         np.square(image - clean).ravel() for image, (_, clean) in zip(denoised, pairs, strict=True)
     ]
     error = float(np.sqrt(np.concatenate(errors).mean()))
-    print(f"| {name} | {quality:.2f} | {error:.4f} |", flush=True)
-    return error
+    record.row(name, f"{quality:.2f}", f"{error:.4f}")
 
 
-def score_classical(pairs: Pairs) -> dict[str, float]:
+def score_classical(record: Record, pairs: Pairs) -> None:
     def blur(sigma: float) -> Callable[[Array], Array]:
         return lambda image: gaussian_filter(image, (sigma, sigma, 0))
 
     few = pairs[:TUNED_ON]
     best = min(BLURS, key=lambda s: sum(np.square(blur(s)(a) - b).mean() for a, b in few))
-    errors = {"Gaussian filter": score(f"Gaussian filter, {best} pixels", blur(best), pairs)}
+    score(record, f"Gaussian filter, {best} pixels", blur(best), pairs)
     noisy, clean = (np.stack(side) for side in zip(*few, strict=True))
     for name in CLASSICAL:
         method = tune(name, clean, noisy)
-        shown = f"{name} ({method.parameters})"
-        errors[name] = score(shown, lambda image, m=method: m(image[None])[0], pairs)
-    return errors
+        score(record, name, lambda image, m=method: m(image[None])[0], pairs)
 
 
 def main() -> None:
@@ -74,23 +71,21 @@ def main() -> None:
     parser.add_argument("--classical", action="store_true")
     parser.add_argument("--last", type=int)
     parser.add_argument("--quality", default="normal", help="of the models: normal or best")
-    parser.add_argument("--plots", type=Path)
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    pairs = read(given.folder, given.last)
-    print(f"| method, on {len(pairs)} pictures | PSNR, dB | root mean squared error |")
-    print("|---|---|---|")
-    errors = {"noisy": score("noisy", lambda image: image, pairs)}
+    pairs, record = read(given.folder, given.last), Record()
+    record.table(f"method, on {len(pairs)} images", "PSNR, dB", "root mean squared error")
+    score(record, "noisy", lambda image: image, pairs)
     for name in given.models:
         denoiser = Denoiser(name, precision="f32", quality=given.quality)
-        errors[Path(name).name] = score(
-            name, lambda image, d=denoiser: np.asarray(d(image, range=(0.0, 1.0))), pairs
-        )
+
+        def run(image: Array, denoiser: Denoiser = denoiser) -> Array:
+            return np.asarray(denoiser(image, range=(0.0, 1.0)))
+
+        score(record, Path(name).name, run, pairs)
     if given.classical:
-        errors |= score_classical(pairs)
-    if given.plots is not None:
-        name = given.folder.name
-        drawn = draw_bars(f"Error on {name}", "root mean squared error, on [0, 1]", errors)
-        keep(drawn, given.plots, name, f"{name}: error of each method")
+        score_classical(record, pairs)
+    record.save(given.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Throughput, latency, overhead and memory of the service, from real clients over HTTP.
 
     python benchmarks/service.py [MODEL] [--workers 1] [--seconds 20] [--requests 2000]
+                                 [--json FILE]
 
 MODEL is a bundled name, a run folder or an .onnx file. JPEGs of one megapixel are made here, sent
 by 1, 2, 8 and 32 clients at once, each sending the next picture when the last has come back; a
@@ -23,9 +24,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from record import Record
 
 from quietpixel.files import Picture, write_picture
 
@@ -50,19 +53,21 @@ print(json.dumps([times, (time.process_time() - used) / len(times)]))
 def main() -> int:
     options = read_options()
     files = [make_jpeg(1000, 1000, seed) for seed in range(4)]
-    print(f"model {options.model}, workers {options.workers}, JPEG {len(files[0]):,} bytes")
+    record = Record()
     before = time_engine(options, files[0])
     words = [f"--workers={options.workers}", "--queue=64", f"--precision={options.precision}"]
     with service(options.model, *words) as port:
-        served = report_clients(port, files, options)
-        report_preview(port)
-        memory = report_memory(port, options)
+        served = report_clients(port, files, options, record)
+        report_preview(port, record)
+        memory = report_memory(port, options, record)
     after = time_engine(options, files[0])
     engine = Cost(*(statistics.mean(pair) for pair in zip(before, after, strict=True)))
-    print(f"engine alone: {describe(engine)} a picture")
-    print(f"service at 2 clients: {describe(served)} a picture")
     clock, processor = (a / b - 1 for a, b in zip(served, engine, strict=True))
-    print(f"overhead: {clock:+.1%} by the clock, {processor:+.1%} of processor time")
+    record.note(
+        f"For an image, the engine alone takes {describe(engine)}; the service at 2 clients "
+        f"{describe(served)}: {clock:+.1%} by the clock, {processor:+.1%} of processor time."
+    )
+    record.save(options.json)
     return int(clock > 0.15 or memory > 1.05)
 
 
@@ -87,6 +92,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 8, 32])
     parser.add_argument("--requests", type=int, default=2000, help="for the memory; 0 leaves it")
     parser.add_argument("--side", type=int, default=512, help="of the pictures for the memory")
+    parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
 
@@ -160,26 +166,24 @@ class Client:
         self.times.append(time.perf_counter() - start)
 
 
-def report_clients(port: int, files: list[bytes], options: argparse.Namespace) -> Cost:
+def report_clients(
+    port: int, files: list[bytes], options: argparse.Namespace, record: Record
+) -> Cost:
     """Print a row for each number of clients; return what a picture takes at 2."""
     query = "" if options.sigma == "auto" else f"?sigma={options.sigma}"
     run_clients(port, files, 2, query, 3)
-    print("\n| clients | pictures/s | p50, ms | p95, ms | p99, ms | refused |")
-    print("|---|---|---|---|---|---|")
+    record.table("clients", "images/s", "p50, ms", "p95, ms", "p99, ms", "refused")
     at_two = Cost(float("nan"), float("nan"))
     for count in options.clients:
         used = read_metric(port, "process_cpu_seconds_total")
         clients, seconds = run_clients(port, files, count, query, options.seconds)
         used = read_metric(port, "process_cpu_seconds_total") - used
         times = sorted(each for client in clients for each in client.times)
-        p50, p95, p99 = (1000 * float(np.percentile(times, part)) for part in (50, 95, 99))
+        quantiles = (f"{1000 * float(np.percentile(times, part)):.0f}" for part in (50, 95, 99))
         refused = sum(client.refused for client in clients)
         rate = len(times) / seconds
-        print(
-            f"| {count} | {rate:.2f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {refused} |", flush=True
-        )
+        record.row(f"{count}", f"{rate:.2f}", *quantiles, f"{refused}")
         at_two = Cost(1 / rate, used / len(times)) if count == 2 else at_two
-    print()
     return at_two
 
 
@@ -200,7 +204,7 @@ def run_clients(
     return clients, time.perf_counter() - start
 
 
-def report_preview(port: int) -> None:
+def report_preview(port: int, record: Record) -> None:
     """Print how long the page's preview of a screen-sized part takes, there and back."""
     pixels = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
     client = Client(port, "?format=pnm", path="/page/preview")
@@ -208,16 +212,16 @@ def report_preview(port: int) -> None:
         client.send(b"P6 1280 720 255\n" + pixels.tobytes())
     times = [1000 * each for each in client.times[2:]]
     median, most = statistics.median(times), max(times)
-    print(f"preview of 1280 x 720: median {median:.0f} ms, most {most:.0f} ms\n")
+    record.note(f"A preview of 1280 x 720 takes {median:.0f} ms (median; longest {most:.0f} ms).")
 
 
-def report_memory(port: int, options: argparse.Namespace) -> float:
-    """Print the memory while pictures are sent; return how much it grew after the first quarter."""
+def report_memory(port: int, options: argparse.Namespace, record: Record) -> float:
+    """Send pictures; report how much the memory grew after the first quarter, and return it."""
     if not options.requests:
         return 1.0
     files = [make_jpeg(options.side, options.side + 16 * seed, seed) for seed in range(4)]
     levels, parts = [], 20
-    for part in range(parts):
+    for _ in range(parts):
 
         def work(number: int) -> None:
             client = Client(port, "")
@@ -226,11 +230,12 @@ def report_memory(port: int, options: argparse.Namespace) -> float:
 
         run_threads(work, 2)
         levels.append(read_metric(port, "process_resident_memory_bytes") / 2**20)
-        print(
-            f"memory after {(part + 1) * options.requests // parts}: {levels[-1]:.0f} MiB",
-            flush=True,
-        )
-    return max(levels[parts // 4 :]) / levels[parts // 4]
+    growth = max(levels[parts // 4 :]) / levels[parts // 4]
+    record.note(
+        f"Memory after {options.requests // 4} images: {levels[parts // 4]:.0f} MiB; it grew by "
+        f"{growth - 1:.1%} until {options.requests}."
+    )
+    return growth
 
 
 def run_threads(work, count: int) -> None:  # type: ignore[no-untyped-def]

@@ -9,9 +9,7 @@ a folder made for this run; its time is split into start (all that is no picture
 libraries, compiling), read, compute and write, and the engine's part of compute is measured inside
 that process. Times are medians of --repeats runs, of the large picture and the folder of the best
 third. --pictures names a folder of clean pictures on which the loss by bfloat16 is measured
-(noise of 25/255, seeded). Other work on the machine disturbs all of it: so the load is
-reported.
-Prints Markdown; --json also keeps the numbers.
+(noise of 25/255, seeded). Other work on the machine disturbs all of it.
 """
 
 import argparse
@@ -27,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from record import Record
 
 from quietpixel import Denoiser
 from quietpixel.files import Picture, list_images, read_picture, write_picture
@@ -76,36 +75,31 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path)
     given = parser.parse_args()
     path = find_model(given.model)
-    load = os.getloadavg()[0]
-    numbers: Numbers = {
-        "model": given.model, "cores": len(os.sched_getaffinity(0)), "load_before": load,
-    }  # fmt: skip
-    print(f"{numbers['cores']} cores, load {load:.2f} before the start, {given.model}\n")
-    print("| what | measured |\n|---|---|")
+    record = Record()
+    record.table("what", "measured")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
-        bench = Bench(path, Path(folder), given.repeats)
-        numbers["engine"] = bench.time_engine()
-        numbers["start"] = bench.time_start()
-        numbers["large"] = bench.time_large(given.megapixels)
-        numbers["folder"] = bench.time_folder(given.small)
+        bench = Bench(path, Path(folder), given.repeats, record)
+        bench.time_engine()
+        bench.time_start()
+        bench.time_large(given.megapixels)
+        bench.time_folder(given.small)
         if given.pictures:
-            numbers["bf16_loss_db"] = bench.measure_loss(given.pictures)
-    if given.json:
-        given.json.write_text(json.dumps(numbers, indent=2) + "\n")
+            bench.measure_loss(given.pictures)
+    record.save(given.json)
 
 
 class Bench:
-    """One model, a folder to work in, and how often each thing is timed."""
+    """One model, a folder to work in, how often each thing is timed, and what is measured."""
 
-    def __init__(self, model: Path, folder: Path, repeats: int) -> None:
+    def __init__(self, model: Path, folder: Path, repeats: int, record: Record) -> None:
         self.model, self.folder, self.repeats = model, folder, repeats
+        self.report = record.row
         self.channels = read_card(model).channels
 
-    def time_engine(self) -> Numbers:
+    def time_engine(self) -> None:
         """Time the engine alone on tiles of 512 x 1024 in each precision that it has."""
         batch = make_pixels(512, 1024, self.channels)[None].astype(np.float32) / np.float32(255)
-        speeds: Numbers = {}
         for precision in sorted({open_engine(self.model).precision, "f32"}):
             engine = open_engine(self.model, precision=precision)
             level = np.full((*batch.shape[:3], 1), 15 / 255, np.float32)
@@ -115,11 +109,10 @@ class Bench:
                 clock(lambda engine=engine, inputs=inputs: engine(*inputs))
                 for _ in range(4 * self.repeats)
             )
-            speeds[precision] = batch[..., 0].size / 1e6 / seconds
-            report(f"engine alone, {precision}", f"{speeds[precision]:.2f} megapixels/s")
-        return speeds
+            speed = batch[..., 0].size / 1e6 / seconds
+            self.report(f"engine alone, {precision}", f"{speed:.2f} megapixels/s")
 
-    def time_start(self) -> Numbers:
+    def time_start(self) -> None:
         """Time the command on a picture of 64 x 64: model not compiled yet, then compiled."""
         source = self.write("small.png", 64, 64)
         first = self.run(source, "-o", self.folder / "small-first.png")["wall"]
@@ -127,11 +120,10 @@ class Bench:
             self.run(source, "-o", self.folder / f"small-{number}.png")["wall"]
             for number in range(self.repeats)
         ]
-        report("cold start, model not compiled before", f"{first:.2f} s")
-        report("cold start, model compiled before", f"{statistics.median(later):.2f} s (must: 1.5)")
-        return {"first": first, "later": later}
+        self.report("cold start, model not compiled before", f"{first:.2f} s")
+        self.report("cold start, model compiled before", f"{statistics.median(later):.2f} s")
 
-    def time_large(self, megapixels: float) -> Numbers:
+    def time_large(self, megapixels: float) -> None:
         """Time the command on one JPEG and report where the time goes."""
         height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
         source = self.write("large.jpg", height, height * 4 // 3)
@@ -140,21 +132,18 @@ class Bench:
             for number in range(self.repeats)
         ]
         best = min(runs, key=lambda run: run["wall"])
-        speed = best["megapixels"] / best["wall"]
-        report(f"command, JPEG of {best['megapixels']:.1f} megapixels", f"{best['wall']:.2f} s")
-        report("the same", f"{speed:.2f} megapixels/s")
-        for part in ("start", "read", "compute", "write"):
-            report(f"share of {part}", f"{best[part] / best['wall']:.1%} ({best[part]:.2f} s)")
-        report("share of the engine", f"{best['engine'] / best['wall']:.1%} (must: 88 %)")
+        size, speed = best["megapixels"], best["megapixels"] / best["wall"]
+        taken = f"{best['wall']:.2f} s, {speed:.2f} megapixels/s"
+        self.report(f"command, JPEG of {size:.1f} megapixels", taken)
+        shares = (
+            f"{part} {best[part] / best['wall']:.1%}"
+            for part in ("start", "read", "compute", "write", "engine")
+        )
+        self.report("of it (the engine is a part of compute)", ", ".join(shares))
         part = best["engine_cpu"] / best["cpu"]
-        report("processor time", f"{best['cpu']:.2f} s, {part:.1%} of it in the engine")
-        return {
-            **best,
-            "megapixels_per_second": speed,
-            "engine_share": best["engine"] / best["wall"],
-        }
+        self.report("processor time", f"{best['cpu']:.2f} s, {part:.1%} of it in the engine")
 
-    def time_folder(self, count: int) -> Numbers:
+    def time_folder(self, count: int) -> None:
         """Time a folder run over small JPEGs."""
         for number in range(count):
             self.write(f"many/picture-{number}.jpg", 480, 640, seed=number)
@@ -164,16 +153,12 @@ class Bench:
         ]
         best = min(runs, key=lambda run: run["wall"])
         speed = best["megapixels"] / best["wall"]
-        text = (
-            f"{best['wall']:.2f} s, {speed:.2f} megapixels/s, {count / best['wall']:.1f} images/s"
-        )
-        report(f"folder of {count} JPEGs of 640 x 480", text)
-        report("share of the engine there", f"{best['engine'] / best['wall']:.1%} (must: 85 %)")
-        del best["start"]  # parts overlap here
-        return {**best, "megapixels_per_second": speed}
+        text = f"{best['wall']:.2f} s, {speed:.2f} megapixels/s"
+        self.report(f"folder of {count} JPEGs of 640 x 480", text)
+        self.report("share of the engine there", f"{best['engine'] / best['wall']:.1%}")
 
-    def measure_loss(self, pictures: Path) -> float:
-        """Return the mean PSNR in float32 less that in the automatic precision."""
+    def measure_loss(self, pictures: Path) -> None:
+        """Report the mean PSNR in float32 less that in the automatic precision."""
         exact, quick = Denoiser(self.model, precision="f32"), Denoiser(self.model)
         losses = []
         for index, path in enumerate(list_images(pictures).images):
@@ -183,11 +168,9 @@ class Bench:
             noisy = clean + rng.normal(0, 25 / 255, clean.shape).astype(np.float32)
             scores = [psnr(clean, np.clip(each(noisy), 0, 1)) for each in (exact, quick)]
             losses.append(scores[0] - scores[1])
-        loss = float(np.mean(losses))
-        report(
-            f"lost by {quick.precision} on {len(losses)} pictures", f"{loss:.4f} dB (must: 0.02)"
+        self.report(
+            f"lost by {quick.precision} on {len(losses)} images", f"{np.mean(losses):.4f} dB"
         )
-        return loss
 
     def write(self, name: str, height: int, width: int, seed: int = 0) -> Path:
         path = self.folder / name
@@ -236,10 +219,6 @@ def clock(work: Any) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def report(what: str, measured: str) -> None:
-    print(f"| {what} | {measured} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""The benchmarks keep what was written by hand, and compare like with like."""
+"""The benchmarks make one page of their records, and compare like with like."""
 
 import importlib
+import json
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -34,38 +36,54 @@ def write_waves(folder: Path, count: int) -> None:
         write_picture(picture, folder / f"{number:02}.png")
 
 
-def test_what_was_written_by_hand_stays(run_all: ModuleType) -> None:
-    hand = "# Results\n\nBy hand.\n"
-    once = run_all.put_between_marks(hand, "# Benchmarks\n\n## Speed\n\n1\n")
-    assert once.startswith(hand)
-    assert "## Benchmarks\n\n### Speed\n\n1\n" in once
-    twice = run_all.put_between_marks(once + "\nMore by hand.\n", "# Benchmarks\n\n2\n")
-    assert twice.startswith(hand)
-    assert twice.endswith("\nMore by hand.\n")
-    assert "### Speed" not in twice
-    assert twice.count(run_all.BEGIN) == twice.count(run_all.END) == 1
+def test_the_page_shows_each_record_with_its_command(run_all: ModuleType, tmp_path: Path) -> None:
+    records = tmp_path / "results"
+    records.mkdir()
+    record = {"command": "python speed.py", "date": "2026-01-02", "machine": "2 cores", "notes": []}
+    tables = [{"columns": ["images", "PSNR"], "rows": [["photo", "33.70"], ["tv", "30.10"]]}]
+    for name in ("cbsd68", "set12"):
+        (records / f"{name}.json").write_text(json.dumps(record | {"tables": tables}))
+    other = {"tables": [], "machine": "9 cores", "notes": ["It took long."]}
+    (records / "speed.json").write_text(json.dumps(record | other))
+    run_all.write_page(records, tmp_path / "RESULTS.md")
+    text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    assert "Machine, unless stated there:\n2 cores." in text
+    assert "| images | PSNR |\n|---|---|\n| photo | 33.70 |\n| tv | 30.10 |\n" in text
+    assert text.count("\n`python speed.py`, 2026-01-02\n") == 2
+    assert "It took long.\n\n`python speed.py`, 2026-01-02, 9 cores\n" in text
+    assert "Not measured yet: BSD68, gray, white noise; " in text
 
 
-def test_a_lost_mark_is_refused(run_all: ModuleType) -> None:
-    with pytest.raises(SystemExit, match="nothing was put into it"):
-        run_all.put_between_marks(f"By hand.\n{run_all.BEGIN}\nold\n", "new")
+def test_results_are_made_from_the_records(run_all: ModuleType, tmp_path: Path) -> None:
+    run_all.write_page(run_all.RECORDS, tmp_path / "RESULTS.md")
+    written = (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8")
+    assert (tmp_path / "RESULTS.md").read_text(encoding="utf-8") == written
+    plots = {path.name for path in (tmp_path / "plots").iterdir()}
+    assert plots == {path.name for path in (BENCHMARKS / "plots").iterdir()}
 
 
-def test_where_the_data_lie_is_not_published(run_all: ModuleType, tmp_path: Path) -> None:
+def test_a_run_replaces_its_record_unless_it_fails(run_all: ModuleType, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    out = tmp_path / "out.md"
-    out.write_text(f"# Benchmarks\n\n`python benchmarks/quality.py {data}/photos`\n")
-    run_all.publish(out, tmp_path / "RESULTS.md", hidden=data)
-    assert "quality.py FOLDER/photos" in (tmp_path / "RESULTS.md").read_text()
+    write_waves(data / "some", 2)
+    words = ("benchmarks/quality.py", str(data / "some"), "median", "--sigmas", "25")
+    assert run_all.run(run_all.Job("set12", words), tmp_path, data)
+    record = json.loads((tmp_path / "set12.json").read_text(encoding="utf-8"))
+    assert record["command"] == "python benchmarks/quality.py FOLDER/some median --sigmas 25"
+    assert record["machine"].startswith(f"{os.cpu_count()} cores, ")
+    assert [row[0] for row in record["tables"][0]["rows"]] == ["median", "noisy"]
+    assert not run_all.run(run_all.Job("set12", (*words, "--count", "none")), tmp_path, data)
+    assert json.loads((tmp_path / "set12.json").read_text(encoding="utf-8")) == record
 
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_every_benchmark_that_is_run_is_there(run_all: ModuleType, quick: bool) -> None:
-    jobs = list(run_all.jobs(None, Path("plots"), quick=quick))
-    scripts = [job.words[0] for job in jobs if job.words[0].startswith("benchmarks/")]
+    jobs = list(run_all.jobs(None, quick=quick))
+    scripts = [job.words[0] for job in jobs]
     assert len(scripts) >= 3
     assert all((BENCHMARKS.parent / script).exists() for script in scripts)
     assert sum(job.lacks_data() for job in jobs) >= 2
+    titles = importlib.import_module("results_page").SECTIONS.values()
+    assert {job.name for job in jobs} <= {name for section in titles for name in section}
 
 
 def test_published_figures_stand_beside_a_whole_set_only(
@@ -74,14 +92,14 @@ def test_published_figures_stand_beside_a_whole_set_only(
 ) -> None:  # fmt: skip
     folder = tmp_path / "set12"
     write_waves(folder, 12)
-    words = ["quality.py", str(folder), "median", "tv", "--plots", str(tmp_path / "plots")]
+    words = ["quality.py", str(folder), "median", "tv", "--json", str(tmp_path / "set12.json")]
     monkeypatch.setattr(sys, "argv", words)
     quality.main()
     whole = capsys.readouterr().out
     assert "| BM3D | | 32.37 / 29.97 / 26.72 | figures of FFDNet" in whole
     assert whole.count("measured here") == 3  # median, tv, and the noisy images
-    drawn = sorted(path.name for path in (tmp_path / "plots").iterdir())
-    assert drawn == ["set12-noise.png", "set12-speed.png"]
+    kept = json.loads((tmp_path / "set12.json").read_text(encoding="utf-8"))
+    assert ["BM3D", "", "32.37 / 29.97 / 26.72"] in [row[:3] for row in kept["tables"][0]["rows"]]
 
     monkeypatch.setattr(sys, "argv", [*words[:3], "--sigmas", "25", "--count", "3"])
     quality.main()
