@@ -49,6 +49,15 @@ def test_all_weights_come_back_from_a_file(tmp_path: Path, name: str, suffix: st
         np.testing.assert_array_equal(one, two)
 
 
+def test_a_model_trained_in_bfloat16_can_be_the_start(tmp_path: Path) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = make("unet", 1, **TINY)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    start_from(build("unet", **TINY), open_start(save(model, tmp_path / "m.keras", "unet", TINY)))
+
+
 @pytest.mark.parametrize("name", ["mnist-unet", "mnist-bottleneck"])
 def test_the_bundled_models_can_be_the_start(name: str) -> None:
     start = open_start(name)

@@ -177,12 +177,16 @@ def start_from(model: keras.Model, start: Start) -> None:
 
 def _read_keras(path: Path) -> keras.Model:
     try:
-        return keras.models.load_model(path, compile=False)
+        model = keras.models.load_model(path, compile=False)
     except (ValueError, OSError) as error:
         raise ModelError(
             f"The file '{path}' is not a model that Keras can read; pass a .keras or .onnx file "
             "that quietpixel wrote, a run folder or a name."
         ) from error
+    # The file keeps the policy of its training; bfloat16 differs by more than the tolerance.
+    for layer in model.layers:
+        layer.dtype_policy = "float32"
+    return model
 
 
 def _read_onnx(start: Start, card: Card) -> keras.Model:
