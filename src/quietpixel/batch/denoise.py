@@ -1,6 +1,6 @@
 """Denoises a picture as a file holds it: all pages, any scale; makes the reports on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, cycle, islice
@@ -23,7 +23,7 @@ from quietpixel.files import (
 from quietpixel.files.formats import find_format
 from quietpixel.files.jpeg import denoised_encoding
 from quietpixel.files.write import writer_of
-from quietpixel.imaging.intensity_scale import Range
+from quietpixel.imaging.intensity_scale import Range, Scale
 from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import (
@@ -40,6 +40,35 @@ _GAP = 8
 """White pixels between the parts of a comparison."""
 _STRIP = 256
 """Rows of a comparison computed at once, so that large images need little more memory."""
+
+
+@dataclass(frozen=True)
+class FolderScale:
+    """The intensity scale that all pictures of a run share.
+
+    Parameters
+    ----------
+    dtype
+        Name of the type of their pixels.
+    channels
+        Whether samples are ``"rgb"`` or ``"separate"`` channels, as in `DenoiseOptions`.
+    scales
+        The scale of each channel.
+    """
+
+    dtype: str
+    channels: str
+    scales: tuple[Scale, ...]
+
+    def describe(self) -> str:
+        """Return the black and white of each channel.
+
+        Examples
+        --------
+        >>> FolderScale("uint16", "rgb", (Scale(98, 1190, 4095),)).describe()
+        'black 98, white 1190 of 65535'
+        """
+        return "; ".join(scale.describe_range(np.dtype(self.dtype)) for scale in self.scales)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +96,10 @@ class Settings:
         Where before, after and the difference are shown side by side; None for nowhere.
     uncertainty
         Where the error bars are written; None for nowhere.
+    folder_range
+        Whether all pictures of a run share the scale that `share_scale` finds.
+    scale
+        That scale; None where each picture has its own.
     """
 
     options: DenoiseOptions = field(default_factory=DenoiseOptions)
@@ -78,6 +111,8 @@ class Settings:
     part: str | None = None
     compare: Path | None = None
     uncertainty: Path | None = None
+    folder_range: bool = False
+    scale: FolderScale | None = None
 
     @property
     def quality(self) -> int | None:
@@ -196,6 +231,12 @@ def denoise_picture(
         options = replace(options, sigma=level)
     # Reports need the pages, and another type another size of memory.
     reuse = reuse and not (settings.compare or settings.uncertainty or options.dtype)
+    shared: Mapping[int, Scale] = {}
+    if settings.scale is not None:
+        if picture.dtype.name != settings.scale.dtype:
+            raise other_type(picture.dtype.name, settings.scale.dtype)
+        options = replace(options, channels=settings.scale.channels)
+        shared = dict(enumerate(settings.scale.scales))
     options = choose_channels(picture, options)
     if options.channels == "separate" or picture.channels:
         if settings.uncertainty is not None:
@@ -203,9 +244,10 @@ def denoise_picture(
                 "`uncertainty` needs one image or stack of one channel; got several channels. Save "
                 "each channel as a file of its own."
             )
-        results = _denoise_channels(denoiser, picture, options, on_progress)
+        results = _denoise_channels(denoiser, picture, options, shared, on_progress)
     else:
-        results = _denoise_pages(denoiser, picture, options, on_progress, reuse=reuse)
+        common = shared.get(0)
+        results = _denoise_pages(denoiser, picture, options, common, on_progress, reuse=reuse)
     pages = [result.image for result in results]
     denoised = picture.with_type(pages) if options.dtype else picture.with_pixels(pages)
     if level_factors(options.strength, options.colour_strength):  # else nothing was taken away
@@ -222,6 +264,14 @@ def denoise_picture(
     return denoised, Findings(noise, scale, tuple(dict.fromkeys(notes)), results[0].model)
 
 
+def other_type(found: str, wanted: str) -> ArgumentError:
+    """Return the error for pictures of two types that are to share an intensity scale."""
+    return ArgumentError(
+        f"`range` folder needs images of one type because they share an intensity scale; got "
+        f"{found} beside {wanted}. Use a separate call for each type."
+    )
+
+
 def choose_channels(picture: Picture, options: DenoiseOptions) -> DenoiseOptions:
     """Return the options with a decision on whether three channels of a picture are colours."""
     if picture.metadata.icc is not None and options.channels == "auto":
@@ -233,6 +283,7 @@ def _denoise_pages(
     denoiser: Denoiser,
     picture: Picture,
     options: DenoiseOptions,
+    common: Scale | None,
     on_progress: OnProgress | None,
     *,
     reuse: bool,
@@ -240,7 +291,7 @@ def _denoise_pages(
     results = []
     # One for all pages: a stack that grows brighter would jump between scales of its pages.
     profile = picture.metadata.icc is not None
-    common = denoiser.find_scale(picture.pages, options, profile=profile)
+    common = common or denoiser.find_scale(picture.pages, options, profile=profile)
     common = share_level(denoiser, picture.pages, options, common)
     for number, page in enumerate(picture.pages):
         progress = on_progress and partial(_report_page, on_progress, number, len(picture.pages))
@@ -253,6 +304,7 @@ def _denoise_channels(
     denoiser: Denoiser,
     picture: Picture,
     options: DenoiseOptions,
+    shared: Mapping[int, Scale],
     on_progress: OnProgress | None,
 ) -> list[Result]:
     """Denoise each channel of each page on its own; return one result for each page."""
@@ -262,7 +314,9 @@ def _denoise_channels(
         samples = page.shape[2] if options.channels == "separate" else 1
         parts.append(split(page, targets[-1], options, first=channel * samples))
     planes = list(chain.from_iterable(parts))
-    results = iter(denoise_planes(denoiser, planes, options, on_progress=on_progress))
+    results = iter(
+        denoise_planes(denoiser, planes, options, scales=shared, on_progress=on_progress)
+    )
     return [
         join(part, list(islice(results, len(part))), target)
         for part, target in zip(parts, targets, strict=True)

@@ -80,8 +80,9 @@ class Ledger:
         """
         # Neither changes a result, so a run with another number of threads continues.
         options = replace(settings.options, threads=None, memory=1)
-        part = (settings.part,) if settings.part else ()
-        return cls(folders, fingerprint(options, settings.format, settings.jpeg_quality, *part))
+        more = (settings.part,) if settings.part else ()
+        more += ("range folder",) if settings.folder_range else ()
+        return cls(folders, fingerprint(options, settings.format, settings.jpeg_quality, *more))
 
     def is_done(self, job: Job) -> bool:
         """Return whether the job's result is there, from the same input and settings."""
@@ -131,6 +132,18 @@ class Ledger:
         if top is not None:
             target = Path(key).relative_to(top).as_posix()
             _append(self._folders[top], json.dumps({"target": target, **line}))
+
+    def read_shared(self) -> Any:
+        """Return what runs with these settings noted for all files; None if nothing."""
+        lines = (line for folder in self._folders for line in self._lines.get(str(folder), ()))
+        noted = (line.get("shared") for line in lines if line.get("settings") == self._settings)
+        return next(noted, None)
+
+    def share(self, value: Any) -> None:
+        """Note a value for all files of runs with these settings."""
+        for path in self._folders.values():
+            line = {"target": "", "version": VERSION, "settings": self._settings, "shared": value}
+            _append(path, json.dumps(line))
 
     def _add(self, key: str, line: Line) -> None:
         self._lines.setdefault(key, []).append(line)

@@ -22,15 +22,15 @@ from quietpixel.errors import ArgumentError
 
 def read_range(
     ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[float, float] | None:
-    """Return the two numbers of ``LOW,HIGH``."""
-    if value is None:
-        return None
+) -> tuple[float, float] | str | None:
+    """Return the two numbers of ``LOW,HIGH``, or the word."""
+    if value in (None, "folder"):
+        return value
     try:
         low, high = (float(part) for part in value.split(","))
     except ValueError:
         raise ArgumentError(
-            f"--range must be two numbers, black and white; got '{value}'. Try 0,4095."
+            f"--range must be two numbers, black and white, or folder; got '{value}'. Try 0,4095."
         ) from None
     return low, high
 
@@ -136,7 +136,13 @@ GROUPS = {
 @click.option(
     "--max-pixels", type=COUNT, default=500_000_000, help="Size limit of an image in pixels."
 )
-@click.option("--range", metavar="LOW,HIGH", callback=read_range, help="Values of black and white.")
+@click.option(
+    "--range",
+    metavar="LOW,HIGH|folder",
+    callback=read_range,
+    help="Values of black and white; folder: those found for all images together.  [default: found "
+    "for each image]",
+)
 @click.option(
     "--dtype",
     type=Names("dtype", ("float32",)),
@@ -195,6 +201,8 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     if len(parts) > 1:
         raise ArgumentError("All inputs must name the same image after '::'; use separate calls.")
     values |= {"inputs": tuple(path for path, _ in named), "part": parts.pop()}
+    if values["range"] == "folder":
+        values |= {"range": None, "folder_range": True}
     settings = fill(Settings, values, options=fill(DenoiseOptions, values))
     # Reasons name arguments of the library, and the view turns them into options.
     names = option_names(ctx.command)

@@ -85,6 +85,8 @@ class DenoiseCall:
             raise ArgumentError("'-' is processed here; omit --workers and --scheduler.")
         if len(self.inputs) > 1 or Path(self.inputs[0]).is_dir() or self.in_place:
             raise ArgumentError("'-' stands for one image; give one INPUT, and no --in-place.")
+        if self.settings.folder_range:
+            raise ArgumentError("--range folder needs files; '-' is a stream. Omit it.")
 
     @contextlib.contextmanager
     def connected(self) -> "Iterator[Cluster]":

@@ -113,6 +113,7 @@ class LargeRun:
             "in-place": self._call.in_place, "format": settings.format,
             "jpeg-quality": settings.jpeg_quality, "dtype": settings.options.dtype,
             "law": settings.options.law not in ("auto", "none"),
+            "range folder": settings.folder_range,
             "channels": settings.options.channels != "auto",
         }  # fmt: skip
         given = [name for name, value in whole_only.items() if value]

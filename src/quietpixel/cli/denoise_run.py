@@ -160,9 +160,17 @@ class DenoiseRun:
         self, denoiser: "Denoiser", findings: "tuple[PreflightResult, ...]", *, folder: bool
     ) -> int:
         """Report what will not be done, and do the rest."""
+        from quietpixel.batch import share_scale
         from quietpixel.files import remove_leftovers
 
         jobs = tuple(finding.job for finding in findings if finding.state == "write")
+        if self._settings.folder_range and jobs:
+            assert self._ledger is not None
+            # Those that are done too: a run that is continued has the same files.
+            known = [each.job.source for each in findings if each.state in ("write", "done")]
+            self._settings, sentence = share_scale(denoiser, known, self._settings, self._ledger)
+            self._view.notify(sentence)
+            self._view.scale = self._settings.scale
         self._view.jobs = (*(each.job for each in findings if each.state != "write"), *jobs)
         self._view.begin(findings, folder=folder)
         # Runs that were killed may have left temporary files, which fill the disk.

@@ -21,6 +21,7 @@ from quietpixel.errors import FileError
 
 if TYPE_CHECKING:
     from quietpixel.batch import Outcome, PreflightResult
+    from quietpixel.batch.denoise import FolderScale
     from quietpixel.files import Job, SkippedFile
     from quietpixel.inference.level import Noise
 
@@ -55,6 +56,7 @@ class FolderView:
         self.jobs: Sequence[Job] = ()
         self.outcomes: list[Outcome] = []
         self.unread: tuple[SkippedFile, ...] = ()
+        self.scale: FolderScale | None = None
 
     def begin(self, findings: "Sequence[PreflightResult]", *, folder: bool = False) -> None:
         """Take what is known before the work: what is done already, and what is refused."""
@@ -250,15 +252,18 @@ class FolderView:
         options = call.settings.options
         # asdict would copy a map of noise levels.
         settings = {field.name: getattr(options, field.name) for field in fields(options)}
+        if call.settings.folder_range:
+            settings["range"] = "folder"
         settings |= {"format": call.settings.format, "jpeg_quality": call.settings.jpeg_quality}
         skipped = [
             {"source": str(each.path), "kind": each.kind, "reason": each.reason,
              "image": each.is_image}
             for each in self.unread
         ]  # fmt: skip
+        shared = self.scale and [list(scale.range) for scale in self.scale.scales]
         report = {
             "schema": SCHEMA, "version": __version__, "settings": settings,
-            "interrupted": interrupted, "files": files, "skipped": skipped,
+            "interrupted": interrupted, "files": files, "skipped": skipped, "scale": shared,
         }  # fmt: skip
         # A map of noise levels has as many numbers as the image has pixels.
         text = json.dumps(report, indent=2, default=lambda value: "map") + "\n"

@@ -73,9 +73,13 @@ class Scale:
         return self.black, self.white
 
     def describe(self, dtype: np.dtype[Any]) -> str:
-        """Return a sentence; integers name the largest value of their type too."""
+        """Return a sentence."""
+        return f"Intensity scale: {self.describe_range(dtype)}."
+
+    def describe_range(self, dtype: np.dtype[Any]) -> str:
+        """Return black and white; integers name the largest value of their type too."""
         full = f" of {np.iinfo(dtype).max}" if dtype.kind in "ui" and dtype.itemsize <= 2 else ""
-        return f"Intensity scale: black {self.black:.6g}, white {self.white:.6g}{full}."
+        return f"black {self.black:.6g}, white {self.white:.6g}{full}"
 
 
 def find_range(array: Array) -> Range:

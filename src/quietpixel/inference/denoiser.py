@@ -195,7 +195,8 @@ class Denoiser:
         target = np.empty(image.shape, dtype) if out is None else out
         check_out(target, image, dtype)
         planes = split(image, target, options)
-        results = denoise_planes(self, planes, options, scale=scale, on_progress=on_progress)
+        scales = {} if scale is None else {plane.channel: scale for plane in planes}
+        results = denoise_planes(self, planes, options, scales=scales, on_progress=on_progress)
         if isinstance(image, np.ma.MaskedArray):
             target = np.ma.MaskedArray(target, np.ma.getmaskarray(image))
         return join(planes, results, target)

@@ -1,8 +1,9 @@
 """Planes of arrays and files: each is an image of its own, those of a channel share a scale."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -188,7 +189,7 @@ def denoise_planes(
     planes: Sequence[Plane],
     options: DenoiseOptions,
     *,
-    scale: Scale | None = None,
+    scales: Mapping[int, Scale] = MappingProxyType({}),
     on_progress: OnProgress | None = None,
 ) -> list[Result]:
     """Denoise images, those of one channel on one intensity scale; return their results.
@@ -199,15 +200,17 @@ def denoise_planes(
         A `Denoiser`.
     planes
         The images, and where their results are put. One without a known value comes back as it is.
-    options, scale, on_progress
+    options, on_progress
         As for a `Denoiser`.
+    scales
+        The scales of channels, by number; others are found in their planes.
     """
-    scales: dict[int, Scale] = {}
+    shared: dict[int, Scale] = {}
     for channel in dict.fromkeys(plane.channel for plane in planes):
         known = [each.image for each in planes if each.channel == channel and each.has_values]
         if known:
-            found = scale or denoiser.find_scale(known, options)
-            scales[channel] = share_level(denoiser, known, options, found)
+            found = scales.get(channel) or denoiser.find_scale(known, options)
+            shared[channel] = share_level(denoiser, known, options, found)
     results = []
     for number, plane in enumerate(planes):
         progress = on_progress and partial(_report_part, on_progress, number, len(planes))
@@ -215,7 +218,7 @@ def denoise_planes(
             result = denoiser.denoise_image(
                 plane.image,
                 options,
-                scale=scales[plane.channel],
+                scale=shared[plane.channel],
                 on_progress=progress,
                 out=plane.out,
             )
