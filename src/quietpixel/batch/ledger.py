@@ -80,7 +80,7 @@ class Ledger:
         """
         # Neither changes a result, so a run with another number of threads continues.
         options = replace(settings.options, threads=None, memory=1)
-        more = (settings.part,) if settings.part else ()
+        more: tuple[str, ...] = (settings.part,) if settings.part else ()
         more += ("range folder",) if settings.folder_range else ()
         return cls(folders, fingerprint(options, settings.format, settings.jpeg_quality, *more))
 

@@ -330,9 +330,8 @@ class Denoiser:
             scale = Scale(*fixed, fixed[1] - fixed[0], fixed[0])  # no value is examined
             return self._with_photons(scale, images, options)
         layouts = layouts or [read_layout(image, holes=True) for image in images]
-        low, high = (
-            bound(layout.range[end] for layout in layouts) for end, bound in enumerate((min, max))
-        )
+        low = min(layout.range[0] for layout in layouts)
+        high = max(layout.range[1] for layout in layouts)
         nominal = Scale(low, high, high - low, low)
         first = layouts[0]
         if profile or not self.card_for(first.model_colours).scale_free:
