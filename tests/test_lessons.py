@@ -103,6 +103,7 @@ def test_the_engine_of_the_lessons_has_their_models_and_no_others(
     assert described["digits"]
     assert cards["photo"]["uncertainty"]["share"] == 0.9
     assert cards["digit-levels"]["noise"] == "gaussian:0..1,clip=no"
+    assert read_card(LESSONS / "digit-levels.onnx").name == "digit-levels"
     assert (tmp_path / "engine" / "models" / "digit-levels.onnx").is_file()
 
 

@@ -40,7 +40,7 @@ def test_nothing_is_overwritten_unless_asked(quietpixel, gray, halver, tmp_path)
     words = ["denoise", gray, "--model", halver, "-o", target]
     outcome = quietpixel(*words)
     assert outcome.code == 2
-    assert "already exists" in outcome.err
+    assert "already exists; choose another name, or use --overwrite to replace it." in outcome.err
     assert target.read_bytes() == b"precious"
     assert quietpixel(*words, "--overwrite").code == 0
     assert value_of(target) == 100

@@ -93,7 +93,7 @@ def test_what_will_be_refused_is_said_first(quietpixel, halver, tmp_path) -> Non
     assert outcome.code == 1
     lines = outcome.err.splitlines()
     assert lines[0] == "2 of 3 images will be refused, see the end."
-    assert "a-clean.png' already exists" in lines[1]
+    assert "a-clean.png' already exists; choose another name, or use --overwrite" in lines[1]
     assert "gone.png' cannot be read: No such file" in lines[2]
     assert lines[3].startswith("1 of 3 images are done, ")
     assert clean(tmp_path / "a.png").read_bytes() == b"precious"

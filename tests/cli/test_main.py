@@ -39,6 +39,13 @@ def test_every_command_has_help(quietpixel, name) -> None:
     assert outcome.out.startswith(f"Usage: quietpixel {name} ")
 
 
+def test_no_summary_of_a_command_is_cut(quietpixel, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    summaries = quietpixel("--help").out.split("Commands:")[1]
+    assert "calibrate" in summaries
+    assert "..." not in summaries
+
+
 def test_help_is_quick() -> None:
     def seconds() -> float:
         before = os.times()

@@ -438,7 +438,7 @@ def test_the_command(tmp_path, models, capsys) -> None:
     assert abs(zarr.open(str(tmp_path / "a-clean.zarr"), mode="r")[...] - pixels / 2).max() <= 1
     assert '"status": "done"' in (tmp_path / "report.json").read_text()
     assert main(words) == 2
-    assert "already exists" in capsys.readouterr().err
+    assert "already exists; choose another name, or use --overwrite" in capsys.readouterr().err
     assert main([*words, "--overwrite"]) == 0
     assert main([*words, "-o", f"{tmp_path}/new/"]) == 0
     assert (tmp_path / "new" / "a.zarr" / "zarr.json").exists()

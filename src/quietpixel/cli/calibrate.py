@@ -49,12 +49,13 @@ def command(
     seed: int,
     output: Path | None,
 ) -> None:
-    """Fit the error bars of a model to images that it was not trained on.
+    """Fit the error bars of a model to images that are new to it.
 
-    FOLDER holds clean images like those that the model is used on; or, with --second, noisy ones.
-    Files of both folders of a pair have the same names. 'quietpixel denoise --uncertainty' then
-    writes the error bars, and warns where an image is unlike those of the calibration. Slope,
-    offset and bias in the dark say whether brightness is still a measurement.
+    FOLDER holds clean images like those that the model is used on, but not used in training; or,
+    with --second, noisy ones. Files of both folders of a pair have the same names. 'quietpixel
+    denoise --uncertainty' then writes the error bars, and warns where an image is unlike those of
+    the calibration. Slope, offset and bias in the dark say whether brightness is still a
+    measurement.
     """
     # Imported here, so that --help need not load a runtime.
     from quietpixel.workflows.calibrate import calibrate

@@ -86,7 +86,7 @@ GROUPS = {
 @click.option("-q", "--quiet", is_flag=True, help="Do not log requests.")
 @click.pass_context
 def command(ctx: click.Context, /, *, browser: bool | None, quiet: bool, **values: Any) -> None:
-    """Serve a web page that denoises images, and an HTTP API for programs.
+    """Serve a web page and an HTTP API that denoise images.
 
     Without a token, only this machine can reach the service. Images stay in memory and are not
     kept. Ctrl-C shuts the service down once running requests are done.

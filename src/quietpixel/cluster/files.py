@@ -81,7 +81,7 @@ class _Guard:
     def begin(self, job: Job, result: Content | None = None) -> None:
         # Right before the result is put in place, which may be long after the first check.
         if self.changed(job):
-            raise FileError(f"'{job.target}' already exists.")
+            raise FileError(f"'{job.target}' already exists; use `overwrite` to replace it.")
         self.results[job] = result
 
 

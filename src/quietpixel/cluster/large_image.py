@@ -322,8 +322,8 @@ def _check_places(source: Place, target: Place, *, overwrite: bool) -> None:
         )
     if target.exists() and not overwrite:
         raise FileError(
-            f"'{target.name}' already exists and nothing is overwritten unless asked; "
-            "choose another name or allow overwriting."
+            f"'{target.name}' already exists; choose another name, or use `overwrite` to replace "
+            "it."
         )
     if os.path.isdir(target.name) and not is_store(target.name):
         raise FileError(f"'{target.name}' is a folder with other things; give another name.")

@@ -160,8 +160,7 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
         raise FileError(f"'{target}' is a folder; give the name of a file.")
     if not overwrite:
         raise FileError(
-            f"'{target}' already exists and nothing is overwritten unless asked; "
-            "choose another name or allow overwriting."
+            f"'{target}' already exists; choose another name, or use `overwrite` to replace it."
         )
     if not stat.S_ISREG(mode):
         kind = "link" if stat.S_ISLNK(mode) else "device or pipe"
