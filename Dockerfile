@@ -7,7 +7,7 @@
 FROM python:3.11-slim AS build
 WORKDIR /source
 RUN python -m venv /opt/quietpixel
-COPY requirements.lock pyproject.toml README.md LICENSE ./
+COPY requirements.lock pyproject.toml README.md LICENSE THIRD_PARTY_NOTICES.md ./
 # The lock also holds what only training and tests need: here it says which versions are taken.
 RUN sed -E '/^ +--hash/d; s/ \\$//' requirements.lock > constraints.txt
 COPY src src

@@ -5,19 +5,22 @@
 Writes wheel and sdist into FOLDER/dist, checks their metadata, and builds the wheel again from the
 sdist. Then, for each PYTHON (default: each of 3.11 to 3.13 that is installed; missing ones are
 named), the wheel is installed alone and with every extra alone, each into a new environment, where
-a picture is denoised and the extra is used. FOLDER/sizes.md lists packages and sizes. Only the
-environment of the base installation is kept.
+an image is denoised and the extra is used. FOLDER/sizes.md lists the contents of the wheel, and the
+packages and sizes of what was installed. Only the environment of the base installation is kept.
 """
 
 import argparse
 import shutil
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 from release_tries import EXTRAS, Tried, find_pythons, run, to_table, try_extra
 
 ROOT = Path(__file__).parents[1]
+LARGEST = 30_000_000
+"""Bytes of the wheel at most."""
 
 
 def main() -> int:
@@ -34,10 +37,9 @@ def main() -> int:
     check_sdist(folder, wheel, sdist)
     names = [name for name in EXTRAS if not given.extra or (name or "base") in given.extra]
     tried = try_all(folder, list(find_pythons(given.pythons)), wheel, names)
-    (folder / "sizes.md").write_text(to_table(tried), encoding="utf-8")
-    print(
-        f"\n{to_table(tried)}\nKept in {folder / 'sizes.md'}; MB is what the environment grew by."
-    )
+    sizes = f"{list_contents(wheel)}\n{to_table(tried)}"
+    (folder / "sizes.md").write_text(sizes, encoding="utf-8")
+    print(f"\n{sizes}\nKept in {folder / 'sizes.md'}; MB is what the environment grew by.")
     print("The release can go out." if tried else "Nothing was tried: no interpreter is here.")
     return 0 if tried else 1
 
@@ -64,7 +66,17 @@ def build(folder: Path) -> tuple[Path, Path]:
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     for each in (wheel, sdist):
         print(f"{each.name}: {each.stat().st_size / 1e6:.1f} MB")
+    assert wheel.stat().st_size <= LARGEST, f"The wheel is larger than {LARGEST / 1e6:.0f} MB."
     return wheel, sdist
+
+
+def list_contents(wheel: Path) -> str:
+    """Return the packages in a wheel with their compressed sizes as Markdown, largest first."""
+    sizes: Counter[str] = Counter()
+    for entry in zipfile.ZipFile(wheel).infolist():
+        sizes["/".join(entry.filename.split("/")[:2])] += entry.compress_size
+    rows = [f"| {name} | {size / 1e3:,.0f} |" for name, size in sizes.most_common()]
+    return "\n".join([f"| in {wheel.name} | kB |", "|---|---|", *rows, ""])
 
 
 def check_metadata(tools: Path, *files: Path) -> None:

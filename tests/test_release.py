@@ -3,12 +3,15 @@
 import importlib
 import re
 import tomllib
+import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import yaml
 from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -74,6 +77,40 @@ def test_an_interpreter_that_is_not_here_is_named(
     assert "python3.11 is not here, so NOT TRIED" in printed
     assert "python3.13 is not here, so NOT TRIED" in printed
     assert list(tries.find_pythons(["mine"])) == ["mine"]
+
+
+def test_the_release_check_lists_what_the_wheel_holds(tries: ModuleType, tmp_path: Path) -> None:
+    check = importlib.import_module("release_check")
+    wheel = tmp_path / "some.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        for name in ("quietpixel/weights/a.onnx", "quietpixel/weights/b.onnx", "quietpixel/x.py"):
+            file.writestr(name, bytes(1500))
+    lines = check.list_contents(wheel).splitlines()
+    assert lines == ["| in some.whl | kB |", "|---|---|", "| quietpixel/weights | 3 |",
+                     "| quietpixel/x.py | 2 |"]  # fmt: skip
+
+
+def test_the_wheel_stays_small(tries: ModuleType) -> None:
+    files = WheelBuilder(str(ROOT)).recurse_included_files()
+    size = sum(Path(file.path).stat().st_size for file in files)
+    assert size <= importlib.import_module("release_check").LARGEST  # even if nothing compresses
+
+
+def test_the_notices_name_what_a_base_installation_brings() -> None:
+    notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text(encoding="utf-8")
+    rows = notices.split("## Packages of a base installation")[1].split("\n## ")[0]
+    named = set(re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", rows, re.MULTILINE))))
+    found, waiting = set[str](), list(PROJECT["dependencies"])
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        if requirement.name not in found and (
+            requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        ):
+            found.add(requirement.name)
+            waiting += requires(requirement.name) or []
+    assert {"numpy", "cffi", "rich"} <= found
+    assert {name.lower().replace("_", "-") for name in found} <= named
+    assert "THIRD_PARTY_NOTICES.md" in PROJECT["license-files"]
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-release.lock"])
