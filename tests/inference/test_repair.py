@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from quietpixel import DenoiseOptions, Denoiser
-from quietpixel.inference.arrays import read_layout
-from quietpixel.inference.repair import find_repair
+from quietpixel.batch.denoise import Settings, denoise_picture
+from quietpixel.files import Picture
+from quietpixel.inference import denoiser
+from quietpixel.inference.arrays import Layout, read_layout
+from quietpixel.inference.repair import Repair, find_repair
 
 
 def scene(height: int = 200, width: int = 264) -> np.ndarray:
@@ -115,3 +118,25 @@ def test_noise_and_a_grating_are_no_halftone_print() -> None:
         pixels = to_bytes(image)[..., np.newaxis]
         repair = find_repair(pixels, read_layout(pixels))
         assert repair is None or not repair.screen
+
+
+@pytest.mark.parametrize("count", [3, 7])
+def test_images_of_a_stack_are_searched_for_defects_once_and_share_a_level(
+    photo: Denoiser, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    noise = 0.05 * np.random.default_rng(2).standard_normal((count, 96, 104, 1))
+    pages = to_bytes(scene(96, 104)[..., 1:2] + noise)
+    searched = []
+
+    def search(image: np.ndarray, layout: Layout) -> Repair | None:
+        searched.append(image.shape)
+        return find_repair(image, layout)
+
+    monkeypatch.setattr(denoiser, "find_repair", search)
+    denoised, found = denoise_picture(photo, Picture(tuple(pages), colour="gray"), Settings())
+    assert searched == count * [(96, 104, 1)]
+    assert found.noise == count * (found.noise[0],)
+    assert found.noise[0].sigma == pytest.approx(0.05, rel=0.1)
+    for page, result in zip(pages, denoised.pages, strict=True):
+        alone = photo(page, sigma=found.noise[0].sigma)
+        np.testing.assert_array_equal(result, alone)

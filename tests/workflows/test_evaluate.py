@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 import quietpixel
+from quietpixel.data.image_cache import StoredImage, decode
 from quietpixel.errors import ArgumentError, DataError, ModelError, UnknownNameError
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.model_store import find_model
 from quietpixel.noise.parser import FROZEN_EPOCH, image_rng, parse_noise
 from quietpixel.workflows import evaluate as workflow
+from quietpixel.workflows import evaluation_data
 from quietpixel.workflows.evaluate import fix_law
 
 
@@ -132,6 +134,18 @@ def test_images_of_8_bits_are_evaluated_on_the_scale_of_their_files(tmp_path: Pa
     denoised = quietpixel.Denoiser("photo")(noisy, range=(0, 1))
     expected = -10 * np.log10(np.mean(np.square(np.clip(denoised, 0, 1) - clean)))
     assert table.rows[0].means["psnr"] == pytest.approx(expected, abs=0.01)
+
+
+def test_each_file_is_decoded_once(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+
+    def count(path: Path, channels: int) -> StoredImage:
+        decoded.append(path.name)
+        return decode(path, channels)
+
+    monkeypatch.setattr(evaluation_data, "decode", count)
+    quietpixel.compare(["noisy"], clean, noise="gaussian:0.1")
+    assert decoded == ["0.png", "1.png", "2.png"]
 
 
 def test_pairs_have_their_own_noise(pairs: Path) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain, cycle, islice
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -34,7 +33,7 @@ from quietpixel.inference.error_bars import (
 from quietpixel.inference.job import OnProgress, Result
 from quietpixel.inference.level import Noise, level_factors
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.planes import denoise_planes, join, settle_channels, share_level, split
+from quietpixel.inference.planes import denoise_planes, join, settle_channels, split
 
 _GAP = 8
 """White pixels between the parts of a comparison."""
@@ -238,16 +237,12 @@ def denoise_picture(
         options = replace(options, channels=settings.scale.channels)
         shared = dict(enumerate(settings.scale.scales))
     options = choose_channels(picture, options)
-    if options.channels == "separate" or picture.channels:
-        if settings.uncertainty is not None:
-            raise ArgumentError(
-                "`uncertainty` needs one image or stack of one channel; got several channels. Save "
-                "each channel as a file of its own."
-            )
-        results = _denoise_channels(denoiser, picture, options, shared, on_progress)
-    else:
-        common = shared.get(0)
-        results = _denoise_pages(denoiser, picture, options, common, on_progress, reuse=reuse)
+    if settings.uncertainty is not None and _has_channels(picture, options):
+        raise ArgumentError(
+            "`uncertainty` needs one image or stack of one channel; got several channels. Save "
+            "each channel as a file of its own."
+        )
+    results = _denoise_pages(denoiser, picture, options, shared, on_progress, reuse=reuse)
     pages = [result.image for result in results]
     denoised = picture.with_type(pages) if options.dtype else picture.with_pixels(pages)
     if level_factors(options.strength, options.colour_strength):  # else nothing was taken away
@@ -279,52 +274,37 @@ def choose_channels(picture: Picture, options: DenoiseOptions) -> DenoiseOptions
     return settle_channels(picture.pages[len(picture.pages) // 2], options)
 
 
+def _has_channels(picture: Picture, options: DenoiseOptions) -> bool:
+    return options.channels == "separate" or bool(picture.channels)
+
+
 def _denoise_pages(
     denoiser: Denoiser,
     picture: Picture,
     options: DenoiseOptions,
-    common: Scale | None,
+    scales: Mapping[int, Scale],
     on_progress: OnProgress | None,
     *,
     reuse: bool,
 ) -> list[Result]:
-    results = []
-    # One for all pages: a stack that grows brighter would jump between scales of its pages.
-    profile = picture.metadata.icc is not None
-    common = common or denoiser.find_scale(picture.pages, options, profile=profile)
-    common = share_level(denoiser, picture.pages, options, common)
-    for number, page in enumerate(picture.pages):
-        progress = on_progress and partial(_report_page, on_progress, number, len(picture.pages))
-        out = page if reuse and page.flags.writeable else None
-        results.append(denoiser.denoise(page, options, scale=common, on_progress=progress, out=out))
-    return results
-
-
-def _denoise_channels(
-    denoiser: Denoiser,
-    picture: Picture,
-    options: DenoiseOptions,
-    shared: Mapping[int, Scale],
-    on_progress: OnProgress | None,
-) -> list[Result]:
-    """Denoise each channel of each page on its own; return one result for each page."""
+    """Return one result for each page; planes of one channel share their scale and level."""
     parts, targets = [], []
+    if not scales and not _has_channels(picture, options):
+        profile = picture.metadata.icc is not None
+        scales = {0: denoiser.find_scale(picture.pages, options, profile=profile)}
     for page, channel in zip(picture.pages, picture.channels or cycle([0]), strict=False):
-        targets.append(np.empty(page.shape, options.dtype or page.dtype))
+        own = page if reuse and page.flags.writeable else None
+        targets.append(np.empty(page.shape, options.dtype or page.dtype) if own is None else own)
         samples = page.shape[2] if options.channels == "separate" else 1
         parts.append(split(page, targets[-1], options, first=channel * samples))
     planes = list(chain.from_iterable(parts))
     results = iter(
-        denoise_planes(denoiser, planes, options, scales=shared, on_progress=on_progress)
+        denoise_planes(denoiser, planes, options, scales=scales, on_progress=on_progress)
     )
     return [
         join(part, list(islice(results, len(part))), target)
         for part, target in zip(parts, targets, strict=True)
     ]
-
-
-def _report_page(on_progress: OnProgress, number: int, count: int, share: float) -> None:
-    on_progress((number + share) / count)
 
 
 def _write_report(report: Picture, note: str, path: Path, settings: Settings) -> str:

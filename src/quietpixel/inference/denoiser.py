@@ -405,9 +405,6 @@ class Denoiser:
             level = find_level(seen, layout, options, engine.card, repair, hidden=hidden)
         if repair is not None:
             notes += repair.notes
-        if level is not None and level.noise.source == "estimated":
-            sigma = level.noise.sigma or 0.0
-            notes.append(f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).")
         return DenoiseJob(
             images=images, seen=seen, hidden=hidden, mask=mask, shape=shape or images.shape,
             layout=layout, engine=engine, options=options, factors=factors, tiles=tuple(tiles),

@@ -123,10 +123,14 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     if out is not images and job.out is not None:
         out[...] = images
     noise = Noise() if job.level is None else job.level.noise
+    notes = job.notes
+    if noise.source == "estimated":
+        sigma = noise.sigma or 0.0
+        notes = (f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).", *notes)
     image = out.reshape(job.shape)
     if job.mask is not None:
         image = np.ma.MaskedArray(image, job.mask.reshape(job.shape))
-    result = Result(image, noise, job.layout.range, job.notes, job.engine.card.name)
+    result = Result(image, noise, job.layout.range, notes, job.engine.card.name)
     if not job.factors:
         return result
     notify = on_progress or (lambda share: None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from quietpixel.imaging.axes import find_axes, share_nothing
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.inference.arrays import Layout
-from quietpixel.inference.job import DenoiseJob, OnProgress, Result
+from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import Noise, NoiseLevel, constant_level
 from quietpixel.inference.options import DenoiseOptions
 
@@ -124,7 +124,12 @@ class ImageDenoiser(Protocol):
     """What denoises the planes, such as a `Denoiser`."""
 
     def prepare(
-        self, image: Array, options: DenoiseOptions, *, scale: Scale | None = None
+        self,
+        image: Array,
+        options: DenoiseOptions,
+        *,
+        scale: Scale | None = None,
+        out: Array | None = None,
     ) -> DenoiseJob:
         """Return the job for one image."""
 
@@ -146,8 +151,8 @@ class ImageDenoiser(Protocol):
 
 
 def share_level(
-    denoiser: ImageDenoiser, images: Sequence[Array], options: DenoiseOptions, scale: Scale
-) -> Scale:
+    denoiser: ImageDenoiser, planes: Mapping[int, Plane], options: DenoiseOptions, scale: Scale
+) -> tuple[Scale, dict[int, DenoiseJob]]:
     """Return the scale with the noise level of a stack, so that brightness and grain do not jump.
 
     The level is the median of some images. Where theirs differ too much to be one level, such as
@@ -157,22 +162,37 @@ def share_level(
     ----------
     denoiser
         A `Denoiser`.
-    images
-        Arrays (H, W) or (H, W, channels).
+    planes
+        The images by their numbers.
     options, scale
         How the images are treated, and the scale that they share.
+
+    Returns
+    -------
+    scale
+        With the level, if there is one.
+    jobs
+        Those of the images that were measured, with the level that they get.
     """
-    alone = len(images) < 2 or not isinstance(options.sigma, str)
+    alone = len(planes) < 2 or not isinstance(options.sigma, str)
     if alone or scale.photons or scale.black == scale.white:
-        return scale
-    some = np.linspace(0, len(images) - 1, min(len(images), MOST_MEASURED)).round().astype(int)
-    jobs = [denoiser.prepare(images[number], options, scale=scale) for number in some]
-    found = [job.level for job in jobs if job.level and job.level.noise.source == "estimated"]
-    levels = [float(level.values.mean()) for level in found]
+        return scale, {}
+    numbers = list(planes)
+    some = np.linspace(0, len(numbers) - 1, min(len(numbers), MOST_MEASURED)).round().astype(int)
+    jobs = {
+        number: denoiser.prepare(planes[number].image, options, scale=scale, out=planes[number].out)
+        for number in (numbers[place] for place in some)
+    }
+    found = [job.level for job in jobs.values() if job.level]
+    levels = [float(level.values.mean()) for level in found if level.noise.source == "estimated"]
     if not levels or max(levels) > MOST_APART * min(levels):
-        return scale
+        return scale, jobs
     kinds = dict.fromkeys(kind for level in found for kind in level.noise.kinds)
-    return replace(scale, level=float(np.median(levels)), kinds=tuple(kinds))
+    scale = replace(scale, level=float(np.median(levels)), kinds=tuple(kinds))
+    return scale, {
+        number: replace(job, level=shared_level(scale, job.layout, options))
+        for number, job in jobs.items()
+    }
 
 
 def shared_level(scale: Scale, layout: Layout, options: DenoiseOptions) -> NoiseLevel | None:
@@ -206,15 +226,24 @@ def denoise_planes(
         The scales of channels, by number; others are found in their planes.
     """
     shared: dict[int, Scale] = {}
+    jobs: dict[int, DenoiseJob] = {}
     for channel in dict.fromkeys(plane.channel for plane in planes):
-        known = [each.image for each in planes if each.channel == channel and each.has_values]
+        known = {
+            number: plane
+            for number, plane in enumerate(planes)
+            if plane.channel == channel and plane.has_values
+        }
         if known:
-            found = scales.get(channel) or denoiser.find_scale(known, options)
-            shared[channel] = share_level(denoiser, known, options, found)
+            images = [plane.image for plane in known.values()]
+            found = scales.get(channel) or denoiser.find_scale(images, options)
+            shared[channel], measured = share_level(denoiser, known, options, found)
+            jobs |= measured
     results = []
     for number, plane in enumerate(planes):
         progress = on_progress and partial(_report_part, on_progress, number, len(planes))
-        if plane.has_values:
+        if job := jobs.pop(number, None):
+            results.append(run(job, progress))
+        elif plane.has_values:
             result = denoiser.denoise_image(
                 plane.image,
                 options,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.data import load_split, named_sets
-from quietpixel.data.image_cache import decode, to_channels
+from quietpixel.data.image_cache import StoredImage, decode, to_channels
 from quietpixel.data.image_folder import Layout, find_layout
 from quietpixel.errors import ArgumentError, DataError, unknown_name
 from quietpixel.evaluation.image_pairs import ImagePairs
@@ -114,11 +114,12 @@ def open_data(
         open_tuning = partial(open_folder, tuning, channels, pairs=pairs)
     else:
         open_tuning = _refuse_tuning if own_noise else partial(_open_photographs, channels)
+    first = decode(layout.scenes[0][0], channels)
     return EvaluationData(
-        pairs=_open_scenes(layout, channels),
+        pairs=_open_scenes(layout, channels, first),
         channels=channels,
         own_noise=own_noise,
-        full_scale=decode(layout.scenes[0][0], channels).pixels.dtype.name in FIXED_SCALES,
+        full_scale=first.pixels.dtype.name in FIXED_SCALES,
         open_tuning=open_tuning,
         tuned_on=str(tuning or f"{', '.join(PHOTOGRAPHS)} of scikit-image"),
     )
@@ -148,11 +149,16 @@ def _find_layout(folder: str | Path, pairs: str) -> Layout:
     return layout
 
 
-def _open_scenes(layout: Layout, channels: int) -> ImagePairs:
+def _open_scenes(layout: Layout, channels: int, first: StoredImage | None = None) -> ImagePairs:
     scenes = layout.scenes
+    decoded = {} if first is None else {scenes[0][0]: first}
 
     def load(index: int) -> tuple[Image, Image | None]:
-        images = [decode(path, channels).whole() for path in scenes[index]]
+        stored = (
+            decoded.pop(path) if path in decoded else decode(path, channels)
+            for path in scenes[index]
+        )
+        images = [each.whole() for each in stored]
         if len(images) == 1:
             return images[0], None
         noisy, clean = images
