@@ -1,9 +1,9 @@
 """Throughput, latency, overhead and memory of the service, from real clients over HTTP.
 
     python benchmarks/service.py [MODEL] [--workers 1] [--seconds 20] [--requests 2000]
-                                 [--json FILE]
+                                 [--size 1000 1000] [--json FILE]
 
-MODEL is a bundled name, a run folder or an .onnx file. JPEGs of one megapixel are made here, sent
+MODEL is a bundled name, a run folder or an .onnx file. JPEGs of --size are made here, sent
 by 1, 2, 8 and 32 clients at once, each sending the next picture when the last has come back; a
 client that gets 503 retries later, and the wait counts. The overhead is the time per picture at 2
 clients minus the time of the engine: `quietpixel.Denoiser` on the same decoded pixels in a process
@@ -52,7 +52,7 @@ print(json.dumps([times, (time.process_time() - used) / len(times)]))
 
 def main() -> int:
     options = read_options()
-    files = [make_jpeg(1000, 1000, seed) for seed in range(4)]
+    files = [make_jpeg(*options.size, seed) for seed in range(4)]
     record = Record()
     before = time_engine(options, files[0])
     words = [f"--workers={options.workers}", "--queue=64", f"--precision={options.precision}"]
@@ -91,6 +91,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20, help="for each number of clients")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 8, 32])
     parser.add_argument("--requests", type=int, default=2000, help="for the memory; 0 leaves it")
+    parser.add_argument("--size", type=int, nargs=2, default=(1000, 1000), help="of the images")
     parser.add_argument("--side", type=int, default=512, help="of the pictures for the memory")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
@@ -172,7 +173,9 @@ def report_clients(
     """Print a row for each number of clients; return what a picture takes at 2."""
     query = "" if options.sigma == "auto" else f"?sigma={options.sigma}"
     run_clients(port, files, 2, query, 3)
-    record.table("clients", "images/s", "p50, ms", "p95, ms", "p99, ms", "refused")
+    record.table(
+        "clients", "images/s", "processor time, ms", "p50, ms", "p95, ms", "p99, ms", "refused"
+    )
     at_two = Cost(float("nan"), float("nan"))
     for count in options.clients:
         used = read_metric(port, "process_cpu_seconds_total")
@@ -182,7 +185,8 @@ def report_clients(
         quantiles = (f"{1000 * float(np.percentile(times, part)):.0f}" for part in (50, 95, 99))
         refused = sum(client.refused for client in clients)
         rate = len(times) / seconds
-        record.row(f"{count}", f"{rate:.2f}", *quantiles, f"{refused}")
+        processor = f"{1000 * used / len(times):.0f}"
+        record.row(f"{count}", f"{rate:.2f}", processor, *quantiles, f"{refused}")
         at_two = Cost(1 / rate, used / len(times)) if count == 2 else at_two
     return at_two
 
