@@ -107,6 +107,15 @@ def test_the_engine_of_the_lessons_has_their_models_and_no_others(
     assert (tmp_path / "engine" / "models" / "digit-levels.onnx").is_file()
 
 
+def test_the_lesson_on_photographs_names_the_receptive_field_of_the_model() -> None:
+    text = (LESSONS / "photographs.md").read_text("utf-8")
+    halo = read_card(find_model("photo")).halo
+    side = 2 * halo + 1
+    assert re.findall(r'class="reach">(\d+)<', text) == [str(halo)] * 2
+    assert f'class="field-side">{side} \u00d7 {side}<' in text
+    assert f'max="{side}"' in text
+
+
 @pytest.fixture(scope="module")
 def page(browser: Any) -> Iterator[Any]:
     """Open an empty page that may import the scripts of the lessons."""
