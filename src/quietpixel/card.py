@@ -107,6 +107,14 @@ class Card:
         """
         return self.sigma_input and not self.training.get("method")
 
+    @property
+    def training_range(self) -> tuple[float, float] | None:
+        """Black and white of the training images; None where their type or file says it."""
+        match self.training.get("range"):
+            case [int() | float() as low, int() | float() as high] if -1e300 < low < high < 1e300:
+                return float(low), float(high)
+        return None
+
     def to_json(self) -> str:
         """Return the card as one line of JSON."""
         return json.dumps(asdict(self))

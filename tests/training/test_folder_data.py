@@ -167,7 +167,7 @@ def test_memory_for_pixels_is_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
         "decode",
         lambda path, channels: (decoded.append(path), decode(path, channels))[1],
     )
-    for index in (0, 1, 2, 2, 1, 0):
+    for index in (1, 2, 3, 3, 2, 1):
         found.train.open(index)
     assert len(decoded) == 3
     found.train.open(3)
@@ -447,3 +447,27 @@ def test_one_stack_stands_for_a_folder_of_its_pages(tmp_path: Path, words: dict)
     np.testing.assert_allclose(image.part(0, 0, 40, 48, page=2)[..., 0] * 4095, pages[2], atol=0.01)
     with pytest.raises(ArgumentError, match=r"need a folder of images; '.*stack\.npy' is one file"):
         find_layout(tmp_path / "stack.npy", target="noisy", pairs="", notify=print)
+
+
+def test_images_of_a_folder_share_the_bits_in_use(tmp_path: Path) -> None:
+    for name, level in (("a", 600), ("b", 800), ("c", 3000)):
+        write_stack(tmp_path / f"{name}.tif", [level], np.uint16)
+    write_stack(tmp_path / "d.tif", [90])
+    found, _ = load(tmp_path)
+    assert found.range is None  # 8 bits among them
+    (tmp_path / "d.tif").unlink()
+    found, _ = load(tmp_path)
+    assert found.range == (0, 4095)
+    means = [4095 * found.train.open(index)[0].whole().mean() for index in range(3)]
+    np.testing.assert_allclose(means, [600, 800, 3000], atol=9)
+
+
+@pytest.mark.parametrize(("method", "stretched"), [("neighbours", True), ("recorrupted", False)])
+def test_images_that_use_little_of_their_range_are_stretched_unless_a_law_is_given(
+    tmp_path: Path, method: str, stretched: bool
+) -> None:
+    write_stack(tmp_path / "a.tif", [20000, 20300], np.uint16)
+    found, _ = load(tmp_path, target="none", method=method, noise="gaussian:0.1")
+    low, high = found.range
+    assert (low > 19900 and high < 20400) == stretched
+    assert stretched or (low, high) == (0, 65535)

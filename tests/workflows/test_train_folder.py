@@ -288,3 +288,34 @@ def test_the_recipe_remembers_how_the_folder_was_read(pairs: Path, tmp_path: Pat
     facts = json.loads((run / "recipe.json").read_text())
     assert (facts["pairs"], facts["target"]) == ("noisy/*=clean/*", "clean")
     assert list((tmp_path / "cache").glob("*.npy"))
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_model_is_used_on_the_scale_of_its_training(tmp_path: Path) -> None:
+    data, dark = tmp_path / "data", (900 * scene(0)).astype(np.uint16)
+    data.mkdir()
+    for i in range(3):  # 12 bits; the darkest image uses only 10 of them
+        write_picture(
+            Picture.from_pixels((1000 * (i + 1) * scene(i)).astype("u2")), data / f"{i}.png"
+        )
+    messages: list[str] = []
+    run = quietpixel.train(
+        str(data),
+        target="none",
+        run=tmp_path / "run",
+        on_progress=lambda progress: messages.append(progress.message),
+        **TINY,
+    )
+    assert "Intensity scale of the images: black 0, white 4095" in messages
+    assert quietpixel.read_card(run / "model.onnx").training_range == (0, 4095)
+    denoiser = quietpixel.Denoiser(run)
+    assert denoiser.denoise(dark).scale == (0, 4095)
+    assert denoiser.denoise(dark, quietpixel.DenoiseOptions(range=(0, 1023))).scale == (0, 1023)
+    assert denoiser.denoise((dark / 4095).astype(np.float32)).scale == (0, 1)
+    assert denoiser.denoise(dark.astype(np.uint8)).scale == (0, 255)
+    bright = denoiser.denoise(60 * dark)
+    assert bright.scale == (0, 65535)
+    assert any("beyond the values 0 to 4095 that the model was trained" in n for n in bright.notes)
+    assert not any("beyond" in note for note in denoiser.denoise(dark).notes)
+    stack = np.stack([dark, dark])[..., np.newaxis]
+    np.testing.assert_array_equal(denoiser.batch(stack)[0, ..., 0], denoiser(dark))

@@ -67,6 +67,9 @@ def _facts(card: "Card") -> Iterator[tuple[str, str]]:
     yield "layers", card.architecture
     yield "images", _images(card)
     noise = card.noise or "that of the images it was trained on"
+    if card.training_range:
+        low, high = card.training_range
+        yield "scale", f"black {low:.6g}, white {high:.6g} in training"
     yield "noise", noise + (" (takes sigma)" if card.sigma_input else "")
     yield "weights", f"{card.parameters:,}" if card.parameters else ""
     yield "cost", f"{card.operations:,} multiply-adds per pixel" if card.operations else ""

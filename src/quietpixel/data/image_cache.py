@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from quietpixel.errors import FileError, ImageError, QuietpixelError
 from quietpixel.files import read_picture
-from quietpixel.imaging.intensity_scale import find_range
+from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, find_range
 from quietpixel.noise.parser import Array
 
 Notify = Callable[[str], None]
@@ -122,6 +122,11 @@ class ImageCache:
         Folder for decoded pixels; None keeps none.
     memory
         Bytes of pixels kept in memory.
+
+    Attributes
+    ----------
+    range
+        Black and white of all images that do not have 8 bits; None where each has its own.
     """
 
     def __init__(
@@ -135,6 +140,7 @@ class ImageCache:
         cache: "PixelCache | None" = None,
         memory: int = MEMORY,
     ) -> None:
+        self.range: Range | None = None
         self.scenes, self.areas, self.channels = scenes, areas, channels
         self.skipped, self.check, self.cache, self.memory = skipped, check, cache, memory
         self._open: OrderedDict[int, tuple[StoredImage, ...]] = OrderedDict()
@@ -155,6 +161,7 @@ class ImageCache:
         read = decode if self.cache is None else self.cache.get
         try:
             images = tuple(read(path, self.channels) for path in paths)
+            self._set_range(images)
             fault = self.check(images, paths) if self.check else ""
             # A page that has one value in either image of a pair teaches nothing.
             pages = [page for page in images[0].pages if page in images[-1].pages]
@@ -173,6 +180,17 @@ class ImageCache:
         while self._bytes > self.memory and len(self._open) > 1:
             self._bytes -= _count_bytes(self._open.popitem(last=False)[1])
         return images
+
+    def rescale(self, range: Range) -> None:
+        """Give all images one black and white, those that are open too."""
+        self.range = range
+        for images in self._open.values():
+            self._set_range(images)
+
+    def _set_range(self, images: Sequence[StoredImage]) -> None:
+        for image in images:
+            if self.range is not None and image.pixels.dtype.name not in FIXED_SCALES:
+                image.low, image.high = self.range
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop the open images: a worker process opens its own."""

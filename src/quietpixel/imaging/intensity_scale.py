@@ -1,7 +1,7 @@
 """Intensity scale: which values of an array stand for black and white."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,8 @@ class Scale:
     level, kinds
         Noise level for the model and kinds of noise that all images of the scale share; None where
         each image has its own.
+    trained
+        Black and white of the training images, where these images lie beyond.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Scale:
     photons: PhotonNoise | None = None
     level: float | None = None
     kinds: tuple[str, ...] = ()
+    trained: Range | None = None
 
     @property
     def range(self) -> Range:
@@ -74,7 +77,14 @@ class Scale:
 
     def describe(self, dtype: np.dtype[Any]) -> str:
         """Return a sentence."""
-        return f"Intensity scale: {self.describe_range(dtype)}."
+        beyond = ""
+        if self.trained is not None:
+            low, high = self.trained
+            beyond = (
+                f", because the image lies beyond the values {low:.6g} to {high:.6g} that the "
+                "model was trained on; its result may be worse"
+            )
+        return f"Intensity scale: {self.describe_range(dtype)}{beyond}."
 
     def describe_range(self, dtype: np.dtype[Any]) -> str:
         """Return black and white; integers name the largest value of their type too."""
@@ -230,6 +240,36 @@ def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | N
     if content.min() < content.max():
         return float(content.min()), float(content.max())
     return None
+
+
+def follow_training(
+    nominal: Scale, trained: Range, images: Sequence[Array], *, alpha: bool = False
+) -> Scale:
+    """Return the scale of a model's training images, unless images lie far beyond it.
+
+    Parameters
+    ----------
+    nominal
+        The nominal scale of the images, which they keep in that case.
+    trained
+        Black and white in training.
+    images, alpha
+        As for `estimate_range`.
+
+    Examples
+    --------
+    >>> image = np.arange(64, dtype=np.uint16).reshape(8, 8, 1)
+    >>> [follow_training(Scale(0, 255, 255), (0, white), [image]).white for white in (4095, 9)]
+    [4095, 255]
+    """
+    low, high = trained
+    # Floats from 0 to 1 were divided by the white of their file.
+    if nominal.range == (0, 1) and high > 2:
+        return nominal
+    first, last = estimate_range(images, alpha=alpha) or nominal.range
+    if first < 2 * low - high or last > 2 * high - low:
+        return replace(nominal, trained=trained)
+    return replace(nominal, black=low, white=high, unit=max(nominal.unit, high - low))
 
 
 def tail_share(count: int) -> float:

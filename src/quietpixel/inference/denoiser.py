@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.imaging.axes import find_axes
-from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale, estimate_range
+from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
     Layout,
@@ -19,7 +19,6 @@ from quietpixel.inference.arrays import (
     check_batch,
     check_kind,
     check_out,
-    check_range,
     read_layout,
     type_ceiling,
     with_channels,
@@ -29,9 +28,10 @@ from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_store import cache_of, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
-from quietpixel.inference.photons import find_photons, may_have_photons, run_stabilised
+from quietpixel.inference.photons import may_have_photons, run_stabilised
 from quietpixel.inference.planes import denoise_planes, join, settle_channels, shared_level, split
 from quietpixel.inference.repair import fill_stack, find_hidden, find_repair
+from quietpixel.inference.scale import find_scale
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
 Array = NDArray[Any]
@@ -267,7 +267,8 @@ class Denoiser:
             out=stack if out is image else None if out is None else with_channels(out)[:, :, None],
             mask=np.ma.getmaskarray(pixels)[:, :, np.newaxis] if masked else None,
         )
-        if scale.range in ((0, 1), (0, type_ceiling(layout.dtype))) or scale.black == scale.white:
+        usual = scale.range in ((0, 1), (0, type_ceiling(layout.dtype))) and not scale.trained
+        if usual or scale.black == scale.white:
             return job
         return replace(job, notes=(*job.notes, scale.describe(layout.dtype)))
 
@@ -302,9 +303,10 @@ class Denoiser:
     ) -> Scale:
         """Return the values that stand for black and white in images that share one scale.
 
-        `range` of the options decides where it is given, 8 bits are used as they are, and a model
-        that learned one level of noise expects the nominal range of its training images
-        (`find_range`). For any other model, black and white are estimated (`estimate_range`).
+        `range` of the options decides where it is given, and 8 bits are used as they are. A model
+        that learned one level of noise, or from noisy images, expects the scale of its training,
+        which its card names, or else the nominal range (`find_range`). For any other model, black
+        and white are estimated (`estimate_range`).
 
         Parameters
         ----------
@@ -323,30 +325,7 @@ class Denoiser:
             Its black equals its white if all values are equal and the scale is estimated.
         """
         options = options or self.options
-        if options.range is not None:
-            low, high = check_range(options.range)
-            return self._with_photons(Scale(low, high, high - low, low), images, options)
-        if fixed := FIXED_SCALES.get(str(getattr(images[0], "dtype", ""))):
-            scale = Scale(*fixed, fixed[1] - fixed[0], fixed[0])  # no value is examined
-            return self._with_photons(scale, images, options)
-        layouts = layouts or [read_layout(image, holes=True) for image in images]
-        low = min(layout.range[0] for layout in layouts)
-        high = max(layout.range[1] for layout in layouts)
-        nominal = Scale(low, high, high - low, low)
-        first = layouts[0]
-        if profile or not self.card_for(first.model_colours).scale_free:
-            return nominal
-        found = estimate_range([with_channels(image) for image in images], alpha=first.alpha)
-        scale = replace(nominal, black=(found or (low, low))[0], white=(found or (low, low))[1])
-        return self._with_photons(scale, images, options) if found else scale
-
-    def _with_photons(
-        self, scale: Scale, images: Sequence[Array], options: DenoiseOptions
-    ) -> Scale:
-        # The card last: that of a model that is not open is read from its file, which takes 2.4 ms.
-        if not may_have_photons(images[0], options) or not self.card_for(1).scale_free:
-            return scale
-        return replace(scale, photons=find_photons(images, options, scale))
+        return find_scale(images, options, self.card_for, profile=profile, layouts=layouts)
 
     def prepare_stack(
         self,
@@ -442,7 +421,8 @@ class Denoiser:
         scale = Scale(0.0, white, white)
         if images.dtype.kind in "ui" and white == 1:  # signed, or too wide for a full scale
             scale = self.find_scale(list(images), options, profile=True)
-        if options.range is not None or self.card_for(images.shape[3]).scale_free:
+        card = self.card_for(images.shape[3])
+        if options.range is not None or card.scale_free or card.training_range:
             found = self.find_scale(list(images), options)
             if options.range is not None:
                 scale = found

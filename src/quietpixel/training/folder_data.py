@@ -20,7 +20,12 @@ from quietpixel.data.image_cache import (
 from quietpixel.data.image_folder import Layout, find_layout, find_mismatch
 from quietpixel.errors import DataError, QuietpixelError
 from quietpixel.files import Size, read_size
-from quietpixel.imaging.intensity_scale import FIXED_SCALES
+from quietpixel.imaging.intensity_scale import (
+    FIXED_SCALES,
+    Range,
+    estimate_range,
+    scale_places,
+)
 from quietpixel.noise.measure import LEAST_SIDE, NoiseMeasure, measure_noise
 from quietpixel.training.recipe import Recipe
 
@@ -34,6 +39,11 @@ CHECKED = 500
 """Up to this many pairs are checked before training; in larger folders, each when it is drawn."""
 DEPTH = 2
 """Assumed bytes per value, to estimate what fits into memory; the files have 1, 2 or 4."""
+SCALED, LEAST_SHARE = 16, 0.1
+"""Approximate number of scenes that decide the intensity scale of a folder, and the smallest part
+of the nominal scale that images may use."""
+STRETCHED = ("pairs", "neighbours", "hidden")
+"""The methods without a noise law."""
 INSPECTED = 50
 """Approximate number of images that decide whether a folder is in colour."""
 
@@ -50,12 +60,15 @@ class Folder:
         The shorter side of each validation image, in pixels.
     scenes_at_a_time
         Number of scenes of median size that fit into the memory for pixels.
+    range
+        Black and white of all images; None where their type or file says it.
     """
 
     train: ImageCache
     validation: ImageCache
     validation_sides: NDArray[np.int64]
     scenes_at_a_time: int
+    range: Range | None = None
 
 
 def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder:
@@ -116,6 +129,10 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
         validation = [train.pop()]
         validating = put(validation)
     training = put(train)
+    shared = find_training_range(training, method=recipe.method)
+    if shared is not None:
+        training.rescale(shared)
+        validating.rescale(shared)
     # A wrong pair is reported before the training, not an hour into it.
     if layout.kind == "pairs" and len(train) <= CHECKED:
         for index in range(len(train)):
@@ -123,7 +140,45 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
     sides = [min(known[scene].height, known[scene].width) for scene in validation]
     scene_bytes = np.median(list(areas.values())) * len(train[0]) * recipe.channels * DEPTH
     # Few enough that each is decoded about once in an epoch.
-    return Folder(training, validating, np.array(sides), max(1, int(MEMORY / scene_bytes)))
+    at_a_time = max(1, int(MEMORY / scene_bytes))
+    return Folder(training, validating, np.array(sides), at_a_time, shared)
+
+
+def find_training_range(scenes: ImageCache, *, method: str) -> Range | None:
+    """Return one black and white for the images of a folder, found in some of them.
+
+    Without it, a dark image of 12 bits that happens to use 10 of them would be shown to the model
+    four times as bright as the others.
+
+    Parameters
+    ----------
+    scenes
+        The images.
+    method
+        That of the recipe. Where no noise law is stated on the nominal scale, images that use only
+        a small part of it are stretched.
+
+    Returns
+    -------
+    range
+        None where images have 8 bits, or floats lie in [0, 1].
+    """
+    ranges, samples = [], []
+    for index in range(0, len(scenes), -(-len(scenes) // SCALED)):
+        for image in scenes.open(index) or ():
+            if image.pixels.dtype.name in FIXED_SCALES:
+                return None
+            page = image.pixels if image.pixels.ndim == 3 else image.pixels[image.pages[0]]
+            rows, columns = scale_places(page.shape, SCALED)
+            ranges.append((image.low, image.high))
+            samples.append(page[rows][:, columns])
+    if not ranges:
+        return None
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    found = estimate_range(samples) if method in STRETCHED else None
+    if found is not None and found[1] - found[0] < LEAST_SHARE * (high - low):
+        return found
+    return None if (low, high) == (0, 1) else (low, high)
 
 
 def split(scenes: Sequence[Paths]) -> tuple[list[Paths], list[Paths]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from quietpixel.card import Card
 from quietpixel.errors import ModelError
+from quietpixel.imaging.intensity_scale import Range
 from quietpixel.models.export import export_onnx
 from quietpixel.models.receptive_field import measure_model
 from quietpixel.training.callbacks import Checkpoint
@@ -40,6 +41,8 @@ class Outcome:
         The run folder.
     loss_name
         The validation loss in words, if it is not the loss of the recipe.
+    range
+        Black and white of the images; None where their type or file says it.
     """
 
     recipe: Recipe
@@ -47,6 +50,7 @@ class Outcome:
     start: Start | None
     folder: RunFolder
     loss_name: str = ""
+    range: Range | None = None
 
     def keep(self, model: keras.Model, checkpoint: Checkpoint) -> Card:
         """Set the best weights in `model`, write Keras and ONNX files, and return the card."""
@@ -87,6 +91,7 @@ class Outcome:
                 **replace(recipe, options=dict(recipe.options)).__dict__,
                 "precision": self.precision,
                 "epochs_done": len(checkpoint.rows),
+                **({} if self.range is None else {"range": list(self.range)}),
             },
             scores={"validation": {self.loss_name or recipe.loss: checkpoint.best_loss}},
             data=data,

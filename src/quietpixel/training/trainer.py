@@ -115,7 +115,10 @@ def run_recipe(recipe: Recipe, folder: RunFolder, options: RunOptions | None = N
     data = load_data(recipe, options)
     model = _compile(recipe, data, precision, options)
     checkpoint, callbacks = _make_callbacks(model, recipe, folder, options)
-    outcome = Outcome(recipe, precision, options.start, folder, data.loss_name)
+    outcome = Outcome(recipe, precision, options.start, folder, data.loss_name, data.range)
+    if data.range is not None:
+        low, high = data.range
+        options.notify(f"Intensity scale of the images: black {low:.6g}, white {high:.6g}")
     try:
         _fit(model, recipe, data, callbacks, options.workers)
     except (KeyboardInterrupt, TrainingError) as error:

@@ -13,6 +13,7 @@ from quietpixel.data.samplers import NoisySampler, Sampler
 from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
 from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
 from quietpixel.errors import ArgumentError, DataError, unknown_name
+from quietpixel.imaging.intensity_scale import Range
 from quietpixel.noise.parser import Array, add_noise, parse_noise
 from quietpixel.training.folder_data import Folder
 from quietpixel.training.losses import hidden_squared_error
@@ -48,6 +49,8 @@ class TrainingData:
         Compares outputs with targets, if the loss of the recipe cannot.
     loss_name
         The validation loss in words, for the card.
+    range
+        Black and white of the images of a folder; None where their type or file says it.
     """
 
     sampler: Sampler
@@ -56,6 +59,7 @@ class TrainingData:
     size: int | None = None
     loss: Callable[[Any, Any], Any] | None = None
     loss_name: str = ""
+    range: Range | None = None
 
 
 def is_folder(data: str) -> bool:
@@ -144,6 +148,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
         recipe.channels,
         loss=hidden_squared_error if recipe.method == "hidden" else None,
         loss_name=LOSS_NAMES.get(recipe.method, ""),
+        range=folder.range,
     )
 
 
