@@ -7,23 +7,23 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.cluster.arrays import denoise as denoise_lazily
+from quietpixel.cluster.arrays import denoise_blocks
 from quietpixel.cluster.optional_imports import need
+from quietpixel.cluster.worker_model import plan_blocks
 from quietpixel.errors import ImageError
 from quietpixel.imaging.axes import find_axes, letters_of
-from quietpixel.imaging.intensity_scale import (
-    FIXED_SCALES,
-    MOST_IMAGES,
-    Range,
-    estimate_range,
-    scale_places,
-)
+from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, Scale, find_range
+from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.level import sample_places
 from quietpixel.inference.options import DenoiseOptions, Sigma
+from quietpixel.inference.planes import spaced
 
 Source = str | Path | bytes | BinaryIO
 
 _OUTER = "abdefghijklmnop"
+MOST_PLANES = 16
+"""How many planes of a Dask array decide its intensity scale and photon noise."""
 
 
 def denoise(
@@ -116,25 +116,32 @@ def _denoise_dask(array: Any, settings: DenoiseOptions) -> Any:
 def _denoise_channel(array: Any, settings: DenoiseOptions, colours: bool) -> Any:
     """Denoise an array (..., H, W), or (..., H, W, C) with colours, lazily."""
     outer = array.ndim - 2 - colours
-    card = Denoiser(settings.model).card_for(array.shape[-1] if colours else 1)
-    range = settings.range
-    if range is None and card.scale_free and array.dtype.name not in FIXED_SCALES:
-        range = _sample_range(array, outer)
-    words = (
-        "sigma", "strength", "colour_strength", "dtype", "quality", "engine", "precision",
-        "device", "threads", "memory",
-    )  # fmt: skip
-    given = {word: getattr(settings, word) for word in words}
-    letters = _OUTER[:outer] + "yxc"[: 2 + colours]
-    return denoise_lazily(array, settings.model, axes=letters, range=range, **given)
+    work = plan_blocks(array, _OUTER[:outer] + "yxc"[: 2 + colours], settings)
+    return denoise_blocks(array, work.on_scale(_find_scale(array, outer, settings)))
 
 
-def _sample_range(array: Any, outer: int) -> Range | None:
-    """Return black and white of an array, of which a small part is computed."""
+def _find_scale(array: Any, outer: int, settings: DenoiseOptions) -> Scale:
+    """Return the scale of an array, of which a small part is computed."""
     planes = list(np.ndindex(*array.shape[:outer]))
-    planes = planes[:: -(-len(planes) // MOST_IMAGES)]
-    rows, columns = scale_places((*array.shape[outer:], 1)[:3], len(planes))
-    samples = need("dask").compute(*(array[plane][rows][:, columns] for plane in planes))
-    shape = (len(rows), len(columns), -1)
-    alpha = array.ndim - outer == 3 and array.shape[-1] in (2, 4)
-    return estimate_range([sample.reshape(shape) for sample in samples], alpha=alpha)
+    some = [planes[number] for number in spaced(len(planes), MOST_PLANES)]
+    rows, columns = (sample_places(length) for length in array.shape[outer : outer + 2])
+    samples = need("dask").compute(*(array[plane][rows][:, columns] for plane in some))
+    layouts = None
+    # A level that is given is a share of the nominal range, which the largest value decides.
+    if not isinstance(settings.sigma, str) and array.dtype.name not in FIXED_SCALES:
+        nominal = _find_nominal_range(array, outer)
+        layouts = [replace(read_layout(each, holes=True), range=nominal) for each in samples]
+    denoiser = Denoiser.from_options(settings)
+    scale = denoiser.find_scale(samples, settings, layouts=layouts)
+    if scale.black == scale.white:  # all values are equal
+        return replace(scale, white=scale.black + scale.unit)
+    return scale
+
+
+def _find_nominal_range(array: Any, outer: int) -> Range:
+    """Return the nominal range of a whole array, which is read once."""
+    inner = array.shape[outer + 1 :]
+    blocks = array.rechunk(dict.fromkeys(range(outer + 1, array.ndim), -1)).to_delayed().ravel()
+    measure = need("dask").delayed(lambda block: find_range(block.reshape(-1, *inner)))
+    found = need("dask").compute(*map(measure, blocks))
+    return min(low for low, _ in found), max(high for _, high in found)

@@ -20,10 +20,6 @@ def in_threads():
         yield
 
 
-def planes(array, leading):
-    return array.reshape(-1, *array.shape[leading:])
-
-
 CASES = [
     ("float32", "blur", (601, 530), (256, 300), None),
     ("uint8", "blur", (601, 530), (256, 300), None),
@@ -47,10 +43,8 @@ def test_lazy_equals_whole_to_the_last_bit(models, case) -> None:
     )
     assert (lazy.shape, lazy.dtype) == (array.shape, array.dtype)
     whole = Denoiser(models[model], precision="f32")
-    leading = len((axes or "yx").rstrip("c")) - 2 if axes != "cyx" else 1
     nominal = (0, white)  # a lazy array is not read to find its scale
-    wanted = np.stack([whole(p, range=nominal) for p in planes(array, leading)]).reshape(shape)
-    assert np.array_equal(lazy.compute(), wanted)
+    assert np.array_equal(lazy.compute(), whole(array, axes=axes, range=nominal))
 
 
 @pytest.mark.parametrize("memory", ["512MB", "100KB"])
@@ -173,3 +167,30 @@ def test_strengths_act_in_blocks_as_in_the_whole(models) -> None:
     blocks = denoise(lazy, models["level"], axes="yxc", precision="f32", **words).compute()
     whole = Denoiser(models["level"], precision="f32")(image, **words)
     np.testing.assert_allclose(blocks, whole, atol=1e-6)
+
+
+def test_planes_share_a_level_unless_theirs_differ(models) -> None:
+    rng = np.random.default_rng(3)
+    sigmas = np.array([0.05, 0.055, 0.06])[:, None, None]
+    stack = (0.5 + sigmas * rng.standard_normal((3, 300, 290))).astype(np.float32)
+    different = np.concatenate([stack[:2], 0.5 + 4 * (stack[2:] - 0.5)])
+    whole = Denoiser(models["level"], precision="f32")
+    for array, count in ((stack, 1), (different, 3)):
+        lazy = dask.array.from_array(array, chunks=(1, 100, 290))
+        result = denoise(lazy, models["level"], axes="zyx", precision="f32").compute()
+        assert np.array_equal(result, whole(array, axes="zyx", range=(0, 1)))
+        levels = (result - array).mean(axis=(1, 2))
+        assert len(set(levels.round(4))) == count
+
+
+def test_a_level_of_a_lazy_array_counts_the_bits_in_use(models) -> None:
+    array = np.random.default_rng(0).integers(100, 900, (2, 300, 290), np.uint16)
+    array[1, 290, 280:290] = 4000  # the only place that shows that these are 12 bits
+    lazy = dask.array.from_array(array, chunks=(1, 100, 100))
+    options = {"sigma": 0.1, "axes": "zyx", "precision": "f32"}
+    result = quietpixel.denoise(lazy, models["level"], **options).compute()
+    whole = quietpixel.denoise(array, models["level"], **options)
+    # Blocks keep all values of the type.
+    np.testing.assert_allclose(result.clip(0, 4095).astype(int), whole.astype(int), atol=1)
+    assert whole[0].max() > 1023
+    assert result[0, 0, 0] - array[0, 0, 0] == pytest.approx(0.1 * 4095, abs=1)

@@ -267,9 +267,10 @@ def test_the_noise_level_is_estimated_of_each_plane(tmp_path, models) -> None:
     pixels = noise((2, 100, 90), "float32", 1)
     pixels[1] *= 0.1
     source = put(tmp_path / "a.zarr", pixels, chunks=(1, 50, 50), dimension_names=list("tyx"))
-    denoise_image(source, str(tmp_path / "b.zarr"), models["level"])
+    options = DenoiseOptions(law="none")
+    settings = LargeSettings(options=options)
+    denoise_image(source, str(tmp_path / "b.zarr"), models["level"], settings)
     denoiser = Denoiser(models["level"])
-    options = DenoiseOptions(law="none")  # large images are not stabilised
     scale = denoiser.find_scale(list(pixels), options)
     wanted = np.stack([denoiser.denoise(plane, options, scale=scale).image for plane in pixels])
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], wanted)

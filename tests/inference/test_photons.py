@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import dask.array
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
+import quietpixel
 from quietpixel import DenoiseOptions, Denoiser
 from quietpixel.cli.main import main
 from quietpixel.errors import UnknownNameError
@@ -108,3 +111,34 @@ def test_a_law_is_given_or_switched_off(photo: Denoiser, tmp_path: Path) -> None
     assert rmse(tifffile.imread(tmp_path / "auto.tif"), 100 + 450 * LIGHT) < 0.8 * rmse(
         tifffile.imread(tmp_path / "none.tif"), 100 + 450 * LIGHT
     )
+
+
+def test_lazy_stacks_are_stabilised_as_whole_ones(photo: Denoiser) -> None:
+    stack = np.stack([camera(300, seed=seed) for seed in (0, 1)])
+    whole = photo.denoise(stack, DenoiseOptions(axes="zyx"))
+    assert any("Photon noise" in note for note in whole.notes)
+    lazy = dask.array.from_array(stack, chunks=(1, 96, 192))
+    options = {"model": "photo", "precision": "f32", "axes": "zyx"}
+    result = quietpixel.denoise(lazy, **options).compute()
+    assert rmse(result, whole.image) < 0.05 * rmse(whole.image, stack)
+    strong = quietpixel.denoise(lazy, strength=0.5, **options).compute()
+    assert rmse(strong, (stack + result.astype(float)) / 2) < 1
+    plain = quietpixel.denoise(lazy, law="none", **options).compute()
+    truth = 100 + 1.5 * 300 * LIGHT
+    assert rmse(result, truth) < 0.8 * rmse(plain, truth)
+
+
+def test_large_images_are_stabilised_in_parts(
+    photo: Denoiser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy, truth = camera(300), 100 + 1.5 * 300 * LIGHT
+    source, output = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    zarr.create_array(str(source), shape=noisy.shape, chunks=(96, 96), dtype="u2")[...] = noisy
+    words = ["denoise", source, "-o", output, "--model", "photo", "--precision", "f32"]
+    assert main([str(word) for word in words]) == 0
+    assert "Photon noise was made equally strong everywhere (gain 1." in capsys.readouterr().err
+    result = zarr.open(str(output), mode="r")[...]
+    assert rmse(result, photo(noisy)) < 0.05 * rmse(noisy, truth)
+    law = ["--law", "none", "--overwrite"]
+    assert main([str(word) for word in [*words, *law]]) == 0
+    assert rmse(result, truth) < 0.8 * rmse(zarr.open(str(output), mode="r")[...], truth)

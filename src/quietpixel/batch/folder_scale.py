@@ -15,7 +15,6 @@ from quietpixel.batch.ledger import Ledger
 from quietpixel.errors import ArgumentError, QuietpixelError
 from quietpixel.files import Picture, read_picture
 from quietpixel.imaging.intensity_scale import Scale
-from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.inference.arrays import Layout, read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.level import sample_places
@@ -55,17 +54,11 @@ def share_scale(
         ledger.share(asdict(scale))
         origin = f"found in {len(some)} of {len(sources)} images"
     else:
-        scale, origin = _from_dict(kept), "as in the run that is continued"
+        scales = tuple(map(Scale.from_dict, kept["scales"]))
+        scale = FolderScale(kept["dtype"], kept["channels"], scales)
+        origin = "as in the run that is continued"
     sentence = f"One intensity scale for all images, {origin}: {scale.describe()}."
     return replace(settings, scale=scale), sentence
-
-
-def _from_dict(kept: dict[str, Any]) -> FolderScale:
-    scales = [
-        Scale(**{**each, "photons": each["photons"] and PhotonNoise(**each["photons"])})
-        for each in kept["scales"]
-    ]
-    return FolderScale(kept["dtype"], kept["channels"], tuple(scales))
 
 
 def find_folder_scale(

@@ -112,7 +112,6 @@ class LargeRun:
             "compare": settings.compare, "uncertainty": settings.uncertainty,
             "in-place": self._call.in_place, "format": settings.format,
             "jpeg-quality": settings.jpeg_quality, "dtype": settings.options.dtype,
-            "law": settings.options.law not in ("auto", "none"),
             "range folder": settings.folder_range,
             "channels": settings.options.channels != "auto",
         }  # fmt: skip

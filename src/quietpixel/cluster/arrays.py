@@ -14,6 +14,7 @@ from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import round_up
 from quietpixel.inference.level import sample_places
 from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.planes import MOST_MEASURED, common_level, spaced
 from quietpixel.inference.tile_plan import choose_grid
 
 LEAST_SIDE = 256
@@ -43,9 +44,10 @@ def denoise(
         of planes elsewhere. None takes a last dimension of size 3 or 4 as colours.
     **options
         What else `quietpixel.DenoiseOptions` takes, except `streams`, `channels` and `law`; `sigma`
-        is one number, or ``"auto"`` to estimate it of each plane. Without `range`, floats are taken
-        as [0, 1] and integers as 0 to the largest value of their type, because finding out would
-        read the whole array; `quietpixel.denoise` reads a sample. Photon noise is not stabilised.
+        is one number, or ``"auto"`` to estimate it of a few planes, or of each where these differ.
+        Without `range`, floats are taken as [0, 1] and integers as 0 to the largest value of their
+        type, because finding out would read the whole array, and photon noise is not stabilised;
+        `quietpixel.denoise` reads a sample for both.
 
     Raises
     ------
@@ -63,7 +65,6 @@ def denoise(
     >>> denoise(noisy, "mnist-unet", axes="tyx").shape
     (3, 600, 600)
     """
-    dask = need("dask")
     need("dask.array")
     allowed = {each.name for each in fields(DenoiseOptions)}
     allowed -= {"model", "streams", "axes", "channels", "law"}
@@ -73,7 +74,20 @@ def denoise(
             f"`{unknown[0]}` is no option of a model on a cluster; those are "
             f"{', '.join(sorted(allowed))}."
         )
-    work = plan_blocks(array, axes, DenoiseOptions(model=model, **options))
+    return denoise_blocks(array, plan_blocks(array, axes, DenoiseOptions(model=model, **options)))
+
+
+def denoise_blocks(array: Any, work: BlockWork) -> Any:
+    """Return a Dask array without its noise, lazily.
+
+    Parameters
+    ----------
+    array
+        The array.
+    work
+        What `plan_blocks` returned for it.
+    """
+    dask = need("dask")
     choose_grid(work.card, work.shape, 2**62)  # a dense model refuses another size here
     # Here, because the overlap would join small blocks by a rule that knows no divisor.
     array = array.rechunk(_chunks(array, work))
@@ -83,6 +97,7 @@ def denoise(
     depth = {axis: margin if len(array.chunks[axis]) > 1 else 0 for axis in (y, x)}
     # One estimate for a whole plane: levels of blocks would leave visible borders.
     levels = [_estimate(array, work)] if work.automatic else []
+    some = [each.ravel()[spaced(each.size, MOST_MEASURED)] for each in levels]
     return dask.array.map_overlap(
         _denoise_block,
         array,
@@ -98,6 +113,7 @@ def denoise(
         # Delayed, so that the graph holds the model once and not in every task.
         work=dask.delayed(work, pure=True, traverse=False),
         sides=(array.chunks[y], array.chunks[x]),
+        stack_levels=dask.delayed(some[0]) if some else None,
     )
 
 
@@ -151,6 +167,7 @@ def _denoise_block(
     *,
     work: BlockWork,
     sides: tuple[tuple[int, ...], tuple[int, ...]],
+    stack_levels: NDArray[np.float32] | None = None,
     block_info: Any = None,
 ) -> NDArray[Any]:
     """Denoise each plane of a block with its halo; called on a worker."""
@@ -162,6 +179,7 @@ def _denoise_block(
         start = sum(part[: location[axis]])
         kept.append(slice(start, start + part[location[axis]]))
     block = Field(work.shape, _margin(work) if work.card.halo is not None else 0, 1).block(*kept)
-    if levels is None:
-        return work.denoise(region, block, [work.level] * len(work.planes(region)))
+    common = work.level if stack_levels is None else common_level(stack_levels.tolist())
+    if levels is None or common is not None:
+        return work.denoise(region, block, [common] * len(work.planes(region)))
     return work.denoise(region, block, [float(level) for level in levels.flat])

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,16 @@ from quietpixel.imaging.intensity_scale import (
     Range,
     Scale,
     estimate_range,
+    follow_training,
     nominal_range,
     scale_places,
 )
 from quietpixel.inference.arrays import Layout, type_ceiling
 from quietpixel.inference.job import OnProgress
-from quietpixel.inference.level import level_factors, sample_places
+from quietpixel.inference.level import estimate_level, level_factors, sample_places
 from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.photons import MOST, find_photons, may_have_photons
+from quietpixel.inference.planes import MOST_MEASURED, common_level, spaced
 
 
 @dataclass(frozen=True)
@@ -164,29 +167,45 @@ def find_nominal_range(layout: Layout, seen: list[Extent]) -> Range:
     return nominal_range(layout.dtype, smallest, largest, far=far)
 
 
-def estimate_scale(work: Work) -> Range | None:
-    """Return black and white for all planes; a small part of the pixels is read."""
+def sample_planes(work: Work, most: int) -> Iterator[NDArray[Any]]:
+    """Yield a few squares of some planes as images (H, W, channels)."""
+    array, blocks = work.source.array(), work.blocks
+    planes = list(np.ndindex(*array.shape[: blocks.axes.y]))
+    places = tuple(sample_places(length) for length in blocks.shape)
+    colours = (slice(None),) if blocks.axes.colours else ()
+    for number in spaced(len(planes), most):
+        sample = np.asarray(array.oindex[(*planes[number], *places, *colours)])
+        yield sample.reshape(*sample.shape[:2], -1)
+
+
+def estimate_scale(work: Work, nominal: Scale) -> Scale:
+    """Return the scale of all planes; a small part of the pixels is read."""
     array, blocks = work.source.array(), work.blocks
     planes = list(np.ndindex(*array.shape[: blocks.axes.y]))
     planes = planes[:: -(-len(planes) // MOST_IMAGES)]
     places = scale_places((*blocks.shape, blocks.layout.colours), len(planes))
     colours = (slice(None),) if blocks.axes.colours else ()
     samples = [np.asarray(array.oindex[(*plane, *places, *colours)]) for plane in planes]
-    return estimate_range(
-        [each.reshape(*each.shape[:2], -1) for each in samples], alpha=blocks.layout.alpha
-    )
+    samples = [each.reshape(*each.shape[:2], -1) for each in samples]
+    alpha, card = blocks.layout.alpha, blocks.card
+    if card.scale_free:
+        black, white = estimate_range(samples, alpha=alpha) or nominal.range
+        return replace(nominal, black=black, white=white)
+    if card.training_range:
+        return follow_training(nominal, card.training_range, samples, alpha=alpha)
+    return nominal
 
 
 def estimate_levels(work: Work) -> tuple[float, ...]:
-    """Return the noise level of each plane; a small part of the pixels is read."""
-    array, axes = work.source.array(), work.blocks.axes
-    places = tuple(sample_places(array.shape[axis]) for axis in (axes.y, axes.x))
-    colours = (slice(None),) if axes.colours else ()
-    levels: list[float] = []
-    for plane in np.ndindex(*array.shape[: axes.y]):
-        some = tuple(slice(number, number + 1) for number in plane)
-        levels += work.blocks.estimate(np.asarray(array.oindex[(*some, *places, *colours)]))
-    return tuple(levels)
+    """Return the noise level of each plane: one for all, unless those of some differ."""
+    count = int(np.prod(work.source.array().shape[: work.blocks.axes.y]))
+
+    def measure(most: int) -> tuple[float, ...]:
+        layout = work.blocks.layout
+        return tuple(estimate_level(layout, sample) for sample in sample_planes(work, most))
+
+    common = common_level(measure(MOST_MEASURED)) if count > 1 else None
+    return measure(count) if common is None else (common,) * count
 
 
 @dataclass(frozen=True)
@@ -370,7 +389,8 @@ class _LargeRun:
         # Neither threads nor memory change the result.
         options = replace(self._settings.options, model=blocks.model.name, threads=None, memory=1)
         settings = replace(self._settings, overwrite=False, options=options)
-        asked = repr((blocks.model.digest, settings, blocks.axes)).encode()
+        # The number is that of the form of unfinished work.
+        asked = repr((blocks.model.digest, settings, blocks.axes, 2)).encode()
         about = to_json(
             {
                 "source": f"{source.name} {info.get('size')} {when}",
@@ -401,29 +421,42 @@ class _LargeRun:
             yield result
 
     def find_range(self) -> None:
-        """Find black, white and the noise level, which takes reading values unless given."""
-        blocks = self._work.blocks
-        layout, card = blocks.layout, blocks.card
-        if self._settings.options.range is None and layout.dtype.name not in FIXED_SCALES:
-            # Kept: a run that is continued must use the scale that the first parts were made with.
-            place = self._folder.below("range.json")
-            kept = place.read()
-            if kept is None:
-                seen = list(self._run(measure_part, self._parts(0)))
-                kept = to_json(find_nominal_range(layout, seen))
-                place.write(kept)
-            low, high = map(float, json.loads(kept))
-            ceiling = high if layout.dtype == np.uint16 else layout.ceiling
-            layout = replace(layout, range=(low, high), ceiling=ceiling)
-            if card.scale_free:
-                range = estimate_scale(self._work) or (low, high)
-                layout = replace(layout, range=range, unit=high - low)
-            self._work = replace(self._work, blocks=replace(blocks, layout=layout))
-        low, high = layout.range
-        if (low, high) not in ((0.0, type_ceiling(layout.dtype)), (0.0, 1.0)):
-            self.notes.append(Scale(low, high, high - low).describe(layout.dtype))
+        """Find scale, photon noise and noise level, which takes reading values unless given."""
+        # Kept: a run that is continued must use the scale that the first parts were made with.
+        place = self._folder.below("scale.json")
+        kept = place.read()
+        if kept is None:
+            kept = to_json(asdict(self._find_scale()))
+            place.write(kept)
+        scale = Scale.from_dict(json.loads(kept))
+        blocks = self._work.blocks.on_scale(scale)
+        dtype = blocks.layout.dtype
+        if dtype == np.uint16 and self._settings.options.range is None:
+            blocks = replace(
+                blocks, layout=replace(blocks.layout, ceiling=scale.nominal + scale.unit)
+            )
+        self._work = replace(self._work, blocks=blocks)
+        usual = scale.range in ((0.0, type_ceiling(dtype)), (0.0, 1.0)) and not scale.trained
+        if not usual:
+            self.notes.append(scale.describe(dtype))
+        if scale.photons is not None:
+            self.notes.append(scale.photons.describe())
         if blocks.automatic:  # the level is estimated on the scale that was just found
             self._work = replace(self._work, levels=estimate_levels(self._work))
+
+    def _find_scale(self) -> Scale:
+        options, blocks = self._settings.options, self._work.blocks
+        low, high = blocks.layout.range
+        if options.range is None and blocks.layout.dtype.name not in FIXED_SCALES:
+            seen = list(self._run(measure_part, self._parts(0)))
+            low, high = find_nominal_range(blocks.layout, seen)
+            scale = estimate_scale(self._work, Scale(low, high, high - low, low))
+        else:
+            scale = Scale(low, high, high - low, low)
+        some = list(sample_planes(self._work, MOST))
+        if not blocks.card.scale_free or not may_have_photons(some[0], options):
+            return scale
+        return replace(scale, photons=find_photons(some, options, scale))
 
     def _parts(self, level: int) -> Iterator[Part]:
         array = self._work.target.array(level)

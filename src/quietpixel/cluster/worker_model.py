@@ -16,6 +16,8 @@ from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.cluster.blocks import find_axes
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.axes import Axes
+from quietpixel.imaging.intensity_scale import Scale
+from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
     DTYPES,
@@ -29,6 +31,7 @@ from quietpixel.inference.level import check_model, constant_level, estimate_lev
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import BUNDLED, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.photons import restore, stabilise, stable_options
 from quietpixel.inference.tile_plan import choose_grid
 
 _KEPT_OPEN = 2
@@ -74,6 +77,8 @@ class BlockWork:
         How the array holds its values.
     shape
         (height, width) of a plane.
+    photons
+        Photon noise that is stabilised, or None.
     """
 
     model: TravellingModel
@@ -82,11 +87,18 @@ class BlockWork:
     axes: Axes
     layout: Layout
     shape: tuple[int, int]
+    photons: PhotonNoise | None = None
+
+    def on_scale(self, scale: Scale) -> "BlockWork":
+        """Return the same work on an intensity scale."""
+        layout = replace(self.layout, range=scale.range, unit=scale.unit)
+        return replace(self, layout=layout, photons=scale.photons)
 
     @property
     def automatic(self) -> bool:
-        """Whether the noise level of each plane is estimated."""
-        return self.card.takes_level and isinstance(self.options.sigma, str)
+        """Whether the noise level of the planes is estimated."""
+        estimated = isinstance(self.options.sigma, str) and self.photons is None
+        return self.card.takes_level and estimated
 
     @property
     def level(self) -> float | None:
@@ -193,6 +205,8 @@ class BlockDenoiser(Denoiser):
         level
             The noise level of the whole image, for models that take one.
         """
+        if work.photons is not None:
+            return self._denoise_stabilised(region, block, work, work.photons)
         engine = self._engine(work.layout.colours)
         # Tiles that meet a side of the region inside the image are wrong within the halo, which is
         # cut off at the end.
@@ -208,6 +222,22 @@ class BlockDenoiser(Denoiser):
             mask=np.ma.getmaskarray(region)[:, :, np.newaxis] if masked else None,
         )
         return run(job).image[block.rows.inner, block.columns.inner][:, :, 0]
+
+    def _denoise_stabilised(
+        self, region: NDArray[Any], block: Tile, work: BlockWork, photons: PhotonNoise
+    ) -> NDArray[Any]:
+        stable = stabilise(region, work.layout, photons)
+        takes_level = work.card.takes_level
+        options = stable_options(work.options, work.layout, photons, takes_level=takes_level)
+        assert options.range is not None
+        layout = Layout(stable.dtype, 1, False, options.range)
+        inner = replace(work, options=options, layout=layout, photons=None)
+        denoised = self.denoise_block(stable, block, inner, inner.level)
+        kept = block.rows.inner, block.columns.inner
+        restored = restore(region[kept], stable[kept], denoised, photons, work.options.strength)
+        result = work.layout.to_type(restored)
+        masked = np.ma.isMaskedArray(region)
+        return np.ma.MaskedArray(result, np.ma.getmaskarray(region)[kept]) if masked else result
 
 
 def pack_model(options: DenoiseOptions) -> TravellingModel:

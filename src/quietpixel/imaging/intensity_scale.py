@@ -70,6 +70,17 @@ class Scale:
     kinds: tuple[str, ...] = ()
     trained: Range | None = None
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Scale":
+        """Return the scale that `dataclasses.asdict` made a dictionary of, also through JSON."""
+        photons, trained = values["photons"], values["trained"]
+        made = {
+            "photons": photons and PhotonNoise(**photons),
+            "trained": trained and tuple(trained),
+            "kinds": tuple(values["kinds"]),
+        }
+        return cls(**{**values, **made})
+
     @property
     def range(self) -> Range:
         """Black and white."""

@@ -290,7 +290,10 @@ class Denoiser:
         scale = scale or self.find_scale([image], options, layouts=[layout])
         layout = replace(layout, output=np.dtype(options.dtype) if options.dtype else None)
         if scale.black < scale.white:
-            layout = replace(layout, range=scale.range, unit=scale.unit)
+            # A dark page of a stack uses fewer bits than others, but may get values of all of them.
+            shared = min(scale.nominal + scale.unit, type_ceiling(image.dtype))
+            ceiling = max(layout.ceiling, shared)
+            layout = replace(layout, range=scale.range, unit=scale.unit, ceiling=ceiling)
         return layout, scale
 
     def find_scale(

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
-from quietpixel.inference.arrays import read_layout, with_channels
+from quietpixel.inference.arrays import Layout, read_layout, with_channels
 from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import Noise, sample_places
-from quietpixel.inference.options import DenoiseOptions, Sigma
+from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.repair import find_hidden
 from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
 from quietpixel.noise.laws import Sequence as Steps
@@ -82,6 +82,71 @@ def read_law(law: NoiseLaw, scale: Scale) -> PhotonNoise | None:
     return PhotonNoise(unit / photons[0].peak, read * unit, black + photons[0].black * unit)
 
 
+def stabilise(image: Array, layout: Layout, photons: PhotonNoise) -> np.ma.MaskedArray[Any, Any]:
+    """Return an image, or a part of one, with equally strong noise; what is hidden is masked.
+
+    Parameters
+    ----------
+    image
+        Gray, (H, W) or (H, W, 1).
+    layout
+        How it holds its values.
+    photons
+        Its noise.
+    """
+    values, mask = np.asarray(image), np.ma.getmaskarray(image)
+    # By the scale of the image: the square root brings hot pixels close to the others.
+    stack, holes = (with_channels(each)[:, :, np.newaxis] for each in (values, mask))
+    hidden = find_hidden(stack, layout, holes)
+    stable: Array = photons.stabilise(values)
+    return np.ma.MaskedArray(stable, mask if hidden is None else hidden.reshape(image.shape))
+
+
+def stable_options(
+    options: DenoiseOptions, layout: Layout, photons: PhotonNoise, *, takes_level: bool
+) -> DenoiseOptions:
+    """Return the options for what `stabilise` returned.
+
+    Parameters
+    ----------
+    options, layout, photons
+        Of the image.
+    takes_level
+        Whether the model obeys a noise level; others find it themselves.
+    """
+    low, high = (float(end) for end in photons.stabilise(np.array(layout.range)))
+    return replace(
+        options, range=(low, high), sigma=min(1 / (high - low), 1.0) if takes_level else "auto",
+        dtype=None, law="none", strength=max(options.strength, 1.0) if options.strength else 0.0,
+    )  # fmt: skip
+
+
+def restore(
+    image: Array,
+    stable: np.ma.MaskedArray[Any, Any],
+    denoised: Array,
+    photons: PhotonNoise,
+    strength: float,
+) -> Array:
+    """Return the denoised values in the units of the image.
+
+    Parameters
+    ----------
+    image, stable
+        The image, and what `stabilise` returned for it.
+    denoised
+        What the model made of that.
+    photons, strength
+        The noise, and how much of it is removed.
+    """
+    values, denoised = np.asarray(image), np.asarray(denoised)
+    # What was hidden from the model, there too, came back as it was, and stays so.
+    same = np.ma.getmaskarray(stable) | (denoised == np.asarray(stable))
+    with np.errstate(invalid="ignore"):
+        change = min(strength, 1.0) * (photons.restore(denoised) - values)
+    return np.where(same, values, values + change)
+
+
 def run_stabilised(
     prepare: Callable[..., DenoiseJob],
     image: Array,
@@ -103,42 +168,27 @@ def run_stabilised(
     scale
         With the photon noise.
     takes_level
-        Whether the model obeys a noise level; others find it themselves.
+        As for `stable_options`.
     """
     photons = scale.photons
     assert photons is not None
     layout = read_layout(image, scale.range, holes=True)
     layout = replace(layout, output=np.dtype(options.dtype) if options.dtype else None)
-    masked = isinstance(image, np.ma.MaskedArray)
-    values, mask = np.asarray(image), np.ma.getmaskarray(image)
-    # By the scale of the image: the square root brings hot pixels close to the others.
-    stack, holes = (with_channels(each)[:, :, np.newaxis] for each in (values, mask))
-    hidden = find_hidden(stack, layout, holes)
-    hidden = mask if hidden is None else hidden.reshape(image.shape)
-    stable: Array = photons.stabilise(values)
-    low, high = (float(end) for end in photons.stabilise(np.array(scale.range)))
-    sigma: Sigma = min(1 / (high - low), 1.0) if takes_level else "auto"
-    inner = replace(
-        options, range=(low, high), sigma=sigma, dtype=None, law="none",
-        strength=max(options.strength, 1.0) if options.strength else 0.0,
-    )  # fmt: skip
-    result = run(prepare(np.ma.MaskedArray(stable, hidden), inner), on_progress)
-    denoised = np.asarray(result.image)
-    # What was hidden from the model, there too, came back as it was, and stays so.
-    same = hidden | (denoised == stable)
-    strength = min(options.strength, 1.0)
-    with np.errstate(invalid="ignore"):
-        change = strength * (photons.restore(denoised) - values)
-    mixed = np.where(same, values, values + change)
+    stable = stabilise(image, layout, photons)
+    inner = stable_options(options, layout, photons, takes_level=takes_level)
+    result = run(prepare(stable, inner), on_progress)
     target = np.empty(image.shape, layout.result) if out is None else out
-    target[...] = layout.to_type(mixed)
+    target[...] = layout.to_type(restore(image, stable, result.image, photons, options.strength))
+    assert inner.range is not None
+    low, high = inner.range
     inner_scale = Scale(low, high, high - low).describe(stable.dtype)
     notes = [note for note in result.notes if note != inner_scale]
     middle = (scale.black + scale.white) / 2
     sigma = float(np.sqrt(photons.gain * max(middle - photons.offset, 0) + photons.read_noise**2))
+    masked = isinstance(image, np.ma.MaskedArray)
     return replace(
         result,
-        image=np.ma.MaskedArray(target, mask) if masked else target,
+        image=np.ma.MaskedArray(target, np.ma.getmaskarray(image)) if masked else target,
         noise=Noise(sigma / scale.unit, "estimated", result.noise.kinds),
         scale=scale.range,
         notes=(*notes, scale.describe(image.dtype), photons.describe()),

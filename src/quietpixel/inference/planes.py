@@ -150,6 +150,17 @@ class ImageDenoiser(Protocol):
         """Denoise one image."""
 
 
+def spaced(count: int, most: int) -> list[int]:
+    """Return at most `most` evenly spaced numbers below `count`.
+
+    Examples
+    --------
+    >>> spaced(9, 3), spaced(2, 5)
+    ([0, 4, 8], [0, 1])
+    """
+    return [int(each) for each in np.linspace(0, count - 1, min(count, most)).round()]
+
+
 def share_level(
     denoiser: ImageDenoiser, planes: Mapping[int, Plane], options: DenoiseOptions, scale: Scale
 ) -> tuple[Scale, dict[int, DenoiseJob]]:
@@ -178,21 +189,34 @@ def share_level(
     if alone or scale.photons or scale.black == scale.white:
         return scale, {}
     numbers = list(planes)
-    some = np.linspace(0, len(numbers) - 1, min(len(numbers), MOST_MEASURED)).round().astype(int)
     jobs = {
         number: denoiser.prepare(planes[number].image, options, scale=scale, out=planes[number].out)
-        for number in (numbers[place] for place in some)
+        for number in (numbers[place] for place in spaced(len(numbers), MOST_MEASURED))
     }
     found = [job.level for job in jobs.values() if job.level]
     levels = [float(level.values.mean()) for level in found if level.noise.source == "estimated"]
-    if not levels or max(levels) > MOST_APART * min(levels):
+    common = common_level(levels)
+    if common is None:
         return scale, jobs
     kinds = dict.fromkeys(kind for level in found for kind in level.noise.kinds)
-    scale = replace(scale, level=float(np.median(levels)), kinds=tuple(kinds))
+    scale = replace(scale, level=common, kinds=tuple(kinds))
     return scale, {
         number: replace(job, level=shared_level(scale, job.layout, options))
         for number, job in jobs.items()
     }
+
+
+def common_level(levels: Sequence[float]) -> float | None:
+    """Return the level of a stack from those of some planes; None where they are not alike.
+
+    Examples
+    --------
+    >>> common_level([0.1, 0.12, 0.11]), common_level([0.1, 0.2])
+    (0.11, None)
+    """
+    if not levels or max(levels) > MOST_APART * min(levels):
+        return None
+    return float(np.median(levels))
 
 
 def shared_level(scale: Scale, layout: Layout, options: DenoiseOptions) -> NoiseLevel | None:
