@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("pythons", nargs="*")
     choices = [name or "base" for name in EXTRAS]
     parser.add_argument("--extra", action="append", choices=choices, help="only this; repeatable")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()  # interpreters may follow --extra
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     wheel, sdist = build(folder / "dist")

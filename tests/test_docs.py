@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import pytest
+from PIL import Image
 
 import quietpixel
 from quietpixel.cli.main import COMMANDS, group
@@ -100,6 +101,12 @@ def gallery_script() -> str:
 def test_pictures_stay_small() -> None:
     images = (ROOT / "docs" / "images").rglob("*.*")
     assert max(path.stat().st_size for path in images) < 400_000
+
+
+def test_drawn_pictures_suit_the_dark_theme() -> None:
+    drawn = {path.stem: Image.open(path) for path in (ROOT / "docs" / "images").glob("*.png")}
+    opaque = {name for name, image in drawn.items() if image.convert("RGBA").getpixel((2, 2))[3]}
+    assert opaque == {"lesson-photo"}
 
 
 def test_every_public_name_is_in_the_reference() -> None:

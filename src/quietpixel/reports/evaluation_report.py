@@ -13,7 +13,7 @@ from quietpixel.evaluation.image_pairs import describe_noise
 from quietpixel.evaluation.tables import build_columns
 from quietpixel.imaging.brightness import Brightness
 from quietpixel.inference.error_bars import describe_coverage
-from quietpixel.reports.figures import DIGIT_COLOURS, INK, annotate, new_chart, to_png
+from quietpixel.reports.figures import DIGIT_COLOURS, INK, new_chart, to_png
 from quietpixel.reports.page import build_page, escape, picture_section, write_page
 from quietpixel.reports.pictures import (
     SCRIPT,
@@ -173,15 +173,18 @@ def draw_speed(table: Table) -> bytes:
         quality = row.means["psnr"]
         if quality is None or row.megapixels_per_second is None:
             continue
-        axes.plot(row.megapixels_per_second, quality, "o", color=colour)
-        look = {"xycoords": "data", "ha": "center", "color": INK, "fontsize": 8.5}
-        annotate(axes, row.name, (row.megapixels_per_second, quality), (0, 18), **look)
+        axes.plot(row.megapixels_per_second, quality, "o", color=colour, label=row.name)
     low, high = axes.get_xlim()
     # Over less than a factor of ten, 1, 2 and 5 would leave an axis with one number or none.
     narrow = (1, 2, 3, 5) if high > 4 * low else range(1, 10)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else narrow))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
+    # Beside the axes: names at the points of methods that are alike would cover each other.
+    box = axes.get_position()
+    axes.set_position((box.x0, box.y0, 0.86 * box.width, box.height))
+    look = {"frameon": False, "fontsize": 8.5, "labelcolor": INK}
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2, **look)
     return to_png(axes.figure)
 
 
