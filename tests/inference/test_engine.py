@@ -45,6 +45,39 @@ def test_results_are_the_same_bytes_and_stay(models, name):
     assert np.array_equal(engine(batch), kept)
 
 
+FIRST_CALLS = """
+import os, sys, threading
+import numpy as np
+import openvino
+from quietpixel.inference.engine import open_engine
+sys.setswitchinterval(1e-6)
+
+def call(engine, start):
+    start.wait()
+    engine(np.zeros((1, 16, 16, 1), np.float32))
+
+for _ in range(6):
+    child = os.fork()
+    if not child:
+        engine, start = open_engine(sys.argv[1], streams=6), threading.Event()
+        threads = [threading.Thread(target=call, args=(engine, start)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        start.set()
+        for thread in threads:
+            thread.join()
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="each process has one first call")
+def test_threads_may_make_the_first_call_at_once(models):
+    """They waited for each other forever, and so did the service with `--workers 2`."""
+    command = [sys.executable, "-W", "ignore", "-c", FIRST_CALLS, str(models["blur"])]
+    subprocess.run(command, check=True, timeout=300)
+
+
 def test_card_is_read_without_an_engine(models):
     code = (
         "import sys; from quietpixel.inference.engine import read_card;"

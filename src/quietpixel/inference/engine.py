@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Semaphore
+from threading import Lock, Semaphore
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +28,7 @@ _DAMAGE = (RuntimeError, ValueError, MemoryError)
 """Errors of OpenVINO on a damaged model; a damaged name in it is a ValueError (Unicode)."""
 _DIGEST = 32
 """Bytes of the SHA-256 before a compiled model in the cache."""
+_importing = Lock()
 
 
 class Engine(Protocol):
@@ -321,14 +322,18 @@ def import_openvino() -> Any:
     it is hidden during the import.
     """
     telemetry = "openvino_telemetry"
-    hidden = telemetry not in sys.modules
-    if hidden:
-        sys.modules[telemetry] = None  # type: ignore[assignment]
-    try:
-        import openvino
-    finally:
+    with _importing:
+        hidden = telemetry not in sys.modules
         if hidden:
-            del sys.modules[telemetry]
+            sys.modules[telemetry] = None  # type: ignore[assignment]
+        try:
+            import openvino
+        finally:
+            if hidden:
+                del sys.modules[telemetry]
+        # The first conversions make tables of types. Two threads that made them at once, in their
+        # first inference, waited for each other forever (OpenVINO 2026.4, 8 of 20 processes).
+        _ = openvino.Tensor(np.zeros(1, np.float32)).data
     return openvino
 
 
