@@ -138,6 +138,14 @@ def test_png_palette_stays_one_while_it_can(transparency):
     assert Image.open(io.BytesIO(save(picture.with_pixels([noise])))).mode in ("RGB", "RGBA")
 
 
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_a_gray_bmp_with_a_palette_becomes_a_gray_png(mode):
+    image = Image.fromarray(SMOOTH).convert(mode)
+    new = Image.open(io.BytesIO(save(read_picture(pillow_bytes(image, "BMP")), format="png")))
+    assert new.mode == "L"
+    np.testing.assert_array_equal(np.asarray(new), np.asarray(image.convert("L")))
+
+
 @pytest.mark.parametrize("interlace", [True, False])
 def test_png_stays_interlaced(interlace):
     picture = Picture.from_pixels(SMOOTH)

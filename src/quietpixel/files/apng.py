@@ -9,7 +9,7 @@ import numpy as np
 
 from quietpixel.errors import FileError
 from quietpixel.files import vips
-from quietpixel.files.frames import reserve_frames, store_frames
+from quietpixel.files.frames import drop_opaque_alpha, reserve_frames, store_frames
 from quietpixel.files.image_format import ReadLimits, Source
 from quietpixel.files.picture import Picture, Pixels, white_of
 
@@ -109,23 +109,18 @@ def read_frames(source: Source, header: Picture, limits: ReadLimits) -> Picture:
     with vips.working(), vips.decoding_errors():
         frames = _compose(found, height, width)
         pages = store_frames(frames, count) if long else tuple(frames)
-    # Partial frames added alpha to an animation without any.
-    white = white_of(pages[0].dtype)
-    added = pages[0].shape[2] in (2, 4) and not found.header[9] & 4
-    if added and all((page[..., -1] == white).all() for page in pages):
-        opaque = (np.ascontiguousarray(page[..., :-1]) for page in pages)
-        pages = store_frames(opaque, count) if long else tuple(opaque)
-    picture = replace(Picture.from_pixels(pages[0], format="png"), pages=pages)
+    if not found.header[9] & 4:  # partial frames added alpha to an animation without any
+        pages = drop_opaque_alpha(pages, stored=long)
+    exact = tuple((frame.over, frame.under) for frame in found.frames)
     encoding = replace(
         header.encoding,
         palette=False,
         bits=8 * pages[0].dtype.itemsize,
-        delays=tuple(round(1000 * each.over / (each.under or 100)) for each in found.frames),
+        delays=tuple(round(1000 * over / (under or 100)) for over, under in exact),
         loop=found.loop,
     )
-    exact = tuple((frame.over, frame.under) for frame in found.frames)
     metadata = replace(header.metadata, native=exact)
-    return replace(picture, metadata=metadata, encoding=encoding)
+    return replace(header.with_pages(pages), metadata=metadata, encoding=encoding)
 
 
 def _compose(found: _File, height: int, width: int) -> Iterator[Pixels]:
@@ -146,10 +141,8 @@ def _compose(found: _File, height: int, width: int) -> Iterator[Pixels]:
         before = part.copy()
         part[...] = _blend(part, pixels) if frame.blend else pixels
         yield canvas.copy()
-        if frame.disposal == _CLEAR or (frame.disposal == _RESTORE and number == 0):
-            part[...] = 0
-        elif frame.disposal == _RESTORE:
-            part[...] = before
+        if frame.disposal in (_CLEAR, _RESTORE):
+            part[...] = before if frame.disposal == _RESTORE and number else 0
 
 
 def _decode(found: _File, frame: _Frame) -> Pixels:
@@ -188,26 +181,19 @@ def write_frames(
     loop
         How often the animation runs; 0 for ever.
     """
-    size = still[16:24]
+    size = struct.unpack(">2I", still[16:24])
+
+    def control(number: int, delay: Delay) -> bytes:
+        data = struct.pack(">I", number) + _CONTROL.pack(*size, 0, 0, *delay, 0, 0)
+        return make_chunk(b"fcTL", data)
+
+    parts = [make_chunk(kind, data) for kind, data in _walk(still)]
+    first = next(at for at, part in enumerate(parts) if part[4:8] == b"IDAT")
+    parts.insert(first, make_chunk(b"acTL", struct.pack(">2I", len(delays), loop)))
+    parts.insert(first + 1, control(0, delays[0]))
     # Controls and pixels of frames are counted together.
-    controls = iter(range(2 * len(delays)))
-
-    def control(delay: Delay) -> bytes:
-        numbers = struct.pack(">I", next(controls)), struct.pack(">2I2H2B", 0, 0, *delay, 0, 0)
-        return make_chunk(b"fcTL", numbers[0] + size + numbers[1])
-
-    parts, started = [SIGNATURE], False
-    for kind, data in _walk(still):
-        if kind == b"IDAT" and not started:
-            started = True
-            parts += [
-                make_chunk(b"acTL", struct.pack(">2I", len(delays), loop)),
-                control(delays[0]),
-            ]
-        if kind == b"IEND":
-            for other, delay in zip(others, delays[1:], strict=True):
-                pixels = b"".join(data for kind, data in _walk(other) if kind == b"IDAT")
-                parts.append(control(delay))
-                parts.append(make_chunk(b"fdAT", struct.pack(">I", next(controls)) + pixels))
-        parts.append(make_chunk(kind, data))
-    return b"".join(parts)
+    for number, (other, delay) in enumerate(zip(others, delays[1:], strict=True)):
+        pixels = b"".join(data for kind, data in _walk(other) if kind == b"IDAT")
+        frame = make_chunk(b"fdAT", struct.pack(">I", 2 * number + 2) + pixels)
+        parts[-1:] = [control(2 * number + 1, delay), frame, parts[-1]]
+    return b"".join([SIGNATURE, *parts])

@@ -16,9 +16,8 @@ from quietpixel.files.picture import (
     Encoding,
     Metadata,
     Picture,
-    cut_bits,
+    change_bits,
     describe_colour_numbers,
-    stretch_bits,
 )
 
 _EFFORT = 2
@@ -43,7 +42,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     picture = read_pages("heifload", source, header, limits, numbers=(0,))
     bits = picture.encoding.bits or 8
     if bits > 8:  # libvips leaves the lower bits empty, so that white would be 65472
-        pages = tuple(stretch_bits(page >> 16 - bits, bits) for page in picture.pages)
+        pages = tuple(change_bits(page >> 16 - bits, bits, 16) for page in picture.pages)
         picture = replace(picture, pages=pages)
     exif = picture.metadata.exif
     metadata = replace(
@@ -72,7 +71,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     deep = pixels.dtype == np.uint16
     # AVIF has 12 bits at most, so 16-bit pixels cannot be stored without loss.
     bits = (picture.encoding.bits if picture.encoding.bits in (10, 12) else 12) if deep else 8
-    image = vips.from_array(cut_bits(pixels, bits) << 16 - bits if deep else pixels)
+    image = vips.from_array(change_bits(pixels, 16, bits) << 16 - bits if deep else pixels)
     numbers = None if metadata.icc or metadata.cicp is None else metadata.cicp[:2]
     lossless = quality is None and picture.encoding.lossless and not deep
     profile = metadata.icc

@@ -13,7 +13,14 @@ import numpy as np
 
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import vips
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.image_format import (
+    Format,
+    ReadLimits,
+    Size,
+    Source,
+    refuse_short,
+    starts_with,
+)
 from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels
 
 _EMBEDDED_PROFILE = 0x4D424544
@@ -51,18 +58,10 @@ def read(source: Source, limits: ReadLimits) -> Picture:
             icc = file.read(min(size, 64 << 20))  # a damaged header may declare 4 GiB
             icc = icc if len(icc) == size else None
     across, down = header.resolution
-    channels = pixels.shape[2]
-    return Picture(
-        pages=(pixels,),
-        format="bmp",
-        colour="gray" if channels == 1 else "rgb",
-        alpha=channels == 4,
-        metadata=Metadata(
-            icc=icc,
-            resolution=(across / 1000, down / 1000) if across > 0 and down > 0 else None,
-        ),
-        encoding=Encoding(bits=8, palette=header.bits <= 8),
-    )
+    resolution = (across / 1000, down / 1000) if across > 0 and down > 0 else None
+    metadata = Metadata(icc=icc, resolution=resolution)
+    encoding = Encoding(bits=8, palette=header.bits <= 8)
+    return Picture.from_pixels(pixels, format="bmp", metadata=metadata, encoding=encoding)
 
 
 def read_size(source: Source) -> Size:
@@ -76,13 +75,9 @@ def read_size(source: Source) -> Size:
 def _parse(head: bytes) -> _Header:
     try:
         start, size = struct.unpack_from("<II", head, 10)
-        if size == 12:
-            width, height, _, bits = struct.unpack_from("<HHHH", head, 18)
-            compression, across, down, colours = 0, 0, 0, 0
-        else:
-            width, height, _, bits, compression, _, across, down, colours = struct.unpack_from(
-                "<iiHHIIiiI", head, 18
-            )
+        form = "<HHHH" if size == 12 else "<iiHHIIiiI"
+        fields = (*struct.unpack_from(form, head, 18), 0, 0, 0, 0, 0)
+        width, height, _, bits, compression, _, across, down, colours, *_ = fields
     except struct.error:
         raise FileError("its BMP header is cut short; get a whole copy of the file.") from None
     # The header sizes in use, from OS/2 to version 5. A negative height means rows from the top.
@@ -107,9 +102,7 @@ def _decode(file: BinaryIO, header: _Header) -> Pixels:
     stride = (header.width * header.bits + 31) // 32 * 4  # rows end on multiples of 4 bytes
     file.seek(header.start)
     data = file.read(stride * header.height)
-    if len(data) < stride * header.height:
-        missing = stride * header.height - len(data)
-        raise FileError(f"the file is cut short ({missing:,} bytes are missing); get a whole copy.")
+    refuse_short(len(data), stride * header.height)
     rows = np.frombuffer(data, np.uint8).reshape(header.height, stride)
     rows = rows[::-1] if header.upside else rows
     if header.bits == 24:
@@ -132,11 +125,8 @@ def _read_palette(file: BinaryIO, header: _Header) -> Pixels:
     width = 3 if header.size == 12 else 4
     count = min(header.colours or 1 << header.bits, 1 << header.bits)
     file.seek(14 + header.size)
-    data = file.read(count * width)
-    palette = np.zeros((1 << header.bits, 3), np.uint8)
-    found = np.frombuffer(data[: len(data) // width * width], np.uint8).reshape(-1, width)
-    palette[: len(found)] = found[:, 2::-1]
-    return palette
+    data = file.read(count * width).ljust(width << header.bits, b"\0")  # missing colours are black
+    return np.frombuffer(data, np.uint8).reshape(-1, width)[:, 2::-1]
 
 
 def _is_gray(palette: Pixels) -> bool:

@@ -11,7 +11,7 @@ from quietpixel.errors import ImageError
 from quietpixel.files import cmyk, vips
 from quietpixel.files.frames import reserve_frames, store_frames
 from quietpixel.files.image_format import ReadLimits, Size, Source, damaged
-from quietpixel.files.picture import Picture, Pixels, white_of
+from quietpixel.files.picture import Picture, Pixels
 
 _HARMLESS = re.compile("not sorted in ascending order|Unknown field with tag|read gave")
 
@@ -59,15 +59,13 @@ def read_pages(
     on_warnings
         Called with the decoder's warnings; it may raise an error.
     """
-    # When `_decode` returns, libvips has closed the file and given all its warnings.
-    chosen = () if frames else numbers
     with vips.collect_warnings() as warnings, vips.decoding_errors():
-        picture = _decode(loader, source, header, limits, chosen)
+        picture = _decode(loader, source, header, limits, () if frames else numbers)
     if warnings.shared or "" in warnings:  # another thread's warnings, or its hand on the texts
         del picture
         limits = replace(limits, on_reserve=None)  # its memory is reserved already
         with vips.collect_warnings(alone=True) as warnings, vips.decoding_errors():
-            picture = _decode(loader, source, header, limits, chosen)
+            picture = _decode(loader, source, header, limits, () if frames else numbers)
     if on_warnings is not None:
         on_warnings(warnings)
     # Another image may be meant, and a wrong note is worse than none.
@@ -81,14 +79,14 @@ def read_pages(
 def _decode(
     loader: str, source: Source, header: Picture, limits: ReadLimits, numbers: Sequence[int | None]
 ) -> Picture:
+    """Decode pages, or frames where there are no `numbers`; when it returns, the file is closed."""
     # Opening reads headers only, so all pages can be compared before memory is taken.
     # An animation is opened as one tall image: frames build on each other, so that decoding them
     # one by one would take quadratic time.
     images = [vips.open_page(loader, source, number) for number in numbers]
-    images = images or [vips.open_page(loader, source, n=-1)]
-    first = images[0]
-    count = len(images) if numbers else max(first.get_n_pages(), 1)
-    limits.check(first.width, first.height // (1 if numbers else count), count)
+    first = images[0] if images else vips.open_page(loader, source, n=-1)
+    count = len(images) or max(first.get_n_pages(), 1)
+    limits.check(first.width, first.height // (1 if images else count), count)
     for number, image in enumerate(images[1:], start=2):
         if _layout(first) != _layout(image):
             raise ImageError(
@@ -96,14 +94,11 @@ def _decode(
                 f"of {image.format}, unlike its first page ({first.width} x {first.height}, "
                 f"{first.bands}, {first.format}); split the file into one file per kind of page."
             )
-    if not numbers:
-        long = reserve_frames(source, vips.bytes_of(first) // count, count, limits)
-    else:
-        limits.reserve(len(images) * vips.bytes_of(first))
     header = add_fields(header, first)
-    if numbers:
+    if images:
+        limits.reserve(count * vips.bytes_of(first))
         pages = tuple(vips.to_array(image) for image in images)
-    elif long:
+    elif reserve_frames(source, vips.bytes_of(first) // count, count, limits):
         pages = store_frames(vips.iterate_frames(first, count), count)
     else:
         pages = tuple(np.split(vips.to_array(first), count))
@@ -121,13 +116,7 @@ def _decode(
             "without one alpha channel, and CMYK can be used. Convert it or split its channels "
             "first."
         )
-    return replace(
-        header,
-        pages=pages,
-        colour="gray" if gray else "rgb",
-        alpha=bands in (2, 4),
-        maximum=white_of(pages[0].dtype),
-    )
+    return header.with_pages(pages)
 
 
 def add_fields(header: Picture, image: Any) -> Picture:

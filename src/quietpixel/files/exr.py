@@ -2,7 +2,6 @@
 
 import io
 import struct
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -101,13 +100,14 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         raise ImageError("its pixels are integers of 32 bits; convert it to a TIFF of 16.")
     header.pop("channels")
     xmp = header.get(_XMP)
-    metadata = Metadata(
-        xmp=xmp.encode() if isinstance(xmp, str) else None, native=(header, channels)
+    xmp = xmp.encode() if isinstance(xmp, str) else None
+    return Picture.from_pixels(
+        pixels,
+        format="exr",
+        metadata=Metadata(xmp=xmp, native=(header, channels)),
+        # By the definition of the format, alpha is premultiplied.
+        encoding=Encoding(bits=8 * pixels.dtype.itemsize, premultiplied="A" in names),
     )
-    picture = Picture.from_pixels(pixels, format="exr")
-    premultiplied = picture.alpha  # by the definition of the format
-    encoding = Encoding(bits=8 * pixels.dtype.itemsize, premultiplied=premultiplied)
-    return replace(picture, metadata=metadata, encoding=encoding)
 
 
 def read_size(source: Source) -> Size:

@@ -30,59 +30,37 @@ from quietpixel.files import (
     vips,
     webp,
 )
-from quietpixel.files.image_format import Format, Source, starts_with
+from quietpixel.files.image_format import Format, Source
 
 HEAD = 4096
 """Bytes of a file by which its format is recognised."""
 
+_MODULES = (
+    jpeg, png, tiff, webp, avif, bmp, gif, pnm, raw, heif, jxl, jp2, exr, radiance, npy, mrc, fits,
+    hdf5,
+)  # fmt: skip
 FORMATS: dict[str, Format] = {
-    each.name: each
-    for each in (
-        jpeg.FORMAT,
-        png.FORMAT,
-        tiff.FORMAT,
-        webp.FORMAT,
-        avif.FORMAT,
-        bmp.FORMAT,
-        gif.FORMAT,
-        pnm.FORMAT,
-        raw.FORMAT,
-        heif.FORMAT,
-        jxl.FORMAT,
-        jp2.FORMAT,
-        exr.FORMAT,
-        radiance.FORMAT,
-        npy.FORMAT,
-        mrc.FORMAT,
-        fits.FORMAT,
-        hdf5.FORMAT,
-        microscopes.CZI,
-        microscopes.ND2,
-        microscopes.LIF,
-    )
+    each.name: each for each in (*(module.FORMAT for module in _MODULES), *microscopes.FORMATS)
 }
 
 # Recognised only to name them, since "not an image" would be wrong or of no help.
 _UNSUPPORTED = (
-    (starts_with(b"mif1", at=8), "a HEIF image", ""),
-    (starts_with(b"8BPS"), "a Photoshop document", ""),
-    (
-        starts_with(b"DICM", at=128),
-        "a DICOM image",
-        "quietpixel is not for medical images, because a model may remove or invent findings",
-    ),
-    (starts_with(b"%PDF"), "a PDF document", ""),
-    (starts_with(b"<svg"), "an SVG drawing", ""),
-    (starts_with(b"<?xml"), "an XML file", ""),
-    (starts_with(b"PK\x03\x04"), "a ZIP archive", ""),
-    (starts_with(b"\x1f\x8b"), "a gzip archive", ""),
-    (starts_with(b"AVI ", at=8), "an AVI video", ""),
-    (starts_with(b"\x1aE\xdf\xa3"), "a Matroska or WebM video", ""),
-    (starts_with(b"ftypqt  ", at=4), "a QuickTime video", ""),
+    (8, b"mif1", "a HEIF image"),
+    (0, b"8BPS", "a Photoshop document"),
+    (128, b"DICM", "a DICOM image; quietpixel is not for medical images, because a model may "
+                   "remove or invent findings"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"<svg", "an SVG drawing"),
+    (0, b"<?xml", "an XML file"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (8, b"AVI ", "an AVI video"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    (4, b"ftypqt  ", "a QuickTime video"),
     # The container of MP4; images in it have brands of their own, which come first.
-    (starts_with(b"ftyp", at=4), "an MP4 video", ""),
-)
-"""Recognition, title, and what to do instead where that helps more than a list of formats."""
+    (4, b"ftyp", "an MP4 video"),
+)  # fmt: skip
+"""Offset, signature and title, with advice where that helps more than a list of formats."""
 
 
 def sniff(head: bytes) -> Format:
@@ -108,12 +86,10 @@ def sniff(head: bytes) -> Format:
     for known in FORMATS.values():
         if known.recognise(head):
             return known
-    other = "not an image of a supported format", ""
-    # Known kinds that are not read get advice of their own.
-    found = ((title, remedy) for recognise, title, remedy in _UNSUPPORTED if recognise(head))
-    title, remedy = next(found, other)
-    remedy = remedy or f"quietpixel reads {', '.join(FORMATS)}"
-    raise FileError(f"the file is {title}; {remedy}.")
+    found = (title for at, mark, title in _UNSUPPORTED if head.startswith(mark, at))
+    title = next(found, "not an image of a supported format")
+    advice = "" if ";" in title else f"; quietpixel reads {', '.join(FORMATS)}"
+    raise FileError(f"the file is {title}{advice}.")
 
 
 def identify(source: Source) -> Format:
@@ -128,10 +104,7 @@ def identify(source: Source) -> Format:
     # The first bytes of most RAW files are those of any TIFF.
     if kind is tiff.FORMAT and raw.has_mosaic(source):
         kind = raw.FORMAT
-    if kind.remedy is not None:
-        raise FileError(
-            f"{kind.title} files need an optional package; install it with {kind.remedy}."
-        )
+    kind.require_package()
     return kind
 
 

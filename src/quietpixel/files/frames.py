@@ -8,7 +8,7 @@ import numpy as np
 
 from quietpixel.errors import TooLargeError
 from quietpixel.files.image_format import ReadLimits, Source
-from quietpixel.files.picture import Pixels
+from quietpixel.files.picture import Pixels, white_of
 
 MOST_IN_MEMORY = 1 << 26
 """Bytes of frames that are kept in memory."""
@@ -47,6 +47,15 @@ def reserve_frames(
     long = not isinstance(source, bytes) and total > MOST_IN_MEMORY
     limits.reserve(MOST_IN_MEMORY if long else total)
     return long
+
+
+def drop_opaque_alpha(pages: tuple[Pixels, ...], *, stored: bool) -> tuple[Pixels, ...]:
+    """Return frames without their alpha if all are opaque; `stored` frames are stored again."""
+    white = white_of(pages[0].dtype)
+    if pages[0].shape[2] in (1, 3) or any((page[..., -1] != white).any() for page in pages):
+        return pages
+    opaque = (np.ascontiguousarray(page[..., :-1]) for page in pages)
+    return store_frames(opaque, len(pages)) if stored else tuple(opaque)
 
 
 def store_frames(frames: Iterable[Pixels], count: int) -> tuple[Pixels, ...]:

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
-from quietpixel.files.frames import store_frames
+from quietpixel.files.frames import drop_opaque_alpha
 from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import Block, Metadata, Picture
 
@@ -19,16 +19,16 @@ def _comments(source: Source) -> tuple[Block, ...]:
     comments = []
     at = _after_colours(content, 13, content[10:11])
     while content[at : at + 1] in (b"!", b","):
-        start, label = at, content[at + 1 : at + 2]
+        start, label = at, content[at : at + 2]
         at += 2
-        if content[start : start + 1] == b",":
+        if label[:1] == b",":
             at = _after_colours(content, start + 10, content[start + 9 : start + 10]) + 1
         while (size := int.from_bytes(content[at : at + 1])) > 0:
             at += 1 + size
         at += 1
-        other = label == b"\xff" and content[start + 3 : start + 11] not in _TIMING
-        if content[start : start + 1] == b"!" and (label == b"\xfe" or other):
-            comments.append((label.hex(), content[start:at]))
+        other = label == b"!\xff" and content[start + 3 : start + 11] not in _TIMING
+        if label == b"!\xfe" or other:
+            comments.append((label[1:].hex(), content[start:at]))
     return tuple(comments)
 
 
@@ -47,13 +47,9 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     picture = read_pages("gifload", source, header, limits, frames=True)
     # Many GIFs are interlaced without need; a JPEG or PNG made from one would be larger and slower.
     picture = replace(picture, encoding=replace(picture.encoding, progressive=False))
-    if picture.alpha and all((page[:, :, -1] == 255).all() for page in picture.pages):
-        # libvips' decoder added it.
-        opaque = (page[:, :, :-1] for page in picture.pages)
-        stored = picture.pages[0].flags.writeable
-        pages = store_frames(opaque, len(picture.pages)) if stored else tuple(opaque)
-        return replace(picture, pages=pages, alpha=False)
-    return picture
+    # libvips' decoder adds alpha. Only stored frames can be written to.
+    stored = picture.pages[0].flags.writeable
+    return picture.with_pages(drop_opaque_alpha(picture.pages, stored=stored))
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:

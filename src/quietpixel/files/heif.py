@@ -3,23 +3,15 @@
 import contextlib
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from quietpixel.errors import FileError, ImageError
-from quietpixel.files import tags
+from quietpixel.files import tags, vips
 from quietpixel.files.boxes import inspect_heif
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Size, Source
-from quietpixel.files.picture import (
-    Encoding,
-    Metadata,
-    Picture,
-    cut_bits,
-    first_block,
-    stretch_bits,
-)
+from quietpixel.files.picture import Encoding, Metadata, Picture, change_bits, first_block
 
 _NCLX = ("color_primaries", "transfer_characteristics", "matrix_coefficients", "full_range_flag")
 """Colour by numbers, in the order of `Metadata.cicp`."""
@@ -31,7 +23,7 @@ def recognise(head: bytes) -> bool:
     """Say whether a file is HEIF with HEVC; one with AV1 is AVIF and may share the brand mif1."""
     brands = head[8 : int.from_bytes(head[:4], "big")]
     names = (b"heic", b"heix", b"heim", b"heis", b"hevc")
-    return head[4:8] == b"ftyp" and b"avif" not in brands and any(n in brands for n in names)
+    return head[4:8] == b"ftyp" and b"avif" not in brands and any(name in brands for name in names)
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
@@ -48,24 +40,21 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         limits.reserve(2 * width * height * len(colours) * (2 if depth else 1))
         pixels = np.asarray(image)[:, :width]
         info = image.info
-    if depth:
-        pixels = stretch_bits(pixels, int(depth))
     exif = (info.get("exif") or b"").removeprefix(b"Exif\0\0")
-    # Kept for a file in kind: the decoders of phones may know 4:2:0 only.
-    blocks = (("chroma", str(info.get("chroma") or 444).encode()),)
     nclx = info.get("nclx_profile")
     metadata = Metadata(
         icc=info.get("icc_profile") or None,
         # Decoders turn the pixels as the container says, so an orientation in EXIF is out of date.
         exif=tags.turn_upright(exif) if exif else None,
         xmp=info.get("xmp") or None,
-        blocks=blocks,
+        # Kept for a file in kind: the decoders of phones may know 4:2:0 only.
+        blocks=(("chroma", str(info.get("chroma") or 444).encode()),),
         cicp=tuple(int(nclx[key]) for key in _NCLX) if nclx else None,  # type: ignore[arg-type]
         tail=inspect_heif(source)[1],
     )
+    pixels = change_bits(pixels, int(depth), 16) if depth else np.ascontiguousarray(pixels)
     encoding = Encoding(bits=int(depth or 8), lossless=False)
-    picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="heic")
-    return replace(picture, metadata=metadata, encoding=encoding)
+    return Picture.from_pixels(pixels, format="heic", metadata=metadata, encoding=encoding)
 
 
 def read_size(source: Source) -> Size:
@@ -77,12 +66,12 @@ def read_size(source: Source) -> Size:
 def find_lost(source: Source) -> tuple[str, ...]:
     """Return what a file holds besides its primary image: bursts, depth maps, gain maps."""
     with _open(source) as image:
-        kinds = (
-            (image.count > 1, f"{image.count - 1} more images"),
-            (bool(image.info["depth_images"]), "the depth map"),
-            (bool(image.info["aux"]), "auxiliary images such as an HDR gain map"),
-        )
-    return (*(kind for found, kind in kinds if found), *inspect_heif(source)[0])
+        kinds = {
+            f"{image.count - 1} more images": image.count > 1,
+            "the depth map": image.info["depth_images"],
+            "auxiliary images such as an HDR gain map": image.info["aux"],
+        }
+    return (*(kind for kind, found in kinds.items() if found), *inspect_heif(source)[0])
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -94,34 +83,30 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     mode, bits = ("L", "LA", "RGB", "RGBA")[channels - 1], 8
     if pixels.dtype == np.uint16:
         bits = 10 if picture.encoding.bits == 10 else 12
-        pixels = cut_bits(pixels, bits).astype("<u2") << (16 - bits)
+        pixels = change_bits(pixels, 16, bits).astype("<u2") << (16 - bits)
         mode += ";16"
-    blocks = metadata.blocks if picture.format == "heic" else ()
+    own = picture.format == "heic"
     options: dict[str, Any] = {"icc_profile": metadata.icc, "xmp": metadata.xmp}
     if metadata.exif:
         options["exif"] = b"Exif\0\0" + metadata.exif
     if metadata.cicp:
         # The matrix is that of the encoder: others store RGB itself (0), which takes more room.
-        own = 4 if picture.format == "heic" else 2
-        options |= dict(zip(_NCLX[:own], metadata.cicp, strict=False))
+        options |= dict(zip(_NCLX[: 4 if own else 2], metadata.cicp, strict=False))
     if max(width, height) > _WHOLE:
         options["tile_size"] = _TILE
-    coded = pillow_heif.from_bytes(mode, (width, height), np.ascontiguousarray(pixels).tobytes())
+    coded = pillow_heif.from_bytes(mode, (width, height), pixels.tobytes())
     stream = io.BytesIO()
     try:
         coded.save(
             stream,
             quality=quality or picture.encoding.quality or DEFAULT_QUALITY,
-            chroma=int(first_block(blocks, "chroma") or 444),
+            chroma=int((own and first_block(metadata.blocks, "chroma")) or 444),
             bit_depth=bits,
             **{key: value for key, value in options.items() if value is not None},
         )
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise FileError(
-            f"The image could not be encoded ({reason}); nothing was written."
-        ) from error
-    file.write(stream.getvalue() + (metadata.tail if picture.format == "heic" else b""))
+        raise vips.unwritten(error) from error
+    file.write(stream.getvalue() + (metadata.tail if own else b""))
 
 
 @contextlib.contextmanager

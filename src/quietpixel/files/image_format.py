@@ -155,6 +155,13 @@ class Format:
     lossless: bool = True
     quality: bool = False
 
+    def require_package(self) -> None:
+        """Raise `FileError` where the package that the reader needs is missing."""
+        if self.remedy is not None:
+            raise FileError(
+                f"{self.title} files need an optional package; install it with {self.remedy}."
+            )
+
     @property
     def remedy(self) -> str | None:
         """The command that installs what the reader needs; None where nothing is missing."""
@@ -168,24 +175,20 @@ class Format:
         Unsigned integers of 16 bits fit formats of 8, and float16 those of float32, because the
         writer converts them and says so.
         """
-        dtype, (width, height) = picture.dtype, picture.size
+        dtype, alpha, (width, height) = picture.dtype, picture.alpha, picture.size
         # Only animations have durations.
         several = len(picture.pages) > 1 and not (self.frames and picture.encoding.delays)
-        # The writer converts these two and says so.
         converted = {"uint16": "uint8", "float16": "float32"}.get(dtype.name)
-        rules = (
-            (picture.colour == "rgb" and not self.colour, "colour"),
-            (picture.alpha and not self.alpha, "transparency"),
-            (several and not self.pages, f"the image's {len(picture.pages)} pages"),
-            (dtype.kind == "f" and "float32" not in self.dtypes, "floating-point pixels"),
-            (
-                picture.alpha and dtype.name in self.opaque_dtypes,
-                f"{dtype} pixels with transparency",
-            ),
-            (not {dtype.name, converted} & {*self.dtypes}, f"pixels of type {dtype}"),
-            (max(width, height) > self.max_side, f"{width} x {height} pixels"),
-        )
-        return next((content for broken, content in rules if broken), None)
+        rules = {
+            "colour": picture.colour == "rgb" and not self.colour,
+            "transparency": alpha and not self.alpha,
+            f"the image's {len(picture.pages)} pages": several and not self.pages,
+            "floating-point pixels": dtype.kind == "f" and "float32" not in self.dtypes,
+            f"{dtype} pixels with transparency": alpha and dtype.name in self.opaque_dtypes,
+            f"pixels of type {dtype}": not {dtype.name, converted} & {*self.dtypes},
+            f"{width} x {height} pixels": max(width, height) > self.max_side,
+        }
+        return next((content for content, broken in rules.items() if broken), None)
 
 
 def damaged(reason: object = "") -> FileError:
@@ -198,6 +201,14 @@ def damaged(reason: object = "") -> FileError:
     """
     why = f" ({reason})" if reason else ""
     return FileError(f"the file is damaged or cut short{why}; get a whole copy of it.")
+
+
+def refuse_short(found: int, expected: int) -> None:
+    """Raise `FileError` for a file with fewer bytes than expected."""
+    if found < expected:
+        raise FileError(
+            f"the file is cut short ({expected - found:,} bytes are missing); get a whole copy."
+        )
 
 
 def starts_with(*marks: bytes, at: int = 0) -> Callable[[bytes], bool]:

@@ -11,7 +11,7 @@ from quietpixel.files import tags, vips
 from quietpixel.files.boxes import make_box, walk_boxes
 from quietpixel.files.decoding import decode_whole
 from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
-from quietpixel.files.picture import Encoding, Metadata, Picture, cut_bits, stretch_bits
+from quietpixel.files.picture import Encoding, Metadata, Picture, change_bits
 
 _SIGNATURE = make_box(b"jP  ", b"\r\n\x87\n")
 _FILE_TYPE = make_box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
@@ -101,17 +101,16 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     limits.check(header.width, header.height)
     # OpenJPEG's integers of 32 bits, the decoded image, and its copy on the scale of 16 bits.
     limits.reserve(header.width * header.height * header.components * 8)
-    pixels = decode_whole("jpeg2k", source)
+    pixels = np.ascontiguousarray(decode_whole("jpeg2k", source))
     if header.bits not in (8, 16):
-        pixels = stretch_bits(pixels, header.bits)
+        pixels = change_bits(pixels, header.bits, 16)
     metadata = Metadata(
         icc=header.icc,
         exif=tags.turn_upright(header.exif) if header.exif else None,
         xmp=header.xmp,
     )
     encoding = Encoding(bits=header.bits, lossless=header.lossless)
-    picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="jp2")
-    return replace(picture, metadata=metadata, encoding=encoding)
+    return Picture.from_pixels(pixels, format="jp2", metadata=metadata, encoding=encoding)
 
 
 def read_size(source: Source) -> Size:
@@ -135,7 +134,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     # A camera's 12 bits in 16 go back to 12, as they came.
     if picture.format == "jp2" and 8 < (picture.encoding.bits or bits) < bits:
         bits = picture.encoding.bits or bits
-        pixels = cut_bits(pixels, bits)
+        pixels = change_bits(pixels, 16, bits)
     height, width, channels = pixels.shape
     stream = imagecodecs.jpeg2k_encode(
         np.ascontiguousarray(pixels[..., 0] if channels == 1 else pixels),

@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
@@ -46,28 +47,39 @@ _LUMA = np.array(
 """The luminance table of the JPEG standard (Annex K) in zigzag order, which is quality 50."""
 
 
-def read_segments(file: BinaryIO) -> tuple[Block, ...]:
-    """Return the segments before the pixels as (marker in hex, content)."""
-    file.seek(2)
-    segments: list[Block] = []
-    while True:
-        marker = file.read(2)
-        while marker == b"\xff\xff":  # padding is allowed
-            marker = b"\xff" + file.read(1)
-        if len(marker) < 2 or marker[0] != 0xFF or marker[1] == _START_OF_SCAN:
-            break
-        size = int.from_bytes(file.read(2), "big")
-        content = file.read(max(size - 2, 0))
-        if size < 2 or len(content) < size - 2:
-            break
-        segments.append((f"{marker[1]:02x}", content))
-    return tuple(segments)
+def _walk(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker of each segment of the first image, and where its content begins and ends.
+
+    Scans are passed over; the last segment is the end of the image, unless the file is cut.
+    """
+    at = 2
+    while found := _MARKER.search(content, at):
+        marker, start = content[found.end() - 1], found.end() + 2
+        at = start + int.from_bytes(content[start - 2 : start], "big") - 2
+        yield marker, start, at
+        if marker == _END_OF_IMAGE:
+            return
+
+
+def read_segments(content: bytes) -> tuple[Block, ...]:
+    """Return the whole segments before the pixels as (marker in hex, content)."""
+    places = takewhile(lambda place: place[0] != _START_OF_SCAN, _walk(content))
+    whole = ((marker, start, end) for marker, start, end in places if start <= end <= len(content))
+    return tuple((f"{marker:02x}", content[start:end]) for marker, start, end in whole)
+
+
+def _open(source: Source) -> tuple[tuple[Block, ...], bytes, int]:
+    """Return segments, what follows the image, and its offset from the start of the MPF index."""
+    content = vips.read_bytes(source, 0, -1)
+    ends = (start - 2 for marker, start, _ in _walk(content) if marker == _END_OF_IMAGE)
+    end = next(ends, len(content))
+    segment = _MULTI_PICTURE_SEGMENT.search(content, 0, end)
+    return read_segments(content), content[end:], end - segment.end() if segment else 0
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a JPEG file."""
-    with vips.open_binary(source) as file:
-        segments = read_segments(file)
+    segments, tail, offset = _open(source)
     frame = _frame_header(segments)
     if frame and frame[0] != 8:
         raise ImageError(
@@ -80,42 +92,36 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         subsampling=subsampling(segments),
         lossless=False,
     )
-    header = Picture((), "jpeg", metadata=_parse_metadata(segments), encoding=encoding)
-    tail, offset = _read_tail(source)
-    if tail.strip(b"\0\xff"):  # not only padding
-        metadata = replace(header.metadata, tail=tail, tail_offset=offset)
-        if not find_lost(source):
-            blocks = tuple((name, data) for name, data in segments if _is_kept(name))
-            metadata = replace(metadata, blocks=blocks)
-        header = replace(header, metadata=metadata)
+    resolution = None
+    density = first_block(segments, "e0", b"JFIF\0") or b""
+    if len(density) >= 7 and density[2] in (1, 2):  # dots per inch or per centimetre
+        across, down = struct.unpack(">HH", density[3:7])
+        scale = 25.4 if density[2] == 1 else 10.0
+        resolution = (across / scale, down / scale) if across and down else None
+    tail = tail if tail.strip(b"\0\xff") else b""  # not only padding
+    several = bool(tail) and not find_lost(source)
+    metadata = Metadata(
+        iptc=first_block(segments, "ed", _PHOTOSHOP),
+        resolution=resolution,
+        blocks=tuple(
+            (name, data)
+            for name, data in segments
+            # Comments and applications; Adobe's own segment belongs to the pixels.
+            if (name == "fe" or (name[0] == "e" and name != "ee"))
+            and (several or not data.startswith(_MULTI_PICTURE))
+        ),
+        tail=tail,
+        tail_offset=offset if tail else 0,
+    )
+    header = Picture((), "jpeg", metadata=metadata, encoding=encoding)
     check = partial(_refuse_cut, source)
     return read_pages("jpegload", source, header, limits, on_warnings=check)
 
 
-def _read_tail(source: Source) -> tuple[bytes, int]:
-    """Return what follows the image, and its offset from the header of the MPF segment."""
-    content = vips.read_bytes(source, 0, -1)
-    end = _find_end(content)
-    segment = _MULTI_PICTURE_SEGMENT.search(content, 0, end)
-    return content[end:], end - segment.end() if segment else 0
-
-
-def _find_end(content: bytes) -> int:
-    """Return the offset behind the end of the first image."""
-    at = 2
-    while found := _MARKER.search(content, at):
-        at = found.end()
-        if content[at - 1] == _END_OF_IMAGE:
-            return at
-        at += int.from_bytes(content[at : at + 2], "big")
-    return len(content)
-
-
 def find_lost(source: Source) -> tuple[str, ...]:
     """Name further images whose places cannot be told."""
-    tail, offset = _read_tail(source)
-    with vips.open_binary(source) as file:
-        index = first_block(read_segments(file), "e2", _MULTI_PICTURE)
+    segments, tail, offset = _open(source)
+    index = first_block(segments, "e2", _MULTI_PICTURE)
     try:
         if tail and index:
             _move_images(index, size=0, by=-offset)
@@ -156,29 +162,6 @@ def _refuse_cut(source: Source, warnings: vips.Warnings) -> None:
     if any("premature end" in text or not text for text in warnings):
         with vips.working(alone=True), vips.decoding_errors():
             vips.to_array(vips.open_page("jpegload", source, fail_on="warning"))
-
-
-def _parse_metadata(segments: tuple[Block, ...]) -> Metadata:
-    resolution = None
-    density = first_block(segments, "e0", b"JFIF\0") or b""
-    if len(density) >= 7 and density[2] in (1, 2):  # dots per inch or per centimetre
-        across, down = struct.unpack(">HH", density[3:7])
-        scale = 25.4 if density[2] == 1 else 10.0
-        resolution = (across / scale, down / scale) if across and down else None
-    return Metadata(
-        iptc=first_block(segments, "ed", _PHOTOSHOP),
-        resolution=resolution,
-        blocks=tuple(
-            (name, data)
-            for name, data in segments
-            if _is_kept(name) and not data.startswith(_MULTI_PICTURE)
-        ),
-    )
-
-
-def _is_kept(name: str) -> bool:
-    """Say whether a segment is a comment or of an application, but not of the pixels (Adobe's)."""
-    return name == "fe" or (name[0] == "e" and name != "ee")
 
 
 def estimate_quality(segments: tuple[Block, ...]) -> int | None:
@@ -258,14 +241,13 @@ def subsampling(segments: tuple[Block, ...]) -> str | None:
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write a JPEG file."""
-    pixels, encoding, interpretation = picture.pages[0], picture.encoding, None
-    blocks = _blocks_of(picture.rgb_metadata)
-    if picture.format == "jpeg":
-        blocks = _renew_blocks(picture.metadata)
-        if encoding.cmyk is not None:
-            pixels = cmyk.to_cmyk(picture.pages, encoding.cmyk, picture.metadata.icc)[0]
-            interpretation = "cmyk"
-    tail = picture.metadata.tail if picture.format == "jpeg" else b""
+    own, metadata, encoding = picture.format == "jpeg", picture.metadata, picture.encoding
+    blocks = _renew_blocks(metadata) if own else _blocks_of(picture.rgb_metadata)
+    pixels, interpretation = picture.pages[0], None
+    if own and encoding.cmyk is not None:
+        pixels = cmyk.to_cmyk(picture.pages, encoding.cmyk, metadata.icc)[0]
+        interpretation = "cmyk"
+    tail = metadata.tail if own else b""
     target = io.BytesIO() if tail else file  # the size of the image goes before it
     small = pixels.shape[0] * pixels.shape[1] <= _MOST_IN_MEMORY
     vips.save_rewritten(
@@ -285,7 +267,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         if segment:
             length = int.from_bytes(segment[0][2:4], "big") - 2 - len(_MULTI_PICTURE)
             start, stop, size = segment.end(), segment.end() + length, len(content)
-            by = size - start - picture.metadata.tail_offset
+            by = size - start - metadata.tail_offset
             index = _move_images(content[start:stop], size=size, by=by)
             content = content[:start] + index + content[stop:]
         file.write(content + tail)
@@ -301,11 +283,6 @@ def _renew_blocks(metadata: Metadata) -> tuple[Block, ...]:
 
 def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
     """Return segments that say what `metadata` says, for an image of another format."""
-
-    def split(data: bytes | None) -> list[bytes]:
-        data = data or b""
-        return [data[at : at + 65000] for at in range(0, len(data), 65000)]
-
     blocks: list[Block] = []
     if metadata.resolution:
         across, down = (min(round(25.4 * each), 65535) for each in metadata.resolution)
@@ -314,11 +291,14 @@ def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
         if content and len(start + content) <= _SEGMENT:
             blocks.append(("e1", start + content))
     # Profiles and Photoshop blocks may span several segments, EXIF and XMP may not.
-    parts = split(metadata.icc)
-    if len(parts) <= 255:  # both numbers have one byte
-        for number, part in enumerate(parts, start=1):
-            blocks.append(("e2", _ICC + bytes([number, len(parts)]) + part))
-    return (*blocks, *(("ed", _PHOTOSHOP + part) for part in split(metadata.iptc)))
+    profile, photoshop = (
+        [data[at : at + 65000] for at in range(0, len(data), 65000)]
+        for data in (metadata.icc or b"", metadata.iptc or b"")
+    )
+    if len(profile) <= 255:  # both numbers have one byte
+        for number, part in enumerate(profile, start=1):
+            blocks.append(("e2", _ICC + bytes([number, len(profile)]) + part))
+    return (*blocks, *(("ed", _PHOTOSHOP + part) for part in photoshop))
 
 
 def _graft(head: bytes, blocks: tuple[Block, ...]) -> bytes | None:

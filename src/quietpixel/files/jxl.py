@@ -23,9 +23,8 @@ from quietpixel.files.picture import (
     Encoding,
     Metadata,
     Picture,
-    cut_bits,
+    change_bits,
     describe_colour_numbers,
-    stretch_bits,
 )
 
 _CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
@@ -207,8 +206,9 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     pixels = decode_whole("jpegxl", source, index=0 if header.animated else None)
     if pixels.shape[2] != channels:
         raise ImageError(f"it has {pixels.shape[2]} channels where its header names {channels}.")
+    pixels = np.ascontiguousarray(pixels)
     if not header.floats and 8 < header.bits < 16:
-        pixels = stretch_bits(pixels, header.bits)
+        pixels = change_bits(pixels, header.bits, 16)
     exif = _unpack(boxes, b"Exif")
     metadata = Metadata(
         # Four bytes say where the TIFF header begins; decoders turn the pixels.
@@ -217,8 +217,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         cicp=None if header.floats else header.cicp,
     )
     encoding = Encoding(bits=header.bits, lossless=not header.lossy)
-    picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="jxl")
-    return replace(picture, metadata=metadata, encoding=encoding)
+    return Picture.from_pixels(pixels, format="jxl", metadata=metadata, encoding=encoding)
 
 
 def _unpack(boxes: dict[bytes, bytes], name: bytes) -> bytes | None:
@@ -248,13 +247,13 @@ def find_lost(source: Source) -> tuple[str, ...]:
     header, boxes = _open(source)
     numbers = "" if header.floats else describe_colour_numbers(Metadata(cicp=header.cicp))
     other = [name.decode("latin-1").strip() for name in boxes.keys() - _TAKEN]
-    kinds = (
-        (header.animated, "the frames of the animation"),
-        (b"jhgm" in boxes, "the gain map"),
-        (bool(numbers), numbers),
-        (bool(other), f"the boxes {', '.join(other)}"),
-    )
-    return tuple(kind for found, kind in kinds if found)
+    kinds = {
+        "the frames of the animation": header.animated,
+        "the gain map": b"jhgm" in boxes,
+        numbers: numbers,
+        f"the boxes {', '.join(other)}": other,
+    }
+    return tuple(kind for kind, found in kinds.items() if found)
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -265,7 +264,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     bits = 8 * pixels.dtype.itemsize
     if pixels.dtype == np.uint16 and picture.format == "jxl" and 8 < (encoding.bits or 16) < 16:
         bits = encoding.bits or 16
-        pixels = cut_bits(pixels, bits)
+        pixels = change_bits(pixels, 16, bits)
     # imagecodecs declares deep pixels as linear, which can be corrected in lossless files only.
     lossless = bits > 8 or (quality is None and encoding.lossless)
     # The scale of cjxl: 90 is visually lossless.
@@ -283,13 +282,9 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     at = next(at for name, at, _ in places if name == b"jxlc")
     if pixels.dtype.kind == "u" and bits > 8:
         content = content[:at] + _as_srgb(content[at:])
-    at -= 8
-    boxes = b""
-    if metadata.exif:
-        boxes += make_box(b"Exif", b"\0\0\0\0" + metadata.exif)
-    if metadata.xmp:
-        boxes += make_box(b"xml ", metadata.xmp)
-    file.write(content[:at] + boxes + content[at:])
+    boxes = make_box(b"Exif", b"\0\0\0\0" + metadata.exif) if metadata.exif else b""
+    boxes += make_box(b"xml ", metadata.xmp) if metadata.xmp else b""
+    file.write(content[: at - 8] + boxes + content[at - 8 :])
 
 
 def _as_srgb(stream: bytes) -> bytes:

@@ -211,6 +211,8 @@ def _record(name: str, title: str, package: str, mark: bytes, open_file: _Opener
     )
 
 
-CZI = _record("czi", "Zeiss CZI", "czifile", b"ZISRAWFILE", _open_czi)
-ND2 = _record("nd2", "Nikon ND2", "nd2", b"\xda\xce\xbe\x0a", _open_nd2)
-LIF = _record("lif", "Leica LIF", "liffile", b"\x70\0\0\0", _open_lif)
+FORMATS = (
+    _record("czi", "Zeiss CZI", "czifile", b"ZISRAWFILE", _open_czi),
+    _record("nd2", "Nikon ND2", "nd2", b"\xda\xce\xbe\x0a", _open_nd2),
+    _record("lif", "Leica LIF", "liffile", b"\x70\0\0\0", _open_lif),
+)

@@ -201,8 +201,17 @@ class Picture:
     suffix: str = ""
 
     @classmethod
-    def from_pixels(cls, pixels: Pixels, *, format: str = "png") -> "Picture":
+    def from_pixels(cls, pixels: Pixels, *, format: str = "png", **fields: Any) -> "Picture":
         """Return an image of one page from an array (H, W) or (H, W, C) with 1 to 4 channels.
+
+        Parameters
+        ----------
+        pixels
+            The array.
+        format
+            Name of a format.
+        **fields
+            Other fields of the image, such as `metadata`.
 
         Raises
         ------
@@ -215,13 +224,7 @@ class Picture:
                 "`pixels` must have shape (H, W) or (H, W, C) with 1 to 4 channels and no empty "
                 f"axis, because that is what image files hold; got {pixels.shape}."
             )
-        return cls(
-            pages=(page,),
-            format=format,
-            colour="gray" if page.shape[2] < 3 else "rgb",
-            alpha=page.shape[2] in (2, 4),
-            maximum=white_of(page.dtype),
-        )
+        return replace(cls((), format).with_pages([page]), **fields)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -282,6 +285,17 @@ class Picture:
                 )
         return replace(self, pages=tuple(pages))
 
+    def with_pages(self, pages: Sequence[Pixels]) -> "Picture":
+        """Return the same image with any other pages, from which kind and white follow."""
+        channels = pages[0].shape[2]
+        return replace(
+            self,
+            pages=tuple(pages),
+            colour="gray" if channels < 3 else "rgb",
+            alpha=channels in (2, 4),
+            maximum=white_of(pages[0].dtype),
+        )
+
     def with_type(self, pages: Sequence[Pixels]) -> "Picture":
         """Return the same image with pixels of the same values in another type."""
         encoding = replace(self.encoding, cmyk=None)
@@ -303,32 +317,22 @@ def white_of(dtype: np.dtype[Any]) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "iu" else 1.0
 
 
-def stretch_bits(pixels: Pixels, bits: int) -> Pixels:
-    """Return unsigned integers of 9 to 16 bits on the scale of 16.
+def change_bits(pixels: Pixels, bits: int, new: int) -> Pixels:
+    """Return unsigned integers on the scale of `bits` bits, 16 at most, on that of `new` bits.
 
     Examples
     --------
-    >>> stretch_bits(np.array([0, 1, 1023], np.uint16), 10).tolist()
+    >>> change_bits(np.array([0, 1, 1023], np.uint16), 10, 16).tolist()
     [0, 64, 65535]
     """
-    white = 2**bits - 1
-    wide: Pixels = pixels.astype(np.uint32)
-    stretched: Pixels = ((wide * 65535 + white // 2) // white).astype(np.uint16)
-    return stretched
+    return rescale(pixels, 2**bits - 1, 2**new - 1)
 
 
-def cut_bits(pixels: Pixels, bits: int) -> Pixels:
-    """Return unsigned integers of 16 bits on the scale of fewer.
-
-    Examples
-    --------
-    >>> cut_bits(np.array([0, 64, 65535], np.uint16), 10).tolist()
-    [0, 1, 1023]
-    """
-    white = 2**bits - 1
-    wide: Pixels = pixels.astype(np.uint32)
-    cut: Pixels = ((wide * white + 32767) // 65535).astype(np.uint16)
-    return cut
+def rescale(pixels: Pixels, white: int, new: int) -> Pixels:
+    """Return unsigned integers of 16 bits or fewer whose white becomes `new`, also for lighter."""
+    # Rounded: cutting 65535 values off to 256 would lose half a value in brightness.
+    scaled = (pixels.astype(np.uint32) * new + white // 2) // white
+    return np.minimum(scaled, new).astype(np.uint16)
 
 
 def round_to_bits(pixels: Pixels, bits: int) -> Pixels:
@@ -339,9 +343,8 @@ def round_to_bits(pixels: Pixels, bits: int) -> Pixels:
     >>> round_to_bits(np.array([0, 30, 100, 255], np.uint8), 2).tolist()
     [0, 0, 85, 255]
     """
-    step = 255 // (2**bits - 1)
-    rounded: Pixels = np.rint(pixels / step).astype(np.uint8) * step
-    return rounded
+    step = np.uint8(255 // (2**bits - 1))
+    return np.rint(pixels / step).astype(np.uint8) * step
 
 
 def describe_colour_numbers(metadata: Metadata) -> str:

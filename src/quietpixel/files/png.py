@@ -29,44 +29,38 @@ _BEFORE_PALETTE = {"iCCP", "sRGB", "gAMA", "cHRM", "cICP", "mDCV", "cLLI"}
 _STILL_TRUE = _BEFORE_PALETTE | {"tIME", "sPLT", "pCAL", "sCAL", "sTER"}
 
 
-def _read_chunks(file: BinaryIO) -> tuple[Block, ...]:
+def _read_chunks(source: Source) -> tuple[Block, ...]:
     """Return every chunk as (type, content); of pixels, only that there are some."""
-    file.seek(len(SIGNATURE))
     chunks: list[Block] = []
-    # Checksums are left to the decoder, which knows which chunks matter.
-    while len(header := file.read(8)) == 8:
-        size, kind = struct.unpack(">I4s", header)
-        if kind in (b"IDAT", b"fdAT"):
-            chunks.append((kind.decode(), b""))
-            file.seek(size + 4, 1)
-            continue
-        data = file.read(size)
-        if len(data) < size or kind == b"IEND" or not kind.isalpha():
-            break
-        file.seek(4, 1)
-        chunks.append((kind.decode("ascii"), data))
+    with vips.open_binary(source) as file:
+        file.seek(len(SIGNATURE))
+        # Checksums are left to the decoder, which knows which chunks matter.
+        while len(header := file.read(8)) == 8:
+            size, kind = struct.unpack(">I4s", header)
+            pixels = kind in (b"IDAT", b"fdAT")
+            data = b"" if pixels else file.read(size)
+            if kind == b"IEND" or not kind.isalpha() or (len(data) < size and not pixels):
+                break
+            file.seek(size + 4 if pixels else 4, 1)
+            chunks.append((kind.decode("ascii"), data))
     return tuple(chunks)
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a PNG file."""
-    with vips.open_binary(source) as file:
-        chunks = _read_chunks(file)
+    chunks = _read_chunks(source)
     resolution = None
     density = first_block(chunks, "pHYs") or b""
     if len(density) == 9 and density[8] == 1:
         across, down = struct.unpack(">II", density[:8])
         resolution = (across / 1000, down / 1000) if across and down else None
     numbers = tuple(first_block(chunks, "cICP") or b"")
-    header = Picture(
-        pages=(),
-        format="png",
-        metadata=Metadata(
-            resolution=resolution,
-            cicp=numbers if len(numbers) == 4 else None,
-            blocks=tuple(chunk for chunk in chunks if _is_kept(chunk[0]) is True),
-        ),
+    metadata = Metadata(
+        resolution=resolution,
+        cicp=numbers if len(numbers) == 4 else None,
+        blocks=tuple(chunk for chunk in chunks if _is_kept(chunk[0])),
     )
+    header = Picture((), "png", metadata=metadata)
     if not _count_frames(chunks):
         return read_pages("pngload", source, header, limits)
     with vips.decoding_errors():
@@ -90,15 +84,13 @@ def _count_frames(chunks: tuple[Block, ...]) -> int:
 
 def read_size(source: Source) -> Size:
     """Return the size in the header, and the number of frames."""
-    with vips.open_binary(source) as file:
-        frames = _count_frames(_read_chunks(file))
+    frames = _count_frames(_read_chunks(source))
     return replace(size_reader("pngload")(source), pages=frames or 1)
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
     """Name a still image that is no frame of the animation, and chunks on pixels that change."""
-    with vips.open_binary(source) as file:
-        chunks = _read_chunks(file)
+    chunks = _read_chunks(source)
     names = [name for name, _ in chunks]
     lost = [f"the chunk {name}" for name in dict.fromkeys(names) if _is_kept(name) is False]
     if _count_frames(chunks) and "IDAT" in names and names.index("IDAT") < names.index("fcTL"):
@@ -108,57 +100,54 @@ def find_lost(source: Source) -> tuple[str, ...]:
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write a PNG file."""
-    pixels, metadata = picture.pages[0], picture.rgb_metadata
-    indices, palette = pixels, None
+    pixels, encoding, own = picture.pages[0], picture.encoding, picture.format == "png"
+    palette, bits = None, 8 * pixels.dtype.itemsize
     several = len(picture.pages) > 1  # whose palettes would differ
-    if picture.encoding.palette and pixels.dtype == np.uint8 and not several:
-        indices, palette = find_palette(pixels) or (pixels, None)
-    bits = 8 * pixels.dtype.itemsize
+    if encoding.palette and bits == 8 and picture.colour == "rgb" and not several:
+        pixels, palette = find_palette(pixels) or (pixels, None)
     if palette is not None:
         bits = next(each for each in (1, 2, 4, 8) if len(palette) <= 2**each)
-        indices = indices * np.uint8(255 // (2**bits - 1))
-    elif picture.format == "png" and pixels.shape[2] == 1 and (picture.encoding.bits or 8) < 8:
-        bits = picture.encoding.bits or 8
-        indices = round_to_bits(pixels, bits)  # libvips cuts off instead
-    blocks: list[Block] = []
-    if picture.format == "png":
-        own = put_block(metadata.blocks, "eXIf", b"", metadata.exif)
-        xmp = metadata.xmp and _UNPACKED + metadata.xmp
-        blocks += put_block(own, "iTXt", _XMP, xmp, new_at=len(own))
-    else:
-        if metadata.icc:
-            blocks.append(("iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
-        if metadata.cicp:
-            blocks.append(("cICP", bytes([*metadata.cicp[:2], 0, 1])))  # full range, no matrix
-        if metadata.resolution:
-            across, down = (round(1000 * each) for each in metadata.resolution)
-            blocks.append(("pHYs", struct.pack(">IIB", across, down, 1)))
-        if metadata.exif:
-            blocks.append(("eXIf", metadata.exif))
-        if metadata.xmp:
-            blocks.append(("iTXt", _XMP + _UNPACKED + metadata.xmp))
-    still = io.BytesIO()
+        pixels = pixels * np.uint8(255 // (2**bits - 1))
+    elif own and pixels.shape[2] == 1 and encoding.bits in (1, 2, 4):
+        bits = encoding.bits
+        pixels = round_to_bits(pixels, bits)  # libvips cuts off instead
+    blocks = _blocks_of(picture)
+    options = {"interlace": encoding.progressive, "bitdepth": bits}
+    still = io.BytesIO() if several else file
     vips.save_rewritten(
-        vips.from_array(indices),
+        vips.from_array(pixels),
         "pngsave",
-        still if several else file,
+        still,
         lambda head: _graft(head, blocks, palette),
-        interlace=picture.encoding.progressive,
-        bitdepth=bits,
+        **options,
     )
-    if several:
-        options = {"interlace": picture.encoding.progressive, "bitdepth": bits}
-        frames = [
-            vips.save_bytes(vips.from_array(page), "pngsave", **options)
-            for page in picture.pages[1:]
-        ]
-        delays = tuple((delay, 1000) for delay in picture.encoding.delays)
-        exact = picture.metadata.native if picture.format == "png" else None
-        loop = picture.encoding.loop
-        file.write(write_frames(still.getvalue(), frames, exact or delays, loop))
+    if isinstance(still, io.BytesIO) and several:
+        others = (vips.from_array(page) for page in picture.pages[1:])
+        frames = [vips.save_bytes(page, "pngsave", **options) for page in others]
+        exact = picture.metadata.native if own else None
+        delays = exact or tuple((delay, 1000) for delay in encoding.delays)
+        file.write(write_frames(still.getvalue(), frames, delays, encoding.loop))
 
 
-def _graft(head: bytes, blocks: list[Block], palette: Pixels | None) -> bytes | None:
+def _blocks_of(picture: Picture) -> tuple[Block, ...]:
+    """Return the chunks for an image: its own, or those that say the same as another format."""
+    metadata = picture.rgb_metadata
+    if picture.format == "png":
+        blocks = put_block(metadata.blocks, "eXIf", b"", metadata.exif)
+    else:
+        density = [round(1000 * each) for each in metadata.resolution or ()]
+        said = {
+            "iCCP": metadata.icc and b"icc\0\0" + zlib.compress(metadata.icc),
+            "cICP": metadata.cicp and bytes([*metadata.cicp[:2], 0, 1]),  # full range, no matrix
+            "pHYs": density and struct.pack(">IIB", *density, 1),
+            "eXIf": metadata.exif,
+        }
+        blocks = tuple((name, data) for name, data in said.items() if data)
+    xmp = metadata.xmp and _UNPACKED + metadata.xmp
+    return put_block(blocks, "iTXt", _XMP, xmp, new_at=len(blocks))
+
+
+def _graft(head: bytes, blocks: tuple[Block, ...], palette: Pixels | None) -> bytes | None:
     """Return the start of a new PNG with `blocks` put in; None while `head` is too short.
 
     With a palette of colours (N, 3) or (N, 4), the gray pixels that were written are its indices.

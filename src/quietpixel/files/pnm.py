@@ -4,17 +4,18 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import vips
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, refuse_short
 from quietpixel.files.picture import Encoding, Picture, Pixels
 
 _MOST_HEADER = 4096
-_TOKEN = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*([^\s#]+)")
+_WORD = rb"(?:\s|#[^\n\r]*[\n\r])+([^\s#]+)"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,17 @@ class _Header:
     channels: int
     maximum: float
     end: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        if self.kind in ("PF", "Pf"):
+            # Floats have a scale instead of a maximum, below zero where the lowest byte is first.
+            return np.dtype("<f4" if self.maximum < 0 else ">f4")
+        return np.dtype("u1" if self.maximum < 256 else ">u2")
 
 
 def recognise(head: bytes) -> bool:
@@ -42,13 +54,11 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         limits.reserve(max(length, 4 * header.width * header.height))
         file.seek(header.end)
         pixels = _PARSERS[header.kind](file.read(), header)
-    return Picture(
-        pages=(pixels,),
+    return Picture.from_pixels(
+        pixels,
         format="pnm",
-        colour="gray" if header.channels < 3 else "rgb",
-        alpha=header.channels in (2, 4),
-        # Floats have no maximum: the header's is a scale that few writers set and fewer obey.
-        maximum=1.0 if header.kind in ("PF", "Pf") else header.maximum,
+        # The scale of floats is one that few writers set and fewer obey.
+        maximum=1.0 if pixels.dtype.kind == "f" else header.maximum,
         encoding=Encoding(bits=8 * pixels.dtype.itemsize),
     )
 
@@ -62,9 +72,8 @@ def read_size(source: Source) -> Size:
 def _parse(head: bytes) -> _Header:
     kind = head[:2].decode("ascii")
     header = _parse_pam(head) if kind == "P7" else _parse_words(head, kind)
-    floats = kind in ("PF", "Pf")  # the maximum is a scale, and below zero in little-endian files
-    valid = header.maximum != 0 and np.isfinite(header.maximum)
-    if not (valid if floats else 1 <= header.maximum <= 65535):
+    scale = header.maximum != 0 and np.isfinite(header.maximum)
+    if not (scale if header.dtype.kind == "f" else 1 <= header.maximum <= 65535):
         raise _damaged()
     if header.width < 1 or header.height < 1:
         raise FileError(f"it declares {header.width} x {header.height} pixels; it has no image.")
@@ -73,19 +82,15 @@ def _parse(head: bytes) -> _Header:
 
 def _parse_words(head: bytes, kind: str) -> _Header:
     """Read the words behind the magic number; the pixels begin one byte after them."""
-    at, words = 2, []
-    for _ in range(2 if kind in ("P1", "P4") else 3):
-        match = _TOKEN.match(head, at)
-        if match is None:
-            raise _damaged()
-        words.append(match[1])
-        at = match.end()
+    match = re.match(rb".." + (2 if kind in ("P1", "P4") else 3) * _WORD, head)
+    if match is None:
+        raise _damaged()
     try:
-        width, height, maximum = int(words[0]), int(words[1]), float((*words, b"255")[2])
+        (width, height), maximum = map(int, match.groups()[:2]), float((*match.groups(), b"255")[2])
     except ValueError:
         raise _damaged() from None
     channels = 3 if kind in ("P3", "P6", "PF") else 1
-    return _Header(kind, width, height, channels, maximum, at + 1)
+    return _Header(kind, width, height, channels, maximum, match.end() + 1)
 
 
 def _parse_pam(head: bytes) -> _Header:
@@ -93,9 +98,8 @@ def _parse_pam(head: bytes) -> _Header:
     words = dict(re.findall(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)\s+(\d+)", text, re.MULTILINE))
     if not mark or len(words) != 4:
         raise _damaged()
-    width, height, depth, maximum = (
-        int(words[key]) for key in (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL")
-    )
+    names = (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL")
+    width, height, depth, maximum = (int(words[name]) for name in names)
     if not 1 <= depth <= 4:
         raise ImageError(f"it has {depth} channels; only 1 to 4 can be used.")
     return _Header("P7", width, height, depth, maximum, len(text) + len(mark))
@@ -109,8 +113,8 @@ def _parse_text(data: bytes, header: _Header) -> Pixels:
     data = re.sub(rb"#[^\n\r]*", b"", data)
     bitmap = header.kind == "P1"  # its digits need no space between them
     words = re.findall(rb"\S", data) if bitmap else data.split()
-    count = header.width * header.height * header.channels
-    _check_length(len(words), count)
+    count = prod(header.shape)
+    refuse_short(len(words), count)
     try:
         values = np.array(words[:count]).astype(np.int64)
     except (ValueError, OverflowError):
@@ -119,39 +123,24 @@ def _parse_text(data: bytes, header: _Header) -> Pixels:
         raise FileError("it has pixels beyond its own maximum; the file is damaged.")
     if bitmap:
         values = 255 * (1 - values)  # a one is black
-    pixels = values.reshape(header.height, header.width, header.channels)
-    return pixels.astype(np.uint8 if header.maximum < 256 else np.uint16)
+    return values.reshape(header.shape).astype(header.dtype.newbyteorder("="))
 
 
 def _parse_bits(data: bytes, header: _Header) -> Pixels:
     row = (header.width + 7) // 8
-    _check_length(len(data), row * header.height)
+    refuse_short(len(data), row * header.height)
     packed = np.frombuffer(data, np.uint8, row * header.height).reshape(header.height, row)
     ink = np.unpackbits(packed, axis=1)[:, : header.width, None]
     return (255 * (1 - ink)).astype(np.uint8)
 
 
 def _parse_binary(data: bytes, header: _Header) -> Pixels:
-    floats = header.kind in ("PF", "Pf")
-    if floats:
-        name = "<f4" if header.maximum < 0 else ">f4"
-    else:
-        name = "u1" if header.maximum < 256 else ">u2"
-    dtype: np.dtype[Any] = np.dtype(name)
-    count = header.width * header.height * header.channels
-    _check_length(len(data), count * dtype.itemsize)
-    shape = header.height, header.width, header.channels
-    pixels = np.frombuffer(data, dtype, count).reshape(shape)
-    if floats:
+    dtype, count = header.dtype, prod(header.shape)
+    refuse_short(len(data), count * dtype.itemsize)
+    pixels = np.frombuffer(data, dtype, count).reshape(header.shape)
+    if dtype.kind == "f":
         pixels = pixels[::-1]  # PFM stores rows from the bottom up
     return np.ascontiguousarray(pixels, dtype.newbyteorder("="))
-
-
-def _check_length(found: int, expected: int) -> None:
-    if found < expected:
-        raise FileError(
-            f"the file is cut short ({expected - found:,} bytes are missing); get a whole copy."
-        )
 
 
 _PARSERS: dict[str, Callable[[bytes, _Header], Pixels]] = {

@@ -1,7 +1,6 @@
 """Radiance HDR: linear floats with one exponent for all three colours, through imagecodecs."""
 
 import re
-from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -41,9 +40,9 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     limits.check(width, height)
     # Three floats of four bytes for each pixel.
     limits.reserve(12 * width * height)
-    picture = Picture.from_pixels(decode_whole("rgbe", source, header=True), format="hdr")
-    metadata = Metadata(blocks=(("header", lines),))
-    return replace(picture, metadata=metadata, encoding=Encoding(bits=8, lossless=False))
+    pixels = decode_whole("rgbe", source, header=True)
+    metadata, encoding = Metadata(blocks=(("header", lines),)), Encoding(bits=8, lossless=False)
+    return Picture.from_pixels(pixels, format="hdr", metadata=metadata, encoding=encoding)
 
 
 def read_size(source: Source) -> Size:

@@ -65,8 +65,7 @@ def _walk(reader: Reader) -> Iterator[Directory]:
     """Yield the first pages and those below them, where cameras put the mosaic."""
     for page, _ in zip(tags.walk(reader), range(_PAGES), strict=False):
         yield page
-        below = page.tags[_SUB_PAGES].numbers() if _SUB_PAGES in page.tags else ()
-        for at in below[:_PAGES]:
+        for at in page.numbers(_SUB_PAGES)[:_PAGES]:
             yield reader.directory(int(at))[0]
 
 
@@ -99,9 +98,13 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         orientation=orientation,
         directories=(),
     )
-    picture = Picture.from_pixels(np.ascontiguousarray(pixels), format="raw")
-    picture = replace(picture, metadata=metadata, encoding=Encoding(bits=16))
-    return picture if found else picture.with_notes("No EXIF was found in the RAW file.")
+    return Picture.from_pixels(
+        np.ascontiguousarray(pixels),
+        format="raw",
+        metadata=metadata,
+        encoding=Encoding(bits=16),
+        notes=() if found else ("No EXIF was found in the RAW file.",),
+    )
 
 
 def _refuse_cut(source: Source) -> None:
@@ -119,10 +122,9 @@ def _refuse_cut(source: Source) -> None:
         return
     for page in pages:
         for places, lengths in ((273, 279), (324, 325)):  # strips, tiles
-            if places in page.tags and lengths in page.tags:
-                numbers = page.tags[places].numbers(), page.tags[lengths].numbers()
-                if any(at + length > reader.size for at, length in zip(*numbers, strict=False)):
-                    raise FileError("the file is cut short; get a whole copy of it.")
+            stretches = zip(page.numbers(places), page.numbers(lengths), strict=False)
+            if any(at + length > reader.size for at, length in stretches):
+                raise FileError("the file is cut short; get a whole copy of it.")
 
 
 def _read_tags(source: Source, raw: Any) -> Directory:
@@ -142,7 +144,7 @@ def _read_tags(source: Source, raw: Any) -> Directory:
         return Directory({})
     if thumbnail.format is not rawpy.ThumbFormat.JPEG:
         return Directory({})
-    segments = read_segments(io.BytesIO(thumbnail.data))
+    segments = read_segments(thumbnail.data)
     return from_exif(first_block(segments, "e1", b"Exif\0\0"))
 
 
@@ -154,9 +156,9 @@ def read_canon_tags(head: bytes) -> Directory:
         size = int.from_bytes(head[max(at - 4, 0) : max(at, 0)], "big")
         return from_exif(head[at + 4 : at - 4 + size])
 
-    first = read_box(b"CMT1")
     branches = {34665: read_box(b"CMT2"), 34853: read_box(b"CMT4")}
-    return Directory(first.tags, {key: each for key, each in branches.items() if each.tags})
+    found = {key: each for key, each in branches.items() if each.tags}
+    return Directory(read_box(b"CMT1").tags, found)
 
 
 def read_size(source: Source) -> Size:
@@ -174,12 +176,11 @@ def _open(source: Source) -> Iterator[Any]:
         with rawpy.imread(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as raw:
             yield raw
     except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-        reason = (
-            error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
-        )
+        words = error.args[0] if error.args else error
+        reason = words.decode() if isinstance(words, bytes) else words
         raise FileError(
-            f"LibRaw cannot develop this camera RAW file ({reason or error}): it is damaged, cut "
-            "short, or of an unknown camera; get a whole copy, or develop it in another program."
+            f"LibRaw cannot develop this camera RAW file ({reason}): it is damaged, cut short, or "
+            "of an unknown camera; get a whole copy, or develop it in another program."
         ) from error
 
 

@@ -50,12 +50,15 @@ class Directory:
     number: int = 0
     big: bool = False
     places: dict[int, int] = field(default_factory=dict)
-    repeated: tuple[tuple[int, Tag], ...] = ()
+    repeated: list[tuple[int, Tag]] = field(default_factory=list)
+
+    def numbers(self, tag: int) -> tuple[float, ...]:
+        """Return the numbers of a tag; none where it is missing."""
+        return self.tags[tag].numbers() if tag in self.tags else ()
 
     def first(self, tag: int, default: float) -> float:
         """Return the first number of a tag."""
-        values = self.tags[tag].numbers() if tag in self.tags else ()
-        return values[0] if values else default
+        return next(iter(self.numbers(tag)), default)
 
     def block(self, tag: int) -> bytes | None:
         """Return the bytes of a tag."""
@@ -100,26 +103,21 @@ class Reader:
         body = self.read(at + head, count * entry + self.width)
         if len(body) < count * entry:
             raise _broken()
-        tags: dict[int, Tag] = {}
-        places: dict[int, int] = {}
-        repeated = []
+        found = Directory({}, big=self.big)
         for start in range(0, count * entry, entry):
             stored = body[start : start + entry]
             key, tag = self.unpack("H", stored[:2]), self.tag(stored)
-            if tag is not None and key in tags:
-                repeated.append((key, tag))
+            if tag is not None and key in found.tags:
+                found.repeated.append((key, tag))
             elif tag is not None:
-                tags[key] = tag
-                places[key] = at + head + start + 4 + self.width
-        branches = {}
+                found.tags[key] = tag
+                found.places[key] = at + head + start + 4 + self.width
         for key in BRANCHES:
-            if key in tags and depth <= 2:
-                with contextlib.suppress(FileError, IndexError):  # damaged ones are skipped
-                    branches[key] = self.directory(int(tags[key].numbers()[0]), depth + 1)[0]
+            for branch in found.numbers(key)[:1] if depth <= 2 else ():
+                with contextlib.suppress(FileError):  # damaged ones are skipped
+                    found.branches[key] = self.directory(int(branch), depth + 1)[0]
         last = body[count * entry :]
-        following = self.unpack(self.offset, last) if len(last) == self.width else 0
-        directory = Directory(tags, branches, big=self.big, places=places, repeated=tuple(repeated))
-        return directory, following
+        return found, self.unpack(self.offset, last) if len(last) == self.width else 0
 
     def tag(self, entry: bytes) -> Tag | None:
         """Return one value; None if it is of an unknown kind or points out of the file."""

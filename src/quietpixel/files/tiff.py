@@ -25,7 +25,7 @@ from quietpixel.files.image_format import (
     Source,
     starts_with,
 )
-from quietpixel.files.picture import Encoding, Metadata, Picture, round_to_bits, white_of
+from quietpixel.files.picture import Encoding, Metadata, Picture, round_to_bits
 from quietpixel.files.seekable import seekable
 from quietpixel.files.stacks import page_channels
 from quietpixel.files.tags import BRANCHES, Directory, Reader, Tag, from_exif, read_directories
@@ -33,6 +33,7 @@ from quietpixel.files.tags import BRANCHES, Directory, Reader, Tag, from_exif, r
 _RESOLUTION = X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
 NEW_SUBFILE, SUB_PAGES = 254, 330
+_BIG = b"II+\0\x08\0\0\0"
 _MOST_SMALL = 3_900_000_000
 """Bytes of pixels up to which offsets of 32 bits suffice, with room for the tags."""
 _COMPRESSIONS = {1: "none", 3: "ccittfax4", 4: "ccittfax4", 5: "lzw", 7: "jpeg", 8: "deflate",
@@ -58,7 +59,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     tile = int(first.first(322, 0)), int(first.first(323, 0))
     encoding = Encoding(
         bits=int(first.first(258, 1)),
-        quality=jpeg.estimate_quality(jpeg.read_segments(io.BytesIO(tables))) if tables else None,
+        quality=jpeg.estimate_quality(jpeg.read_segments(tables)) if tables else None,
         compression=_COMPRESSIONS.get(int(first.first(259, 1)), "deflate"),
         predictor=int(first.first(317, 1)),
         tile=tile if all(tile) else None,
@@ -132,14 +133,8 @@ def _read_otherwise(
     if int(first.first(284, 1)) == 2 and channels > 1:
         pages = [np.moveaxis(page, 0, -1) for page in pages]
     pages = [page.reshape(height, width, channels) for page in pages]
-    pages = [page.astype(page.dtype.newbyteorder("="), copy=False) for page in pages]
-    return replace(
-        header,
-        pages=tuple(pages),
-        colour="rgb" if channels > 2 else "gray",
-        alpha=channels in (2, 4),
-        maximum=white_of(pages[0].dtype),
-    )
+    native = pages[0].dtype.newbyteorder("=")
+    return header.with_pages([page.astype(native, copy=False) for page in pages])
 
 
 def read_size(source: Source) -> Size:
@@ -159,13 +154,9 @@ def find_lost(source: Source) -> tuple[str, ...]:
         if _find_pyramid(file, whole):
             return ()
         count = sum(1 for _ in tags.walk(Reader(file))) - len(whole)
-    count += sum(map(_count_below, whole))
+    # OME-TIFF has its smaller copies below each page.
+    count += sum(len(page.numbers(SUB_PAGES)) for page in whole)
     return (f"{count} smaller copies or masks",) if count else ()
-
-
-def _count_below(page: Directory) -> int:
-    """Return how many directories lie below a page, where OME-TIFF has its smaller copies."""
-    return len(page.tags[SUB_PAGES].numbers()) if SUB_PAGES in page.tags else 0
 
 
 def _find_pyramid(
@@ -183,18 +174,13 @@ def _find_pyramid(
     if not 8 <= bits <= 32 or (bits == 16 and half) or not several:
         return None
     behind = [page for page in tags.walk(reader) if page.number not in {p.number for p in whole}]
-    below = [
-        reader.directory(int(at))[0]
-        for page in whole
-        if SUB_PAGES in page.tags
-        for at in page.tags[SUB_PAGES].numbers()
-    ]
+    below = [reader.directory(int(at))[0] for page in whole for at in page.numbers(SUB_PAGES)]
     copies = behind or below
     if not copies or any(int(page.first(NEW_SUBFILE, 0)) != 1 for page in copies):
         return None
-    if behind:
-        return "pages" if len(whole) == 1 and not below else None
-    return "subpages"
+    if behind and (below or len(whole) > 1):
+        return None
+    return "pages" if behind else "subpages"
 
 
 def parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
@@ -259,11 +245,9 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if not directories:
         directories = (_directory_of(picture.rgb_metadata),) * len(pages)
     elif xmp := picture.metadata.xmp:
-        first = directories[0]
-        renewed = replace(first, tags=first.tags | {700: Tag(1, len(xmp), xmp)})
-        directories = (renewed, *directories[1:])
-    contiguous = own and _is_contiguous(directories, encoding)
-    if contiguous or pages[0].dtype.itemsize == 8:
+        first, *others = directories
+        directories = (replace(first, tags=first.tags | {700: Tag(1, len(xmp), xmp)}), *others)
+    if pages[0].dtype.itemsize == 8 or (own and _is_contiguous(directories, encoding)):
         _write_contiguous(file, picture, directories)
         return
     if own and encoding.cmyk is not None:
@@ -274,10 +258,10 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         pages = tuple(np.ascontiguousarray(page).view(np.uint16) for page in pages)
         interpretation = "grey16" if pages[0].shape[2] < 3 else "rgb16"
     bits = encoding.bits if own and pages[0].shape[2] == 1 and not encoding.palette else None
-    few: dict[str, Any] = {}
+    options = _compression(picture)
     if pages[0].dtype == np.uint8 and bits in (1, 2, 4):
         pages = tuple(round_to_bits(page, bits) for page in pages)  # libvips cuts off instead
-        few = {"bitdepth": bits, "miniswhite": directories[0].first(262, 1) == 0}
+        options |= {"bitdepth": bits, "miniswhite": directories[0].first(262, 1) == 0}
     file.flush()  # libvips writes past Python's buffer
     vips.save_file(
         vips.from_pages(pages, interpretation),
@@ -286,8 +270,7 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         Q=quality or encoding.quality or DEFAULT_QUALITY,
         page_height=pages[0].shape[0],
         bigtiff=encoding.bigtiff or sum(page.nbytes for page in pages) > _MOST_SMALL,
-        **_compression(picture),
-        **few,
+        **options,
     )
     _graft(file, directories, half_float=half)
 
@@ -296,9 +279,8 @@ def _compression(picture: Picture) -> dict[str, Any]:
     """Return libvips' options for compression, predictor and tiles: those of the source."""
     encoding, dtype = picture.encoding, picture.dtype
     kind = encoding.compression or "deflate"
-    if kind in ("jpeg", "webp") and dtype != np.uint8:  # which they alone hold
-        kind = "deflate"
-    if kind == "ccittfax4" and (encoding.bits != 1 or picture.format != "tiff"):
+    deep = kind in ("jpeg", "webp") and dtype != np.uint8  # which they alone hold
+    if deep or (kind == "ccittfax4" and (encoding.bits != 1 or picture.format != "tiff")):
         kind = "deflate"
     if picture.format == "tiff":
         predictor = {2: "horizontal", 3: "float"}.get(encoding.predictor, "none")
@@ -346,8 +328,8 @@ def _graft(file: BinaryIO, carried: tuple[Directory, ...], *, half_float: bool) 
             samples = int(page.first(277, 1))
             page.tags[SAMPLE_FORMAT] = Tag(3, samples, struct.pack("<H", 3) * samples)
     at = _append(file, pages, big=reader.big)
-    file.seek(8 if reader.big else 4)
-    file.write(struct.pack(reader.order + ("Q" if reader.big else "I"), at))
+    file.seek(reader.width)
+    file.write(struct.pack(reader.order + reader.offset, at))
     file.seek(0, io.SEEK_END)
 
 
@@ -360,20 +342,16 @@ def _merge(written: Directory, carried: Directory) -> Directory:
         extra.pop(EXTRA_SAMPLES, None)
     # libvips writes 25.4 dots per inch where no resolution is known.
     coding = {key: tag for key, tag in written.tags.items() if key not in (*BRANCHES, *_RESOLUTION)}
-    repeated = tuple(pair for pair in carried.repeated if pair[0] not in _CODING)
+    repeated = [pair for pair in carried.repeated if pair[0] not in _CODING]
     return Directory({**coding, **extra}, carried.branches, repeated=repeated)
 
 
 def _append(file: BinaryIO, pages: list[Directory], *, big: bool) -> int:
     """Write the directories at the end of the file, chained; return where the first one is."""
-    start = file.seek(0, io.SEEK_END)
-    start += start & 1
-    at, parts = start, []
+    end = file.seek(0, io.SEEK_END)
+    start = file.seek(end + (end & 1))
     for number, page in enumerate(pages, start=1):
-        parts.append(_encode(page, at, big=big, last=number == len(pages)))
-        at += len(parts[-1])
-    file.seek(start)
-    file.write(b"".join(parts))
+        file.write(_encode(page, file.tell(), big=big, last=number == len(pages)))
     return start
 
 
@@ -405,7 +383,7 @@ def _encode(directory: Directory, at: int, *, big: bool = False, last: bool = Tr
 
 def _is_contiguous(directories: tuple[Directory, ...], encoding: Encoding) -> bool:
     """Say whether the pages must lie in one piece, as ImageJ takes for granted in its stacks."""
-    first = directories[0] if directories else Directory({})
+    first = directories[0]
     return (
         _imagej_pages(first) > 1
         and (encoding.compression, encoding.tile, encoding.cmyk) == ("none", None, None)
@@ -439,8 +417,7 @@ def _write_contiguous(file: BinaryIO, picture: Picture, directories: tuple[Direc
     big = size > _MOST_SMALL
     at = 16 if big else 8
     end = at + size + (size & 1)
-    head = struct.pack("<2sHHHQ", b"II", 43, 8, 0, end) if big else b""
-    file.write(head or struct.pack("<2sHI", b"II", 42, end))
+    file.write(struct.pack("<8sQ", _BIG, end) if big else struct.pack("<4sI", b"II*\0", end))
     placed = []
     for page, directory in zip(pages, directories, strict=True):
         file.write(page.astype(page.dtype.newbyteorder("<")).tobytes())

@@ -133,7 +133,7 @@ def decoding_errors() -> Iterator[None]:
         ) from error
 
 
-def _reason_of(error: Exception) -> str:
+def _reason_of(error: object) -> str:
     """Return the most informative line of an error, without the names of libvips' functions."""
     lines = [_PREFIX.sub("", line.strip()) for line in str(error).splitlines()]
     telling = [line for line in lines[1:] if line and "unable to call" not in line]
@@ -261,32 +261,6 @@ def with_blob(image: Any, name: str, data: bytes) -> Any:
     return image
 
 
-class _Sink:
-    """Writes to a binary file what libvips gives it, with the start of the file rewritten."""
-
-    def __init__(self, file: BinaryIO, rewrite: Callable[[bytes], bytes | None]) -> None:
-        self.file = file
-        self.error: OSError | None = None
-        self.rewrite: Callable[[bytes], bytes | None] | None = rewrite
-        self.head = bytearray()
-
-    def write(self, data: Any) -> int:
-        """Take bytes; an exception cannot pass through libvips, so it is kept for later."""
-        try:
-            if self.rewrite is None:
-                self.file.write(bytes(data))
-                return len(data)
-            self.head += bytes(data)
-            start = self.rewrite(bytes(self.head))
-            if start is not None:
-                self.rewrite = None
-                self.file.write(start)
-        except OSError as error:
-            self.error = self.error or error
-            return -1
-        return len(data)
-
-
 def save_rewritten(
     image: Any,
     operation: str,
@@ -305,19 +279,35 @@ def save_rewritten(
     rewrite
         Gets the bytes so far and returns what to write instead, or None to wait for more.
     """
-    sink = _Sink(file, rewrite)
+    head, started, errors = bytearray(), False, list[OSError]()
+
+    def write(data: Any) -> int:
+        nonlocal started
+        try:
+            if started:
+                file.write(bytes(data))
+            else:
+                head.extend(bytes(data))
+                start = rewrite(bytes(head))
+                started = start is not None
+                file.write(start or b"")
+        except OSError as error:  # an exception cannot pass through libvips
+            errors.append(error)
+            return -1
+        return len(data)
+
     target = pyvips.TargetCustom()
-    target.on_write(sink.write)
+    target.on_write(write)
     target.on_end(lambda: 0)
     try:
         with working():
             getattr(image, f"{operation}_target")(target, keep="none", **options)
     except VipsError as error:
-        raise sink.error or _unwritten(error) from error
-    if sink.error is not None:
-        raise sink.error
-    if sink.rewrite is not None:
-        raise FileError("The image could not be encoded; nothing was written.")
+        raise (errors or [unwritten(error)])[0] from error
+    if errors:
+        raise errors[0]
+    if not started:
+        raise unwritten("it has no pixels")
 
 
 def save_file(image: Any, operation: str, file: BinaryIO, **options: Any) -> None:
@@ -328,7 +318,7 @@ def save_file(image: Any, operation: str, file: BinaryIO, **options: Any) -> Non
         with working():
             getattr(image, f"{operation}_target")(target, keep="none", **options)
     except VipsError as error:
-        failure = _unwritten(error)
+        failure = unwritten(error)
     # The target has a copy of the descriptor. A traceback, that of the cause too, would keep it,
     # and with it the space of the file that is removed.
     del target
@@ -342,11 +332,11 @@ def save_bytes(image: Any, operation: str, **options: Any) -> bytes:
         with working():
             return bytes(getattr(image, f"{operation}_buffer")(**{"keep": "none", **options}))
     except VipsError as error:
-        raise _unwritten(error) from error
+        raise unwritten(error) from error
 
 
-def _unwritten(error: Exception) -> OSError:
-    """Return the system's error if libvips met one while writing, else what libvips said.
+def unwritten(error: object) -> OSError:
+    """Return the system's error if an encoder met one while writing, else what it said.
 
     libvips passes the error of the system on as text only.
     """

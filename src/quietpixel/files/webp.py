@@ -29,12 +29,9 @@ def read(source: Source, limits: ReadLimits) -> Picture:
             chunks.append((name, data))
     # The chunk of a frame has 16 bytes on its place and duration before its pixels.
     lossless = any(name == "VP8L" or data[16:20] == b"VP8L" for name, data in chunks)
-    header = Picture(
-        pages=(),
-        format="webp",
-        metadata=Metadata(blocks=tuple(each for each in chunks if each[0] not in _PIXELS)),
-        encoding=Encoding(bits=8, lossless=lossless),
-    )
+    metadata = Metadata(blocks=tuple(each for each in chunks if each[0] not in _PIXELS))
+    encoding = Encoding(bits=8, lossless=lossless)
+    header = Picture((), "webp", metadata=metadata, encoding=encoding)
     return read_pages("webpload", source, header, limits, frames=True)
 
 
@@ -62,8 +59,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
 def _graft(whole: bytes, blocks: tuple[Block, ...], picture: Picture) -> bytes:
     """Return the file that libvips wrote with metadata put in, which needs an extended header."""
     flags = (_ALPHA if picture.alpha else 0) | (_ANIMATION if len(picture.pages) > 1 else 0)
-    for name, _ in blocks:
-        flags |= _FLAGS.get(name, 0)
+    flags |= sum({_FLAGS.get(name, 0) for name, _ in blocks})
     # Sides are stored minus one, in 24 bits.
     sides = (side - 1 for side in picture.size)
     extended = bytes([flags, 0, 0, 0]) + b"".join(side.to_bytes(3, "little") for side in sides)
@@ -77,8 +73,7 @@ def _graft(whole: bytes, blocks: tuple[Block, ...], picture: Picture) -> bytes:
     # The profile comes before the pixels, everything else after them.
     first = b"".join(_chunk(*block) for block in blocks if block[0] == "ICCP")
     last = b"".join(_chunk(*block) for block in blocks if block[0] != "ICCP")
-    body = b"WEBP" + _chunk("VP8X", extended) + first + pixels + last
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+    return _chunk("RIFF", b"WEBP" + _chunk("VP8X", extended) + first + pixels + last)
 
 
 def _chunk(name: str, data: bytes) -> bytes:

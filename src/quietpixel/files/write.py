@@ -15,7 +15,7 @@ from quietpixel.files import tags, vips
 from quietpixel.files.atomic import atomic_file, refuse_existing
 from quietpixel.files.formats import FORMATS, find_format, format_of_name, writable_formats
 from quietpixel.files.image_format import Format, Writer
-from quietpixel.files.picture import Picture, Pixels, describe_colour_numbers, white_of
+from quietpixel.files.picture import Picture, Pixels, describe_colour_numbers, rescale, white_of
 from quietpixel.files.png import find_palette
 from quietpixel.files.thumbnail import renew_thumbnail
 
@@ -191,10 +191,7 @@ def writer_of(kind: Format) -> Writer:
             f"The format {kind.name} can be read, but not written; choose one of "
             f"{', '.join(writable_formats())}."
         )
-    if kind.remedy is not None:
-        raise FileError(
-            f"{kind.title} files need an optional package; install it with {kind.remedy}."
-        )
+    kind.require_package()
     return kind.write
 
 
@@ -273,7 +270,7 @@ def turn_upright(picture: Picture) -> Picture:
     pages = tuple(turn_page(page, metadata.orientation) for page in picture.pages)
     exif = tags.turn_upright(metadata.exif) if metadata.exif else None
     upright = replace(metadata, orientation=1, exif=exif)
-    return replace(_retyped(picture, pages), maximum=picture.maximum, metadata=upright)
+    return replace(picture.with_type(pages), metadata=upright)
 
 
 def turn_page(page: Pixels, orientation: int, *, back: bool = False) -> Pixels:
@@ -303,16 +300,13 @@ def _fit(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
     if picture.dtype.name in kind.dtypes:
         return picture, ()
     if picture.dtype == np.float16:
-        return _retyped(picture, tuple(page.astype(np.float32) for page in picture.pages)), (
-            f"The pixels became float32, because {kind.name} has no float16.",
-        )
-    # Rounded, not cut off: 65535 values onto 256 would otherwise lose half a value in brightness.
-    white = int(picture.maximum)
-    scaled = ((page.astype(np.uint32) * 255 + white // 2) // white for page in picture.pages)
-    pages = tuple(np.minimum(page, 255).astype(np.uint8) for page in scaled)
-    return _retyped(picture, pages), (
-        f"The 16 bits of each sample became 8, because {kind.name} holds no more.",
-    )
+        pages = [page.astype(np.float32) for page in picture.pages]
+        note = f"The pixels became float32, because {kind.name} has no float16."
+    else:
+        white = int(picture.maximum)
+        pages = [rescale(page, white, 255).astype(np.uint8) for page in picture.pages]
+        note = f"The 16 bits of each sample became 8, because {kind.name} holds no more."
+    return replace(picture.with_type(pages), maximum=white_of(pages[0].dtype)), (note,)
 
 
 def _divide_by_alpha(picture: Picture) -> Picture:
@@ -326,8 +320,3 @@ def _divide_by_alpha(picture: Picture) -> Picture:
         pages.append(np.concatenate([straight.astype(page.dtype), alpha], axis=2))
     encoding = replace(picture.encoding, premultiplied=False)
     return replace(picture, pages=tuple(pages), encoding=encoding)
-
-
-def _retyped(picture: Picture, pages: tuple[Pixels, ...]) -> Picture:
-    encoding = replace(picture.encoding, cmyk=None)
-    return replace(picture, pages=pages, maximum=white_of(pages[0].dtype), encoding=encoding)
