@@ -198,8 +198,7 @@ class _Run:
         if isinstance(result, BaseException):
             raise result
         for item, answer in zip(items, result, strict=True):
-            outcome = self._settle_one(item, answer)
-            if outcome is not None:
+            if (outcome := self._settle_one(item, answer)) is not None:
                 yield outcome
 
     def _settle_one(self, item: Item, answer: Answer) -> Outcome | None:
@@ -251,15 +250,15 @@ class _Run:
 
 def _together(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
     some: list[Job] = []
-    size = 0
+    total = 0
     for job in jobs:
-        found = stamp(job.source)
         # A file that is gone counts as nothing here; the worker that opens it reports it.
-        size += found[1] if found else 0
-        if some and (size > MOST_BYTES or len(some) == most):
+        _, size = stamp(job.source) or (0, 0)
+        if some and (total + size > MOST_BYTES or len(some) == most):
             yield some
-            some, size = [], found[1] if found else 0
+            some, total = [], 0
         some.append(job)
+        total += size
     if some:
         yield some
 

@@ -68,7 +68,7 @@ class Work:
 
 def process_part(part: Part, work: Work) -> None:
     """Denoise a part of the full size, or compute a part of a smaller copy, and write it."""
-    result = _denoise(part, work) if part.level == 0 else _shrink(part, work)
+    result = _shrink(part, work) if part.level else _denoise(part, work)
     try:
         # Parts never share a stored chunk, so no lock is needed.
         work.target.array(part.level)[part.where] = result
@@ -110,10 +110,8 @@ def _shrink(part: Part, work: Work) -> NDArray[Any]:
     for (start, stop), length, before in zip(part.spans, shape, larger.shape, strict=True):
         factor, places = max(round(before / length), 1), np.arange(start, stop + 1)
         # Writers round an odd side up or down; a copy of any other size is stretched.
-        if length in (before // factor, -(-before // factor)):
-            edges.append(np.minimum(places * factor, before))
-        else:
-            edges.append(places * before // length)
+        halved = length in (before // factor, -(-before // factor))
+        edges.append(np.minimum(places * factor, before) if halved else places * before // length)
     region = _read(larger, tuple(slice(int(edge[0]), int(edge[-1])) for edge in edges))
     values = region.astype(np.float64)
     for axis, edge in enumerate(edges):
@@ -292,7 +290,11 @@ def denoise_image(
         settings = replace(settings, options=replace(settings.options, model=model))
     places = Place(source.rstrip("/")).whole(), Place(target.rstrip("/")).whole()
     _check_places(*places, overwrite=settings.overwrite)
-    with _locked(places[1], notify):
+    with contextlib.ExitStack() as opened:
+        if not places[1].is_url:  # which has no locks
+            folder = Path(places[1].name).parent
+            make_folder(folder)
+            opened.enter_context(lock_folders([folder], notify=notify))
         _check_places(*places, overwrite=settings.overwrite)  # another run may have been at work
         begin = time.perf_counter()
         run = _LargeRun(*places, settings, cluster, notify)
@@ -300,18 +302,6 @@ def denoise_image(
         run.process(on_progress or (lambda share: None))
         run.publish()
         return Done(run.megapixels, time.perf_counter() - begin, tuple(run.notes))
-
-
-@contextlib.contextmanager
-def _locked(target: Place, notify: Notify) -> Iterator[None]:
-    """Keep other runs out of the folder of the result; a URL has no locks."""
-    if target.is_url:
-        yield
-        return
-    folder = Path(target.name).parent
-    make_folder(folder)
-    with lock_folders([folder], notify=notify):
-        yield
 
 
 def is_result(name: str) -> bool:
@@ -391,20 +381,15 @@ class _LargeRun:
         settings = replace(self._settings, overwrite=False, options=options)
         # The number is that of the form of unfinished work.
         asked = repr((blocks.model.digest, settings, blocks.axes, 2)).encode()
-        about = to_json(
-            {
-                "source": f"{source.name} {info.get('size')} {when}",
-                "settings": hashlib.sha256(asked).hexdigest(),
-            }
-        )
+        digest = hashlib.sha256(asked).hexdigest()
+        about = to_json({"source": f"{source.name} {info.get('size')} {when}", "settings": digest})
         place, note = self._folder.below("image"), self._folder.below("about.json")
-        if note.read() == about:
-            earlier: ZarrImage = self._image.moved(place)
-            return earlier
-        self._folder.remove()
-        result: ZarrImage = self._kind.create_like(self._image, place)
-        # Last, so that a result that was not made whole is made again.
-        note.write(about)
+        if note.read() != about:
+            self._folder.remove()
+            self._kind.create_like(self._image, place)
+            # Last, so that a result that was not made whole is made again.
+            note.write(about)
+        result: ZarrImage = self._image.moved(place)
         return result
 
     def _run(self, function: Callable[[Part, Work], Any], parts: Iterable[Part]) -> Iterator[Any]:
@@ -481,7 +466,7 @@ class _LargeRun:
     def publish(self) -> None:
         """Put the whole result in its place and remove the hidden folder."""
         options = self._settings.options
-        self.notes += self._kind.publish(
+        self._kind.publish(
             self._image,
             self._work.target,
             self._target,

@@ -1,6 +1,5 @@
 """TIFF and BigTIFF files, OME-TIFF stacks among them, read and written in tiles."""
 
-import contextlib
 import secrets
 import shutil
 import tempfile
@@ -17,6 +16,7 @@ from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.storage import Place
 from quietpixel.cluster.zarr_image import ZarrImage
 from quietpixel.errors import FileError, ImageError
+from quietpixel.files import MARK, atomic_file, mark_xmp
 
 SIDE = 512
 """Side of the tiles written where the source has none."""
@@ -102,7 +102,7 @@ def open_image(place: Place) -> TiffImage:
     return TiffImage(place, letters, sides, levels, token)
 
 
-def create_like(source: TiffImage, place: Place) -> ZarrImage:
+def create_like(source: TiffImage, place: Place) -> None:
     """Make an empty Zarr for the pixels of the result, from which the file is written."""
     zarr = need("zarr")
     rows, columns = source.tile[0], max(WIDE // source.tile[1], 1) * source.tile[1]
@@ -118,15 +118,12 @@ def create_like(source: TiffImage, place: Place) -> ZarrImage:
             chunks=tuple(chunks),
             dtype=array.dtype.newbyteorder("="),
         )
-    return source.moved(place)
 
 
 def publish(
     source: TiffImage, made: ZarrImage, target: Place, *, overwrite: bool, marked: bool
-) -> list[str]:
-    """Write the file whole, in tiles, and put it in its place; return no notes."""
-    from quietpixel.files import atomic_file
-
+) -> None:
+    """Write the file whole, in tiles, and put it in its place."""
     if target.is_url:
         system, path = target.files()
         # A TIFF is written with jumps back to its header, which remote files do not allow.
@@ -138,15 +135,12 @@ def publish(
     else:
         with atomic_file(Path(target.name), overwrite=overwrite) as file:
             _write(source, made, file, marked=marked)
-    return []
 
 
 def is_result(place: Place) -> bool:
     """Return whether a TIFF file carries the mark of a result."""
-    from quietpixel.files import MARK
-
-    page = _open_file(place.name, secrets.token_hex(8)).pages[0]
-    return MARK.encode() in (page.tags[_XMP].value if _XMP in page.tags else b"")
+    tags = _open_file(place.name, secrets.token_hex(8)).pages[0].tags
+    return MARK.encode() in tags.valueof(_XMP, b"")
 
 
 def _write(source: TiffImage, made: ZarrImage, file: Any, *, marked: bool) -> None:
@@ -174,38 +168,33 @@ def _write(source: TiffImage, made: ZarrImage, file: Any, *, marked: bool) -> No
     below = len(copies) if page.subifds else None  # else the copies lie behind the page
     named = tifffile.FileHandle(file, name="result.tif", offset=0, size=0)  # it has no name yet
     with tifffile.TiffWriter(named, bigtiff=big, byteorder=tiff.byteorder) as writer:
-        writer.write(
-            _tiles(array, source),
-            shape=array.shape,
-            subifds=below,
-            **options,
-            **_kept(page, marked=marked),
-        )
+        first = {**options, **_kept(page, marked=marked), "subifds": below}
+        writer.write(_tiles(array, source), shape=array.shape, **first)
         for copy in copies:
             writer.write(_tiles(copy, source), shape=copy.shape, subfiletype=1, **options)
 
 
 def _kept(page: Any, *, marked: bool) -> dict[str, Any]:
     """Return the metadata of a page as the writer takes it, with the mark of a result if asked."""
-    from quietpixel.files import mark_xmp
-
-    values = {}
-    for code in (_XMP, _IPTC):
-        if (tag := page.tags.get(code)) is not None:
-            value = tag.value if isinstance(tag.value, bytes) else bytes(str(tag.value), "utf-8")
-            values[code] = value
+    value_of = page.tags.valueof
+    values = {
+        code: value if isinstance(value, bytes) else str(value).encode()
+        for code in (_XMP, _IPTC)
+        if (value := value_of(code)) is not None
+    }
     if marked:
         values[_XMP] = mark_xmp(values.get(_XMP))
-    tags = [(code, 1, len(value), value, True) for code, value in values.items()]
-    kept: dict[str, Any] = {"extratags": tags, "description": page.description.encode() or None}
-    with contextlib.suppress(KeyError, AttributeError):
-        kept["iccprofile"] = page.tags[_ICC_PROFILE].value
-    if "XResolution" in page.tags and "YResolution" in page.tags:
-        kept["resolution"] = (page.tags["XResolution"].value, page.tags["YResolution"].value)
-        kept["resolutionunit"] = page.resolutionunit
-    kept["datetime"] = page.tags["DateTime"].value if "DateTime" in page.tags else None
-    # None would let tifffile write its own name.
-    kept["software"] = page.tags["Software"].value if "Software" in page.tags else False
+    kept = {
+        "extratags": [(code, 1, len(value), value, True) for code, value in values.items()],
+        "description": page.description.encode() or None,
+        "iccprofile": value_of(_ICC_PROFILE),
+        "datetime": value_of("DateTime"),
+        # None would let tifffile write its own name.
+        "software": value_of("Software", False),
+    }
+    resolution = value_of("XResolution"), value_of("YResolution")
+    if None not in resolution:
+        kept |= {"resolution": resolution, "resolutionunit": page.resolutionunit}
     return kept
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from quietpixel.cluster.optional_imports import need
 from quietpixel.errors import ArgumentError, ClusterError
+from quietpixel.files import abandon
 
 CONNECT_SECONDS = 10.0
 """How long a scheduler may take to answer."""
@@ -186,12 +187,9 @@ class Cluster:
 
     def abandon(self) -> None:
         """Remove what workers of this process are writing, right before the process ends."""
-        if self._local is None:
-            return
-        from quietpixel.files import abandon
-
-        with contextlib.suppress(Exception):  # the process ends in any case
-            self.client.run(abandon, on_error="ignore")
+        if self._local is not None:
+            with contextlib.suppress(Exception):  # the process ends in any case
+                self.client.run(abandon, on_error="ignore")
 
     def close(self) -> None:
         """Disconnect from the scheduler, and end workers of this process."""

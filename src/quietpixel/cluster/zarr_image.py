@@ -8,6 +8,7 @@ from typing import Any
 from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.storage import Place
 from quietpixel.errors import FileError, ImageError
+from quietpixel.files import MARK
 from quietpixel.imaging.axes import letters_of
 
 
@@ -90,16 +91,15 @@ def open_image(place: Place) -> ZarrImage:
     return ZarrImage(place, levels, letters)
 
 
-def create_like(source: ZarrImage, place: Place) -> ZarrImage:
+def create_like(source: ZarrImage, place: Place) -> None:
     """Make an image without pixels at `place`, with all metadata of another one.
 
     What else lies in the group, such as labels, is copied.
     """
     zarr = need("zarr")
-    target = source.moved(place)
     if source.levels == ("",):
         _create_array(zarr, source.array(), place, None)
-        return target
+        return
     group = zarr.open_group(source.place.name, mode="r", use_consolidated=False)
     form = group.metadata.zarr_format
     zarr.open_group(place.name, mode="w", zarr_format=form, attributes=group.attrs.asdict())
@@ -110,7 +110,6 @@ def create_like(source: ZarrImage, place: Place) -> ZarrImage:
         system, begin = source.place.below(name).files()
         for path in system.find(begin) or [begin]:
             Place(place.below(name).name + path[len(begin) :]).write(system.cat_file(path))
-    return target
 
 
 def _create_array(zarr: Any, data: Any, place: Place, path: str | None) -> None:
@@ -130,10 +129,8 @@ def _create_array(zarr: Any, data: Any, place: Place, path: str | None) -> None:
 
 def publish(
     source: ZarrImage, made: ZarrImage, target: Place, *, overwrite: bool, marked: bool
-) -> list[str]:
-    """Put the whole result in its place, with the mark of a result if asked; return no notes."""
-    from quietpixel.files import MARK
-
+) -> None:
+    """Put the whole result in its place, with the mark of a result if asked."""
     zarr = need("zarr")
     if marked:
         zarr.open(made.place.name, mode="r+").attrs[MARK] = True
@@ -146,11 +143,8 @@ def publish(
     if overwrite and target.exists():
         target.remove()
     made.place.move(target)
-    return []
 
 
 def is_result(place: Place) -> bool:
     """Return whether a Zarr carries the mark of a result."""
-    from quietpixel.files import MARK
-
     return bool(need("zarr").open(place.name, mode="r").attrs.get(MARK))

@@ -1,16 +1,16 @@
 """Arrays of any number of dimensions as the pages of an image, and back."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from quietpixel.errors import ImageError
-from quietpixel.files.image_format import ReadLimits, Size, damaged
-from quietpixel.files.picture import Encoding, Picture, Pixels
+from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged
+from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels
 from quietpixel.imaging.axes import Axes, find_axes
 
 INTEGERS = tuple(f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("u", ""))
@@ -64,14 +64,9 @@ class ArrayForm:
         views = [page if page.ndim == 3 else page[..., np.newaxis] for _, page in pairs]
         native = array.dtype.newbyteorder("=")
         pages = tuple(page.astype(native, copy=False) for page in views)
-        separate = self.axes.channels is not None
-        return replace(
-            Picture.from_pixels(pages[0], format=format),
-            pages=pages,
-            channels=tuple(channel for channel, _ in pairs) if separate else (),
-            encoding=Encoding(bits=8 * native.itemsize),
-            **fields,
-        )
+        channels = () if self.axes.channels is None else tuple(channel for channel, _ in pairs)
+        encoding = Encoding(bits=8 * native.itemsize)
+        return Picture((), format, channels=channels, encoding=encoding, **fields).with_pages(pages)
 
     def join(self, pages: Sequence[Pixels]) -> Pixels:
         """Return the array of which these are the pages; another type of theirs stays."""
@@ -80,6 +75,55 @@ class ArrayForm:
         for page, (_, place) in zip(pages, self.axes.planes(array), strict=True):
             place[...] = page.reshape(place.shape)
         return array
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array in an open file.
+
+    Parameters
+    ----------
+    form
+        How it is cut into pages.
+    load
+        Returns it; called when memory is reserved.
+    metadata
+        What the writer of the format needs.
+    notes
+        Sentences for the user.
+    """
+
+    form: ArrayForm
+    load: Callable[[], Pixels]
+    metadata: Metadata
+    notes: tuple[str, ...] = ()
+
+
+Opener = Callable[[Source, ReadLimits], AbstractContextManager[StoredArray]]
+
+
+def array_format(open_array: Opener, *, name: str, **fields: Any) -> Format:
+    """Return the record of a format of arrays.
+
+    Parameters
+    ----------
+    open_array
+        Gives the array of a file, which is closed afterwards; no values are read yet.
+    name, **fields
+        Fields of `quietpixel.files.Format`, except those on reading.
+    """
+
+    def read(source: Source, limits: ReadLimits) -> Picture:
+        with open_array(source, limits) as found:
+            found.form.check(limits)
+            array = found.load()
+        return found.form.cut(array, name, metadata=found.metadata, notes=found.notes)
+
+    def read_size(source: Source) -> Size:
+        with open_array(source, ReadLimits(0)) as found:
+            return found.form.size()
+
+    return Format(name=name, read=read, read_size=read_size, pages=True, **fields)
 
 
 def describe_array(
@@ -125,13 +169,7 @@ def stack_pages(picture: Picture) -> Pixels:
     return pages[0] if len(pages) == 1 else np.stack(pages)
 
 
-def map_array(
-    source: Path | bytes,
-    form: ArrayForm,
-    *,
-    offset: int,
-    fortran: bool = False,
-) -> Pixels:
+def map_array(source: Source, form: ArrayForm, *, offset: int, fortran: bool = False) -> Pixels:
     """Return the array that lies in a file at an offset; a file on disk is mapped into memory.
 
     Raises

@@ -130,9 +130,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if picture.alpha and not picture.encoding.premultiplied:
         pixels = np.concatenate([pixels[..., :-1] * pixels[..., -1:], pixels[..., -1:]], axis=2)
     image = {name: np.ascontiguousarray(pixels[..., at]) for at, name in enumerate(names)}
-    stream = io.BytesIO()  # it seeks, which not every target can
-    OpenEXR.File(dict(header), image | others).write(stream)  # it changes what it is given
-    file.write(stream.getbuffer())
+    OpenEXR.File(dict(header), image | others).write(file)  # it changes what it is given
 
 
 FORMAT = Format(

@@ -4,20 +4,25 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from quietpixel.errors import ImageError
 from quietpixel.files import vips
-from quietpixel.files.array_pages import INTEGERS, ArrayForm, describe_array, stack_pages
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
-from quietpixel.files.picture import Metadata, Picture
+from quietpixel.files.array_pages import (
+    INTEGERS,
+    StoredArray,
+    array_format,
+    describe_array,
+    stack_pages,
+)
+from quietpixel.files.image_format import ReadLimits, Source, damaged, starts_with
+from quietpixel.files.picture import Metadata, Picture, Pixels
 
 
 @contextlib.contextmanager
-def _open(source: Source) -> Iterator[Any]:
+def _open_parts(source: Source) -> Iterator[Any]:
     """Give the parts of the file; no pixels are read yet."""
     from astropy.io import fits
 
@@ -54,44 +59,34 @@ def _title(part: Any) -> str:
     return f"'{part.name}'" if part.name else "a part without a name"
 
 
-def read(source: Source, limits: ReadLimits) -> Picture:
-    """Read the first image of a FITS file, or the one that the limits name."""
-    with _open(source) as parts:
+@contextlib.contextmanager
+def _open(source: Source, limits: ReadLimits) -> Iterator[StoredArray]:
+    """Give the first image of the file, or the one that the limits name."""
+    with _open_parts(source) as parts:
         number, others = _choose(parts, limits.part)
         # astropy applies scale and blank value, which decide the type: 8 bytes at most.
-        form = _describe(parts[number], limits.axes)
-        form.check(limits)
-        try:
-            data = parts[number].data
-        except (OSError, ValueError, TypeError) as error:
-            raise damaged() from error
-    form = replace(form, dtype=data.dtype)
-    picture = form.cut(data, "fits", metadata=Metadata(native=(source, number, form)))
-    if not others:
-        return picture
-    return picture.with_notes(
-        f"Only the first image in it was denoised; {', '.join(others)} stayed as it was."
-    )
+        form = describe_array(parts[number].shape, np.float64, limits.axes, samples=False)
 
+        def load() -> Pixels:
+            try:
+                data: Pixels = parts[number].data
+            except (OSError, ValueError, TypeError) as error:
+                raise damaged() from error
+            return data
 
-def _describe(part: Any, letters: str | None) -> ArrayForm:
-    return describe_array(part.shape, np.float64, letters, samples=False)
-
-
-def read_size(source: Source) -> Size:
-    """Return the size of the first image."""
-    with _open(source) as parts:
-        return _describe(parts[_choose(parts, None)[0]], None).size()
+        left = f"Only the first image in it was denoised; {', '.join(others)} stayed as it was."
+        metadata = Metadata(native=(source, number, form))
+        yield StoredArray(form, load, metadata, (left,) if others else ())
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write a FITS file, with headers and all other parts of the one that it was."""
     from astropy.io import fits
 
-    stream = io.BytesIO()  # astropy seeks, which not every target can
+    stream = io.BytesIO()  # astropy asks files for their names
     if picture.format == "fits" and picture.metadata.native is not None:
         source, number, form = picture.metadata.native
-        with _open(source) as parts:
+        with _open_parts(source) as parts:
             part = parts[number]
             part.data = form.join(picture.pages)
             checksum = "CHECKSUM" in part.header
@@ -101,18 +96,16 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     file.write(stream.getbuffer())
 
 
-FORMAT = Format(
+FORMAT = array_format(
+    _open,
     name="fits",
     title="FITS",
     suffixes=(".fits", ".fit", ".fts"),
     media_type="image/fits",
     recognise=starts_with(b"SIMPLE  ="),
-    read=read,
-    read_size=read_size,
     write=write,
     package=("astropy", "science"),
     dtypes=(*INTEGERS, "float32", "float64"),
     alpha=False,
     colour=False,
-    pages=True,
 )

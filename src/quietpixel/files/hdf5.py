@@ -7,10 +7,16 @@ from typing import Any, BinaryIO
 
 from quietpixel.errors import ImageError
 from quietpixel.files import vips
-from quietpixel.files.array_pages import NUMBERS, ArrayForm, describe_array, stack_pages
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
+from quietpixel.files.array_pages import (
+    NUMBERS,
+    ArrayForm,
+    StoredArray,
+    array_format,
+    describe_array,
+    stack_pages,
+)
+from quietpixel.files.image_format import ReadLimits, Source, damaged, starts_with
 from quietpixel.files.picture import Metadata, Picture
-from quietpixel.files.seekable import seekable
 
 _LEAST_SIDE = 16
 """Rows and columns from which one of several tables of numbers counts as an image."""
@@ -19,14 +25,16 @@ _NAMED = 10
 
 
 @contextlib.contextmanager
-def _open(source: Source) -> Iterator[Any]:
-    """Give the file; what h5py says of damage becomes a sentence."""
+def _open(source: Source, limits: ReadLimits) -> Iterator[StoredArray]:
+    """Give the only image, or the data set that the limits name; damage becomes a sentence."""
     import h5py
 
     with vips.open_binary(source) as file:
         try:
             with h5py.File(file, "r") as content:
-                yield content
+                path, form = _choose(content, limits.part, limits.axes)
+                metadata = Metadata(native=(source, path, form))
+                yield StoredArray(form, lambda: content[path][...], metadata)
         except (OSError, RuntimeError, KeyError) as error:
             raise damaged() from error
 
@@ -62,56 +70,37 @@ def _choose(content: Any, name: str | None, letters: str | None) -> tuple[str, A
     return path, describe_array(data.shape, data.dtype, letters)
 
 
-def read(source: Source, limits: ReadLimits) -> Picture:
-    """Read the only image of an HDF5 file, or the data set that the limits name."""
-    with _open(source) as content:
-        path, form = _choose(content, limits.part, limits.axes)
-        form.check(limits)
-        array = content[path][...]
-    return form.cut(array, "hdf5", metadata=Metadata(native=(source, path, form)))
-
-
-def read_size(source: Source) -> Size:
-    """Return the size of a page of the only image."""
-    with _open(source) as content:
-        return _choose(content, None, None)[1].size()
-
-
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write an HDF5 file: a copy of the one that it was, with other values in the data set."""
     import h5py
 
-    own = picture.format == "hdf5" and picture.metadata.native is not None
-    with seekable(file) as target:
-        if not own:
-            with h5py.File(target, "w") as content:
-                content.create_dataset("image", data=stack_pages(picture))
+    if picture.format != "hdf5" or picture.metadata.native is None:
+        with h5py.File(file, "w") as content:
+            content.create_dataset("image", data=stack_pages(picture))
+        return
+    source, path, form = picture.metadata.native
+    with vips.open_binary(source) as before:
+        shutil.copyfileobj(before, file, 1 << 20)
+    array = form.join(picture.pages)
+    with h5py.File(file, "r+") as content:
+        old = content[path]
+        if old.dtype == array.dtype:
+            old[...] = array
             return
-        source, path, form = picture.metadata.native
-        with vips.open_binary(source) as before:
-            shutil.copyfileobj(before, target, 1 << 20)
-        array = form.join(picture.pages)
-        with h5py.File(target, "r+") as content:
-            old = content[path]
-            if old.dtype == array.dtype:
-                old[...] = array
-                return
-            kept = {"chunks": old.chunks, "compression": old.compression}
-            attributes = dict(old.attrs)
-            del content[path]
-            content.create_dataset(path, data=array, **kept).attrs.update(attributes)
+        kept = {"chunks": old.chunks, "compression": old.compression}
+        attributes = dict(old.attrs)
+        del content[path]
+        content.create_dataset(path, data=array, **kept).attrs.update(attributes)
 
 
-FORMAT = Format(
+FORMAT = array_format(
+    _open,
     name="hdf5",
     title="HDF5",
     suffixes=(".h5", ".hdf5", ".hdf", ".he5"),
     media_type="image/x-hdf5",
     recognise=starts_with(b"\x89HDF\r\n\x1a\n"),
-    read=read,
-    read_size=read_size,
     write=write,
     package=("h5py", "science"),
     dtypes=NUMBERS,
-    pages=True,
 )

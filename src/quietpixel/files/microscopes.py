@@ -16,9 +16,15 @@ from xml.etree import ElementTree
 
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import vips
-from quietpixel.files.array_pages import NUMBERS, ArrayForm, describe_array
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
-from quietpixel.files.picture import Metadata, Picture, Pixels
+from quietpixel.files.array_pages import (
+    NUMBERS,
+    ArrayForm,
+    StoredArray,
+    array_format,
+    describe_array,
+)
+from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
+from quietpixel.files.picture import Metadata, Pixels
 from quietpixel.files.tags import Directory, Tag
 
 _DESCRIPTION = 270
@@ -106,11 +112,17 @@ def _open_lif(source: Source, part: str | None) -> Iterator[_Recording]:
 
 
 @contextlib.contextmanager
-def _recording(open_file: _Opener, source: Source, part: str | None) -> Iterator[_Recording]:
+def _open(open_file: _Opener, source: Source, limits: ReadLimits) -> Iterator[StoredArray]:
     """Give what the file holds; errors of the readers, which are of any kind, become sentences."""
     try:
-        with open_file(source, part) as recording:
-            yield recording
+        with open_file(source, limits.part) as recording:
+            form = _describe(recording, limits.axes)
+            text = describe_ome(form, recording.pixel_size, recording.channel_names)
+            data = text.encode("ascii", "xmlcharrefreplace") + b"\0"
+            first = Directory({_DESCRIPTION: Tag(2, len(data), data)})
+            directories = (first, *[Directory({})] * (form.size().pages - 1))
+            metadata = Metadata(directories=directories)
+            yield StoredArray(form, lambda: recording.load().reshape(form.shape), metadata)
     except (FileError, ImageError, MemoryError):
         raise
     except Exception as error:
@@ -128,23 +140,6 @@ def _describe(recording: _Recording, letters: str | None) -> ArrayForm:
     named = [name if re.fullmatch("[a-z]", name) else next(free) for name in given]
     shape = tuple(recording.sizes.values())
     return describe_array(shape, recording.dtype, letters or "".join(named))
-
-
-def _read(open_file: _Opener, name: str, source: Source, limits: ReadLimits) -> Picture:
-    with _recording(open_file, source, limits.part) as recording:
-        form = _describe(recording, limits.axes)
-        form.check(limits)
-        array = recording.load()
-        text = describe_ome(form, recording.pixel_size, recording.channel_names)
-    data = text.encode("ascii", "xmlcharrefreplace") + b"\0"
-    first = Directory({_DESCRIPTION: Tag(2, len(data), data)})
-    directories = (first, *[Directory({})] * (form.size().pages - 1))
-    return form.cut(array.reshape(form.shape), name, metadata=Metadata(directories=directories))
-
-
-def _read_size(open_file: _Opener, source: Source) -> Size:
-    with _recording(open_file, source, None) as recording:
-        return _describe(recording, None).size()
 
 
 def describe_ome(
@@ -175,12 +170,9 @@ def describe_ome(
         "SizeX": size.width, "SizeY": size.height, "SizeC": channels * samples, "SizeZ": depth,
         "SizeT": size.pages // (channels * depth),
     }  # fmt: skip
-    if pixel_size:
-        for axis, micrometres in zip("XY", pixel_size, strict=True):
-            attributes |= {
-                f"PhysicalSize{axis}": f"{micrometres:.6g}",
-                f"PhysicalSize{axis}Unit": "µm",
-            }
+    for axis, micrometres in zip("XY", pixel_size or (), strict=False):
+        name = f"PhysicalSize{axis}"
+        attributes |= {name: f"{micrometres:.6g}", f"{name}Unit": "µm"}
     names = [*channel_names, *[""] * channels][:channels]
     elements = "".join(
         f'<Channel ID="Channel:0:{number}" SamplesPerPixel="{samples}"'
@@ -195,19 +187,17 @@ def describe_ome(
 
 
 def _record(name: str, title: str, package: str, mark: bytes, open_file: _Opener) -> Format:
-    return Format(
+    return array_format(
+        partial(_open, open_file),
         name=name,
         title=title,
         suffixes=(f".{name}",),
         media_type=f"image/x-{name}",
         recognise=starts_with(mark),
-        read=partial(_read, open_file, name),
-        read_size=partial(_read_size, open_file),
         replacement="tiff",
         package=(package, "science"),
         tested=False,
         dtypes=tuple(kind for kind in NUMBERS if kind != "bool"),
-        pages=True,
     )
 
 

@@ -1,14 +1,23 @@
 """MRC, the format of electron microscopy, through mrcfile: images, stacks and volumes."""
 
+import contextlib
 import warnings
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from functools import partial
+from typing import BinaryIO
 
 import numpy as np
 
 from quietpixel.errors import FileError
 from quietpixel.files import vips
-from quietpixel.files.array_pages import ArrayForm, describe_array, map_array, stack_pages
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, starts_with
+from quietpixel.files.array_pages import (
+    StoredArray,
+    array_format,
+    describe_array,
+    map_array,
+    stack_pages,
+)
+from quietpixel.files.image_format import ReadLimits, Source, starts_with
 from quietpixel.files.picture import Metadata, Picture
 
 _HEADER = 1024
@@ -17,8 +26,8 @@ _STATISTICS = ("mode", "dmin", "dmax", "dmean", "rms")
 """Fields of the header that describe the values."""
 
 
-def _read_header(source: Source, letters: str | None) -> tuple[ArrayForm, Any, bytes]:
-    """Return the form of the array, the header and the extended header."""
+@contextlib.contextmanager
+def _open(source: Source, limits: ReadLimits) -> Iterator[StoredArray]:
     import mrcfile.utils
     from mrcfile.mrcinterpreter import MrcInterpreter
 
@@ -35,20 +44,9 @@ def _read_header(source: Source, letters: str | None) -> tuple[ArrayForm, Any, b
             raise FileError(f"{reason}; get a whole copy of the file.") from error
     if any(length < 1 for length in shape):
         raise FileError("its header is damaged; get a whole copy of the file.")
-    return describe_array(shape, dtype, letters, samples=False), header, extended
-
-
-def read(source: Source, limits: ReadLimits) -> Picture:
-    """Read an MRC file."""
-    form, header, extended = _read_header(source, limits.axes)
-    form.check(limits)
-    array = map_array(source, form, offset=_HEADER + len(extended))
-    return form.cut(array, "mrc", metadata=Metadata(native=(form, header, extended)))
-
-
-def read_size(source: Source) -> Size:
-    """Return the size of a page."""
-    return _read_header(source, None)[0].size()
+    form = describe_array(shape, dtype, limits.axes, samples=False)
+    load = partial(map_array, source, form, offset=_HEADER + len(extended))
+    yield StoredArray(form, load, Metadata(native=(form, header, extended)))
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -70,18 +68,16 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         file.write(part)
 
 
-FORMAT = Format(
+FORMAT = array_format(
+    _open,
     name="mrc",
     title="MRC",
     suffixes=(".mrc", ".mrcs", ".map", ".rec", ".st"),
     media_type="image/x-mrc",
     recognise=starts_with(b"MAP ", at=208),
-    read=read,
-    read_size=read_size,
     write=write,
     package=("mrcfile", "science"),
     dtypes=("int8", "int16", "uint16", "float16", "float32"),
     alpha=False,
     colour=False,
-    pages=True,
 )

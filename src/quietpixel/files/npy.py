@@ -1,5 +1,8 @@
 """NumPy's own files: one array each, mapped into memory instead of read."""
 
+import contextlib
+from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -7,43 +10,32 @@ import numpy as np
 from quietpixel.files import vips
 from quietpixel.files.array_pages import (
     NUMBERS,
-    ArrayForm,
+    StoredArray,
+    array_format,
     describe_array,
     map_array,
     stack_pages,
 )
-from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
+from quietpixel.files.image_format import ReadLimits, Source, damaged, starts_with
 from quietpixel.files.picture import Metadata, Picture
 
 
-def _read_header(source: Source, letters: str | None) -> tuple[ArrayForm, bool, int]:
-    """Return the form of the array, whether its columns lie together, and where it begins."""
+@contextlib.contextmanager
+def _open(source: Source, limits: ReadLimits) -> Iterator[StoredArray]:
+    """Give the array; objects, which could run code, are refused by their type."""
     with vips.open_binary(source) as file:
         try:
-            version = np.lib.format.read_magic(file)
-            # Later versions exist for names of fields only.
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
+            # Later versions than 2 exist for names of fields only.
+            first = np.lib.format.read_magic(file) == (1, 0)
+            form = np.lib.format
+            read = form.read_array_header_1_0 if first else form.read_array_header_2_0
             shape, fortran, dtype = read(file)
         except (ValueError, EOFError, SyntaxError) as error:
             raise damaged() from error
-        return describe_array(shape, dtype, letters), fortran, file.tell()
-
-
-def read(source: Source, limits: ReadLimits) -> Picture:
-    """Read an NPY file; objects, which could run code, are refused."""
-    form, fortran, offset = _read_header(source, limits.axes)
-    form.check(limits)
-    array = map_array(source, form, offset=offset, fortran=fortran)
-    return form.cut(array, "npy", metadata=Metadata(native=form))
-
-
-def read_size(source: Source) -> Size:
-    """Return the size of a page."""
-    return _read_header(source, None)[0].size()
+        offset = file.tell()
+    described = describe_array(shape, dtype, limits.axes)
+    load = partial(map_array, source, described, offset=offset, fortran=fortran)
+    yield StoredArray(described, load, Metadata(native=described))
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -56,15 +48,13 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     file.write(array.data)
 
 
-FORMAT = Format(
+FORMAT = array_format(
+    _open,
     name="npy",
     title="NPY",
     suffixes=(".npy",),
     media_type="image/x-npy",
     recognise=starts_with(b"\x93NUMPY"),
-    read=read,
-    read_size=read_size,
     write=write,
     dtypes=NUMBERS,
-    pages=True,
 )

@@ -26,7 +26,6 @@ from quietpixel.files.image_format import (
     starts_with,
 )
 from quietpixel.files.picture import Encoding, Metadata, Picture, round_to_bits
-from quietpixel.files.seekable import seekable
 from quietpixel.files.stacks import page_channels
 from quietpixel.files.tags import BRANCHES, Directory, Reader, Tag, from_exif, read_directories
 
@@ -234,12 +233,7 @@ def _imagej_pages(first: Directory) -> int:
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
-    """Write a TIFF file with seeking; a pipe, for example, gets it by way of a temporary one."""
-    with seekable(file) as target:
-        _write_file(picture, target, quality)
-
-
-def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
+    """Write a TIFF file."""
     own, encoding = picture.format == "tiff", picture.encoding
     pages, directories, interpretation = picture.pages, picture.metadata.directories, None
     if not directories:
@@ -262,7 +256,6 @@ def _write_file(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if pages[0].dtype == np.uint8 and bits in (1, 2, 4):
         pages = tuple(round_to_bits(page, bits) for page in pages)  # libvips cuts off instead
         options |= {"bitdepth": bits, "miniswhite": directories[0].first(262, 1) == 0}
-    file.flush()  # libvips writes past Python's buffer
     vips.save_file(
         vips.from_pages(pages, interpretation),
         "tiffsave",

@@ -311,8 +311,13 @@ def save_rewritten(
 
 
 def save_file(image: Any, operation: str, file: BinaryIO, **options: Any) -> None:
-    """Write an image without metadata straight to an open file of the system."""
-    target = pyvips.Target.new_to_descriptor(file.fileno())
+    """Write an image without metadata to an open file; one of the system is written to directly."""
+    try:
+        file.flush()  # libvips writes past Python's buffer
+        target = pyvips.Target.new_to_descriptor(file.fileno())
+    except io.UnsupportedOperation:
+        file.write(save_bytes(image, operation, **options))
+        return
     failure = None
     try:
         with working():

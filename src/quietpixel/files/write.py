@@ -3,10 +3,11 @@
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from quietpixel.files.image_format import Format, Writer
 from quietpixel.files.picture import Picture, Pixels, describe_colour_numbers, rescale, white_of
 from quietpixel.files.png import find_palette
 from quietpixel.files.thumbnail import renew_thumbnail
+
+_MOST_IN_MEMORY = 1 << 26
+"""Bytes of a result for a pipe that are kept in memory."""
 
 
 def write_picture(
@@ -133,7 +137,14 @@ def _opened(target: str | Path | BinaryIO, **options: Any) -> Iterator[BinaryIO]
             yield file
         return
     try:
-        yield target
+        # Some formats seek and read, which pipes and standard output do not allow.
+        if target.seekable() and target.readable():
+            yield target
+        else:
+            with tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY) as between:
+                yield cast(BinaryIO, between)
+                between.seek(0)
+                shutil.copyfileobj(between, target, 1 << 20)
         target.flush()
     except FileError:
         raise
