@@ -19,12 +19,7 @@ from quietpixel.imaging.axes import Axes
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.imaging.tiling import Tile
-from quietpixel.inference.arrays import (
-    DTYPES,
-    Layout,
-    check_range,
-    type_ceiling,
-)
+from quietpixel.inference.arrays import DTYPES, Layout, check_range, type_ceiling
 from quietpixel.inference.denoiser import OPENING, Denoiser
 from quietpixel.inference.job import run
 from quietpixel.inference.level import check_model, constant_level, estimate_level

@@ -18,7 +18,6 @@ from quietpixel.files.formats import FORMATS, find_format, format_of_name, writa
 from quietpixel.files.image_format import Format, Writer
 from quietpixel.files.picture import Picture, Pixels, describe_colour_numbers, rescale, white_of
 from quietpixel.files.png import find_palette
-from quietpixel.files.thumbnail import renew_thumbnail
 
 _MOST_IN_MEMORY = 1 << 26
 """Bytes of a result for a pipe that are kept in memory."""
@@ -81,7 +80,7 @@ def write_picture(
     kind = FORMATS[check_writable(picture, target, format=format)]
     # Before the file is opened, so that a failure leaves nothing.
     ready, notes = _fit(picture, kind)
-    ready = renew_thumbnail(ready)
+    ready = tags.renew_thumbnail(ready)
     options = {"overwrite": overwrite, "backup": backup, "on_complete": on_complete}
     with _opened(target, like=Path(like) if like else None, **options) as file:
         writer_of(kind)(ready, file, quality)
@@ -109,11 +108,7 @@ def _describe_changes(picture: Picture, kind: Format) -> Iterator[str]:
         yield "The result is larger: its palette became full colours."
 
 
-def copy_file(
-    source: Path | bytes,
-    target: Path | BinaryIO,
-    **options: Any,
-) -> None:
+def copy_file(source: Path | bytes, target: Path | BinaryIO, **options: Any) -> None:
     """Copy a file, or its bytes, whole or not at all.
 
     Parameters
