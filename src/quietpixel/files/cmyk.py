@@ -12,8 +12,6 @@ import numpy as np
 from quietpixel.files import vips
 from quietpixel.files.picture import Pixels
 
-_PRINT = "cmyk"  # libvips' built-in profile
-_SCREEN = "srgb"
 _STRIP = 256
 """Rows scaled at once, so that large images need little more memory."""
 _STEPS = 4
@@ -82,13 +80,10 @@ def _scale_inks(wanted: Pixels, stored: Pixels, profile: bytes | None) -> Pixels
     return np.where(changed, inks, stored)
 
 
-def _image(page: Pixels, interpretation: str, profile: bytes | None) -> Any:
-    image = vips.from_array(np.ascontiguousarray(page), interpretation)
-    return image if profile is None else vips.with_blob(image, "icc-profile-data", profile)
-
-
 def _import(page: Pixels, profile: bytes | None) -> Pixels:
-    image = _image(page[:, :, :4], "cmyk", profile)
-    kind = {"embedded": True} if profile is not None else {"input_profile": _PRINT}
-    rgb = vips.to_array(image.icc_transform(_SCREEN, depth=8 * page.dtype.itemsize, **kind))
+    image = vips.from_array(page[:, :, :4], "cmyk")
+    kind: dict[str, Any] = {"input_profile": "cmyk"}  # libvips' built-in profile
+    if profile is not None:
+        image, kind = vips.with_blob(image, "icc-profile-data", profile), {"embedded": True}
+    rgb = vips.to_array(image.icc_transform("srgb", depth=8 * page.dtype.itemsize, **kind))
     return np.concatenate([rgb, page[:, :, 4:]], axis=2)

@@ -1,7 +1,6 @@
 """OpenEXR: linear floats, with all other channels and attributes of the file kept as they are."""
 
 import io
-import struct
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -26,6 +25,7 @@ def _open(source: Source, *, header_only: bool = False) -> Any:
 
     with vips.open_binary(source) as file:
         _refuse_cut(file)
+        file.seek(0)
         try:
             exr = OpenEXR.File(file, separate_channels=True, header_only=header_only)
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
@@ -37,30 +37,28 @@ def _open(source: Source, *, header_only: bool = False) -> Any:
 
 def _refuse_cut(file: BinaryIO) -> None:
     """Refuse a file whose last chunk ends after the file does; OpenEXR would print lines on it."""
+
+    def number(at: int, length: int = 4) -> int:
+        file.seek(min(at, size))
+        return int.from_bytes(file.read(length), "little")
+
     size = file.seek(0, io.SEEK_END)
-    file.seek(4)
-    (flags,) = struct.unpack("<I", file.read(4).ljust(4, b"\0"))
+    flags = number(4)
+    if flags & _SEVERAL_PARTS:
+        return
     content = file.read(_HEADER)
     at = 0
     while content[at : at + 1] not in (b"\0", b""):  # name, type and size of an attribute
         at = content.find(b"\0", content.find(b"\0", at) + 1) + 1
         at += 4 + int.from_bytes(content[at : at + 4], "little")
-    table = 8 + at + 1
-    if flags & _SEVERAL_PARTS:
-        file.seek(0)
-        return
+    table = 8 + at + 1  # of the places of all chunks, up to the first of them
+    first = number(table, 8)
     file.seek(table)
-    first = int.from_bytes(file.read(8), "little")
-    file.seek(table)
-    entries = file.read(max(min(first, size) - table, 0))
-    places = np.frombuffer(entries[: len(entries) // 8 * 8], "<u8")
-    last, skip = int(places.max(initial=0)), 16 if flags & _TILED else 4
-    file.seek(min(last, size) + skip)
-    packed = file.read(4)
-    whole = len(packed) == 4 and last + skip + 4 + int.from_bytes(packed, "little") <= size
-    if not (table < last and whole):
+    places = file.read(max(min(first, size) - table, 0) // 8 * 8)
+    last = int(np.frombuffer(places, "<u8").max(initial=0))
+    packed = last + (16 if flags & _TILED else 4)
+    if not table < last < packed <= size - 4 or packed + 4 + number(packed) > size:
         raise damaged()
-    file.seek(0)
 
 
 def _check(exr: Any) -> tuple[int, int, tuple[str, ...]]:
@@ -122,10 +120,10 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
 
     pixels = picture.pages[0]
     own = picture.format == "exr" and picture.metadata.native is not None
-    header, others = picture.metadata.native if own else ({}, {})
-    header = header or {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    if picture.rgb_metadata.xmp:
-        header = header | {_XMP: picture.rgb_metadata.xmp.decode(errors="replace")}
+    new = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    header, others = picture.metadata.native if own else (new, {})
+    if xmp := picture.metadata.xmp:
+        header = header | {_XMP: xmp.decode(errors="replace")}
     names = next(names for names in _LAYOUTS if len(names) == pixels.shape[2])
     if picture.alpha and not picture.encoding.premultiplied:
         pixels = np.concatenate([pixels[..., :-1] * pixels[..., -1:], pixels[..., -1:]], axis=2)
