@@ -113,6 +113,25 @@ def test_compressed_fits_with_blank_pixels_and_a_checksum(quietpixel, halver, tm
         assert np.nanmax(np.abs(file[1].data - values / 2)) < np.nanstd(values) / 16
 
 
+@pytest.mark.parametrize("floats", [False, True])
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "scaled"])
+def test_fits_of_scaled_integers_keeps_its_values(
+    quietpixel, halver, tmp_path, dtype: str, floats: bool
+) -> None:
+    """The zero point of the source, such as 32768 for uint16, was added to floats once more."""
+    image = STACK[0].astype(np.float32 if dtype == "scaled" else dtype)
+    part = fits.PrimaryHDU(image)
+    if dtype == "scaled":
+        part.scale("int16", bscale=0.5, bzero=100)
+    part.writeto(tmp_path / "a.fits")
+    words = ("--dtype", "float32") if floats else ()
+    done = quietpixel("denoise", tmp_path / "a.fits", "--model", halver, *RANGE, *words)
+    assert done.code == 0
+    result = fits.getdata(tmp_path / "a-clean.fits")
+    assert (result.dtype.kind == "f") == (floats or dtype == "scaled")
+    np.testing.assert_allclose(result, STACK[0] / 2, atol=0.5)
+
+
 def test_hdf5_keeps_everything_but_the_image(quietpixel, halver, tmp_path) -> None:
     content = hdf5(entry__data=STACK, entry__angles=np.arange(3.0), table=np.ones((5, 2)))
     (tmp_path / "a.h5").write_bytes(content)

@@ -87,8 +87,11 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if picture.format == "fits" and picture.metadata.native is not None:
         source, number, form = picture.metadata.native
         with _open_parts(source) as parts:
-            part = parts[number]
-            part.data = form.join(picture.pages)
+            part, data = parts[number], form.join(picture.pages)
+            if data.dtype.kind == "f":  # astropy would leave the zero point of integers in place
+                for word in ("BSCALE", "BZERO", "BLANK"):
+                    part.header.remove(word, ignore_missing=True)
+            part.data = data
             checksum = "CHECKSUM" in part.header
             parts.writeto(stream, output_verify="ignore", checksum=checksum)
     else:
