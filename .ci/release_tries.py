@@ -72,6 +72,10 @@ EXTRAS = {
     "heif": Extra(("pillow-heif",)),
     "codecs": Extra(("imagecodecs", "openexr")),
     "science": Extra(("astropy", "dask", "h5py", "mrcfile", "nd2", "tifffile")),
+    "bioimageio": Extra(
+        ("onnx",), others=(("export", "photo-gray", "--bioimageio", "photo-gray.zip"),)
+    ),
+    "napari": Extra(("dask", "scikit-image")),
     "train": Extra(TRAIN, others=LEARN),
     "all": Extra(
         (*TRAIN, "onnxruntime", *WEB, *CLUSTER, "rawpy"), ("--workers", "2"), LEARN, serves=True

@@ -25,6 +25,7 @@ TARGETS: Mapping[str, Mapping[str, Any]] = {
     "train": {"train": quietpixel.train, "Recipe": quietpixel.Recipe},
     "evaluate": {"compare": quietpixel.compare},
     "calibrate": {"calibrate": quietpixel.calibrate},
+    "export": {"export_bioimageio": quietpixel.export_bioimageio},
     "noise": {"measure_noise": quietpixel.measure_noise},
     "serve": {
         "web.options.ServiceOptions": ServiceOptions,

@@ -30,7 +30,7 @@ LEVELS = [
     {"reports"},
     {"cluster", "workflows", "sklearn"},
     {"quietpixel", "containers"},
-    {"web"},
+    {"web", "napari"},
     {"cli"},
     {"__main__"},
 ]
@@ -53,6 +53,7 @@ PUBLIC = [
     "compare",
     "denoise",
     "evaluate",
+    "export_bioimageio",
     "fit_law",
     "measure_noise",
     "parse_noise",

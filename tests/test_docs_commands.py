@@ -17,7 +17,7 @@ from quietpixel.cli.main import main
 from quietpixel.inference.engine import Engine, open_engine, read_card
 from quietpixel.inference.model_store import find_model
 
-from .science import fits_file, hdf5, mrc
+from .science import fits_file, hdf5, mrc, npy
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -42,6 +42,7 @@ OUTPUTS = ("-o", "--report", "--json", "--compare", "--uncertainty", "--plot", "
 RNG = np.random.default_rng(0)
 COUNTS = RNG.poisson(400, (40, 48)).astype(np.uint16)
 SCIENTIFIC = {
+    ".npy": lambda path: npy(np.broadcast_to(COUNTS, (1, 2, 2, *COUNTS.shape))),
     ".h5": lambda path: hdf5(entry__data=COUNTS),
     ".mrc": lambda path: mrc(COUNTS, path),
     ".fits": lambda path: fits_file(fits.PrimaryHDU(), fits.ImageHDU(COUNTS, name="SCI")),

@@ -9,6 +9,7 @@ from .inference.options import DenoiseOptions as DenoiseOptions
 from .noise.measure import fit_law as fit_law
 from .noise.parser import parse_noise as parse_noise
 from .training.recipe import Recipe as Recipe
+from .workflows.bioimageio import export_bioimageio as export_bioimageio
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.calibrate import uncertainty as uncertainty
 from .workflows.evaluate import compare as compare

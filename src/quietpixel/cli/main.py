@@ -15,8 +15,8 @@ from quietpixel.cli.options import name_options, option_names, printable
 from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
 
 COMMANDS = (
-    "denoise", "serve", "noise", "models", "train", "evaluate", "calibrate", "page", "demo",
-    "completion",
+    "denoise", "serve", "noise", "models", "train", "evaluate", "calibrate", "export", "page",
+    "demo", "completion",
 )  # fmt: skip
 MEANT = {
     "--noise": "No such option '--noise'. Give the noise level as --sigma.",

@@ -206,7 +206,7 @@ def printable(text: object) -> str:
     return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], str(text))
 
 
-SPELLED = {"start": "from"}
+SPELLED = {"start": "from", "authors": "author"}
 """Arguments of the library whose option has another name."""
 
 
