@@ -271,16 +271,20 @@ def test_a_folder_run_resumes_and_says_what_it_was_made_of(tmp_path: Path) -> No
     assert (card.channels, card.size, card.data) == (1, None, "photographs in photos")
 
 
-def test_a_run_by_the_clock_stops(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_a_run_by_the_clock_stops(tmp_path: Path, schedule: str) -> None:
     data = make_photos(tmp_path / "photos", 2)
-    changes = {**TINY, "optimizer": "convolution-muon", "steps": 10_000}
+    changes = {**TINY, "optimizer": "convolution-muon", "steps": 10_000, "schedule": schedule}
     recipe = named_recipe("photo", data=str(data), minutes=0.02, **changes)
     folder = RunFolder(tmp_path / "run")
     folder.start(recipe)
     seen: list[Progress] = []
     run_recipe(recipe, folder, RunOptions(on_progress=seen.append))
     (row,) = folder.read_history()
-    assert row["learning_rate"] < recipe.learning_rate
+    if schedule == "constant":
+        assert row["learning_rate"] == pytest.approx(recipe.learning_rate)
+    else:
+        assert row["learning_rate"] < recipe.learning_rate
     last = [each for each in seen if not each.message][-1]
     assert (last.step, last.seconds_left) == (last.steps, 0)
     assert last.validation_loss == row["validation_loss"]

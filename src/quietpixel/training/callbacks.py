@@ -107,7 +107,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
     spent
         Seconds that earlier sessions trained for.
     schedule
-        ``"trapezoid"``, or any other for a cosine.
+        ``"cosine"`` or ``"trapezoid"``; for any other the learning rate stays as it is set.
     started
         When this session started, by `time.perf_counter`.
     """
@@ -116,7 +116,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         self, seconds: float, learning_rate: float, spent: float, schedule: str, *, started: float
     ) -> None:
         super().__init__()
-        self.rate = trapezoid if schedule == "trapezoid" else rate_at
+        self.rate = {"cosine": rate_at, "trapezoid": trapezoid}.get(schedule)
         self.seconds, self.learning_rate, self.spent = seconds, learning_rate, spent
         self.started = started
 
@@ -132,7 +132,8 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         """Set the learning rate of the step."""
-        self.model.optimizer.learning_rate = self.learning_rate * self.rate(self.share)
+        if self.rate:
+            self.model.optimizer.learning_rate = self.learning_rate * self.rate(self.share)
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Stop at the end of the time."""
