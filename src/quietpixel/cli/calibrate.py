@@ -1,6 +1,7 @@
 """`quietpixel calibrate`: fits the error bars of a model to images of its future use."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,15 +40,7 @@ EXAMPLES = (
     "-o", "--output", metavar="FILE.onnx", type=PATH, help="Output path.  [default: MODEL itself]"
 )
 def command(
-    model: str,
-    images: Path,
-    *,
-    noisy: Path | None,
-    second: Path | None,
-    noise: str | None,
-    range: tuple[float, float] | None,
-    seed: int,
-    output: Path | None,
+    model: str, images: Path, *, noisy: Path | None, second: Path | None, **options: Any
 ) -> None:
     """Fit the error bars of a model to images that are new to it.
 
@@ -62,9 +55,7 @@ def command(
 
     # With --second, FOLDER itself is noisy and there is nothing clean.
     clean, shots = (images, noisy) if second is None else (None, noisy or images)
-    coverage = calibrate(
-        model, clean, noisy=shots, second=second, noise=noise, range=range, seed=seed, output=output
-    )
-    click.echo(f"{output or model}: {coverage.describe()}.")
+    coverage = calibrate(model, clean, noisy=shots, second=second, **options)
+    click.echo(f"{options['output'] or model}: {coverage.describe()}.")
     if coverage.brightness is not None:
         click.echo(f"Brightness, {coverage.brightness.describe()}.")

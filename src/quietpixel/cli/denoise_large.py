@@ -64,7 +64,11 @@ class LargeRun:
     def __init__(self, call: DenoiseCall) -> None:
         self._call = call
         self._view = FolderView(call)
-        self._view.jobs = self._jobs = [_job(name, self._target(name)) for name in call.inputs]
+        from quietpixel.files import Job
+
+        # The names stay strings, because a path would lose a slash of ``s3://``.
+        jobs = [Job(name, self._target(name)) for name in call.inputs]  # type: ignore[arg-type]
+        self._view.jobs = self._jobs = jobs
 
     def __call__(self) -> int:
         """Do the work, show it, and return the exit code."""
@@ -166,10 +170,3 @@ class LargeRun:
         return Outcome(
             job, notes=done.notes, megapixels=done.megapixels, compute_seconds=done.seconds
         )
-
-
-def _job(source: str, target: str) -> "Job":
-    """Return a job whose names stay strings, because a path would lose a slash of ``s3://``."""
-    from quietpixel.files import Job
-
-    return Job(source, target)  # type: ignore[arg-type]

@@ -7,9 +7,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -65,17 +64,16 @@ class FolderView:
         self._total, self._folder = len(findings), folder
         self._pending = [found.job for found in findings if found.state == "write"]
         for found in findings:
+            if found.state == "skip":
+                self.notify(f"Skipped: {name_options(found.reason, self._call.option_names)}")
             if found.state == "refuse":
                 self.show(Outcome(found.job, error=found.reason))
-            elif found.state == "skip":
-                self.notify(f"Skipped: {name_options(found.reason, self._call.option_names)}")
-                self.show(Outcome(found.job, skipped=True))
-            elif found.state == "done":
+            elif found.state != "write":
                 self.show(Outcome(found.job, skipped=True))
         self._before = len(self.outcomes)
-        refused = len(self.failures)
-        if refused and self._before < self._total:
-            self.notify(f"{refused} of {self._total} images will be refused, see the end.")
+        if self.failures and self._before < self._total:
+            refused = f"{len(self.failures)} of {self._total}"
+            self.notify(f"{refused} images will be refused, see the end.")
         self._start = self._last_line = time.monotonic()
 
     def __enter__(self) -> "FolderView":
@@ -160,19 +158,19 @@ class FolderView:
         seconds = max(time.monotonic() - self._start, 1e-9)
         count = len(self.outcomes)
         worked = count - self._before + self._share
+        words = [f"{count}/{self._total}"]
         if worked <= 0:
-            return f"{count}/{self._total}"
-        left = describe_seconds((self._total - self._before - worked) * seconds / worked)
+            return words[0]
+        if count > self._before:
+            words += [f"{len(self.failures)} failed"] if self.failures else []
+            words.append(f"{self._megapixels() / seconds:.1f} megapixels/s")
+        left = (self._total - self._before - worked) * seconds / worked
+        words.append(f"{describe_seconds(left)} left")
         # Writing lags behind, so the image in work is often not the first without an outcome.
         current = max(self._started - 1, count - self._before)
-        name = ""
         if self._started and current < len(self._pending):
-            name = f"  {os.path.basename(self._pending[current].source)}"
-        if count == self._before:
-            return f"{count}/{self._total}  {left} left{name}"
-        failed = f"  {len(self.failures)} failed" if self.failures else ""
-        speed = f"{self._megapixels() / seconds:.1f} megapixels/s"
-        return f"{count}/{self._total}{failed}  {speed}  {left} left{name}"
+            words.append(os.path.basename(self._pending[current].source))
+        return "  ".join(words)
 
     @property
     def remaining(self) -> "list[Job]":
@@ -200,9 +198,7 @@ class FolderView:
         # Only a file that is missing can be a typing error.
         if os.path.lexists(source) or "://" in str(source):
             return outcome.error
-        others = [
-            name for name in _names_in(source.parent) if str(source.with_name(name)) not in inputs
-        ]
+        others = [path.name for path in source.parent.glob("*") if str(path) not in inputs]
         if close := get_close_matches(source.name, others, n=1):
             return f"{outcome.error} Did you mean '{source.with_name(close[0])}'?"
         # As for cp, some expect the second name to be that of the result.
@@ -230,12 +226,13 @@ class FolderView:
         if skipped:
             self.notify(f"{skipped} of {self._total} images were done before.")
         if skipped < self._total:
-            seconds, megapixels = time.monotonic() - self._start, self._megapixels()
-            speed = f"{megapixels / max(seconds, 1e-9):.1f} megapixels/s"
-            work = f", {megapixels:.1f} megapixels in {describe_seconds(seconds)} ({speed})"
             count = self._total - len(self.failures)
             done = f"{count} of {self._total + unread} images are done"
-            self.notify(f"{done}{work if megapixels else ''}.")
+            if megapixels := self._megapixels():
+                seconds = time.monotonic() - self._start
+                done += f", {megapixels:.1f} megapixels in {describe_seconds(seconds)}"
+                done += f" ({megapixels / max(seconds, 1e-9):.1f} megapixels/s)"
+            self.notify(f"{done}.")
         return exit_code(self._total, len(self.failures), unread)
 
     def write_json(self, *, interrupted: bool = False) -> None:
@@ -246,24 +243,24 @@ class FolderView:
         call = self._call
         if call.json is None or call.dry_run:
             return
-        files = [_describe(outcome) for outcome in self.outcomes]
-        for job in self.remaining:
-            files.append({"source": str(job.source), "target": str(job.target), "status": "left"})
-        options = call.settings.options
-        # asdict would copy a map of noise levels.
-        settings = {field.name: getattr(options, field.name) for field in fields(options)}
+        # Not asdict, which would copy a map of noise levels.
+        settings = dict(vars(call.settings.options))
         if call.settings.folder_range:
             settings["range"] = "folder"
         settings |= {"format": call.settings.format, "jpeg_quality": call.settings.jpeg_quality}
+        left = [
+            {"source": str(job.source), "target": str(job.target), "status": "left"}
+            for job in self.remaining
+        ]
         skipped = [
             {"source": str(each.path), "kind": each.kind, "reason": each.reason,
              "image": each.is_image}
             for each in self.unread
         ]  # fmt: skip
-        shared = self.scale and [list(scale.range) for scale in self.scale.scales]
         report = {
             "schema": SCHEMA, "version": __version__, "settings": settings,
-            "interrupted": interrupted, "files": files, "skipped": skipped, "scale": shared,
+            "interrupted": interrupted, "files": [*map(_describe, self.outcomes), *left],
+            "skipped": skipped, "scale": self.scale and [s.range for s in self.scale.scales],
         }  # fmt: skip
         # A map of noise levels has as many numbers as the image has pixels.
         text = json.dumps(report, indent=2, default=lambda value: "map") + "\n"
@@ -296,13 +293,6 @@ def describe_unread(files: "Sequence[SkippedFile]") -> str:
     kinds = Counter((file.kind, file.reason) for file in files)
     named = ", ".join(f"{count} {kind} ({reason})" for (kind, reason), count in kinds.items())
     return f"{len(files)} file{'' if len(files) == 1 else 's'} skipped: {named}."
-
-
-def _names_in(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
 
 
 def describe_outcome(outcome: "Outcome") -> str:
@@ -362,27 +352,25 @@ def show_findings(
         click.echo(f"{len(findings)} images: {totals or 'nothing to do'}.", err=True)
     if unread:
         click.echo(describe_unread(unread), err=True)
-    images = sum(file.is_image for file in unread)
-    code = exit_code(len(findings), counts["refuse"], images)
+    code = exit_code(len(findings), counts["refuse"], sum(file.is_image for file in unread))
     # A dry run of one file fails as the run itself would.
     return 2 if single and code else code
 
 
 def _describe(outcome: "Outcome") -> dict[str, Any]:
+    found = outcome.findings
+    words = (
+        "megapixels", "jpeg_quality", "size_ratio", "seconds", "read_seconds", "compute_seconds",
+        "write_seconds",
+    )  # fmt: skip
     return {
         "source": str(outcome.job.source),
         "target": str(outcome.job.target),
         "status": "failed" if outcome.error else "skipped" if outcome.skipped else "done",
         "error": outcome.error,
-        "notes": list(outcome.notes),
-        "model": outcome.findings.model,
-        "noise": [asdict(page) for page in outcome.findings.noise],
-        "scale": [list(page) for page in outcome.findings.scale],
-        "megapixels": outcome.megapixels,
-        "jpeg_quality": outcome.jpeg_quality,
-        "size_ratio": outcome.size_ratio,
-        "seconds": outcome.seconds,
-        "read_seconds": outcome.read_seconds,
-        "compute_seconds": outcome.compute_seconds,
-        "write_seconds": outcome.write_seconds,
+        "notes": outcome.notes,
+        "model": found.model,
+        "noise": [asdict(page) for page in found.noise],
+        "scale": found.scale,
+        **{word: getattr(outcome, word) for word in words},
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quietpixel.cli.options import COUNT, PATH, PRECISION, Command, read_noise
+from quietpixel.cli.options import CHANNELS, COUNT, PATH, PRECISION, Command, read_noise
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError
 
@@ -66,7 +66,7 @@ GROUPS = {
     "--classical", is_flag=True, help="Add median, wavelet, tv and nlm, on the first 500 images."
 )
 @click.option("--pairs", metavar="'A=B'", help="Name patterns of noisy and clean images.")
-@click.option("--channels", type=click.Choice(["1", "3"]), help="Evaluate in gray (1) or RGB (3).")
+@click.option("--channels", **CHANNELS, help="Evaluate in gray (1) or RGB (3).")
 @click.option(
     "--tuning", type=PATH, help="Folder of other images, or pairs, that methods are tuned on."
 )
@@ -86,7 +86,6 @@ def command(
     data: str,
     noise: str | None,
     sigmas: list[str],
-    channels: str | None,
     json_file: Path | None,
     **options: Any,
 ) -> None:
@@ -109,16 +108,11 @@ def command(
     from quietpixel.cli.progress import show_progress
     from quietpixel.workflows.evaluate import compare
 
+    given = {key: value for key, value in options.items() if value is not None}
+    # A shell pattern may name a model twice.
+    models = list(dict.fromkeys(models))
     with show_progress() as view:
-        evaluation = compare(
-            # A shell pattern may name a model twice.
-            list(dict.fromkeys(models)),
-            data,
-            noise=sigmas or noise,
-            channels=int(channels) if channels else None,
-            on_progress=view,
-            **{key: value for key, value in options.items() if value is not None},
-        )
+        evaluation = compare(models, data, noise=sigmas or noise, on_progress=view, **given)
     if str(json_file) == "-":
         click.echo(evaluation.to_json())
         return

@@ -5,10 +5,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import Any, NoReturn
 
 import click
 
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""The signals besides Ctrl-C that end the process; Windows has no SIGHUP."""
 _POLL_SECONDS = 0.1
 """Between checks for signals; the end of the work is seen at once."""
 _CLEANUP_SECONDS = 0.5
@@ -36,13 +39,9 @@ def run_interruptibly(work: Callable[[], int], cleanup: Callable[[], None]) -> i
     # Python delivers signals to the main thread only, so elsewhere there is nothing to gain.
     if threading.current_thread() is not threading.main_thread():
         return work()
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     # What is ignored stays so: nohup is there to ignore SIGHUP.
-    before = {
-        number: signal.signal(number, _raise_ended)
-        for number in numbers
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
+    caught = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {each: signal.signal(each, _raise_ended) for each in caught}
     try:
         return _wait_for(work)
     except KeyboardInterrupt:
@@ -59,30 +58,25 @@ def _raise_ended(number: int, frame: Any) -> NoReturn:
 
 
 def _wait_for(work: Callable[[], int]) -> int:
-    results: list[int] = []
-    errors: list[BaseException] = []
+    done: Future[int] = Future()
 
     def run() -> None:
         try:
-            results.append(work())
+            done.set_result(work())
         except BaseException as error:  # raised again in the main thread
-            errors.append(error)
+            done.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    # A join without a timeout would hold signals back on Windows.
-    while thread.is_alive():
-        thread.join(_POLL_SECONDS)
-    if errors:
-        raise errors[0]
-    return results[0]
+    threading.Thread(target=run, daemon=True).start()
+    # Waiting without a timeout would hold signals back on Windows.
+    while not done.done():
+        wait([done], _POLL_SECONDS)
+    return done.result()
 
 
 def _exit(cleanup: Callable[[], None], number: int) -> NoReturn:
     """Leave by `os._exit`, because the interpreter would wait for threads inside libraries."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for each in (signal.SIGINT, *ENDING):
+        signal.signal(each, signal.SIG_IGN)
 
     def clean() -> None:
         try:

@@ -59,21 +59,10 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        from quietpixel import __version__
-
-        click.echo(f"quietpixel {__version__}")
-        ctx.exit()
-
-
 @click.group(cls=LazyGroup, invoke_without_command=True, context_settings=CONTEXT)
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_version,
+@click.version_option(
+    package_name="quietpixel",
+    message="quietpixel %(version)s",
     help="Show the version and exit.",
 )
 @click.pass_context

@@ -101,13 +101,10 @@ def describe_measure(measure: "NoiseMeasure") -> list[str]:
     """Return sentences on what the table does not show: units, outliers, a law that is too weak."""
     sentences = []
     if (measure.black, measure.white) not in ((0, 1), (0, 255)):
-        values = ", ".join(
-            f"{word.replace('_', ' ')} {value:.4g}" for word, value in measure.counts.items()
-        )
-        sentences.append(
-            f"in its units, {values}; the table has black {measure.black:.6g} as 0 and white "
-            f"{measure.white:.6g} as 1."
-        )
+        counts = measure.counts.items()
+        values = ", ".join(f"{word.replace('_', ' ')} {value:.4g}" for word, value in counts)
+        scale = f"black {measure.black:.6g} as 0 and white {measure.white:.6g} as 1"
+        sentences.append(f"in its units, {values}; the table has {scale}.")
     if any(measure.outliers):
         dark, bright = (100 * share for share in measure.outliers)
         sentences.append(f"single outlying pixels, {dark:.2g} % dark and {bright:.2g} % bright.")
@@ -132,11 +129,9 @@ def _list_files(names: Sequence[str]) -> list[Path]:
 
 
 def _entry(name: str, measure: "NoiseMeasure") -> dict[str, object]:
-    words = ("sigma", "gain", "read_noise", "kind")
+    words = (
+        "sigma", "gain", "read_noise", "kind", "offset", "outliers", "speckle", "black", "white",
+        "counts", "warning",
+    )  # fmt: skip
     law = None if measure.warning else str(measure.law)
-    more = ("offset", "outliers", "speckle", "black", "white", "counts", "warning")
-    return {
-        "file": name,
-        **{word: getattr(measure, word) for word in (*words, *more)},
-        "law": law,
-    }
+    return {"file": name, **{word: getattr(measure, word) for word in words}, "law": law}

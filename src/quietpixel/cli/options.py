@@ -103,6 +103,11 @@ def known_models() -> list[str]:
 MODEL = Names("model", known_models, open=True)
 COUNT = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)
+CHANNELS: dict[str, Any] = {
+    "type": click.Choice(["1", "3"]),
+    "callback": lambda ctx, parameter, value: value and int(value),
+}
+"""Settings of an option whose value is 1 (gray) or 3 (RGB)."""
 ENGINE = Names("engine", ("openvino", "onnxruntime"))
 PRECISION = Names("precision", ("auto", "f32", "bf16"))
 
@@ -136,8 +141,7 @@ def fill(kind: type[Record], values: Mapping[str, Any], **more: Any) -> Record:
 
 def option_names(command: click.Command) -> frozenset[str]:
     """Return the names of the arguments that a command takes as options."""
-    options = (each for each in command.params if isinstance(each, click.Option))
-    return frozenset(each.name for each in options if each.name)
+    return frozenset(p.name for p in command.params if isinstance(p, click.Option) and p.name)
 
 
 def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -154,39 +158,30 @@ def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None
     raise ArgumentError(f"--noise must name a noise law; got '{value}'. Try gaussian:{value}.")
 
 
-def read_sigma(ctx: click.Context, parameter: click.Parameter, value: Any) -> float | str:
-    """Return a noise level: a number, also given as ``25/255``, or ``"auto"``."""
+def read_level(ctx: click.Context, parameter: click.Parameter, value: str) -> Any:
+    """Return a noise level: ``"auto"``, a number, also as ``25/255``, or the map in a file."""
     if value == "auto":
-        return "auto"
+        return value
+    if Path(value).is_file():
+        from quietpixel.inference.level import read_map
+
+        return read_map(Path(value))
     from quietpixel.noise.parser import parse_number
 
     return float(parse_number(value))
 
 
-def read_level(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """Return a noise level as `read_sigma` does, or a map of it where the value names a file."""
-    if value != "auto" and Path(value).is_file():
-        from quietpixel.inference.level import read_map
-
-        return read_map(Path(value))
-    return read_sigma(ctx, parameter, value)
-
-
-def read_counts(lowest: int, example: str) -> Callable[..., tuple[int, ...] | None]:
+def read_counts(lowest: int, example: str) -> Callable[..., Any]:
     """Return a callback that reads whole numbers with commas between, such as ``64,128``."""
 
-    def read(
-        ctx: click.Context, parameter: click.Parameter, value: str | None
-    ) -> tuple[int, ...] | None:
-        if value is None:
-            return None
-        parts = value.split(",")
+    def read(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+        parts = value.split(",") if value is not None else []
         if not all(part.strip().isdecimal() and int(part) >= lowest for part in parts):
             raise ArgumentError(
                 f"--{parameter.name} must be whole numbers of at least {lowest} with commas "
                 f"between; got '{value}'. Try {example}."
             )
-        return tuple(int(part) for part in parts)
+        return tuple(map(int, parts)) or None
 
     return read
 

@@ -13,7 +13,16 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import COUNT, MODEL, PATH, Command, Names, read_counts, read_noise
+from quietpixel.cli.options import (
+    CHANNELS,
+    COUNT,
+    MODEL,
+    PATH,
+    Command,
+    Names,
+    read_counts,
+    read_noise,
+)
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError, unknown_name
 
@@ -148,10 +157,7 @@ GROUPS = {
     help="Highest learning rate.",
 )
 @click.option(
-    "--channels",
-    type=click.Choice(["1", "3"]),
-    callback=lambda ctx, parameter, value: value and int(value),
-    help="1 (gray) or 3 (RGB), for a folder.  [default: by its images]",
+    "--channels", **CHANNELS, help="1 (gray) or 3 (RGB), for a folder.  [default: by its images]"
 )
 @click.option("--code", type=COUNT, help="Length of the code of the bottleneck.  [default: 16]")
 @click.option(

@@ -118,10 +118,7 @@ class AppState:
                 if self.draining:
                     raise BusyError("ending", self.queue.retry_after)
                 gone = asyncio.ensure_future(_wait_for_disconnect(request))
-                run = self.run_in_slot(queue or self.queue, partial(work, upload), progress)
-                task = asyncio.ensure_future(run)
-                self.tasks.add(task)
-                task.add_done_callback(self.tasks.discard)
+                task = self.start_in_slot(queue or self.queue, partial(work, upload), progress)
                 try:
                     await asyncio.wait({gone, task}, return_when=asyncio.FIRST_COMPLETED)
                     if not task.done():
@@ -143,11 +140,18 @@ class AppState:
             if job is not None and self.jobs.get(job) is progress:
                 del self.jobs[job]
 
-    async def run_in_slot(
+    def start_in_slot(
+        self, queue: RequestQueue, work: Callable[[Progress], Result], progress: Progress
+    ) -> asyncio.Task[Result]:
+        """Run `work` in a thread once a slot is free; the task can be cancelled."""
+        task = asyncio.ensure_future(self._run_in_slot(queue, work, progress))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def _run_in_slot(
         self, queue: RequestQueue, work: Callable[[Progress], Result], progress: Progress
     ) -> Result:
-        """Run `work` in a thread once a slot is free; it can be cancelled."""
-
         def run() -> Result | None:
             try:
                 return work(progress)

@@ -60,12 +60,10 @@ def split_digit_model(path: Path) -> tuple[bytes, bytes]:
     first, second = [node.output[0] for node in before if node.op_type == "Relu"][:2]
     names = {code: "code", first: "first", second: "second"}
     extractor = onnx.utils.Extractor(model)
-    encoder = extractor.extract_model([model.graph.input[0].name], [code, first, second])
-    decoder = extractor.extract_model([code], [model.graph.output[0].name])
-    return (
-        _rename(encoder, {**names, model.graph.input[0].name: "image"}),
-        _rename(decoder, {code: "code", model.graph.output[0].name: "image"}),
-    )
+    noisy, clean = model.graph.input[0].name, model.graph.output[0].name
+    encoder = extractor.extract_model([noisy], [*names])
+    decoder = extractor.extract_model([code], [clean])
+    return _rename(encoder, {**names, noisy: "image"}), _rename(decoder, {**names, clean: "image"})
 
 
 def _rename(model: Any, names: Mapping[str, str]) -> bytes:

@@ -15,7 +15,6 @@ from quietpixel.web.app_state import get_app_state
 from quietpixel.web.digit_parts import SIZE, find_digit_model, split_digit_model
 from quietpixel.web.models import Models
 from quietpixel.web.problems import RefusalError
-from quietpixel.web.processing import Upload
 
 FloatArray = NDArray[np.float32]
 
@@ -39,7 +38,7 @@ class SplitModel:
     --------
     >>> from quietpixel.inference.model_store import find_model
     >>> model = SplitModel(find_model("mnist-bottleneck"))
-    >>> code = model.encode(np.zeros((28, 28), np.float32))
+    >>> code, *_ = model.encode(np.zeros((28, 28), np.float32))
     >>> code.shape, model.decode(code).shape
     ((16,), (28, 28))
     """
@@ -57,12 +56,10 @@ class SplitModel:
         self._encoder = encoder.create_infer_request()
         self._decoder = decoder.create_infer_request()
 
-    def encode(self, image: FloatArray) -> FloatArray:
-        """Return the code, (length,), of an image (H, W) in [0, 1]."""
-        return self.watch(image)[0]
-
-    def watch(self, image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the code of an image, and what both convolutions return (channels, H, W)."""
+    def encode(self, image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the code (length,) of an image (H, W) in [0, 1], and what both convolutions
+        return (channels, H, W).
+        """
         if image.shape != self.size:
             raise ImageError(f"`image` must be {self.size[0]} x {self.size[1]}; got {image.shape}.")
         code, first, second = self._run(self._encoder, image[np.newaxis, :, :, np.newaxis])
@@ -110,21 +107,18 @@ class DigitModel:
             if name is None:
                 raise RefusalError(404, "No model for digits is installed.")
             self._split = SplitModel(self._models.paths[name])
+        seen = {}
         if "image" in given:
             image = _read_numbers(given, "image", SIZE[0] * SIZE[1]).reshape(SIZE)
-            code, first, second = self._split.watch(np.clip(image, 0, 1))
-            seen = {"first": _round(first), "second": _round(second)}
+            code, seen["first"], seen["second"] = self._split.encode(np.clip(image, 0, 1))
         else:
-            seen = {}
             code = _read_numbers(given, "code", self._split.length)
-        decoded = self._split.decode(code).ravel()
-        return {"code": _round(code), "image": _round(decoded), **seen}
-
-
-def _round(values: FloatArray) -> list[float]:
-    # Four digits are finer than the page can show, and halve the response.
-    rounded: list[float] = np.round(values.ravel().astype(float), 4).tolist()
-    return rounded
+        answer = {"code": code, "image": self._split.decode(code), **seen}
+        # Four digits are finer than the page can show, and halve the response.
+        return {
+            name: np.round(values.ravel().astype(float), 4).tolist()
+            for name, values in answer.items()
+        }
 
 
 @router.post("/page/digit")
@@ -134,12 +128,10 @@ async def split_digit(request: Request) -> JSONResponse:
     For an image, also what both convolutions return.
     """
     app_state, model = get_app_state(request), request.app.state.digits
-
-    def work(upload: Upload, progress: object) -> dict[str, list[float]]:
-        answer: dict[str, list[float]] = model.answer(upload.getvalue())
-        return answer
-
-    return JSONResponse(await app_state.process(request, work, queue=app_state.previews))
+    answer = await app_state.process(
+        request, lambda upload, _: model.answer(upload.getvalue()), queue=app_state.previews
+    )
+    return JSONResponse(answer)
 
 
 def _read_numbers(given: dict[str, Any], name: str, length: int) -> FloatArray:

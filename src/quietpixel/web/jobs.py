@@ -56,16 +56,14 @@ class JobStatus(BaseModel):
 class Job:
     """One image in work, or its result."""
 
-    def __init__(self, app_state: AppState, upload: Upload, work: Callable[..., Result]) -> None:
+    def __init__(
+        self, app_state: AppState, upload: Upload, work: Callable[[Progress], Result]
+    ) -> None:
         self.id, self.name = secrets.token_hex(16), upload.name
         self.progress = Progress()
         self._memory, self._held = app_state.memory, upload.getbuffer().nbytes
         self._memory.add(self._held)
-        work = partial(work, upload)
-        run = app_state.run_in_slot(app_state.queue, work, self.progress)
-        self.task: asyncio.Task[Result] = asyncio.ensure_future(run)
-        app_state.tasks.add(self.task)
-        self.task.add_done_callback(app_state.tasks.discard)
+        self.task = app_state.start_in_slot(app_state.queue, work, self.progress)
         self.task.add_done_callback(self._finish)
 
     def _finish(self, task: "asyncio.Task[Result]") -> None:
@@ -87,14 +85,11 @@ class Job:
     def status(self) -> JobStatus:
         """State and progress."""
         error, fraction = self.error, self.progress.fraction
-        if error is not None:
-            return JobStatus(
-                id=self.id, state="failed", progress=fraction or 0, detail=describe(error)
-            )
-        if self.task.done():
+        if error is None and self.task.done():
             return JobStatus(id=self.id, state="done", progress=1)
-        state: Any = "waiting" if fraction is None else "working"
-        return JobStatus(id=self.id, state=state, progress=fraction or 0)
+        state: Any = "failed" if error else "waiting" if fraction is None else "working"
+        detail = describe(error) if error else None
+        return JobStatus(id=self.id, state=state, progress=fraction or 0, detail=detail)
 
     def remove(self) -> None:
         """End the work and free the memory."""
@@ -124,7 +119,7 @@ class Jobs:
         """Keep a job until it has been finished for a while."""
         self._jobs[job.id] = job
         loop = asyncio.get_running_loop()
-        job.task.add_done_callback(lambda _: loop.call_later(KEPT, self._discard, job.id))
+        job.task.add_done_callback(lambda _: loop.call_later(KEPT, self.discard, job.id))
 
     def check_room(self, app_state: AppState) -> None:
         """Raise BusyError if no further job can be kept or run."""
@@ -146,12 +141,8 @@ class Jobs:
             )
         return self._jobs[id]
 
-    def remove(self, id: str) -> None:
-        """End a job and forget it."""
-        self.get(id)
-        self._discard(id)
-
-    def _discard(self, id: str) -> None:
+    def discard(self, id: str) -> None:
+        """End a job and forget it, if there is one."""
         if job := self._jobs.pop(id, None):
             job.remove()
 
@@ -184,9 +175,7 @@ async def start_job(request: Request) -> Response:
     async with receive_upload(request, limits, app_state.memory) as upload:
         if app_state.draining:
             raise BusyError("ending", app_state.queue.retry_after)
-        job = Job(
-            app_state, upload, lambda file, progress: denoise(models, file, settings, progress)
-        )
+        job = Job(app_state, upload, partial(denoise, models, upload, settings))
     jobs.add(job)
     status = job.status.model_dump()
     return JSONResponse(status, 202, headers={"Location": f"/v1/jobs/{job.id}"})
@@ -246,5 +235,6 @@ async def fetch_result(request: Request, id: str = Identifier) -> Response:
 )
 async def delete_job(request: Request, id: str = Identifier) -> Response:
     """End the work and forget the image and the result."""
-    get_jobs(request).remove(id)
+    jobs = get_jobs(request)
+    jobs.discard(jobs.get(id).id)
     return Response(status_code=204)

@@ -1,5 +1,6 @@
 """The models that the service offers, by name; a client's model name never becomes a path."""
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -67,11 +68,13 @@ class Models:
 
     def describe(self) -> dict[str, Any]:
         """Return the cards of all models, and the default models for gray and RGB images."""
-        cards = [
-            {**asdict(card), "name": name, "size": card.only_size}
-            for name, card in self.cards.items()
-        ]
-        return {"models": cards, "default": {"gray": self.default(1), "rgb": self.default(3)}}
+        return {
+            "models": [
+                {**asdict(card), "name": name, "size": card.only_size}
+                for name, card in self.cards.items()
+            ],
+            "default": {"gray": self.default(1), "rgb": self.default(3)},
+        }
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
@@ -94,18 +97,14 @@ def find_models(options: DenoiseOptions) -> Models:
     QuietpixelError
         If `options.model` cannot be used. Other unusable files in the user's folder are skipped.
     """
-    paths = {name: path for name, path in known_models().items() if _is_model(path)}
+    paths = {}
+    for name, path in known_models().items():
+        with contextlib.suppress(QuietpixelError):
+            read_card(path)
+            paths[name] = path
     if options.model is None:
         return Models(paths, options)
     path = find_model(options.model)
     # A model given by path is offered under the name in its card.
     name = options.model if paths.get(str(options.model)) == path else read_card(path).name
     return Models({**paths, str(name): path}, replace(options, model=str(name)))
-
-
-def _is_model(path: Path) -> bool:
-    try:
-        read_card(path)
-    except QuietpixelError:
-        return False
-    return True

@@ -1,14 +1,13 @@
 """The page as a folder of files that any web host can serve: models run in the browser."""
 
 import hashlib
-import io
 import json
 import shutil
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -33,20 +32,14 @@ RUNTIME_FILES = {
 }
 """Files of onnxruntime-web, and whether they are kept for use without a network from the start; the
 others, for WebGPU, are kept once a browser has used them."""
-POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self' 'wasm-unsafe-eval'",
-        "worker-src 'self' blob:",  # the threads of onnxruntime-web
-        "style-src 'self'",
-        "img-src 'self' blob: data:",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-    ]
+# The workers are the threads of onnxruntime-web.
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
+    "style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
 )
-HEAD = f"""<meta charset="utf-8">
+CHARSET = '<meta charset="utf-8">'
+HEAD = f"""{CHARSET}
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <link rel="manifest" href="manifest.webmanifest">"""
 
@@ -114,10 +107,8 @@ def _page_files() -> dict[str, bytes]:
         if path.name not in (*SERVICE_ONLY, "service_worker.js", "index.html")
     }
     page = (STATIC / "index.html").read_text(encoding="utf-8")
-    for old, new in (
-        ('<html lang="en">', '<html lang="en" data-engine="browser">'),
-        ('<meta charset="utf-8">', HEAD),
-    ):
+    changes = {'<html lang="en">': '<html lang="en" data-engine="browser">', CHARSET: HEAD}
+    for old, new in changes.items():
         # The page of the service is the source of both; a changed line must not pass unnoticed.
         assert page.count(old) == 1
         page = page.replace(old, new)
@@ -144,17 +135,15 @@ def _page_files() -> dict[str, bytes]:
 def _model_files(models: Models) -> dict[str, bytes]:
     """Return the default models, the user's own, and the digit model in two halves."""
     defaults, bundled = models.describe()["default"].values(), bundled_models()
-    digits = find_digit_model(models)
-    parts = split_digit_model(models.paths[digits]) if digits else ()
-    models = Models(
-        {n: p for n, p in models.paths.items() if n in defaults or n not in bundled}, models.options
-    )
-    files = {f"models/{name}.onnx": path.read_bytes() for name, path in models.paths.items()}
-    described = {**models.describe(), "digits": None}
-    if parts:
-        names = {"encoder": "digit-encoder.onnx", "decoder": "digit-decoder.onnx"}
+    offered = {n: p for n, p in models.paths.items() if n in defaults or n not in bundled}
+    files = {f"models/{name}.onnx": path.read_bytes() for name, path in offered.items()}
+    described = {**Models(offered, models.options).describe(), "digits": None}
+    if digits := find_digit_model(models):
+        described["digits"] = names = {
+            "encoder": "digit-encoder.onnx", "decoder": "digit-decoder.onnx"
+        }  # fmt: skip
+        parts = split_digit_model(models.paths[digits])
         files |= {f"models/{n}": part for n, part in zip(names.values(), parts, strict=True)}
-        described["digits"] = names
     return files | {"models.json": json.dumps(described).encode()}
 
 
@@ -163,11 +152,9 @@ def _service_worker(files: dict[str, bytes], late: Iterable[str]) -> bytes:
     for name in sorted(files):
         digest.update(name.encode() + hashlib.sha256(files[name]).digest())
     kept = ["./", *sorted(set(files) - set(late))]
-    script = (STATIC / "service_worker.js").read_text(encoding="utf-8")
-    head = (
-        f"const VERSION = {json.dumps(digest.hexdigest()[:16])};\nconst FILES = {json.dumps(kept)};"
-    )
-    return f"{head}\n\n{script}".encode()
+    version = f"const VERSION = {json.dumps(digest.hexdigest()[:16])};\n"
+    head = f"{version}const FILES = {json.dumps(kept)};\n\n"
+    return head.encode() + (STATIC / "service_worker.js").read_bytes()
 
 
 def read_runtime(source: Path | None) -> dict[str, bytes]:
@@ -183,39 +170,26 @@ def read_runtime(source: Path | None) -> dict[str, bytes]:
     RuntimeFilesError, MissingDependencyError
         As `write_page`.
     """
-    if source is None:
-        with tempfile.TemporaryDirectory() as folder:
-            return read_runtime(_fetch_runtime(Path(folder)))
-    try:
-        if source.is_dir():
-            found = {
-                path.name: path.read_bytes()
-                for path in source.rglob("*")
-                if path.name in RUNTIME_FILES
-            }
-        else:
-            found = _read_archive(source.read_bytes())
-    except (OSError, tarfile.TarError) as error:
-        raise RuntimeFilesError(
-            f"'{source}' cannot be read as onnxruntime-web: {error}."
-        ) from error
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = source or _fetch_runtime(folder)
+        try:
+            if source.is_file():
+                with tarfile.open(source) as archive:
+                    wanted = [each for each in archive if Path(each.name).name in RUNTIME_FILES]
+                    archive.extractall(folder, wanted, filter="data")
+            paths = (folder if source.is_file() else source).rglob("*")
+            found = {path.name: path.read_bytes() for path in paths if path.name in RUNTIME_FILES}
+        except (OSError, tarfile.TarError) as error:
+            raise RuntimeFilesError(
+                f"'{source}' cannot be read as onnxruntime-web: {error}."
+            ) from error
     missing = sorted(set(RUNTIME_FILES) - set(found))
     if missing:
         raise RuntimeFilesError(
             f"'{source}' is not the package onnxruntime-web: it lacks {missing[0]}. Pass its "
             f"folder or the archive that 'npm pack {RUNTIME}' writes."
         )
-    return found
-
-
-def _read_archive(content: bytes) -> dict[str, bytes]:
-    found = {}
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        for member in archive:
-            name = PurePosixPath(member.name).name
-            file = archive.extractfile(member) if name in RUNTIME_FILES else None
-            if file is not None:
-                found[name] = file.read()
     return found
 
 
