@@ -113,9 +113,8 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         """
         from quietpixel.training.in_memory import fit_images
 
-        shape = _shape_of(X)
         rows = self._rows(X, reset=True)
-        self.image_shape_ = self._find_shape(shape, rows.shape[1])
+        self.image_shape_ = self._find_shape(np.shape(X), rows.shape[1])
         self.low_, self.high_ = float(rows.min()), float(rows.max())
         images = self._to_images(rows)
         self.model_ = fit_images(images, self._make_recipe(images))
@@ -125,7 +124,7 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         """Return images without their noise, in the shape and the float type of `X`."""
         rows = self._rows(X)
         denoised = self._from_images(self.model_.denoise(self._to_images(rows)))
-        return denoised.astype(rows.dtype).reshape(_shape_of(X))
+        return denoised.astype(rows.dtype).reshape(np.shape(X))
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Return the negative mean squared error of clean images after adding and removing noise.
@@ -166,9 +165,8 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         """Return (N, n_features) of a float type, checked."""
         if not reset:
             check_is_fitted(self)
-        if len(_shape_of(X)) in (3, 4):
-            X = np.asarray(X)  # noqa: N806
-            X = X.reshape(len(X), -1)  # noqa: N806
+        if len(np.shape(X)) in (3, 4):
+            X = np.reshape(X, (len(X), -1))  # noqa: N806
         return np.asarray(validate_data(self, X, reset=reset, dtype=[np.float64, np.float32]))
 
     def _find_shape(self, given: tuple[int, ...], features: int) -> tuple[int, int, int]:
@@ -225,8 +223,3 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             learning_rate=self.learning_rate,
             seed=int(seed),
         )
-
-
-def _shape_of(X: Any) -> tuple[int, ...]:  # noqa: N803
-    """Return the shape of an array, or of what can be converted to one."""
-    return tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape

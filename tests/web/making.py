@@ -138,7 +138,7 @@ class Slow:
     def __getattr__(self, name):
         return getattr(self.wrapped, name)
 
-    def denoise(self, page, options=None, *, on_progress, **more):
+    def denoise_image(self, page, options=None, *, on_progress, **more):
         while not self.released.wait(0.01):
             self.steps += 1
             on_progress(0.25)

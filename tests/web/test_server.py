@@ -52,13 +52,13 @@ HELD = """
 import dataclasses, pathlib, sys, time
 from quietpixel.cli import serve
 from quietpixel.inference.denoiser import Denoiser
-denoise, make_options = Denoiser.denoise, serve.make_options
+denoise, make_options = Denoiser.denoise_image, serve.make_options
 def held(self, *words, **options):
     while not pathlib.Path("released").exists():
         options["on_progress"](0.1)
         time.sleep(0.01)
     return denoise(self, *words, **options)
-Denoiser.denoise = held
+Denoiser.denoise_image = held
 serve.make_options = lambda values: dataclasses.replace(make_options(values), grace={grace})
 from quietpixel.cli.main import main
 sys.exit(main())
