@@ -139,7 +139,7 @@ def test_a_failure_is_500_and_the_next_request_works(start, models, monkeypatch,
     address = f"http://localhost:{port}/v1/denoise"
 
     class Broken(Slow):
-        def denoise(self, page, options=None, **more):
+        def denoise_image(self, page, options=None, **more):
             raise RuntimeError("the engine broke")
 
     with monkeypatch.context() as patch:
@@ -171,7 +171,7 @@ def test_memory_of_a_refused_image_is_freed(start, models, monkeypatch):
     pages = []
 
     class Refusing(Slow):
-        def denoise(self, page, options=None, **more):
+        def denoise_image(self, page, options=None, **more):
             pages.append(weakref.ref(page))
             raise ImageError("`image` must be finite.")
 

@@ -98,10 +98,10 @@ def find_models(options: DenoiseOptions) -> Models:
         If `options.model` cannot be used. Other unusable files in the user's folder are skipped.
     """
     paths = {}
-    for name, path in known_models().items():
+    for known, path in known_models().items():
         with contextlib.suppress(QuietpixelError):
             read_card(path)
-            paths[name] = path
+            paths[known] = path
     if options.model is None:
         return Models(paths, options)
     path = find_model(options.model)
