@@ -31,16 +31,19 @@ install:
 demo: setup ## train on the bundled digits, evaluate and show the result in at most three minutes
 	@$(BIN)/quietpixel demo
 
-# Tests of one module share fixtures such as a trained run, so they stay in one process.
-PARALLEL := -n auto --maxprocesses 4 --dist loadscope
+# Tests of one module share fixtures such as a trained run, so they stay in one process. Three keep
+# two cores busy, because tests wait for servers, browsers and workers in a third of the time; in
+# the order of tests/conftest.py, the slowest modules first.
+PARALLEL := -n 3 --dist loadscope --no-loadscope-reorder
 # A process for each core has nothing to gain from threads, which would wait for each other.
-ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
+# Without bytecode, each command that a test starts would compile the package anew.
+TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 test: setup ## the fast tests, in parallel
-	@$(ONE_THREAD) $(BIN)/python -m pytest $(PARALLEL)
+	@$(TEST_ENV) $(BIN)/python -m pytest $(PARALLEL)
 
 test-all: setup ## the fast and the slow tests, with more Hypothesis examples
-	@$(ONE_THREAD) HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest $(PARALLEL) -m ""
+	@$(TEST_ENV) HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest $(PARALLEL) -m ""
 
 mutations: setup ## wrong lines that the fast tests must notice, each tried in a copy of the source
 	@$(BIN)/python benchmarks/mutations.py

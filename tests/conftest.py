@@ -1,8 +1,10 @@
 """Fixtures and settings for all tests."""
 
+import contextlib
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -30,6 +32,26 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
 ]
+
+
+SLOWEST = (
+    "web/test_page.py", "cluster/test_files.py", "training/test_training.py",
+    "web/test_static_page.py", "workflows/test_train_evaluate.py", "web/test_schema.py",
+    "cluster/test_large_image.py", "workflows/test_calibrate.py", "test_docs_commands.py",
+    "training/test_folder_data.py", "journeys/", "workflows/", "training/", "web/", "cluster/",
+    "test_toys.py", "test_lessons.py", "test_examples.py", "torture/", "field/", "cli/",
+)  # fmt: skip
+"""Modules and folders that take longest, those of all others last."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slowest modules first: begun late, one would keep a single core busy at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        below = item.nodeid.partition("tests/")[2]
+        return next((n for n, name in enumerate(SLOWEST) if below.startswith(name)), len(SLOWEST))
+
+    items.sort(key=rank)  # keeps the order within a module
 
 
 @pytest.fixture(scope="module")  # its event loop would disturb other modules
@@ -79,8 +101,8 @@ def memory_unmeasured():
         yield
 
 
-@pytest.fixture(scope="module")
-def eager():
+@contextlib.contextmanager
+def uncompiled() -> Iterator[None]:
     """Let models train uncompiled: compiling took two thirds of the time of a run of few steps."""
     from quietpixel.training import trainer
 
@@ -93,6 +115,28 @@ def eager():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "_compile", build_eager)
+        yield
+
+
+@pytest.fixture(scope="module")
+def eager() -> Iterator[None]:
+    """Let the models of a module train uncompiled."""
+    with uncompiled():
+        yield
+
+
+@pytest.fixture(scope="module")
+def few_squares() -> Iterator[None]:
+    """Let calibrations draw 20 squares: 640 took 3 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("quietpixel.workflows.calibrate.SQUARES", 20)
+        yield
+
+
+@pytest.fixture(params=["uncompiled", pytest.param("compiled", marks=pytest.mark.slow)])
+def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let the models of a test train uncompiled, and once more, as a slow test, compiled."""
+    with uncompiled() if request.param == "uncompiled" else contextlib.nullcontext():
         yield
 
 

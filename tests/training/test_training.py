@@ -67,6 +67,7 @@ def test_a_run_folder_holds_all_of_the_run(tmp_path: Path) -> None:
     assert 0 < row["validation_loss"] < 1
 
 
+@pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize("name", [pytest.param("classic", marks=pytest.mark.slow), "tuned"])
 def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -> None:
     changes = {"averaging": 0.9} if name == "tuned" else {}
@@ -165,6 +166,7 @@ def test_each_epoch_of_fit_sees_its_own_batches(monkeypatch: pytest.MonkeyPatch)
     assert set(seen) == {5, 6}
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +197,7 @@ def test_training_never_opens_the_test_split(
     assert set(opened) == {"train", "validation"}
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_progress_has_rate_and_time_left(tmp_path: Path) -> None:
     reports: list[Progress] = []
     folder = RunFolder(tmp_path / "run")
@@ -313,6 +316,7 @@ def test_bfloat16_is_chosen_only_where_the_processor_has_it(
     assert choose_precision("float32") == "float32"
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_mixed_precision_trains_and_exports_in_float32(tmp_path: Path) -> None:
     folder = run(tmp_path / "run", epochs=1, precision="mixed_bfloat16")
     assert folder.onnx_model.exists()

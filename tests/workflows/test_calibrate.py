@@ -16,6 +16,8 @@ import quietpixel
 from quietpixel.card import METADATA_KEY, Card
 from quietpixel.cli.main import main
 from quietpixel.errors import ArgumentError, DataError, ImageError, ModelError
+from quietpixel.inference.error_bars import Coverage
+from quietpixel.workflows import calibrate
 
 CARD = Card(
     name="shrinker", architecture="shrinker", channels=1, halo=0, noise="gaussian:0..0.2,clip=no"
@@ -57,25 +59,24 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def calibrated_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def calibrated_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Coverage]:
     """Calibrate once for all tests, which takes 4 s."""
     path = write_shrinker(tmp_path_factory.mktemp("calibrated") / "shrinker.onnx")
-    quietpixel.calibrate(path, make_clean(40))
-    return path
+    return path, quietpixel.calibrate(path, make_clean(40))
 
 
 @pytest.fixture
-def calibrated(calibrated_once: Path, tmp_path: Path) -> Path:
+def calibrated(calibrated_once: tuple[Path, Coverage], tmp_path: Path) -> Path:
     """Return a copy of the calibrated model that a test may change."""
-    return Path(shutil.copy(calibrated_once, tmp_path))
+    return Path(shutil.copy(calibrated_once[0], tmp_path))
 
 
-def test_calibrating_measures_the_coverage_and_writes_the_card(model) -> None:
-    found = quietpixel.calibrate(model, make_clean(40))
+def test_calibrating_measures_the_coverage_and_writes_the_card(calibrated_once) -> None:
+    path, found = calibrated_once
     assert found.measured == pytest.approx(0.9, abs=0.02)
     assert len(found.by_level) == 4
     assert all(share == pytest.approx(0.9, abs=0.05) for _, share in found.by_level)
-    card = quietpixel.read_card(model)
+    card = quietpixel.read_card(path)
     assert card.uncertainty["coverage"] == found.measured
     assert replace(card, uncertainty={}) == CARD
     assert found.describe().startswith("90 % intervals held ")
@@ -152,7 +153,8 @@ def test_two_noisy_shots_calibrate_without_clean_images(model, tmp_path) -> None
     assert np.mean(inside) == pytest.approx(0.9, abs=0.03)
 
 
-def test_the_command_says_what_the_intervals_hold(model, tmp_path, capsys) -> None:
+def test_the_command_says_what_the_intervals_hold(model, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(calibrate, "SQUARES", 20)  # 640 took 5 s
     (tmp_path / "clean").mkdir()
     for number, image in enumerate(make_clean(10)):
         Image.fromarray(np.uint8(255 * image[..., 0])).save(tmp_path / "clean" / f"{number}.png")
@@ -189,7 +191,8 @@ def test_an_image_unlike_the_calibration_is_warned_about(calibrated, tmp_path, c
     assert "the error bars may be wrong" in capsys.readouterr().err
 
 
-def test_few_images_calibrate_but_measure_nothing(model) -> None:
+def test_few_images_calibrate_but_measure_nothing(model, monkeypatch) -> None:
+    monkeypatch.setattr(calibrate, "SQUARES", 20)  # 640 took 3 s
     found = quietpixel.calibrate(model, make_clean(2))
     assert found.measured is None
     assert "2 images, too few to measure" in found.describe()

@@ -9,9 +9,8 @@ import pytest
 import quietpixel
 from quietpixel.errors import ArgumentError, ModelError, TrainingError, UnknownNameError
 from quietpixel.files import Picture, write_picture
-from quietpixel.workflows import calibrate
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = pytest.mark.usefixtures("eager", "few_squares")
 
 SMALL = {"options": {"filters": [4, 8]}, "batch": 256}
 
@@ -82,10 +81,7 @@ def test_unknown_words_are_reported(run: Path, tmp_path: Path) -> None:
         quietpixel.evaluate(tmp_path, "digits")
 
 
-def test_a_folder_of_pictures_trains_and_shows_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(calibrate, "SQUARES", 20)  # 640 took 12 s
+def test_a_folder_of_pictures_trains_and_shows_itself(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     for number in range(3):
