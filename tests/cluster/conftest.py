@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed import LocalCluster
 from onnx import helper
 
 from quietpixel.card import Card
+from quietpixel.cli.main import main
 
 from ..tiny_models import write_halver, write_model
 from ..waiting import PATIENCE, wait_until
@@ -76,11 +78,14 @@ class Machines:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.workers: list[subprocess.Popen] = []
-        found = folder / "scheduler.json"
+        self.address = self._start_scheduler()
+
+    def _start_scheduler(self) -> str:
+        found = self._folder / "scheduler.json"
         words = ["--host", "127.0.0.1", "--port", 0, "--scheduler-file", found]
         self.scheduler = self._start(SCHEDULER, *words, "--no-dashboard", "--no-show")
         wait_until(lambda: found.exists() and found.read_text().endswith("}"), self.scheduler)
-        self.address = json.loads(found.read_text())["address"]
+        return str(json.loads(found.read_text())["address"])
 
     def _start(self, code: str, *words: object, before: str = "", **options) -> subprocess.Popen:
         line = [sys.executable, "-c", before + code, *map(str, words)]
@@ -94,15 +99,43 @@ class Machines:
         return self.workers[-1]
 
     def end(self) -> None:
-        for process in (*self.workers, self.scheduler):
+        for process in self.workers:
             process.kill()
             process.wait()
+        self._end_scheduler()
+
+    def _end_scheduler(self) -> None:
+        self.scheduler.kill()
+        self.scheduler.wait()
+
+
+class WorkerMachines(Machines):
+    """Worker processes of a scheduler in this one: a process more would take two seconds."""
+
+    def _start_scheduler(self) -> str:
+        self._cluster = LocalCluster(
+            n_workers=0, processes=False, protocol="tcp://", host="127.0.0.1",
+            dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False},
+        )  # fmt: skip
+        return str(self._cluster.scheduler_address)
+
+    def wait_for_workers(self) -> None:
+        """Wait until all that were started are connected, those that cannot be used included."""
+        wait_until(lambda: len(self._cluster.scheduler.workers) == len(self.workers))
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks the scheduler knows."""
+        return len(self._cluster.scheduler.tasks)
+
+    def _end_scheduler(self) -> None:
+        self._cluster.close()
 
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory):
     """Give a scheduler with one worker for the tests of a module that leave both alive."""
-    made = Machines(tmp_path_factory.mktemp("machines"))
+    made = WorkerMachines(tmp_path_factory.mktemp("machines"))
     made.add_worker()
     yield made
     made.end()
@@ -111,9 +144,30 @@ def machines(tmp_path_factory):
 @pytest.fixture
 def own_machines(tmp_path_factory):
     """Give a scheduler without workers, for one test that breaks them."""
+    made = WorkerMachines(tmp_path_factory.mktemp("machines"))
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def mortal_machines(tmp_path_factory):
+    """Give a scheduler without workers that can be killed."""
     made = Machines(tmp_path_factory.mktemp("machines"))
     yield made
     made.end()
+
+
+@pytest.fixture
+def run(models, capfd):
+    """Run `quietpixel denoise` with words in this process; return its standard error."""
+
+    def call(*words, model="halver", code=0):
+        line = ["denoise", "--model", str(models[model]), *map(str, words)]
+        capfd.readouterr()
+        assert main(line) == code, capfd.readouterr().err
+        return capfd.readouterr().err
+
+    return call
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from PIL import Image
 
 from quietpixel.cli.main import main
 
-from .conftest import Machines
+from .conftest import WorkerMachines
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "how-to" / "cluster.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    quietpixel (denoise .*)$", GUIDE, re.MULTILINE)
@@ -48,7 +48,7 @@ def needs_workers(line: str) -> bool:
 def test_each_command_runs(place, models, line, tmp_path_factory, capsys) -> None:
     words = [*shlex.split(line), "--model", str(models["halver"])]
     if "--scheduler" in words:
-        machines = Machines(tmp_path_factory.mktemp("machines"))
+        machines = WorkerMachines(tmp_path_factory.mktemp("machines"))
         machines.add_worker()
         words[words.index("tcp://localhost:8786")] = machines.address
     try:

@@ -381,19 +381,19 @@ def test_a_killed_worker_and_a_late_one(tmp_path, models, blur, own_machines) ->
     assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
 
 
-def test_a_lost_scheduler(tmp_path, models, blur, own_machines) -> None:
+def test_a_lost_scheduler(tmp_path, models, blur, mortal_machines) -> None:
     pixels = noise((301, 270), "uint8", 255)
     source, target = put(tmp_path / "a.zarr", pixels, chunks=(50, 50)), str(tmp_path / "b.zarr")
-    own_machines.add_worker()
+    mortal_machines.add_worker()
 
     def kill(share):
         if share > 0:
-            own_machines.scheduler.kill()
-            own_machines.scheduler.wait()
+            mortal_machines.scheduler.kill()
+            mortal_machines.scheduler.wait()
 
     with (
         pytest.raises(ClusterError, match="was lost during the work; finished work is kept"),
-        connect(scheduler=own_machines.address) as cluster,
+        connect(scheduler=mortal_machines.address) as cluster,
     ):
         denoise_image(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)
     assert not (tmp_path / "b.zarr").exists()
