@@ -29,7 +29,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 def test_train_passes_every_option_on(quietpixel, calls) -> None:
     words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
     more = (
-        "--filters 8,16 --blocks 0,1 --from photo --minutes 20 --channels 1 --devices 2 --workers 3"
+        "--filters 8,16 --blocks 0,1 --from photo --minutes 20 --channels 1 --devices 2 "
+        "--workers 3 --masks m"
     )
     folder = "--tensorboard --target none --pairs *_a=*_b --structure h:5 --name lab --cache c"
     last = (
@@ -58,6 +59,7 @@ def test_train_passes_every_option_on(quietpixel, calls) -> None:
         "workers": 3,
         "target": "none",
         "pairs": "*_a=*_b",
+        "masks": "m",
         "structure": "h:5",
         "name": "lab",
         "cache": Path("c"),

@@ -7,7 +7,8 @@ from quietpixel.card import UNKNOWN_SIGMA
 from quietpixel.data.batches import Batches
 from quietpixel.data.image_cache import SkippedFiles, StoredImage
 from quietpixel.data.patches import PatchSampler, PatchSampling, shrink, turn
-from quietpixel.data.tasks import AddNoise
+from quietpixel.data.self_supervised import HidePixels, SplitNeighbours
+from quietpixel.data.tasks import AddNoise, TakePair, Task
 from quietpixel.errors import DataError
 from quietpixel.noise.parser import parse_noise
 
@@ -21,6 +22,7 @@ class ArraySource:
         self.scenes = [tuple(StoredImage(image) for image in scene) for scene in scenes]
         self.areas = np.array([np.prod(scene[0].size) for scene in self.scenes], np.int64)
         self.skipped = SkippedFiles(print)
+        self.masks: dict[object, object] = {}
 
     def open(self, index: int) -> tuple[StoredImage, ...] | None:
         return self.scenes[index]
@@ -268,3 +270,22 @@ def test_gray_patches_share_their_noise_and_may_be_toned() -> None:
         for image in (clean / tone, noisy / tone):
             assert np.ptp(image, axis=-1).max() < 1e-5
     assert 10 < toned < 30
+
+
+@pytest.mark.parametrize("task", [TakePair(), HidePixels(), SplitNeighbours()])
+def test_only_pixels_inside_a_mask_count(task: Task) -> None:
+    image = np.full((64, 64, 1), 255, np.uint8)
+    mask = np.zeros((64, 64), bool)
+    mask[20:33, 7:30] = True
+    image[mask] = np.random.default_rng(0).integers(50, 150, (mask.sum(), 1))
+    source = ArraySource([(image, image)])
+    source.masks = {"any": "file"}
+    source.scenes[0][0].masks = (mask,)
+    draw = PatchSampling(patch=16, batch=16, steps=1, seed=0, downscale_fraction=0.5)
+    inputs, targets = PatchSampler(source, task, draw).make(0, 0)
+    values, weights = targets[..., :1], targets[..., 1:]
+    assert inputs.shape == values.shape == weights.shape
+    assert values[weights > 0].max() < 0.7  # outside it is 1
+    means = weights.mean(axis=(1, 2, 3))
+    assert ((means == 0) | np.isclose(means, 1, atol=1e-5)).all()  # no pixel was hidden inside
+    assert (means > 0).mean() > 0.5

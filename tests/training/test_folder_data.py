@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import pytest
 import tifffile
+import zarr
+from astropy.io import fits
 
 from quietpixel.data import batches, image_cache
 from quietpixel.data.image_cache import PixelCache, decode, to_channels
@@ -25,6 +27,8 @@ from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import RunOptions, run_recipe
 from quietpixel.training.training_data import TrainingData, from_folder
+
+from ..science import fits_file, hdf5, mrc
 
 TINY = {
     "options": {"filters": (4, 8), "blocks": (0, 1), "output": "residual"},
@@ -478,3 +482,82 @@ def test_images_that_use_little_of_their_range_are_stretched_unless_a_law_is_giv
     low, high = found.range
     assert (low > 19900 and high < 20400) == stretched
     assert stretched or (low, high) == (0, 65535)
+
+
+STACK = (1000 + np.random.default_rng(0).integers(0, 500, (3, 32, 40))).astype(np.uint16)
+
+
+def write_ome_zarr(path: Path) -> None:
+    group = zarr.open_group(str(path), mode="w")
+    group.create_array("full", data=STACK[np.newaxis], chunks=(1, 1, 16, 16))
+    axes = [{"name": name, "type": "space"} for name in "czyx"]
+    group.attrs["ome"] = {"multiscales": [{"axes": axes, "datasets": [{"path": "full"}]}]}
+
+
+WRITERS = {
+    "a.npy": lambda path: np.save(path, STACK),
+    "a.mrc": lambda path: mrc(STACK, path),
+    "a.fits": lambda path: path.write_bytes(fits_file(fits.PrimaryHDU(STACK))),
+    "a.h5": lambda path: path.write_bytes(hdf5(images=STACK)),
+    "a.tif": lambda path: tifffile.imwrite(path, STACK, photometric="minisblack"),
+    "a.zarr": lambda path: (
+        zarr.save_array(str(path), np.moveaxis(STACK, 0, 2), zarr_format=2)
+        or (path / ".zattrs").write_text('{"_ARRAY_DIMENSIONS": ["y", "x", "z"]}')
+    ),
+    "a.ome.zarr": write_ome_zarr,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_stacks_of_all_kinds_are_trained_on_page_by_page(tmp_path: Path, name: str) -> None:
+    WRITERS[name](tmp_path / name)
+    for data in (tmp_path, tmp_path / name):  # in a folder, or alone
+        found, messages = load(data, target="none", method="neighbours")
+        (image,) = found.train.open(0)
+        assert (len(found.train), image.pages, messages) == (1, [0, 1, 2], [])
+        for page, plane in enumerate(STACK):
+            part = 4095 * image.part(0, 0, 32, 40, page=page)[..., 0]
+            np.testing.assert_allclose(part, plane, atol=0.01)
+
+
+def test_one_of_several_images_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.h5").write_bytes(hdf5(first=STACK, second=STACK[:2]))
+    found, _ = load(Path(f"{tmp_path}/a.h5::/second"), target="none", method="neighbours")
+    assert found.train.open(0)[0].pages == [0, 1]
+
+
+def test_what_is_no_zarr_image_is_named(tmp_path: Path) -> None:
+    zarr.open_group(str(tmp_path / "a.zarr"), mode="w").create_group("wells")
+    (tmp_path / "b.zarr").mkdir()
+    (tmp_path / "b.zarr" / "zarr.json").write_text("{")
+    make_photos(tmp_path, 1)
+    _, messages = load(tmp_path)
+    assert "is a group and not one image; it holds wells" in messages[0]
+    assert "cannot be read as a Zarr" in messages[1]
+
+
+def test_large_stacks_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "a.npy", STACK)
+    monkeypatch.setattr(image_cache, "MEMORY", 10)
+    pixels = decode(tmp_path / "a.npy", 1).pixels
+    assert isinstance(pixels, np.memmap) or isinstance(pixels.base, np.memmap)
+    np.testing.assert_array_equal(pixels[..., 0], STACK)
+
+
+def test_masks_are_found_by_name_and_wrong_ones_named(tmp_path: Path) -> None:
+    data, masks = make_photos(tmp_path / "data", 4, 32), tmp_path / "masks"
+    inside = np.zeros((32, 32), np.uint8)
+    write(inside, masks / "00.png")
+    inside[4:20, 4:20] = 255
+    write(inside, masks / "01.png")
+    write(inside[:8], masks / "02.png")
+    found, messages = load(data, masks=str(masks))
+    opened = [found.train.open(index) for index in range(4)]
+    assert [each is not None for each in opened] == [False, True, False, True]
+    assert opened[1][0].mask(0).sum() == 256
+    assert opened[3][0].mask(0) is None
+    assert messages[0] == "1 images have no mask and are used whole."
+    assert any("00.png': its mask is empty." in text for text in messages)
+    assert any("02.png' is not the mask of an image of 32 x 32" in text for text in messages)
+    with pytest.raises(DataError, match="`masks` must be a folder with masks under the names"):
+        load(data, masks=str(tmp_path / "none"))

@@ -4,7 +4,7 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from quietpixel.training.in_memory import fit_images  # noqa: E402
-from quietpixel.training.losses import negative_psnr  # noqa: E402
+from quietpixel.training.losses import WEIGHTED, find_loss, negative_psnr  # noqa: E402
 from quietpixel.training.named_recipes import named_recipe  # noqa: E402
 from quietpixel.training.recipe import Recipe  # noqa: E402
 
@@ -15,6 +15,17 @@ def test_the_loss_in_decibels_is_the_mean_of_each_images_own() -> None:
     losses = np.asarray(negative_psnr(target, output))
     np.testing.assert_allclose(losses, [-20, -40], atol=0.5)
     assert float(negative_psnr(target, target)[0]) == pytest.approx(-50, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_only_weighted_pixels_count(name: str) -> None:
+    rng = np.random.default_rng(0)
+    clean, output = rng.random((2, 2, 8, 8, 1), np.float32)
+    weights = np.zeros_like(clean)
+    weights[:, :4] = 2  # the upper half
+    found = np.asarray(WEIGHTED[name](np.concatenate([clean, weights], axis=-1), output))
+    upper = keras.losses.get(find_loss(name))(clean[:, :4], output[:, :4])
+    np.testing.assert_allclose(found.mean(), np.asarray(upper).mean(), rtol=1e-4)
 
 
 def test_a_recipe_may_name_it() -> None:

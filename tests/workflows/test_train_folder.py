@@ -16,6 +16,7 @@ from quietpixel.files import Picture, write_picture
 from quietpixel.inference.model_store import known_models
 from quietpixel.models import MODELS
 from quietpixel.training.initial_weights import default_start
+from quietpixel.training.recipe import FRACTIONS
 from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
 from quietpixel.workflows.train_run import check_name
 
@@ -319,3 +320,28 @@ def test_a_model_is_used_on_the_scale_of_its_training(tmp_path: Path) -> None:
     assert not any("beyond" in note for note in denoiser.denoise(dark).notes)
     stack = np.stack([dark, dark])[..., np.newaxis]
     np.testing.assert_array_equal(denoiser.batch(stack)[0, ..., 0], denoiser(dark))
+
+
+@pytest.mark.usefixtures("no_report")
+def test_what_lies_outside_a_mask_changes_no_weight(tmp_path: Path) -> None:
+    mask = np.zeros((80, 88))
+    mask[20:60, 20:60] = 1
+    runs = []
+    for outside in (0.0, 0.9):
+        folder = tmp_path / f"{outside}"
+        for i in range(2):
+            # A margin of one receptive field around the mask is the same in both.
+            near = np.pad(np.ones((60, 60)), ((10, 10), (10, 18)))
+            put(folder / "data" / f"{i}.png", np.where(near, scene(i), outside))
+            put(folder / "masks" / f"{i}.png", mask)
+        words = {**TINY, "loss": "negative_psnr", "noise": "gaussian:0.1,clip=no"}
+        words |= dict.fromkeys(FRACTIONS, 0.0)  # a blur or a pattern reaches further
+        run = quietpixel.train(
+            str(folder / "data"), masks=folder / "masks", run=folder / "run", **words
+        )
+        runs.append(keras.models.load_model(run / "model.keras", compile=False).get_weights())
+        assert json.loads((run / "recipe.json").read_text())["masks"] == str(folder / "masks")
+    for one, other in zip(*runs, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    with pytest.raises(ArgumentError, match="`masks` is for a folder of images"):
+        choose("digits", masks="masks")

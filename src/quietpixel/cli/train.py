@@ -100,7 +100,7 @@ EXAMPLES = (
     "quietpixel train mnist --recipe classic --epochs 20 --run runs/mnist",
 )
 GROUPS = {
-    "Data": "noise pairs target structure channels data_dir cache",
+    "Data": "noise pairs target masks structure channels data_dir cache",
     "Model": "model code filters blocks start name",
     "Training": "recipe epochs minutes batch patch learning_rate seed set",
     "Run": "run resume describe devices workers tensorboard",
@@ -137,6 +137,11 @@ GROUPS = {
     "--structure",
     metavar="h:N|v:N",
     help="With --target none: noise shared along a row or column over N pixels on both sides.",
+)
+@click.option(
+    "--masks",
+    metavar="FOLDER|FILE",
+    help="Masks under the names of the images: only pixels where they are not 0 count.",
 )
 @click.option("--epochs", type=COUNT, help="Passes over the data.")
 @click.option(
@@ -206,7 +211,7 @@ def command(data: str | None, *, set: dict[str, Any], describe: bool, **options:
 
     DATA is digits (built in, needs no network), mnist, fashion-mnist, or a folder: of clean
     images; of pairs, in noisy/ and clean/ or by --pairs; of noisy images with --target none. One
-    file, such as a stack, stands for a folder of its pages.
+    file or Zarr, such as a stack, stands for a folder of its pages.
     """
     if data is None:
         if not options["resume"]:

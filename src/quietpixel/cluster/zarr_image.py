@@ -9,7 +9,7 @@ from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.storage import Place
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import MARK
-from quietpixel.imaging.axes import letters_of
+from quietpixel.files.zarr_store import array_axes, find_levels
 
 
 @dataclass(frozen=True)
@@ -70,25 +70,16 @@ def open_image(place: Place) -> ZarrImage:
         reason = " ".join(str(error).split())
         raise FileError(f"'{place.name}' cannot be read as a Zarr: {reason}.") from error
     if isinstance(found, zarr.Array):
-        # Zarr 3 has a field for names; in version 2, xarray writes them as an attribute.
-        names = getattr(found.metadata, "dimension_names", None)
-        names = names or found.attrs.get("_ARRAY_DIMENSIONS") or ()
-        return ZarrImage(place, ("",), letters_of(names))
-    attributes = found.attrs.asdict()
-    # From version 0.5 on, all metadata lie below "ome".
-    images = attributes.get("ome", attributes).get("multiscales")
-    if not images:
+        return ZarrImage(place, ("",), array_axes(found))
+    image = find_levels(found.attrs.asdict())
+    if image is None:
         names = sorted(found.keys())
         raise ImageError(
             f"'{place.name}' is a group and not one image; it holds "
             f"{', '.join(names[:9]) or 'nothing'}. Give the path of an image in it, such as "
             f"'{place.below(*names[:1] or '0').name}'."
         )
-    levels = tuple(str(each["path"]) for each in images[0]["datasets"])
-    # Version 0.1 of OME-Zarr names no axes, and later ones by text or by objects.
-    axes = images[0].get("axes") or list("tczyx")
-    letters = "".join(str(each["name"] if isinstance(each, dict) else each)[0] for each in axes)
-    return ZarrImage(place, levels, letters)
+    return ZarrImage(place, *image)
 
 
 def create_like(source: ZarrImage, place: Place) -> None:

@@ -3,23 +3,27 @@
 import hashlib
 import json
 import os
+import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import FileError, ImageError, QuietpixelError
-from quietpixel.files import read_picture
+from quietpixel.files import Size, read_picture, read_size, split_name
+from quietpixel.files.zarr_store import is_store, read_store, read_store_size
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, find_range
 from quietpixel.noise.parser import Array
 
 Notify = Callable[[str], None]
 Pixels = NDArray[Any]
+Mask = NDArray[np.bool_]
 Paths = tuple[Path, ...]
 
 MEMORY = 512 * 2**20
@@ -40,6 +44,11 @@ class StoredImage:
     pages
         The pages that can be trained on; None for all.
 
+    Attributes
+    ----------
+    masks
+        Which pixels count, (H, W): one for all pages, or one for each; empty where all do.
+
     Examples
     --------
     >>> StoredImage(np.full((4, 4, 1), 4095, np.uint16), 0, 4095).part(1, 1, 1, 2).tolist()
@@ -57,6 +66,7 @@ class StoredImage:
         self.size: tuple[int, int] = pixels.shape[-3], pixels.shape[-2]
         self.page_count = 1 if pixels.ndim == 3 else len(pixels)
         self.pages = list(range(self.page_count) if pages is None else pages)
+        self.masks: tuple[Mask, ...] = ()
 
     def part(self, top: int, left: int, height: int, width: int, *, page: int = 0) -> Array:
         """Return a part of a page as float32 (height, width, C) in [0, 1]."""
@@ -67,6 +77,10 @@ class StoredImage:
         part: Array = pixels[top : top + height, left : left + width].astype(wide) - wide(self.low)
         part /= wide(self.high - self.low)
         return part.astype(np.float32, copy=False)
+
+    def mask(self, page: int) -> "Mask | None":
+        """Return which pixels of a page count, (H, W); None for all."""
+        return self.masks[page % len(self.masks)] if self.masks else None
 
     def whole(self) -> Array:
         """Return the first page as float32 (H, W, C) in [0, 1]."""
@@ -122,6 +136,8 @@ class ImageCache:
         Folder for decoded pixels; None keeps none.
     memory
         Bytes of pixels kept in memory.
+    masks
+        The file with the mask of a scene, for those that have one.
 
     Attributes
     ----------
@@ -139,7 +155,9 @@ class ImageCache:
         check: Check | None = None,
         cache: "PixelCache | None" = None,
         memory: int = MEMORY,
+        masks: Mapping[Paths, Path] = MappingProxyType({}),
     ) -> None:
+        self.masks = dict(masks)
         self.range: Range | None = None
         self.scenes, self.areas, self.channels = scenes, areas, channels
         self.skipped, self.check, self.cache, self.memory = skipped, check, cache, memory
@@ -163,10 +181,16 @@ class ImageCache:
             images = tuple(read(path, self.channels) for path in paths)
             self._set_range(images)
             fault = self.check(images, paths) if self.check else ""
+            if paths in self.masks and not fault:
+                images[0].masks, fault = read_masks(self.masks[paths], images[0])
             # A page that has one value in either image of a pair teaches nothing.
             pages = [page for page in images[0].pages if page in images[-1].pages]
+            pages = [page for page in pages if (mask := images[0].mask(page)) is None or mask.any()]
             if not pages and not fault:
-                fault = f"'{paths[0]}': all its pixels have the same value."
+                why = (
+                    "its mask is empty" if images[0].masks else "all its pixels have the same value"
+                )
+                fault = f"'{paths[0]}': {why}."
             for image in images:
                 image.pages = pages
         except QuietpixelError as error:
@@ -200,6 +224,27 @@ class ImageCache:
 def _count_bytes(images: Sequence[StoredImage]) -> int:
     # Mapped files count too: their pixels are not in memory, but their address space is limited.
     return sum(image.pixels.nbytes for image in images)
+
+
+def read_masks(path: Path, image: StoredImage) -> tuple[tuple[Mask, ...], str]:
+    """Return the masks in a file, and why they do not fit an image; empty if they do.
+
+    Parameters
+    ----------
+    path
+        The file: one page, or as many as the image. Pixels that are not 0 count.
+    image
+        The image.
+    """
+    picture = read_store(path) if is_store(path) else read_picture(path)
+    masks = tuple(np.asarray(page[..., 0] != 0) for page in picture.pages)
+    if len(masks) not in (1, image.page_count) or masks[0].shape != image.size:
+        height, width = masks[0].shape
+        return (), (
+            f"'{path}' is not the mask of an image of {image.size[1]} x {image.size[0]} pixels and "
+            f"{image.page_count} pages: it has {width} x {height} pixels and {len(masks)} pages."
+        )
+    return masks, ""
 
 
 class PixelCache:
@@ -240,7 +285,7 @@ class PixelCache:
             If the image cannot be read, or its pixels cannot be written.
         """
         try:
-            status = path.stat()
+            status = Path(split_name(path)[0]).stat()
         except OSError as error:
             raise FileError(f"'{path}' cannot be read: {error.strerror or error}.") from error
         # The number at the end is that of the form of an entry.
@@ -273,6 +318,23 @@ class PixelCache:
         )
 
 
+def measure_size(path: Path) -> Size:
+    """Return the size of an image file, of an image in one (``file.h5::/images``), or of a Zarr.
+
+    Raises
+    ------
+    FileError, ImageError
+        If it cannot be read.
+    """
+    if is_store(path):
+        return read_store_size(path)
+    if split_name(path)[1] is None:
+        return read_size(path)
+    picture = read_picture(path)  # headers are read of the first image only
+    width, height = picture.size
+    return Size(height, width, picture.colour == "rgb", len(picture.pages))
+
+
 def decode(path: Path, channels: int) -> StoredImage:
     """Return an image or a stack in its own depth, gray or RGB, without transparency.
 
@@ -283,7 +345,7 @@ def decode(path: Path, channels: int) -> StoredImage:
     Parameters
     ----------
     path
-        The file.
+        The file, an image in one (``file.h5::/images``), or a Zarr.
     channels
         1 (gray) or 3 (RGB).
 
@@ -292,20 +354,32 @@ def decode(path: Path, channels: int) -> StoredImage:
     FileError, ImageError
         If it cannot be read, or holds no finite value.
     """
-    picture = read_picture(path)
+    picture = read_store(path) if is_store(path) else read_picture(path)
     pages = [page for page in picture.pages if page.shape == picture.pages[0].shape]
     signed = pages[0].dtype.kind == "i"
     floats = np.float32 if pages[0].dtype.itemsize <= 2 else np.float64
     pages = [page.astype(floats) if signed else page for page in pages]
     pages = [_fill_holes(page, path) if page.dtype.kind == "f" else page for page in pages]
     colours = [page[..., :3] if page.shape[-1] >= 3 else page[..., :1] for page in pages]
-    stack = np.stack(colours) if len(colours) > 1 else colours[0]
+    stack = _join(colours)
     # Rows of all pages below each other, as the scale is one for the whole stack.
     low, high = find_range(stack.reshape(-1, *stack.shape[-2:]))
     if not signed and picture.maximum not in (255.0, 65535.0, 1.0):
         low, high = 0.0, picture.maximum  # the file itself declares its white
     varied = [number for number, page in enumerate(colours) if np.ptp(page)]
     return StoredImage(to_channels(stack, channels), low, high, varied)
+
+
+def _join(pages: Sequence[Pixels]) -> Pixels:
+    """Return pages as one array, mapped into memory where it is large."""
+    if len(pages) == 1:
+        return pages[0]
+    shape = (len(pages), *pages[0].shape)
+    if pages[0].nbytes * len(pages) <= MEMORY:
+        return np.stack(pages)
+    with tempfile.TemporaryFile() as file:
+        stack: Pixels = np.memmap(file, pages[0].dtype, "w+", shape=shape)
+    return np.stack(pages, out=stack)
 
 
 def _fill_holes(page: Pixels, path: Path) -> Pixels:

@@ -1,5 +1,6 @@
 """How a folder holds its scenes: clean images, pairs of images, or noisy images only."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from quietpixel.data.image_cache import Notify, Paths, StoredImage
 from quietpixel.errors import ArgumentError, DataError
 from quietpixel.files import list_images
+from quietpixel.files.zarr_store import FILES, is_store
 
 Plane = NDArray[np.float32]
 
@@ -54,7 +56,7 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
     Parameters
     ----------
     folder
-        The folder, or one file, such as a stack.
+        The folder, or one file or Zarr, such as a stack.
     target
         ``"clean"``: clean images, or pairs of a noisy and a clean one; ``"noisy"``: pairs of two
         noisy ones; ``"none"``: noisy images, only those in ``noisy`` if there is such a subfolder.
@@ -77,7 +79,7 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
             "`pairs` must be two patterns of names with the same number of stars, the noisy one "
             f"first, such as '*_real.*=*_mean.*'; got '{pairs}'."
         )
-    if folder.is_file():
+    if not folder.is_dir() or is_store(folder):
         if patterns or target == "noisy":
             raise ArgumentError(
                 f"`pairs`, and `target` noisy, need a folder of images; '{folder}' is one file."
@@ -87,7 +89,7 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
         # Only noisy files are listed, so that no clean one can be read by mistake.
         inner = folder / "noisy"
         whole = patterns or not inner.is_dir()
-        found: Iterable[Path] = list_images(folder if whole else inner, recursive=True).images
+        found: Iterable[Path] = list_scenes(folder if whole else inner)
         if patterns:
             found = _find_keys(found, folder, patterns[0]).values()
         return Layout("noisy", tuple((path,) for path in found))
@@ -102,11 +104,73 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
             "subfolders 'first' and 'second'; describe the names of a pair by `pairs`, such as "
             "'*_a.*=*_b.*'."
         )
-    return Layout("clean", tuple((path,) for path in list_images(folder, recursive=True).images))
+    return Layout("clean", tuple((path,) for path in list_scenes(folder)))
+
+
+def list_scenes(folder: Path) -> list[Path]:
+    """Return the image files of a folder and its subfolders, and each Zarr, sorted.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    """
+    stores = []
+    for path, folders, names in os.walk(folder):
+        if any(name in names for name in FILES):
+            stores.append(Path(path))
+            folders.clear()  # a group and its arrays are one image
+    return sorted([*list_images(folder, recursive=True).images, *stores])
+
+
+def find_masks(
+    scenes: Sequence[Paths], folder: Path, masks: Path, notify: Notify
+) -> dict[Paths, Path]:
+    """Return the file with the mask of each scene that has one.
+
+    Parameters
+    ----------
+    scenes
+        The files of each scene.
+    folder
+        What they are in, or the only file.
+    masks
+        A folder with a mask under the name of each image, whatever its suffix; or one mask.
+    notify
+        Called with a sentence on scenes without a mask.
+
+    Raises
+    ------
+    DataError
+        If no scene has a mask.
+    """
+    if masks.is_dir() and not is_store(masks):
+        named = {path.relative_to(masks).with_suffix(""): path for path in list_scenes(masks)}
+    else:
+        named = {}
+    found = {}
+    for scene in scenes:
+        name = Path(scene[0].name) if scene[0] == folder else scene[0].relative_to(folder)
+        name = name.with_suffix("")
+        # The masks of pairs need no subfolder "noisy".
+        for key in (name, Path(*name.parts[1:])):
+            if key in named:
+                found[scene] = named[key]
+                break
+        if len(scenes) == 1 and masks.is_file():
+            found[scene] = masks
+    if not found:
+        raise DataError(
+            f"`masks` must be a folder with masks under the names of the images, or one mask for "
+            f"one image; got '{masks}', which has none for '{folder}'."
+        )
+    if len(found) < len(scenes):
+        notify(f"{len(scenes) - len(found)} images have no mask and are used whole.")
+    return found
 
 
 def _match(folder: Path, patterns: Sequence[str], notify: Notify) -> Layout:
-    paths = list_images(folder, recursive=True).images
+    paths = list_scenes(folder)
     first, second = (_find_keys(paths, folder, pattern) for pattern in patterns)
     scenes = [(path, second[key]) for key, path in first.items() if key in second]
     # Patterns that overlap match one file as both sides of a pair.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import UNKNOWN_SIGMA
-from quietpixel.data.image_cache import ImageCache
+from quietpixel.data.image_cache import ImageCache, Mask
 from quietpixel.data.tasks import Task
 from quietpixel.errors import DataError
 from quietpixel.noise.parser import Array, image_rng
@@ -89,8 +89,13 @@ class PatchSampler:
         """Return batch number `index` of `epoch`: (input, target) or ((input, level), target)."""
         numbers = range(index * self.draw.batch, (index + 1) * self.draw.batch)
         rngs = [image_rng(self.draw.seed, epoch, number) for number in numbers]
-        pairs = [self.task(self._cut(epoch, rng), rng) for rng in rngs]
+        cuts = [self._cut(epoch, rng) for rng in rngs]
+        pairs = [self.task(parts, rng) for (parts, _), rng in zip(cuts, rngs, strict=True)]
         inputs, targets = (np.stack(part) for part in zip(*pairs, strict=True))
+        if self.source.masks:
+            masks = [mask for _, mask in cuts]
+            weighted = zip(targets, masks, strict=True)
+            targets = np.stack([add_weights(*each, inputs.shape[-1]) for each in weighted])
         if self.draw.level_fraction is None:
             return inputs, targets
         levels = [self._level(*pair, rng) for pair, rng in zip(pairs, rngs, strict=True)]
@@ -114,8 +119,8 @@ class PatchSampler:
             return local
         return np.full(squared.shape, np.sqrt(squared.mean()), np.float32)
 
-    def _cut(self, epoch: int, rng: np.random.Generator) -> tuple[Array, ...]:
-        """Return the patches at one random place of a random scene, in one orientation."""
+    def _cut(self, epoch: int, rng: np.random.Generator) -> tuple[tuple[Array, ...], Mask | None]:
+        """Return the patches at one random place of a random scene, and which pixels count."""
         chosen, areas = self._choose_scenes(epoch)
         draw, side = self.draw, self.draw.patch
         # A scene that cannot be used is replaced by the next that the same generator draws, so
@@ -134,9 +139,15 @@ class PatchSampler:
             pages = images[0].pages
             # A single page draws no number, so that runs on images stay reproducible.
             page = pages[int(rng.integers(len(pages))) if len(pages) > 1 else 0]
+            mask = images[0].mask(page)
+            if mask is not None:
+                top, left = place_in_mask(mask, wide, rng)
+                inside = mask[top : top + wide, left : left + wide, np.newaxis].astype(np.float32)
+                # Only pixels that show nothing from outside the mask.
+                mask = turn(np.asarray(shrink(inside, side)[..., 0] > 0.99), way)
             cut = (image.part(top, left, wide, wide, page=page) for image in images)
             parts = (shrink(part, side) for part in cut)
-            return tuple(np.ascontiguousarray(turn(part, way)) for part in parts)
+            return tuple(np.ascontiguousarray(turn(part, way)) for part in parts), mask
         raise DataError(
             f"{PATIENCE} images in a row could not be used, so there is nothing left to train on; "
             "see the skipped files above."
@@ -152,6 +163,44 @@ class PatchSampler:
                 chosen = np.sort(rng.choice(count, self.draw.scenes, replace=False))
             self._scenes = epoch, chosen, np.cumsum(self.source.areas[chosen])
         return self._scenes[1:]
+
+
+def place_in_mask(mask: Mask, side: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Return top and left of a square (side, side) that holds a random pixel of a mask (H, W)."""
+    inside = np.flatnonzero(mask)
+    row, column = divmod(int(inside[rng.integers(len(inside))]), mask.shape[1])
+    top = np.clip(row - rng.integers(side), 0, mask.shape[0] - side)
+    left = np.clip(column - rng.integers(side), 0, mask.shape[1] - side)
+    return int(top), int(left)
+
+
+def add_weights(target: Array, mask: Mask | None, channels: int) -> Array:
+    """Return a target followed by the weights of its pixels, 1 on average.
+
+    Parameters
+    ----------
+    target
+        (H, W, channels), or with weights already (H, W, 2 channels).
+    mask
+        Which pixels of the patch count, of this height or twice this height; None for all.
+    channels
+        Of the image.
+
+    Examples
+    --------
+    >>> mask = np.array([[True, False]])
+    >>> add_weights(np.full((1, 2, 1), 0.5, np.float32), mask, 1).tolist()
+    [[[0.5, 2.0], [0.5, 0.0]]]
+    """
+    values, weights = target[..., :channels], target[..., channels:]
+    weights = weights if weights.size else np.ones_like(values)
+    if mask is not None:
+        height, width = values.shape[:2]
+        step = len(mask) // height  # 2 where a target has every second pixel
+        cells = mask[: height * step, : width * step].reshape(height, step, width, step)
+        weights = weights * np.asarray(cells.all(axis=(1, 3)))[..., np.newaxis]
+        weights = weights / max(float(weights.mean()), 1e-6)
+    return np.concatenate([values, weights.astype(np.float32)], axis=-1)
 
 
 def is_correlated(noise: Array) -> bool:

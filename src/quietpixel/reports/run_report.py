@@ -80,6 +80,7 @@ def _show_folder(
     folder: RunFolder, recipe: Recipe, denoiser: Denoiser, data_dir: Path | None
 ) -> Shown:
     """Show whole validation images of a folder; scores of patches where there are clean ones."""
+    recipe = replace(recipe, masks="")  # scores are those of whole images
     images = open_folder(recipe, cache=None, notify=lambda text: None)
     scenes = denoise_scenes(recipe, images, denoiser)
     quality = estimate_quality(recipe, scenes, denoiser, denoiser.card.scores["validation"])

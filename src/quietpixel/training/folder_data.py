@@ -16,10 +16,11 @@ from quietpixel.data.image_cache import (
     PixelCache,
     SkippedFiles,
     decode,
+    measure_size,
 )
-from quietpixel.data.image_folder import Layout, find_layout, find_mismatch
+from quietpixel.data.image_folder import Layout, find_layout, find_masks, find_mismatch
 from quietpixel.errors import DataError, QuietpixelError
-from quietpixel.files import Size, read_size
+from quietpixel.files import Size
 from quietpixel.imaging.intensity_scale import (
     FIXED_SCALES,
     Range,
@@ -95,7 +96,7 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
     known: dict[Paths, Size] = {}
     for scene in layout.scenes:
         try:
-            size, *_ = [read_size(path) for path in scene]
+            size, *_ = [measure_size(path) for path in scene]
         except QuietpixelError as error:
             skipped.add(str(scene[0]), str(error))
             continue
@@ -112,6 +113,10 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
         )
     areas = {scene: size.height * size.width * size.pages for scene, size in known.items()}
 
+    masks = {}
+    if recipe.masks:
+        masks = find_masks(list(known), Path(recipe.data), Path(recipe.masks), notify)
+
     def put(part: list[Paths]) -> ImageCache:
         return ImageCache(
             part,
@@ -120,6 +125,7 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
             skipped=skipped,
             check=find_mismatch if layout.kind == "pairs" else None,
             cache=None if cache is None else PixelCache(cache),
+            masks=masks,
         )
 
     train, validation = split(list(known))
@@ -215,7 +221,7 @@ def find_channels(layout: Layout) -> int:
     scenes = layout.scenes
     for scene in scenes[:: max(1, len(scenes) // INSPECTED)]:
         with suppress(QuietpixelError):  # reported when the folder is opened
-            if any(read_size(path).colour for path in scene):
+            if any(measure_size(path).colour for path in scene):
                 return 3
     return 1
 

@@ -25,6 +25,32 @@ def hidden_squared_error(target: Any, output: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("quietpixel")  # type: ignore[untyped-decorator]
+def weighted_absolute_error(target: Any, output: Any) -> Any:
+    """Return the mean absolute error at the pixels inside a mask.
+
+    Parameters
+    ----------
+    target, output
+        As for `hidden_squared_error`.
+    """
+    clean, weights = keras.ops.split(target, 2, axis=-1)
+    return keras.ops.mean(weights * keras.ops.abs(output - clean), axis=-1)
+
+
+@keras.saving.register_keras_serializable("quietpixel")  # type: ignore[untyped-decorator]
+def weighted_negative_psnr(target: Any, output: Any) -> Any:
+    """Return the negative peak signal-to-noise ratio of the pixels inside a mask, in dB.
+
+    Parameters
+    ----------
+    target, output
+        As for `hidden_squared_error`.
+    """
+    error = keras.ops.mean(hidden_squared_error(target, output), axis=(1, 2))
+    return 10 / math.log(10) * keras.ops.log(error + FLOOR)
+
+
+@keras.saving.register_keras_serializable("quietpixel")  # type: ignore[untyped-decorator]
 def negative_psnr(target: Any, output: Any) -> Any:
     """Return the negative peak signal-to-noise ratio of each image in dB.
 
@@ -53,3 +79,11 @@ def find_loss(name: str) -> Any:
         A loss of `quietpixel.training.recipe.CHOICES`.
     """
     return negative_psnr if name == "negative_psnr" else name
+
+
+WEIGHTED = {
+    "mean_squared_error": hidden_squared_error,
+    "mean_absolute_error": weighted_absolute_error,
+    "negative_psnr": weighted_negative_psnr,
+}
+"""The losses for targets that are followed by the weights of their pixels."""

@@ -105,6 +105,9 @@ class Recipe:
     pairs
         Two patterns for the names of pairs, such as ``"*_real.*=*_mean.*"``; empty uses the
         subfolders ``noisy`` and ``clean``, if there are any.
+    masks
+        Folder of masks under the names of the images, or one mask; only pixels where the mask is
+        not 0 count in the loss. Empty uses all pixels.
     method
         How to learn from noisy images alone: ``"recorrupted"`` (the law of their noise is known),
         ``"neighbours"`` or ``"hidden"`` (it is not). ``"pairs"`` for pairs, empty for clean images.
@@ -152,6 +155,7 @@ class Recipe:
     level_excess: float = 1.0
     target: str = "clean"
     pairs: str = ""
+    masks: str = ""
     method: str = ""
     structure: str = ""
     start: str = "nothing"

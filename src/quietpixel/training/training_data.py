@@ -13,10 +13,11 @@ from quietpixel.data.samplers import NoisySampler, Sampler
 from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
 from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
 from quietpixel.errors import ArgumentError, DataError, unknown_name
+from quietpixel.files import split_name
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.noise.parser import Array, add_noise, parse_noise
 from quietpixel.training.folder_data import Folder
-from quietpixel.training.losses import hidden_squared_error
+from quietpixel.training.losses import WEIGHTED
 from quietpixel.training.recipe import Recipe
 
 VALIDATION_SEED_OFFSET = 1_000_003
@@ -64,7 +65,7 @@ class TrainingData:
 
 def is_folder(data: str) -> bool:
     """Return whether `data` is the path of a folder, or of a file, and not the name of a set."""
-    return Path(data).exists()
+    return Path(split_name(data)[0]).exists()
 
 
 def check_data(data: str) -> None:
@@ -146,7 +147,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
         PatchSampler(folder.train, make_task(recipe), drawing),
         PatchSampler(folder.validation, task, validating).make(0, 0),
         recipe.channels,
-        loss=hidden_squared_error if recipe.method == "hidden" else None,
+        loss=WEIGHTED[recipe.loss] if recipe.masks or recipe.method == "hidden" else None,
         loss_name=LOSS_NAMES.get(recipe.method, ""),
         range=folder.range,
     )

@@ -55,6 +55,8 @@ def choose_recipe(
     check_data(data)
     given = {key: value for key, value in fields.items() if value is not None}
     options = {key: value for key, value in options.items() if value is not None}
+    if "masks" in given:
+        given["masks"] = str(given["masks"])
     first = None if start is None else open_start(start)
     if is_folder(data):
         name, given = _suit_folder(name, data, given)
@@ -62,7 +64,7 @@ def choose_recipe(
         if start is None and not {"model", "options"} & given.keys() and "filters" not in options:
             first = default_start(given["channels"])
     else:
-        for field in ("target", "pairs", "structure", "channels"):
+        for field in ("target", "pairs", "masks", "structure", "channels"):
             if given.get(field):
                 raise ArgumentError(
                     f"`{field}` is for a folder of images, and '{data}' is not one; omit it, or "
