@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from quietpixel.cli.options import MODEL, PATH, Command, read_sigma
+from quietpixel.cli.options import MODEL, PATH, Command, read_level
 
 EXAMPLES = (
     "quietpixel export photo-gray --bioimageio photo-gray.zip",
@@ -26,7 +26,7 @@ EXAMPLES = (
     "--sigma",
     metavar="LEVEL",
     default="auto",
-    callback=read_sigma,
+    callback=read_level,
     help="Noise level that becomes part of the model, such as 25/255; auto estimates the sample's.",
 )
 @click.option(
