@@ -134,6 +134,8 @@ def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
 
 def test_depth_and_profile_come_back_and_strength_acts(visit):
     page = visit(viewport={"width": 1200, "height": 800})
+    expect(page.locator("#formats")).to_contain_text("Nikon ND2 and Leica LIF.")
+    assert ".lif" in page.get_attribute("#files", "accept").split(",")
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     stream = io.BytesIO()
     deep = noisy(200, 260).astype(np.uint16) * 257

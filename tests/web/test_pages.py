@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 from web_making import coded, decoded, detail, noisy
 
 from quietpixel import DenoiseOptions, Denoiser
+from quietpixel.files import FORMATS
 from quietpixel.web.digit_parts import find_digit_model
 from quietpixel.web.pages import FILES, STATIC
 
@@ -51,6 +52,11 @@ def test_nothing_outside_the_folder_is_served(client):
 
 def test_setup(client):
     answered = client.get("/page/setup").json()
+    # A new format is accepted and named without a change of the page.
+    assert answered.pop("formats") == [kind.title for kind in FORMATS.values()]
+    assert {".jpg", ".x3f", ".lif"} <= set(answered["suffixes"])
+    suffixes = [suffix for kind in FORMATS.values() for suffix in kind.suffixes]
+    assert sorted(answered.pop("suffixes")) == sorted(suffixes)
     assert answered == {
         "in_hand": 2,
         "body": 128 * 2**20,

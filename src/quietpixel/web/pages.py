@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from quietpixel.errors import ArgumentError
+from quietpixel.files import FORMATS
 from quietpixel.web.api import result_headers
 from quietpixel.web.app_state import get_app_state
 from quietpixel.web.digit_parts import find_digit_model
@@ -56,7 +57,7 @@ async def get_file(request: Request) -> Response:
 
 @router.get("/page/setup")
 async def get_setup(request: Request) -> JSONResponse:
-    """Return the limits, the number of parallel requests and the digit model."""
+    """Return limits, the number of parallel requests, the digit model and the file formats."""
     app_state = get_app_state(request)
     limits = app_state.options.limits
     return JSONResponse(
@@ -66,6 +67,8 @@ async def get_setup(request: Request) -> JSONResponse:
             "pixels": limits.max_pixels,
             "preview": PREVIEW_PIXELS,
             "digits": find_digit_model(app_state.models),
+            "formats": [kind.title for kind in FORMATS.values()],
+            "suffixes": [suffix for kind in FORMATS.values() for suffix in kind.suffixes],
         }
     )
 

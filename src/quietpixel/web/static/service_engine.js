@@ -8,11 +8,6 @@ const SENT = 0.08; // share of the progress that sending takes
 const BUSY_TRIES = 60, LOST_TRIES = 8; // the latter wait a minute in all, enough for a restart
 // Formats whose depth or kind browsers do not show rightly are left to the service.
 const BY_SERVICE = /\.(tiff?|p[bgpna]m|pfm|pnm)$/i;
-const SUFFIXES = ".jpg,.jpeg,.jpe,.jfif,.png,.tif,.tiff,.btf,.tf8,.webp,.avif,.bmp,.dib,.gif,.ppm,.pgm,.pbm,.pnm,.pam,.pfm," +
-  ".dng,.cr2,.cr3,.nef,.nrw,.arw,.sr2,.srf,.raf,.rw2,.orf,.pef,.srw,.3fr,.iiq,.erf,.mos,.x3f,.mrw,.kdc,.dcr,.rwl,.heic,.heif,.hif," +
-  ".jxl,.jp2,.j2k,.jpf,.jpx,.j2c,.jpc,.exr,.hdr,.pic," +
-  ".npy,.mrc,.mrcs,.map,.rec,.st,.fits,.fit,.fts,.h5,.hdf5,.hdf,.he5,.czi,.nd2,.lif";
-
 export class ServiceEngine {
   constructor(askToken) {
     Object.assign(this, { askToken, isService: true });
@@ -20,11 +15,11 @@ export class ServiceEngine {
   }
 
   async setup() {
-    const [{ in_hand: atOnce, body: largest, preview, digits }, models] = await this.ask();
+    const [{ in_hand: atOnce, body: largest, preview, digits, formats, suffixes }, models] = await this.ask();
     this.largest = largest;
     return {
-      ...models, atOnce, preview, digits, accept: `image/*,${SUFFIXES}`,
-      formats: "JPEG, PNG, TIFF, WebP, AVIF, GIF, BMP, PNM, HEIC, JPEG XL, JPEG 2000, OpenEXR, Radiance HDR, Camera RAW, NPY, MRC, FITS, HDF5, Zeiss CZI, Nikon ND2 and Leica LIF.",
+      ...models, atOnce, preview, digits, accept: ["image/*", ...suffixes].join(),
+      formats: `${new Intl.ListFormat("en-GB").format(formats)}.`,
       written: ["png", "tiff", "jpeg", "webp", "avif"],
       privacy: "Pictures go only to the machine that serves this page, and are forgotten there.",
     };
