@@ -128,10 +128,12 @@ def test_the_layers_are_described_without_training(quietpixel, calls) -> None:
 
 
 def test_an_unknown_data_set_is_noticed_before_the_start(quietpixel, tmp_path) -> None:
+    from quietpixel.data import named_sets
+
     outcome = quietpixel("train", "mnst", "--run", tmp_path / "run")
     assert outcome.err == (
         "quietpixel: Unknown data set 'mnst': did you mean 'mnist'? "
-        "Known: digits, fashion-mnist, mnist.\n"
+        f"Known: {', '.join(sorted(named_sets()))}.\n"
     )
     assert not (tmp_path / "run").exists()
 

@@ -109,7 +109,11 @@ GROUPS = {
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
 @click.argument("data", required=False)
-@click.option("--model", metavar="bottleneck|unet", help="Architecture.  [default: by the recipe]")
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="Architecture: bottleneck, unet, or one that was added.  [default: by the recipe]",
+)
 @click.option(
     "--recipe",
     type=Names("recipe", known_recipes),
