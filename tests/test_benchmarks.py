@@ -62,16 +62,31 @@ def test_results_are_made_from_the_records(run_all: ModuleType, tmp_path: Path) 
     assert plots == {path.name for path in (BENCHMARKS / "plots").iterdir()}
 
 
-def test_a_run_replaces_its_record_unless_it_fails(run_all: ModuleType, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    write_waves(data / "some", 2)
-    words = ("benchmarks/quality.py", str(data / "some"), "median", "--sigmas", "25")
+MEASURE = """
+import sys
+from pathlib import Path
+from record import Record
+record = Record()
+record.table("images", "PSNR")
+record.row(sys.argv[1], "30.10")
+record.save(Path(sys.argv[-1]))
+sys.exit("--fail" in sys.argv)
+"""
+
+
+def test_a_run_replaces_its_record_unless_it_fails(
+    run_all: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(BENCHMARKS))
+    script, data = tmp_path / "measure.py", tmp_path / "data"
+    script.write_text(MEASURE)
+    words = (str(script), str(data / "some"))
     assert run_all.run(run_all.Job("set12", words), tmp_path, data)
     record = json.loads((tmp_path / "set12.json").read_text(encoding="utf-8"))
-    assert record["command"] == "python benchmarks/quality.py FOLDER/some median --sigmas 25"
+    assert record["command"] == f"python {script} FOLDER/some"
     assert record["machine"].startswith(f"{os.cpu_count()} cores, ")
-    assert [row[0] for row in record["tables"][0]["rows"]] == ["median", "noisy"]
-    assert not run_all.run(run_all.Job("set12", (*words, "--count", "none")), tmp_path, data)
+    assert record["tables"][0]["rows"] == [[str(data / "some"), "30.10"]]
+    assert not run_all.run(run_all.Job("set12", (*words, "--fail")), tmp_path, data)
     assert json.loads((tmp_path / "set12.json").read_text(encoding="utf-8")) == record
 
 
