@@ -1,13 +1,12 @@
 """The work on one image, in a thread: bytes in, bytes out, nothing on disk."""
 
 import io
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -95,14 +94,9 @@ def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnP
 def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]]:
     """Return an image as the bytes of a file, and notes on what the format cannot hold."""
     kind = choose_format(picture, io.BytesIO(), format=format)
-    # Some formats are written through a file of the system, and Linux has such files in memory;
-    # elsewhere their writers go through an unnamed temporary file.
-    in_memory = hasattr(os, "memfd_create")
-    file: BinaryIO = os.fdopen(os.memfd_create("quietpixel"), "w+b") if in_memory else io.BytesIO()
-    with file:
-        notes = write_picture(picture, file, format=kind)
-        file.seek(0)
-        return file.read(), notes
+    file = io.BytesIO()
+    notes = write_picture(picture, file, format=kind)
+    return file.getvalue(), notes
 
 
 def estimate(upload: Upload, max_pixels: int, on_progress: OnProgress) -> dict[str, Any]:
