@@ -103,15 +103,8 @@ def atomic_file(
         raise write_error(target, error) from error
     try:
         with file:
-            try:
-                yield file
-                file.flush()
-            except BaseException:
-                # An encoder that failed may hold a copy of the descriptor for a while: without
-                # this, one failed TIFF kept a small disk full for all later files.
-                with contextlib.suppress(OSError, ValueError):
-                    os.ftruncate(file.fileno(), 0)
-                raise
+            yield file
+            file.flush()
             if on_complete is not None:
                 on_complete(file)
             # Before the rename, so that the file never appears with other permissions.
@@ -236,12 +229,11 @@ def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
         # A hard link fails where a file is, even in a race; renaming would replace the file.
         try:
             os.link(temporary, target)
-        except FileExistsError:
+        except OSError as error:
             refuse_existing(target, overwrite=False)
-            raise
-        except OSError:  # a disk without hard links
-            refuse_existing(target, overwrite=False)
-            overwrite = True
+            if isinstance(error, FileExistsError):
+                raise
+            overwrite = True  # a disk without hard links
     if overwrite:
         refuse_existing(target, overwrite=True)  # once more: the work took its time
         os.replace(temporary, target)

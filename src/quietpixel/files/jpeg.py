@@ -250,7 +250,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     tail = metadata.tail if own else b""
     target = io.BytesIO() if tail else file  # the size of the image goes before it
     small = pixels.shape[0] * pixels.shape[1] <= _MOST_IN_MEMORY
-    vips.save_rewritten(
+    vips.save(
         vips.from_array(pixels, interpretation),
         "jpegsave",
         target,

@@ -114,7 +114,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     blocks = _blocks_of(picture)
     options = {"interlace": encoding.progressive, "bitdepth": bits}
     still = io.BytesIO() if several else file
-    vips.save_rewritten(
+    vips.save(
         vips.from_array(pixels),
         "pngsave",
         still,

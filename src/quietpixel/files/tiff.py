@@ -256,7 +256,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if pages[0].dtype == np.uint8 and bits in (1, 2, 4):
         pages = tuple(round_to_bits(page, bits) for page in pages)  # libvips cuts off instead
         options |= {"bitdepth": bits, "miniswhite": directories[0].first(262, 1) == 0}
-    vips.save_file(
+    vips.save(
         vips.from_pages(pages, interpretation),
         "tiffsave",
         file,

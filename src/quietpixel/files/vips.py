@@ -261,36 +261,37 @@ def with_blob(image: Any, name: str, data: bytes) -> Any:
     return image
 
 
-def save_rewritten(
+def save(
     image: Any,
     operation: str,
     file: BinaryIO,
-    rewrite: Callable[[bytes], bytes | None],
+    rewrite: Callable[[bytes], bytes | None] | None = None,
     **options: Any,
 ) -> None:
-    """Write an image without metadata, and change the start of the file on the way.
+    """Write an image to a file, without metadata unless `keep` says otherwise.
 
     Parameters
     ----------
     image, operation, options
         Image, name of libvips' saver and its options.
     file
-        Receives the bytes; it needs neither a descriptor nor seeking.
+        Some savers read and seek in it.
     rewrite
-        Gets the bytes so far and returns what to write instead, or None to wait for more.
+        Gets the bytes so far and returns what to write instead, or None to wait for more; without
+        it, nothing is changed.
     """
-    head, started, errors = bytearray(), False, list[OSError]()
+    head, errors = bytearray(), list[OSError]()
 
     def write(data: Any) -> int:
-        nonlocal started
+        nonlocal rewrite
+        content = bytes(data)
         try:
-            if started:
-                file.write(bytes(data))
-            else:
-                head.extend(bytes(data))
-                start = rewrite(bytes(head))
-                started = start is not None
-                file.write(start or b"")
+            if rewrite is not None:
+                head.extend(content)
+                if (start := rewrite(bytes(head))) is None:
+                    return len(data)
+                rewrite, content = None, start
+            file.write(content)
         except OSError as error:  # an exception cannot pass through libvips
             errors.append(error)
             return -1
@@ -298,56 +299,27 @@ def save_rewritten(
 
     target = pyvips.TargetCustom()
     target.on_write(write)
+    target.on_read(file.read)
+    target.on_seek(file.seek)
     target.on_end(lambda: 0)
     try:
         with working():
-            getattr(image, f"{operation}_target")(target, keep="none", **options)
+            getattr(image, f"{operation}_target")(target, **{"keep": "none", **options})
     except VipsError as error:
         raise (errors or [unwritten(error)])[0] from error
-    if errors:
-        raise errors[0]
-    if not started:
-        raise unwritten("it has no pixels")
-
-
-def save_file(image: Any, operation: str, file: BinaryIO, **options: Any) -> None:
-    """Write an image without metadata to an open file; one of the system is written to directly."""
-    try:
-        file.flush()  # libvips writes past Python's buffer
-        target = pyvips.Target.new_to_descriptor(file.fileno())
-    except io.UnsupportedOperation:
-        file.write(save_bytes(image, operation, **options))
-        return
-    failure = None
-    try:
-        with working():
-            getattr(image, f"{operation}_target")(target, keep="none", **options)
-    except VipsError as error:
-        failure = unwritten(error)
-    # The target has a copy of the descriptor. A traceback, that of the cause too, would keep it,
-    # and with it the space of the file that is removed.
-    del target
-    if failure is not None:
-        raise failure
+    if errors or rewrite is not None:
+        raise (errors or [unwritten("it has no pixels")])[0]
 
 
 def save_bytes(image: Any, operation: str, **options: Any) -> bytes:
-    """Return an image as the bytes of a file, without metadata unless `keep` says otherwise."""
-    try:
-        with working():
-            return bytes(getattr(image, f"{operation}_buffer")(**{"keep": "none", **options}))
-    except VipsError as error:
-        raise unwritten(error) from error
+    """Return an image as the bytes of a file; as `save` otherwise."""
+    file = io.BytesIO()
+    save(image, operation, file, **options)
+    return file.getvalue()
 
 
 def unwritten(error: object) -> OSError:
-    """Return the system's error if an encoder met one while writing, else what it said.
-
-    libvips passes the error of the system on as text only.
-    """
-    for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS):
-        if os.strerror(number) in str(error):
-            return OSError(number, os.strerror(number))
+    """Return the error for an image that an encoder refused."""
     if _LOW_MEMORY.search(str(error)):
         return OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
     return FileError(f"The image could not be encoded ({_reason_of(error)}); nothing was written.")
