@@ -1,6 +1,7 @@
 """Writing an image as its file was: depth, profile, metadata, encoding."""
 
 import contextlib
+import io
 import os
 import shutil
 import tempfile
@@ -133,7 +134,7 @@ def _opened(target: str | Path | BinaryIO, **options: Any) -> Iterator[BinaryIO]
         return
     try:
         # Some formats seek and read, which pipes and standard output do not allow.
-        if target.seekable() and target.readable():
+        if isinstance(target, io.IOBase) and target.seekable() and target.readable():
             yield target
         else:
             with tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY) as between:
