@@ -285,22 +285,28 @@ def save(
     def write(data: Any) -> int:
         nonlocal rewrite
         content = bytes(data)
-        try:
-            if rewrite is not None:
-                head.extend(content)
-                if (start := rewrite(bytes(head))) is None:
-                    return len(data)
-                rewrite, content = None, start
-            file.write(content)
-        except OSError as error:  # an exception cannot pass through libvips
-            errors.append(error)
-            return -1
+        if rewrite is not None:
+            head.extend(content)
+            if (start := rewrite(bytes(head))) is None:
+                return len(data)
+            rewrite, content = None, start
+        file.write(content)
         return len(data)
 
+    def guard(function: Callable[..., Any], failed: object) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except OSError as error:  # an exception cannot pass through libvips
+                errors.append(error)
+                return failed
+
+        return call
+
     target = pyvips.TargetCustom()
-    target.on_write(write)
-    target.on_read(file.read)
-    target.on_seek(file.seek)
+    target.on_write(guard(write, -1))
+    target.on_read(guard(file.read, b""))
+    target.on_seek(guard(file.seek, -1))
     target.on_end(lambda: 0)
     try:
         with working():
