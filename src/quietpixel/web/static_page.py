@@ -170,20 +170,23 @@ def read_runtime(source: Path | None) -> dict[str, bytes]:
     RuntimeFilesError, MissingDependencyError
         As `write_page`.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        source = source or _fetch_runtime(folder)
-        try:
-            if source.is_file():
-                with tarfile.open(source) as archive:
-                    wanted = [each for each in archive if Path(each.name).name in RUNTIME_FILES]
-                    archive.extractall(folder, wanted, filter="data")
-            paths = (folder if source.is_file() else source).rglob("*")
+    if source is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return read_runtime(_fetch_runtime(Path(folder)))
+    try:
+        if source.is_dir():
+            paths = source.rglob("*")
             found = {path.name: path.read_bytes() for path in paths if path.name in RUNTIME_FILES}
-        except (OSError, tarfile.TarError) as error:
-            raise RuntimeFilesError(
-                f"'{source}' cannot be read as onnxruntime-web: {error}."
-            ) from error
+        else:
+            # Read and not extracted, which is only safe from Python 3.11.4 on.
+            with tarfile.open(source) as archive:
+                wanted = [each for each in archive if Path(each.name).name in RUNTIME_FILES]
+                files = {Path(each.name).name: archive.extractfile(each) for each in wanted}
+                found = {name: file.read() for name, file in files.items() if file}
+    except (OSError, tarfile.TarError) as error:
+        raise RuntimeFilesError(
+            f"'{source}' cannot be read as onnxruntime-web: {error}."
+        ) from error
     missing = sorted(set(RUNTIME_FILES) - set(found))
     if missing:
         raise RuntimeFilesError(

@@ -154,26 +154,23 @@ def calibrate(
                 "`second` must come with `noisy`, and without `clean` and `noise`, because the two "
                 "shots of a scene take the place of a clean image."
             )
-        shots = list(read_pairs(denoiser, noisy, second, range, names=("noisy", "second")))
-        return write_calibration(denoiser, shots, path, target, shots=True)
-    if clean is None:
+        pairs = read_pairs(denoiser, noisy, second, range, names=("noisy", "second"))
+    elif clean is None:
         raise ArgumentError("`clean` must be given, or `noisy` and `second` shots of each scene.")
-    if noisy is not None:
-        return write_calibration(
-            denoiser, list(read_pairs(denoiser, noisy, clean, range)), path, target
-        )
-    law = noise or card.noise
-    if not law:
+    elif noisy is not None:
+        pairs = read_pairs(denoiser, noisy, clean, range)
+    elif law := noise or card.noise:
+        images = [
+            read_layout(each.pixels, range or each.declared).to_model(each.pixels)
+            for each in read_images(clean, card.channels)
+        ]
+        pairs = draw_pairs(images, parse_noise(law), card.size, seed=seed)
+    else:
         raise ArgumentError(
             f"`noise` must be given because the card of the model '{card.name}' has no noise law; "
             "for example 'gaussian:25/255'. Or give `noisy` images."
         )
-    images = [
-        read_layout(each.pixels, range or each.declared).to_model(each.pixels)
-        for each in read_images(clean, card.channels)
-    ]
-    pairs = list(draw_pairs(images, parse_noise(law), card.size, seed=seed))
-    return write_calibration(denoiser, pairs, path, target)
+    return write_calibration(denoiser, list(pairs), path, target, shots=second is not None)
 
 
 def write_calibration(

@@ -156,13 +156,7 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     # The first model decides, because all others are compared with it.
     wanted = channels or (first.card.channels if first else None)
     images = open_data(data, wanted, pairs=pairs, tuning=tuning, data_dir=data_dir).first(count)
-    # A model for RGB takes gray images too, as three equal channels; not the other way round.
-    for name, denoiser in denoisers.items():
-        if denoiser.card.channels < images.channels:
-            raise ModelError(
-                f"All methods must get the same images, and these are RGB while the model '{name}' "
-                "takes gray; compare models of one kind, or evaluate in gray with `channels` 1."
-            )
+    _check_channels(denoisers, images.channels)
     laws, trained = _choose_laws(noise, first.card.noise if first else "", own=images.own_noise)
     tables, runs = [], []
     for law in laws:
@@ -233,6 +227,16 @@ def _list_methods(models: Sequence[str | Path], *, classical: bool) -> dict[str,
                 raise unknown_name("model or method", name, known) from error
     added = {name: CLASSICAL_IMAGES for name in CLASSICAL if classical and name not in names}
     return {**dict.fromkeys([*names, NOISY]), **added}
+
+
+def _check_channels(denoisers: Mapping[str, Denoiser], channels: int) -> None:
+    # A model for RGB takes gray images too, as three equal channels; not the other way round.
+    for name, denoiser in denoisers.items():
+        if denoiser.card.channels < channels:
+            raise ModelError(
+                f"All methods must get the same images, and these are RGB while the model '{name}' "
+                "takes gray; compare models of one kind, or evaluate in gray with `channels` 1."
+            )
 
 
 def _choose_laws(
