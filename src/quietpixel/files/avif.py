@@ -9,7 +9,7 @@ import pyvips
 
 from quietpixel.errors import FileError
 from quietpixel.files import tags, vips
-from quietpixel.files.boxes import inspect_heif
+from quietpixel.files.boxes import has_brand, inspect_heif
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source
 from quietpixel.files.picture import (
@@ -27,13 +27,6 @@ _MATRIX = 6
 _NUMBERS, _PROFILES = b"colrnclx", (b"colrrICC", b"colrprof")
 _HEADER = 1 << 20
 """Bytes at the start of a file in which its boxes are looked for."""
-
-
-def recognise(head: bytes) -> bool:
-    """Say whether a file is AVIF, which may be named among the compatible brands only."""
-    return head[4:8] == b"ftyp" and any(
-        brand in head[8 : int.from_bytes(head[:4], "big")] for brand in (b"avif", b"avis")
-    )
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
@@ -139,7 +132,7 @@ FORMAT = Format(
     title="AVIF",
     suffixes=(".avif",),
     media_type="image/avif",
-    recognise=recognise,
+    recognise=lambda head: has_brand(head, b"avif", b"avis"),
     read=read,
     read_size=size_reader("heifload", 0),
     write=write,

@@ -39,6 +39,12 @@ def walk_boxes(
         at += length
 
 
+def has_brand(head: bytes, *names: bytes) -> bool:
+    """Say whether a file is of one of these brands, or compatible with one."""
+    brands = head[8 : int.from_bytes(head[:4], "big")]
+    return head[4:8] == b"ftyp" and any(name in brands for name in names)
+
+
 def inspect_heif(source: Source) -> tuple[list[str], bytes]:
     """Return what of a HEIF file its decoders do not show, in words, and what follows its images.
 

@@ -49,9 +49,9 @@ def _choose(content: Any, name: str | None, letters: str | None) -> tuple[str, A
             found[path] = describe_array(shape, item.dtype)
 
     content.visititems(look)  # which follows no links to other files
-    sides = {path: (form.size().height, form.size().width) for path, form in found.items()}
-    chosen = [path for path in found if min(sides[path]) >= _LEAST_SIDE]
-    chosen = chosen if len(found) > 1 else [*found]
+    sizes = {path: form.size() for path, form in found.items()}
+    large = [path for path, size in sizes.items() if min(size.height, size.width) >= _LEAST_SIDE]
+    chosen = large if len(found) > 1 else [*found]
     if name is not None:
         chosen = [path for path in found if path == name.strip("/")]
     if len(chosen) != 1:

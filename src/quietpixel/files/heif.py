@@ -9,7 +9,7 @@ import numpy as np
 
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import tags, vips
-from quietpixel.files.boxes import inspect_heif
+from quietpixel.files.boxes import has_brand, inspect_heif
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Size, Source
 from quietpixel.files.picture import Encoding, Metadata, Picture, change_bits, first_block
 
@@ -21,9 +21,8 @@ _WHOLE, _TILE = 4096, 1024
 
 def recognise(head: bytes) -> bool:
     """Say whether a file is HEIF with HEVC; one with AV1 is AVIF and may share the brand mif1."""
-    brands = head[8 : int.from_bytes(head[:4], "big")]
-    names = (b"heic", b"heix", b"heim", b"heis", b"hevc")
-    return head[4:8] == b"ftyp" and b"avif" not in brands and any(name in brands for name in names)
+    hevc = has_brand(head, b"heic", b"heix", b"heim", b"heis", b"hevc")
+    return hevc and not has_brand(head, b"avif")
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
