@@ -242,47 +242,41 @@ def subsampling(segments: tuple[Block, ...]) -> str | None:
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write a JPEG file."""
     own, metadata, encoding = picture.format == "jpeg", picture.metadata, picture.encoding
-    blocks = _renew_blocks(metadata) if own else _blocks_of(picture.rgb_metadata)
     pixels, interpretation = picture.pages[0], None
     if own and encoding.cmyk is not None:
         pixels = cmyk.to_cmyk(picture.pages, encoding.cmyk, metadata.icc)[0]
         interpretation = "cmyk"
-    tail = metadata.tail if own else b""
-    target = io.BytesIO() if tail else file  # the size of the image goes before it
-    small = pixels.shape[0] * pixels.shape[1] <= _MOST_IN_MEMORY
-    vips.save(
-        vips.from_array(pixels, interpretation),
-        "jpegsave",
-        target,
-        lambda head: _graft(head, blocks),
-        Q=quality or encoding.quality or DEFAULT_QUALITY,
+    image = vips.from_array(pixels, interpretation)
+    small = image.width * image.height <= _MOST_IN_MEMORY
+    options = {
+        "Q": quality or encoding.quality or DEFAULT_QUALITY,
         # Always stated, because libvips would subsample below quality 90.
-        subsample_mode="on" if encoding.subsampling == "4:2:0" else "off",
-        interlace=encoding.progressive and small,
-        optimize_coding=small,
-    )
-    if isinstance(target, io.BytesIO) and tail:
-        content = target.getvalue()
-        segment = _MULTI_PICTURE_SEGMENT.search(content)
-        if segment:
-            length = int.from_bytes(segment[0][2:4], "big") - 2 - len(_MULTI_PICTURE)
-            start, stop, size = segment.end(), segment.end() + length, len(content)
-            by = size - start - metadata.tail_offset
-            index = _move_images(content[start:stop], size=size, by=by)
-            content = content[:start] + index + content[stop:]
-        file.write(content + tail)
+        "subsample_mode": "on" if encoding.subsampling == "4:2:0" else "off",
+        "interlace": encoding.progressive and small,
+        "optimize_coding": small,
+    }
+    rewrite = partial(_graft, blocks=_blocks_of(picture))
+    if not own or not metadata.tail:
+        vips.save(image, "jpegsave", file, rewrite, **options)
+        return
+    content = vips.save_bytes(image, "jpegsave", rewrite=rewrite, **options)
+    if segment := _MULTI_PICTURE_SEGMENT.search(content):
+        length = int.from_bytes(segment[0][2:4], "big") - 2 - len(_MULTI_PICTURE)
+        start, stop, size = segment.end(), segment.end() + length, len(content)
+        by = size - start - metadata.tail_offset
+        index = _move_images(content[start:stop], size=size, by=by)
+        content = content[:start] + index + content[stop:]
+    file.write(content + metadata.tail)
 
 
-def _renew_blocks(metadata: Metadata) -> tuple[Block, ...]:
-    """Return the segments of a JPEG with EXIF and XMP as they are now."""
-    blocks = put_block(metadata.blocks, "e1", _EXIF, metadata.exif)
-    # Readers look for XMP behind JFIF and EXIF.
-    front = sum(1 for _ in takewhile(lambda block: block[0] in ("e0", "e1"), blocks))
-    return put_block(blocks, "e1", _XMP, metadata.xmp, new_at=front)
-
-
-def _blocks_of(metadata: Metadata) -> tuple[Block, ...]:
-    """Return segments that say what `metadata` says, for an image of another format."""
+def _blocks_of(picture: Picture) -> tuple[Block, ...]:
+    """Return the segments for an image: its own, or those that say the same as another format."""
+    metadata = picture.rgb_metadata
+    if picture.format == "jpeg":
+        own = put_block(metadata.blocks, "e1", _EXIF, metadata.exif)
+        # Readers look for XMP behind JFIF and EXIF.
+        front = sum(1 for _ in takewhile(lambda block: block[0] in ("e0", "e1"), own))
+        return put_block(own, "e1", _XMP, metadata.xmp, new_at=front)
     blocks: list[Block] = []
     if metadata.resolution:
         across, down = (min(round(25.4 * each), 65535) for each in metadata.resolution)

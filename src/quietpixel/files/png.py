@@ -1,9 +1,9 @@
 """PNG: pixels through libvips, chunks with metadata byte for byte, palettes."""
 
-import io
 import struct
 import zlib
 from dataclasses import replace
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -102,8 +102,8 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write a PNG file."""
     pixels, encoding, own = picture.pages[0], picture.encoding, picture.format == "png"
     palette, bits = None, 8 * pixels.dtype.itemsize
-    several = len(picture.pages) > 1  # whose palettes would differ
-    if encoding.palette and bits == 8 and picture.colour == "rgb" and not several:
+    single = len(picture.pages) == 1  # the palettes of several would differ
+    if encoding.palette and bits == 8 and picture.colour == "rgb" and single:
         pixels, palette = find_palette(pixels) or (pixels, None)
     if palette is not None:
         bits = next(each for each in (1, 2, 4, 8) if len(palette) <= 2**each)
@@ -111,22 +111,17 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     elif own and pixels.shape[2] == 1 and encoding.bits in (1, 2, 4):
         bits = encoding.bits
         pixels = round_to_bits(pixels, bits)  # libvips cuts off instead
-    blocks = _blocks_of(picture)
-    options = {"interlace": encoding.progressive, "bitdepth": bits}
-    still = io.BytesIO() if several else file
-    vips.save(
-        vips.from_array(pixels),
-        "pngsave",
-        still,
-        lambda head: _graft(head, blocks, palette),
-        **options,
-    )
-    if isinstance(still, io.BytesIO) and several:
-        others = (vips.from_array(page) for page in picture.pages[1:])
-        frames = [vips.save_bytes(page, "pngsave", **options) for page in others]
-        exact = picture.metadata.native if own else None
-        delays = exact or tuple((delay, 1000) for delay in encoding.delays)
-        file.write(write_frames(still.getvalue(), frames, delays, encoding.loop))
+    image, options = vips.from_array(pixels), {"interlace": encoding.progressive, "bitdepth": bits}
+    rewrite = partial(_graft, blocks=_blocks_of(picture), palette=palette)
+    if single:
+        vips.save(image, "pngsave", file, rewrite, **options)
+        return
+    still = vips.save_bytes(image, "pngsave", rewrite=rewrite, **options)
+    others = (vips.from_array(page) for page in picture.pages[1:])
+    frames = [vips.save_bytes(page, "pngsave", **options) for page in others]
+    exact = picture.metadata.native if own else None
+    delays = exact or tuple((delay, 1000) for delay in encoding.delays)
+    file.write(write_frames(still, frames, delays, encoding.loop))
 
 
 def _blocks_of(picture: Picture) -> tuple[Block, ...]:
