@@ -52,10 +52,10 @@ def command(
     authors: tuple[str, ...],
     overwrite: bool,
 ) -> None:
-    """Write a model as a package that programs such as ilastik and deepImageJ run.
+    """Write a model as a package for programs such as ilastik.
 
-    MODEL is a name, a run folder or an .onnx file. The model in the package takes an image and
-    nothing else; those programs know no noise level.
+    deepImageJ and others run such packages too. MODEL is a name, a run folder or an .onnx file. The
+    model in the package takes an image and nothing else; those programs know no noise level.
     """
     from quietpixel.workflows.bioimageio import export_bioimageio
 
