@@ -234,6 +234,120 @@ MUTATIONS = [
     ),
     Mutation("web/options.py", "and not self.open", "and self.open", "tests/web/test_options.py"),
     Mutation("web/middleware.py", ' or method != "GET"', "", "tests/web/test_middleware.py"),
+    # What error bars and levels rest on.
+    Mutation(
+        "imaging/brightness.py",
+        "both = before + after",
+        "both = before",
+        "tests/imaging/test_brightness.py",
+    ),
+    Mutation(
+        "imaging/familiarity.py",
+        "limit *= MARGIN",
+        "limit /= MARGIN",
+        "tests/imaging/test_familiarity.py",
+    ),
+    Mutation(
+        "imaging/stabilise.py",
+        "- 11 / 8 / root**2",
+        "+ 11 / 8 / root**2",
+        "tests/imaging/test_stabilise.py",
+    ),
+    Mutation("imaging/tiling.py", "// align * align", "", TILING),
+    Mutation("imaging/tiling.py", "if length <= run * count:", "if False:", TILING),
+    Mutation(
+        "imaging/defects.py",
+        "places + step * inner",
+        "places + step",
+        "tests/imaging/test_defects.py",
+    ),
+    Mutation(
+        "imaging/defects.py",
+        "low, high = around[1], around[6]",
+        "low, high = around[0], around[7]",
+        "tests/imaging/test_defects.py",
+    ),
+    Mutation(
+        "imaging/defects.py",
+        "np.abs(frequency - first) < 0.15",
+        "np.abs(frequency - first) > 0.15",
+        "tests/imaging/test_defects.py",
+    ),
+    Mutation(
+        "imaging/intensity_scale.py",
+        "if count <= HOT_SHARE * bright.size and",
+        "if",
+        "tests/inference/test_arrays.py",
+    ),
+    # Arrays, levels and engines.
+    Mutation(
+        "inference/arrays.py",
+        "            np.rint(values, out=values)\n",
+        "",
+        "tests/inference/test_arrays.py",
+    ),
+    Mutation(
+        "inference/arrays.py",
+        "    result = np.where(total >= float(bounds.max), bounds.max, result)\n",
+        "",
+        "tests/inference/test_arrays.py",
+    ),
+    Mutation(
+        "inference/planes.py",
+        "max(levels) > MOST_APART * min(levels)",
+        "max(levels) > 99 * MOST_APART * min(levels)",
+        "tests/inference/test_repair.py",
+    ),
+    Mutation(
+        "inference/planes.py",
+        "job, level=shared_level(scale, job.layout, options)",
+        "job, level=job.level",
+        "tests/inference/test_repair.py",
+    ),
+    Mutation(
+        "inference/job.py",
+        "while waiting and waiting[0][0].rows.keep_stop <= unread",
+        "while waiting",
+        "tests/inference/test_views.py",
+    ),
+    Mutation(
+        "inference/engine.py",
+        "result = result.mean(axis=3, keepdims=True)",
+        "result = result[..., :1]",
+        "tests/inference/test_engine.py",
+    ),
+    Mutation(
+        "inference/tile_plan.py",
+        "halo = card.halo + repair_halo",
+        "halo = card.halo",
+        "tests/inference/test_repair.py",
+    ),
+    # Files.
+    Mutation(
+        "files/write.py",
+        "orientation = 14 - orientation",
+        "pass",
+        "tests/files/test_reading.py",
+    ),
+    Mutation(
+        "files/jpeg.py",
+        "max(quality or 0, 96 if low else 98)",
+        "quality or 98",
+        "tests/cli/test_denoise_content.py",
+    ),
+    # Training.
+    Mutation(
+        "training/in_memory.py",
+        "np.random.set_state(states[1])",
+        "pass",
+        "tests/test_sklearn.py",
+    ),
+    Mutation(
+        "training/run_folder.py",
+        "if self.recipe.exists():",
+        "if False:",
+        "tests/training/test_training.py::test_a_folder_with_a_run_is_not_overwritten",
+    ),
 ]
 
 

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from quietpixel.imaging.defects import HALO, outlier_distance, repair_outliers, stripe_offsets
+from quietpixel.imaging.defects import (
+    HALO,
+    has_screen,
+    outlier_distance,
+    repair_outliers,
+    single_pixels,
+    stripe_offsets,
+)
 
 
 def scene(side: int = 96) -> np.ndarray:
@@ -124,3 +131,22 @@ def test_a_pattern_that_repeats_is_no_noise(period: float, square: bool) -> None
 def test_flat_and_tiny_images_have_none() -> None:
     assert stripe_offsets(np.full((64, 64, 3), 0.5, np.float32)) is None
     assert stripe_offsets(np.zeros((8, 64, 1), np.float32)) is None
+
+
+def test_a_pixel_is_alone_in_its_own_channel() -> None:
+    marked = np.zeros((6, 7, 3), bool)
+    marked[2, 3] = True  # neighbours in memory, not in the image
+    assert np.array_equal(single_pixels(marked), marked)
+    marked[3, 4, 1] = True
+    alone = single_pixels(marked)
+    assert np.argwhere(alone).tolist() == [[2, 3, 0], [2, 3, 2]]
+
+
+@pytest.mark.parametrize("shape", [(128, 256), (256, 256), (384, 400)])
+def test_the_dots_of_a_print_are_a_screen_and_noise_is_none(shape: tuple[int, int]) -> None:
+    """One square, four and nine: the middle of an even number lies between two."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    dots = np.cos(2 * np.pi * (x + y) / 7.3) + np.cos(2 * np.pi * (x - y) / 7.3)
+    noise = np.random.default_rng(0).normal(0, 0.05, shape)
+    assert has_screen((0.5 + 0.1 * dots + noise).astype(np.float32))
+    assert not has_screen((0.5 + noise).astype(np.float32))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quietpixel.errors import ArgumentError
-from quietpixel.imaging.tiling import Grid, plan_grid, reflect_indices, round_up
+from quietpixel.imaging.tiling import Grid, plan_grid, reflect_indices, round_up, spread_runs
 
 from ..tiles import run_tiles
 
@@ -128,3 +128,17 @@ def test_tile_within_the_halo_is_refused():
 def test_tile_may_differ_by_side():
     grid = Grid((10, 4), tile=(8, 4), halo=2)
     assert [t.rows.outer for t in grid.tiles()] == [slice(0, 6), slice(6, 10)]
+
+
+@pytest.mark.parametrize("length", [769, 1000, 4001])
+def test_runs_keep_the_grid_of_jpeg_and_reach_both_ends(length):
+    runs = spread_runs(length, 256, 3, align=8).reshape(3, 256)
+    assert (runs[:, 0] % 8 == 0).all()
+    assert (np.diff(runs, axis=1) == 1).all()
+    assert runs[0, 0] == 0
+    assert length - 8 <= runs[-1, -1] + 1 <= length
+
+
+@pytest.mark.parametrize("length", [1, 300, 768])
+def test_runs_that_would_meet_are_the_whole_side(length):
+    assert np.array_equal(spread_runs(length, 256, 3, align=8), np.arange(length))

@@ -60,10 +60,32 @@ def test_alpha_says_nothing_about_the_range():
     assert find_range(image) == (0, 1023)
 
 
+def test_many_bright_points_are_content_and_a_few_are_hot_pixels():
+    image = np.full((100, 100, 1), 500, np.uint16)
+    image[5, 5] = image[50, 20] = 60000
+    assert read_layout(image).range == (0, 1023)
+    image[::5, ::5] = 60000
+    assert read_layout(image).range == (0, 65535)
+
+
 def test_integers_are_rounded_and_kept_in_range():
     layout = read_layout(np.zeros((1, 1), np.uint8))
     image = np.array([0.5 / 255 + 0.001, 100.6 / 255, 1.3, -0.2], np.float32)
     assert layout.from_model(image).tolist() == [1, 101, 255, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint64, np.int64])
+def test_integers_of_64_bits_stop_at_their_ends(dtype):
+    """They are changed modulo 2**64, because float64 holds 53 bits of them."""
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    array = np.array([[[least + 5], [most - 5], [most // 2 + 3]]], dtype)
+    layout = read_layout(array[..., 0], (0, 2.0**50))
+    noisy = np.zeros(array.shape, np.float32)
+    for change, expected in (
+        (2.0**-10, [least + 5 + 2**40, most, most // 2 + 3 + 2**40]),
+        (-(2.0**-10), [least, most - 5 - 2**40, most // 2 + 3 - 2**40]),
+    ):
+        assert layout.correct(array, noisy, noisy + np.float32(change)).ravel().tolist() == expected
 
 
 def test_bits_in_use_stay_in_use():

@@ -15,6 +15,7 @@ from quietpixel.inference.engine import (
     choose_precision,
     open_engine,
     read_card,
+    run_model,
 )
 
 from ..tiny_models import write_model
@@ -296,3 +297,14 @@ def test_a_level_goes_to_its_input_though_a_layer_is_merged_into_it(tmp_path):
     image, sigma = np.random.default_rng(0).random((2, 1, 5, 5, 1), np.float32)
     result = open_engine(path, precision="f32")(image, sigma)
     np.testing.assert_allclose(result, image + sigma, atol=1e-6)
+
+
+def test_gray_gets_the_mean_of_what_a_colour_model_makes_of_it():
+    class Tinted:
+        card = Card(name="tinted", architecture="tinted", channels=3)
+
+        def __call__(self, batch, sigma=None):
+            return batch * np.array([1, 2, 6], np.float32)
+
+    images = np.random.default_rng(0).random((4, 5, 2, 1), np.float32)
+    np.testing.assert_allclose(run_model(Tinted(), images, None), 3 * images, rtol=1e-6)

@@ -7,10 +7,12 @@ import pytest
 
 from quietpixel import DenoiseOptions, Denoiser
 from quietpixel.batch.denoise import Settings, denoise_picture
+from quietpixel.card import Card
 from quietpixel.files import Picture
 from quietpixel.inference import denoiser
 from quietpixel.inference.arrays import Layout, read_layout
 from quietpixel.inference.repair import Repair, find_repair
+from quietpixel.inference.tile_plan import choose_grid
 
 
 def scene(height: int = 200, width: int = 264) -> np.ndarray:
@@ -140,3 +142,19 @@ def test_images_of_a_stack_are_searched_for_defects_once_and_share_a_level(
     for page, result in zip(pages, denoised.pages, strict=True):
         alone = photo(page, sigma=found.noise[0].sigma)
         np.testing.assert_array_equal(result, alone)
+
+
+def test_images_of_different_scans_in_one_file_keep_their_levels(photo: Denoiser) -> None:
+    rng = np.random.default_rng(2)
+    pages = [
+        to_bytes(scene(96, 104)[..., 1:2] + sigma * rng.standard_normal((96, 104, 1)))
+        for sigma in (0.02, 0.08)
+    ]
+    _, found = denoise_picture(photo, Picture(tuple(pages), colour="gray"), Settings())
+    assert [page.sigma for page in found.noise] == pytest.approx([0.02, 0.08], rel=0.15)
+
+
+def test_tiles_have_the_halos_of_repair_and_model_together() -> None:
+    card = Card(name="any", architecture="unet", channels=3, halo=10, divisor=4)
+    grids = [choose_grid(card, (500, 500), 10_000, repair_halo=halo) for halo in (0, 6)]
+    assert [grid.halo for grid in grids] == [10, 16]

@@ -202,8 +202,11 @@ def has_screen(luminance: Array) -> bool:
     squares = np.stack([luminance[y : y + side, x : x + side] for y in tops for x in lefts])
     window = np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
     spectra = np.fft.rfft2((squares - squares.mean((1, 2), keepdims=True)) * window)
+    # Sorted, because np.median takes three times as long along the first axis.
+    ordered, middle = np.sort(np.abs(spectra) ** 2, axis=0), len(squares) // 2
+    power = (ordered[(len(squares) - 1) // 2] + ordered[middle]) / 2
     # The constant is about what rounding to 8 bits leaves, so that a smooth drawing has no peaks.
-    power = np.log(np.median(np.abs(spectra) ** 2, axis=0) + 0.01)
+    power = np.log(power + 0.01)
     around, shifts = power, range(-SCREEN_AROUND, SCREEN_AROUND + 1)
     for axis in (0, 1):
         around = np.mean([np.roll(around, shift, axis) for shift in shifts], axis=0)
