@@ -139,3 +139,14 @@ def test_warnings_of_one_image_do_not_reach_another():
 def test_files_of_scientific_programs_are_named_with_what_to_do(head: bytes, words: str) -> None:
     with pytest.raises(FileError, match=words):
         read_picture(head + bytes(600))
+
+
+def test_channels_of_no_samples_are_channels_of_one():
+    text = (
+        '<OME><Pixels DimensionOrder="XYCZT" SizeC="2" SizeZ="1" SizeT="1">'
+        '<Channel SamplesPerPixel="0"/></Pixels></OME>'
+    )
+    stream = io.BytesIO()
+    stack = np.zeros((2, 20, 30), np.uint8)
+    tifffile.imwrite(stream, stack, description=text, metadata=None, photometric="minisblack")
+    assert read_picture(stream.getvalue()).channels == (0, 1)

@@ -52,26 +52,23 @@ def page_channels(description: bytes, count: int, axes: str | None = None) -> tu
 
 
 def _ome_sizes(description: bytes) -> dict[str, int]:
-    pixels = re.search(rb"<(?:\w+:)?Pixels\b[^>]*>", description)
-    order = re.search(rb'DimensionOrder="XY([CZT]{3})"', pixels[0]) if pixels else None
-    if pixels is None or order is None:
+    pixels = re.search(rb'<(?:\w+:)?Pixels\b[^>]*DimensionOrder="XY([CZT]{3})"[^>]*>', description)
+    if pixels is None:
         return {}
-    sizes = {}
-    for letter in order[1].decode():
-        size = re.search(rf'\bSize{letter}="(\d{{1,9}})"'.encode(), pixels[0])
-        sizes[letter.lower()] = int(size[1]) if size else 1
+    sizes = {key.lower(): _number(rf"\bSize{key}", pixels[0]) for key in pixels[1].decode()}
     # Samples of a pixel, such as RGB, are counted as channels there, but lie in one page.
-    samples = re.search(rb'SamplesPerPixel="(\d)"', description)
-    if samples:
-        sizes["c"] = max(sizes["c"] // int(samples[1]), 1)
+    sizes["c"] = max(sizes["c"] // _number("SamplesPerPixel", description), 1)
     return sizes
 
 
 def _imagej_sizes(description: bytes) -> dict[str, int]:
     if not description.startswith(b"ImageJ="):
         return {}
-    words = {"c": b"channels", "z": b"slices", "t": b"frames"}
-    found = {
-        key: re.search(rb"^%s=(\d{1,9})" % word, description, re.M) for key, word in words.items()
-    }
-    return {key: int(match[1]) if match else 1 for key, match in found.items()}
+    words = {"c": "^channels", "z": "^slices", "t": "^frames"}
+    return {key: _number(word, description) for key, word in words.items()}
+
+
+def _number(word: str, text: bytes) -> int:
+    """Return the number above 0 that a text gives for a word; 1 where it gives none."""
+    found = re.search(rf'{word}="?(\d{{1,9}})'.encode(), text, re.MULTILINE)
+    return max(int(found[1]), 1) if found else 1
