@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import quietpixel as package
 from quietpixel.cli import models
@@ -44,6 +46,40 @@ def test_no_summary_of_a_command_is_cut(quietpixel, monkeypatch) -> None:
     summaries = quietpixel("--help").out.split("Commands:")[1]
     assert "calibrate" in summaries
     assert "..." not in summaries
+
+
+BASE = """
+import sys
+from quietpixel.cli.main import main
+heavy = "dask distributed fastapi keras matplotlib onnx onnxruntime skimage tensorflow uvicorn"
+sys.modules.update(dict.fromkeys(heavy.split()))  # None: the import fails, as if not installed
+for line in sys.stdin:
+    print(main(line.split()), file=sys.stderr)
+"""
+EXTRAS = {
+    "demo": "train",
+    "train folder": "train",
+    "serve --port 0": "web",
+    "page --static site": "web",
+    "noise folder/a.png --plot plot.png": "train",
+    "evaluate photo nlm folder": "train",
+    "denoise folder -o clean --workers 2": "cluster",
+    "denoise folder/a.png --engine onnxruntime": "onnxruntime",
+}
+
+
+def test_a_base_installation_names_the_extra_that_a_command_needs(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    image = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "folder" / "a.png")
+    done = subprocess.run(
+        [sys.executable, "-c", BASE], input="\n".join(EXTRAS), cwd=tmp_path,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("2", "quietpixel: "))]
+    assert lines[1::2] == ["2"] * len(EXTRAS)
+    for line, extra in zip(lines[::2], EXTRAS.values(), strict=True):
+        assert f"pip install 'quietpixel[{extra}]'" in line
 
 
 def test_help_is_quick() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from quietpixel.cli.options import COUNT, PATH, Command
+from quietpixel.errors import naming_missing
 
 EPOCHS = 25
 """Enough for the error to level off, few enough for two slow cores in three minutes."""
@@ -25,10 +26,11 @@ def command(run: Path | None, epochs: int) -> None:
     from quietpixel.cli.progress import show_progress
     from quietpixel.cli.silence_stderr import load_training
 
-    click.echo("Training an autoencoder that denoises digits through a code of 16 numbers.")
     load_training()
-    from quietpixel.workflows.demo import run_demo
+    with naming_missing("The demo needs", "train"):
+        from quietpixel.workflows.demo import run_demo
 
+    click.echo("Training an autoencoder that denoises digits through a code of 16 numbers.")
     with show_progress() as view:
         folder, evaluations = run_demo(run, epochs=epochs, on_progress=view)
     for evaluation in evaluations:

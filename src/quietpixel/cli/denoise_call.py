@@ -108,7 +108,9 @@ class DenoiseCall:
 
 def _silence_dask() -> None:
     """Hide Dask's log, whose news the view prints in sentences; libvips' warnings stay."""
-    import distributed  # noqa: F401  (sets the levels of its loggers when first imported)
+    from quietpixel.cluster.optional_imports import need
+
+    need("distributed")  # sets the levels of its loggers when first imported
 
     for name in ("asyncio", "bokeh", "distributed", "tornado", *logging.root.manager.loggerDict):
         if name.partition(".")[0] in {"asyncio", "bokeh", "distributed", "tornado"}:
