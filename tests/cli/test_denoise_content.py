@@ -276,6 +276,44 @@ def test_chunks_of_a_png_that_no_longer_hold_are_dropped_or_named(
     assert "would not hold the chunk caBX; write it to another file." in outcome.err
 
 
+CREDENTIALS = (
+    b"JP\0\1\0\0\0\1\0\0\0\x30jumb\0\0\0\x28jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71c2pa"
+)
+"""The first bytes of content credentials, in a segment of a JPEG."""
+
+
+@pytest.mark.parametrize("kind", ["jpg", "webp", "tif"])
+def test_credentials_of_other_pixels_are_dropped_and_named(
+    quietpixel, halver, tmp_path, kind: str
+) -> None:
+    path, result = tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"
+    if kind == "tif":
+        tifffile.imwrite(path, smooth(), extratags=[(52545, 7, len(CREDENTIALS), CREDENTIALS)])
+    else:
+        Image.fromarray(smooth()).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")
+    content = path.read_bytes()
+    if kind == "jpg":
+        segment = b"\xff\xeb" + (len(CREDENTIALS) + 2).to_bytes(2, "big") + CREDENTIALS
+        path.write_bytes(content[:2] + segment + content[2:])
+    if kind == "webp":
+        content += b"C2PA" + len(CREDENTIALS).to_bytes(4, "little") + CREDENTIALS
+        content += bytes(len(CREDENTIALS) % 2)
+        path.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:])
+    signed = path.read_bytes()
+    assert b"c2pa" in signed
+    outcome = quietpixel(*WORD, path, "--model", halver, "-o", result, "--json", tmp_path / "j")
+    assert outcome.code == 0
+    assert b"c2pa" not in result.read_bytes()
+    (entry,) = json.loads((tmp_path / "j").read_text())["files"]
+    notes = [note for note in entry["notes"] if "credentials" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("The result does not hold the ")
+    outcome = quietpixel(*WORD, path, "--model", halver, "--in-place")
+    assert outcome.code == 2
+    assert "is not replaced because the result would not hold the" in outcome.err
+    assert path.read_bytes() == signed
+
+
 def test_a_stack_of_images_is_no_animation(quietpixel, halver, tmp_path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.stack([smooth()[..., 0]] * 3), photometric="minisblack")

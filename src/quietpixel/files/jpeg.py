@@ -30,6 +30,9 @@ _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
+_BOXES = "eb", b"JP"
+"""Segments of boxes: content credentials (C2PA) sign the pixels of the source, and the layers of a
+JPEG XT are differences from them."""
 _MULTI_PICTURE = b"MPF\0"  # holds offsets of the images behind the first (CIPA DC-007)
 _MULTI_PICTURE_SEGMENT = re.compile(rb"\xff\xe2..MPF\0", re.DOTALL)
 _MARKER = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")  # neither a stuffed byte of a scan nor a restart
@@ -99,7 +102,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         scale = 25.4 if density[2] == 1 else 10.0
         resolution = (across / scale, down / scale) if across and down else None
     tail = tail if tail.strip(b"\0\xff") else b""  # not only padding
-    several = bool(tail) and not find_lost(source)
+    several = bool(tail) and not _is_damaged(segments, tail, offset)
     metadata = Metadata(
         iptc=first_block(segments, "ed", _PHOTOSHOP),
         resolution=resolution,
@@ -109,6 +112,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
             # Comments and applications; Adobe's own segment belongs to the pixels.
             if (name == "fe" or (name[0] == "e" and name != "ee"))
             and (several or not data.startswith(_MULTI_PICTURE))
+            and not (name == _BOXES[0] and data.startswith(_BOXES[1]))
         ),
         tail=tail,
         tail_offset=offset if tail else 0,
@@ -119,15 +123,25 @@ def read(source: Source, limits: ReadLimits) -> Picture:
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
-    """Name further images whose places cannot be told."""
+    """Name boxes on pixels that change, and further images whose places cannot be told."""
     segments, tail, offset = _open(source)
+    lost = []
+    if first_block(segments, *_BOXES) is not None:
+        lost.append("the boxes of its APP11 segments (content credentials or layers)")
+    if _is_damaged(segments, tail, offset):
+        lost.append("the images of its damaged index (MPF)")
+    return tuple(lost)
+
+
+def _is_damaged(segments: tuple[Block, ...], tail: bytes, offset: int) -> bool:
+    """Return whether the index of the images behind the first cannot be used."""
     index = first_block(segments, "e2", _MULTI_PICTURE)
     try:
         if tail and index:
             _move_images(index, size=0, by=-offset)
     except (FileError, struct.error):  # an offset before the end of the image becomes negative
-        return ("the images of its damaged index (MPF)",)
-    return ()
+        return True
+    return False
 
 
 def _move_images(index: bytes, *, size: int, by: int) -> bytes:

@@ -42,9 +42,10 @@ _COLOUR_SPACES = {8: "CIE Lab", 9: "ICC Lab", 10: "ITU Lab", 32844: "LogL", 3284
 _CODING = {
     256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 292, 293, 317, 320,
     321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 339, 340, 341, 347, 512, 513, 514, 515, 517,
-    518, 519, 520, 521, 529, 530, 531, 532, *BRANCHES,
+    518, 519, 520, 521, 529, 530, 531, 532, 52545, *BRANCHES,
 }  # fmt: skip
-"""Tags that describe the coded pixels, which only the writer of the pixels may set."""
+"""Tags that describe the coded pixels, which only the writer of the pixels may set. The last one
+holds content credentials (C2PA), which sign them."""
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
@@ -147,15 +148,17 @@ def read_size(source: Source) -> Size:
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
-    """Name masks, and smaller copies that are not made anew."""
+    """Name credentials of the pixels, masks, and smaller copies that are not made anew."""
     with vips.open_binary(source) as file:
         whole = read_directories(file)
+        signed = any(52545 in page.tags for page in whole)
+        lost = ("the tag 52545 (content credentials)",) if signed else ()
         if _find_pyramid(file, whole):
-            return ()
+            return lost
         count = sum(1 for _ in tags.walk(Reader(file))) - len(whole)
     # OME-TIFF has its smaller copies below each page.
     count += sum(len(page.numbers(SUB_PAGES)) for page in whole)
-    return (f"{count} smaller copies or masks",) if count else ()
+    return (*lost, f"{count} smaller copies or masks") if count else lost
 
 
 def _find_pyramid(

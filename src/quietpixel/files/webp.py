@@ -11,10 +11,11 @@ from quietpixel.files.picture import Block, Encoding, Metadata, Picture, put_blo
 _FLAGS = {"ICCP": 0x20, "EXIF": 0x08, "XMP ": 0x04}
 _ALPHA, _ANIMATION = 0x10, 0x02
 _PIXELS = {"VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF"}
+_CREDENTIALS = "C2PA"
 
 
-def read(source: Source, limits: ReadLimits) -> Picture:
-    """Read a WebP file."""
+def _read_chunks(source: Source) -> list[Block]:
+    """Return the whole chunks; of those with pixels the first bytes."""
     chunks: list[Block] = []
     with vips.open_binary(source) as file:
         file.seek(12)
@@ -27,9 +28,22 @@ def read(source: Source, limits: ReadLimits) -> Picture:
                 break
             file.seek(size - wanted + (size & 1), 1)
             chunks.append((name, data))
+    return chunks
+
+
+def find_lost(source: Source) -> tuple[str, ...]:
+    """Name content credentials, which sign the pixels of the source."""
+    signed = any(name == _CREDENTIALS for name, _ in _read_chunks(source))
+    return (f"the chunk {_CREDENTIALS} (content credentials)",) if signed else ()
+
+
+def read(source: Source, limits: ReadLimits) -> Picture:
+    """Read a WebP file."""
+    chunks = _read_chunks(source)
     # The chunk of a frame has 16 bytes on its place and duration before its pixels.
     lossless = any(name == "VP8L" or data[16:20] == b"VP8L" for name, data in chunks)
-    metadata = Metadata(blocks=tuple(each for each in chunks if each[0] not in _PIXELS))
+    dropped = {*_PIXELS, _CREDENTIALS}
+    metadata = Metadata(blocks=tuple(each for each in chunks if each[0] not in dropped))
     encoding = Encoding(bits=8, lossless=lossless)
     header = Picture((), "webp", metadata=metadata, encoding=encoding)
     return read_pages("webpload", source, header, limits, frames=True)
@@ -90,6 +104,7 @@ FORMAT = Format(
     read=read,
     read_size=size_reader("webpload"),
     write=write,
+    find_lost=find_lost,
     pages=True,
     max_side=16383,
     orientation=True,
