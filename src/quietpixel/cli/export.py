@@ -1,6 +1,7 @@
 """`quietpixel export`: writes a model for other programs."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -8,7 +9,7 @@ from quietpixel.cli.options import MODEL, PATH, Command, read_level
 
 EXAMPLES = (
     "quietpixel export photo-gray --bioimageio photo-gray.zip",
-    "quietpixel export runs/mine --bioimageio mine.zip --sample cells.tif --author 'A. Example'",
+    "quietpixel export runs/mine --bioimageio mine.zip --author 'A. Example'",
 )
 
 
@@ -43,15 +44,7 @@ EXAMPLES = (
     help="Author of the model, repeatable; needed for your own models.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def command(
-    model: str,
-    target: Path,
-    *,
-    sigma: float | str,
-    sample: Path | None,
-    authors: tuple[str, ...],
-    overwrite: bool,
-) -> None:
+def command(model: str, target: Path, **options: Any) -> None:
     """Write a model as a package for programs such as ilastik.
 
     deepImageJ and others run such packages too. MODEL is a name, a run folder or an .onnx file. The
@@ -59,8 +52,6 @@ def command(
     """
     from quietpixel.workflows.bioimageio import export_bioimageio
 
-    level = export_bioimageio(
-        model, target, sigma=sigma, sample=sample, authors=authors, overwrite=overwrite
-    )
+    level = export_bioimageio(model, target, **options)
     fixed = "" if level is None else f", for noise of {level:.4f} ({level * 255:.1f}/255)"
     click.echo(f"Wrote {target}{fixed}.")

@@ -92,6 +92,10 @@ def export_bioimageio(
     from quietpixel.files import atomic_file
 
     check_level(sigma)
+    if np.ndim(sigma):
+        raise ArgumentError(
+            "`sigma` must be one number or 'auto' because it becomes part of the model; got a map."
+        )
     path = find_model(model)
     names = list(authors)
     if not names:
