@@ -196,6 +196,10 @@ def test_the_noise_level_is_that_of_python(visit):
     page = visit(static_page.STATIC, "icon.svg")
     images = [photo(64, 100), photo(70, 90, 1), blurred(photo(96, 96)), photo(80, 64, sigma=0.02)]
     images += [np.repeat(photo(64, 64, 1), 3, axis=2), photo(20, 24)]
+    grain = blurred(blurred(np.random.default_rng(0).standard_normal((96, 96, 1))))
+    # From weak noise to strong, so that every rule for coarse noise takes part.
+    smooth = photo(96, 96, sigma=0.001)
+    images += [(smooth + strength * grain).astype(np.float32) for strength in (0.02, 0.06, 0.2)]
     body = """const { measureLevel } = await import("/noise_level.js");
         return measureLevel(read(words[0]), words[1]);"""
     for image in images:

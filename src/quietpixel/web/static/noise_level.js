@@ -5,7 +5,8 @@ import { mean, median, quantile, sum } from "./statistics.js";
 
 const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
-const SAFE = 1.04, EXCESS = 2.5, EXCESS_FROM = 4, EXCESS_AT = 9;
+const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9], WEAK = [4 / 255, 8 / 255];
+const FLAT = 2.4, MOST_RAISED = 2, WHITENESS = [0.25, 0.45];
 const COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
   [1, -2, 1].map((x) => x / Math.sqrt(6))];
@@ -13,7 +14,7 @@ const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => 
 // Returns {sigma, coarse}; `weights` is what quietpixel.web.static_page writes as noise-level.json.
 export function measureLevel(image, weights) {
   if (Math.min(image.width, image.height) < LEAST_SIDE) return { sigma: estimateSigma(image), coarse: false };
-  const { white, summary, blocks } = measureBlocks(image);
+  const found = measureBlocks(image), { white, summary, blocks } = found;
   const count = Math.min(blocks.length, MOST_BLOCKS), step = (blocks.length - 1) / Math.max(count - 1, 1);
   const seen = Array.from({ length: count }, (_, at) => standardise(
     blocks[Math.floor(at * step + 1e-9)], weights.blocks_mean, weights.blocks_deviation,
@@ -21,9 +22,17 @@ export function measureLevel(image, weights) {
   const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
   const answers = weights.bias_7.map((_, net) => answer(whole, seen, weights, net));
   const level = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0);
-  const ratio = Math.max(level / Math.max(white, 1e-6), 1e-6);
-  const share = Math.min(Math.max(Math.log(ratio / EXCESS_FROM) / Math.log(EXCESS_AT / EXCESS_FROM), 0), 1);
-  return { sigma: SAFE * level * EXCESS ** share, coarse: level > Math.max(COARSE * white, LEAST_COARSE) };
+  const sigma = SAFE * raiseCorrelated(level, found);
+  return { sigma, coarse: level > Math.max(COARSE * white, LEAST_COARSE) };
+}
+
+function raiseCorrelated(level, { white, whiteness, flat }) {
+  const part = (value, [from, to]) => Math.min(Math.max((value - from) / (to - from), 0), 1);
+  const logPart = (value, range) => part(Math.log(Math.max(value, 1e-6)), range.map(Math.log));
+  const camera = EXCESS ** logPart(level / Math.max(white, 1e-6), EXCESS_RATIOS);
+  const raised = Math.min(Math.max((FLAT * flat) / Math.max(level, 1e-6), 1), MOST_RAISED);
+  const grain = raised ** (1 - logPart(whiteness, WHITENESS)), strong = part(level, WEAK);
+  return level * camera ** (1 - strong) * grain ** strong;
 }
 
 function standardise(values, means, deviations) {
@@ -51,8 +60,9 @@ function answer(whole, blocks, weights, net) {
 function measureBlocks(image) {
   const colours = toColours(image);
   const planes = OPPONENT.map((weights) => combine(colours, weights));
+  const luminance = patchCovariance(planes[0]), variances = eigenvalues(luminance);
   const white = estimateSigma(colours);
-  const [first, second] = [white, estimateSigma(planes[0])].map((sigma) => Math.log(sigma + 1e-4));
+  const [first, second] = [white, sigmaFrom(luminance)].map((sigma) => Math.log(sigma + 1e-4));
   const octaves = blockDetails(planes), finest = octaves[0];
   const flattest = [[0], [1, 2]].flatMap((chosen) => octaves.flatMap(({ powers }) => {
     const totals = powers.map((power) => mean(chosen.map((plane) => sum(power[plane]))) / 4);
@@ -65,6 +75,8 @@ function measureBlocks(image) {
   const dead = mean(kept.map((at) => +((finest.powers[at][0][0] + finest.powers[at][0][1]) / 2 + LEAST_POWER < DEAD)));
   return {
     white,
+    whiteness: variances[0] / Math.max(variances[8], LEAST_POWER),
+    flat: Math.sqrt(Math.exp(2 * flattest[3]) + 2 * Math.exp(2 * flattest[18])),
     summary: [first, ...[second, ...flattest].map((value) => value - first), ...gridStrength(planes[0]), dead],
     blocks: kept.map((at) => alignOctaves(octaves, first, at)),
   };
@@ -164,9 +176,12 @@ function gridStrength({ data, width, height }) {
 // The standard deviation of white noise (Chen, Zhu and Heng, ICCV 2015).
 export function estimateSigma(image) {
   if (Math.min(image.width, image.height) < SIDE) return 0;
-  const covariance = patchCovariance(image), size = SIDE * SIDE;
-  const together = noiseOf(covariance);
-  const alone = Array.from({ length: image.channels }, (_, channel) => {
+  return sigmaFrom(patchCovariance(image));
+}
+
+function sigmaFrom(covariance) {
+  const size = SIDE * SIDE, together = noiseOf(covariance);
+  const alone = Array.from({ length: covariance.length / size }, (_, channel) => {
     const from = channel * size;
     return noiseOf(covariance.slice(from, from + size).map((row) => row.slice(from, from + size)));
   });
