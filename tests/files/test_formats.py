@@ -256,6 +256,14 @@ def test_what_does_not_fit_is_refused_with_formats_that_hold_it(
         assert FORMATS[name].lossless
 
 
+@pytest.mark.parametrize(
+    "writable",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "heic" else ())  # x265 takes 4 s
+        for name in writable_formats()
+    ],
+    indirect=True,
+)
 def test_the_largest_side_is_written(writable: Format) -> None:
     side = min(writable.max_side, 70_000)
     picture = make_picture(writable, np.zeros((1, side, 3), np.uint8))

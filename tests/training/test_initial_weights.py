@@ -114,7 +114,7 @@ def test_what_is_no_model_is_reported(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_report", "eager")
 def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
     settings = {"options": {"filters": [4, 8]}, "batch": 256, "code": 3}
-    first = quietpixel.train("digits", epochs=2, run=tmp_path / "a", **settings)
+    first = quietpixel.train("digits", epochs=1, run=tmp_path / "a", **settings)
     messages: list[str] = []
     second = quietpixel.train(
         "digits",

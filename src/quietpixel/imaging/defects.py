@@ -83,7 +83,9 @@ def _sorted_neighbours(image: Array) -> Array:
     around = np.stack([padded[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in _OFFSETS])
     for first, second in _EXCHANGES:
         low, high = around[first], around[second]
-        low[...], high[...] = np.minimum(low, high), np.maximum(low, high)
+        least = np.minimum(low, high)
+        np.maximum(low, high, out=high)
+        low[...] = least
     return around
 
 
