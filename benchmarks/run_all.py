@@ -54,8 +54,10 @@ def main() -> int:
     quick = HERE.parent / "build" / "bench" / "results"
     records = given.records or (quick if given.quick else RECORDS)
     records.mkdir(parents=True, exist_ok=True)
-    failed = []
-    for job in jobs(data, quick=given.quick):
+    failed, found = [], list(jobs(data, quick=given.quick))
+    if unknown := set(given.only or ()) - {job.name for job in found}:
+        parser.error(f"no benchmark is named {', '.join(unknown)}")
+    for job in found:
         if given.only and job.name not in given.only:
             continue
         if job.lacks_data():

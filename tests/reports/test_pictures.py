@@ -2,12 +2,14 @@
 
 import io
 import sys
+from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from quietpixel.errors import ArgumentError, MissingDependencyError
-from quietpixel.reports import charts, pictures
+from quietpixel.reports import charts, evaluation_report, pictures
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((12, 8, 8, 1)).astype(np.float32)
@@ -81,6 +83,29 @@ def test_one_epoch_and_missing_columns_are_accepted():
 def test_a_loss_in_decibels_is_drawn_too():
     rows = [{**row, "loss": -29.5, "validation_loss": -30 - row["epoch"]} for row in HISTORY]
     assert pixels(charts.learning_curves(rows)).min() < 100
+
+
+def test_no_name_covers_another(monkeypatch):
+    """In the learning curves, and where methods are equally good and fast."""
+    figures = []
+    for module in (charts, evaluation_report):
+        monkeypatch.setattr(module, "to_png", lambda figure: figures.append(figure) or b"")
+    charts.learning_curves([{**row, "epoch": 98 + row["epoch"]} for row in HISTORY])
+    rows = [
+        SimpleNamespace(name=name, means={"psnr": 30.0}, megapixels_per_second=1.0)
+        for name in ("photo-gray", "gaussian-gray", "nlm")
+    ]
+    evaluation_report.draw_speed(SimpleNamespace(rows=rows))
+    for figure in figures:
+        figure.draw_without_rendering()
+        named = [*figure.axes, *filter(None, (axes.get_legend() for axes in figure.axes))]
+        boxes = [
+            text.get_window_extent()
+            for owner in named
+            for text in (owner.texts if hasattr(owner, "plot") else owner.get_texts())
+        ]
+        assert len(boxes) >= 4
+        assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
 def test_the_map_of_many_codes_uses_tsne_and_repeats():
