@@ -98,11 +98,26 @@ def test_sizes_of_the_model_are_taken_over(pairs: Path) -> None:
     ):
         choose("digits", model="unet", code=8)
     chosen = choose(pairs / "clean", blocks=(1, 1, 3, 3))
-    assert (chosen.options["blocks"], chosen.start) == ((1, 1, 3, 3), "photo-gray")
+    assert (chosen.options["blocks"], chosen.start) == ((1, 1, 3, 3), "photo")
     with pytest.raises(
         ArgumentError, match="`blocks` is no option of the model 'bottleneck', which takes"
     ):
         choose("digits", blocks=(1, 1))
+
+
+def test_runs_that_give_the_level_start_from_a_model_that_obeys_it(pairs: Path) -> None:
+    starts = {
+        "clean": choose(pairs / "clean").start,
+        "pairs": choose(pairs).start,
+        "none": choose(pairs, target="none").start,
+    }
+    obeys = {
+        name: quietpixel.read_card(known_models()[name]).takes_level
+        for name in set(starts.values())
+    }
+    assert {kind: obeys[start] for kind, start in starts.items()} == {
+        "clean": True, "pairs": False, "none": False,
+    }  # fmt: skip
 
 
 def test_the_noise_of_noisy_pictures_is_measured(pairs: Path) -> None:

@@ -2,7 +2,9 @@
 
 Error bars hold for images like those of the calibration. An image is described by how strong the
 noise is, how it is correlated, how it follows detail, edges and brightness, and how much the image
-varies. Its distance from the images of the calibration says whether it is one of them.
+varies. Its distance from the images of the calibration says whether it is one of them. It must also
+have as fine detail as they: a calibration on texture says nothing of smooth places, where errors
+are smaller.
 """
 
 import math
@@ -30,6 +32,8 @@ COMMON = 0.97
 FEWEST, MARGIN = 33, 1.5
 """With fewer images, the largest distance says little, so the limit is that times the margin."""
 NAMES = ("noise level", "grain", "detail in the noise", "edges", "noise by brightness", "content")
+DETAIL, DETAIL_MARGIN = "fine detail", 2.0
+"""An image may have so many times less of it than the calibration's smoothest."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,18 @@ class Familiarity:
         Matrix that makes the spread of descriptions 1 in all directions, (6, 6).
     limit
         Largest distance of an image that resembles them.
+    detail
+        Least fine detail of an image that resembles them.
     """
 
     centre: FloatArray
     whitening: FloatArray
     limit: float
+    detail: float = 0.0
 
     def distance(self, description: FloatArray) -> float:
         """Return how far a description lies from the centre."""
-        return float(np.linalg.norm(self.whitening @ (description - self.centre)))
+        return float(np.linalg.norm(self.whitening @ (description[:-1] - self.centre)))
 
     def differs_in(self, description: FloatArray) -> str | None:
         """Return what of an image is unlike the calibration; None if it resembles it.
@@ -62,26 +69,28 @@ class Familiarity:
         description
             As `describe_image` returns it.
         """
-        if not self.distance(description) > self.limit:  # NaN: too small to be described
-            return None
-        spread = 1 / np.linalg.norm(self.whitening, axis=0)
-        return NAMES[int(np.argmax(np.abs(description - self.centre) / spread))]
+        if self.distance(description) > self.limit:  # not NaN, for what is too small
+            spread = 1 / np.linalg.norm(self.whitening, axis=0)
+            return NAMES[int(np.argmax(np.abs(description[:-1] - self.centre) / spread))]
+        return DETAIL if description[-1] < self.detail else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
         rows = [[float(f"{value:.5g}") for value in row] for row in self.whitening]
         centre = [float(f"{value:.5g}") for value in self.centre]
-        return {"centre": centre, "whitening": rows, "limit": float(f"{self.limit:.5g}")}
+        found = {"centre": centre, "whitening": rows, "limit": float(f"{self.limit:.5g}")}
+        return found | {"detail": float(f"{self.detail:.5g}")}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Familiarity":
         """Return what `to_dict` gave."""
         centre, whitening = np.array(values["centre"]), np.array(values["whitening"])
-        return cls(centre, whitening, float(values["limit"]))
+        detail = float(values.get("detail", 0.0))  # older cards have none
+        return cls(centre, whitening, float(values["limit"]), detail)
 
 
 def describe_image(noisy: Array, denoised: Array) -> FloatArray:
-    """Return the description of an image, (6,); NaN if it is smaller than 32 x 32 pixels.
+    """Return the description of an image, (7,); NaN if it is smaller than 32 x 32 pixels.
 
     Parameters
     ----------
@@ -95,7 +104,7 @@ def describe_image(noisy: Array, denoised: Array) -> FloatArray:
             one, other = noisy[square], denoised[square]
             if min(one.shape[:2]) >= LEAST and np.isfinite(one).all() and np.isfinite(other).all():
                 found.append(_describe_square(one, other))
-    return np.median(found, axis=0) if found else np.full(len(NAMES), np.nan)
+    return np.median(found, axis=0) if found else np.full(len(NAMES) + 1, np.nan)
 
 
 def _starts(length: int) -> list[int]:
@@ -110,9 +119,13 @@ def _describe_square(noisy: Array, denoised: Array) -> FloatArray:
     rise = 0.0
     if bright.any():  # 1e-12 for places where nothing was taken away
         rise = math.log((taken[bright].mean() + 1e-12) / (taken[~bright].mean() + 1e-12))
+    # The median, because the edges of a smooth image are few.
+    around = plane[2:, 1:-1] + plane[:-2, 1:-1] + plane[1:-1, 2:] + plane[1:-1, :-2]
+    detail = np.median(np.abs(plane[1:-1, 1:-1] - around / 4))
     return np.array([
         math.log(found.sigma + 1e-4), found.neighbours, found.follows,
         math.log(max(found.edges, 1e-3)), rise, math.log(float(plane.std()) + 1e-3),
+        detail,
     ])  # fmt: skip
 
 
@@ -128,7 +141,7 @@ def fit_familiarity(
     images
         For each, the number of the image that it was cut from.
     """
-    every = np.reshape(descriptions, (len(images), len(NAMES)))
+    every = np.reshape(descriptions, (len(images), len(NAMES) + 1))
     known = np.isfinite(every).all(axis=1)
     rows, numbers = every[known], np.asarray(images)[known]
     if len(np.unique(numbers)) < FOLDS:
@@ -143,10 +156,12 @@ def fit_familiarity(
     if len(rows) < FEWEST:
         limit *= MARGIN
     whole = _fit(rows)
-    return Familiarity(whole.centre, whole.whitening, limit)
+    detail = float(rows[:, -1].min()) / DETAIL_MARGIN
+    return Familiarity(whole.centre, whole.whitening, limit, detail)
 
 
 def _fit(rows: FloatArray) -> Familiarity:
+    rows = rows[:, :-1]
     centre = np.median(rows, axis=0)
     around = rows - centre
     # A tenth of the variances is added, so that few images do not make a direction too narrow.

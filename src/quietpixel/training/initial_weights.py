@@ -323,16 +323,22 @@ def open_start(name: str | Path) -> Start | None:
     return Start(str(name), path, read_card(path))
 
 
-def default_start(channels: int) -> Start | None:
+def default_start(channels: int, *, takes_level: bool = False) -> Start | None:
     """Return the photo model that runs with this number of channels start from, if there is one.
 
     Parameters
     ----------
     channels
         1 or 3.
+    takes_level
+        Whether the run tells the model the noise level. One that obeys it is preferred then: after
+        80 steps from the blind ``photo-gray``, results for 5/255 and 50/255 were still the same.
     """
-    names = [name for name in DEFAULTS[channels] if name in known_models()]
-    return open_start(names[0]) if names else None
+    models = [open_start(name) for name in DEFAULTS[channels] if name in known_models()]
+    found = [start for start in models if start is not None and start.card is not None]
+    if takes_level:
+        found.sort(key=lambda start: start.card is None or not start.card.takes_level)
+    return found[0] if found else None
 
 
 def adopt(start: Start) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def choose_recipe(
         name, given = _suit_folder(name, data, given)
         # Other layers than those of the recipe would not fit the bundled weights.
         if start is None and not {"model", "options"} & given.keys() and "filters" not in options:
-            first = default_start(given["channels"])
+            # Only clean targets show the noise level.
+            first = default_start(given["channels"], takes_level=not given.get("method"))
     else:
         for field in ("target", "pairs", "masks", "structure", "channels"):
             if given.get(field):
