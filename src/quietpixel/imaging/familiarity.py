@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from quietpixel.imaging.residual import examine
 from quietpixel.imaging.tiling import spread_runs
-from quietpixel.imaging.uncertainty import conformal_quantile
+from quietpixel.imaging.uncertainty import conformal_quantile, describe_pixels
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
@@ -32,8 +32,9 @@ COMMON = 0.97
 FEWEST, MARGIN = 33, 1.5
 """With fewer images, the largest distance says little, so the limit is that times the margin."""
 NAMES = ("noise level", "grain", "detail in the noise", "edges", "noise by brightness", "content")
-DETAIL, DETAIL_MARGIN = "fine detail", 2.0
-"""An image may have so many times less of it than the calibration's smoothest."""
+DETAIL, DETAIL_MARGIN = "fine detail", 1.4
+"""An image may have so many times less of it than the calibration's smoothest. Of eight generated
+sets, those that were smooth beside texture had 1.5 to 5 times less."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,11 @@ def _describe_square(noisy: Array, denoised: Array) -> FloatArray:
     rise = 0.0
     if bright.any():  # 1e-12 for places where nothing was taken away
         rise = math.log((taken[bright].mean() + 1e-12) / (taken[~bright].mean() + 1e-12))
-    # The median, because the edges of a smooth image are few.
+    # Medians, because the edges of a smooth image are few. Flat areas vary little, gradients bend
+    # little, and texture does both.
     around = plane[2:, 1:-1] + plane[:-2, 1:-1] + plane[1:-1, 2:] + plane[1:-1, :-2]
-    detail = np.median(np.abs(plane[1:-1, 1:-1] - around / 4))
+    bent = np.median(np.abs(plane[1:-1, 1:-1] - around / 4))
+    detail = np.sqrt(bent * np.median(describe_pixels(noisy, denoised)[1]))
     return np.array([
         math.log(found.sigma + 1e-4), found.neighbours, found.follows,
         math.log(max(found.edges, 1e-3)), rise, math.log(float(plane.std()) + 1e-3),
