@@ -276,6 +276,15 @@ def test_chunks_of_a_png_that_no_longer_hold_are_dropped_or_named(
     assert "would not hold the chunk caBX; write it to another file." in outcome.err
 
 
+def test_a_png_of_one_bit_stays_one(quietpixel, halver, tmp_path) -> None:
+    """It became one of 8 bits, several times as large."""
+    path = tmp_path / "a.png"
+    Image.fromarray(smooth()[..., 0] > 128).save(path)
+    assert quietpixel(*WORD, path, "--model", halver).code == 0
+    with Image.open(clean(path)) as result:
+        assert result.mode == "1"
+
+
 CREDENTIALS = (
     b"JP\0\1\0\0\0\1\0\0\0\x30jumb\0\0\0\x28jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71c2pa"
 )
