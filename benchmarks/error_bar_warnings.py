@@ -1,6 +1,6 @@
 """What error bars hold on images that are not warned about, over eight generated data sets.
 
-    python benchmarks/error_bar_warnings.py [--model photo] [--images 40]
+    python benchmarks/error_bar_warnings.py [--model photo] [--images 40] [--first 0]
 
 Each set has a content and a noise. A copy of the model's calibration is fitted to the first images
 of one set and tried on the others of all eight. Prints, in percent, how many images are warned
@@ -33,9 +33,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="photo")
     parser.add_argument("--images", type=int, default=40)
+    parser.add_argument("--first", type=int, default=0, help="number of the first image of a set")
     given = parser.parse_args()
     denoiser = Denoiser(given.model)
-    sets = [make_set(denoiser, number, 2 * given.images) for number in range(len(SETS))]
+    numbers = range(given.first, given.first + 2 * given.images)
+    sets = [make_set(denoiser, number, numbers) for number in range(len(SETS))]
     print(f"| calibrated on | {' | '.join(SETS)} |\n|---|{'---|' * len(SETS)}", flush=True)
     for name, (drawn, described) in zip(SETS, sets, strict=True):
         first, rest = slice(given.images), slice(given.images, None)
@@ -50,10 +52,10 @@ def main() -> None:
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def make_set(denoiser: Denoiser, number: int, count: int) -> tuple[list[Array], list[Array]]:
+def make_set(denoiser: Denoiser, number: int, images: range) -> tuple[list[Array], list[Array]]:
     make, corrupt = list(SETS.values())[number]
     drawn, described = [], []
-    for index in range(count):
+    for index in images:
         rng = np.random.default_rng([number, index])
         clean = make(rng)[..., np.newaxis].astype(np.float32)
         noisy = corrupt(clean, rng).astype(np.float32)
