@@ -35,7 +35,7 @@ EXCESS, EXCESS_RATIOS = 2.5, (4.0, 9.0)
 of its level to that of white noise, all of it from the second. The denoiser is trained with levels
 above the true one (`level_excess`), since real noise is less regular than any law: 600D pairs
 (ratios of 10 to 19) 40.07 dB with the factor, 39.48 without."""
-WEAK = (4 / 255, 8 / 255)
+WEAK = (6 / 255, 9 / 255)
 """Up to the first of these levels noise is raised like that of camera JPEGs (2 to 5/255 there),
 from the second like grain: texture hides whether weaker noise is correlated, and grain raised by
 `EXCESS` loses up to 3 dB."""

@@ -5,7 +5,7 @@ import { mean, median, quantile, sum } from "./statistics.js";
 
 const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
-const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9], WEAK = [4 / 255, 8 / 255];
+const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9], WEAK = [6 / 255, 9 / 255];
 const FLAT = 2.4, MOST_RAISED = 2, WHITENESS = [0.25, 0.45];
 const COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
