@@ -35,6 +35,8 @@ EXCESS, EXCESS_RATIOS = 2.5, (4.0, 9.0)
 of its level to that of white noise, all of it from the second. The denoiser is trained with levels
 above the true one (`level_excess`), since real noise is less regular than any law: 600D pairs
 (ratios of 10 to 19) 40.07 dB with the factor, 39.48 without."""
+ENOUGH = 10 / 255
+"""Where that factor ends: the 600D pairs are best at 8 to 10/255."""
 WEAK = (6 / 255, 9 / 255)
 """Up to the first of these levels noise is raised like that of camera JPEGs (2 to 5/255 there),
 from the second like grain: texture hides whether weaker noise is correlated, and grain raised by
@@ -119,11 +121,12 @@ def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> tupl
 
 def _raise_correlated(level: float, found: "BlockMeasures") -> float:
     ratio = np.log(max(level / max(found.white, 1e-6), 1e-6))
-    camera = EXCESS ** np.interp(ratio, np.log(EXCESS_RATIOS), (0, 1))
+    camera = level * EXCESS ** np.interp(ratio, np.log(EXCESS_RATIOS), (0, 1))
+    camera = max(level, min(camera, ENOUGH))
     share = np.interp(np.log(max(found.whiteness, 1e-6)), np.log(WHITENESS), (1, 0))
-    grain = np.clip(FLAT * found.flat / max(level, 1e-6), 1, MOST_RAISED) ** share
+    grain = level * np.clip(FLAT * found.flat / max(level, 1e-6), 1, MOST_RAISED) ** share
     strong = np.interp(level, WEAK, (0, 1))
-    return float(level * camera ** (1 - strong) * grain**strong)
+    return float(camera ** (1 - strong) * grain**strong)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import { mean, median, quantile, sum } from "./statistics.js";
 
 const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
-const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9], WEAK = [6 / 255, 9 / 255];
+const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9], ENOUGH = 10 / 255;
+const WEAK = [6 / 255, 9 / 255];
 const FLAT = 2.4, MOST_RAISED = 2, WHITENESS = [0.25, 0.45];
 const COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
@@ -29,10 +30,11 @@ export function measureLevel(image, weights) {
 function raiseCorrelated(level, { white, whiteness, flat }) {
   const part = (value, [from, to]) => Math.min(Math.max((value - from) / (to - from), 0), 1);
   const logPart = (value, range) => part(Math.log(Math.max(value, 1e-6)), range.map(Math.log));
-  const camera = EXCESS ** logPart(level / Math.max(white, 1e-6), EXCESS_RATIOS);
+  const excess = EXCESS ** logPart(level / Math.max(white, 1e-6), EXCESS_RATIOS);
+  const camera = Math.max(level, Math.min(level * excess, ENOUGH));
   const raised = Math.min(Math.max((FLAT * flat) / Math.max(level, 1e-6), 1), MOST_RAISED);
-  const grain = raised ** (1 - logPart(whiteness, WHITENESS)), strong = part(level, WEAK);
-  return level * camera ** (1 - strong) * grain ** strong;
+  const grain = level * raised ** (1 - logPart(whiteness, WHITENESS)), strong = part(level, WEAK);
+  return camera ** (1 - strong) * grain ** strong;
 }
 
 function standardise(values, means, deviations) {
