@@ -121,7 +121,7 @@ def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> tupl
 
 def _raise_correlated(level: float, found: "BlockMeasures") -> float:
     ratio = np.log(max(level / max(found.white, 1e-6), 1e-6))
-    camera = level * EXCESS ** np.interp(ratio, np.log(EXCESS_RATIOS), (0, 1))
+    camera = float(level * EXCESS ** np.interp(ratio, np.log(EXCESS_RATIOS), (0, 1)))
     camera = max(level, min(camera, ENOUGH))
     share = np.interp(np.log(max(found.whiteness, 1e-6)), np.log(WHITENESS), (1, 0))
     grain = level * np.clip(FLAT * found.flat / max(level, 1e-6), 1, MOST_RAISED) ** share
