@@ -1,6 +1,7 @@
 """The real command in a separate process, with a tiny model."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,13 @@ from PIL import Image
 from ..tiny_models import write_halver
 
 COMMAND = [sys.executable, "-m", "quietpixel"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hangups() -> None:
+    """Under nohup the commands would inherit that a hang-up is ignored."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
