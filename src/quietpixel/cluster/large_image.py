@@ -165,26 +165,35 @@ def find_nominal_range(layout: Layout, seen: list[Extent]) -> Range:
     return nominal_range(layout.dtype, smallest, largest, far=far)
 
 
+def list_planes(work: Work) -> list[tuple[int, ...]]:
+    """Return the index of each plane y, x in the array."""
+    return list(np.ndindex(*work.source.array().shape[: work.blocks.axes.y]))
+
+
+def read_planes(
+    work: Work, planes: Iterable[tuple[int, ...]], places: Iterable[Any]
+) -> Iterator[NDArray[Any]]:
+    """Yield the pixels at some rows and columns of planes as images (H, W, channels)."""
+    array = work.source.array()
+    inner = (*places, *((slice(None),) if work.blocks.axes.colours else ()))
+    for plane in planes:
+        sample = np.asarray(array.oindex[(*plane, *inner)])
+        yield sample.reshape(*sample.shape[:2], -1)
+
+
 def sample_planes(work: Work, most: int) -> Iterator[NDArray[Any]]:
     """Yield a few squares of some planes as images (H, W, channels)."""
-    array, blocks = work.source.array(), work.blocks
-    planes = list(np.ndindex(*array.shape[: blocks.axes.y]))
-    places = tuple(sample_places(length) for length in blocks.shape)
-    colours = (slice(None),) if blocks.axes.colours else ()
-    for number in spaced(len(planes), most):
-        sample = np.asarray(array.oindex[(*planes[number], *places, *colours)])
-        yield sample.reshape(*sample.shape[:2], -1)
+    planes = list_planes(work)
+    some = [planes[number] for number in spaced(len(planes), most)]
+    return read_planes(work, some, map(sample_places, work.blocks.shape))
 
 
 def estimate_scale(work: Work, nominal: Scale) -> Scale:
     """Return the scale of all planes; a small part of the pixels is read."""
-    array, blocks = work.source.array(), work.blocks
-    planes = list(np.ndindex(*array.shape[: blocks.axes.y]))
+    blocks, planes = work.blocks, list_planes(work)
     planes = planes[:: -(-len(planes) // MOST_IMAGES)]
     places = scale_places((*blocks.shape, blocks.layout.colours), len(planes))
-    colours = (slice(None),) if blocks.axes.colours else ()
-    samples = [np.asarray(array.oindex[(*plane, *places, *colours)]) for plane in planes]
-    samples = [each.reshape(*each.shape[:2], -1) for each in samples]
+    samples = list(read_planes(work, planes, places))
     alpha, card = blocks.layout.alpha, blocks.card
     if card.scale_free:
         black, white = estimate_range(samples, alpha=alpha) or nominal.range
@@ -196,7 +205,7 @@ def estimate_scale(work: Work, nominal: Scale) -> Scale:
 
 def estimate_levels(work: Work) -> tuple[float, ...]:
     """Return the noise level of each plane: one for all, unless those of some differ."""
-    count = int(np.prod(work.source.array().shape[: work.blocks.axes.y]))
+    count = len(list_planes(work))
 
     def measure(most: int) -> tuple[float, ...]:
         layout = work.blocks.layout

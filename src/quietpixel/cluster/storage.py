@@ -10,8 +10,7 @@ from typing import Any
 
 from quietpixel.cluster.optional_imports import need
 from quietpixel.errors import FileError
-
-ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
+from quietpixel.files.zarr_store import FILES as ZARR_FILES
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import FileError, ImageError, QuietpixelError
-from quietpixel.files import Size, read_picture, read_size, split_name
+from quietpixel.files import Picture, Size, read_picture, read_size, split_name
 from quietpixel.files.zarr_store import is_store, read_store, read_store_size
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, find_range
 from quietpixel.noise.parser import Array
@@ -236,7 +236,7 @@ def read_masks(path: Path, image: StoredImage) -> tuple[tuple[Mask, ...], str]:
     image
         The image.
     """
-    picture = read_store(path) if is_store(path) else read_picture(path)
+    picture = _read(path)
     masks = tuple(np.asarray(page[..., 0] != 0) for page in picture.pages)
     if len(masks) not in (1, image.page_count) or masks[0].shape != image.size:
         height, width = masks[0].shape
@@ -354,7 +354,7 @@ def decode(path: Path, channels: int) -> StoredImage:
     FileError, ImageError
         If it cannot be read, or holds no finite value.
     """
-    picture = read_store(path) if is_store(path) else read_picture(path)
+    picture = _read(path)
     pages = [page for page in picture.pages if page.shape == picture.pages[0].shape]
     signed = pages[0].dtype.kind == "i"
     floats = np.float32 if pages[0].dtype.itemsize <= 2 else np.float64
@@ -368,6 +368,10 @@ def decode(path: Path, channels: int) -> StoredImage:
         low, high = 0.0, picture.maximum  # the file itself declares its white
     varied = [number for number, page in enumerate(colours) if np.ptp(page)]
     return StoredImage(to_channels(stack, channels), low, high, varied)
+
+
+def _read(path: Path) -> Picture:
+    return read_store(path) if is_store(path) else read_picture(path)
 
 
 def _join(pages: Sequence[Pixels]) -> Pixels:
