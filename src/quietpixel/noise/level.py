@@ -34,13 +34,13 @@ EXCESS, EXCESS_RATIOS = 2.5, (4.0, 9.0)
 """Factor of weak noise that is as coarse as in camera JPEGs: none up to the first of these ratios
 of its level to that of white noise, all of it from the second. The denoiser is trained with levels
 above the true one (`level_excess`), since real noise is less regular than any law: 600D pairs
-(ratios of 10 to 19) 40.07 dB with the factor, 39.48 without."""
-ENOUGH = 10 / 255
-"""Where that factor ends: the 600D pairs are best at 8 to 10/255."""
-WEAK = (6 / 255, 9 / 255)
-"""Up to the first of these levels noise is raised like that of camera JPEGs (2 to 5/255 there),
-from the second like grain: texture hides whether weaker noise is correlated, and grain raised by
-`EXCESS` loses up to 3 dB."""
+(ratios of 10 to 19) 40.10 dB with the factor, 39.48 without."""
+WEAK, FINENESS = (6 / 255, 9 / 255), (0.52, 0.7)
+"""From the second of these levels noise is raised by that factor only if it is coarse, since grain
+raised by it loses up to 3 dB: wholly up to the first fineness (see `BlockMeasures`), not at all
+from the second. Noise of the 600D, as it is and 1.5 to 3 times as strong, mostly has a fineness of
+0.47 to 0.54, grain blurred by 1.5 pixels 0.57 to 0.67, by 0.9 pixels 0.7 to 0.85. Up to the first
+level all of it is raised: texture hides how fine weaker noise is."""
 FLAT, MOST_RAISED = 2.4, 2.0
 """Correlated noise gets this multiple of the amplitude of the flattest blocks in the second octave,
 but at most twice the level of the network: about 1.5 times the deviation of noise blurred by 0.5
@@ -121,12 +121,11 @@ def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> tupl
 
 def _raise_correlated(level: float, found: "BlockMeasures") -> float:
     ratio = np.log(max(level / max(found.white, 1e-6), 1e-6))
-    camera = float(level * EXCESS ** np.interp(ratio, np.log(EXCESS_RATIOS), (0, 1)))
-    camera = max(level, min(camera, ENOUGH))
+    camera = np.log(EXCESS) * np.interp(ratio, np.log(EXCESS_RATIOS), (0, 1))
     share = np.interp(np.log(max(found.whiteness, 1e-6)), np.log(WHITENESS), (1, 0))
-    grain = level * np.clip(FLAT * found.flat / max(level, 1e-6), 1, MOST_RAISED) ** share
-    strong = np.interp(level, WEAK, (0, 1))
-    return float(camera ** (1 - strong) * grain**strong)
+    grain = share * np.log(np.clip(FLAT * found.flat / max(level, 1e-6), 1, MOST_RAISED))
+    strong = max(grain, camera * np.interp(found.fineness, FINENESS, (1, 0)))
+    return level * float(np.exp(np.interp(level, WEAK, (camera, strong))))
 
 
 @dataclass(frozen=True)
@@ -142,6 +141,9 @@ class BlockMeasures:
         alone.
     flat
         Amplitude of the flattest blocks in the second octave, all channels.
+    fineness
+        Amplitude of the flattest blocks in the first octave of luminance over that in the second;
+        2 for white noise.
     summary
         (37,): logarithms of the white noise of all channels and of luminance, of the amplitude of
         the flattest blocks in each octave of luminance and colour, of how much stronger edges are
@@ -155,6 +157,7 @@ class BlockMeasures:
     white: float
     whiteness: float
     flat: float
+    fineness: float
     summary: FloatArray
     blocks: FloatArray
 
@@ -190,8 +193,10 @@ def measure_blocks(image: Array, hidden: NDArray[np.bool_] | None = None) -> Blo
     whiteness = float(variances[0] / max(variances[8], LEAST_POWER))
     # Luminance, and the mean of two colour differences.
     flat = float(np.sqrt(np.exp(2 * flattest[3]) + 2 * np.exp(2 * flattest[18])))
+    # Medians of the three quantiles.
+    fineness = float(np.exp(flattest[1] - flattest[4]))
     summed = np.array([*summary, dead], np.float32)
-    return BlockMeasures(white, whiteness, flat, summed, blocks)
+    return BlockMeasures(white, whiteness, flat, fineness, summed, blocks)
 
 
 def _find_shown(hidden: NDArray[np.bool_] | None, power: Array, octave: int) -> NDArray[np.bool_]:

@@ -5,8 +5,8 @@ import { mean, median, quantile, sum } from "./statistics.js";
 
 const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
-const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9], ENOUGH = 10 / 255;
-const WEAK = [6 / 255, 9 / 255];
+const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9];
+const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7];
 const FLAT = 2.4, MOST_RAISED = 2, WHITENESS = [0.25, 0.45];
 const COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
@@ -27,14 +27,14 @@ export function measureLevel(image, weights) {
   return { sigma, coarse: level > Math.max(COARSE * white, LEAST_COARSE) };
 }
 
-function raiseCorrelated(level, { white, whiteness, flat }) {
+function raiseCorrelated(level, { white, whiteness, flat, fineness }) {
   const part = (value, [from, to]) => Math.min(Math.max((value - from) / (to - from), 0), 1);
   const logPart = (value, range) => part(Math.log(Math.max(value, 1e-6)), range.map(Math.log));
-  const excess = EXCESS ** logPart(level / Math.max(white, 1e-6), EXCESS_RATIOS);
-  const camera = Math.max(level, Math.min(level * excess, ENOUGH));
+  const camera = Math.log(EXCESS) * logPart(level / Math.max(white, 1e-6), EXCESS_RATIOS);
   const raised = Math.min(Math.max((FLAT * flat) / Math.max(level, 1e-6), 1), MOST_RAISED);
-  const grain = level * raised ** (1 - logPart(whiteness, WHITENESS)), strong = part(level, WEAK);
-  return camera ** (1 - strong) * grain ** strong;
+  const grain = (1 - logPart(whiteness, WHITENESS)) * Math.log(raised);
+  const strong = Math.max(grain, camera * (1 - part(fineness, FINENESS)));
+  return level * Math.exp(camera + (strong - camera) * part(level, WEAK));
 }
 
 function standardise(values, means, deviations) {
@@ -79,6 +79,7 @@ function measureBlocks(image) {
     white,
     whiteness: variances[0] / Math.max(variances[8], LEAST_POWER),
     flat: Math.sqrt(Math.exp(2 * flattest[3]) + 2 * Math.exp(2 * flattest[18])),
+    fineness: Math.exp(flattest[1] - flattest[4]),
     summary: [first, ...[second, ...flattest].map((value) => value - first), ...gridStrength(planes[0]), dead],
     blocks: kept.map((at) => alignOctaves(octaves, first, at)),
   };
