@@ -116,7 +116,7 @@ def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
             {dataTransfer: transfer, bubbles: true, cancelable: true})); }"""
     page.evaluate(script, ["a.png", base64.b64encode(coded(pixels)).decode()])
     expect(page.locator(".row-item.done")).to_have_count(1)
-    expect(page.locator("#caption")).to_contain_text("8 bits PNG")
+    expect(page.locator("#caption")).to_contain_text("8-bit PNG")
     expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
     boxes = [page.locator(each).bounding_box() for each in ("#split", "#stage")]
     assert boxes[0]["height"] == boxes[1]["height"]
@@ -141,14 +141,14 @@ def test_depth_and_profile_come_back_and_strength_acts(visit):
     deep = noisy(200, 260).astype(np.uint16) * 257
     tifffile.imwrite(stream, deep, photometric="rgb", iccprofile=profile)
     page.set_input_files("#files", as_file("scan.tif", stream.getvalue(), "image/tiff"))
-    expect(page.locator(".row-item.done")).to_contain_text("16 bits TIFF, with profile")
+    expect(page.locator(".row-item.done")).to_contain_text("16-bit TIFF, with profile")
     expect(page.locator("#apply")).to_be_disabled()
     page.focus("#strength")
     page.keyboard.press("Home")
     expect(page.locator("#strength-value")).to_have_text("0 %")
     expect(page.locator("#caption")).to_contain_text("Preview of the part in view")
     page.click("#apply")
-    expect(page.locator("#caption")).to_contain_text("16 bits TIFF")
+    expect(page.locator("#caption")).to_contain_text("16-bit TIFF")
     name, content = download(page, ".row-item [aria-label='Download scan.tif']")
     assert name == "scan-clean.tif"
     with tifffile.TiffFile(io.BytesIO(content)) as file:
@@ -191,7 +191,7 @@ def test_what_a_result_tells_is_not_asked_again(visit):
     page.select_option("#model", "blind")
     page.click("#apply")
     expect(page.locator("#apply")).to_be_disabled()
-    expect(page.locator("#caption")).to_contain_text("8 bits PNG")
+    expect(page.locator("#caption")).to_contain_text("8-bit PNG")
     half = roughness(stage_pixels(page))
     page.fill("#split", "0")
     wait_until(page, lambda: roughness(stage_pixels(page)) < half)
@@ -205,7 +205,7 @@ def test_what_a_result_tells_is_not_asked_again(visit):
     preview = stage_pixels(page)
     assert not [url for url in asked if "preview" in url]
     page.click("#apply")
-    expect(page.locator("#caption")).to_contain_text("8 bits PNG")
+    expect(page.locator("#caption")).to_contain_text("8-bit PNG")
     result = stage_pixels(page)
     assert roughness(result) == pytest.approx(roughness(preview), rel=0.05)
     assert np.abs(result.astype(float) - preview).max() <= 4
@@ -229,7 +229,7 @@ def test_strengths_above_1_and_of_colour_alone_show_as_they_come_out(visit):
         expect(page.locator("#tag")).to_have_text("Preview")
         preview = stage_pixels(page)
         page.click("#apply")
-        expect(page.locator("#caption")).to_contain_text("8 bits PNG")
+        expect(page.locator("#caption")).to_contain_text("8-bit PNG")
         assert np.abs(stage_pixels(page).astype(float) - preview).max() <= 4
     page.select_option("#model", "blind")
     expect(page.locator("#strength-value")).to_have_text("100 %")
@@ -245,8 +245,10 @@ def test_one_bad_file_among_good_ones_and_all_as_a_zip(visit):
     expect(bad).to_have_count(1)
     expect(bad).to_contain_text("bad.png")
     expect(bad).to_contain_text("The file is not an image of a supported format")
+    expect(page.locator("#noise-words")).to_contain_text("Noise found")
     bad.locator(".pick").click()
     expect(page.locator("#trouble")).to_contain_text("The file is not an image")
+    expect(page.locator("#noise-words")).to_have_text("")
     name, content = download(page, "#zip")
     assert name == "quietpixel.zip"
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
@@ -298,7 +300,7 @@ def test_the_model_and_its_card(visit):
     expect(page.locator("#sigma-help")).to_contain_text("finds the noise level by itself")
     page.select_option("#format", "jpeg")
     page.click("#apply")
-    expect(page.locator(".row-item.done")).to_contain_text("8 bits")
+    expect(page.locator(".row-item.done")).to_contain_text("8-bit")
     name, content = download(page, "[aria-label='Download a.png']")
     assert name == "a-clean.jpg"
     assert Image.open(io.BytesIO(content)).format == "JPEG"
@@ -393,9 +395,14 @@ def test_a_digit_is_drawn_with_the_mouse(visit):
 
 
 def test_a_narrow_screen_and_a_finger(visit):
-    page = visit(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    phone = {"has_touch": True, "is_mobile": True, "device_scale_factor": 3}
+    page = visit(viewport={"width": 360, "height": 740}, **phone)
+    wait_until(page, lambda: np.all(canvas_pixels(page, "#demo-canvas")[..., 3]))
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 300))))
     expect(page.locator(".row-item.done")).to_have_count(1)
+    save = page.locator("#save").bounding_box()
+    assert save["y"] + save["height"] < 740
+    expect(page.locator("#zip")).to_be_hidden()
     for tab in ("#tab-digits", "#tab-pictures"):
         page.tap(tab)
         assert page.evaluate("document.documentElement.scrollWidth") == 360
@@ -488,6 +495,12 @@ def test_only_what_is_computed_is_called_after(visit):
     assert stage_centre(page).mean() < 0.75 * pixels.mean()
     held["preview"].pop().continue_()
     expect(page.locator("#tag")).to_have_text("Preview")
+    with page.expect_download():
+        page.click("#save")
+        expect(page.locator("#save-sizes")).to_contain_text("download starts when the picture is")
+        wait_until(page, lambda: held["denoise"])
+        held["denoise"].pop().continue_()
+    expect(page.locator("#save-sizes")).to_contain_text("before, ")
 
 
 def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
@@ -590,7 +603,9 @@ def test_a_lost_service_and_an_error_are_retried(visit):
 def test_the_film_strip_by_keyboard(visit):
     page = visit(viewport={"width": 1280, "height": 720}, advanced=False)
     names = [f"{number}.png" for number in range(7)]
+    page.focus("#choose")
     drop(page, *names, size=(40, 60))
+    expect(page.locator("#stage")).to_be_focused()
     expect(page.locator(".row-item.done")).to_have_count(7)
     visible = "tiles => tiles.filter(t => t.getBoundingClientRect().right < 940).length"
     assert page.eval_on_selector_all(".row-item", visible) >= 6
@@ -707,7 +722,7 @@ def test_the_welcome_screen_denoises_its_example_and_samples(visit):
     wait_until(page, lambda: roughness(canvas_pixels(page, "#demo-canvas")) < 0.95 * before)
     expect(page.locator("#samples button")).to_have_count(3)
     page.click("text='Microscope'")
-    expect(page.locator(".row-item.done")).to_contain_text("8 bits PNG")
+    expect(page.locator(".row-item.done")).to_contain_text("8-bit PNG")
     assert page.locator(".row-item .name").all_inner_texts() == ["microscope.png"]
 
 

@@ -343,6 +343,48 @@ def test_a_png_keeps_its_pixels_and_channels(visit):
         assert np.array_equal(decoded(base64.b64decode(found)), pixels)
 
 
+# In place of onnxruntime-web: each value becomes a name of the bundle and the number of providers.
+FAKE_RUNTIME = """export const env = { wasm: {} };
+export class Tensor { constructor(type, data) { this.data = data; } }
+export const InferenceSession = { create: async (address, { executionProviders }) => ({
+    inputNames: ["image", "sigma"], outputNames: ["denoised"],
+    run: async ({ image: { data } }) => ({
+        denoised: { data: data.fill(BUNDLE + executionProviders.length) } }),
+}) };"""
+
+
+@pytest.mark.parametrize(
+    ("adapter", "expected"),
+    [
+        ("Promise.resolve({ info: {} })", ("webgpu", 12)),
+        ("Promise.resolve({ info: { isFallbackAdapter: true } })", ("wasm", 21)),
+        ("Promise.reject(new Error())", ("wasm", 21)),
+    ],
+    ids=["gpu", "software", "no driver"],
+)
+def test_a_graphics_processor_computes_where_there_is_one(
+    visit, runtime, tmp_path, adapter, expected
+):
+    for number, name in ((10, "webgpu"), (20, "wasm")):
+        fake = FAKE_RUNTIME.replace("BUNDLE", str(number))
+        (runtime / f"dist/ort.{name}.bundle.min.mjs").write_text(fake)
+    write_page(tmp_path / "site", runtime=runtime)
+    worker = tmp_path / "site/static/browser_worker.js"
+    gpu = f"{{ value: {{ requestAdapter: () => {adapter} }} }}"
+    worker.write_text(
+        f'Object.defineProperty(navigator, "gpu", {gpu});\n{worker.read_text(encoding="utf-8")}',
+        encoding="utf-8",
+    )
+    page = visit(tmp_path / "site", "static/icon.svg")
+    found, used = call(page, """const { BrowserEngine } = await import("/static/browser_engine.js");
+        const engine = new BrowserEngine();
+        await engine.setup();
+        const { data } = await engine.denoiseArray(read(words[0]), { sigma: 0.1 });
+        return [write(data), engine.provider];""", as_text(photo(20, 24)))  # fmt: skip
+    values = as_image(found, (20, 24, 3))
+    assert (used, values.min(), values.max()) == (expected[0], expected[1], expected[1])
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """Return a folder with the bundled models and the real onnxruntime-web, from npm."""

@@ -83,7 +83,8 @@ async function openModel(name, urgent) {
 
 function open(file) {
   if (!sessions.has(file)) {
-    const opened = runtime.InferenceSession.create(`${settings.base}models/${file}`, { executionProviders: [settings.provider] });
+    const executionProviders = settings.provider === "webgpu" ? ["webgpu", "wasm"] : ["wasm"]; // some drivers fail
+    const opened = runtime.InferenceSession.create(`${settings.base}models/${file}`, { executionProviders });
     sessions.set(file, opened);
     opened.catch(() => sessions.delete(file)); // a failed download may succeed later
   }

@@ -117,13 +117,13 @@ export function describe(item) {
     const percent = `${Math.round(item.share * 100)} %`;
     return left ? `${percent}, ${duration(left)} left` : percent; // late, so nobody knows
   }
-  if (item.isOutdated) return "Out of date: the settings have changed";
+  if (item.isOutdated) return "Out of date";
   return ["Clean", describeFacts(item.facts)].filter(Boolean).join(" · ");
 }
 
 export function describeFacts({ width, height, type, format, pages, profile } = {}) {
   if (!width) return "";
-  const depth = { uint8: "8 bits", uint16: "16 bits" }[type] ?? type;
+  const depth = { uint8: "8-bit", uint16: "16-bit" }[type] ?? type;
   const parts = [`${width} × ${height}`, `${depth} ${format.toUpperCase()}`];
   if (pages > 1) parts.push(`${pages} pages`);
   if (profile) parts.push("with profile");

@@ -91,7 +91,9 @@ export class Pictures {
   add(files) {
     if (!files.length) return;
     this.welcome.abort(); // its example would delay the first preview
+    const hadFocus = find("welcome").contains(document.activeElement);
     this.showBench(true);
+    if (hadFocus) find("stage").focus({ preventScroll: true });
     if (!this.chosen) this.hold();
     const items = this.runs.add(files);
     if (!this.chosen || this.chosen.state === "failed") this.choose(items[0]);
@@ -158,6 +160,7 @@ export class Pictures {
     this.preview.forget();
     this.forgetRival();
     this.stage.open(null);
+    this.settings.show(item ?? {}); // not the noise of the one before
     this.render();
     if (!item) return;
     try {
@@ -294,6 +297,7 @@ export class Pictures {
     find("apply").textContent = items.length > 1 ? `Apply to all ${items.length} pictures` : "Apply to the whole picture";
     find("rival").hidden = Boolean(this.rival);
     find("keep-first").hidden = find("keep-second").hidden = !this.rival;
+    find("zip").hidden = items.length < 2;
     find("zip").disabled = this.zipping || !items.some((item) => item.state !== "failed");
     this.renderSave();
     this.renderOverall();
@@ -306,7 +310,7 @@ export class Pictures {
     const ready = item?.state === "done";
     find("save").disabled = !ready;
     find("save").textContent = ready && item.isOutdated ? "Update and download" : "Download";
-    find("save-sizes").textContent = !ready ? ""
+    find("save-sizes").textContent = !ready ? (item?.isOpen && item.downloads ? "The download starts when the picture is clean." : "")
       : item.isOutdated ? "The settings have changed since this result." : `${fileSize(item.file)} before, ${fileSize(item.result)} after`;
   }
 
@@ -380,7 +384,10 @@ export class Pictures {
   // What is outdated is computed again first, so that a download is what the stage shows.
   async download(item) {
     if (item?.state !== "done" && !item?.isOpen) return;
+    item.downloads = true;
+    this.renderSave();
     await this.runs.bringUpToDate([item]);
+    item.downloads = false;
     if (!item.isCurrent || item.removed) return; // its tile says why
     this.save(item.result, item.resultName, [item]);
   }

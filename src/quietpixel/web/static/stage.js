@@ -7,9 +7,9 @@ const SMALLEST = 0.02, LARGEST = 32;
 const NAVIGATOR = 160; // pixels of the longer side of the small image of the whole
 
 export class Stage extends EventTarget {
-  constructor({ stage, canvas, split, zoom, navigator }) {
+  constructor({ stage, canvas, split, zoom, navigator, covers = false }) {
     super();
-    Object.assign(this, { stage, canvas, splitter: split, readout: zoom, navigator });
+    Object.assign(this, { stage, canvas, splitter: split, readout: zoom, navigator, covers });
     this.context = canvas.getContext("2d");
     this.mode = "compare";
     this.held = false; // whether the original covers all, for as long as a key or button is held
@@ -112,9 +112,9 @@ export class Stage extends EventTarget {
     if (!this.before) return;
     const { width, height } = this.size;
     this.centre = { x: width / 2, y: height / 2 };
-    // Small images are shown pixel by pixel, in whole numbers, up to a third of the stage's size.
-    const room = Math.min(this.canvas.width / width, this.canvas.height / height);
-    this.scale = room > 1.5 ? Math.max(1, Math.min(Math.floor(room), 8)) : Math.min(room, 1);
+    // Small images are enlarged by whole numbers where the screen's pixels are coarse enough to tell.
+    const ratios = [this.canvas.width / width, this.canvas.height / height], room = Math.min(...ratios);
+    this.scale = this.covers ? Math.max(...ratios) : room < 1 ? room : Math.min(this.ratio < 2 ? Math.floor(room) : room, 8);
     this.fitted = true;
     this.moved();
   }

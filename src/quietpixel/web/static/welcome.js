@@ -35,7 +35,7 @@ async function showExample(engine, signal) {
   const split = find("demo-split");
   const stage = new Stage({
     stage: find("demo-stage"), canvas: find("demo-canvas"), split,
-    zoom: document.createElement("output"), navigator: document.createElement("canvas"),
+    zoom: document.createElement("output"), navigator: document.createElement("canvas"), covers: true,
   });
   split.addEventListener("input", () => split.setAttribute("aria-valuetext", `${Math.round(split.value)} % before`));
   const image = await createImageBitmap(await readSample(SAMPLES[0]));
