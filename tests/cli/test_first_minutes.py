@@ -67,13 +67,13 @@ def test_a_line_names_the_result_its_size_and_its_noise(quietpixel, gray) -> Non
     assert outcome.code == 0, outcome.err
     paths, size, seconds, found = outcome.out.rstrip("\n").split("  ")
     assert paths == f"{source} -> {source.with_name('noisy-clean.png')}"
-    assert (size, found) == ("0.2 MP", "moderate noise")
+    assert (size, found) == ("0.2 MP", "strong, fine noise")
     assert seconds.endswith(" s")
     coarse = gaussian_filter(noise, (1, 1, 0))
     image = content + 18 * coarse / coarse.std()
     Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(source)
     words = ["denoise", source, "--overwrite", "--json", gray.with_name("report.json")]
-    assert quietpixel(*words).out.rstrip("\n").endswith("  strong, coarse noise")
+    assert quietpixel(*words).out.rstrip("\n").endswith("  very strong, coarse noise")
     (file,) = json.loads(gray.with_name("report.json").read_text())["files"]
     assert file["noise"][0]["kinds"] == ["coarse"]
     given = quietpixel("denoise", source, "--overwrite", "--sigma", "18/255")
@@ -100,7 +100,7 @@ def test_a_photo_that_got_a_bar_gets_its_line_too(capsys, folder, verbose, liste
     view._bar = Bar()
     found = Findings((Noise(0.2, "estimated", ("stripes",)),))
     view.show(Outcome(job, findings=found, megapixels=12.2, compute_seconds=3.6))
-    line = "a.png -> a-clean.png  12.2 MP  3.6 s  strong noise, stripes\n"
+    line = "a.png -> a-clean.png  12.2 MP  3.6 s  very strong noise, stripes\n"
     assert capsys.readouterr().out == line * listed
 
 

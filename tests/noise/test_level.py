@@ -1,9 +1,12 @@
 """The automatic level: the standard deviation of white noise, and enough for noise that is not."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from quietpixel import Denoiser
+from quietpixel import DenoiseOptions, Denoiser
 from quietpixel.imaging.metrics import psnr
 from quietpixel.noise.estimate import estimate_sigma
 from quietpixel.noise.level import estimate_level, measure_blocks, measure_level
@@ -64,6 +67,19 @@ def test_strong_coarse_noise_is_raised_as_well(sigma: float) -> None:
     assert 2 * sigma < estimate_level(noisy(sigma, 0.7, blur=1.5)) < 3 * sigma
 
 
+def test_noise_that_is_left_is_reported_with_what_helps() -> None:
+    def notes(image: np.ndarray, strength: float = 1) -> str:
+        options = DenoiseOptions(range=(0, 1), strength=strength)
+        return " ".join(Denoiser("photo").denoise(image, options).notes)
+
+    left = notes(noisy(12 / 255, 1, blur=2))
+    assert "may be left" in left
+    assert "/255 or a `strength` above 1 removes more." in left
+    assert "may be left" not in notes(noisy(20 / 255, 1, blur=0.9))
+    # What was asked for is no surprise.
+    assert "may be left" not in notes(noisy(12 / 255, 1, blur=2), strength=0.5)
+
+
 def old_print(shared: float) -> np.ndarray:
     """Return gray, flat on the left and textured on the right, whose noise neighbours share."""
     from scipy import ndimage
@@ -108,13 +124,33 @@ def test_flat_and_tiny_images_have_almost_none(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(("shared", "blur"), [(0, 0), (1, 0), (0, 0.6), (0, 1), (1, 1)])
 def test_noise_coarser_than_a_pixel_is_called_coarse(shared: float, blur: float) -> None:
     image = noisy(20 / 255, shared, blur)
-    level, coarse = measure_level(image)
-    assert coarse == (blur > 0)
+    level, kinds = measure_level(image)
+    assert kinds[0] == ("coarse" if blur else "fine")
     assert level == estimate_level(image)
 
 
+@pytest.mark.parametrize("blur", [0, 1])
+def test_noise_that_the_channels_share_is_named(blur: float) -> None:
+    named = [measure_level(noisy(20 / 255, shared, blur))[1][1:] for shared in (0, 0.2, 0.8, 1)]
+    assert named == [(), (), ("shared",), ("shared",)]
+
+
+def test_noise_in_gray_is_shared_with_no_other_channel() -> None:
+    gray = noisy(20 / 255)[..., :1]
+    assert measure_level(gray)[1] == measure_level(np.repeat(gray, 3, axis=2))[1] == ("fine",)
+
+
+def test_the_grid_of_jpeg_is_named_with_the_noise() -> None:
+    stored = BytesIO()
+    eight_bits = np.rint(np.clip(noisy(6 / 255, 1, blur=1), 0, 1) * 255).astype(np.uint8)
+    Image.fromarray(eight_bits).save(stored, "JPEG", quality=60)
+    jpeg = np.asarray(Image.open(stored), np.float32) / 255
+    assert "JPEG" in measure_level(jpeg)[1]
+    assert "JPEG" not in measure_level(eight_bits.astype(np.float32) / 255)[1]
+
+
 def test_a_clean_image_has_no_coarse_noise() -> None:
-    assert not measure_level(scene())[1]
+    assert "coarse" not in measure_level(scene())[1]
 
 
 def test_measures_are_those_that_the_network_was_trained_on() -> None:

@@ -30,8 +30,8 @@ BAR_SECONDS = 1.0
 """After which a single file gets a bar."""
 SCHEMA = 1
 """Number of the layout of the JSON report; it rises when a key changes its meaning."""
-LEVELS = {2 / 255: "hardly any", 8 / 255: "light", 25 / 255: "moderate", math.inf: "strong"}
-"""Words for a noise level, by the first limit that it does not exceed."""
+LEVELS = {1.5: "hardly any", 5: "light", 15: "moderate", 30: "strong", math.inf: "very strong"}
+"""Words for a noise level, by the first limit of 255 that it lies below; those of the page."""
 
 
 class FolderView:
@@ -113,7 +113,10 @@ class FolderView:
         """Print only the notes, as where standard output is the image."""
         self.outcomes.append(outcome)
         for note in outcome.notes:
-            self.notify(note)
+            self.notify(self._translate(note))
+
+    def _translate(self, sentence: str) -> str:
+        return name_options(sentence, self._call.option_names)
 
     def show(self, outcome: "Outcome") -> None:
         """Print the outcome of a file."""
@@ -124,7 +127,7 @@ class FolderView:
         self._share = 0.0
         job = outcome.job
         for note in outcome.notes:
-            self.notify(f"{job.source}: {note}")
+            self.notify(f"{job.source}: {self._translate(note)}")
         # A folder in a terminal has its summary; thousands of lines would push it out of sight.
         listed = self._call.verbose or not self._folder or self._bar is None
         if not outcome.error and not outcome.skipped and listed and not self._call.quiet:
@@ -311,8 +314,8 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
     Examples
     --------
     >>> from quietpixel.inference.level import Noise
-    >>> describe_noise([Noise(0.07, "estimated", ("stripes", "coarse"))])
-    'moderate, coarse noise, stripes'
+    >>> describe_noise([Noise(0.07, "estimated", ("stripes", "coarse", "shared", "JPEG"))])
+    'strong, coarse luminance noise, stripes, JPEG'
     >>> describe_noise([Noise(0.1, "given")]), describe_noise([Noise()])
     ('noise level 25.5/255 as given', '')
     """
@@ -320,12 +323,14 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
     words = list(dict.fromkeys(kind for page in pages for kind in page.kinds))
     if levels:
         mean = sum(levels) / len(levels)
-        word = next(word for limit, word in LEVELS.items() if mean <= limit)
-        if "coarse" in words:
-            words.remove("coarse")
-            word += ", coarse"
+        word = next(word for limit, word in LEVELS.items() if 255 * mean < limit)
+        size = next((kind for kind in words if kind in ("coarse", "fine")), "")
+        # Photographers' word for what the channels share.
+        noun = "luminance noise" if "shared" in words else "noise"
+        words = [kind for kind in words if kind not in ("coarse", "fine", "shared")]
         given = any(page.source == "given" for page in pages)
-        words.insert(0, f"noise level {255 * mean:.3g}/255 as given" if given else f"{word} noise")
+        found = f"{word}, {size} {noun}" if size else f"{word} {noun}"
+        words.insert(0, f"noise level {255 * mean:.3g}/255 as given" if given else found)
     return ", ".join(words)
 
 

@@ -19,6 +19,8 @@ from quietpixel.noise.estimate import estimate_sigma
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
 
+_CHECKED = 192
+"""Side in pixels of the part of a result in which noise is looked for."""
 _CELL, _CELLS = 256, 3
 """The estimate looks at no more than 3x3 squares of 256 pixels, spread over the image."""
 
@@ -185,7 +187,7 @@ def find_level(
             for n in range(images.shape[2])
         ]
         found = np.array([level for level, _ in levels], np.float32).reshape(1, 1, -1)
-        kinds += ("coarse",) * any(coarse for _, coarse in levels)
+        kinds += tuple(dict.fromkeys(kind for _, named in levels for kind in named))
         sigma = float(found.mean()) / layout.level_factor
         return NoiseLevel(found, Noise(sigma, "estimated", kinds))
     given = np.asarray(sigma, np.float32)
@@ -209,6 +211,13 @@ def estimate_level(layout: Layout, image: Array) -> float:
     seen, hidden = fill_holes(image, layout)
     filled = None if hidden is None else sample_hidden(hidden)
     return automatic.estimate_level(sample_image(layout, seen), filled)
+
+
+def measure_rest(layout: Layout, result: Array) -> float:
+    """Return the level of what the middle of a result (H, W, channels) still has, for a model."""
+    starts = (max(length - _CHECKED, 0) // 2 for length in result.shape[:2])
+    rows, columns = (slice(start, start + _CHECKED) for start in starts)
+    return automatic.estimate_level(layout.to_model(result[rows, columns]))
 
 
 def sample_image(layout: Layout, pixels: Array, repair: Repair | None = None) -> FloatArray:

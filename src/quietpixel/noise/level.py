@@ -26,8 +26,16 @@ OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
     np.array([[3], [2], [6]], np.float32)
 )
 """Luminance and two colour differences, orthonormal."""
+LEAST_KIND = 2 / 255
+"""Level from which kinds of noise are named."""
 COARSE, LEAST_COARSE = 1.4, 3 / 255
 """Coarse noise has at least this ratio of its level to that of white noise, and this level."""
+SHARED = 2.0
+"""Amplitude of luminance over that of colour, in the finest octave of the flattest blocks, from
+which noise counts as shared by the channels; 2 where half of its variance is."""
+JPEG = 0.3
+"""Strength of the grid of JPEG (median, the weaker of its two directions) from which it is named:
+0.4 to 1.1 in camera JPEGs of PolyU, at most 0.15 where noise was added to photographs."""
 SAFE = 1.04
 """Factor of every level, because too low costs more than too high."""
 EXCESS, EXCESS_RATIOS = 2.5, (4.0, 9.0)
@@ -56,11 +64,13 @@ LEAST_POWER, DEAD = 1e-9, 1e-6
 
 
 def estimate_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> float:
-    """Return the level that `measure_level` finds, without the kind of the noise."""
+    """Return the level that `measure_level` finds, without the kinds of the noise."""
     return measure_level(image, hidden)[0]
 
 
-def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> tuple[float, bool]:
+def measure_level(
+    image: Array, hidden: NDArray[np.bool_] | None = None
+) -> tuple[float, tuple[str, ...]]:
     """Return the level with which a denoiser gives the best picture of a noisy image.
 
     On white noise that is its standard deviation. Noise that neighbours or channels share escapes
@@ -80,15 +90,16 @@ def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> tupl
     level
         On the image's scale, at least 0; up to 2.5 times the standard deviation of coarse noise,
         about 1.5 to 2 times that of grain.
-    coarse
-        Whether the noise is coarser than a pixel: its deviation is well above what an estimator of
-        white noise finds. On three photographs with white noise, shared by channels or not, it was
-        0.8 to 1.05 times that; with noise blurred by 0.6 to 1 pixel mostly 1.5 to 7 times. In
-        camera JPEGs of PolyU it is mostly 4 to 10 times.
+    kinds
+        Of noise that can be seen: "coarse" or "fine", then "shared" (by the channels) and "JPEG".
+        Coarse noise has a deviation well above what an estimator of white noise finds. On three
+        photographs with white noise, shared by channels or not, it was 0.8 to 1.05 times that;
+        with noise blurred by 0.6 to 1 pixel mostly 1.5 to 7 times. In camera JPEGs of PolyU it is
+        mostly 4 to 10 times.
     """
     # A smaller image has too few blocks for quantiles of their power.
     if min(image.shape[:2]) < LEAST_SIDE:
-        return estimate_sigma(image), False
+        return estimate_sigma(image), ()
     found = measure_blocks(image, hidden)
     places = np.linspace(0, len(found.blocks) - 1, min(len(found.blocks), MOST_BLOCKS))
     weights = _weights()
@@ -115,8 +126,15 @@ def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> tupl
     for number in (5, 6):
         x = np.maximum(dense(x, number), 0)
     level = float(max((found.white + FLOOR) * np.exp(dense(x, 7).mean()) - FLOOR, 0.0))
+    return SAFE * _raise_correlated(level, found), _name_kinds(level, found)
+
+
+def _name_kinds(level: float, found: "BlockMeasures") -> tuple[str, ...]:
+    if level < LEAST_KIND:
+        return ()
     coarse = level > max(COARSE * found.white, LEAST_COARSE)
-    return SAFE * _raise_correlated(level, found), coarse
+    named = {"shared": found.shared > SHARED, "JPEG": found.grid > JPEG}
+    return ("coarse" if coarse else "fine", *(kind for kind, is_there in named.items() if is_there))
 
 
 def _raise_correlated(level: float, found: "BlockMeasures") -> float:
@@ -144,6 +162,10 @@ class BlockMeasures:
     fineness
         Amplitude of the flattest blocks in the first octave of luminance over that in the second;
         2 for white noise.
+    shared
+        Amplitude of their first octave in luminance over that in colour; 0 for gray.
+    grid
+        Median strength of the grid of JPEG, in the weaker of its two directions.
     summary
         (37,): logarithms of the white noise of all channels and of luminance, of the amplitude of
         the flattest blocks in each octave of luminance and colour, of how much stronger edges are
@@ -158,6 +180,8 @@ class BlockMeasures:
     whiteness: float
     flat: float
     fineness: float
+    shared: float
+    grid: float
     summary: FloatArray
     blocks: FloatArray
 
@@ -185,7 +209,8 @@ def measure_blocks(image: Array, hidden: NDArray[np.bool_] | None = None) -> Blo
             flattest += list(0.5 * np.log(flat + 1e-8))
     amplitudes = np.array([logarithm[1], *flattest]) - logarithm[0]
     luminance = np.log(details[0][:, :, 0, :2].mean(-1) + LEAST_POWER)
-    summary = [logarithm[0], *amplitudes, *_grid_strength(planes[0])]
+    grid = _grid_strength(planes[0])
+    summary = [logarithm[0], *amplitudes, *grid]
     kept = (shown[0] & ~_find_constant_areas(details[0], brightness)).ravel()
     kept = kept if kept.any() else shown[0].ravel()
     dead = np.mean(luminance.ravel()[kept] < np.log(DEAD))
@@ -195,8 +220,12 @@ def measure_blocks(image: Array, hidden: NDArray[np.bool_] | None = None) -> Blo
     flat = float(np.sqrt(np.exp(2 * flattest[3]) + 2 * np.exp(2 * flattest[18])))
     # Medians of the three quantiles.
     fineness = float(np.exp(flattest[1] - flattest[4]))
+    gray = np.abs(planes[1:]).max() < 1e-6
+    shared = 0.0 if gray else float(np.exp(flattest[1] - flattest[16]))
     summed = np.array([*summary, dead], np.float32)
-    return BlockMeasures(white, whiteness, flat, fineness, summed, blocks)
+    return BlockMeasures(
+        white, whiteness, flat, fineness, shared, float(min(grid[:2])), summed, blocks
+    )
 
 
 def _find_shown(hidden: NDArray[np.bool_] | None, power: Array, octave: int) -> NDArray[np.bool_]:

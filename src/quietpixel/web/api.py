@@ -64,6 +64,7 @@ class Estimate(BaseModel):
 
     sigma: float
     sigma_255: float
+    kinds: list[str]
     coarse: bool
     channels: str
     format: str

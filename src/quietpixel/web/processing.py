@@ -100,7 +100,7 @@ def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]
 
 
 def estimate(upload: Upload, max_pixels: int, on_progress: OnProgress) -> dict[str, Any]:
-    """Return level and kind of the noise of the first page, and a description of the file."""
+    """Return level and kinds of the noise of the first page, and a description of the file."""
     picture = read(upload, max_pixels)
     on_progress(0.0)
     page = picture.pages[0]
@@ -117,7 +117,8 @@ def estimate(upload: Upload, max_pixels: int, on_progress: OnProgress) -> dict[s
     return {
         "sigma": sigma,
         "sigma_255": sigma * 255,
-        "coarse": any(coarse for _, coarse in levels),
+        "kinds": (kinds := list(dict.fromkeys(kind for _, named in levels for kind in named))),
+        "coarse": "coarse" in kinds,
         "channels": options.channels,
         **describe(picture),
     }

@@ -11,11 +11,12 @@ import { HALO, findRepair, repairPart } from "./repair.js";
 import { correlation, mean } from "./statistics.js";
 import { levelPlaces, planTiles, reflect, spreadRuns } from "./tiles.js";
 
+const CHECKED = 192, REST = 1.4 / 255, REST_SHARE = 0.5; // inference/job.py, inference/level.py
 const UNKNOWN_SIGMA = -0.25; // card.py: input of a model that finds the level by itself
 const LUMINANCE = [0.2126, 0.7152, 0.0722];
 const SQUARE = 8, SQUARES = 18, UNRELATED = [0.1, 2]; // imaging/axes.py
 
-// Returns {sigma, source, coarse} and what the model is given for each pixel, {value, share}.
+// Returns {sigma, source, kinds} and what the model is given for each pixel, {value, share}.
 function findLevel(image, card, { sigma }, weights, repair) {
   if (!card.sigma_input) return null;
   if (sigma == null) {
@@ -28,7 +29,7 @@ function findLevel(image, card, { sigma }, weights, repair) {
   return { value: UNKNOWN_SIGMA, share: Math.min(sigma / white, 1), sigma, source: "given" };
 }
 
-// Returns {sigma, coarse}, and whether the `channels` are colours ("rgb") or "separate".
+// Returns {sigma, kinds}, and whether the `channels` are colours ("rgb") or "separate".
 export function estimateLevel(image, weights) {
   const planes = splitChannels(image);
   const levels = planes.map((plane) => measureLevel(sampleImage(plane, repairOf(plane)), weights));
@@ -38,7 +39,7 @@ export function estimateLevel(image, weights) {
 const repairOf = (image) => findRepair(image, (...places) => pick(image, ...places));
 
 const join = (levels) => ({
-  ...levels[0], coarse: levels.some(({ coarse }) => coarse),
+  ...levels[0], kinds: [...new Set(levels.flatMap(({ kinds = [] }) => kinds))],
   sigma: levels[0].sigma === null ? null : mean(levels.map(({ sigma }) => sigma)),
 });
 
@@ -134,7 +135,20 @@ async function denoisePlane(image, model, { side = 512, weights, onTile, ...opti
     while (waiting.length && waiting[0].tile.rows.keepStop <= unread) write(image, waiting.shift());
     await onTile((done + 1) / tiles.length);
   }
-  return { level, notes: [...notes, ...(repair?.notes ?? [])] };
+  return { level, notes: [...notes, ...(repair?.notes ?? []), ...findRest(image, settings, level, weights)] };
+}
+
+// A sentence on the noise that is left in the middle of a result (inference/job.py), or none.
+function findRest(image, { strength }, level, weights) {
+  if (level?.source !== "estimated" || !level.sigma || strength < 1) return [];
+  const [rows, columns] = [image.height, image.width].map((length) => {
+    const start = Math.floor(Math.max(length - CHECKED, 0) / 2);
+    return Array.from({ length: Math.min(length, CHECKED) }, (_, at) => start + at);
+  });
+  const { sigma } = measureLevel(pick(image, rows, columns), weights);
+  if (sigma < REST || sigma < REST_SHARE * level.sigma) return [];
+  return [`Noise of about ${(sigma * 255).toFixed(1)}/255 may be left, coarser than the model takes; `
+    + `\`sigma\` ${(sigma * 255).toFixed(0)}/255 or a \`strength\` above 1 removes more.`];
 }
 
 async function denoiseTile({ noisy, shown }, model, { strength, colourStrength }, level, factors) {

@@ -8,13 +8,13 @@ const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0
 const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7];
 const FLAT = 2.4, MOST_RAISED = 2, WHITENESS = [0.25, 0.45];
-const COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
+const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
   [1, -2, 1].map((x) => x / Math.sqrt(6))];
 
-// Returns {sigma, coarse}; `weights` is what quietpixel.web.static_page writes as noise-level.json.
+// Returns {sigma, kinds}; `weights` is what quietpixel.web.static_page writes as noise-level.json.
 export function measureLevel(image, weights) {
-  if (Math.min(image.width, image.height) < LEAST_SIDE) return { sigma: estimateSigma(image), coarse: false };
+  if (Math.min(image.width, image.height) < LEAST_SIDE) return { sigma: estimateSigma(image), kinds: [] };
   const found = measureBlocks(image), { white, summary, blocks } = found;
   const count = Math.min(blocks.length, MOST_BLOCKS), step = (blocks.length - 1) / Math.max(count - 1, 1);
   const seen = Array.from({ length: count }, (_, at) => standardise(
@@ -23,8 +23,13 @@ export function measureLevel(image, weights) {
   const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
   const answers = weights.bias_7.map((_, net) => answer(whole, seen, weights, net));
   const level = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0);
-  const sigma = SAFE * raiseCorrelated(level, found);
-  return { sigma, coarse: level > Math.max(COARSE * white, LEAST_COARSE) };
+  return { sigma: SAFE * raiseCorrelated(level, found), kinds: nameKinds(level, found) };
+}
+
+function nameKinds(level, { white, shared, grid }) {
+  if (level < LEAST_KIND) return [];
+  const coarse = level > Math.max(COARSE * white, LEAST_COARSE);
+  return [coarse ? "coarse" : "fine", ...(shared > SHARED ? ["shared"] : []), ...(grid > JPEG ? ["JPEG"] : [])];
 }
 
 function raiseCorrelated(level, { white, whiteness, flat, fineness }) {
@@ -71,7 +76,8 @@ function measureBlocks(image) {
     const sorted = Float64Array.from(totals.filter((total) => total > 0)).sort();
     return FLATTEST.map((share) => 0.5 * Math.log((sorted.length ? quantile(sorted, share) : 0) + 1e-8));
   }));
-  const constant = constantAreas(finest);
+  const constant = constantAreas(finest), grid = gridStrength(planes[0]);
+  const gray = !planes.slice(1).some(({ data }) => data.some((value) => Math.abs(value) > 1e-6));
   let kept = finest.powers.map((_, at) => at).filter((at) => !constant[at]);
   if (!kept.length) kept = finest.powers.map((_, at) => at);
   const dead = mean(kept.map((at) => +((finest.powers[at][0][0] + finest.powers[at][0][1]) / 2 + LEAST_POWER < DEAD)));
@@ -80,7 +86,9 @@ function measureBlocks(image) {
     whiteness: variances[0] / Math.max(variances[8], LEAST_POWER),
     flat: Math.sqrt(Math.exp(2 * flattest[3]) + 2 * Math.exp(2 * flattest[18])),
     fineness: Math.exp(flattest[1] - flattest[4]),
-    summary: [first, ...[second, ...flattest].map((value) => value - first), ...gridStrength(planes[0]), dead],
+    shared: gray ? 0 : Math.exp(flattest[1] - flattest[16]),
+    grid: Math.min(grid[0], grid[1]),
+    summary: [first, ...[second, ...flattest].map((value) => value - first), ...grid, dead],
     blocks: kept.map((at) => alignOctaves(octaves, first, at)),
   };
 }

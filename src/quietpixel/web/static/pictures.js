@@ -185,8 +185,8 @@ export class Pictures {
   async estimate(item) {
     if (!item.channels) { // a result has told the level, but not this
       try {
-        const { sigma, coarse, channels } = await this.preview.estimate(item.image);
-        Object.assign(item, { sigma: item.sigma ?? sigma, coarse, channels });
+        const { sigma, kinds, channels } = await this.preview.estimate(item.image);
+        Object.assign(item, { sigma: item.sigma ?? sigma, kinds, channels });
       } catch {
         item.sigma ??= null; // the result has it too
       }

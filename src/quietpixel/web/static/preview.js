@@ -22,7 +22,7 @@ export class Preview {
     this.pending = this.noisy = this.clean = this.key = null;
   }
 
-  // Asks for the noise {sigma, coarse, channels} of an image, from the squares that its result will be based on.
+  // Asks for the noise {sigma, kinds, channels} of an image, from the squares that its result will be based on.
   async estimate(image) {
     this.running = new AbortController();
     return this.engine.estimate(readLevelSample(image), { signal: this.running.signal });

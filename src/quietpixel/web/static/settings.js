@@ -101,8 +101,8 @@ export class Settings extends EventTarget {
   }
 
   // Shows the settings, and the noise that was found in an image.
-  show({ sigma: estimate, coarse } = this.noise ?? {}) {
-    this.noise = { sigma: estimate, coarse };
+  show({ sigma: estimate, kinds } = this.noise ?? {}) {
+    this.noise = { sigma: estimate, kinds };
     const { sigma, "sigma-auto": auto } = this.controls;
     const { strength, "colour-strength": colour, "colour-strength-auto": same } = this.controls;
     strength.max = colour.max = this.raisesLevel ? 200 : 100;
@@ -111,7 +111,7 @@ export class Settings extends EventTarget {
       amount.checked = amount.value === strength.value;
       amount.disabled = Number(amount.value) > Number(strength.max);
     }
-    find("noise-words").textContent = estimate == null ? "" : `Noise found: ${describeNoise(estimate, coarse)}`;
+    find("noise-words").textContent = estimate == null ? "" : `Noise found: ${describeNoise(estimate, kinds)}`;
     colour.disabled = colour.hidden = same.checked;
     find("strength-value").textContent = `${strength.value} %`;
     find("colour-strength-value").textContent = same.checked ? "" : `${colour.value} %`;
@@ -133,12 +133,12 @@ export class Settings extends EventTarget {
 // The level of an image as a parameter; channels that are not colours have levels of their own.
 export const levelOf = (noise) => (noise?.sigma == null || noise.channels === "separate" ? "" : noise.sigma.toFixed(6));
 
-const NAMES = [[1.5, "hardly any"], [4, "faint"], [10, "moderate"], [25, "strong"], [Infinity, "very strong"]];
+const NAMES = [[1.5, "hardly any"], [5, "light"], [15, "moderate"], [30, "strong"], [Infinity, "very strong"]];
 
 // A level in words; the bounds are of 255.
-function describeNoise(sigma, coarse) {
+function describeNoise(sigma, kinds = []) {
   const name = NAMES.find(([bound]) => sigma * 255 < bound)[1];
-  return coarse ? `${name}, coarse grain` : name;
+  return kinds.includes("coarse") ? `${name}, coarse grain` : name;
 }
 
 // The strength of some values of `Settings.values` in words.
