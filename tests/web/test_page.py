@@ -148,6 +148,7 @@ def test_depth_and_profile_come_back_and_strength_acts(visit):
     expect(page.locator("#strength-value")).to_have_text("0 %")
     expect(page.locator("#caption")).to_contain_text("Preview of the part in view")
     page.click("#apply")
+    expect(page.locator(".row-item .pick")).to_be_focused()
     expect(page.locator("#caption")).to_contain_text("16-bit TIFF")
     name, content = download(page, ".row-item [aria-label='Download scan.tif']")
     assert name == "scan-clean.tif"
@@ -563,7 +564,8 @@ def test_removed_images_come_back(visit):
     assert not [url for url in sent if "denoise" in url]
     page.click("[aria-label='Remove b.png']", force=True)
     expect(page.locator(".row-item")).to_have_count(2)
-    page.click("#undo")
+    page.keyboard.press("Control+z")
+    expect(page.locator(".row-item")).to_have_count(3)
     assert page.locator(".row-item .name").all_inner_texts() == ["a.png", "b.png", "c.png"]
     expect(page.locator("#toast")).to_be_hidden()
 
@@ -802,6 +804,7 @@ def test_two_settings_are_compared_and_one_is_kept(visit):
     for keep in ("first", "second"):
         page.fill("#strength", "100")
         page.click("#rival")
+        expect(page.locator("#keep-second")).to_be_focused()
         expect(page.locator("#tag-before")).to_have_text("A: Normal")
         wait_until(page, lambda: sides()[0] < 1.1 * clean_side)
         page.fill("#strength", "20")
@@ -825,7 +828,9 @@ def test_light_and_dark(visit):
 
 def test_the_page_asks_for_the_token(visit):
     page = visit(service={"token": "secret"}, ready=False)
-    for attempt in ("wrong", "secret"):
+    title = page.locator("#token-title")
+    for reason, attempt in (("This service needs a token", "wrong"), ("is wrong", "secret")):
+        expect(title).to_contain_text(reason)
         page.fill("#token-text", attempt)
         page.keyboard.press("Enter")
     page.wait_for_selector("body[data-ready]")

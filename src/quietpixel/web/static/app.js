@@ -40,8 +40,10 @@ function startTabs() {
   if (wanted) show(wanted);
 }
 
-async function askToken() {
+async function askToken(reason) {
   const dialog = find("token");
+  find("token-title").textContent = reason;
+  find("token-text").value = "";
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   return find("token-text").value;

@@ -9,7 +9,7 @@
 //
 // `parameters` are those of /v1/denoise: model, sigma, strength, colour_strength, channels, format.
 
-// `askToken` resolves with the token of a service that needs one.
+// `askToken(reason)` resolves with the token of a service that needs one.
 export async function makeEngine(askToken) {
   if (document.documentElement.dataset.engine === "browser") {
     const { BrowserEngine } = await import("./browser_engine.js");

@@ -30,8 +30,8 @@ export class FilmStrip {
     event.preventDefault();
   }
 
-  focus(item) {
-    this.tiles.get(item)?.pick.focus();
+  focus(item, options) {
+    this.tiles.get(item)?.pick.focus(options);
   }
 
   render(items, chosen) {

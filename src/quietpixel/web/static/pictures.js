@@ -78,6 +78,11 @@ export class Pictures {
     find("clear").addEventListener("click", () => this.remove([...this.runs.items]));
     find("undo").addEventListener("click", () => this.undo());
     find("dismiss").addEventListener("click", () => this.offerUndo(null));
+    document.addEventListener("keydown", (event) => {
+      if (!(event.ctrlKey || event.metaKey) || event.key !== "z" || !this.removed) return;
+      event.preventDefault();
+      this.undo();
+    });
     find("rival").addEventListener("click", () => this.compareSettings());
     find("keep-first").addEventListener("click", () => this.keep(true));
     find("keep-second").addEventListener("click", () => this.keep(false));
@@ -248,6 +253,7 @@ export class Pictures {
     stage.showReference({});
     this.look({ now: true });
     this.render();
+    find("keep-second").focus();
   }
 
   keep(first) {
@@ -290,7 +296,7 @@ export class Pictures {
   }
 
   render() {
-    const { items } = this.runs;
+    const { items } = this.runs, focused = document.activeElement;
     this.strip.render(items, this.chosen);
     const outdated = items.some((item) => item.key && item.key !== this.settings.key);
     find("apply").disabled = !outdated;
@@ -303,6 +309,7 @@ export class Pictures {
     this.renderOverall();
     this.renderTrouble();
     this.caption();
+    if (focused.disabled) this.strip.focus(this.chosen, { preventScroll: true }); // it would be on nothing
   }
 
   renderSave() {
@@ -363,7 +370,8 @@ export class Pictures {
     const times = this.stage.mode === "difference" && this.stage.gain > 1 ? `, amplified ${this.stage.gain} times` : "";
     const { computed } = this.stage;
     if (computed === "view" || computed === "part") return `Preview of the part in view${times}`;
-    if (computed === "whole") return [describeFacts(item.facts) + times, ...notesOf(item)].join(" · ");
+    const first = item.facts?.pages > 1 ? ["The first page is shown."] : [];
+    if (computed === "whole") return [describeFacts(item.facts) + times, ...first, ...notesOf(item)].join(" · ");
     return describe(item);
   }
 

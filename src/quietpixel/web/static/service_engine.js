@@ -31,7 +31,7 @@ export class ServiceEngine {
         return await Promise.all([callJson("/page/setup"), callJson("/v1/models")]);
       } catch (error) {
         if (!(error instanceof Problem) || error.status !== 401) throw error;
-        keepToken(await this.askToken());
+        keepToken(await this.askToken(error.message.split(";")[0])); // after it, what programs do
       }
     }
   }
