@@ -11,8 +11,9 @@ TYPES = st.sampled_from([np.uint8, np.uint16, np.float16, np.float32, np.float64
 
 
 def back_and_forth(array, range=None):
-    layout = read_layout(array, range)
-    return layout.from_model(layout.to_model(array[..., np.newaxis]))[..., 0]
+    layout, part = read_layout(array, range), array[..., np.newaxis]
+    noisy = layout.to_model(part)
+    return layout.correct(part, noisy, noisy)[..., 0]
 
 
 @given(TYPES.flatmap(lambda dtype: arrays(dtype, (4, 5), elements=values(dtype))))
@@ -71,7 +72,7 @@ def test_many_bright_points_are_content_and_a_few_are_hot_pixels():
 def test_integers_are_rounded_and_kept_in_range():
     layout = read_layout(np.zeros((1, 1), np.uint8))
     image = np.array([0.5 / 255 + 0.001, 100.6 / 255, 1.3, -0.2], np.float32)
-    assert layout.from_model(image).tolist() == [1, 101, 255, 0]
+    assert layout.correct(image, image, image).tolist() == [1, 101, 255, 0]
 
 
 @pytest.mark.parametrize("dtype", [np.uint64, np.int64])
@@ -89,8 +90,8 @@ def test_integers_of_64_bits_stop_at_their_ends(dtype):
 
 
 def test_bits_in_use_stay_in_use():
-    layout = read_layout(np.array([[4000]], np.uint16))
-    assert layout.from_model(np.array([1.2], np.float32)).tolist() == [4095]
+    layout, image = read_layout(np.array([[4000]], np.uint16)), np.array([1.2], np.float32)
+    assert layout.correct(image, image, image).tolist() == [4095]
 
 
 def test_given_range_does_not_clip():

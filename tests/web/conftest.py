@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from quietpixel.inference import planes
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.web.app import make_app
 from quietpixel.web.models import Models, find_models
@@ -85,7 +86,7 @@ def client(make_client) -> httpx.Client:
 
 
 @pytest.fixture
-def slow(models, monkeypatch) -> "making.Slow":
-    denoiser = making.Slow(models.open("photo"))
-    monkeypatch.setattr(models, "open", lambda name: denoiser)
-    return denoiser
+def slow(monkeypatch) -> "making.Slow":
+    run = making.Slow()
+    monkeypatch.setattr(planes, "run", run)
+    return run

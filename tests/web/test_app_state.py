@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from web_making import Slow, coded, detail, noisy, wait_for
+from web_making import coded, detail, noisy, wait_for
 
 from quietpixel.errors import ImageError
+from quietpixel.inference import planes
 from quietpixel.web import processing
 from quietpixel.web.options import Limits
 
@@ -42,10 +43,9 @@ def test_work_ends_when_its_client_disconnects(start, slow):
 
 @pytest.mark.parametrize("stage", ["read", "denoise"])
 def test_work_of_a_gone_client_ends_with_its_stage_and_frees_its_memory(
-    start, models, monkeypatch, stage
+    start, slow, monkeypatch, stage
 ):
-    denoiser, reading, read = Slow(models.open("photo")), threading.Event(), processing.read
-    monkeypatch.setattr(models, "open", lambda name: denoiser)
+    reading, read = threading.Event(), processing.read
     pages = []
 
     def slow_read(upload, max_pixels):
@@ -60,7 +60,7 @@ def test_work_of_a_gone_client_ends_with_its_stage_and_frees_its_memory(
     connection = send(port, "?job=mine")
     wait_for(lambda: app.state.shared.jobs)
     cancelled = app.state.shared.jobs["mine"]._cancelled
-    wait_for(lambda: pages and (stage == "read" or denoiser.steps))
+    wait_for(lambda: pages and (stage == "read" or slow.steps))
     connection.close()
     gc.disable()  # memory must not wait for the garbage collector
     try:
@@ -70,7 +70,7 @@ def test_work_of_a_gone_client_ends_with_its_stage_and_frees_its_memory(
         wait_for(lambda: pages[0]() is None)
     finally:
         gc.enable()
-    assert stage == "denoise" or denoiser.steps == 0
+    assert stage == "denoise" or slow.steps == 0
 
 
 def test_clients_that_disconnect_leave_the_queue(start, slow):
@@ -138,13 +138,11 @@ def test_a_failure_is_500_and_the_next_request_works(start, models, monkeypatch,
     port, app = start()
     address = f"http://localhost:{port}/v1/denoise"
 
-    class Broken(Slow):
-        def denoise_image(self, page, options=None, **more):
-            raise RuntimeError("the engine broke")
+    def broken(job, on_progress):
+        raise RuntimeError("the engine broke")
 
     with monkeypatch.context() as patch:
-        broken = Broken(models.open("photo"))
-        patch.setattr(models, "open", lambda name: broken)
+        patch.setattr(planes, "run", broken)
         with caplog.at_level(logging.ERROR, "quietpixel.web"):
             answer = httpx.post(address, content=coded(noisy()))
     assert "The service failed at this request" in detail(answer, 500)
@@ -166,17 +164,15 @@ def test_too_little_memory_is_503(start, models, monkeypatch):
     assert detail(answer, 503) == "There is not enough memory for this."
 
 
-def test_memory_of_a_refused_image_is_freed(start, models, monkeypatch):
+def test_memory_of_a_refused_image_is_freed(start, monkeypatch):
     port, _ = start()
     pages = []
 
-    class Refusing(Slow):
-        def denoise_image(self, page, options=None, **more):
-            pages.append(weakref.ref(page))
-            raise ImageError("`image` must be finite.")
+    def refuse(job, on_progress):
+        pages.append(weakref.ref(job.images))
+        raise ImageError("`image` must be finite.")
 
-    refusing = Refusing(models.open("photo"))
-    monkeypatch.setattr(models, "open", lambda name: refusing)
+    monkeypatch.setattr(planes, "run", refuse)
     gc.disable()
     try:
         answer = httpx.post(f"http://localhost:{port}/v1/denoise", content=coded(noisy()))

@@ -51,14 +51,14 @@ def launch(home, tmp_path):
 HELD = """
 import dataclasses, pathlib, sys, time
 from quietpixel.cli import serve
-from quietpixel.inference.denoiser import Denoiser
-denoise, make_options = Denoiser.denoise_image, serve.make_options
-def held(self, *words, **options):
+from quietpixel.inference import planes
+run, make_options = planes.run, serve.make_options
+def held(job, on_progress):
     while not pathlib.Path("released").exists():
-        options["on_progress"](0.1)
+        on_progress(0.1)
         time.sleep(0.01)
-    return denoise(self, *words, **options)
-Denoiser.denoise_image = held
+    return run(job, on_progress)
+planes.run = held
 serve.make_options = lambda values: dataclasses.replace(make_options(values), grace={grace})
 from quietpixel.cli.main import main
 sys.exit(main())

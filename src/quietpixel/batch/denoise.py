@@ -22,8 +22,9 @@ from quietpixel.files import (
 from quietpixel.files.formats import find_format
 from quietpixel.files.jpeg import denoised_encoding
 from quietpixel.files.write import writer_of
+from quietpixel.imaging.axes import find_axes
 from quietpixel.imaging.intensity_scale import Range, Scale
-from quietpixel.inference.arrays import read_layout
+from quietpixel.inference.arrays import read_axes, read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import (
     find_difference,
@@ -33,7 +34,7 @@ from quietpixel.inference.error_bars import (
 from quietpixel.inference.job import OnProgress, Result
 from quietpixel.inference.level import Noise, level_factors
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.planes import denoise_planes, join, settle_channels, split
+from quietpixel.inference.planes import denoise_planes, join, split
 
 _GAP = 8
 """White pixels between the parts of a comparison."""
@@ -269,9 +270,11 @@ def other_type(found: str, wanted: str) -> ArgumentError:
 
 def choose_channels(picture: Picture, options: DenoiseOptions) -> DenoiseOptions:
     """Return the options with a decision on whether three channels of a picture are colours."""
-    if picture.metadata.icc is not None and options.channels == "auto":
-        return replace(options, channels="rgb")
-    return settle_channels(picture.pages[len(picture.pages) // 2], options)
+    if options.channels != "auto":
+        return options
+    middle = picture.pages[len(picture.pages) // 2]
+    separate = picture.metadata.icc is None and read_axes(middle).channels is not None
+    return replace(options, channels="separate" if separate else "rgb")
 
 
 def _has_channels(picture: Picture, options: DenoiseOptions) -> bool:
@@ -296,7 +299,8 @@ def _denoise_pages(
         own = page if reuse and page.flags.writeable else None
         targets.append(np.empty(page.shape, options.dtype or page.dtype) if own is None else own)
         samples = page.shape[2] if options.channels == "separate" else 1
-        parts.append(split(page, targets[-1], options, first=channel * samples))
+        axes = find_axes(page.shape, channels=options.channels)
+        parts.append(split(page, targets[-1], axes, first=channel * samples))
     planes = list(chain.from_iterable(parts))
     results = iter(
         denoise_planes(denoiser, planes, options, scales=scales, on_progress=on_progress)

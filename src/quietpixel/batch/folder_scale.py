@@ -14,6 +14,7 @@ from quietpixel.batch.denoise import FolderScale, Settings, choose_channels, oth
 from quietpixel.batch.ledger import Ledger
 from quietpixel.errors import ArgumentError, QuietpixelError
 from quietpixel.files import Picture, read_picture
+from quietpixel.imaging.axes import find_axes
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.inference.arrays import Layout, read_layout
 from quietpixel.inference.denoiser import Denoiser
@@ -90,7 +91,8 @@ def find_folder_scale(
         numbered = list(zip(picture.pages, picture.channels or cycle([0]), strict=False))
         for page, channel in numbered[::step]:
             each = page.shape[2] if options.channels == "separate" else 1
-            for plane in split(page, page, options, first=channel * each):
+            axes = find_axes(page.shape, channels=options.channels)
+            for plane in split(page, page, axes, first=channel * each):
                 layouts[plane.channel].append(read_layout(plane.image, holes=True))
                 # Of a few squares, so that many files fit into memory.
                 rows, columns = (sample_places(length) for length in plane.image.shape[:2])

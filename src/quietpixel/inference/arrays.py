@@ -1,13 +1,14 @@
 """Layout of arrays: conversion between the arrays of users and the images of models."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, ImageError
-from quietpixel.imaging.intensity_scale import Range, find_range, nominal_range
+from quietpixel.imaging.axes import Axes, find_axes, share_nothing
+from quietpixel.imaging.intensity_scale import Range, Scale, find_range, nominal_range
 from quietpixel.imaging.tiling import spread_runs
 
 Array = NDArray[Any]
@@ -19,7 +20,7 @@ DTYPES = ("bool", *INTEGERS, *FLOATS)
 
 __all__ = [
     "DTYPES", "Layout", "Range", "check_array", "check_batch", "check_out",
-    "check_range", "read_layout", "spread_runs", "type_ceiling", "with_channels",
+    "check_range", "read_axes", "read_layout", "spread_runs", "type_ceiling", "with_channels",
 ]  # fmt: skip
 
 
@@ -78,6 +79,16 @@ class Layout:
         low, high = self.range
         return self.dtype.kind in "bui" and low <= type_floor(self.dtype) and high >= self.ceiling
 
+    def on_scale(self, scale: Scale, dtype: str | None = None) -> Self:
+        """Return the layout with black and white of a scale, and the type of results, if given."""
+        layout = replace(self, output=np.dtype(dtype) if dtype else None)
+        if scale.black == scale.white:
+            return layout
+        # A dark page of a stack uses fewer bits than others, but may get values of all of them.
+        shared = min(scale.nominal + scale.unit, type_ceiling(self.dtype))
+        ceiling = max(self.ceiling, shared)
+        return replace(layout, range=scale.range, unit=scale.unit, ceiling=ceiling)
+
     def to_model(self, part: Array) -> FloatArray:
         """Return the colours of `part` (..., channels) as float32 in [0, 1]; a fresh array."""
         low, high = self.range
@@ -91,14 +102,6 @@ class Layout:
         image *= 1 / (high - low)
         return image.astype(np.float32, copy=False)
 
-    def from_model(self, image: FloatArray) -> Array:
-        """Return `image` (..., colours) in the type of results and the array's range."""
-        low, high = self.range
-        values = image * np.float32(high - low)
-        if low != 0:
-            values += np.float32(low)
-        return self.to_type(values)
-
     def correct(self, part: Array, noisy: FloatArray, denoised: FloatArray) -> Array:
         """Return `part` (..., channels) with the change from `noisy` to `denoised`.
 
@@ -111,10 +114,14 @@ class Layout:
         denoised
             float32 (..., colours).
         """
+        low, high = self.range
         if self.result.itemsize <= 2 or (self.result.itemsize == 4 and self.range == (0, 1)):
-            return self.from_model(denoised)
+            values = denoised * np.float32(high - low)
+            if low != 0:
+                values += np.float32(low)
+            return self.to_type(values)
         # In float64 and added to the array's own values, so that those of large numbers survive.
-        change = np.subtract(denoised, noisy, dtype=np.float64) * (self.range[1] - self.range[0])
+        change = np.subtract(denoised, noisy, dtype=np.float64) * (high - low)
         colours = part[..., : self.colours]
         if self.result.kind in "ui" and self.result.itemsize == 8:
             return _add_integers(colours, change)
@@ -140,6 +147,30 @@ def _add_integers(values: Array, change: Array) -> Array:
     result = values + steps.astype(values.dtype)  # modulo 2**64, where the total shows it
     result = np.where(total >= float(bounds.max), bounds.max, result)
     return np.where(total <= float(bounds.min), bounds.min, result).astype(values.dtype)
+
+
+def read_axes(image: Array, axes: str | None = None, channels: str = "auto") -> Axes:
+    """Return which dimensions of an array are which, three channels decided by their values.
+
+    Parameters
+    ----------
+    image
+        The array.
+    axes, channels
+        As for `DenoiseOptions`.
+
+    Raises
+    ------
+    ImageError, ArgumentError
+        If it is no array of numbers, or its dimensions are unclear.
+    """
+    check_kind(image)
+    found = find_axes(image.shape, axes, channels)
+    if channels != "auto" or found.colours is None:
+        return found
+    # The first plane decides for all, so that a stack is treated alike throughout.
+    separate = share_nothing(next(found.planes(image))[1])
+    return find_axes(image.shape, axes, "separate") if separate else found
 
 
 def read_layout(array: Array, range: Range | None = None, *, holes: bool = False) -> Layout:

@@ -10,15 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.imaging.axes import find_axes
-from quietpixel.imaging.intensity_scale import Scale
+from quietpixel.imaging.intensity_scale import (
+    FIXED_SCALES,
+    Scale,
+    estimate_range,
+    follow_training,
+)
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
     Layout,
     Range,
     check_batch,
-    check_kind,
     check_out,
+    check_range,
+    read_axes,
     read_layout,
     type_ceiling,
     with_channels,
@@ -28,10 +33,9 @@ from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_store import cache_of, default_model, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
-from quietpixel.inference.photons import may_have_photons, run_stabilised
-from quietpixel.inference.planes import denoise_planes, join, settle_channels, shared_level, split
+from quietpixel.inference.photons import find_photons, may_have_photons, stabilised_job
+from quietpixel.inference.planes import denoise_planes, join, shared_level, split
 from quietpixel.inference.repair import fill_stack, find_hidden, find_repair
-from quietpixel.inference.scale import find_scale
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
 Array = NDArray[Any]
@@ -187,51 +191,19 @@ class Denoiser:
             Black and white of several images, as `find_scale` returned them; None finds those of
             this image, or of each channel.
         """
-        check_kind(image)
-        options = settle_channels(image, options or self.options)
-        if find_axes(image.shape, options.axes, options.channels).one_image(image.ndim):
-            return self.denoise_image(image, options, scale=scale, on_progress=on_progress, out=out)
+        options = options or self.options
+        axes = read_axes(image, options.axes, options.channels)
+        if axes.one_image(image.ndim):
+            return run(self.prepare(image, options, scale=scale, out=out), on_progress)
         dtype = np.dtype(options.dtype or image.dtype)
         target = np.empty(image.shape, dtype) if out is None else out
         check_out(target, image, dtype)
-        planes = split(image, target, options)
+        planes = split(image, target, axes)
         scales = {} if scale is None else {plane.channel: scale for plane in planes}
         results = denoise_planes(self, planes, options, scales=scales, on_progress=on_progress)
         if isinstance(image, np.ma.MaskedArray):
             target = np.ma.MaskedArray(target, np.ma.getmaskarray(image))
         return join(planes, results, target)
-
-    def denoise_image(
-        self,
-        image: Array,
-        options: DenoiseOptions,
-        *,
-        scale: Scale | None = None,
-        on_progress: OnProgress | None = None,
-        out: Array | None = None,
-    ) -> Result:
-        """Denoise one image, photon noise stabilised; its axes are (H, W) or (H, W, C).
-
-        Parameters
-        ----------
-        image, options, scale, on_progress, out
-            As for `denoise`.
-        """
-        if scale is None and may_have_photons(image, options):
-            scale = self.find_scale([image], options)
-        if scale is None or scale.photons is None:
-            return run(self.prepare(image, options, scale=scale, out=out), on_progress)
-        if out is not None:
-            check_out(out, image, np.dtype(options.dtype or image.dtype))
-        return run_stabilised(
-            self.prepare,
-            image,
-            options,
-            scale,
-            takes_level=self.card_for(1).takes_level,
-            on_progress=on_progress,
-            out=out,
-        )
 
     def prepare(
         self,
@@ -249,23 +221,29 @@ class Denoiser:
             As for `denoise`; the axes of the options are ignored.
         """
         options = options or self.options
-        layout, scale = self._read(image, options, scale)
+        layout = read_layout(image, options.range, holes=True)
+        scale = scale or self.find_scale([image], options, layouts=[layout])
+        layout = layout.on_scale(scale, options.dtype)
+        if out is not None:
+            check_out(out, image, layout.result)
+        if scale.photons is not None:
+            takes_level = self.card_for(1).takes_level
+            return stabilised_job(
+                self.prepare, image, layout, options, scale, takes_level=takes_level, out=out
+            )
         if scale.black == scale.white and isinstance(options.sigma, str):
             # One value everywhere: no noise that could be estimated or removed.
             options = replace(options, strength=0.0)
-        if out is not None:
-            check_out(out, image, layout.result)
-        masked = isinstance(image, np.ma.MaskedArray)
-        pixels = with_channels(image)
-        stack = np.asarray(pixels)[:, :, np.newaxis]
+        flat = (*image.shape[:2], 1, -1)
+        images, masked = np.asarray(image).reshape(flat), isinstance(image, np.ma.MaskedArray)
         job = self.prepare_stack(
-            stack,
+            images,
             layout,
             options,
             level=shared_level(scale, layout, options),
             shape=image.shape,
-            out=stack if out is image else None if out is None else with_channels(out)[:, :, None],
-            mask=np.ma.getmaskarray(pixels)[:, :, np.newaxis] if masked else None,
+            out=images if out is image else None if out is None else out.reshape(flat),
+            mask=np.ma.getmaskarray(image).reshape(flat) if masked else None,
         )
         usual = scale.range in ((0, 1), (0, type_ceiling(layout.dtype))) and not scale.trained
         if usual or scale.black == scale.white:
@@ -280,21 +258,9 @@ class Denoiser:
         image, options
             As for `denoise`.
         """
-        return self._read(image, options or self.options, None)[0]
-
-    def _read(
-        self, image: Array, options: DenoiseOptions, scale: Scale | None
-    ) -> tuple[Layout, Scale]:
-        """Return the layout of an image on its scale, and the scale; values are checked once."""
+        options = options or self.options
         layout = read_layout(image, options.range, holes=True)
-        scale = scale or self.find_scale([image], options, layouts=[layout])
-        layout = replace(layout, output=np.dtype(options.dtype) if options.dtype else None)
-        if scale.black < scale.white:
-            # A dark page of a stack uses fewer bits than others, but may get values of all of them.
-            shared = min(scale.nominal + scale.unit, type_ceiling(image.dtype))
-            ceiling = max(layout.ceiling, shared)
-            layout = replace(layout, range=scale.range, unit=scale.unit, ceiling=ceiling)
-        return layout, scale
+        return layout.on_scale(self.find_scale([image], options, layouts=[layout]), options.dtype)
 
     def find_scale(
         self,
@@ -328,7 +294,30 @@ class Denoiser:
             Its black equals its white if all values are equal and the scale is estimated.
         """
         options = options or self.options
-        return find_scale(images, options, self.card_for, profile=profile, layouts=layouts)
+        known = FIXED_SCALES.get(str(getattr(images[0], "dtype", "")))  # no value is examined
+        if options.range is not None:
+            known = check_range(options.range)
+        if known is not None:
+            scale = Scale(*known, known[1] - known[0], known[0])
+        else:
+            layouts = layouts or [read_layout(image, holes=True) for image in images]
+            low = min(layout.range[0] for layout in layouts)
+            high = max(layout.range[1] for layout in layouts)
+            scale = Scale(low, high, high - low, low)
+            card, alpha = self.card_for(layouts[0].model_colours), layouts[0].alpha
+            if profile or not (card.scale_free or card.training_range):
+                return scale
+            arrays = [with_channels(image) for image in images]
+            if not card.scale_free and card.training_range:
+                return follow_training(scale, card.training_range, arrays, alpha=alpha)
+            black, white = estimate_range(arrays, alpha=alpha) or (low, low)
+            scale = replace(scale, black=black, white=white)
+        # The card last: that of a model that is not open is read from its file, which takes 2.4 ms.
+        if scale.black == scale.white or not may_have_photons(images[0], options):
+            return scale
+        if not self.card_for(1).scale_free:
+            return scale
+        return replace(scale, photons=find_photons(images, options, scale))
 
     def prepare_stack(
         self,
@@ -432,7 +421,8 @@ class Denoiser:
             elif found.black < found.white:
                 scale = replace(found, unit=scale.unit)
         if scale.photons is not None:
-            done = [self.denoise_image(image, options, scale=scale).image for image in images]
+            jobs = (self.prepare(image, options, scale=scale) for image in images)
+            done = [run(job).image for job in jobs]
             return np.ma.stack(done) if isinstance(images, np.ma.MaskedArray) else np.stack(done)
         layouts = [
             replace(read_layout(image, scale.range, holes=True), unit=scale.unit, output=output)

@@ -67,6 +67,8 @@ class DenoiseJob:
         Values that come back unchanged, (H, W, N, colours) or (H, W, N, 1); None for none.
     mask
         That of a masked array, which the result gets too.
+    finish
+        Makes the result for the user of that of the job, where photon noise was stabilised.
     """
 
     images: Array
@@ -84,6 +86,7 @@ class DenoiseJob:
     notes: tuple[str, ...] = ()
     hidden: NDArray[np.bool_] | None = None
     mask: NDArray[np.bool_] | None = None
+    finish: "Callable[[Result], Result] | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +138,9 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     if job.mask is not None:
         image = np.ma.MaskedArray(image, job.mask.reshape(job.shape))
     result = Result(image, noise, job.layout.range, notes, job.engine.card.name)
+    finish = job.finish or (lambda result: result)
     if not job.factors:
-        return result
+        return finish(result)
     notify = on_progress or (lambda share: None)
     # Transparency is drawn and not measured, so it has no noise.
     target = out[..., :-1] if job.layout.alpha else out
@@ -153,7 +157,7 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
             changed = True if job.hidden is None else ~job.hidden[place]
             np.copyto(target[place], kept, where=changed)
         notify(done / len(job.tiles))
-    return replace(result, notes=(*notes, *_find_rest(job, target, noise)))
+    return finish(replace(result, notes=(*notes, *_find_rest(job, target, noise))))
 
 
 def _find_rest(job: DenoiseJob, result: Array, noise: Noise) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
-from quietpixel.inference.arrays import Layout, read_layout, with_channels
-from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
+from quietpixel.inference.arrays import Layout, with_channels
+from quietpixel.inference.job import DenoiseJob, Result
 from quietpixel.inference.level import Noise, sample_places
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.repair import find_hidden
@@ -147,49 +147,52 @@ def restore(
     return np.where(same, values, values + change)
 
 
-def run_stabilised(
+def stabilised_job(
     prepare: Callable[..., DenoiseJob],
     image: Array,
+    layout: Layout,
     options: DenoiseOptions,
     scale: Scale,
     *,
     takes_level: bool = True,
     out: Array | None = None,
-    on_progress: OnProgress | None = None,
-) -> Result:
-    """Denoise an image whose noise is equally strong everywhere, and return it in its own units.
+) -> DenoiseJob:
+    """Return the job for an image with its noise equally strong everywhere, restored at the end.
 
     Parameters
     ----------
     prepare
         Of a `Denoiser`.
-    image, options, out, on_progress
+    image, options, out
         As for a `Denoiser`.
-    scale
-        With the photon noise.
+    layout, scale
+        Of the image; the scale has its photon noise.
     takes_level
         As for `stable_options`.
     """
     photons = scale.photons
     assert photons is not None
-    layout = read_layout(image, scale.range, holes=True)
-    layout = replace(layout, output=np.dtype(options.dtype) if options.dtype else None)
     stable = stabilise(image, layout, photons)
     inner = stable_options(options, layout, photons, takes_level=takes_level)
-    result = run(prepare(stable, inner), on_progress)
-    target = np.empty(image.shape, layout.result) if out is None else out
-    target[...] = layout.to_type(restore(image, stable, result.image, photons, options.strength))
-    assert inner.range is not None
-    low, high = inner.range
-    inner_scale = Scale(low, high, high - low).describe(stable.dtype)
-    notes = [note for note in result.notes if note != inner_scale]
+    job = prepare(stable, inner)
     middle = (scale.black + scale.white) / 2
     sigma = float(np.sqrt(photons.gain * max(middle - photons.offset, 0) + photons.read_noise**2))
-    masked = isinstance(image, np.ma.MaskedArray)
-    return replace(
-        result,
-        image=np.ma.MaskedArray(target, np.ma.getmaskarray(image)) if masked else target,
-        noise=Noise(sigma / scale.unit, "estimated", result.noise.kinds),
-        scale=scale.range,
-        notes=(*notes, scale.describe(image.dtype), photons.describe()),
-    )
+
+    def finish(result: Result) -> Result:
+        target = np.empty(image.shape, layout.result) if out is None else out
+        denoised = restore(image, stable, result.image, photons, options.strength)
+        target[...] = layout.to_type(denoised)
+        masked = isinstance(image, np.ma.MaskedArray)
+        return replace(
+            result,
+            image=np.ma.MaskedArray(target, np.ma.getmaskarray(image)) if masked else target,
+            noise=Noise(sigma / scale.unit, "estimated", result.noise.kinds),
+            scale=scale.range,
+            notes=(*result.notes, scale.describe(image.dtype), photons.describe()),
+        )
+
+    low, high = job.layout.range
+    # The stabilised values mean nothing to a user.
+    inner_scale = Scale(low, high, high - low).describe(stable.dtype)
+    notes = tuple(note for note in job.notes if note != inner_scale)
+    return replace(job, notes=notes, finish=finish)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.imaging.axes import find_axes, share_nothing
+from quietpixel.imaging.axes import Axes
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
@@ -47,25 +47,7 @@ class Plane:
         return bool(np.ma.filled(known, False).any()) and bool(np.ma.count(self.image))
 
 
-def settle_channels(image: Array, options: DenoiseOptions) -> DenoiseOptions:
-    """Return the options with a decision on whether the three channels of an image are colours.
-
-    Parameters
-    ----------
-    image
-        The array, or one page of a file.
-    options
-        Their `axes` and `channels`.
-    """
-    if options.channels != "auto":
-        return options
-    axes = find_axes(image.shape, options.axes)
-    # The first plane decides for all, so that a stack is treated alike throughout.
-    separate = axes.colours is not None and share_nothing(next(axes.planes(image))[1])
-    return replace(options, channels="separate" if separate else "rgb")
-
-
-def split(image: Array, out: Array, options: DenoiseOptions, *, first: int = 0) -> list[Plane]:
+def split(image: Array, out: Array, axes: Axes, *, first: int = 0) -> list[Plane]:
     """Return the planes of an array.
 
     Parameters
@@ -74,12 +56,11 @@ def split(image: Array, out: Array, options: DenoiseOptions, *, first: int = 0) 
         The array, or one page of a file.
     out
         Where the result is put, of the same shape; it may be `image` itself.
-    options
-        Their `axes` and `channels`.
+    axes
+        Their dimensions.
     first
         Number of the first channel.
     """
-    axes = find_axes(image.shape, options.axes, options.channels)
     pairs = axes.planes(image)
     # The same view, so that a job knows that it works in place.
     if out is image:
@@ -137,17 +118,6 @@ class ImageDenoiser(Protocol):
         self, images: Sequence[Array], options: DenoiseOptions, *, profile: bool = False
     ) -> Scale:
         """Return the scale that images share."""
-
-    def denoise_image(
-        self,
-        image: Array,
-        options: DenoiseOptions,
-        *,
-        scale: Scale | None = None,
-        on_progress: OnProgress | None = None,
-        out: Array | None = None,
-    ) -> Result:
-        """Denoise one image."""
 
 
 def spaced(count: int, most: int) -> list[int]:
@@ -265,17 +235,11 @@ def denoise_planes(
     results = []
     for number, plane in enumerate(planes):
         progress = on_progress and partial(_report_part, on_progress, number, len(planes))
-        if job := jobs.pop(number, None):
-            results.append(run(job, progress))
-        elif plane.has_values:
-            result = denoiser.denoise_image(
-                plane.image,
-                options,
-                scale=shared[plane.channel],
-                on_progress=progress,
-                out=plane.out,
+        if plane.has_values:
+            job = jobs.pop(number, None) or denoiser.prepare(
+                plane.image, options, scale=shared[plane.channel], out=plane.out
             )
-            results.append(result)
+            results.append(run(job, progress))
         else:
             plane.out[...] = plane.image
             results.append(Result(plane.out, Noise(), (0.0, 1.0)))

@@ -13,6 +13,7 @@ import numpy as np
 from quietpixel.batch.denoise import Settings, choose_channels, denoise_picture
 from quietpixel.files import FORMATS, Metadata, Picture, read_picture, turn_upright
 from quietpixel.files.write import check_writable, choose_format, write_picture
+from quietpixel.imaging.axes import find_axes
 from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.level import sample_image
 from quietpixel.inference.options import DenoiseOptions
@@ -105,7 +106,8 @@ def estimate(upload: Upload, max_pixels: int, on_progress: OnProgress) -> dict[s
     on_progress(0.0)
     page = picture.pages[0]
     options = choose_channels(picture, DenoiseOptions())
-    planes = [with_channels(plane.image) for plane in split(page, page, options)]
+    axes = find_axes(page.shape, channels=options.channels)
+    planes = [with_channels(plane.image) for plane in split(page, page, axes)]
     levels = []
     for plane in planes:
         layout = read_layout(plane, picture.declared_range)
