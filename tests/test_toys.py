@@ -26,9 +26,9 @@ from quietpixel.files import Picture, check_writable, formats, list_images
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.noise import parser
 from quietpixel.training.folder_data import find_channels
-from quietpixel.web.app import make_app
 from quietpixel.web.models import find_models
 from quietpixel.web.options import ServiceOptions
+from quietpixel.web.server import make_app
 
 MODEL = '''
 import keras

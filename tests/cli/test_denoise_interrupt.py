@@ -6,14 +6,14 @@ import threading
 
 import pytest
 
-from quietpixel.cli.interrupt import run_interruptibly
+from quietpixel.cli.denoise import run_interruptibly
 from quietpixel.errors import FileError
 
 from ..waiting import PATIENCE
 
 CODE = """
 import os, signal, sys, threading, time
-from quietpixel.cli.interrupt import run_interruptibly
+from quietpixel.cli.denoise import run_interruptibly
 
 def work():
     threading.Timer(0.1, os.kill, (os.getpid(), signal.{signal})).start()

@@ -11,9 +11,9 @@ import pytest
 
 from quietpixel.inference import planes
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.web.app import make_app
 from quietpixel.web.models import Models, find_models
 from quietpixel.web.options import Limits, ServiceOptions
+from quietpixel.web.server import make_app
 
 _SPEC = importlib.util.spec_from_file_location("web_making", Path(__file__).with_name("making.py"))
 making = importlib.util.module_from_spec(_SPEC)

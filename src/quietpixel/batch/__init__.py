@@ -1,11 +1,10 @@
 """Many files: a plan first, then reading, computing and writing at the same time."""
 
 from quietpixel.batch.denoise import Settings
-from quietpixel.batch.folder_scale import share_scale
 from quietpixel.batch.ledger import Ledger
 from quietpixel.batch.lock import lock_folders
 from quietpixel.batch.pipeline import Outcome, denoise_one, run_jobs
-from quietpixel.batch.plan import Plan, PreflightResult, make_plan, preflight_jobs
+from quietpixel.batch.plan import Plan, PreflightResult, make_plan, preflight_jobs, share_scale
 
 __all__ = [
     "Ledger",

@@ -26,8 +26,15 @@ from quietpixel.files.image_format import (
     starts_with,
 )
 from quietpixel.files.picture import Encoding, Metadata, Picture, round_to_bits
-from quietpixel.files.stacks import page_channels
-from quietpixel.files.tags import BRANCHES, Directory, Reader, Tag, from_exif, read_directories
+from quietpixel.files.tags import (
+    BRANCHES,
+    Directory,
+    Reader,
+    Tag,
+    from_exif,
+    page_channels,
+    read_directories,
+)
 
 _RESOLUTION = X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
