@@ -1,7 +1,8 @@
 """Quality of models and methods on one set of images, next to published figures.
 
     python benchmarks/quality.py FOLDER MODEL [METHOD ...] [--sigmas 15,25,50] [--count N]
-                                 [--pairs 'A=B'] [--precision f32|auto] [--json FILE]
+                                 [--pairs 'A=B'] [--precision f32|auto] [--rivals FILE ...]
+                                 [--json FILE]
     python benchmarks/quality.py SET MODEL [METHOD ...] --noise LAW [--data-dir FOLDER]
 
 All get the same seeded, unclipped noise on whole images; results are clipped to [0, 1], and a
@@ -9,7 +10,8 @@ figure is the mean over the images. SSIM, speed and the difference to the first 
 95 % interval by a paired bootstrap, are those at the middle sigma. Models compute in float32; with
 --precision auto, the default of the program, speed and memory are reported too. Published figures
 are shown only beside a run over the whole set of that name (`published.py`); they were made with
-another draw of the same noise. With --pairs the noise is that of the images.
+another draw of the same noise. With --pairs the noise is that of the images. --rivals are weight
+files of networks that the user has (`rival_networks.py`), given the deviation of the noise.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from published import COUNTS, FIGURES
 from record import Record
+from rival_networks import add_methods
 
 import quietpixel
 from quietpixel.evaluation.evaluator import Evaluation, Row
@@ -31,12 +34,13 @@ def main() -> None:
     parser.add_argument("--count", type=int)
     parser.add_argument("--pairs", default="")
     parser.add_argument("--precision", choices=("f32", "auto"), default="f32")
+    parser.add_argument("--rivals", type=Path, nargs="*", default=[])
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     sigmas = [] if given.noise or given.pairs else [int(each) for each in given.sigmas.split(",")]
     found = quietpixel.compare(
-        given.models,
+        [*given.models, *add_methods(given.rivals)],
         given.data,
         noise=[f"gaussian:{sigma}/255,clip=no" for sigma in sigmas] or given.noise,
         pairs=given.pairs,

@@ -8,12 +8,13 @@ another of the same layers (3 x 3 convolutions, padding 1, ReLU between them).
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.evaluation.methods import METHODS, Classical
 from quietpixel.inference.engine import import_openvino
 
 Array = NDArray[np.float32]
@@ -66,7 +67,24 @@ class RivalNetwork:
             value = ops.add(value, ops.constant(bias.reshape(1, -1, 1, 1)))
             value = value if number == len(kernels) - 1 else ops.relu(value)
         model = openvino.Model([value], [image], "rival")
-        return openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return openvino.Core().compile_model(model, "CPU")
+
+
+def add_methods(paths: list[Path]) -> list[str]:
+    """Make networks methods of `quietpixel.compare`, given the noise's deviation; return names."""
+    for path in paths:
+
+        @dataclass(frozen=True, kw_only=True)
+        class Network(Classical):
+            grid: ClassVar = {"sigma": (1.0,)}
+            network: ClassVar = RivalNetwork(path)
+            sigma: float = 0.1
+
+            def filter(self, image: Any) -> Any:
+                return self.network(image.reshape(*image.shape[:2], -1), self.sigma)
+
+        METHODS[path.stem] = Network
+    return [path.stem for path in paths]
 
 
 def read_kernels(path: Path) -> list[tuple[Array, Array]]:

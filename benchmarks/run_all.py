@@ -132,17 +132,17 @@ def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
     yield script("beside", "quality.py", str(tests / "bsd68"), *gray, *outside(slow=True), "tv",
                  "nlm", "--sigmas", "25", "--count", "6", "--precision", "auto",
                  needs=tests / "bsd68")  # fmt: skip
-    yield script("beside-colour", "quality.py", str(tests / "cbsd68"), "photo",
-                 *outside(slow=True), "tv", "nlm", "--sigmas", "25", "--count", "3",
-                 "--precision", "auto", needs=tests / "cbsd68")  # fmt: skip
-    yield script("polyu", "quality.py", str(pairs), "photo", "--pairs", "*_real.*=*_mean.*",
-                 needs=pairs)  # fmt: skip
     known = (folder / "rivals" / name for name in ("FFDNet_color.mat", "CDnCNN_B.mat"))
     rivals = [str(path) for path in known if path.exists()]
+    beside = ("--rivals", *rivals) if rivals else ()
+    yield script("beside-colour", "quality.py", str(tests / "cbsd68"), "photo",
+                 *outside(slow=True), "tv", "nlm", "--sigmas", "25", "--count", "3",
+                 "--precision", "auto", *beside, needs=tests / "cbsd68")  # fmt: skip
+    yield script("polyu", "quality.py", str(pairs), "photo", "--pairs", "*_real.*=*_mean.*",
+                 needs=pairs)  # fmt: skip
     # Without BM3D, which would take an hour for all kinds of noise.
     yield script("files", "file_quality.py", str(tests / "cbsd68"), "--pairs", str(pairs),
-                 "--methods", "wavelet,nlm", *(("--rivals", *rivals) if rivals else ()),
-                 needs=pairs)  # fmt: skip
+                 "--methods", "wavelet,nlm", *beside, needs=pairs)  # fmt: skip
     for name in ("documents", "microscopy/w2s"):
         yield script(name.split("/")[-1], "pairs_quality.py", str(folder / name), "photo-gray",
                      "--classical", "--last", "20", needs=folder / name)  # fmt: skip

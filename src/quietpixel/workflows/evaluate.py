@@ -23,8 +23,6 @@ from quietpixel.reports.evaluation_report import write_evaluation_report
 from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.workflows.evaluation_data import EvaluationData, open_data
 
-METHOD_NAMES = (NOISY, *METHODS)
-"""Every name of a method that is not a model."""
 CLASSICAL_IMAGES = 500
 """Images that the methods added by ``classical=True`` are evaluated on: for the 10,000 of MNIST
 they take 80 s, `wavelet` alone 53 s."""
@@ -150,7 +148,9 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     """
     limits = _list_methods(models, classical=classical)
     denoisers = {
-        name: Denoiser(name, precision=precision) for name in limits if name not in METHOD_NAMES
+        name: Denoiser(name, precision=precision)
+        for name in limits
+        if name not in {NOISY, *METHODS}
     }
     first = next(iter(denoisers.values()), None)
     # The first model decides, because all others are compared with it.
@@ -218,12 +218,12 @@ def _list_methods(models: Sequence[str | Path], *, classical: bool) -> dict[str,
     for name in names:
         if names.count(name) > 1:
             raise ArgumentError(f"`models` must name each model once; got '{name}' twice.")
-        if name not in METHOD_NAMES:
+        if name not in {NOISY, *METHODS}:
             try:
                 find_model(name)
             # A method may have been meant too, so its names are among the suggestions.
             except UnknownNameError as error:
-                known = [*known_models(), *METHOD_NAMES]
+                known = [*known_models(), NOISY, *METHODS]
                 raise unknown_name("model or method", name, known) from error
     added = {name: CLASSICAL_IMAGES for name in CLASSICAL if classical and name not in names}
     return {**dict.fromkeys([*names, NOISY]), **added}
