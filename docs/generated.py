@@ -43,8 +43,8 @@ FORMATS_PAGE = """# File formats
 
 The content of a file decides its format, not its name. A result has the format of its source unless
 its name or `--format` asks for another.
-What a format cannot hold is refused before any work. Some formats need an extra, such as
-`pip install 'quietpixel[raw]'`.
+Pixels that a format cannot hold are refused before any work; metadata that it does not have is
+named. Some formats need an extra, such as `pip install 'quietpixel[raw]'`.
 
 | format | suffixes | media type | read | write | depth | transparency | pages | profile | \
 metadata | HDR | exact |

@@ -143,5 +143,6 @@ FORMAT = Format(
     package=("OpenEXR", "codecs"),
     dtypes=("float16", "float32"),
     metadata=("xmp",),
+    name_own=lambda metadata: ("the attributes and further channels of OpenEXR",),
     lossless=False,  # transparent pixels lose their colours
 )

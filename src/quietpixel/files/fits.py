@@ -111,4 +111,5 @@ FORMAT = array_format(
     dtypes=(*INTEGERS, "float32", "float64"),
     alpha=False,
     colour=False,
+    name_own=lambda metadata: ("the header and other parts of the FITS file",),
 )

@@ -13,8 +13,8 @@ _TIMING = (b"NETSCAPE", b"ANIMEXTS")
 """Applications whose extensions hold the number of loops, which libvips writes."""
 
 
-def _comments(source: Source) -> tuple[Block, ...]:
-    """Return comments, XMP and the like of a GIF, which libvips does not know, with markers."""
+def _read_comments(source: Source) -> tuple[tuple[Block, ...], bytes]:
+    """Return comments, XMP and the like, which libvips does not know, and what follows the GIF."""
     content = vips.read_bytes(source, 0, -1)
     comments = []
     at = _after_colours(content, 13, content[10:11])
@@ -29,7 +29,8 @@ def _comments(source: Source) -> tuple[Block, ...]:
         other = label == b"!\xff" and content[start + 3 : start + 11] not in _TIMING
         if label == b"!\xfe" or other:
             comments.append((label[1:].hex(), content[start:at]))
-    return tuple(comments)
+    tail = content[at + 1 :] if content[at : at + 1] == b";" else b""
+    return tuple(comments), tail if tail.strip(b"\0;") else b""
 
 
 def _after_colours(content: bytes, at: int, flags: bytes) -> int:
@@ -43,7 +44,8 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     # GIF takes memory for its canvas as soon as it is opened, so the size is checked before.
     head = vips.read_bytes(source, 6, 4)
     limits.check(int.from_bytes(head[:2], "little"), int.from_bytes(head[2:], "little"))
-    header = Picture((), "gif", metadata=Metadata(blocks=_comments(source)))
+    comments, tail = _read_comments(source)
+    header = Picture((), "gif", metadata=Metadata(blocks=comments, tail=tail))
     picture = read_pages("gifload", source, header, limits, frames=True)
     # Many GIFs are interlaced without need; a JPEG or PNG made from one would be larger and slower.
     picture = replace(picture, encoding=replace(picture.encoding, progressive=False))
@@ -64,9 +66,16 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         page_height=picture.size[1],
         keep_duplicate_frames=True,
     )
-    comments = picture.metadata.blocks if picture.format == "gif" else ()
+    own = picture.metadata if picture.format == "gif" else Metadata()
     at = _after_colours(content, 13, content[10:11])
-    file.write(content[:at] + b"".join(data for _, data in comments) + content[at:])
+    comments = b"".join(data for _, data in own.blocks)
+    file.write(content[:at] + comments + content[at:] + own.tail)
+
+
+def name_own(metadata: Metadata) -> tuple[str, ...]:
+    """Name the extensions that files of other formats do not hold."""
+    kinds = {"fe": "the comment", "ff": "the data of applications"}
+    return tuple(dict.fromkeys(kinds[name] for name, _ in metadata.blocks))
 
 
 FORMAT = Format(
@@ -80,5 +89,7 @@ FORMAT = Format(
     write=write,
     pages=True,
     max_side=65535,
+    name_own=name_own,
+    tail=True,
     lossless=False,
 )

@@ -103,4 +103,5 @@ FORMAT = array_format(
     write=write,
     package=("h5py", "science"),
     dtypes=NUMBERS,
+    name_own=lambda metadata: ("attributes and other data sets of the HDF5 file",),
 )

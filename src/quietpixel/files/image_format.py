@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from quietpixel.errors import FileError, TooLargeError
-from quietpixel.files.picture import Picture
+from quietpixel.files.picture import Metadata, Picture
 
 Source = Path | bytes
 """A file, or its bytes."""
@@ -122,6 +122,10 @@ class Format:
         Whether it has an orientation tag that readers obey; for other formats, pixels are rotated.
     metadata
         The fields of `Metadata` that it carries, also from files of other formats.
+    largest_block
+        Most bytes of EXIF, and of XMP.
+    name_own
+        Names what a file of another format does not hold of the metadata, besides its fields.
     tail
         Whether what follows the image in a file is kept: a video, a gain map, further views.
     lossless
@@ -151,6 +155,8 @@ class Format:
     max_side: int = 2**31 - 1
     orientation: bool = False
     metadata: tuple[str, ...] = ()
+    largest_block: int = 2**31 - 1
+    name_own: Callable[[Metadata], tuple[str, ...]] = lambda metadata: ()
     tail: bool = False
     lossless: bool = True
     quality: bool = False

@@ -30,6 +30,7 @@ _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _BOXES = "eb", b"JP"
 """Segments of boxes: content credentials (C2PA) sign the pixels of the source, and the layers of a
 JPEG XT are differences from them."""
@@ -37,6 +38,7 @@ _MULTI_PICTURE = b"MPF\0"  # holds offsets of the images behind the first (CIPA 
 _MULTI_PICTURE_SEGMENT = re.compile(rb"\xff\xe2..MPF\0", re.DOTALL)
 _MARKER = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")  # neither a stuffed byte of a scan nor a restart
 _SEGMENT = 65533  # largest content of a segment, whose length has 16 bits and counts itself
+_LARGEST_BLOCK = _SEGMENT - len(_XMP)
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _IMAGES = 0xB002  # tag of the list of images in an MPF segment
 _MOST_IN_MEMORY = 32_000_000
@@ -104,7 +106,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     tail = tail if tail.strip(b"\0\xff") else b""  # not only padding
     several = bool(tail) and not _is_damaged(segments, tail, offset)
     metadata = Metadata(
-        iptc=first_block(segments, "ed", _PHOTOSHOP),
+        iptc=b"".join(_resources_of(segments)) or None,
         resolution=resolution,
         blocks=tuple(
             (name, data)
@@ -287,7 +289,8 @@ def _blocks_of(picture: Picture) -> tuple[Block, ...]:
     """Return the segments for an image: its own, or those that say the same as another format."""
     metadata = picture.rgb_metadata
     if picture.format == "jpeg":
-        own = put_block(metadata.blocks, "e1", _EXIF, metadata.exif)
+        own = _put_resources(metadata.blocks, metadata.iptc or b"")
+        own = put_block(own, "e1", _EXIF, metadata.exif)
         # Readers look for XMP behind JFIF and EXIF.
         front = sum(1 for _ in takewhile(lambda block: block[0] in ("e0", "e1"), own))
         return put_block(own, "e1", _XMP, metadata.xmp, new_at=front)
@@ -296,7 +299,7 @@ def _blocks_of(picture: Picture) -> tuple[Block, ...]:
         across, down = (min(round(25.4 * each), 65535) for each in metadata.resolution)
         blocks.append(("e0", b"JFIF\0" + struct.pack(">HBHHH", 0x0101, 1, across, down, 0)))
     for start, content in ((_EXIF, metadata.exif), (_XMP, metadata.xmp)):
-        if content and len(start + content) <= _SEGMENT:
+        if content and len(content) <= _LARGEST_BLOCK:
             blocks.append(("e1", start + content))
     # Profiles and Photoshop blocks may span several segments, EXIF and XMP may not.
     profile, photoshop = (
@@ -307,6 +310,37 @@ def _blocks_of(picture: Picture) -> tuple[Block, ...]:
         for number, part in enumerate(profile, start=1):
             blocks.append(("e2", _ICC + bytes([number, len(profile)]) + part))
     return (*blocks, *(("ed", _PHOTOSHOP + part) for part in photoshop))
+
+
+def _resources_of(segments: tuple[Block, ...]) -> list[bytes]:
+    """Return the parts of Photoshop's block, which may span several segments."""
+    found = (data for name, data in segments if name == "ed")
+    return [data[len(_PHOTOSHOP) :] for data in found if data.startswith(_PHOTOSHOP)]
+
+
+def _put_resources(segments: tuple[Block, ...], new: bytes) -> tuple[Block, ...]:
+    """Return segments with a Photoshop block of the same length."""
+    at, changed = 0, list(segments)
+    for number, (name, data) in enumerate(segments):
+        if name == "ed" and data.startswith(_PHOTOSHOP):
+            end = at + len(data) - len(_PHOTOSHOP)
+            changed[number] = name, _PHOTOSHOP + new[at:end]
+            at = end
+    return tuple(changed)
+
+
+def name_own(metadata: Metadata) -> tuple[str, ...]:
+    """Name the segments that files of other formats do not hold."""
+    known = (_EXIF, _XMP, _ICC, _PHOTOSHOP, _MULTI_PICTURE, b"JFIF\0", *_BOXES[1:])
+    names = []
+    for name, data in metadata.blocks:
+        if name == "fe":
+            names.append("the comment")
+        elif data.startswith(_EXTENDED_XMP):
+            names.append("the extended XMP")
+        elif not data.startswith(known):
+            names.append(f"the segment APP{int(name[1], 16)}")
+    return tuple(dict.fromkeys(names))
 
 
 def _graft(head: bytes, blocks: tuple[Block, ...]) -> bytes | None:
@@ -327,7 +361,8 @@ def _graft(head: bytes, blocks: tuple[Block, ...]) -> bytes | None:
 FORMAT = Format(
     name="jpeg",
     title="JPEG",
-    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+    # The last three are of cameras: stereo pairs, and spheres of Insta360.
+    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jps", ".insp"),
     media_type="image/jpeg",
     recognise=starts_with(b"\xff\xd8\xff"),
     read=read,
@@ -338,6 +373,8 @@ FORMAT = Format(
     max_side=65500,  # of libjpeg; the format itself could hold 65,535
     orientation=True,
     metadata=("icc", "exif", "xmp", "iptc", "resolution"),
+    largest_block=_LARGEST_BLOCK,
+    name_own=name_own,
     tail=True,
     lossless=False,
     quality=True,

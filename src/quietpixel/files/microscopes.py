@@ -198,6 +198,7 @@ def _record(name: str, title: str, package: str, mark: bytes, open_file: _Opener
         package=(package, "science"),
         tested=False,
         dtypes=tuple(kind for kind in NUMBERS if kind != "bool"),
+        name_own=lambda metadata: ("the settings of the microscope",),
     )
 
 

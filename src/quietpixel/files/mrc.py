@@ -80,4 +80,5 @@ FORMAT = array_format(
     dtypes=("int8", "int16", "uint16", "float16", "float32"),
     alpha=False,
     colour=False,
+    name_own=lambda metadata: ("the header of the MRC file",),
 )

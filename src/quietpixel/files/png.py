@@ -27,11 +27,17 @@ _XMP = b"XML:com.adobe.xmp\0"
 _UNPACKED = bytes(4)  # neither compression nor language
 _BEFORE_PALETTE = {"iCCP", "sRGB", "gAMA", "cHRM", "cICP", "mDCV", "cLLI"}
 _STILL_TRUE = _BEFORE_PALETTE | {"tIME", "sPLT", "pCAL", "sCAL", "sTER"}
+_CARRIED = {"iCCP", "cICP", "pHYs", "eXIf", "sRGB"}
+_OF_SRGB = {
+    ("gAMA", struct.pack(">I", 45455)),
+    ("cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)),
+}
 
 
-def _read_chunks(source: Source) -> tuple[Block, ...]:
-    """Return every chunk as (type, content); of pixels, only that there are some."""
+def _read_chunks(source: Source) -> tuple[tuple[Block, ...], bytes]:
+    """Return every chunk as (type, content), of pixels only that there are some, and the rest."""
     chunks: list[Block] = []
+    tail = b""
     with vips.open_binary(source) as file:
         file.seek(len(SIGNATURE))
         # Checksums are left to the decoder, which knows which chunks matter.
@@ -39,16 +45,19 @@ def _read_chunks(source: Source) -> tuple[Block, ...]:
             size, kind = struct.unpack(">I4s", header)
             pixels = kind in (b"IDAT", b"fdAT")
             data = b"" if pixels else file.read(size)
+            if kind == b"IEND":
+                tail = file.read()[4:]  # behind the checksum
             if kind == b"IEND" or not kind.isalpha() or (len(data) < size and not pixels):
                 break
             file.seek(size + 4 if pixels else 4, 1)
             chunks.append((kind.decode("ascii"), data))
-    return tuple(chunks)
+    return tuple(chunks), tail if tail.strip(b"\0") else b""  # not only padding
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a PNG file."""
-    chunks = _read_chunks(source)
+    chunks, tail = _read_chunks(source)
+    indexed = (first_block(chunks, "IHDR") or b"")[9:10] == b"\3"
     resolution = None
     density = first_block(chunks, "pHYs") or b""
     if len(density) == 9 and density[8] == 1:
@@ -58,7 +67,12 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     metadata = Metadata(
         resolution=resolution,
         cicp=numbers if len(numbers) == 4 else None,
-        blocks=tuple(chunk for chunk in chunks if _is_kept(chunk[0])),
+        blocks=tuple(
+            (name, data)
+            for name, data in chunks
+            if _is_kept(name) or (name == "bKGD" and not indexed)
+        ),
+        tail=tail,
     )
     header = Picture((), "png", metadata=metadata)
     if not _count_frames(chunks):
@@ -84,18 +98,28 @@ def _count_frames(chunks: tuple[Block, ...]) -> int:
 
 def read_size(source: Source) -> Size:
     """Return the size in the header, and the number of frames."""
-    frames = _count_frames(_read_chunks(source))
+    frames = _count_frames(_read_chunks(source)[0])
     return replace(size_reader("pngload")(source), pages=frames or 1)
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
     """Name a still image that is no frame of the animation, and chunks on pixels that change."""
-    chunks = _read_chunks(source)
+    chunks, _ = _read_chunks(source)
     names = [name for name, _ in chunks]
     lost = [f"the chunk {name}" for name in dict.fromkeys(names) if _is_kept(name) is False]
     if _count_frames(chunks) and "IDAT" in names and names.index("IDAT") < names.index("fcTL"):
         lost.append("the still image beside the animation")
     return tuple(lost)
+
+
+def name_own(metadata: Metadata) -> tuple[str, ...]:
+    """Name the chunks that files of other formats do not hold."""
+    names = dict.fromkeys(
+        name
+        for name, data in metadata.blocks
+        if name not in _CARRIED and (name, data) not in _OF_SRGB and not data.startswith(_XMP)
+    )
+    return (f"the chunks {', '.join(names)}",) if names else ()
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -113,15 +137,17 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         pixels = round_to_bits(pixels, bits)  # libvips cuts off instead
     image, options = vips.from_array(pixels), {"interlace": encoding.progressive, "bitdepth": bits}
     rewrite = partial(_graft, blocks=_blocks_of(picture), palette=palette)
+    tail = picture.metadata.tail if own else b""
     if single:
         vips.save(image, "pngsave", file, rewrite, **options)
+        file.write(tail)
         return
     still = vips.save_bytes(image, "pngsave", rewrite=rewrite, **options)
     others = (vips.from_array(page) for page in picture.pages[1:])
     frames = [vips.save_bytes(page, "pngsave", **options) for page in others]
     exact = picture.metadata.native if own else None
     delays = exact or tuple((delay, 1000) for delay in encoding.delays)
-    file.write(write_frames(still, frames, delays, encoding.loop))
+    file.write(write_frames(still, frames, delays, encoding.loop) + tail)
 
 
 def _blocks_of(picture: Picture) -> tuple[Block, ...]:
@@ -190,7 +216,7 @@ def find_palette(pixels: Pixels) -> tuple[Pixels, Pixels] | None:
 FORMAT = Format(
     name="png",
     title="PNG",
-    suffixes=(".png",),
+    suffixes=(".png", ".apng"),
     media_type="image/png",
     recognise=starts_with(SIGNATURE),
     read=read,
@@ -201,4 +227,6 @@ FORMAT = Format(
     frames=True,
     orientation=True,
     metadata=("icc", "exif", "xmp", "resolution", "cicp"),
+    tail=True,
+    name_own=name_own,
 )

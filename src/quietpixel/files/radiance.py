@@ -75,6 +75,7 @@ FORMAT = Format(
     write=write,
     package=("imagecodecs", "codecs"),
     dtypes=("float32",),
+    name_own=lambda metadata: ("the header of the Radiance file",),
     alpha=False,
     lossless=False,
 )

@@ -1,4 +1,4 @@
-"""The tags of a TIFF file, or of an EXIF block, which has the same structure, and its thumbnail."""
+"""The tags of a TIFF file, or of an EXIF block, which has the same structure."""
 
 import contextlib
 import io
@@ -12,8 +12,6 @@ from typing import BinaryIO
 import numpy as np
 
 from quietpixel.errors import FileError, ImageError
-from quietpixel.files import vips
-from quietpixel.files.picture import Picture, Pixels
 
 ORIENTATION = 274
 BRANCHES = (34665, 34853, 40965)
@@ -21,8 +19,6 @@ BRANCHES = (34665, 34853, 40965)
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
           16: 8, 17: 8, 18: 8}  # fmt: skip
 _MOST_PAGES = 100_000
-_OFFSET, _LENGTH = 513, 514  # tags of the second directory: where a JPEG lies, and its bytes
-_QUALITIES = (90, 80, 65, 50, 30)
 
 
 @dataclass(frozen=True)
@@ -193,49 +189,6 @@ def from_exif(exif: bytes | None) -> Directory:
         return reader.directory(reader.first)[0]
     except FileError:
         return Directory({})
-
-
-def renew_thumbnail(picture: Picture) -> Picture:
-    """Return an image of 8 or 16 bits with a new thumbnail in its EXIF, if there is one."""
-    if picture.metadata.exif is None or picture.dtype.name not in ("uint8", "uint16"):
-        return picture
-    page = picture.pages[0]
-    exif = _renew(picture.metadata.exif, page[..., :-1] if picture.alpha else page)
-    return replace(picture, metadata=replace(picture.metadata, exif=exif))
-
-
-def _renew(exif: bytes, pixels: Pixels) -> bytes:
-    """Return an EXIF block with the thumbnail of an image; the block itself if it has none.
-
-    The new one has the size of the old and takes no more bytes, so that no offset changes.
-
-    Parameters
-    ----------
-    exif
-        Begins with the TIFF header.
-    pixels
-        uint8 or uint16 (H, W, 1 or 3), as stored.
-    """
-    try:
-        reader = Reader(io.BytesIO(exif))
-        following = reader.directory(reader.first)[1]
-        found = reader.directory(following)[0]
-        start, length = (int(found.first(tag, 0)) for tag in (_OFFSET, _LENGTH))
-        old = vips.open_page("jpegload", exif[start : start + length])
-    except (FileError, vips.VipsError):
-        return exif  # without one, or damaged: nobody sees a thumbnail in it
-    small = vips.from_array(pixels).thumbnail_image(old.width, height=old.height)
-    small = small.colourspace("b-w" if small.bands == 1 else "srgb")  # of 8 bits
-    # Cameras put black bars around an image of another shape.
-    small = small.gravity("centre", old.width, old.height)
-    versions = (vips.save_bytes(small, "jpegsave", Q=quality) for quality in _QUALITIES)
-    new = next((each for each in versions if len(each) <= length), None)
-    if new is None or start + length > len(exif):
-        return exif
-    changed = bytearray(exif)
-    changed[start : start + length] = new.ljust(length, b"\0")
-    struct.pack_into(reader.order + "I", changed, found.places[_LENGTH], len(new))
-    return bytes(changed)
 
 
 def page_channels(description: bytes, count: int, axes: str | None = None) -> tuple[int, ...]:

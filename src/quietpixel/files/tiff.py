@@ -35,10 +35,13 @@ from quietpixel.files.tags import (
     page_channels,
     read_directories,
 )
+from quietpixel.files.thumbnails import as_resource
 
 _RESOLUTION = X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
 NEW_SUBFILE, SUB_PAGES = 254, 330
+_ICC, _XMP, _IPTC, _PHOTOSHOP, _LAYERS = 34675, 700, 33723, 34377, 37724
+_IN_EXIF = (270, 271, 272, 274, 305, 306, 315, 33432)
 _BIG = b"II+\0\x08\0\0\0"
 _MOST_SMALL = 3_900_000_000
 """Bytes of pixels up to which offsets of 32 bits suffice, with room for the tags."""
@@ -49,10 +52,10 @@ _COLOUR_SPACES = {8: "CIE Lab", 9: "ICC Lab", 10: "ITU Lab", 32844: "LogL", 3284
 _CODING = {
     256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 292, 293, 317, 320,
     321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 339, 340, 341, 347, 512, 513, 514, 515, 517,
-    518, 519, 520, 521, 529, 530, 531, 532, 52545, *BRANCHES,
+    518, 519, 520, 521, 529, 530, 531, 532, 52545, _LAYERS, *BRANCHES,
 }  # fmt: skip
-"""Tags that describe the coded pixels, which only the writer of the pixels may set. The last one
-holds content credentials (C2PA), which sign them."""
+"""Tags that describe the coded pixels, which only the writer of the pixels may set. The last two
+hold content credentials (C2PA), which sign them, and layers, which Photoshop shows instead."""
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
@@ -155,11 +158,12 @@ def read_size(source: Source) -> Size:
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
-    """Name credentials of the pixels, masks, and smaller copies that are not made anew."""
+    """Name credentials and layers of the pixels, masks, and copies that are not made anew."""
     with vips.open_binary(source) as file:
         whole = read_directories(file)
-        signed = any(52545 in page.tags for page in whole)
-        lost = ("the tag 52545 (content credentials)",) if signed else ()
+        kinds = {52545: "content credentials", _LAYERS: "layers of Photoshop"}
+        found = {tag for page in whole for tag in page.tags}
+        lost = tuple(f"the tag {tag} ({kind})" for tag, kind in kinds.items() if tag in found)
         if _find_pyramid(file, whole):
             return lost
         count = sum(1 for _ in tags.walk(Reader(file))) - len(whole)
@@ -199,17 +203,24 @@ def parse_metadata(directories: tuple[Directory, ...]) -> Metadata:
     across, down = first.first(X_RESOLUTION, 0), first.first(Y_RESOLUTION, 0)
     # An EXIF block for files of other formats: description, camera, orientation, software, time,
     # artist and copyright. Everything else describes the TIFF or its pixels.
-    plain = (270, 271, 272, 274, 305, 306, 315, 33432)
-    kept = {key: tag for key, tag in first.tags.items() if key in plain}
+    kept = {key: tag for key, tag in first.tags.items() if key in _IN_EXIF}
+    iptc = first.block(_IPTC)
     exif = b"II*\0\x08\0\0\0" + _encode(Directory(kept, first.branches), 8)
     return Metadata(
-        icc=first.block(34675),
+        icc=first.block(_ICC),
         exif=exif if kept or first.branches else None,
-        xmp=first.block(700),
-        iptc=first.block(33723),
+        xmp=first.block(_XMP),
+        iptc=first.block(_PHOTOSHOP) or (iptc and as_resource(iptc)),
         resolution=(across / scale, down / scale) if scale and across and down else None,
         directories=directories,
     )
+
+
+def name_own(metadata: Metadata) -> tuple[str, ...]:
+    """Name the tags that files of other formats do not hold."""
+    carried = _CODING | {*_IN_EXIF, *_RESOLUTION, _ICC, _XMP, _IPTC, _PHOTOSHOP}
+    names = sorted({tag for page in metadata.directories for tag in page.tags} - carried)
+    return (f"the tags {', '.join(map(str, names))}",) if names else ()
 
 
 def _check_samples(directories: tuple[Directory, ...]) -> None:
@@ -248,9 +259,13 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     pages, directories, interpretation = picture.pages, picture.metadata.directories, None
     if not directories:
         directories = (_directory_of(picture.rgb_metadata),) * len(pages)
-    elif xmp := picture.metadata.xmp:
+    else:
         first, *others = directories
-        directories = (replace(first, tags=first.tags | {700: Tag(1, len(xmp), xmp)}), *others)
+        new = {_XMP: picture.metadata.xmp}
+        if _PHOTOSHOP in first.tags:
+            new[_PHOTOSHOP] = picture.metadata.iptc  # with a new thumbnail
+        tags_ = {key: Tag(1, len(data), data) for key, data in new.items() if data}
+        directories = (replace(first, tags=first.tags | tags_), *others)
     if pages[0].dtype.itemsize == 8 or (own and _is_contiguous(directories, encoding)):
         _write_contiguous(file, picture, directories)
         return
@@ -313,7 +328,8 @@ def _directory_of(metadata: Metadata) -> Directory:
         for key, dots in zip(_RESOLUTION, metadata.resolution, strict=False):
             value = Fraction(25.4 * dots).limit_denominator(1000)
             kept[key] = Tag(5, 1, struct.pack("<II", value.numerator, value.denominator))
-    for key, kind, data in ((34675, 7, metadata.icc), (700, 1, metadata.xmp)):
+    blocks = (_ICC, 7, metadata.icc), (_XMP, 1, metadata.xmp), (_PHOTOSHOP, 1, metadata.iptc)
+    for key, kind, data in blocks:
         if data:
             kept[key] = Tag(kind, len(data), data)
     return Directory(kept, exif.branches)
@@ -447,5 +463,6 @@ FORMAT = Format(
     dtypes=(*INTEGERS, "float16", "float32", "float64"),
     pages=True,
     orientation=True,
-    metadata=("icc", "exif", "xmp", "resolution"),
+    metadata=("icc", "exif", "xmp", "iptc", "resolution"),
+    name_own=name_own,
 )

@@ -6,20 +6,21 @@ from typing import BinaryIO
 from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
-from quietpixel.files.picture import Block, Encoding, Metadata, Picture, put_block
+from quietpixel.files.picture import Block, Encoding, Metadata, Picture, first_block, put_block
 
 _FLAGS = {"ICCP": 0x20, "EXIF": 0x08, "XMP ": 0x04}
 _ALPHA, _ANIMATION = 0x10, 0x02
 _PIXELS = {"VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF"}
-_CREDENTIALS = "C2PA"
+_CREDENTIALS, _TIMING = "C2PA", "ANIM"
 
 
-def _read_chunks(source: Source) -> list[Block]:
-    """Return the whole chunks; of those with pixels the first bytes."""
+def _read_chunks(source: Source) -> tuple[list[Block], bytes]:
+    """Return the whole chunks, of those with pixels the first bytes; and what follows them."""
     chunks: list[Block] = []
     with vips.open_binary(source) as file:
+        end = 8 + int.from_bytes(file.read(8)[4:], "little")
         file.seek(12)
-        while len(head := file.read(8)) == 8:
+        while file.tell() < end and len(head := file.read(8)) == 8:
             kind, size = struct.unpack("<4sI", head)
             name = kind.decode("latin-1")
             wanted = min(size, 64) if name in _PIXELS else size
@@ -28,22 +29,25 @@ def _read_chunks(source: Source) -> list[Block]:
                 break
             file.seek(size - wanted + (size & 1), 1)
             chunks.append((name, data))
-    return chunks
+        file.seek(end)
+        tail = file.read()
+    return chunks, tail if tail.strip(b"\0") else b""  # not only padding
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
     """Name content credentials, which sign the pixels of the source."""
-    signed = any(name == _CREDENTIALS for name, _ in _read_chunks(source))
+    signed = any(name == _CREDENTIALS for name, _ in _read_chunks(source)[0])
     return (f"the chunk {_CREDENTIALS} (content credentials)",) if signed else ()
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a WebP file."""
-    chunks = _read_chunks(source)
+    chunks, tail = _read_chunks(source)
     # The chunk of a frame has 16 bytes on its place and duration before its pixels.
     lossless = any(name == "VP8L" or data[16:20] == b"VP8L" for name, data in chunks)
-    dropped = {*_PIXELS, _CREDENTIALS}
-    metadata = Metadata(blocks=tuple(each for each in chunks if each[0] not in dropped))
+    dropped = {*_PIXELS, _CREDENTIALS} - {_TIMING}
+    blocks = tuple(each for each in chunks if each[0] not in dropped)
+    metadata = Metadata(blocks=blocks, tail=tail)
     encoding = Encoding(bits=8, lossless=lossless)
     header = Picture((), "webp", metadata=metadata, encoding=encoding)
     return read_pages("webpload", source, header, limits, frames=True)
@@ -68,6 +72,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         exact=True,  # keeps the colours of transparent pixels
     )
     file.write(_graft(whole, blocks, picture) if blocks else whole)
+    file.write(metadata.tail if picture.format == "webp" else b"")
 
 
 def _graft(whole: bytes, blocks: tuple[Block, ...], picture: Picture) -> bytes:
@@ -78,21 +83,33 @@ def _graft(whole: bytes, blocks: tuple[Block, ...], picture: Picture) -> bytes:
     sides = (side - 1 for side in picture.size)
     extended = bytes([flags, 0, 0, 0]) + b"".join(side.to_bytes(3, "little") for side in sides)
     at, pixels = 12, b""
+    background = (first_block(blocks, _TIMING) or b"")[:4]
     while at + 8 <= len(whole):
         kind, size = struct.unpack("<4sI", whole[at : at + 8])
         end = at + 8 + size + (size & 1)
         if kind in (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"):
-            pixels += whole[at:end]
+            # libvips makes the background white.
+            pixels += (
+                whole[at:end]
+                if kind != b"ANIM"
+                else (whole[at : at + 8] + background + whole[at + 8 + len(background) : end])
+            )
         at = end
     # The profile comes before the pixels, everything else after them.
     first = b"".join(_chunk(*block) for block in blocks if block[0] == "ICCP")
-    last = b"".join(_chunk(*block) for block in blocks if block[0] != "ICCP")
+    last = b"".join(_chunk(*block) for block in blocks if block[0] not in ("ICCP", _TIMING))
     return _chunk("RIFF", b"WEBP" + _chunk("VP8X", extended) + first + pixels + last)
 
 
 def _chunk(name: str, data: bytes) -> bytes:
     padding = b"\0" * (len(data) & 1)
     return name.encode("latin-1") + struct.pack("<I", len(data)) + data + padding
+
+
+def name_own(metadata: Metadata) -> tuple[str, ...]:
+    """Name the chunks that files of other formats do not hold."""
+    names = dict.fromkeys(name for name, _ in metadata.blocks if name not in (*_FLAGS, _TIMING))
+    return (f"the chunks {', '.join(names)}",) if names else ()
 
 
 FORMAT = Format(
@@ -109,5 +126,7 @@ FORMAT = Format(
     max_side=16383,
     orientation=True,
     metadata=("icc", "exif", "xmp"),
+    name_own=name_own,
+    tail=True,
     quality=True,
 )

@@ -17,8 +17,10 @@ from quietpixel.files import tags, vips
 from quietpixel.files.atomic import atomic_file, refuse_existing
 from quietpixel.files.formats import FORMATS, find_format, format_of_name, writable_formats
 from quietpixel.files.image_format import Format, Writer
+from quietpixel.files.mark import mark_xmp
 from quietpixel.files.picture import Picture, Pixels, describe_colour_numbers, rescale, white_of
 from quietpixel.files.png import find_palette
+from quietpixel.files.thumbnails import renew_thumbnails
 
 _MOST_IN_MEMORY = 1 << 26
 """Bytes of a result for a pipe that are kept in memory."""
@@ -81,7 +83,7 @@ def write_picture(
     kind = FORMATS[check_writable(picture, target, format=format)]
     # Before the file is opened, so that a failure leaves nothing.
     ready, notes = _fit(picture, kind)
-    ready = tags.renew_thumbnail(ready)
+    ready = renew_thumbnails(ready)
     options = {"overwrite": overwrite, "backup": backup, "on_complete": on_complete}
     with _opened(target, like=Path(like) if like else None, **options) as file:
         writer_of(kind)(ready, file, quality)
@@ -98,15 +100,39 @@ def _describe_changes(picture: Picture, kind: Format) -> Iterator[str]:
             else f"The {size:,} bytes after the image were dropped, because {kind.name} does not "
             "hold a video, gain map or further view."
         )
-    numbers = describe_colour_numbers(picture.metadata)
-    if numbers and "cicp" not in kind.metadata:
-        yield f"The result does not hold {numbers}, because {kind.name} has none."
-    if picture.encoding.pyramid and not same:
-        yield f"The result does not hold smaller copies of its pages, because {kind.name} has none."
+    if not same and (missing := _find_missing(picture, kind)):
+        yield f"The result does not hold {', '.join(missing)}, because {kind.name} has none."
+    for name, data in (("EXIF", picture.metadata.exif), ("XMP", picture.metadata.xmp)):
+        if data and len(data) > kind.largest_block:
+            yield (
+                f"The result does not hold {name}, of which {kind.name} holds at most "
+                f"{kind.largest_block:,} bytes; there are {len(data):,}."
+            )
     # GIF has its own palette in any case.
     lost = picture.encoding.palette and same and kind.name in ("png", "tiff")
     if lost and (kind.name == "tiff" or find_palette(picture.pages[0]) is None):
         yield "The result is larger: its palette became full colours."
+
+
+def _find_missing(picture: Picture, kind: Format) -> list[str]:
+    """Name what a file of another format does not hold."""
+    metadata, held = picture.rgb_metadata, {*kind.metadata}
+    numbers = describe_colour_numbers(metadata)
+    fields = {
+        "the colour profile": metadata.icc and "icc" not in held,
+        "EXIF": metadata.exif and "exif" not in held,
+        # A packet of our own says no more than that the image was denoised.
+        "XMP": metadata.xmp not in (None, mark_xmp(None)) and "xmp" not in held,
+        "IPTC": metadata.iptc and "iptc" not in held,
+        "the resolution": metadata.resolution and not {"resolution", "exif"} & held,  # EXIF has it
+        numbers: numbers and "cicp" not in held,
+        "smaller copies of its pages": picture.encoding.pyramid,
+        "the timing of its frames": len(picture.pages) > 1
+        and picture.encoding.delays
+        and kind.name not in ("gif", "png", "webp"),
+    }
+    own = FORMATS[picture.format].name_own(metadata) if picture.format else ()
+    return [*(name for name, lost in fields.items() if lost), *own]
 
 
 def copy_file(source: Path | bytes, target: Path | BinaryIO, **options: Any) -> None:

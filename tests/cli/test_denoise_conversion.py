@@ -1,0 +1,230 @@
+"""What a format cannot hold is named; what a file has beside its image stays or is made anew."""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, PngImagePlugin
+
+from quietpixel.files import read_picture
+from quietpixel.files.apng import make_chunk
+
+PIXELS = np.add.outer(np.arange(48) * 2, np.arange(64) * 2).astype(np.uint8)
+COLOURS = np.dstack([PIXELS, PIXELS + 20, PIXELS + 40])
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">%s</rdf:RDF></x:xmpmeta>'
+)
+IPTC = b"\x1c\x02\x05\0\x05Title"
+
+
+@pytest.fixture
+def denoise(quietpixel, halver):
+    return lambda *words: quietpixel("denoise", "--model", halver, "--precision", "f32", *words)
+
+
+def put_segments(content: bytes, *segments: bytes) -> bytes:
+    made = (each[:2] + struct.pack(">H", len(each)) + each[2:] for each in segments)
+    return content[:2] + b"".join(made) + content[2:]
+
+
+def resource(number: int, data: bytes) -> bytes:
+    """Return an image resource of Photoshop."""
+    return b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + bytes(len(data) % 2)
+
+
+def save(path: Path, **options: object) -> bytes:
+    Image.fromarray(COLOURS).save(path, **options)
+    return path.read_bytes()
+
+
+# Another format
+
+
+def jpeg_with_words(path: Path) -> None:
+    extended = b"\xff\xe1http://ns.adobe.com/xmp/extension/\0" + bytes(40)
+    resources = b"\xff\xedPhotoshop 3.0\0" + resource(1028, IPTC)
+    content = save(path, comment=b"At dawn", exif=make_exif(), xmp=XMP % b"")
+    path.write_bytes(put_segments(content, extended, resources, b"\xff\xecDucky"))
+
+
+def png_with_words(path: Path) -> None:
+    words = PngImagePlugin.PngInfo()
+    words.add_text("Title", "Dawn")
+    words.add(b"gAMA", struct.pack(">I", 100_000))
+    save(path, pnginfo=words, exif=make_exif(), dpi=(300, 300))
+
+
+def usual_png(path: Path) -> None:
+    words = PngImagePlugin.PngInfo()
+    words.add(b"gAMA", struct.pack(">I", 45455))
+    save(path, pnginfo=words, exif=make_exif())
+
+
+def tiff_of_a_map(path: Path) -> None:
+    tifffile.imwrite(path, COLOURS, metadata=None, extratags=[(33550, "d", 3, (1.0, 2.0, 0.0))])
+
+
+def clip(path: Path) -> None:
+    frames = [Image.fromarray(np.roll(COLOURS, at, axis=1)) for at in (0, 9)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=80, comment=b"Dawn")
+
+
+def make_exif() -> bytes:
+    exif = Image.Exif()
+    exif[271] = "Maker"
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "conversion", "lost"),
+    [
+        (jpeg_with_words, "a.jpg to png",
+         "IPTC, the segment APP12, the comment, the extended XMP"),
+        (jpeg_with_words, "a.jpg to bmp",
+         "EXIF, XMP, IPTC, the segment APP12, the comment, the extended XMP"),
+        (png_with_words, "a.png to jpeg", "the chunks tEXt, gAMA"),
+        (png_with_words, "a.png to gif", "EXIF, the resolution, the chunks tEXt, gAMA"),
+        (usual_png, "a.png to jpeg", ""),
+        (tiff_of_a_map, "a.tif to png", "the tags 33550"),
+        (clip, "a.gif to tiff", "the timing of its frames, the comment"),
+        (clip, "a.gif to webp", "the comment"),
+    ],
+)  # fmt: skip
+def test_what_another_format_does_not_hold_is_named(
+    denoise, tmp_path, make, conversion, lost
+) -> None:
+    name, format = conversion.split(" to ")
+    make(tmp_path / name)
+    outcome = denoise(tmp_path / name, "--format", format)
+    assert outcome.code == 0
+    found = [line for line in outcome.err.splitlines() if "does not hold" in line]
+    if not lost:
+        assert found == []
+        return
+    (line,) = found
+    _, _, words = line.partition("The result does not hold ")
+    named, _, reason = words.rpartition(", because ")
+    assert sorted(named.split(", ")) == sorted(lost.split(", "))
+    assert reason == f"{format} has none."
+
+
+def test_metadata_too_large_for_a_jpeg_is_named(denoise, tmp_path) -> None:
+    path = tmp_path / "a.png"
+    words = PngImagePlugin.PngInfo()
+    words.add_itxt("XML:com.adobe.xmp", (XMP % (b" " * 70_000)).decode())
+    save(path, pnginfo=words)
+    outcome = denoise(path, "--format", "jpeg")
+    assert "does not hold XMP, of which jpeg holds at most 65,504 bytes; there are" in outcome.err
+
+
+@pytest.mark.parametrize(("source", "target"), [("a.jpg", "b.tif"), ("a.tif", "b.jpg")])
+def test_iptc_goes_with_the_image(denoise, tmp_path, source, target) -> None:
+    path, result = tmp_path / source, tmp_path / target
+    if source == "a.jpg":
+        block = b"\xff\xedPhotoshop 3.0\0" + resource(1028, IPTC)
+        path.write_bytes(put_segments(save(path), block))
+    else:
+        tags = [(33723, 7, len(IPTC), IPTC)]
+        tifffile.imwrite(path, COLOURS, metadata=None, extratags=tags)
+    outcome = denoise(path, "-o", result)
+    assert "IPTC" not in outcome.err
+    if target == "b.tif":
+        with tifffile.TiffFile(result) as file:
+            found = bytes(file.pages[0].tags[34377].value)
+    else:
+        with Image.open(result) as image:
+            found = image.info["photoshop"][1028]
+    assert IPTC in found
+
+
+# What lies beside the image
+
+
+@pytest.mark.parametrize("kind", ["png", "apng", "gif", "webp"])
+def test_what_follows_the_image_is_kept(denoise, tmp_path, kind) -> None:
+    path = tmp_path / f"a.{kind}"
+    if kind == "apng":
+        clip(tmp_path / "a.gif")
+        with Image.open(tmp_path / "a.gif") as image:
+            image.save(path, "png", save_all=True)
+    else:
+        save(path)
+    path.write_bytes(path.read_bytes() + b"further data")
+    outcome = denoise(path, "--in-place")
+    assert outcome.code == 0
+    assert path.read_bytes().endswith(b"further data")
+    assert "The 12 bytes after the image" in outcome.err
+    assert len(read_picture(path).pages) == 1 + (kind == "apng")
+
+
+@pytest.mark.parametrize("kind", ["jpg", "tif"])
+def test_the_thumbnail_of_photoshop_is_made_anew(denoise, tmp_path, kind) -> None:
+    path, stream = tmp_path / f"a.{kind}", io.BytesIO()
+    Image.fromarray(COLOURS).save(stream, "jpeg", quality=95)
+    old = stream.getvalue()
+    head = struct.pack(">6I2H", 1, 64, 48, 192, 9216, len(old), 24, 1)
+    block = resource(1028, IPTC) + resource(1036, head + old)
+    if kind == "jpg":
+        path.write_bytes(put_segments(save(path), b"\xff\xedPhotoshop 3.0\0" + block))
+    else:
+        tifffile.imwrite(path, COLOURS, metadata=None, extratags=[(34377, 7, len(block), block)])
+    assert denoise(path, "--in-place").code == 0
+    content = path.read_bytes()
+    assert resource(1028, IPTC) in content
+    assert old not in content
+    start = content.index(head[:20]) + 28
+    size = int.from_bytes(content[start - 8 : start - 4], "big")
+    shown = Image.open(io.BytesIO(content[start : start + size]))
+    assert shown.size == (64, 48)
+    assert np.abs(np.asarray(shown) - COLOURS / 2).mean() < 3
+
+
+def test_layers_of_photoshop_are_named(denoise, tmp_path) -> None:
+    """Photoshop would show the layers, which are still noisy."""
+    path = tmp_path / "a.tif"
+    layers = b"Adobe Photoshop Document Data Block\0" + bytes(100)
+    tifffile.imwrite(path, COLOURS, metadata=None, extratags=[(37724, 7, len(layers), layers)])
+    outcome = denoise(path, "-o", tmp_path / "b.tif")
+    assert "does not hold the tag 37724 (layers of Photoshop)." in outcome.err
+    assert layers not in (tmp_path / "b.tif").read_bytes()
+    assert denoise(path, "--in-place").code == 2
+    assert layers in path.read_bytes()
+
+
+@pytest.mark.parametrize("exif", [b"", make_exif()])
+def test_no_exif_is_invented_for_an_avif(denoise, tmp_path, exif) -> None:
+    path = tmp_path / "a.avif"
+    save(path, exif=exif)
+    assert denoise(path, "--in-place").code == 0
+    with Image.open(path) as image:
+        image.load()
+        assert dict(image.getexif()) == ({271: "Maker"} if exif else {})
+
+
+def test_backgrounds_are_kept(denoise, tmp_path) -> None:
+    frames = [Image.fromarray(np.roll(COLOURS, at, axis=1)) for at in (0, 9)]
+    path = tmp_path / "a.webp"
+    frames[0].save(path, save_all=True, append_images=frames[1:], background=(9, 8, 7, 255))
+    png = tmp_path / "a.png"
+    content, chunk = save(png), make_chunk(b"bKGD", struct.pack(">3H", 9, 8, 7))
+    png.write_bytes(content[:33] + chunk + content[33:])
+    for each in (path, png):
+        assert denoise(each, "--in-place").code == 0
+    with Image.open(path) as image:
+        assert image.info["background"] == (9, 8, 7, 255)
+    assert chunk in png.read_bytes()
+
+
+def test_other_suffixes_of_known_formats_are_found(denoise, tmp_path) -> None:
+    for name in ("a.mpo", "a.jps", "a.insp"):
+        Image.fromarray(COLOURS).save(tmp_path / name, "jpeg")
+    clip(tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as image:
+        image.save(tmp_path / "a.apng", "png", save_all=True)
+    outcome = denoise(tmp_path, "-o", tmp_path / "out")
+    assert outcome.code == 0
+    assert len(list((tmp_path / "out").glob("a.*"))) == 5
