@@ -48,3 +48,4 @@ def write_engine(folder: Path, runtime: Path | None) -> None:
 def write_scripts(folder: Path) -> None:
     """Write the scripts of the engine alone: pages then say that the models are missing."""
     shutil.copytree(STATIC, folder / "static")
+    (folder / "index.html").write_text("The models are missing; make docs adds them.\n", "utf-8")

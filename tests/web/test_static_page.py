@@ -316,6 +316,23 @@ def test_what_a_browser_would_change_is_refused(visit, content, sentence):
     assert sentence in found
 
 
+def test_a_browser_that_cannot_and_a_picture_too_large_are_told(visit):
+    page = visit(static_page.STATIC, "icon.svg")
+    found = call(page, """const { readPicture } = await import("/picture_file.js");
+        const { BrowserEngine } = await import("/browser_engine.js");
+        Object.defineProperty(navigator, "deviceMemory", { value: 0.25 });
+        const bitmap = { width: 2000, height: 2000 };
+        window.createImageBitmap = async () => bitmap;
+        const bytes = Uint8Array.from(atob(words[0]), (c) => c.charCodeAt(0));
+        const large = await readPicture(new File([bytes], "a.png")).catch(({ message }) => message);
+        delete window.OffscreenCanvas;
+        return [large, await new BrowserEngine().setup().catch(({ message }) => message)];""",
+        base64.b64encode(coded(noisy(4, 4))).decode())  # fmt: skip
+    assert found[0].startswith("The picture has 4 megapixels; the memory of this tab is enough for")
+    assert "3.4. Use the command line or the service" in found[0]
+    assert found[1].startswith("This browser lacks OffscreenCanvas. Update it, or use Chrome")
+
+
 def test_a_jpeg_keeps_its_exif_upright_and_without_thumbnail(visit):
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Maker"

@@ -111,7 +111,7 @@ export class Settings extends EventTarget {
       amount.checked = amount.value === strength.value;
       amount.disabled = Number(amount.value) > Number(strength.max);
     }
-    find("noise-words").textContent = estimate == null ? "" : `Noise found: ${describeNoise(estimate, kinds)}`;
+    find("noise-words").textContent = estimate == null ? "" : `Noise: ${describeNoise(estimate, kinds)}`;
     colour.disabled = colour.hidden = same.checked;
     find("strength-value").textContent = `${strength.value} %`;
     find("colour-strength-value").textContent = same.checked ? "" : `${colour.value} %`;
