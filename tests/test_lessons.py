@@ -106,7 +106,8 @@ def test_the_engine_of_the_lessons_has_their_models_and_no_others(
     assert read_card(LESSONS / "digit-levels.onnx").name == "digit-levels"
     assert (tmp_path / "engine" / "models" / "digit-levels.onnx").is_file()
     link = re.search('href="lessons/(engine/[^"]+)"', (ROOT / "docs" / "try.md").read_text("utf-8"))
-    assert link and "quietpixel" in (tmp_path / link[1]).read_text("utf-8")
+    assert link
+    assert "quietpixel" in (tmp_path / link[1]).read_text("utf-8")
 
 
 def test_the_lesson_on_photographs_names_the_receptive_field_of_the_model() -> None:

@@ -24,8 +24,9 @@ export class Preview {
 
   // Asks for the noise {sigma, kinds, channels} of an image, from the squares that its result will be based on.
   async estimate(image) {
-    this.running = new AbortController();
-    return this.engine.estimate(readLevelSample(image), { signal: this.running.signal });
+    this.estimating?.abort(); // that of another image; `forget` is also called when a result is there
+    this.estimating = new AbortController();
+    return this.engine.estimate(readLevelSample(image), { signal: this.estimating.signal });
   }
 
   // Shows the part in view with these settings; `onState` gets "busy", "shown" or an error.
