@@ -258,6 +258,18 @@ def test_workers_that_cannot_do_it_are_said(run, own_machines, tmp_path, before,
     assert not contents(tmp_path / "out")
 
 
+def test_the_first_worker_to_come_may_be_unfit(start, own_machines, tmp_path) -> None:
+    source = fill(tmp_path / "in", 4)
+    line = [source, "--recursive", "-o", tmp_path / "out", "--scheduler", own_machines.address]
+    process = start(*line)
+    for _ in range(2):
+        process.stderr.readline()
+    own_machines.add_worker(before=NO_PACKAGE)
+    _, err = finish(process, code=2)
+    assert err.splitlines()[-1].startswith("quietpixel: The worker tcp://127.0.0.1:")
+    assert "does not have quietpixel; install quietpixel " in err
+
+
 def test_an_unfit_worker_beside_a_good_one_gets_nothing(run, own_machines, tmp_path) -> None:
     source = fill(tmp_path / "in", 40)
     own_machines.add_worker(before=NO_PACKAGE)

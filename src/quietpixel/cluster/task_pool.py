@@ -1,6 +1,7 @@
 """Keeps a bounded number of tasks on a cluster, whatever happens to its workers."""
 
 import queue
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import CancelledError
@@ -17,7 +18,7 @@ Notify = Callable[[str], None]
 AHEAD = 2
 """Tasks for each thread of the cluster: one running, one waiting beside it."""
 LEAST = 4
-"""Tasks on a cluster that has no worker yet."""
+"""Tasks at once on a cluster of a single thread."""
 ATTEMPTS = 5
 """How often a task that the scheduler forgot is submitted."""
 
@@ -32,7 +33,7 @@ class _Pending(Generic[Task]):
     attempts: int = 1
     avoid: frozenset[str] = frozenset()
     choice: frozenset[str] = frozenset()
-    """The only workers that may take it; empty where there was none, so any may."""
+    """The only workers that may take it."""
 
 
 class TaskPool(Generic[Task]):
@@ -122,16 +123,19 @@ class TaskPool(Generic[Task]):
         return bool(self._pending)
 
     def _submit(self, item: _Pending[Task]) -> None:
-        threads = self._cluster.threads()
+        # Unpickling a task kills a worker without the package, so none is left to the scheduler
+        # for whichever worker comes first.
+        while not (threads := self._cluster.threads()):
+            time.sleep(REFRESH_SECONDS)
         # If every worker is to be avoided, any may: a poor one is better than none.
         choice = frozenset(threads.keys() - self._avoid.keys() - item.avoid) or frozenset(threads)
         submit = self._cluster.client.submit
         if self._shared is None or self._shared.status in ("error", "cancelled", "lost"):
-            self._shared = submit(_same, self._content, pure=False, workers=sorted(choice) or None)
+            self._shared = submit(_same, self._content, pure=False, workers=sorted(choice))
             self._shared_choice = choice
             self._placed.clear()
         item.choice = self._place(choice, threads)
-        workers = sorted(item.choice) or None
+        workers = sorted(item.choice)
         # Not pure: Dask would answer a task that is submitted again with the error of the first.
         future = submit(self._function, item.task, self._shared, pure=False, workers=workers)
         self._pending[future.key] = future, item
@@ -164,11 +168,11 @@ class TaskPool(Generic[Task]):
 
     def _rescue(self, connected: Set[str]) -> None:
         """Submit again what waits for workers that are all gone."""
-        everything = bool(self._shared_choice) and self._shared_choice.isdisjoint(connected)
+        everything = self._shared_choice.isdisjoint(connected)
         if everything:
             self._shared = None
         for key, (future, item) in list(self._pending.items()):
-            if everything or (item.choice and item.choice.isdisjoint(connected)):
+            if everything or item.choice.isdisjoint(connected):
                 del self._pending[key]
                 self._cluster.client.cancel([future])
                 self._submit(replace(item, avoid=frozenset()))
