@@ -9,7 +9,8 @@ below and is saved, as PNG of 8 bits unless the kind says JPEG or stack. ``--pai
 ``array`` that of `Denoiser` on the pixels of the same file, which shows what writing costs. Rivals
 get the pixels, and more than a user knows: the classical ones are tuned for the kind of noise on
 the next three photographs, networks (weights that the user has, `rival_networks.py`) are given the
-true deviation, and their results are not written as files. Means over the first `--count`
+true deviation, and their results are not written as files. Networks that take no deviation were
+trained on white noise and are tried on it alone. Means over the first `--count`
 photographs, in dB; in brackets the 95 % interval of the mean difference to ``file``, by a paired
 bootstrap. ``--kinds`` keeps the kinds whose name contains a text.
 """
@@ -135,7 +136,8 @@ class Bench:
         self.methods = [
             name for name in methods if importlib.util.find_spec(packages.get(name, "skimage"))
         ]
-        self.networks = {path.stem: RivalNetwork(path) for path in rivals}
+        networks = {path.stem: RivalNetwork(path) for path in rivals}
+        self.networks = {name: each for name, each in networks.items() if each.channels == 3}
 
     def measure_all(
         self, given: argparse.Namespace, photos: list[Array]
@@ -152,19 +154,22 @@ class Bench:
         """Return the PSNR of each photograph by method, ``noisy`` and ``file`` among them."""
         crops = [kind.noise(photo, np.random.default_rng(-1 % 2**32)) for photo in others]
         rows = []
-        tuned = self.tune(crops) if kind.suffix != ".tif" else {}
+        rivals = self.tune(crops) | self.networks if kind.suffix != ".tif" else {}
+        if kind.suffix != ".png" or not kind.name.startswith("white"):
+            rivals = {name: each for name, each in rivals.items() if not is_blind(each)}
         for seed, photo in enumerate(photos):
             clean, noisy = kind.noise(photo, np.random.default_rng(seed))
             source = kind.save(noisy, self.folder / "noisy")
-            rows.append(self.score(np.asarray(clean, np.float32), source, tuned))
+            rows.append(self.score(np.asarray(clean, np.float32), source, rivals))
         return gather(rows)
 
     def measure_pairs(self, folder: Path, count: int) -> dict[str, list[float]]:
         """Return the same for pairs of files; classical methods are tuned on the last three."""
         sources = sorted(folder.glob("*_real.JPG"))
         pairs = [(read_clean(path), read_pixels(path)) for path in sources[-3:]]
-        tuned = self.tune(pairs)
-        return gather([self.score(read_clean(path), path, tuned) for path in sources[:count]])
+        networks = {name: each for name, each in self.networks.items() if not is_blind(each)}
+        rivals = self.tune(pairs) | networks
+        return gather([self.score(read_clean(path), path, rivals) for path in sources[:count]])
 
     def tune(self, pairs: list[tuple[Array, Array]]) -> dict[str, Rival]:
         clean, noisy = (
@@ -177,10 +182,10 @@ class Bench:
             for name, method in methods.items()
         }
 
-    def score(self, clean: Array, source: Path, tuned: dict[str, Rival]) -> dict[str, float]:
+    def score(self, clean: Array, source: Path, rivals: dict[str, Rival]) -> dict[str, float]:
         target = self.folder / f"denoised{source.suffix}"
         denoise_one(self.denoiser, source, target, Settings(overwrite=True))
-        noisy, colours = read_pixels(source), clean.shape[-1]
+        noisy = read_pixels(source)
         picture = read_picture(source)
         arrays = [
             self.denoiser(page).astype(np.float32) / picture.maximum for page in picture.pages
@@ -191,14 +196,14 @@ class Bench:
             "file": psnr(clean, read_pixels(target)),
             "array": psnr(clean, np.stack(arrays) if clean.ndim == 4 else arrays[0]),
         }
-        networks = {
-            name: network
-            for name, network in self.networks.items()
-            if clean.ndim == 3 and network.channels == colours
-        }
-        for name, rival in (tuned | networks).items():
+        for name, rival in rivals.items():
             scores[name] = psnr(clean, np.clip(rival(noisy, sigma), 0, 1))
         return scores
+
+
+def is_blind(rival: Rival) -> bool:
+    """Return whether a rival is a network without a level, which knows white noise alone."""
+    return isinstance(rival, RivalNetwork) and not rival.takes_level
 
 
 def read_pixels(path: Path) -> Array:
