@@ -5,7 +5,7 @@ message is one sentence (what, why, what was given) and a remedy; the command li
 exits with code 2.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
@@ -77,6 +77,23 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     close = get_close_matches(name, names, n=1)
     hint = f": did you mean '{close[0]}'?" if close else "."
     return UnknownNameError(f"Unknown {kind} '{name}'{hint} Known: {', '.join(names)}.")
+
+
+def check_known(kind: str, name: str, known: Collection[str]) -> None:
+    """Raise `unknown_name` unless the name is among the known ones.
+
+    Parameters
+    ----------
+    kind, name, known
+        As for `unknown_name`.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is not.
+    """
+    if name not in known:
+        raise unknown_name(kind, str(name), known)
 
 
 def import_optional(module: str, need: str, install: str = "'quietpixel[train]'") -> Any:

@@ -24,7 +24,7 @@ from quietpixel.cli.options import (
     read_noise,
 )
 from quietpixel.cli.tables import format_table
-from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.errors import ArgumentError, check_known
 
 
 def known_recipes() -> list[str]:
@@ -54,8 +54,7 @@ def read_fields(
         key = RENAMED.get(key, key)
         if not value:
             raise ArgumentError(f"--set must be FIELD=VALUE; got '{text}'. Try warmup=1.")
-        if key not in known:
-            raise unknown_name("recipe field", key, known)
+        check_known("recipe field", key, known)
         try:
             found[key] = convert(value, known[key].default)
         except (ValueError, KeyError):

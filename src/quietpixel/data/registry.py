@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from quietpixel.data.download import Progress
 from quietpixel.data.idx import IdxSet
 from quietpixel.data.split import SPLIT_NAMES, Split, check_split_name
-from quietpixel.errors import import_optional, unknown_name
+from quietpixel.errors import check_known, import_optional
 
 Loader = Callable[[str, Path | None, Progress | None], Split]
 """Returns a part of a data set from its name, the user's folder and the progress callback."""
@@ -160,8 +160,7 @@ def load_split(
     """
     check_split_name(split)
     # Checked here, so that a loader never sees a name of another set.
-    if name not in LOADERS:
-        raise unknown_name("data set", name, LOADERS)
+    check_known("data set", name, LOADERS)
     return LOADERS[name](split, None if data_dir is None else Path(data_dir), on_progress)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import DataError, unknown_name
+from quietpixel.errors import DataError, check_known
 
 SPLIT_NAMES = ("train", "validation", "test")
 """The parts of every data set; ``"test"`` is for evaluation only."""
@@ -85,5 +85,4 @@ def check_split_name(split: str) -> None:
     split
         The name.
     """
-    if split not in SPLIT_NAMES:
-        raise unknown_name("split", split, SPLIT_NAMES)
+    check_known("split", split, SPLIT_NAMES)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.errors import ArgumentError, FileError, MissingDependencyError, unknown_name
+from quietpixel.errors import ArgumentError, FileError, MissingDependencyError, check_known
 from quietpixel.files.atomic import atomic_file
 from quietpixel.inference.model_file import read_card, unreadable
 
@@ -110,10 +110,8 @@ def open_engine(
 
 def check_engine(name: str, precision: str, threads: int | None, streams: int) -> None:
     """Raise the errors of `open_engine` for these options, before a model is looked for."""
-    if name not in ENGINES:
-        raise unknown_name("engine", str(name), ENGINES)
-    if precision not in PRECISIONS:
-        raise unknown_name("precision", str(precision), PRECISIONS)
+    check_known("engine", name, ENGINES)
+    check_known("precision", precision, PRECISIONS)
     if threads is not None and threads < 1:
         raise ArgumentError(
             f"`threads` must be 1 or more because something must compute; got {threads}. "

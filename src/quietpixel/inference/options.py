@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.errors import ArgumentError, check_known, unknown_name
 from quietpixel.imaging.axes import CHANNELS
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import Range, check_range
@@ -116,12 +116,10 @@ class DenoiseOptions:
             check_range(self.range)
         if self.law not in ("auto", "none"):
             parse_noise(self.law)
-        if self.channels not in CHANNELS:
-            raise unknown_name("channels", self.channels, CHANNELS)
+        check_known("channels", self.channels, CHANNELS)
         if self.dtype not in (None, "float32"):
             raise unknown_name("dtype", self.dtype, ("float32",))
-        if self.quality not in QUALITIES:
-            raise unknown_name("quality", self.quality, QUALITIES)
+        check_known("quality", self.quality, QUALITIES)
         # Without opening a model, which takes longer than all the checks.
         check_engine(self.engine, self.precision, self.threads, self.streams)
         parse_memory(self.memory)

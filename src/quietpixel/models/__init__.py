@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.errors import ArgumentError, check_known
 from quietpixel.models.bottleneck import build_bottleneck
 from quietpixel.models.unet import build_unet
 
@@ -44,8 +44,7 @@ def model_options(name: str) -> dict[str, Any]:
     >>> model_options("bottleneck")["code"]
     16
     """
-    if name not in MODELS:
-        raise unknown_name("model", name, MODELS)
+    check_known("model", name, MODELS)
     return {key: one.default for key, one in inspect.signature(MODELS[name]).parameters.items()}
 
 

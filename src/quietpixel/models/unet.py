@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.errors import ArgumentError, check_known
 
 OUTPUTS = ("sigmoid", "residual")
 DARK = -1.0
@@ -109,8 +109,7 @@ def build_unet(
     IEEE TIP 2017 (residual learning).
     """
     _check(filters, blocks, output, entry)
-    if block not in BLOCKS:
-        raise unknown_name("block", block, BLOCKS)
+    check_known("block", block, BLOCKS)
 
     def repeat(x: keras.KerasTensor, count: int, where: str) -> keras.KerasTensor:
         for number in range(count):
@@ -156,8 +155,7 @@ def _finish(x: keras.KerasTensor, image: keras.KerasTensor, output: str) -> kera
 
 
 def _check(filters: Sequence[int], blocks: Sequence[int], output: str, entry: int) -> None:
-    if output not in OUTPUTS:
-        raise unknown_name("output", output, OUTPUTS)
+    check_known("output", output, OUTPUTS)
     if len(filters) < 2 or min(filters) < 1:
         raise ArgumentError(
             "`filters` must be at least two numbers of at least 1, one per level; "

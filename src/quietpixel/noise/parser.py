@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.errors import ArgumentError, check_known, unknown_name
 from quietpixel.noise.camera import Camera
 from quietpixel.noise.laws import (
     Array,
@@ -161,8 +161,7 @@ def _parse_law(text: str) -> NoiseLaw:
     known = [f.name for f in fields(law) if f.name != law.main]
     for option in options:
         name, _, value = option.strip().partition("=")
-        if name not in known:
-            raise unknown_name(f"option of the noise law '{law.word}'", name, known)
+        check_known(f"option of the noise law '{law.word}'", name, known)
         if name != "clip":
             settings[name] = parse_number(value)
         elif value in {"yes", "no"}:

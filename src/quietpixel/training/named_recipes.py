@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from typing import Any
 
-from quietpixel.errors import unknown_name
+from quietpixel.errors import check_known
 from quietpixel.training.recipe import RENAMED, Recipe
 
 NOISY = Recipe(
@@ -148,13 +148,11 @@ def named_recipe(name: str, **changes: Any) -> Recipe:
     UnknownNameError
         If there is no recipe or no field of that name.
     """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
+    check_known("recipe", name, RECIPES)
     recipe, known = RECIPES[name], [f.name for f in fields(Recipe)]
     wanted = {RENAMED.get(key, key): value for key, value in changes.items() if value is not None}
     for field in wanted:
-        if field not in known:
-            raise unknown_name("recipe field", field, known)
+        check_known("recipe field", field, known)
     model = wanted.get("model", recipe.model)
     preset = MODEL_CHANGES.get((name, model), {})
     own = recipe.options if model == recipe.model else {}

@@ -12,7 +12,7 @@ from quietpixel.data.patches import PatchSampler, PatchSampling
 from quietpixel.data.samplers import NoisySampler, Sampler
 from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
 from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
-from quietpixel.errors import ArgumentError, DataError, unknown_name
+from quietpixel.errors import ArgumentError, DataError, check_known
 from quietpixel.files import split_name
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.noise.parser import Array, add_noise, parse_noise
@@ -77,8 +77,7 @@ def check_data(data: str) -> None:
             f"The folder '{data}' does not exist; give the path of a folder of images, of one "
             f"stack, or the name of a set: {', '.join(named_sets())}."
         )
-    if data not in named_sets():
-        raise unknown_name("data set", data, named_sets())
+    check_known("data set", data, named_sets())
 
 
 def from_splits(recipe: Recipe, train: Split, validation: Split) -> TrainingData:

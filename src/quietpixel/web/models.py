@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from quietpixel.card import Card
-from quietpixel.errors import QuietpixelError, unknown_name
+from quietpixel.errors import QuietpixelError, check_known
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.engine import read_card
 from quietpixel.inference.model_store import default_model, find_model, known_models
@@ -53,8 +53,7 @@ class Models:
         if model is None:
             return self.default(channels) or default_model(channels).stem
         name = str(model)
-        if name not in self.paths:
-            raise unknown_name("model", name, self.paths)
+        check_known("model", name, self.paths)
         return name
 
     def open(self, name: str) -> Denoiser:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quietpixel.data.image_folder import find_layout
-from quietpixel.errors import ArgumentError, unknown_name
+from quietpixel.errors import ArgumentError, check_known
 from quietpixel.models import model_options
 from quietpixel.training.folder_data import find_channels, measure_folder
 from quietpixel.training.initial_weights import NOTHING, Start, adopt, default_start, open_start
@@ -129,8 +129,7 @@ def _plain(value: Any) -> Any:
 def _suit_folder(name: str | None, data: str, given: Fields) -> tuple[str, Fields]:
     """Return the recipe for a folder, and the fields that follow from the images in it."""
     target, pairs = given.get("target", "clean"), given.get("pairs", "")
-    if target not in CHOICES["target"]:
-        raise unknown_name("target", target, CHOICES["target"])
+    check_known("target", target, CHOICES["target"])
     if "model" in given and "size" in model_options(given["model"]):
         raise ArgumentError(
             f"`model` {given['model']} takes images of one size only, and those of a folder have "
