@@ -88,12 +88,12 @@ MUTATIONS = [
     Mutation("noise/laws.py", "draw >= 1 - self.amount / 2", "draw >= 1 - self.amount", GOLDEN),
     Mutation(
         "noise/laws.py",
-        "variance + mean / np.float32(self.peak)",
-        "variance + mean * np.float32(self.peak)",
+        "variance + light / np.float32(self.peak)",
+        "variance + light * np.float32(self.peak)",
         "tests/noise/test_parser.py",
     ),
     # Files.
-    Mutation("files/write.py", " + white // 2)", ")", GOLDEN),
+    Mutation("files/picture.py", " + white // 2)", ")", GOLDEN),
     Mutation(
         "files/jpeg.py", "if metadata.resolution:", "if False:", "tests/files/test_formats.py"
     ),
@@ -175,8 +175,8 @@ MUTATIONS = [
     ),
     Mutation(
         "noise/estimate.py",
-        "np.sqrt(max(mean, 0.0))",
-        "max(mean, 0.0)",
+        "np.sqrt(max(means[last], 0.0))",
+        "max(means[last], 0.0)",
         "tests/noise/test_estimate.py",
     ),
     # Data, models, training.

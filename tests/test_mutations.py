@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
 mutations = importlib.import_module("mutations")
 sys.path.pop(0)
 
@@ -27,6 +28,13 @@ def test_a_wrong_line_is_caught(mutation, source: Path) -> None:
 def test_there_are_enough_wrong_lines_in_enough_places() -> None:
     assert len(mutations.MUTATIONS) >= 25
     assert len({each.file for each in mutations.MUTATIONS}) >= 15
+
+
+def test_each_line_is_still_there() -> None:
+    for each in mutations.MUTATIONS:
+        text = (ROOT / "src" / "quietpixel" / each.file).read_text(encoding="utf-8")
+        assert text.count(each.old) == 1, each
+        assert (ROOT / each.test.partition("::")[0]).exists(), each
 
 
 def test_a_line_that_has_changed_is_refused(source: Path) -> None:
