@@ -554,6 +554,22 @@ def test_the_video_of_a_motion_photo_is_kept(quietpixel, tmp_path, words) -> Non
     assert content.endswith(b"\xff\xd9" + video)
 
 
+@pytest.mark.parametrize(("stated", "expected"), [("00000", 0), ("12345", None), ("9", 0)])
+def test_the_length_that_the_xmp_of_a_motion_photo_states_is_the_new_one(
+    quietpixel, tmp_path, stated, expected
+) -> None:
+    """It may be left open, by 0, as where there is no room for the new one."""
+    path, video = tmp_path / "a.jpg", b"\0\0\0\x18ftypmp42" + bytes(500)
+    item = f'<C:Item Item:Semantic="Primary" Item:Length="{stated}"/><C:Item Item:Length="512"/>'
+    Image.fromarray(smooth()).save(path, xmp=item.encode())
+    path.write_bytes(path.read_bytes() + video)
+    assert quietpixel(*WORD, path).code == 0
+    content = clean(path).read_bytes()
+    start, _, rest = content.partition(b'Primary" Item:Length="')
+    assert int(rest[: len(stated)]) == (len(content) - 512 if expected is None else expected)
+    assert b'<C:Item Item:Length="512"/>' in rest
+
+
 def test_further_images_of_a_jpeg_are_found_at_their_new_places(quietpixel, tmp_path) -> None:
     path = tmp_path / "a.jpg"
     views = [Image.fromarray(np.roll(smooth(), 20 * each, axis=1)) for each in range(3)]

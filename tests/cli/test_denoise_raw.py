@@ -140,13 +140,17 @@ def test_a_folder_of_files_that_cannot_be_read_is_a_failure(quietpixel, halver, 
         assert "No images found" not in outcome.err
 
 
-def test_videos_and_sidecars_do_not_change_the_exit_code(quietpixel, halver, mixed) -> None:
+def test_videos_documents_and_sidecars_do_not_change_the_exit_code(
+    quietpixel, halver, mixed
+) -> None:
+    (mixed / "scan.pdf").touch()
     for path in mixed.glob("*"):
         if path.suffix in (".tga", ".dng", ".DNG"):
             path.unlink()
     outcome = quietpixel("denoise", mixed, "--model", halver)
     assert outcome.code == 0
-    assert "2 files skipped: 1 XMP (sidecar), 1 MP4 (video).\n" in outcome.err
+    kinds = "1 XMP (sidecar), 1 MP4 (video), 1 PDF (document)"
+    assert f"3 files skipped: {kinds}.\n" in outcome.err
 
 
 def test_a_video_is_named(quietpixel, halver, tmp_path) -> None:

@@ -97,9 +97,10 @@ def test_directories_at_the_end_of_the_file_are_searched() -> None:
     [
         b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", b"IIU\0\x18\0\0\0",
         b"IIRO\x08\0\0\0", b"IIRS\x08\0\0\0", b"MMOR\0\0\0\x08", b"FOVb\0\0\3\0", b"\0MRM\0\0\1\0",
-        b"II*\0\x10\0\0\0CR\2\0", b"II*\0\0\1\0\0IIIIwaR",
+        b"II*\0\x10\0\0\0CR\2\0", b"II*\0\0\1\0\0IIIIwaR", b"II\x1a\0\0\0HEAPCCDR",
     ],
-    ids=["RAF", "CR3", "RW2", "ORF", "ORF (IIRS)", "ORF (MMOR)", "X3F", "MRW", "CR2", "IIQ"],
+    ids=["RAF", "CR3", "RW2", "ORF", "ORF (IIRS)", "ORF (MMOR)", "X3F", "MRW", "CR2", "IIQ",
+         "CRW"],
 )  # fmt: skip
 def test_other_kinds_are_recognised_by_their_first_bytes(head: bytes) -> None:
     content = head.ljust(4096, b"\0")

@@ -156,7 +156,7 @@ def find_lost(source: Source) -> tuple[str, ...]:
 FORMAT = Format(
     name="avif",
     title="AVIF",
-    suffixes=(".avif",),
+    suffixes=(".avif", ".avifs"),
     media_type="image/avif",
     recognise=lambda head: has_brand(head, b"avif", b"avis"),
     read=read,

@@ -132,7 +132,7 @@ def _open(source: Source) -> Iterator[Any]:
 FORMAT = Format(
     name="heic",
     title="HEIC",
-    suffixes=(".heic", ".heif", ".hif"),
+    suffixes=(".heic", ".heif", ".hif", ".heics"),
     media_type="image/heic",
     recognise=recognise,
     read=read,

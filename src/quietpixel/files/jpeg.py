@@ -36,6 +36,8 @@ _BOXES = "eb", b"JP"
 JPEG XT are differences from them."""
 _MULTI_PICTURE = b"MPF\0"  # holds offsets of the images behind the first (CIPA DC-007)
 _MULTI_PICTURE_SEGMENT = re.compile(rb"\xff\xe2..MPF\0", re.DOTALL)
+_PRIMARY = re.compile(rb"<[^<>]*:Semantic=.Primary.[^<>]*>")
+_LENGTH = re.compile(rb":Length=[\"'](\d+)")
 _MARKER = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")  # neither a stuffed byte of a scan nor a restart
 _SEGMENT = 65533  # largest content of a segment, whose length has 16 bits and counts itself
 _LARGEST_BLOCK = _SEGMENT - len(_XMP)
@@ -282,7 +284,21 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         by = size - start - metadata.tail_offset
         index = _move_images(content[start:stop], size=size, by=by)
         content = content[:start] + index + content[stop:]
-    file.write(content + metadata.tail)
+    file.write(_state_length(content) + metadata.tail)
+
+
+def _state_length(content: bytes) -> bytes:
+    """Return an image whose XMP states its length, if it states any (Google's container).
+
+    A number takes the same room; 0 leaves the length open, and readers count from the end.
+    """
+    item = _PRIMARY.search(content)
+    old = item and _LENGTH.search(content, item.start(), item.end())
+    if not old:
+        return content
+    new = b"%0*d" % (len(old[1]), len(content))
+    new = b"0" * len(old[1]) if len(new) > len(old[1]) or not int(old[1]) else new
+    return content[: old.start(1)] + new + content[old.end(1) :]
 
 
 def _blocks_of(picture: Picture) -> tuple[Block, ...]:

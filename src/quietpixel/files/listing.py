@@ -10,8 +10,9 @@ from quietpixel.files.formats import FORMATS, find_format, format_of_name
 
 _IMAGES = {
     ".tga", ".psd", ".psb", ".ico", ".icns", ".pcx", ".xcf", ".kra", ".ktx", ".dds",
-    ".jxr", ".wdp", ".svg",
+    ".jxr", ".wdp", ".svg", ".dcm", ".dicom", ".qoi", ".sgi", ".afphoto", ".clip", ".procreate",
 }  # fmt: skip
+_DOCUMENTS = {".pdf", ".ai", ".eps", ".indd", ".djvu"}
 _VIDEOS = {
     ".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".m2ts", ".3gp", ".mpg", ".mpeg",
     ".wmv", ".insv", ".lrv",
@@ -59,7 +60,7 @@ class Listing:
     skipped
         Pairs of a link, folder or special file and the reason why it was skipped.
     unread
-        Images that cannot be read here, and videos and sidecar files beside images.
+        Images that cannot be read here, and videos, documents and sidecar files beside images.
     """
 
     images: tuple[Path, ...]
@@ -121,7 +122,9 @@ def _find_reason(path: Path) -> SkippedFile | None:
         return None if remedy is None else SkippedFile(path, remedy)
     if suffix in _IMAGES:
         return SkippedFile(path, "not supported; convert to PNG or TIFF")
-    return SkippedFile(path, "video" if suffix in _VIDEOS else "sidecar", is_image=False)
+    reasons = (_VIDEOS, "video"), (_DOCUMENTS, "document"), (_SIDECARS, "sidecar")
+    reason = next(reason for suffixes, reason in reasons if suffix in suffixes)
+    return SkippedFile(path, reason, is_image=False)
 
 
 def _walk(
@@ -134,7 +137,7 @@ def _walk(
             raise FileError(f"'{folder}' cannot be read: {error.strerror}.") from error
         skipped.append((folder, f"it cannot be read ({error.strerror})"))
         return
-    known = _IMAGES | _VIDEOS | _SIDECARS
+    known = _IMAGES | _VIDEOS | _DOCUMENTS | _SIDECARS
     for path in entries:
         # Hidden files are those of the system, and our own temporary ones.
         if path.name.startswith("."):

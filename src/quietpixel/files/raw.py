@@ -35,13 +35,15 @@ _ORIENTATIONS = {3: 3, 5: 8, 6: 6}
 
 _SUFFIXES = (
     ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".rw2", ".orf", ".pef",
-    ".srw", ".3fr", ".iiq", ".erf", ".mos", ".x3f", ".mrw", ".kdc", ".dcr", ".rwl",
+    ".srw", ".3fr", ".iiq", ".erf", ".mos", ".x3f", ".mrw", ".kdc", ".dcr", ".rwl", ".crw", ".fff",
+    ".gpr", ".mef",
 )  # fmt: skip
 
 _recognise = starts_with(
-    b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM"
+    b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM",
+    b"II\x1a\0\0\0HEAPCCDR",
 )  # fmt: skip
-"""Fujifilm, Panasonic, Olympus (three), Sigma and Minolta."""
+"""Fujifilm, Panasonic, Olympus (three), Sigma, Minolta and old ones of Canon."""
 
 
 def has_mosaic(source: Source) -> bool:
