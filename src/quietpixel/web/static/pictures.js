@@ -317,7 +317,8 @@ export class Pictures {
     const ready = item?.state === "done";
     find("save").disabled = !ready;
     find("save").textContent = ready && item.isOutdated ? "Update and download" : "Download";
-    find("save-sizes").textContent = !ready ? (item?.isOpen && item.downloads ? "The download starts when the picture is clean." : "")
+    find("save-sizes").textContent = !item || item.state === "failed" ? ""
+      : !ready ? `The download ${item.downloads ? "starts" : "is ready"} when the picture is clean.`
       : item.isOutdated ? "The settings have changed since this result." : `${fileSize(item.file)} before, ${fileSize(item.result)} after`;
   }
 
