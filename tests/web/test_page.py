@@ -765,7 +765,11 @@ def test_coarse_grain_is_named(visit):
     expect(page.locator("#noise-words")).to_contain_text("coarse grain")
     expect(page.locator(".row-item.done")).to_have_count(2)
     held = []
-    page.route("**/page/estimate", lambda route: held.append(route))
+
+    def hold(route) -> None:
+        held.append(route)
+
+    page.route("**/page/estimate", hold)
     page.locator(".row-item .pick").nth(1).click()  # its level is known from its result
     wait_until(page, lambda: held)
     page.click("[data-zoom=in]")  # shows the result, which needs no estimate
