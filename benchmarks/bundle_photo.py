@@ -15,7 +15,7 @@ from pathlib import Path
 import photo_quality as quality
 
 import quietpixel
-from quietpixel.models.export import replace_card
+from quietpixel.inference.model_file import replace_card
 
 WEIGHTS = Path(quietpixel.__file__).parent / "weights"
 LOGS = Path(__file__).parent / "logs"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import quietpixel
-from quietpixel.models.export import replace_card
+from quietpixel.inference.model_file import replace_card
 
 WEIGHTS = Path(quietpixel.__file__).parent / "weights"
 LICENCES = {"mnist": "MNIST (Y. LeCun, C. Cortes, C. J. C. Burges; no licence stated)"}

@@ -565,7 +565,7 @@ def test_the_length_that_the_xmp_of_a_motion_photo_states_is_the_new_one(
     path.write_bytes(path.read_bytes() + video)
     assert quietpixel(*WORD, path).code == 0
     content = clean(path).read_bytes()
-    start, _, rest = content.partition(b'Primary" Item:Length="')
+    _, _, rest = content.partition(b'Primary" Item:Length="')
     assert int(rest[: len(stated)]) == (len(content) - 512 if expected is None else expected)
     assert b'<C:Item Item:Length="512"/>' in rest
 

@@ -12,8 +12,8 @@ from quietpixel.errors import ArgumentError, ImageError, ModelError, QuietpixelE
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.engine import read_card
+from quietpixel.inference.model_file import replace_card
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
-from quietpixel.models.export import replace_card
 
 PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32")
 """What a pixel of a tile takes with the models of these tests."""

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -60,9 +61,11 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def calibrated_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Coverage]:
-    """Calibrate once for all tests, which takes 4 s."""
+    """Calibrate once for all tests, with 160 squares, because 640 took 6 s."""
     path = write_shrinker(tmp_path_factory.mktemp("calibrated") / "shrinker.onnx")
-    return path, quietpixel.calibrate(path, make_clean(40))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrate, "SQUARES", 160)
+        return path, quietpixel.calibrate(path, make_clean(40))
 
 
 @pytest.fixture
@@ -85,6 +88,14 @@ def test_calibrating_measures_the_coverage_and_writes_the_card(calibrated_once) 
     assert found.brightness.offset == pytest.approx(0.25, abs=0.001)
     assert 0.05 < found.brightness.dark_bias < 0.1
     assert card.uncertainty["brightness"]["slope"] == found.brightness.slope
+
+
+def test_calibrating_loads_no_keras(model, monkeypatch) -> None:
+    """It took a third of the time of a small calibration."""
+    monkeypatch.setitem(sys.modules, "quietpixel.models", None)
+    monkeypatch.setattr(calibrate, "SQUARES", 20)
+    assert quietpixel.calibrate(model, make_clean(4)).images == 4
+    assert quietpixel.read_card(model).uncertainty
 
 
 def test_the_truth_lies_inside_on_unseen_images(calibrated) -> None:

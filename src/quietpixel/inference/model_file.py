@@ -1,12 +1,13 @@
-"""Reads the card out of a model file without loading an engine."""
+"""Reads the card out of a model file without loading an engine, and writes another one."""
 
+import os
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from quietpixel.card import METADATA_KEY, Card
-from quietpixel.errors import ModelError
+from quietpixel.errors import ModelError, import_optional
 
 _METADATA_FIELD = 14  # ModelProto.metadata_props
 
@@ -35,6 +36,31 @@ def read_card(path: str | Path) -> Card:
             "and sizes are not known; export it with quietpixel."
         )
     return Card.from_json(metadata[METADATA_KEY])
+
+
+def replace_card(source: Path, target: Path, card: Card) -> None:
+    """Write an ONNX file with another card.
+
+    Parameters
+    ----------
+    source, target
+        The file, and the one to write; they may be the same.
+    card
+        The new card.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the package onnx is not installed.
+    """
+    onnx = import_optional("onnx", "Writing a card needs the package onnx")
+    model, partial = onnx.load(source), target.with_name(f".{target.name}.card.onnx")
+    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    try:
+        onnx.save(model, partial)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def unreadable(path: Path, what: str) -> ModelError:

@@ -50,35 +50,13 @@ def export_onnx(model: keras.Model, path: Path, card: Card) -> None:
         graph = onnx.load(partial)
         drop_idle_crops(graph)
         restore_transposes(graph)
-        _save(graph, partial, card)
+        onnx.helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
+        graph.producer_name = "quietpixel"
+        onnx.save(graph, partial)
         check_parity(portable, partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def replace_card(source: Path, target: Path, card: Card) -> None:
-    """Write an ONNX file with another card.
-
-    Parameters
-    ----------
-    source, target
-        The file, and the one to write; they may be the same.
-    card
-        The new card.
-    """
-    partial = target.with_name(f".{target.name}.card.onnx")
-    try:
-        _save(onnx.load(source), partial, card)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _save(graph: onnx.ModelProto, path: Path, card: Card) -> None:
-    onnx.helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
-    graph.producer_name = "quietpixel"
-    onnx.save(graph, path)
 
 
 def check_parity(model: keras.Model, path: Path) -> float:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.data.image_cache import to_channels
-from quietpixel.errors import ArgumentError, DataError, ModelError, naming_missing
+from quietpixel.errors import ArgumentError, DataError, ModelError, import_optional
 from quietpixel.imaging.brightness import measure_brightness
 from quietpixel.imaging.familiarity import describe_image, fit_familiarity
 from quietpixel.imaging.uncertainty import SHARE, draw_pixels, draw_shots, fit_pixels
 from quietpixel.inference.arrays import Range, read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import Coverage, find_difference, measure_half_width
+from quietpixel.inference.model_file import replace_card
 from quietpixel.inference.model_store import bundled_models, find_model
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.repair import fill_holes
@@ -189,8 +190,7 @@ def write_calibration(
     shots
         Whether the second image of a pair is another noisy shot.
     """
-    with naming_missing("Calibration needs", "train"):
-        from quietpixel.models.export import replace_card  # needs onnx
+    import_optional("onnx", "Calibration needs the package onnx")  # now, and not at the end
     if not pairs:
         raise DataError("A calibration needs at least one image; got none.")
     numbers, drawn, descriptions, results = [number for number, *_ in pairs], [], [], []

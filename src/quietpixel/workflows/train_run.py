@@ -11,8 +11,8 @@ from quietpixel.data import load_split
 from quietpixel.errors import ArgumentError, FileError, TrainingError
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.engine import read_card
+from quietpixel.inference.model_file import replace_card
 from quietpixel.inference.model_store import bundled_models, user_models_folder
-from quietpixel.models.export import replace_card
 from quietpixel.noise.parser import parse_noise
 from quietpixel.reports.run_report import show_run
 from quietpixel.training.folder_data import open_folder
