@@ -135,6 +135,15 @@ def page(browser: Any) -> Iterator[Any]:
     page.close()
 
 
+def test_a_hidden_picture_takes_no_room(browser: Any) -> None:
+    styles = (ROOT / "docs" / "assets" / "lessons.css").read_text("utf-8")
+    figure = '<div class="lesson"><figure id="clean-figure" hidden>The truth</figure></div>'
+    other = browser.new_page()
+    other.set_content(f"<style>{styles}</style>{figure}")
+    assert not other.is_visible("#clean-figure")
+    other.close()
+
+
 def call(page: Any, module: str, body: str, *words: Any) -> Any:
     """Run the body of a JavaScript function of `words`, with a script of the lessons as `all`."""
     source = f"async (words) => {{ const all = await import('http://lessons/{module}'); {body} }}"

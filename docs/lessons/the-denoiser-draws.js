@@ -16,11 +16,13 @@ const steps = bindSlider("steps", String, restart);
 const sigma = bindSlider("sigma", (value) => value.toFixed(2), restart);
 GLYPHS.forEach((_, digit) => find("start").append(new Option(`a drawn ${digit} under noise`, digit)));
 find("start").addEventListener("change", restart);
+find("fresh").addEventListener("change", restart);
 find("again").addEventListener("click", () => {
   seed++;
   restart();
 });
 find("climbs").addEventListener("click", latest(showMany));
+const noiseOfSteps = (seed) => (find("fresh").checked ? normals(seed) : () => 0);
 let seed = 1, wanted = 0; // how often something was moved: a climb for what stood before is given up
 
 function restart() {
@@ -49,7 +51,7 @@ async function showAll() {
   paint("noisy", start);
   paint("one", await denoise(start));
   for (const canvas of find("many").querySelectorAll("canvas")) canvas.getContext("2d").clearRect(0, 0, SIDE, SIDE);
-  const result = await climb(start, denoise, { steps: count, normal: normals(1000 + seed), onStep: ({ step, image, level }) => {
+  const result = await climb(start, denoise, { steps: count, normal: noiseOfSteps(1000 + seed), onStep: ({ step, image, level }) => {
     states.push(image);
     paint("result", image);
     find("progress").textContent = `Step ${step} of ${count}: ${level.toFixed(2)} of noise left.`;
@@ -79,14 +81,14 @@ async function showMany() {
   const canvases = [...find("many").querySelectorAll("canvas")];
   for (let at = 0; at < CLIMBS; at++) {
     find("many-text").textContent = `Climb ${at + 1} of ${CLIMBS}…`;
-    const result = await climb(start, denoise, { steps: steps(), normal: normals(5000 + 100 * seed + at), onStep: () => now === wanted });
+    const result = await climb(start, denoise, { steps: steps(), normal: noiseOfSteps(5000 + 100 * seed + at), onStep: () => now === wanted });
     if (!result) return void (find("many-text").textContent = "");
     paintGray(canvases[at], result, SIDE);
     result.forEach((value, pixel) => (mean[pixel] += value / CLIMBS));
   }
   paint("mean", mean);
   paint("mean-one", await denoise(start));
-  find("many-text").textContent = "Same start, other noise on the way.";
+  find("many-text").textContent = find("fresh").checked ? "Same start, other noise on the way." : "Same start, no noise on the way: the same result.";
 }
 
 await restart();

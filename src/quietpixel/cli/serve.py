@@ -46,7 +46,7 @@ GROUPS = {
     envvar="QUIETPIXEL_TOKEN",
     help="Secret that callers must send; or the variable QUIETPIXEL_TOKEN.",
 )
-@click.option("--open", is_flag=True, help="Let anyone use the service who can reach HOST.")
+@click.option("--open", is_flag=True, help="Let anyone who can reach HOST use the service.")
 @click.option("--allow-host", multiple=True, help="Further host name of the service.")
 @click.option(
     "--cors", multiple=True, metavar="ORIGIN", help="Site whose pages may use the service."
