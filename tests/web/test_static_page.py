@@ -333,6 +333,19 @@ def test_a_browser_that_cannot_and_a_picture_too_large_are_told(visit):
     assert found[1].startswith("This browser lacks OffscreenCanvas. Update it, or use Chrome")
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"II*", "JPEG, PNG and WebP can be"), (b"\xff\xd8", "is damaged")]
+)
+def test_a_file_that_cannot_be_shown_says_so_before_its_turn(visit, content, sentence):
+    page = visit(static_page.STATIC, "icon.svg")
+    found = call(page, """const { BrowserEngine } = await import("/browser_engine.js");
+        const bytes = Uint8Array.from(atob(words[0]), (c) => c.charCodeAt(0));
+        const opened = new BrowserEngine().openImage(new File([bytes], "a"));
+        return opened.then(() => "", (error) => error.message);""",
+        base64.b64encode(content).decode())  # fmt: skip
+    assert sentence in found
+
+
 def test_a_jpeg_keeps_its_exif_upright_and_without_thumbnail(visit):
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Maker"
@@ -393,13 +406,19 @@ def test_a_graphics_processor_computes_where_there_is_one(
         encoding="utf-8",
     )
     page = visit(tmp_path / "site", "static/icon.svg")
-    found, used = call(page, """const { BrowserEngine } = await import("/static/browser_engine.js");
+    found, used, shares = call(page, """
+        const { BrowserEngine } = await import("/static/browser_engine.js");
         const engine = new BrowserEngine();
         await engine.setup();
         const { data } = await engine.denoiseArray(read(words[0]), { sigma: 0.1 });
-        return [write(data), engine.provider];""", as_text(photo(20, 24)))  # fmt: skip
+        const bytes = Uint8Array.from(atob(words[1]), (c) => c.charCodeAt(0)), shares = [];
+        const calls = { onProgress: (share) => shares.push(share) };
+        await engine.denoise(new File([bytes], "a.png"), { sigma: 0.1 }, calls);
+        return [write(data), engine.provider, shares];""",
+        as_text(photo(20, 24)), base64.b64encode(coded(noisy(20, 24))).decode())  # fmt: skip
     values = as_image(found, (20, 24, 3))
     assert (used, values.min(), values.max()) == (expected[0], expected[1], expected[1])
+    assert 0.9 < shares[-1] < 1  # the file is yet to be written
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@
 //   const noisy = { data: new Float32Array(64 * 64 * 3).fill(0.5), width: 64, height: 64, channels: 3 };
 //   const { data, level } = await engine.denoiseArray(noisy, { strength: 1 });
 
+import { openPicture } from "./picture_file.js";
+
 const NEEDED = { "WebAssembly": () => WebAssembly.validate, "OffscreenCanvas": () => OffscreenCanvas,
                  "Worker": () => Worker, "createImageBitmap": () => createImageBitmap };
 const WRITTEN = { jpeg: "jpg", png: "png", webp: "webp" };
@@ -40,7 +42,7 @@ export class BrowserEngine {
   }
 
   async openImage(blob) {
-    return { image: await createImageBitmap(blob), range: null };
+    return { image: (await openPicture(blob)).bitmap, range: null };
   }
 
   estimate(pixels, { signal } = {}) {
@@ -55,7 +57,8 @@ export class BrowserEngine {
 
   async denoise(file, parameters, { signal, onProgress } = {}) {
     const options = readParameters(parameters);
-    const { blob, level, ...rest } = await this.call("denoise", { file, options, format: parameters.format }, { signal, onProgress });
+    const calls = { signal, onProgress: (share) => onProgress?.(0.97 * share) }; // writing the file takes the rest
+    const { blob, level, ...rest } = await this.call("denoise", { file, options, format: parameters.format }, calls);
     const stem = file.name.replace(/\.[^.]*$/, "") || "picture", own = file.name.slice(stem.length + 1);
     const kind = blob.type.slice(6), same = own && WRITTEN[kind] === own.toLowerCase().replace("jpeg", "jpg");
     return { ...rest, blob, name: `${stem}-clean.${same ? own : WRITTEN[kind]}`, sigma: level?.sigma ?? null };

@@ -9,11 +9,18 @@ const TYPES = { jpeg: "image/jpeg", png: "image/png", webp: "image/webp" };
 const QUALITY = 0.98; // files/jpeg.py: the first at which writing costs hardly more than 0.1 dB
 const PIXEL_BYTES = 20; // decoded, pixels, result, and a canvas to encode them
 
+// Returns {bitmap, format, exif, lossless, notes}.
+export async function openPicture(file) {
+  const found = inspectFile(new Uint8Array(await file.arrayBuffer()));
+  const bitmap = await createImageBitmap(file).catch(() => {
+    throw new Error("The file is damaged, or of a kind that this browser does not know.");
+  });
+  return { exif: null, lossless: true, notes: [], ...found, bitmap };
+}
+
 // Returns {pixels: ImageData, format, exif, lossless, notes, hasProfile}.
 export async function readPicture(file) {
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  const { format, exif = null, lossless = true, notes = [] } = inspectFile(bytes);
-  const bitmap = await createImageBitmap(file);
+  const { bitmap, format, exif, lossless, notes } = await openPicture(file);
   const { width, height } = bitmap;
   const most = Math.round(((navigator.deviceMemory ?? 4) * 2 ** 30) / 4 / PIXEL_BYTES);
   if (width * height > most) {
