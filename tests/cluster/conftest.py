@@ -119,6 +119,11 @@ class WorkerMachines(Machines):
         )  # fmt: skip
         return str(self._cluster.scheduler_address)
 
+    @property
+    def connected(self) -> int:
+        """How many workers the scheduler knows."""
+        return len(self._cluster.scheduler.workers)
+
     def wait_for_workers(self) -> None:
         """Wait until all that were started are connected, those that cannot be used included."""
         wait_until(lambda: len(self._cluster.scheduler.workers) == len(self.workers))

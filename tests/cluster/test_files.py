@@ -160,15 +160,17 @@ def check_halved_once(folder: Path, count: int, side: int) -> None:
 def test_random_kills_of_workers_lose_nothing(start, own_machines, tmp_path) -> None:
     """In place, where denoising twice would show: 25 kills at random moments."""
     rng, kills, number = random.Random(0), 0, 0
-    alive = [own_machines.add_worker(), own_machines.add_worker()]
+    alive = [own_machines.add_worker() for _ in range(3)]
     while kills < 25:
         source = fill(tmp_path / str(number), 60, side=300)
         words = [source, "--recursive", "--in-place", "--scheduler", own_machines.address]
         process = start(*words)
         wait_until(lambda process=process: process.stdout.peek(1), process)
         while process.poll() is None:
+            # On a busy machine, workers would be killed faster than they start.
+            wait_until(lambda p=process: own_machines.connected >= 2 or p.poll() is not None)
             time.sleep(rng.uniform(0, 0.8))
-            killed = alive.pop(rng.randrange(2))
+            killed = alive.pop(rng.randrange(3))
             killed.kill()
             killed.wait()
             kills += process.poll() is None
