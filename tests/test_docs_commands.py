@@ -126,6 +126,7 @@ WITH_COMMANDS = [
     ],
     ids=lambda page: page.stem,
 )
+@pytest.mark.usefixtures("few_squares")
 def test_commands_of_a_page_run_in_order(
     page: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ from quietpixel import DenoiseOptions, Denoiser
 from quietpixel.cli.main import main
 from quietpixel.errors import UnknownNameError
 from quietpixel.imaging.stabilise import PhotonNoise
+from quietpixel.inference.job import run
 
 SIDE = 192
 Y, X = np.mgrid[:SIDE, :SIDE]
@@ -45,6 +46,19 @@ def test_counts_are_cleaner_than_without(photo: Denoiser, photons: float, share:
     assert "Photon noise was made equally strong everywhere (gain 1." in result.notes[-1]
     stack = photo.batch(np.stack([noisy, noisy])[..., None])
     assert rmse(stack[1, ..., 0], truth) < share * rmse(photo.denoise(noisy, PLAIN).image, truth)
+
+
+def test_a_job_holds_the_decision_and_stays_within_the_bits_in_use(photo: Denoiser) -> None:
+    noisy = camera(2000)
+    noisy[:8, :8] = 4095
+    job = photo.prepare(noisy)
+    result = run(job)
+    assert "Photon noise" in result.notes[-1]
+    np.testing.assert_array_equal(result.image, photo(noisy))
+    assert result.image.max() <= 4095
+    out = np.empty_like(noisy)
+    assert run(photo.prepare(noisy, out=out)).image is out
+    np.testing.assert_array_equal(out, result.image)
 
 
 def test_the_default_model_gets_stable_noise_too() -> None:
