@@ -80,13 +80,14 @@ def describe(noise: Array, mean: Array) -> dict[str, Array]:
 
 def draw(real: list[dict[str, Array]], laws: dict[str, list[dict[str, Array]]]) -> bytes:
     panels = {
-        "channels": ("correlation of two channels", ["least", "middle", "largest"]),
-        "luminance": ("luminance noise by octave", [str(2**i) for i in range(1, OCTAVES + 1)]),
-        "colour": ("colour noise by octave", [str(2**i) for i in range(1, OCTAVES + 1)]),
-        "light": ("noise by brightness", [f"{x:.1f}" for x in (BINS[1:] + BINS[:-1]) / 2]),
+        "channels": ("Correlation of two channels", ["least", "middle", "largest"]),
+        "luminance": ("Luminance noise by octave", [str(2**i) for i in range(1, OCTAVES + 1)]),
+        "colour": ("Colour noise by octave", [str(2**i) for i in range(1, OCTAVES + 1)]),
+        "light": ("Noise by brightness", [f"{x:.1f}" for x in (BINS[1:] + BINS[:-1]) / 2]),
     }
-    figure = Figure(figsize=(11, 3.2), dpi=140, layout="constrained", facecolor=(1, 1, 1, 0))
-    for axes, (key, (title, labels)) in zip(figure.subplots(1, 4), panels.items(), strict=True):
+    figure = Figure(figsize=(7, 5.8), dpi=140, layout="constrained", facecolor=(1, 1, 1, 0))
+    grid = figure.subplots(2, 2).flat
+    for axes, (key, (title, labels)) in zip(grid, panels.items(), strict=True):
         places = np.arange(len(labels))
         for (text, rows), colour in zip(laws.items(), (ORANGE, BLUE), strict=True):
             drawn = np.array([row[key] for row in rows])
@@ -97,15 +98,18 @@ def draw(real: list[dict[str, Array]], laws: dict[str, list[dict[str, Array]]]) 
             label = None if number else "real (Canon 600D)"
             axes.plot(places, row[key], color=INK, linewidth=0.7, alpha=0.7, label=label)
         axes.set_facecolor("none")
-        axes.set_title(title, fontsize=9, color=INK)
-        axes.set_xticks(places, labels, fontsize=7)
-        axes.tick_params(axis="y", labelsize=7)
+        axes.set_title(title, fontsize=11, color=INK)
+        axes.set_xticks(places, labels)
+        axes.tick_params(labelsize=9)
         axes.tick_params(colors=INK)
         if key in ("luminance", "colour"):
-            axes.set_xlabel("period, pixels", fontsize=8, color=INK)
+            axes.set_xlabel("period, pixels", fontsize=9, color=INK)
         axes.spines[:].set_color(INK)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False, fontsize=7, labelcolor=INK)
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=3, frameon=False, labelcolor=INK
+    )
     return to_png(figure)
 
 

@@ -14,7 +14,10 @@ from quietpixel.files import FORMATS, Format
 from quietpixel.inference.engine import read_card
 from quietpixel.inference.model_store import bundled_models
 
-MODELS_PAGE = """# Models
+MODELS_PAGE = """---
+hide: [toc]
+---
+# Models
 
 The models that come with this version. quietpixel chooses `photo` for colour and `photo-gray` for
 gray images; `--model NAME` names another one, or [one of your own](how-to/train.md).

@@ -95,21 +95,23 @@ def noise_by_brightness() -> bytes:
 def sixteen_numbers() -> bytes:
     """What is left of squares of a digit and of a photograph when the best numbers are kept."""
     axes = new_chart(
-        "What is lost when only the best numbers of 28 x 28 pixels are kept",
-        across="numbers kept (log scale)",
+        "How much a square of 28 x 28 pixels loses",
+        across="best linear numbers kept",
         up="share of the variance that is lost",
     )
-    for name, squares, colour in (
-        ("digits", load_split("digits", "train").as_float(), BLUE),
-        ("photographs", photo_squares(), ORANGE),
+    for name, squares, colour, beside in (
+        ("digits", load_split("digits", "train").as_float(), BLUE, (-30, -12)),
+        ("photographs", photo_squares(), ORANGE, (8, 4)),
     ):
         kept, lost = spectrum(squares)
         axes.semilogx(kept, lost, color=colour, label=name)
         axes.plot(CODE, lost[CODE - 1], "o", color=colour)
         axes.annotate(
-            f"{lost[CODE - 1]:.0%}", (CODE, lost[CODE - 1]), (8, 4), textcoords="offset points",
+            f"{lost[CODE - 1]:.0%}", (CODE, lost[CODE - 1]), beside, textcoords="offset points",
             color=colour, fontsize=9,
         )  # fmt: skip
+    axes.set_xticks([1, 4, CODE, 64, 256, SIDE**2], ["1", "4", "16", "64", "256", "784"])
+    axes.minorticks_off()
     axes.set_ylim(0, 1)
     axes.legend(frameon=False, fontsize=9, labelcolor=INK)
     return to_png(axes.figure)
