@@ -71,7 +71,7 @@ def test_a_run_folder_holds_all_of_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [pytest.param("classic", marks=pytest.mark.slow), "tuned"])
 def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -> None:
     changes = {"averaging": 0.9} if name == "tuned" else {}
-    whole = run(tmp_path / "whole", name, **changes)
+    whole = run(tmp_path / "whole", name, epochs=2, **changes)
     cut = RunFolder(tmp_path / "cut")
     cut.start(whole.read_recipe())
     interrupt_in_second_epoch = iter([False] * 7 + [True])
@@ -183,6 +183,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_model(
     assert all(np.isfinite(w).all() for w in weights_of(RunFolder(tmp_path / "run")))
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_training_never_opens_the_test_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
