@@ -1,6 +1,6 @@
 """The Poisson-Gaussian law that explains the noise at all levels of brightness."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -19,6 +19,10 @@ content can only add to the noise, so too much is discounted sooner."""
 SPECKLED, FEWEST_LEVELS, CONTRAST = 1.5, 4, 2.0
 """Speckle must fit so many times better, over so many levels, the brightest so many times the
 darkest."""
+NO_VARIANCE = 1e-12
+MOST_ENDS, LIT, REFINED = 40, 0.02, 2
+"""Levels that candidate lines go through at most, the least light of one that a line without read
+noise goes through, and steps of least squares."""
 SIMPLER = 1.1, 0.01
 """A law with one part is taken while its misfit is under 1.1 times the best one plus 0.01."""
 
@@ -98,7 +102,7 @@ class PoissonGaussian:
         return Sequence((Poisson(peak, black=black), Gaussian(read, clip=clip)))
 
 
-def fit_levels(levels: Levels, *, clipped: bool, offset: float = 0.0) -> PoissonGaussian:
+def fit_levels(levels: Levels, *, clipped: bool) -> PoissonGaussian:
     """Return the law that fits the levels best, in a way that a minority of wrong ones cannot move.
 
     Parameters
@@ -107,14 +111,12 @@ def fit_levels(levels: Levels, *, clipped: bool, offset: float = 0.0) -> Poisson
         Brightness and variance as observed.
     clipped
         Whether the values were clipped to [0, 1], which makes the noise near both ends look small.
-    offset
-        The value without light; the variance alone does not tell it from read noise.
     """
     # Levels without noise are clipped or synthetic, and have no logarithm.
     known = levels.variance > NOTHING
     if not known.any():
         return PoissonGaussian(0.0, float(np.sqrt(np.median(levels.variance))))
-    fit = _Fit(levels.brightness[known], levels.variance[known], clipped, offset)
+    fit = _Fit(levels.brightness[known], levels.variance[known], clipped, 0.0)
     whole = fit.search(0.0, 1.0)
     # Read noise alone is tried first: it needs no brightness to be right.
     for share in (0.0, 1.0):
@@ -124,15 +126,44 @@ def fit_levels(levels: Levels, *, clipped: bool, offset: float = 0.0) -> Poisson
     return whole
 
 
-def read_in_the_dark(law: PoissonGaussian, levels: Levels) -> PoissonGaussian:
-    """Return a law with the read noise of the darkest level, where photons add little to it.
+def fit_line(levels: Levels, *, dark: float) -> PoissonGaussian:
+    """Return the law whose line through variance by brightness fits unclipped levels best.
 
-    The fit over all levels says little on read noise that is much weaker than the photon noise in
-    bright places.
+    Candidates are the lines through two levels, and those of one part through one level; the best
+    is refined by least squares over the levels that it explains.
+
+    Parameters
+    ----------
+    levels
+        Brightness and variance as observed; content may have added to a minority.
+    dark
+        The value without light. The variance alone does not tell it from read noise.
     """
-    light = law.gain * max(float(levels.brightness[0]) - law.offset, 0.0)
-    left = float(levels.variance[0]) - light
-    return replace(law, read_noise=float(np.sqrt(left))) if left > light else law
+    light, variance = levels.brightness - dark, np.maximum(levels.variance, NO_VARIANCE)
+    chosen = np.unique(np.linspace(0, len(light) - 1, MOST_ENDS).astype(int))
+    first, last = (chosen[each] for each in np.triu_indices(len(chosen), 1))
+    rise = light[last] - light[first]
+    slopes = (variance[last] - variance[first]) / np.where(rise > 0, rise, np.inf)
+    lit = chosen[light[chosen] > LIT]
+    slopes = np.concatenate([slopes, np.zeros(len(chosen)), variance[lit] / light[lit]])
+    starts = variance[np.concatenate([first, chosen, lit])]
+    starts = starts - slopes * light[np.concatenate([first, chosen, lit])]
+    possible = (slopes >= 0) & (starts >= -1e-9 * variance.max())
+    lines = np.stack([slopes, np.maximum(starts, 0)])[:, possible]
+    off = np.log(variance / np.maximum(np.outer(lines[0], light) + lines[1][:, None], NO_VARIANCE))
+    # Twice the limits, because a wrong slope is off by more than content.
+    misfit = (2 * _limited(off / 2) * levels.weight).sum(axis=1)
+    slope, start = lines[:, np.argmin(misfit)]
+    for _ in range(REFINED):
+        expected = np.maximum(slope * light + start, NO_VARIANCE)
+        near = np.abs(np.log(variance / expected)) < TOO_MUCH
+        weight = np.sqrt(np.broadcast_to(levels.weight, light.shape)) / expected * near
+        sides = np.stack([light, np.ones(len(light))], axis=1) * weight[:, None]
+        found = np.linalg.lstsq(sides, variance * weight, rcond=None)[0]
+        if near.sum() < 3 or found.min() < 0:
+            break
+        slope, start = found
+    return PoissonGaussian(float(slope), float(np.sqrt(start)), dark)
 
 
 @dataclass(frozen=True)
@@ -179,7 +210,11 @@ class _Fit:
 
 def _discounted(off: FloatArray) -> float:
     """Return the mean of errors of the logarithm, each limited as its sign allows."""
-    return float(np.where(off > 0, np.minimum(off, TOO_MUCH), np.minimum(-off, TOO_LITTLE)).mean())
+    return float(_limited(off).mean())
+
+
+def _limited(off: FloatArray) -> FloatArray:
+    return np.where(off > 0, np.minimum(off, TOO_MUCH), np.minimum(-off, TOO_LITTLE))
 
 
 def fit_speckle(levels: Levels, law: PoissonGaussian) -> float | None:

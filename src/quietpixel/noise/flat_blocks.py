@@ -1,7 +1,7 @@
 """The spectra of an image's small blocks, and its noise by brightness, read from the flat ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -102,10 +102,13 @@ class Levels:
     ----------
     brightness, variance
         (K,), on the [0, 1] scale, in order of brightness; as observed, that is after clipping.
+    weight
+        How much each counts in a fit, (K,) or (1,).
     """
 
     brightness: FloatArray
     variance: FloatArray
+    weight: FloatArray = field(default_factory=lambda: np.ones(1))
 
     @property
     def sigma(self) -> FloatArray:
@@ -147,5 +150,6 @@ def join_levels(levels: Sequence[Levels]) -> Levels:
     """Return the levels of several images as one, in order of brightness."""
     brightness = np.concatenate([each.brightness for each in levels])
     variance = np.concatenate([each.variance for each in levels])
+    weight = np.concatenate([np.broadcast_to(each.weight, each.variance.shape) for each in levels])
     order = np.argsort(brightness, kind="stable")
-    return Levels(brightness[order], variance[order])
+    return Levels(brightness[order], variance[order], weight[order])

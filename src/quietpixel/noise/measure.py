@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ImageError
-from quietpixel.imaging.defects import outlier_distance, repair_outliers
+from quietpixel.imaging.defects import RARE, outlier_distance, repair_outliers
 from quietpixel.imaging.intensity_scale import estimate_range
-from quietpixel.noise.fit import PoissonGaussian, fit_levels, fit_speckle, read_in_the_dark
+from quietpixel.noise.fit import PoissonGaussian, fit_levels, fit_line, fit_speckle
 from quietpixel.noise.flat_blocks import (
     FLATTEST,
     ORDER,
@@ -24,6 +24,7 @@ from quietpixel.noise.flat_blocks import (
 )
 from quietpixel.noise.parser import NoiseLaw, SaltPepper, Speckle
 from quietpixel.noise.parser import Sequence as Steps
+from quietpixel.noise.photon_levels import photon_levels
 
 Array = NDArray[Any]
 
@@ -112,6 +113,17 @@ def _columns(image: Array) -> float:
     return common / 2  # a step is the difference of two columns
 
 
+LOWEST = 2.42
+"""The mean of a normal distribution's lowest 2 % lies so many standard deviations below its own."""
+EXPLAINED = 6.0
+"""Up to so many standard deviations of the law, an outlier is noise."""
+HALF_NORMAL = 0.584
+"""Standard deviation of normal noise whose negative half is cut off, as a share of the whole."""
+SILENT = 0.5
+"""Share of equal neighbours from which the dark has no noise."""
+FEWEST_WHOLE, PHOTONS_ALONE = 3, 1.5
+"""Levels that cut noise leaves whole at least; more variance than so many times that of photons in
+the dark is read noise, half of which is cut off."""
 LEAST_SIDE = 3 * SIDE
 """Height and width that an image must have, in pixels."""
 
@@ -248,11 +260,14 @@ def _measure_scaled(images: Sequence[Array]) -> NoiseMeasure:
     if found is None:
         return _measure(images)
     low, high = found
-    # A camera without offset: half of the noise in the dark is cut off.
-    zeros = float(np.mean([np.mean(image == 0) for image in known])) > CLIPPED
-    low = 0.0 if zeros and low < 0 < high else low
     width = high - low
-    measure = _measure([(image - low) / width for image in images], offset=not zeros)
+    measure = _measure([(image - low) / width for image in images], scaled=True, dark=None)
+    levels = measure.levels
+    zeros = float(np.mean([np.mean(image == 0) for image in known])) > CLIPPED
+    if zeros and low < 0 < high and levels.brightness[0] + low / width < levels.sigma[0]:
+        # A camera without offset: half of the noise in the dark is cut off.
+        low, width = 0.0, high
+        measure = _measure([image / width for image in images], scaled=True, dark=0.0)
     levels = Levels(measure.levels.brightness * width + low, measure.levels.variance * width**2)
     return replace(
         measure,
@@ -265,18 +280,20 @@ def _measure_scaled(images: Sequence[Array]) -> NoiseMeasure:
     )
 
 
-def _measure(images: Sequence[Array], *, offset: bool = False) -> NoiseMeasure:
-    readings = [_read(image) for image in images]
+def _measure(
+    images: Sequence[Array], *, scaled: bool = False, dark: float | None = 0.0
+) -> NoiseMeasure:
+    readings = [_read(image, scaled=scaled, dark=dark) for image in images]
     if not readings:
         raise ImageError("`images` must hold at least one image to measure; got none.")
     levels = join_levels([each.levels for each in readings])
     # A single value beyond [0, 1] shows that nothing was clipped.
     clipped = all(each.clipped for each in readings)
     # One fit over the levels of all images: each alone may cover few brightnesses.
-    dark = min(each.dark for each in readings) if offset else 0.0
-    model = fit_levels(levels, clipped=clipped and not offset, offset=dark)
-    if offset:
-        model = read_in_the_dark(model, levels)
+    if scaled:
+        model = _fit_scaled(levels, min(each.dark for each in readings), cut=dark is not None)
+    else:
+        model = fit_levels(levels, clipped=clipped)
     kinds = [each.kind for each in readings]
     # The most frequent kind; of equally frequent ones, that of the first image.
     kind = max(dict.fromkeys(kinds), key=kinds.count)
@@ -296,6 +313,18 @@ def _measure(images: Sequence[Array], *, offset: bool = False) -> NoiseMeasure:
         outliers=(float(dark_outliers), float(bright_outliers)),
         speckle=speckle or 0.0,
     )
+
+
+def _fit_scaled(levels: Levels, dark: float, *, cut: bool) -> PoissonGaussian:
+    """Return the law of unclipped images, or of such whose noise is `cut` off in the dark."""
+    whole = levels.brightness > 2 * levels.sigma
+    if not cut or whole.sum() < FEWEST_WHOLE:
+        return fit_line(levels, dark=dark)
+    above = Levels(levels.brightness[whole], levels.variance[whole], levels.weight[whole])
+    model, darkest = fit_line(above, dark=dark), float(levels.variance[0])
+    if darkest > PHOTONS_ALONE * model.gain * levels.brightness[0]:
+        model = replace(model, read_noise=float(np.sqrt(darkest)) / HALF_NORMAL)
+    return model
 
 
 def fit_law(images: Array | Iterable[Array]) -> NoiseLaw:
@@ -322,7 +351,7 @@ def fit_law(images: Array | Iterable[Array]) -> NoiseLaw:
     return measure_noise(images).law
 
 
-def _read(image: Array) -> _Reading:
+def _read(image: Array, *, scaled: bool, dark: float | None) -> _Reading:
     shape = getattr(image, "shape", type(image).__name__)
     if getattr(image, "ndim", 0) != 3 or min(image.shape[:2]) < LEAST_SIDE:
         raise ImageError(
@@ -330,9 +359,25 @@ def _read(image: Array) -> _Reading:
             f"noise is read from flat blocks of {SIDE} x {SIDE}; got {shape}. Measure a larger "
             "image of the same kind."
         )
-    outliers, distance = (0.0, 0.0), outlier_distance(np.nan_to_num(image))
-    if distance is not None:
-        repaired = repair_outliers(image, distance)
+    distance = outlier_distance(np.nan_to_num(image))
+    if distance is None:
+        return _read_repaired(image, None, scaled=scaled, dark=dark)
+    repaired = repair_outliers(image, distance)
+    found = _read_repaired(image, repaired, scaled=scaled, dark=dark)
+    if scaled:
+        # Few photons, or read noise cut off at 0, look like outliers but follow the law.
+        law = fit_line(found.levels, dark=found.dark)
+        far = np.abs(image - repaired) > EXPLAINED * law.sigma(repaired + law.gain)
+        if np.mean(far) < RARE:
+            return _read_repaired(image, None, scaled=scaled, dark=dark)
+    return found
+
+
+def _read_repaired(
+    image: Array, repaired: Array | None, *, scaled: bool, dark: float | None
+) -> _Reading:
+    outliers = (0.0, 0.0)
+    if repaired is not None:
         outliers = float((image < repaired).mean()), float((image > repaired).mean())
         image = repaired
     spectra = block_spectra(image)
@@ -341,16 +386,29 @@ def _read(image: Array) -> _Reading:
             f"`images` must hold blocks of {SIDE} x {SIDE} pixels that are finite and not masked; "
             "got an image with none. Measure another image of the same kind."
         )
-    levels = noise_levels(spectra)
+    if dark is None:
+        count = max(round(DARKEST * len(spectra)), 1)
+        darkest = spectra.among(np.argpartition(spectra.mean, count - 1)[:count])
+        dark = float(darkest.mean.mean())
+        if scaled:
+            # Of many blocks as dark, these are so by their noise.
+            dark += LOWEST * float(np.sqrt(np.median(darkest.power[:, FINE].mean(axis=1)))) / SIDE
+    if scaled:
+        levels, even = photon_levels(spectra, dark)
+    else:
+        levels, even = noise_levels(spectra), spectra
+    # Where nothing but photons makes noise, most blocks with any hold content too.
+    silent = float(np.mean(np.diff(image, axis=1) == 0)) > SILENT
+    uncorrelated = (scaled and silent) or BLUEST <= colour_of(even) <= REDDEST
     rows, columns = stripe_variance(image)
     white = float(np.median(levels.variance))
-    kind = "white" if distance is None else "impulses"
+    kind = "white" if repaired is None else "impulses"
     if max(rows, columns) > max(STRIPED**2 * (white + rows + columns), FAINTEST):
         kind = "stripes"
     else:
         # Weak stripes are as likely to be content.
         rows = columns = 0.0
-        if distance is None and not BLUEST <= colour_of(spectra) <= REDDEST:
+        if repaired is None and not uncorrelated:
             kind = "correlated"
             # Fine orders hold too little or too much of such noise; all orders together do not.
             brightness, variance = correlated_variance(spectra)
@@ -363,6 +421,6 @@ def _read(image: Array) -> _Reading:
         stripes=(rows**0.5, columns**0.5),
         brightness=float(np.nanmean(image)),
         clipped=bool(np.nanmin(image) >= 0 and np.nanmax(image) <= 1),
-        dark=float(np.mean(np.sort(spectra.mean)[: max(round(DARKEST * len(spectra)), 1)])),
+        dark=dark,
         outliers=outliers,
     )
