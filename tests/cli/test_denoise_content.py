@@ -637,6 +637,23 @@ def test_an_animated_avif_is_not_replaced_by_its_first_frame(quietpixel, halver,
     assert "The result does not hold the frames of the animation." in outcome.err
 
 
+def test_light_levels_in_an_avif_are_named(quietpixel, halver, tmp_path) -> None:
+    path = tmp_path / "a.avif"
+    write_picture(Picture.from_pixels(smooth()), path)
+    content = bytearray(path.read_bytes())
+    box = struct.pack(">I4s2H", 12, b"clli", 1000, 400)
+    start = content.index(b"ipco") - 4
+    end = start + struct.unpack_from(">I", content, start)[0]
+    entry = content.index(b"iloc") + 12  # of the only item: its data moves behind the new box
+    for at in (*(content.index(name) - 4 for name in (b"meta", b"iprp", b"ipco")), entry + 4):
+        struct.pack_into(">I", content, at, struct.unpack_from(">I", content, at)[0] + len(box))
+    path.write_bytes(content[:end] + box + content[end:])
+    outcome = quietpixel(*WORD, path, "--model", halver, "--in-place")
+    assert outcome.code == 2
+    assert "would not hold the light levels of HDR (clli, mdcv); write it to" in outcome.err
+    assert quietpixel(*WORD, path, "--model", halver).code == 0
+
+
 def test_a_gain_map_in_an_avif_is_named(quietpixel, halver, tmp_path) -> None:
     """The brand tmap says that there is one (ISO 21496-1); no decoder here shows it."""
     path = tmp_path / "a.avif"

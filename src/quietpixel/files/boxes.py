@@ -59,9 +59,12 @@ def inspect_heif(source: Source) -> tuple[list[str], bytes]:
                 if name == b"moov":
                     lost.append("the frames of the animation")
                 file.seek(at)
+                content = file.read(length) if name in (b"ftyp", b"meta") else b""
                 # The brand of files with a gain map (ISO 21496-1).
-                if name == b"ftyp" and b"tmap" in file.read(length):
+                if name == b"ftyp" and b"tmap" in content:
                     lost.append("the gain map")
+                if b"\x0cclli" in content or b"\x20mdcv" in content:  # behind their lengths
+                    lost.append("the light levels of HDR (clli, mdcv)")
         file.seek(end)
         return lost, file.read()
 
