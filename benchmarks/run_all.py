@@ -146,7 +146,8 @@ def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
     for name in ("documents", "microscopy/w2s"):
         yield script(name.split("/")[-1], "pairs_quality.py", str(folder / name), "photo-gray",
                      "--classical", "--last", "20", needs=folder / name)  # fmt: skip
-    yield script("training", "time_to_quality.py", str(mnist), needs=mnist)
+    yield script("training", "time_to_quality.py", str(mnist), "--epochs", "6", "--batch", "64",
+                 "--optimizer", "convolution-muon", needs=mnist)  # fmt: skip
     if importlib.util.find_spec("fastapi"):
         yield script("service", "service.py", "photo")
         if importlib.util.find_spec("playwright"):
