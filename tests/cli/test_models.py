@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from quietpixel.card import Card
-from quietpixel.cli.models import describe_card
+from quietpixel.cli.models import _row, describe_card
 from quietpixel.inference import model_store
 
 
@@ -23,6 +23,12 @@ def test_the_bundled_models_are_one_table(quietpixel, halver, monkeypatch) -> No
         "",
         "'quietpixel models NAME' shows the card of a model.",
     ]
+
+
+def test_the_table_names_each_kind_of_noise_once() -> None:
+    mixture = "7*gaussian:0..0.3,clip=no|2*photo:0..0.05|photo:0.01..0.2"
+    card = Card(name="mixed", architecture="unet", channels=3, size=None, noise=mixture)
+    assert _row(("mixed", card))[2] == "gaussian, photo"
 
 
 def test_cards_are_json_too(quietpixel, halver, monkeypatch) -> None:

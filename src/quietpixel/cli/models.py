@@ -48,7 +48,8 @@ def _row(entry: "tuple[str, Card]") -> tuple[str, ...]:
     name, card = entry
     # A mixture of laws would be wider than a terminal; the card has all of them.
     laws = [law.partition(",")[0] for law in card.noise.split("|")]
-    noise = ", ".join(dict.fromkeys(law.partition(":")[0] for law in laws)) or "learned from images"
+    kinds = dict.fromkeys(law.partition(":")[0].rpartition("*")[2] for law in laws)
+    noise = ", ".join(kinds) or "learned from images"
     weights = f"{card.parameters:,}" if card.parameters else ""
     return name, _images(card), laws[0] if len(laws) == 1 and laws[0] else noise, weights
 
