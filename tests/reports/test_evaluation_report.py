@@ -102,6 +102,13 @@ def test_the_best_values_are_emphasised_and_the_noisy_row_never(tables) -> None:
     assert worse.count('class="best"') <= 1
 
 
+def test_brackets_are_explained_where_there_are_some(tables) -> None:
+    single = ImagePairs.from_arrays(np.full((1, 64, 64, 1), 0.5, np.float32))
+    table = evaluate_methods(METHODS, single, Gaussian(0.1), measure_memory=False)
+    assert "In brackets" not in next(evaluation_sections([table]))
+    assert "In brackets" in next(evaluation_sections(tables[:1]))
+
+
 def test_methods_on_fewer_images_are_marked(pairs) -> None:
     methods = [METHODS[0], Method("few", np.copy, limit=3)]
     table = evaluate_methods(methods, pairs, Gaussian(0.1), measure_memory=False)

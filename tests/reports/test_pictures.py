@@ -93,7 +93,7 @@ def test_no_name_covers_another(monkeypatch):
     charts.learning_curves([{**row, "epoch": 98 + row["epoch"]} for row in HISTORY])
     rows = [
         SimpleNamespace(name=name, means={"psnr": 30.0}, megapixels_per_second=1.0)
-        for name in ("photo-gray", "gaussian-gray", "nlm")
+        for name in ("runs/digits-20261128-214039", "gaussian-gray", "nlm")
     ]
     evaluation_report.draw_speed(SimpleNamespace(rows=rows))
     for figure in figures:
@@ -106,6 +106,7 @@ def test_no_name_covers_another(monkeypatch):
         ]
         assert len(boxes) >= 4
         assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+        assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
 
 
 def test_the_map_of_many_codes_uses_tsne_and_repeats():

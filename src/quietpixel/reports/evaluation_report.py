@@ -152,9 +152,11 @@ def _table_section(table: Table) -> str:
         lines += "</tr>"
         if row.parameters:
             notes += f'<p class="note">{escape(f"{row.name}: {row.parameters}")}</p>'
-    text = "In brackets: the 95 % interval, by a bootstrap of the images or of their pairs."
+    text = ""
+    if any(cell.interval for column in columns for cell in column.cells):
+        text = "In brackets: the 95 % interval, by a bootstrap of the images or of their pairs. "
     if any(row.memory for row in table.rows):
-        text += " Memory: the peak of a process that only runs the method, libraries included."
+        text += "Memory: the peak of a process that only runs the method, libraries included."
     return (
         f"<section><h2>{escape(describe_noise(table.noise))}</h2><p>{text}</p>"
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>'
@@ -180,11 +182,12 @@ def draw_speed(table: Table) -> bytes:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else narrow))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
-    # Beside the axes: names at the points of methods that are alike would cover each other.
+    # Below the axes: names at the points of methods that are alike would cover each other, and
+    # beside the axes the path of a run does not fit.
     box = axes.get_position()
-    axes.set_position((box.x0, box.y0, 0.86 * box.width, box.height))
+    axes.set_position((box.x0, box.y0 + 0.14, box.width, box.height - 0.14))
     look = {"frameon": False, "fontsize": 8.5, "labelcolor": INK}
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2, **look)
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.08, -0.2), ncols=3, handletextpad=0.2, **look)
     return to_png(axes.figure)
 
 
