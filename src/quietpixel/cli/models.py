@@ -37,7 +37,9 @@ def command(name: str | None, as_json: bool) -> None:
     elif name is not None:
         click.echo(describe_card(name, cards[name]))
     elif cards:
-        rows = [("name", "images", "noise", "weights"), *map(_row, cards.items())]
+        # Colour first: the model that photographs get is among them.
+        ordered = sorted(cards.items(), key=lambda entry: -entry[1].channels)
+        rows = [("name", "images", "noise", "weights"), *map(_row, ordered)]
         click.echo(format_table(rows, numbers=[3]))
         click.echo("\n'quietpixel models NAME' shows the card of a model.")
     else:
