@@ -2,8 +2,8 @@
 
     python benchmarks/mix_runs.py RUN OTHER SHARE OUT
 
-OUT becomes a run folder like RUN, whose weights are those of OTHER by SHARE, in [0, 1], and those of
-RUN for the rest. The runs must follow one another: weights of separate trainings do not mix.
+OUT becomes a run folder like RUN, whose weights are those of OTHER by SHARE, in [0, 1], and those
+of RUN for the rest. The runs must follow one another: weights of separate trainings do not mix.
 """
 
 import argparse
