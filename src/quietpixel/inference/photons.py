@@ -25,6 +25,8 @@ LEAST_SIDE, MOST = 64, 4
 """Smallest height and width of an image whose law is measured, and how many of a stack are used."""
 LEAST_RATIO = 1.2
 """Noise that is less than so many times as strong in white as in black is left as it is."""
+FAR_BEYOND = 2.0
+"""Values above so many times white, counted from black, say nothing about the law."""
 
 
 def may_have_photons(image: Array, options: DenoiseOptions) -> bool:
@@ -57,7 +59,10 @@ def find_photons(
     for image in images[:: -(-len(images) // MOST)]:
         rows, columns = (sample_places(length) for length in image.shape[:2])
         part = with_channels(image)[rows][:, columns].astype(np.float64)
-        samples.append(np.ma.filled((part - scale.black) / width, np.nan))
+        values = np.ma.filled((part - scale.black) / width, np.nan)
+        # A star or a saturated area would take most of the levels of brightness for itself.
+        values[values > FAR_BEYOND] = np.nan
+        samples.append(values)
     found = measure_noise(samples, offset=True)
     law = found.model
     if found.kind not in ("white", "impulses") or law.gain <= 0:
