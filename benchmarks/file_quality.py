@@ -228,6 +228,8 @@ def show(scores: dict[str, list[float]], column: str) -> str:
     if column in ("noisy", "file"):
         return mean
     differences = np.subtract(scores[column], scores["file"])
+    if not np.isfinite(differences).all():  # a method returned a clean image as it was
+        return mean
     low, high = bootstrap_interval(differences)
     return f"{mean} [{low:+.2f}, {high:+.2f}]"
 
