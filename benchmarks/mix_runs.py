@@ -29,7 +29,8 @@ def main() -> None:
     )
     pairs = zip(model.get_weights(), other.get_weights(), strict=True)
     model.set_weights([first + given.share * (second - first) for first, second in pairs])
-    shutil.copytree(given.run, given.out)
+    # Its report and pictures are not those of the new weights.
+    shutil.copytree(given.run, given.out, ignore=shutil.ignore_patterns("*.html", "*.png"))
     model.save(given.out / "model.keras")
     card = quietpixel.read_card(given.run / "model.onnx")
     export_onnx(model, given.out / "model.onnx", card)

@@ -65,7 +65,7 @@ class FolderView:
         self._pending = [found.job for found in findings if found.state == "write"]
         for found in findings:
             if found.state == "skip":
-                self.notify(f"Skipped: {name_options(found.reason, self._call.option_names)}")
+                self.notify(f"Skipped: {self._translate(found.reason)}")
             if found.state == "refuse":
                 self.show(Outcome(found.job, error=found.reason))
             elif found.state != "write":
@@ -192,7 +192,7 @@ class FolderView:
     def show_failures(self) -> None:
         """Print the reason of each failure."""
         for outcome in self.failures:
-            sentence = name_options(self._with_hint(outcome), self._call.option_names)
+            sentence = self._translate(self._with_hint(outcome))
             click.echo(f"quietpixel: {printable(sentence)}", err=True)
 
     def _with_hint(self, outcome: "Outcome") -> str:

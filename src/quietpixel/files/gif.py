@@ -7,7 +7,7 @@ from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.frames import drop_opaque_alpha
 from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
-from quietpixel.files.picture import Block, Metadata, Picture
+from quietpixel.files.picture import Block, Metadata, Picture, drop_padding
 
 _TIMING = (b"NETSCAPE", b"ANIMEXTS")
 """Applications whose extensions hold the number of loops, which libvips writes."""
@@ -30,7 +30,7 @@ def _read_comments(source: Source) -> tuple[tuple[Block, ...], bytes]:
         if label == b"!\xfe" or other:
             comments.append((label[1:].hex(), content[start:at]))
     tail = content[at + 1 :] if content[at : at + 1] == b";" else b""
-    return tuple(comments), tail if tail.strip(b"\0;") else b""
+    return tuple(comments), drop_padding(tail, b"\0;")
 
 
 def _after_colours(content: bytes, at: int, flags: bytes) -> int:

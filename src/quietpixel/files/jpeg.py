@@ -21,6 +21,7 @@ from quietpixel.files.picture import (
     Metadata,
     Picture,
     Pixels,
+    drop_padding,
     first_block,
     put_block,
 )
@@ -105,7 +106,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         across, down = struct.unpack(">HH", density[3:7])
         scale = 25.4 if density[2] == 1 else 10.0
         resolution = (across / scale, down / scale) if across and down else None
-    tail = tail if tail.strip(b"\0\xff") else b""  # not only padding
+    tail = drop_padding(tail, b"\0\xff")
     several = bool(tail) and not _is_damaged(segments, tail, offset)
     metadata = Metadata(
         iptc=b"".join(_resources_of(segments)) or None,

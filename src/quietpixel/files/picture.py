@@ -27,6 +27,17 @@ def first_block(blocks: Sequence[Block], kind: str, prefix: bytes = b"") -> byte
     return data[len(prefix) :] if data is not None else None
 
 
+def drop_padding(tail: bytes, padding: bytes = b"\0") -> bytes:
+    """Return what follows an image in its file; nothing if that is only padding.
+
+    Examples
+    --------
+    >>> drop_padding(bytes(9)), drop_padding(b"\\0ftypmp42")
+    (b'', b'\\x00ftypmp42')
+    """
+    return tail if tail.strip(padding) else b""
+
+
 def put_block(
     blocks: tuple[Block, ...],
     kind: str,

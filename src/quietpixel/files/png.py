@@ -17,6 +17,7 @@ from quietpixel.files.picture import (
     Metadata,
     Picture,
     Pixels,
+    drop_padding,
     first_block,
     put_block,
     round_to_bits,
@@ -51,7 +52,7 @@ def _read_chunks(source: Source) -> tuple[tuple[Block, ...], bytes]:
                 break
             file.seek(size + 4 if pixels else 4, 1)
             chunks.append((kind.decode("ascii"), data))
-    return tuple(chunks), tail if tail.strip(b"\0") else b""  # not only padding
+    return tuple(chunks), drop_padding(tail)
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:

@@ -6,7 +6,15 @@ from typing import BinaryIO
 from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
-from quietpixel.files.picture import Block, Encoding, Metadata, Picture, first_block, put_block
+from quietpixel.files.picture import (
+    Block,
+    Encoding,
+    Metadata,
+    Picture,
+    drop_padding,
+    first_block,
+    put_block,
+)
 
 _FLAGS = {"ICCP": 0x20, "EXIF": 0x08, "XMP ": 0x04}
 _ALPHA, _ANIMATION = 0x10, 0x02
@@ -31,7 +39,7 @@ def _read_chunks(source: Source) -> tuple[list[Block], bytes]:
             chunks.append((name, data))
         file.seek(end)
         tail = file.read()
-    return chunks, tail if tail.strip(b"\0") else b""  # not only padding
+    return chunks, drop_padding(tail)
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
@@ -88,12 +96,10 @@ def _graft(whole: bytes, blocks: tuple[Block, ...], picture: Picture) -> bytes:
         kind, size = struct.unpack("<4sI", whole[at : at + 8])
         end = at + 8 + size + (size & 1)
         if kind in (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"):
-            # libvips makes the background white.
-            pixels += (
-                whole[at:end]
-                if kind != b"ANIM"
-                else (whole[at : at + 8] + background + whole[at + 8 + len(background) : end])
-            )
+            part = whole[at:end]
+            if kind == b"ANIM":  # libvips makes the background white
+                part = part[:8] + background + part[8 + len(background) :]
+            pixels += part
         at = end
     # The profile comes before the pixels, everything else after them.
     first = b"".join(_chunk(*block) for block in blocks if block[0] == "ICCP")

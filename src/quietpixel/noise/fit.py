@@ -146,8 +146,8 @@ def fit_line(levels: Levels, *, dark: float) -> PoissonGaussian:
     slopes = (variance[last] - variance[first]) / np.where(rise > 0, rise, np.inf)
     lit = chosen[light[chosen] > LIT]
     slopes = np.concatenate([slopes, np.zeros(len(chosen)), variance[lit] / light[lit]])
-    starts = variance[np.concatenate([first, chosen, lit])]
-    starts = starts - slopes * light[np.concatenate([first, chosen, lit])]
+    ends = np.concatenate([first, chosen, lit])
+    starts = variance[ends] - slopes * light[ends]
     possible = (slopes >= 0) & (starts >= -1e-9 * variance.max())
     lines = np.stack([slopes, np.maximum(starts, 0)])[:, possible]
     off = np.log(variance / np.maximum(np.outer(lines[0], light) + lines[1][:, None], NO_VARIANCE))

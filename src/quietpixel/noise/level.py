@@ -39,7 +39,7 @@ JPEG = 0.3
 SAFE = 1.04
 """Factor of every level, because too low costs more than too high."""
 EXCESS, EXCESS_RATIOS = 2.5, (4.0, 9.0)
-"""Factor of weak noise that is as coarse as in camera JPEGs: none up to the first of these ratios
+"""Factor of noise that is as coarse as in camera JPEGs: none up to the first of these ratios
 of its level to that of white noise, all of it from the second. The denoiser is trained with levels
 above the true one (`level_excess`), since real noise is less regular than any law: 600D pairs
 (ratios of 10 to 19) 40.10 dB with the factor, 39.48 without."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from quietpixel.data.self_supervised import Structure
-from quietpixel.errors import ArgumentError, TrainingError, unknown_name
+from quietpixel.errors import ArgumentError, TrainingError, check_known
 from quietpixel.noise.parser import parse_noise
 
 CHOICES = {
@@ -167,8 +167,7 @@ class Recipe:
         Structure(self.structure)
         # Now, because Keras would refuse a wrong name only after the data are loaded.
         for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown_name(name, getattr(self, name), known)
+            check_known(name, getattr(self, name), known)
         self._require("epochs", self.epochs >= 1, "be at least 1")
         self._require("batch", self.batch >= 1, "be at least 1")
         self._require("patch", self.patch >= 8, "be at least 8")

@@ -116,10 +116,11 @@ def estimate(upload: Upload, max_pixels: int, on_progress: OnProgress) -> dict[s
         levels.append(measure_level(sample))
         on_progress(len(levels) / len(planes))
     sigma = fmean(level for level, _ in levels)
+    kinds = list(dict.fromkeys(kind for _, named in levels for kind in named))
     return {
         "sigma": sigma,
         "sigma_255": sigma * 255,
-        "kinds": (kinds := list(dict.fromkeys(kind for _, named in levels for kind in named))),
+        "kinds": kinds,
         "coarse": "coarse" in kinds,
         "channels": options.channels,
         **describe(picture),
