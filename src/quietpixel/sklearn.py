@@ -113,8 +113,8 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         """
         from quietpixel.training.in_memory import fit_images
 
-        rows = self._rows(X, reset=True)
-        self.image_shape_ = self._find_shape(np.shape(X), rows.shape[1])
+        rows, shape = self._rows(X, reset=True)
+        self.image_shape_ = self._find_shape(shape, rows.shape[1])
         self.low_, self.high_ = float(rows.min()), float(rows.max())
         images = self._to_images(rows)
         self.model_ = fit_images(images, self._make_recipe(images))
@@ -122,9 +122,9 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 
     def transform(self, X: Any) -> Array:  # noqa: N803
         """Return images without their noise, in the shape and the float type of `X`."""
-        rows = self._rows(X)
+        rows, shape = self._rows(X)
         denoised = self._from_images(self.model_.denoise(self._to_images(rows)))
-        return denoised.astype(rows.dtype).reshape(np.shape(X))
+        return denoised.astype(rows.dtype).reshape(shape)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Return the negative mean squared error of clean images after adding and removing noise.
@@ -132,7 +132,7 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         The noise follows `noise` and is always the same; errors are on the [0, 1] scale. Higher is
         better; `y` is ignored.
         """
-        images = self._to_images(self._rows(X))
+        images = self._to_images(self._rows(X)[0])
         noisy = add_noise(images, parse_noise(self.noise), seed=SCORE_SEED)
         error = self._crop(self.model_.denoise(noisy) - images)
         return -float(np.mean(np.square(error, dtype=np.float64)))
@@ -140,7 +140,7 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     @available_if(_has_code)  # type: ignore[untyped-decorator]
     def encode(self, X: Any) -> FloatArray:  # noqa: N803
         """Return the codes of images, (N, code); only for the bottleneck."""
-        codes: FloatArray = self.model_.encode(self._to_images(self._rows(X)))
+        codes: FloatArray = self.model_.encode(self._to_images(self._rows(X)[0]))
         return codes
 
     @available_if(_has_code)  # type: ignore[untyped-decorator]
@@ -161,13 +161,17 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             )
         return self._from_images(self.model_.decode(ready))
 
-    def _rows(self, X: Any, *, reset: bool = False) -> Array:  # noqa: N803
-        """Return (N, n_features) of a float type, checked."""
+    def _rows(self, X: Any, *, reset: bool = False) -> tuple[Array, tuple[int, ...]]:  # noqa: N803
+        """Return (N, n_features) of a float type, checked, and the shape of `X`."""
         if not reset:
             check_is_fitted(self)
-        if len(np.shape(X)) in (3, 4):
+        if not hasattr(X, "ndim"):  # a list, or an object that refuses NumPy's functions
+            X = np.asarray(X)  # noqa: N806
+        shape = X.shape
+        if X.ndim in (3, 4):
             X = np.reshape(X, (len(X), -1))  # noqa: N806
-        return np.asarray(validate_data(self, X, reset=reset, dtype=[np.float64, np.float32]))
+        rows = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
+        return np.asarray(rows), shape
 
     def _find_shape(self, given: tuple[int, ...], features: int) -> tuple[int, int, int]:
         shape = given[1:] if len(given) > 2 else self.image_shape
