@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import quietpixel
 from quietpixel.errors import MissingDependencyError
 from quietpixel.imaging.uncertainty import Calibration
 from quietpixel.inference.engine import read_card
@@ -296,27 +297,59 @@ def test_a_climb_ends_where_the_denoiser_leads(page: Any) -> None:
     assert levels[-1] < 0.15 * levels[0]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("what-noise-teaches", r"\[ 0.149\d* -0.222\d*\]"),
-        ("the-denoiser-draws", ""),
-        ("photographs", r"(?s)1 0.11.*\n123 0.0"),
-        ("how-sure", r"9[5-9].\d% inside"),
-    ],
-)
-def test_the_code_of_a_lesson_runs(
-    name: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def run_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], tuple[dict[str, Any], str]]:
+    """Return a function that runs the code of a lesson: its names, and what it prints."""
     monkeypatch.chdir(ROOT)
-    names: dict[str, Any] = {}
-    exec(PYTHON.findall((LESSONS / f"{name}.md").read_text("utf-8"))[0], names)
-    assert re.fullmatch(expected, capsys.readouterr().out.strip())
-    if name == "the-denoiser-draws":
-        digit = names["digit"]
-        assert digit.max() > 0.9  # a stroke
-        assert 0.5 < np.mean(digit < 0.1) < 0.98  # on black
+
+    def run(name: str) -> tuple[dict[str, Any], str]:
+        names: dict[str, Any] = {}
+        exec(PYTHON.findall((LESSONS / f"{name}.md").read_text("utf-8"))[0], names)
+        return names, capsys.readouterr().out.strip()
+
+    return run
+
+
+@pytest.mark.slow
+def test_the_code_on_what_noise_teaches_runs(run_code: Any) -> None:
+    assert re.fullmatch(r"\[ 0.149\d* -0.222\d*\]", run_code("what-noise-teaches")[1])
+
+
+@pytest.mark.slow
+def test_the_code_that_draws_runs(run_code: Any) -> None:
+    names, printed = run_code("the-denoiser-draws")
+    assert printed == ""
+    assert names["digit"].max() > 0.9  # a stroke
+    assert 0.5 < np.mean(names["digit"] < 0.1) < 0.98  # on black
+
+
+@pytest.mark.slow
+def test_the_code_on_photographs_finds_the_receptive_field(run_code: Any) -> None:
+    names, printed = run_code("photographs")
+    sides, differences = zip(*(line.split() for line in printed.splitlines()), strict=True)
+    assert sides == ("1", "9", "33", str(2 * names["denoiser"].card.halo + 1))
+    values = [float(each) for each in differences]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > 0.05
+    assert values[-1] == 0
+
+
+@pytest.mark.slow
+def test_the_code_on_error_bars_covers_what_the_page_says(run_code: Any) -> None:
+    assert "within ten\n   percentage points of 90 %" in (LESSONS / "how-sure.md").read_text(
+        "utf-8"
+    )
+    names, printed = run_code("how-sure")
+    assert re.fullmatch(r"(8[5-9]|9[0-5])\.\d% inside", printed)
+    clean, options = names["clean"], {"model": "photo", "range": (0, 1)}
+    for sigma in (0.02, 0.28):  # the ends of the slider
+        noise = sigma * np.random.default_rng(0).standard_normal(clean.shape)
+        noisy = clean + noise.astype(np.float32)
+        denoised = quietpixel.denoise(noisy, sigma=sigma, **options)
+        widths = quietpixel.uncertainty(noisy, denoised, **options)
+        assert np.mean(np.abs(denoised - clean) <= widths) == pytest.approx(0.9, abs=0.1)
 
 
 @pytest.fixture(scope="module")
