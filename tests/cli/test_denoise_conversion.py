@@ -1,6 +1,9 @@
 """What a format cannot hold is named; what a file has beside its image stays or is made anew."""
 
+import base64
+import hashlib
 import io
+import re
 import struct
 from pathlib import Path
 
@@ -181,6 +184,87 @@ def test_the_thumbnail_of_photoshop_is_made_anew(denoise, tmp_path, kind) -> Non
     shown = Image.open(io.BytesIO(content[start : start + size]))
     assert shown.size == (64, 48)
     assert np.abs(np.asarray(shown) - COLOURS / 2).mean() < 3
+
+
+EXTENDED = b"\xff\xe1http://ns.adobe.com/xmp/extension/\0"
+JFIF = b"\xff\xe0JFIF\0" + bytes([1, 2, 0, 0, 1, 0, 1])
+
+
+def xmp_thumbnail(jpeg: bytes) -> bytes:
+    coded = base64.encodebytes(jpeg).replace(b"\n", b"&#xA;")
+    image = b"<xmpGImg:image>" + coded + b"</xmpGImg:image>"
+    return XMP % (b'<rdf:Description xmlns:xmpGImg="g/img/">' + image + b"</rdf:Description>")
+
+
+def extended_xmp(packet: bytes) -> bytes:
+    """Return the segments of XMP whose second packet lies in two segments, in the wrong order."""
+    guid, size, half = hashlib.md5(packet).hexdigest().upper().encode(), len(packet), 400
+    note = b'<rdf:Description xmlns:xmpNote="note/" xmpNote:HasExtendedXMP="%s"/>' % guid
+    first = b"\xff\xe1http://ns.adobe.com/xap/1.0/\0" + XMP % note
+    parts = [
+        EXTENDED + guid + struct.pack(">II", size, at) + part
+        for at, part in ((half, packet[half:]), (0, packet[:half]))
+    ]
+    return put_segments(b"", first, *parts)
+
+
+def read_thumbnail(content: bytes, kind: str) -> Image.Image:
+    """Return the thumbnail of 32 x 24 pixels, as a second reader would find it."""
+    if kind in ("JFIF", "JFXX RGB"):
+        place = content.index(b"\x20\x18", content.index(kind[:4].encode() + b"\0")) + 2
+        return Image.frombytes("RGB", (32, 24), content[place : place + 32 * 24 * 3])
+    if kind.startswith("JFXX"):
+        return Image.open(io.BytesIO(content[content.index(b"JFXX\0\x10") + 6 :]))
+    if kind == "extended XMP":
+        parts = sorted(
+            (content[at + 36 :][:4], content[at:][: int.from_bytes(content[at - 37 :][:2], "big")])
+            for at in (found.end() for found in re.finditer(re.escape(EXTENDED[4:]), content))
+        )
+        packet = b"".join(part[40 : len(part) - 37] for _, part in parts)
+        guid = hashlib.md5(packet).hexdigest().upper().encode()
+        assert content.count(guid) == 3
+        content = packet
+    coded = content.split(b"<xmpGImg:image>")[1].split(b"<")[0].replace(b"&#xA;", b"")
+    return Image.open(io.BytesIO(base64.b64decode(coded)))
+
+
+@pytest.mark.parametrize(
+    "kind", ["JFIF", "JFXX RGB", "JFXX palette", "JFXX JPEG", "XMP", "XMP of a PNG", "extended XMP"]
+)
+def test_the_thumbnails_of_jfif_and_xmp_are_made_anew(denoise, tmp_path, kind) -> None:
+    path, stream = tmp_path / ("a.png" if "PNG" in kind else "a.jpg"), io.BytesIO()
+    small = Image.fromarray(COLOURS).resize((32, 24))
+    small.save(stream, "jpeg", quality=95)
+    jpeg, palette = stream.getvalue(), small.quantize(256)
+    extension = JFIF + bytes(2), b"\xff\xe0JFXX\0"
+    segments = {
+        "JFIF": [JFIF + bytes([32, 24]) + small.tobytes()],
+        "JFXX RGB": [extension[0], extension[1] + bytes([19, 32, 24]) + small.tobytes()],
+        "JFXX palette": [
+            extension[0],
+            extension[1] + bytes([17, 32, 24]) + bytes(768) + palette.tobytes(),
+        ],
+        "JFXX JPEG": [extension[0], extension[1] + b"\x10" + jpeg],
+    }
+    if kind == "XMP of a PNG":
+        words = PngImagePlugin.PngInfo()
+        words.add_itxt("XML:com.adobe.xmp", xmp_thumbnail(jpeg).decode())
+        save(path, pnginfo=words)
+    elif kind == "XMP":
+        save(path, quality=95, xmp=xmp_thumbnail(jpeg))
+    else:
+        content = save(path, quality=95)
+        if kind == "extended XMP":
+            added = extended_xmp(xmp_thumbnail(jpeg))
+            path.write_bytes(content[:20] + added + content[20:])
+        else:
+            path.write_bytes(put_segments(content[:2] + content[20:], *segments[kind]))
+    assert denoise(path, "--in-place").code == 0
+    shown = read_thumbnail(path.read_bytes(), kind)
+    assert shown.size == (32, 24)
+    result = np.asarray(Image.open(path).convert("RGB").resize((32, 24)), int)
+    assert np.abs(result - np.asarray(small) / 2).mean() < 3
+    assert np.abs(np.asarray(shown.convert("RGB")) - result).mean() < 3
 
 
 def test_layers_of_photoshop_are_named(denoise, tmp_path) -> None:

@@ -1,5 +1,6 @@
 """What reading asks and says before it takes memory."""
 
+import base64
 import io
 import threading
 
@@ -150,3 +151,18 @@ def test_channels_of_no_samples_are_channels_of_one():
     stack = np.zeros((2, 20, 30), np.uint8)
     tifffile.imwrite(stream, stack, description=text, metadata=None, photometric="minisblack")
     assert read_picture(stream.getvalue()).channels == (0, 1)
+
+
+ARITHMETIC = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAA0JCgsKCA0LCgsODg0PEyAVExISEyccHhcgLikxMC4pLSwzOko+MzZGNywt"
+    "QFdBRkxOUlNSMj5aYVpQYEpRUk//yQALCAAgADABAREA/8wABgAQEAX/2gAIAQEAAD8A/wCx8ext/WSP2xfy4bYB/wAd"
+    "/wD4FUkmhqaV6UCq0sK1n9AyEVDgFzBE/wAVN5gvOkj/2Q=="
+)
+"""A ramp, 3 x + 2 y, that libjpeg-turbo wrote with arithmetic coding (SOF9)."""
+
+
+def test_a_jpeg_with_arithmetic_coding_is_read():
+    picture = read_picture(base64.b64decode(ARITHMETIC))
+    ramp = np.add.outer(2 * np.arange(32), 3 * np.arange(48))
+    assert np.abs(picture.pages[0][..., 0].astype(int) - ramp).max() <= 3
+    assert (picture.encoding.quality, picture.lost) == (60, ())

@@ -26,12 +26,12 @@ from quietpixel.files.picture import (
     put_block,
 )
 from quietpixel.files.tags import Reader
+from quietpixel.files.thumbnails import EXTENDED_XMP
 
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _BOXES = "eb", b"JP"
 """Segments of boxes: content credentials (C2PA) sign the pixels of the source, and the layers of a
 JPEG XT are differences from them."""
@@ -353,7 +353,7 @@ def name_own(metadata: Metadata) -> tuple[str, ...]:
     for name, data in metadata.blocks:
         if name == "fe":
             names.append("the comment")
-        elif data.startswith(_EXTENDED_XMP):
+        elif data.startswith(EXTENDED_XMP):
             names.append("the extended XMP")
         elif not data.startswith(known):
             names.append(f"the segment APP{int(name[1], 16)}")

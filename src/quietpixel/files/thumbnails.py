@@ -1,19 +1,30 @@
-"""The thumbnails that EXIF and Photoshop keep beside an image are made anew with it."""
+"""The thumbnails that EXIF, Photoshop, JFIF and XMP keep beside an image are made anew with it."""
 
+import base64
+import binascii
+import hashlib
 import io
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from quietpixel.errors import FileError
 from quietpixel.files import vips
-from quietpixel.files.picture import Picture, Pixels
+from quietpixel.files.picture import Metadata, Picture, Pixels
 from quietpixel.files.tags import Reader
 
 _OFFSET, _LENGTH = 513, 514  # tags of the second directory: where a JPEG lies, and its bytes
 _QUALITIES = (90, 80, 65, 50, 30)
 _IPTC, _THUMBNAIL = 1028, 1036  # image resources of Photoshop
 _JPEG_SIZE, _JPEG = 20, 28  # places in the resource of a thumbnail
+_JFXX_JPEG, _JFXX_PALETTE, _JFXX_RGB = b"JFXX\0\x10", b"JFXX\0\x11", b"JFXX\0\x13"
+_XMP_IMAGE = re.compile(rb"(GImg:image\s*(?:=\s*[\"']|>))([^\"'<]+)")
+_SPACE = re.compile(rb"&#x?[0-9a-fA-F]+;|\s")  # line breaks in base64, also as references
+EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_GUID = len(EXTENDED_XMP)  # place of the MD5 of the whole packet in each of its segments
+_OFFSET_IN_PACKET, _PART = _GUID + 36, _GUID + 40
 
 
 def renew_thumbnails(picture: Picture) -> Picture:
@@ -25,7 +36,12 @@ def renew_thumbnails(picture: Picture) -> Picture:
     colours = page[..., :-1] if picture.alpha else page
     exif = metadata.exif and _renew_exif(metadata.exif, colours)
     iptc = metadata.iptc and _renew_resources(metadata.iptc, colours)
-    return replace(picture, metadata=replace(metadata, exif=exif, iptc=iptc))
+    xmp = metadata.xmp and _renew_xmp(metadata.xmp, colours)
+    renewed = replace(metadata, exif=exif, iptc=iptc, xmp=xmp)
+    if picture.format == "jpeg":
+        blocks = ((name, _renew_jfif(data, colours)) for name, data in metadata.blocks)
+        renewed = _renew_extended_xmp(replace(renewed, blocks=tuple(blocks)), colours)
+    return replace(picture, metadata=renewed)
 
 
 def _renew_exif(exif: bytes, pixels: Pixels) -> bytes:
@@ -81,6 +97,57 @@ def as_resource(iptc: bytes) -> bytes:
     return b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(iptc)) + iptc + b"\0" * (len(iptc) & 1)
 
 
+def _renew_jfif(segment: bytes, pixels: Pixels) -> bytes:
+    """Return a segment of a JPEG with the thumbnail of an image, if it is of JFIF and has one."""
+    if segment.startswith(_JFXX_JPEG):
+        return _JFXX_JPEG + (_shrink(pixels, segment[6:]) or segment[6:])
+    start = 12 if segment.startswith(b"JFIF\0") else 6
+    width, height = segment[start : start + 2].ljust(2, b"\0")
+    kinds = b"JFIF\0", _JFXX_PALETTE, _JFXX_RGB
+    if not segment.startswith(kinds) or not width * height:
+        return segment
+    small = _resize(pixels, width, height)
+    if segment.startswith(_JFXX_PALETTE):  # a JPEG has more colours in less room
+        return _JFXX_JPEG + (_encode(small, len(segment)) or segment[6:])
+    new = segment[: start + 2] + vips.to_array(small.colourspace("srgb")).tobytes()
+    return new if len(new) <= len(segment) else segment
+
+
+def _renew_xmp(xmp: bytes, pixels: Pixels) -> bytes:
+    """Return XMP of the same length whose thumbnails (xmp:Thumbnails) are those of an image."""
+
+    def renew(found: re.Match[bytes]) -> bytes:
+        try:
+            old = base64.b64decode(_SPACE.sub(b"", found[2]), validate=True)
+        except binascii.Error:  # damaged
+            return found[0]
+        new = _shrink(pixels, old)
+        return found[1] + base64.b64encode(new).ljust(len(found[2])) if new else found[0]
+
+    return _XMP_IMAGE.sub(renew, xmp)
+
+
+def _renew_extended_xmp(metadata: Metadata, pixels: Pixels) -> Metadata:
+    """Return metadata of a JPEG with new thumbnails in XMP that is too long for one segment."""
+    blocks = list(metadata.blocks)
+    places = [at for at, (_, data) in enumerate(blocks) if data.startswith(EXTENDED_XMP)]
+    places.sort(key=lambda at: blocks[at][1][_OFFSET_IN_PACKET:_PART])
+    old = b"".join(blocks[at][1][_PART:] for at in places)
+    new = _renew_xmp(old, pixels)
+    if new == old:
+        return metadata
+    # The first XMP packet names the other one by its digest.
+    guid = hashlib.md5(new, usedforsecurity=False).hexdigest().upper().encode()
+    parts = io.BytesIO(new)
+    for at in places:
+        name, data = blocks[at]
+        former = data[_GUID : _GUID + len(guid)]
+        part = parts.read(len(data) - _PART)
+        blocks[at] = name, EXTENDED_XMP + guid + data[_GUID + len(guid) : _PART] + part
+    xmp = metadata.xmp and metadata.xmp.replace(former, guid)
+    return replace(metadata, xmp=xmp, blocks=tuple(blocks))
+
+
 def _shrink(pixels: Pixels, old: bytes) -> bytes | None:
     """Return a JPEG of the size of another one in no more bytes, so that no offset changes.
 
@@ -95,9 +162,18 @@ def _shrink(pixels: Pixels, old: bytes) -> bytes | None:
         shown = vips.open_page("jpegload", old)
     except vips.VipsError:
         return None
-    small = vips.from_array(pixels).thumbnail_image(shown.width, height=shown.height)
-    small = small.colourspace("b-w" if small.bands == 1 else "srgb")  # of 8 bits
+    return _encode(_resize(pixels, shown.width, shown.height), len(old))
+
+
+def _resize(pixels: Pixels, width: int, height: int) -> Any:
+    """Return a libvips image of 8 bits and exactly this size."""
+    small = vips.from_array(pixels).thumbnail_image(width, height=height)
+    small = small.colourspace("b-w" if small.bands == 1 else "srgb")
     # Cameras put black bars around an image of another shape.
-    small = small.gravity("centre", shown.width, shown.height)
+    return small.gravity("centre", width, height)
+
+
+def _encode(small: Any, most: int) -> bytes | None:
+    """Return a JPEG of at most so many bytes, or None."""
     versions = (vips.save_bytes(small, "jpegsave", Q=quality) for quality in _QUALITIES)
-    return next((each for each in versions if len(each) <= len(old)), None)
+    return next((each for each in versions if len(each) <= most), None)
