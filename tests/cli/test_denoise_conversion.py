@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
@@ -265,6 +266,72 @@ def test_the_thumbnails_of_jfif_and_xmp_are_made_anew(denoise, tmp_path, kind) -
     result = np.asarray(Image.open(path).convert("RGB").resize((32, 24)), int)
     assert np.abs(result - np.asarray(small) / 2).mean() < 3
     assert np.abs(np.asarray(shown.convert("RGB")) - result).mean() < 3
+
+
+def as_container(suffix: str) -> bytes:
+    """Return HEIC or AVIF with an alpha channel, which is an auxiliary image."""
+    stream, pixels = io.BytesIO(), np.dstack([COLOURS, PIXELS])
+    if suffix == "avif":
+        Image.fromarray(pixels).save(stream, "avif", quality=90)
+    else:
+        pillow_heif.from_bytes("RGBA", (64, 48), pixels.tobytes()).save(stream, quality=90)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        (b"urn:mpeg:hevc:2015:auxid:2", "the depth map"),
+        (b"urn:com:apple:photo:aux:01", "auxiliary images such as an HDR gain map"),
+    ],
+)
+def test_auxiliary_images_are_named(denoise, tmp_path, suffix, kind, word) -> None:
+    path, content = tmp_path / f"a.{suffix}", as_container(suffix)
+    (alpha,) = re.findall(rb"auxC\0{4}([^\0]*)", content)
+    path.write_bytes(content)
+    assert denoise(path, "-o", tmp_path / f"b.{suffix}", "--json", tmp_path / "b.json").code == 0
+    assert "does not hold" not in (tmp_path / "b.json").read_text()
+    path.write_bytes(content.replace(alpha, kind.ljust(len(alpha), b"\0")))
+    outcome = denoise(path, "-o", tmp_path / f"c.{suffix}")
+    assert f"does not hold {word}" in outcome.err
+    before = path.read_bytes()
+    assert denoise(path, "--in-place").code == 2
+    assert path.read_bytes() == before
+
+
+def test_a_thumbnail_in_an_avif_is_named(denoise, tmp_path) -> None:
+    path = tmp_path / "a.avif"
+    path.write_bytes(as_container("avif").replace(b"auxl", b"thmb"))
+    assert "does not hold the thumbnail" in denoise(path).err
+    assert denoise(path, "--in-place").code == 2
+
+
+def test_the_thumbnails_of_a_heic_are_made_anew(denoise, tmp_path) -> None:
+    path = tmp_path / "a.heic"
+    coded = pillow_heif.from_bytes("RGB", (64, 48), COLOURS.tobytes())
+    coded.info["thumbnails"] = [32]
+    coded.save(path, quality=95)
+    assert denoise(path, "--in-place").code == 0
+    image = pillow_heif.open_heif(path)[0]
+    assert image.info["thumbnails"] == [32]
+    shown = image.get_thumbnail(0).to_pillow()
+    assert shown.size == (32, 24)
+    result = np.asarray(image.to_pillow().resize((32, 24)), int)
+    assert np.abs(np.asarray(shown) - result).mean() < 3
+
+
+@pytest.mark.parametrize(("kind", "word"), [("mime", "'application/json'"), ("uri ", "'uri'")])
+def test_other_metadata_of_a_heic_is_named(denoise, tmp_path, kind, word) -> None:
+    path = tmp_path / "a.heic"
+    coded = pillow_heif.from_bytes("RGB", (64, 48), COLOURS.tobytes())
+    coded.info["metadata"] = [
+        {"type": kind, "data": b"{}", "content_type": "application/json" * (kind == "mime")}
+    ]
+    coded.save(path, xmp=XMP % b"", exif=make_exif())
+    outcome = denoise(path)
+    assert f"does not hold metadata of the kind {word}" in outcome.err
+    assert denoise(path, "--in-place").code == 2
 
 
 def test_layers_of_photoshop_are_named(denoise, tmp_path) -> None:

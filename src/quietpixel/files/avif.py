@@ -29,6 +29,8 @@ _MATRIX = 6
 _EXIF = b"\0\0\0\6Exif\0\0"
 """What an item of EXIF begins with: the bytes up to its header, and its mark."""
 _NUMBERS, _PROFILES = b"colrnclx", (b"colrrICC", b"colrprof")
+_THUMBNAIL = b"\x0ethmb"
+"""A reference from a thumbnail to its image, behind its length."""
 _HEADER = 1 << 20
 """Bytes at the start of a file in which its boxes are looked for."""
 
@@ -141,7 +143,7 @@ def _put_numbers(content: bytes, primaries: int, curve: int) -> bytes:
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
-    """Name further images, and colour numbers beside a profile."""
+    """Name further images, colour numbers beside a profile, and a thumbnail."""
     with vips.decoding_errors():
         image = vips.open_page("heifload", source, 0)
     count = image.get_n_pages() - 1
@@ -150,6 +152,8 @@ def find_lost(source: Source) -> tuple[str, ...]:
     numbers = describe_colour_numbers(Metadata(cicp=_read_numbers(head)))
     if numbers and any(name in head for name in _PROFILES):
         found.append(f"{numbers} beside the profile")
+    if _THUMBNAIL in head:
+        found.append("the thumbnail")
     return tuple(found)
 
 

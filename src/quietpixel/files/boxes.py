@@ -1,6 +1,7 @@
 """Boxes of the container that JPEG XL, JPEG 2000 and HEIF share with MP4 (ISO/IEC 14496-12)."""
 
 import contextlib
+import re
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -10,6 +11,11 @@ from quietpixel.files import vips
 from quietpixel.files.image_format import Source, damaged
 
 _OF_IMAGES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip")
+_AUXILIARY = re.compile(rb"auxC\0{4}([^\0]*)")
+_ALPHA, _DEPTH = (b":alpha", b":auxid:1"), (b":depth", b":auxid:2")  # ends of the names of kinds
+_OTHER_ITEM = re.compile(
+    rb"infe\x02.{7}(?:mime[^\0]*\0(?!application/rdf\+xml)|(?=uri ))([^\0]*)", re.DOTALL
+)
 
 
 def walk_boxes(
@@ -63,10 +69,23 @@ def inspect_heif(source: Source) -> tuple[list[str], bytes]:
                 # The brand of files with a gain map (ISO 21496-1).
                 if name == b"ftyp" and b"tmap" in content:
                     lost.append("the gain map")
+                lost += _name_items(content)
                 if b"\x0cclli" in content or b"\x20mdcv" in content:  # behind their lengths
                     lost.append("the light levels of HDR (clli, mdcv)")
         file.seek(end)
         return lost, file.read()
+
+
+def _name_items(meta: bytes) -> Iterator[str]:
+    """Name what a HEIF file lists besides images, alpha, EXIF and XMP, each kind once."""
+    kinds = [kind for kind in _AUXILIARY.findall(meta) if not kind.endswith(_ALPHA)]
+    depth = [kind for kind in kinds if kind.endswith(_DEPTH)]
+    if depth:
+        yield "the depth map"
+    if len(kinds) > len(depth):
+        yield "auxiliary images such as an HDR gain map"
+    for kind in dict.fromkeys(_OTHER_ITEM.findall(meta)):
+        yield f"metadata of the kind {kind.decode('ascii', 'replace').strip()!r}"
 
 
 def make_box(name: bytes, content: bytes) -> bytes:

@@ -47,7 +47,10 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         exif=tags.turn_upright(exif) if exif else None,
         xmp=info.get("xmp") or None,
         # Kept for a file in kind: the decoders of phones may know 4:2:0 only.
-        blocks=(("chroma", str(info.get("chroma") or 444).encode()),),
+        blocks=(
+            ("chroma", str(info.get("chroma") or 444).encode()),
+            *(("thumbnail", str(side).encode()) for side in info["thumbnails"]),
+        ),
         cicp=tuple(int(nclx[key]) for key in _NCLX) if nclx else None,  # type: ignore[arg-type]
         tail=inspect_heif(source)[1],
     )
@@ -65,12 +68,8 @@ def read_size(source: Source) -> Size:
 def find_lost(source: Source) -> tuple[str, ...]:
     """Return what a file holds besides its primary image: bursts, depth maps, gain maps."""
     with _open(source) as image:
-        kinds = {
-            f"{image.count - 1} more images": image.count > 1,
-            "the depth map": image.info["depth_images"],
-            "auxiliary images such as an HDR gain map": image.info["aux"],
-        }
-    return (*(kind for kind, found in kinds.items() if found), *inspect_heif(source)[0])
+        more = [f"{image.count - 1} more images"] if image.count > 1 else []
+    return (*more, *inspect_heif(source)[0])
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -94,6 +93,10 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     if max(width, height) > _WHOLE:
         options["tile_size"] = _TILE
     coded = pillow_heif.from_bytes(mode, (width, height), pixels.tobytes())
+    if own:  # by their longer sides; they are made from the new pixels
+        coded.info["thumbnails"] = [
+            int(side) for name, side in metadata.blocks if name == "thumbnail"
+        ]
     stream = io.BytesIO()
     try:
         coded.save(
