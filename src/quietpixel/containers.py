@@ -67,6 +67,11 @@ def denoise(
         axes=axes, channels=channels, dtype=dtype, **options,
     )  # fmt: skip
     # By its attributes, because importing xarray takes long and it may be missing.
+    if hasattr(image, "data_vars"):
+        raise ImageError(
+            f"`image` must be one array; got a {type(image).__name__} of variables. "
+            "Pass one of them, such as dataset['NAME']."
+        )
     if hasattr(image, "dims") and hasattr(image, "coords"):
         settings = replace(settings, axes=axes or letters_of(image.dims))
         return image.copy(data=_denoise_array(image.data, settings))

@@ -170,6 +170,11 @@ def test_dask_and_xarray_in_the_same_kind_out(photo: Denoiser) -> None:
         assert rmse(denoised.to_numpy(), expected) < 1
 
 
+def test_a_dataset_of_variables_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"one array; got a Dataset.*such as dataset\['NAME'\]"):
+        quietpixel.denoise(xarray.Dataset({"a": (("y", "x"), SHAPES)}))
+
+
 def test_lazy_colours_are_those_of_an_array(photo: Denoiser) -> None:
     colour = np.stack([SHAPES, 0.8 * SHAPES, 0.5 * SHAPES + 0.2], axis=-1) * 800
     noisy = colour + 40 * np.random.default_rng(8).standard_normal(colour.shape) + 200

@@ -103,7 +103,7 @@ def test_options_are_checked_before_an_image_comes(options, words):
         Denoiser(**options)
 
 
-@pytest.mark.parametrize("image", [[[0.0]], None, 3])
+@pytest.mark.parametrize("image", [[[0.0]], None, 3, np.ones((9, 9)).view(np.matrix)])
 def test_what_is_neither_an_array_nor_a_file_is_refused(models, image):
     with pytest.raises(ImageError, match="`image` must be a NumPy array; got"):
         denoise(image, models["blur"])

@@ -107,6 +107,17 @@ def test_holes_and_hot_pixels_come_back(photo: Denoiser) -> None:
     assert rmse(result[10:45], truth[10:45]) < 0.4 * rmse(noisy[10:45], truth[10:45])
 
 
+def test_values_far_below_black_say_nothing_of_the_law(photo: Denoiser) -> None:
+    noisy = camera(300).astype(np.float64)
+    expected = photo.find_scale([noisy]).photons
+    assert expected is not None
+    for value in (-np.inf, -1e30):
+        noisy[::31, ::37] = value
+        photons = photo.find_scale([noisy]).photons
+        assert photons is not None
+        assert photons.gain == pytest.approx(expected.gain, rel=0.1)
+
+
 def test_a_law_is_given_or_switched_off(photo: Denoiser, tmp_path: Path) -> None:
     bright = camera(300, gain=0.5, read=1).astype(np.uint8)
     truth = 100 + 150 * LIGHT

@@ -143,3 +143,16 @@ def test_an_image_that_is_too_small_is_refused(image: np.ndarray) -> None:
 def test_no_image_is_refused() -> None:
     with pytest.raises(ImageError, match="must hold at least one image to measure; got none"):
         fit_law([])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("offset", [False, True])
+def test_values_that_are_not_finite_are_neither_noise_nor_outliers(
+    value: float, offset: bool
+) -> None:
+    image = make_noisy("gaussian:0.05").astype(np.float64)
+    image[:24] = value
+    image[np.random.default_rng(1).random(image.shape) < 0.005] = value
+    measure = measure_noise(image, offset=offset)
+    assert (measure.kind, measure.outliers) == ("white", (0, 0))
+    assert measure.sigma == pytest.approx(0.05, rel=0.06)

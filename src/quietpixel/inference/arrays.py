@@ -243,7 +243,8 @@ def check_range(range: Range) -> Range:
 
 def check_kind(array: Array) -> None:
     """Raise ImageError unless `array` is an array of numbers."""
-    if not isinstance(array, np.ndarray):
+    # A np.matrix stays two-dimensional whatever is done; with NumPy 2.4 the process then aborted.
+    if not isinstance(array, np.ndarray) or isinstance(array, np.matrix):
         raise ImageError(
             f"`image` must be a NumPy array; got {type(array).__name__}. Try numpy.asarray(image)."
         )

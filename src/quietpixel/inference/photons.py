@@ -26,7 +26,7 @@ LEAST_SIDE, MOST = 64, 4
 LEAST_RATIO = 1.2
 """Noise that is less than so many times as strong in white as in black is left as it is."""
 FAR_BEYOND = 2.0
-"""Values above so many times white, counted from black, say nothing about the law."""
+"""Values beyond so many times white, counted from black, say nothing about the law."""
 
 
 def may_have_photons(image: Array, options: DenoiseOptions) -> bool:
@@ -61,7 +61,7 @@ def find_photons(
         part = with_channels(image)[rows][:, columns].astype(np.float64)
         values = np.ma.filled((part - scale.black) / width, np.nan)
         # A star or a saturated area would take most of the levels of brightness for itself.
-        values[values > FAR_BEYOND] = np.nan
+        values[np.abs(values) > FAR_BEYOND] = np.nan
         samples.append(values)
     found = measure_noise(samples, offset=True)
     law = found.model

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ImageError
-from quietpixel.imaging.defects import RARE, outlier_distance, repair_outliers
+from quietpixel.imaging.defects import RARE, fill_hidden, outlier_distance, repair_outliers
 from quietpixel.imaging.intensity_scale import estimate_range
 from quietpixel.noise.fit import PoissonGaussian, fit_levels, fit_line, fit_speckle
 from quietpixel.noise.flat_blocks import (
@@ -359,7 +359,13 @@ def _read(image: Array, *, scaled: bool, dark: float | None) -> _Reading:
             f"noise is read from flat blocks of {SIDE} x {SIDE}; got {shape}. Measure a larger "
             "image of the same kind."
         )
-    distance = outlier_distance(np.nan_to_num(image))
+    known = np.isfinite(image)
+    seen = image
+    if not known.all():
+        image = np.where(known, image, np.nan)
+        # With zeros in their place, missing values would pass for dead pixels.
+        seen = fill_hidden(image, known)
+    distance = outlier_distance(seen)
     if distance is None:
         return _read_repaired(image, None, scaled=scaled, dark=dark)
     repaired = repair_outliers(image, distance)
