@@ -1,6 +1,7 @@
 """Folder runs on real workers: whole, with bad files, resumed, and with workers that fail."""
 
 import json
+import os
 import random
 import re
 import signal
@@ -172,7 +173,7 @@ def test_random_kills_of_workers_lose_nothing(start, own_machines, tmp_path) -> 
             time.sleep(rng.uniform(0, 0.8))
             killed = alive.pop(rng.randrange(3))
             killed.kill()
-            killed.wait()
+            killed.join()
             kills += process.poll() is None
             alive.append(own_machines.add_worker())
         # A task that three workers died of is not tried again by the same run.
@@ -457,7 +458,7 @@ def test_a_stopped_worker_is_passed_over(own_machines, monkeypatch) -> None:
     said: list[str] = []
     with connect(scheduler=own_machines.address) as cluster:
         wait_until(lambda: len(cluster.threads(now=True)) == 2)
-        stopped.send_signal(signal.SIGSTOP)
+        os.kill(stopped.pid, signal.SIGSTOP)
         tasks = [str(number) for number in range(12)]
         assert sorted(run_pool(cluster, tasks, notify=said.append)) == list(range(12))
         assert len(cluster.threads(now=True)) == 1

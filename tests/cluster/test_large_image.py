@@ -371,10 +371,10 @@ def test_a_killed_worker_and_a_late_one(tmp_path, models, blur, own_machines) ->
     first = own_machines.add_worker()
 
     def kill(share):
-        if share > 0 and first.poll() is None:
+        if share > 0 and first.is_alive():
             own_machines.add_worker()
             first.kill()
-            first.wait()
+            first.join()
 
     with connect(scheduler=own_machines.address) as cluster:
         denoise_image(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)
