@@ -53,6 +53,35 @@ def test_noise_has_none(sigma: float) -> None:
     assert outlier_distance((0.5 + noise).astype(np.float32)) is None
 
 
+GLYPHS = {
+    "i": ".#. ... .#. .#. .#. .#. .#.",
+    "t": ".#.. ###. .#.. .#.. .#.. .#.. ..#.",
+    "r": "..... ..... #.##. ##... #.... #.... #....",
+    "n": "..... ..... #.##. ##..# #...# #...# #...#",
+    "o": "..... ..... .###. #...# #...# #...# .###.",
+    "e": "..... ..... .###. #...# ##### #.... .###.",
+    "l": ".#. .#. .#. .#. .#. .#. .#.",
+    "a": "..... ..... .###. ....# .#### #...# .####",
+}
+
+
+@pytest.mark.parametrize("level", [0, 3, 10])
+def test_the_dots_and_ends_of_letters_are_no_impulses(level: int) -> None:
+    rng = np.random.default_rng(2)
+    page = np.ones((256, 256, 1), np.float32)
+    for top in range(4, 240, 14):
+        left = 4
+        while left < 245:
+            rows = GLYPHS[rng.choice(list(GLYPHS))].split()
+            glyph = np.array([[mark == "." for mark in row] for row in rows], np.float32)
+            page[top : top + 7, left : left + glyph.shape[1], 0] = glyph
+            left += glyph.shape[1] + 2
+    noisy = page + level / 255 * rng.standard_normal(page.shape, np.float32)
+    assert outlier_distance(noisy.clip(0, 1)) is None
+    noisy[rng.random(page.shape) < 0.02] = 0.5
+    assert outlier_distance(noisy.clip(0, 1)) is not None
+
+
 def test_what_is_no_outlier_stays_to_the_last_bit() -> None:
     noisy = with_impulses(scene(), 0.02)
     distance = outlier_distance(noisy)
