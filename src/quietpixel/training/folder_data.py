@@ -93,29 +93,18 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
     """
     layout = find_layout(Path(recipe.data), target=recipe.target, pairs=recipe.pairs, notify=notify)
     skipped = SkippedFiles(notify)
-    known: dict[Paths, Size] = {}
-    for scene in layout.scenes:
-        try:
-            size, *_ = [measure_size(path) for path in scene]
-        except QuietpixelError as error:
-            skipped.add(str(scene[0]), str(error))
-            continue
-        if min(size.height, size.width) < recipe.patch:
-            reason = f"'{scene[0]}': smaller than {recipe.patch} x {recipe.patch} pixels."
-            skipped.add(str(scene[0]), reason)
-        else:
-            known[scene] = size
-    if not known:
+    sizes = measure_scenes(layout.scenes, recipe.patch, skipped)
+    if not sizes:
         raise DataError(
             f"The folder '{recipe.data}' must hold images of at least {recipe.patch} x "
             f"{recipe.patch} pixels to train on, and of its {len(layout.scenes)} none can be "
             "used. Give another folder, or a smaller `patch`."
         )
-    areas = {scene: size.height * size.width * size.pages for scene, size in known.items()}
+    areas = {scene: size.height * size.width * size.pages for scene, size in sizes.items()}
 
     masks = {}
     if recipe.masks:
-        masks = find_masks(list(known), Path(recipe.data), Path(recipe.masks), notify)
+        masks = find_masks(list(sizes), Path(recipe.data), Path(recipe.masks), notify)
 
     def put(part: list[Paths]) -> ImageCache:
         return ImageCache(
@@ -128,7 +117,7 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
             masks=masks,
         )
 
-    train, validation = split(list(known))
+    train, validation = split(list(sizes))
     validating = put(validation)
     # A run without validation images could not tell which epoch is the best.
     while all(validating.open(i) is None for i in range(len(validation))) and len(train) > 1:
@@ -143,11 +132,35 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
     if layout.kind == "pairs" and len(train) <= CHECKED:
         for index in range(len(train)):
             training.open(index)
-    sides = [min(known[scene].height, known[scene].width) for scene in validation]
+    sides = [min(sizes[scene].height, sizes[scene].width) for scene in validation]
     scene_bytes = np.median(list(areas.values())) * len(train[0]) * recipe.channels * DEPTH
     # Few enough that each is decoded about once in an epoch.
     at_a_time = max(1, int(MEMORY / scene_bytes))
     return Folder(training, validating, np.array(sides), at_a_time, shared)
+
+
+def measure_scenes(scenes: Sequence[Paths], patch: int, skipped: SkippedFiles) -> dict[Paths, Size]:
+    """Return the sizes of the scenes that can be read and are not smaller than a patch.
+
+    Parameters
+    ----------
+    scenes
+        All scenes.
+    patch
+        Height and width of a patch, in pixels.
+    skipped
+        Gets the other scenes.
+    """
+    sizes = {}
+    for scene in scenes:
+        try:
+            size, *_ = [measure_size(path) for path in scene]
+            if min(size.height, size.width) < patch:
+                raise DataError(f"'{scene[0]}': smaller than {patch} x {patch} pixels.")
+            sizes[scene] = size
+        except QuietpixelError as error:
+            skipped.add(str(scene[0]), str(error))
+    return sizes
 
 
 def find_training_range(scenes: ImageCache, *, method: str) -> Range | None:
