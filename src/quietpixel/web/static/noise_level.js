@@ -7,6 +7,7 @@ const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
 const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7];
+const INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.06, 1.15];
 const FLAT = 2.4, MOST_RAISED = 2, WHITENESS = [0.25, 0.45];
 const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
@@ -23,8 +24,19 @@ export function measureLevel(image, weights) {
   const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
   const answers = weights.bias_7.map((_, net) => answer(whole, seen, weights, net));
   const level = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0);
-  return { sigma: SAFE * raiseCorrelated(level, found), kinds: nameKinds(level, found) };
+  const certain = findCertainty(level, found);
+  const sigma = (SAFE * raiseCorrelated(level, found)) ** (1 - certain) * white ** certain;
+  return { sigma, kinds: nameKinds(level, found) };
 }
+
+function findCertainty(level, { white, shared }) {
+  if (!shared) return 0;
+  const ratio = level / Math.max(white, 1e-6), [none, all, still, end] = AGREEMENT;
+  return part(ratio, [none, all]) * (1 - part(ratio, [still, end])) * (1 - part(shared, INDEPENDENT));
+}
+
+const part = (value, [from, to]) => Math.min(Math.max((value - from) / (to - from), 0), 1);
+const logPart = (value, range) => part(Math.log(Math.max(value, 1e-6)), range.map(Math.log));
 
 function nameKinds(level, { white, shared, grid }) {
   if (level < LEAST_KIND) return [];
@@ -33,8 +45,6 @@ function nameKinds(level, { white, shared, grid }) {
 }
 
 function raiseCorrelated(level, { white, whiteness, flat, fineness }) {
-  const part = (value, [from, to]) => Math.min(Math.max((value - from) / (to - from), 0), 1);
-  const logPart = (value, range) => part(Math.log(Math.max(value, 1e-6)), range.map(Math.log));
   const camera = Math.log(EXCESS) * logPart(level / Math.max(white, 1e-6), EXCESS_RATIOS);
   const raised = Math.min(Math.max((FLAT * flat) / Math.max(level, 1e-6), 1), MOST_RAISED);
   const grain = (1 - logPart(whiteness, WHITENESS)) * Math.log(raised);
