@@ -58,7 +58,7 @@ WHITENESS = (0.25, 0.45)
 from the second none. On 27 photographs white noise of 15/255 had at least 0.47 (0.36 at 10/255),
 gray noise blurred by 0.5 pixels 0.3 to 0.5, grain blurred by 0.9 0.1 to 0.4, old prints 0.2."""
 INDEPENDENT, AGREEMENT = (1.05, 1.12), (0.6, 0.8, 1.06, 1.15)
-"""In colour images noise that the channels do not share gets the level of white noise, which errs by
+"""In colour images noise that channels do not share gets the level of white noise, which errs by
 1 % (white noise of 15/255 on 27 photographs) where the network errs by up to 18 %. Limits:
 amplitude as in `SHARED` (wholly up to the first, not from the second; 1.15 where a tenth of the
 variance is shared, which the level of white noise misses), and the network's level over that of
