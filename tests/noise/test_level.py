@@ -105,6 +105,24 @@ def test_flat_areas_of_an_old_print_become_flat() -> None:
     assert denoised[8:-8, 8:88].std() < 2 / 255
 
 
+@pytest.mark.parametrize("size", [8, 12, 24])
+@pytest.mark.parametrize("bilevel", [False, True])
+def test_clean_text_has_no_noise(size: int, bilevel: bool) -> None:
+    """Its edges passed for noise of 20 to 80/255, and small letters came out as gray smears."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    page = Image.new("L", (320, 240), 255)
+    lines = ["the quick brown fox jumps over", "a lazy dog; images of old books", "in gray"]
+    font = ImageFont.load_default(size)
+    for number, top in enumerate(range(8, 230, size + 6)):
+        ImageDraw.Draw(page).text((8 + number, top), lines[number % 3], font=font, fill=0)
+    values = np.asarray(page, np.float32)[..., None] / 255
+    text = (values > 0.5).astype(np.float32) if bilevel else values
+    assert estimate_level(text) == 0
+    noise = np.random.default_rng(0).standard_normal((*text.shape[:2], 3))
+    assert estimate_level(np.clip(text + 20 / 255 * noise, 0, 1).astype(np.float32)) > 8 / 255
+
+
 def test_texture_alone_does_not_raise_the_level() -> None:
     assert 13 / 255 < estimate_level(old_print(0)) < 17 / 255
 

@@ -7,7 +7,7 @@ const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
 const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7];
-const INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.06, 1.15];
+const CLEAN_PAPER = [0.1, 0.16], INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.06, 1.15];
 const FLAT = 2.4, MOST_RAISED = 2, WHITENESS = [0.25, 0.45];
 const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
@@ -23,7 +23,7 @@ export function measureLevel(image, weights) {
   ).map((value) => Math.min(Math.max(value, -5), 5)));
   const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
   const answers = weights.bias_7.map((_, net) => answer(whole, seen, weights, net));
-  const level = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0);
+  const level = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0) * (1 - part(found.paper, CLEAN_PAPER));
   const certain = findCertainty(level, found);
   const sigma = (SAFE * raiseCorrelated(level, found)) ** (1 - certain) * white ** certain;
   return { sigma, kinds: nameKinds(level, found) };
@@ -98,9 +98,21 @@ function measureBlocks(image) {
     fineness: Math.exp(flattest[1] - flattest[4]),
     shared: gray ? 0 : Math.exp(flattest[1] - flattest[16]),
     grid: Math.min(grid[0], grid[1]),
+    paper: quantile(Float64Array.from(kept, (at) => whiteSquares(colours, at)).sort(), 0.1),
     summary: [first, ...[second, ...flattest].map((value) => value - first), ...grid, dead],
     blocks: kept.map((at) => alignOctaves(octaves, first, at)),
   };
+}
+
+// The share of 2 x 2 squares of a block that are all white.
+function whiteSquares({ data, width }, block) {
+  const columns = Math.floor(width / BLOCK), left = block % columns * BLOCK, top = Math.floor(block / columns) * BLOCK;
+  const isWhite = (y, x) => [0, 1, 2].every((channel) => data[3 * ((top + y) * width + left + x) + channel] >= 1);
+  let squares = 0;
+  for (let y = 0; y < BLOCK; y += 2) {
+    for (let x = 0; x < BLOCK; x += 2) squares += isWhite(y, x) && isWhite(y, x + 1) && isWhite(y + 1, x) && isWhite(y + 1, x + 1);
+  }
+  return squares / (BLOCK / 2) ** 2;
 }
 
 function toColours(image) {
