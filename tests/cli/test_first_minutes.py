@@ -1,11 +1,14 @@
 """What a newcomer sees: help, hints, the line on each result, completion."""
 
+import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
@@ -223,6 +226,21 @@ def test_the_shell_completes_commands_models_recipes_and_engines() -> None:
     assert complete("denoise", "--model", "photo-") == ["photo-gray"]
     assert complete("denoise", "--engine", "on") == ["onnxruntime"]
     assert complete("train", "--recipe", "photo-l") == ["photo-level"]
+
+
+def test_the_shell_completes_files_where_a_path_is_expected() -> None:
+    assert complete("denoise", "photo.j") == ["photo.j"]  # the shell completes it from its folder
+
+
+def test_each_parameter_that_takes_a_path_completes_files() -> None:
+    for name in COMMANDS:
+        module = importlib.import_module(f"quietpixel.cli.{name}")
+        context = click.Context(module.command)
+        for parameter in module.command.params:
+            words = f"{parameter.metavar} {parameter.human_readable_name}"
+            if re.search(r"FILE|FOLDER|DIRECTORY|PATH|IMAGE|INPUT|MODEL|DATA", words):
+                found = parameter.shell_complete(context, "zzz")
+                assert [item.type for item in found] in (["file"], ["dir"]), (name, parameter.name)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

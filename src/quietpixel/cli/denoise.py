@@ -14,6 +14,7 @@ from quietpixel.cli.options import (
     COUNT,
     MODEL,
     PATH,
+    PATH_TEXT,
     Command,
     Names,
     engine_options,
@@ -75,11 +76,12 @@ GROUPS = {
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
 # Strings and not paths, because '-' and URLs are inputs too.
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("inputs", metavar="INPUT...", type=PATH_TEXT, nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
     metavar="FILE|FOLDER|-",
+    type=PATH_TEXT,
     help="Output path.  [default: NAME-clean.EXT next to the input]",
 )
 @click.option(
@@ -90,6 +92,7 @@ GROUPS = {
 @click.option(
     "--sigma",
     metavar="auto|NUMBER|FILE",
+    type=PATH_TEXT,
     callback=read_level,
     default="auto",
     help="Noise level, such as 25/255, or an image of noise levels.",

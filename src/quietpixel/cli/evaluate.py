@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quietpixel.cli.options import CHANNELS, COUNT, PATH, PRECISION, Command, read_noise
+from quietpixel.cli.options import (
+    CHANNELS,
+    COUNT,
+    MODEL,
+    PATH,
+    PATH_TEXT,
+    PRECISION,
+    Command,
+    read_noise,
+)
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError
 
@@ -50,8 +59,8 @@ GROUPS = {
 
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
-@click.argument("models", metavar="MODEL...", nargs=-1)
-@click.argument("data")
+@click.argument("models", metavar="MODEL...", type=MODEL, nargs=-1)
+@click.argument("data", type=PATH_TEXT)
 @click.option(
     "--noise", metavar="LAW", callback=read_noise, help="Noise law.  [default: that of the model]"
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quietpixel.cli.denoise import read_range
-from quietpixel.cli.options import Command
+from quietpixel.cli.options import PATH_TEXT, Command
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import FileError, QuietpixelError
 
@@ -22,15 +22,17 @@ EXAMPLES = ("quietpixel noise photo.jpg", "quietpixel noise photos/ --plot noise
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=PATH_TEXT, nargs=-1, required=True)
 @click.option(
     "--range",
     metavar="LOW,HIGH",
     callback=read_range,
     help="Values without light and of white.  [default: found in each image]",
 )
-@click.option("--plot", metavar="FILE", help="PNG file with sigma by brightness.")
-@click.option("--json", "json_file", metavar="FILE", help="JSON file; - for standard output.")
+@click.option("--plot", metavar="FILE", type=PATH_TEXT, help="PNG file with sigma by brightness.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=PATH_TEXT, help="JSON file; - for standard output."
+)
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -103,6 +103,9 @@ def known_models() -> list[str]:
 MODEL = Names("model", known_models, open=True)
 COUNT = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)
+# Text that may be a path, a URL, a name or -. The type lets shells complete files; click must not
+# check access, because one unreadable input would end the run before the others.
+PATH_TEXT = click.Path(readable=False)
 CHANNELS: dict[str, Any] = {
     "type": click.Choice(["1", "3"]),
     "callback": lambda ctx, parameter, value: value and int(value),

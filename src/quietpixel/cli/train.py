@@ -18,6 +18,7 @@ from quietpixel.cli.options import (
     COUNT,
     MODEL,
     PATH,
+    PATH_TEXT,
     Command,
     Names,
     read_counts,
@@ -107,7 +108,7 @@ GROUPS = {
 
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
-@click.argument("data", required=False)
+@click.argument("data", type=PATH_TEXT, required=False)
 @click.option(
     "--model",
     metavar="NAME",
@@ -144,6 +145,7 @@ GROUPS = {
 @click.option(
     "--masks",
     metavar="FOLDER|FILE",
+    type=PATH_TEXT,
     help="Masks under the names of the images: only pixels where they are not 0 count.",
 )
 @click.option("--epochs", type=COUNT, help="Passes over the data.")
