@@ -75,7 +75,6 @@ GROUPS = {
 
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
-# Strings and not paths, because '-' and URLs are inputs too.
 @click.argument("inputs", metavar="INPUT...", type=PATH_TEXT, nargs=-1, required=True)
 @click.option(
     "-o",

@@ -37,7 +37,7 @@ JPEG = 0.3
 """Strength of the grid of JPEG (median, the weaker of its two directions) from which it is named:
 0.4 to 1.1 in camera JPEGs of PolyU, at most 0.15 where noise was added to photographs."""
 SAFE = 1.04
-"""Factor of every level, because too low costs more than too high."""
+"""Factor of every level but that of certainly white noise: too low costs more than too high."""
 EXCESS, EXCESS_RATIOS = 2.5, (4.0, 9.0)
 """Factor of noise that is as coarse as in camera JPEGs: none up to the first of these ratios
 of its level to that of white noise, all of it from the second. The denoiser is trained with levels
