@@ -268,6 +268,46 @@ def test_the_thumbnails_of_jfif_and_xmp_are_made_anew(denoise, tmp_path, kind) -
     assert np.abs(np.asarray(shown.convert("RGB")) - result).mean() < 3
 
 
+def jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "jpeg", quality=quality)
+    return stream.getvalue()
+
+
+STAYS = "A thumbnail or preview in its EXIF stays as it was."
+
+
+def test_previews_in_a_maker_note_are_made_anew(denoise, tmp_path) -> None:
+    preview, face = jpeg(COLOURS[::2, ::2]), jpeg(COLOURS[:16, :16][::-1, ::-1])
+    path, exif = tmp_path / "a.jpg", Image.Exif()
+    for note in (b"Maker\0" + preview + b"\1", b"Maker\0" + face + preview + b"\1"):
+        exif.get_ifd(34665)[37500] = note
+        save(path, exif=exif, quality=95)
+        outcome = denoise(path, "--in-place")
+        assert outcome.code == 0
+        assert (STAYS in outcome.err) == (face in note)
+        written = Image.open(path).getexif().get_ifd(34665)[37500]
+        assert (face in written) == (face in note)
+        start = note.index(preview)
+        assert (len(written), written[:start], written[-1:]) == (len(note), note[:start], b"\1")
+        shown = Image.open(io.BytesIO(written[start:]))
+        assert shown.size == (32, 24)
+        assert np.abs(np.asarray(shown) - COLOURS[::2, ::2] / 2).mean() < 3
+
+
+def test_a_thumbnail_that_claims_to_be_huge_costs_no_time(denoise, tmp_path) -> None:
+    huge = bytearray(jpeg(PIXELS[:8, :8]))
+    struct.pack_into(">HH", huge, huge.index(b"\xff\xc0") + 5, 3000, 3000)
+    huge += bytes(40_000)  # room for one of that size
+    entries = struct.pack("<HHII", 513, 4, 1, 44) + struct.pack("<HHII", 514, 4, 1, len(huge))
+    exif = b"II*\0\x08\0\0\0" + struct.pack("<HIH", 0, 14, 2) + entries + bytes(4) + huge
+    path = tmp_path / "a.jpg"
+    save(path, exif=b"Exif\0\0" + exif)
+    outcome = denoise(path)
+    assert (outcome.code, STAYS in outcome.err) == (0, True)
+    assert huge in (tmp_path / "a-clean.jpg").read_bytes()
+
+
 def as_container(suffix: str) -> bytes:
     """Return HEIC or AVIF with an alpha channel, which is an auxiliary image."""
     stream, pixels = io.BytesIO(), np.dstack([COLOURS, PIXELS])
@@ -300,9 +340,20 @@ def test_auxiliary_images_are_named(denoise, tmp_path, suffix, kind, word) -> No
     assert path.read_bytes() == before
 
 
-def test_a_thumbnail_in_an_avif_is_named(denoise, tmp_path) -> None:
-    path = tmp_path / "a.avif"
-    path.write_bytes(as_container("avif").replace(b"auxl", b"thmb"))
+@pytest.mark.parametrize("images", [1, 2])
+def test_a_thumbnail_in_an_avif_is_named(denoise, tmp_path, images) -> None:
+    path, content = tmp_path / "a.avif", as_container("avif").replace(b"auxl", b"thmb")
+    if images == 2:  # the thumbnail refers to two images, which takes two bytes more
+        reference = b"\x0ethmb\0\2\0\1\0\1"
+        assert reference in content
+        changed = bytearray(content.replace(reference, b"\x10thmb\0\2\0\2\0\1\0\1"))
+        places = [content.index(name) - 4 for name in (b"meta", b"iref")]
+        first = content.index(b"iloc") + 18
+        for place in (*places, first, first + 14):  # sizes of boxes, and offsets of both images
+            (old,) = struct.unpack_from(">I", changed, place)
+            struct.pack_into(">I", changed, place, old + 2)
+        content = bytes(changed)
+    path.write_bytes(content)
     assert "does not hold the thumbnail" in denoise(path).err
     assert denoise(path, "--in-place").code == 2
 

@@ -11,7 +11,7 @@ import pyvips
 
 from quietpixel.errors import FileError
 from quietpixel.files import tags, vips
-from quietpixel.files.boxes import has_brand, inspect_heif, make_box
+from quietpixel.files.boxes import has_brand, has_full_boxes, inspect_heif, make_box
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source
 from quietpixel.files.picture import (
@@ -29,8 +29,6 @@ _MATRIX = 6
 _EXIF = b"\0\0\0\6Exif\0\0"
 """What an item of EXIF begins with: the bytes up to its header, and its mark."""
 _NUMBERS, _PROFILES = b"colrnclx", (b"colrrICC", b"colrprof")
-_THUMBNAIL = b"\x0ethmb"
-"""A reference from a thumbnail to its image, behind its length."""
 _HEADER = 1 << 20
 """Bytes at the start of a file in which its boxes are looked for."""
 
@@ -152,7 +150,7 @@ def find_lost(source: Source) -> tuple[str, ...]:
     numbers = describe_colour_numbers(Metadata(cicp=_read_numbers(head)))
     if numbers and any(name in head for name in _PROFILES):
         found.append(f"{numbers} beside the profile")
-    if _THUMBNAIL in head:
+    if has_full_boxes(source, b"meta", b"iref", b"thmb"):
         found.append("the thumbnail")
     return tuple(found)
 

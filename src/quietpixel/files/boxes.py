@@ -45,6 +45,21 @@ def walk_boxes(
         at += length
 
 
+def has_full_boxes(source: Source, *names: bytes) -> bool:
+    """Say whether a file holds full boxes of these names, each in the one before."""
+
+    def find(names: tuple[bytes, ...], start: int, end: int | None) -> bool:
+        # The content of a full box begins with version and flags.
+        return not names or any(
+            name == names[0] and find(names[1:], at + 4, at + length)
+            for name, at, length in walk_boxes(file, start, end)
+        )
+
+    with vips.open_binary(source) as file, contextlib.suppress(FileError):  # of what follows
+        return find(names, 0, None)
+    return False
+
+
 def has_brand(head: bytes, *names: bytes) -> bool:
     """Say whether a file is of one of these brands, or compatible with one."""
     brands = head[8 : int.from_bytes(head[:4], "big")]

@@ -1,4 +1,4 @@
-"""The thumbnails that EXIF, Photoshop, JFIF and XMP keep beside an image are made anew with it."""
+"""Thumbnails in EXIF, maker notes, Photoshop's block, JFIF and XMP are made anew with an image."""
 
 import base64
 import binascii
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from quietpixel.errors import FileError
 from quietpixel.files import vips
 from quietpixel.files.picture import Metadata, Picture, Pixels
@@ -17,6 +19,10 @@ from quietpixel.files.tags import Reader
 
 _OFFSET, _LENGTH = 513, 514  # tags of the second directory: where a JPEG lies, and its bytes
 _QUALITIES = (90, 80, 65, 50, 30)
+_MOST_PIXELS = 1 << 22
+"""Of a thumbnail; the header of a damaged or hostile one may state 65500 x 65500."""
+_ALIKE = 0.9
+"""Correlation from which a preview shows the image, at 16 x 16 pixels, which have little noise."""
 _IPTC, _THUMBNAIL = 1028, 1036  # image resources of Photoshop
 _JPEG_SIZE, _JPEG = 20, 28  # places in the resource of a thumbnail
 _JFXX_JPEG, _JFXX_PALETTE, _JFXX_RGB = b"JFXX\0\x10", b"JFXX\0\x11", b"JFXX\0\x13"
@@ -34,7 +40,7 @@ def renew_thumbnails(picture: Picture) -> Picture:
         return picture
     page = picture.pages[0]
     colours = page[..., :-1] if picture.alpha else page
-    exif = metadata.exif and _renew_exif(metadata.exif, colours)
+    exif = metadata.exif and _renew_exif(_renew_previews(metadata.exif, colours), colours)
     iptc = metadata.iptc and _renew_resources(metadata.iptc, colours)
     xmp = metadata.xmp and _renew_xmp(metadata.xmp, colours)
     renewed = replace(metadata, exif=exif, iptc=iptc, xmp=xmp)
@@ -60,6 +66,47 @@ def _renew_exif(exif: bytes, pixels: Pixels) -> bytes:
     changed[start : start + length] = new.ljust(length, b"\0")
     struct.pack_into(reader.order + "I", changed, found.places[_LENGTH], len(new))
     return bytes(changed)
+
+
+def _renew_previews(exif: bytes, pixels: Pixels) -> bytes:
+    """Return an EXIF block with new JPEGs in place of all that show the image.
+
+    Maker notes have them in forms of their own, so that behind a shorter JPEG there are zeros. Some
+    cameras note other pictures there, too, such as a face, which stay.
+    """
+    changed = bytearray(exif)
+    for start, end in _walk_jpegs(exif):
+        new = _shrink(pixels, exif[start:end])
+        if new and _is_alike(exif[start:], new):
+            changed[start:end] = new.ljust(end - start, b"\0")
+    return bytes(changed)
+
+
+def find_previews(exif: bytes | None) -> set[bytes]:
+    """Return the JPEGs in an EXIF block."""
+    return {exif[start:end] for start, end in _walk_jpegs(exif)} if exif else set()
+
+
+def _walk_jpegs(exif: bytes) -> Iterator[tuple[int, int]]:
+    end = 0
+    while (start := exif.find(b"\xff\xd8\xff", end)) >= 0:
+        end = exif.find(b"\xff\xd9", start) + 2
+        if end < 2:
+            return
+        yield start, end
+
+
+def _is_alike(old: bytes, new: bytes) -> bool:
+    """Return whether two JPEGs show the same."""
+    try:
+        images = (
+            vips.open_page("jpegload", each).thumbnail_image(16, height=16, size="force")
+            for each in (old, new)
+        )
+        first, second = (vips.to_array(each.colourspace("b-w"))[..., 0].ravel() for each in images)
+    except vips.VipsError:
+        return False
+    return bool(np.ptp(first) and np.ptp(second) and np.corrcoef(first, second)[0, 1] > _ALIKE)
 
 
 def _renew_resources(block: bytes, pixels: Pixels) -> bytes:
@@ -156,11 +203,13 @@ def _shrink(pixels: Pixels, old: bytes) -> bytes | None:
     pixels
         uint8 or uint16 (H, W, 1 or 3), as stored.
     old
-        The JPEG; for a damaged one the result is None.
+        The JPEG; for a damaged or very large one the result is None.
     """
     try:
         shown = vips.open_page("jpegload", old)
     except vips.VipsError:
+        return None
+    if shown.width * shown.height > _MOST_PIXELS:
         return None
     return _encode(_resize(pixels, shown.width, shown.height), len(old))
 

@@ -20,7 +20,7 @@ from quietpixel.files.image_format import Format, Writer
 from quietpixel.files.mark import mark_xmp
 from quietpixel.files.picture import Picture, Pixels, describe_colour_numbers, rescale, white_of
 from quietpixel.files.png import find_palette
-from quietpixel.files.thumbnails import renew_thumbnails
+from quietpixel.files.thumbnails import find_previews, renew_thumbnails
 
 _MOST_IN_MEMORY = 1 << 26
 """Bytes of a result for a pipe that are kept in memory."""
@@ -87,6 +87,9 @@ def write_picture(
     options = {"overwrite": overwrite, "backup": backup, "on_complete": on_complete}
     with _opened(target, like=Path(like) if like else None, **options) as file:
         writer_of(kind)(ready, file, quality)
+    previews = [find_previews(each.metadata.exif) for each in (picture, ready)]
+    if "exif" in kind.metadata and previews[0] & previews[1]:
+        notes += ("A thumbnail or preview in its EXIF stays as it was.",)
     return (*notes, *_describe_changes(picture, kind))
 
 
