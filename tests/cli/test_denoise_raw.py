@@ -153,6 +153,21 @@ def test_videos_documents_and_sidecars_do_not_change_the_exit_code(
     assert f"3 files skipped: {kinds}.\n" in outcome.err
 
 
+def test_images_under_other_suffixes_are_named(quietpixel, halver, tmp_path) -> None:
+    image = Image.fromarray(np.full((16, 16, 3), 100, np.uint8))
+    for name in ("a.jpg", "a.jpg.orig", "a.jpg_original", "IMG_1", "slide.svs", "c.jpg "):
+        image.save(tmp_path / name, "tiff" if name == "slide.svs" else "jpeg")
+    for name, content in (("a.txt", b"BMW, P1\n"), ("P1", b"P1\n1 litre\n"), ("empty", b"")):
+        (tmp_path / name).write_bytes(content)
+    outcome = quietpixel("denoise", tmp_path, "--model", halver)
+    reason = "(an image by its content; rename it, or give its name)"
+    kinds = f"1 without suffix {reason}, 1 JPG {reason}, 1 SVS {reason}"
+    assert f"3 files skipped: {kinds}.\n" in outcome.err
+    assert "1 of 4 images are done" in outcome.err
+    assert outcome.code == 1
+    assert quietpixel("denoise", tmp_path / "IMG_1", "--model", halver).code == 0
+
+
 def test_a_video_is_named(quietpixel, halver, tmp_path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41")

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import threading
 
 import numpy as np
@@ -166,3 +167,11 @@ def test_a_jpeg_with_arithmetic_coding_is_read():
     ramp = np.add.outer(2 * np.arange(32), 3 * np.arange(48))
     assert np.abs(picture.pages[0][..., 0].astype(int) - ramp).max() <= 3
     assert (picture.encoding.quality, picture.lost) == (60, ())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no colons in names there")
+def test_a_name_with_colons_is_that_of_a_file(tmp_path):
+    for name in ("::b.png", "a.png", "a.png::b.png"):
+        Image.new("L", (len(name), 5)).save(tmp_path / name, "png")
+    for name in ("::b.png", "a.png::b.png"):
+        assert read_picture(tmp_path / name).size == (len(name), 5)

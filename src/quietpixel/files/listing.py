@@ -1,12 +1,14 @@
 """Listing the images of a folder, and planning where the results go."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from quietpixel.errors import ArgumentError, FileError
-from quietpixel.files.formats import FORMATS, find_format, format_of_name
+from quietpixel.errors import ArgumentError, FileError, QuietpixelError
+from quietpixel.files import vips
+from quietpixel.files.formats import FORMATS, HEAD, find_format, format_of_name, sniff
 
 _IMAGES = {
     ".tga", ".psd", ".psb", ".ico", ".icns", ".pcx", ".xcf", ".kra", ".ktx", ".dds",
@@ -46,7 +48,7 @@ class SkippedFile:
     @property
     def kind(self) -> str:
         """The kind of file that its suffix promises."""
-        return self.path.suffix.lstrip(".").upper()
+        return self.path.suffix.strip(". ").upper() or "without suffix"
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,12 @@ class Listing:
     Parameters
     ----------
     images
-        Paths of the images, chosen by suffix; their content is not inspected.
+        Paths of the images, chosen by suffix.
     skipped
         Pairs of a link, folder or special file and the reason why it was skipped.
     unread
-        Images that cannot be read here, and videos, documents and sidecar files beside images.
+        Images that cannot be read here or have the suffix of no image, and videos, documents and
+        sidecar files beside images.
     """
 
     images: tuple[Path, ...]
@@ -123,8 +126,24 @@ def _find_reason(path: Path) -> SkippedFile | None:
     if suffix in _IMAGES:
         return SkippedFile(path, "not supported; convert to PNG or TIFF")
     reasons = (_VIDEOS, "video"), (_DOCUMENTS, "document"), (_SIDECARS, "sidecar")
-    reason = next(reason for suffixes, reason in reasons if suffix in suffixes)
+    reason = next((reason for suffixes, reason in reasons if suffix in suffixes), None)
+    if reason is None:
+        return SkippedFile(path, "an image by its content; rename it, or give its name")
     return SkippedFile(path, reason, is_image=False)
+
+
+def _holds_image(path: Path, images: Collection[str]) -> bool:
+    """Say whether a file is an image under a suffix of no image, and no backup of another one."""
+    # "a.jpg.orig", "a.jpg_original" and "a.jpg~" beside "a.jpg".
+    if any(path.name[:end] in images for end in range(1, len(path.name))) or not path.is_file():
+        return False
+    with contextlib.suppress(QuietpixelError, OSError):
+        kind = sniff(vips.read_bytes(path, 0, HEAD))
+        if kind.remedy is None:
+            # A text may begin like a header, and few HDF5 files hold images.
+            return kind.name != "hdf5" and bool(kind.read_size(path))
+        return True
+    return False
 
 
 def _walk(
@@ -138,6 +157,7 @@ def _walk(
         skipped.append((folder, f"it cannot be read ({error.strerror})"))
         return
     known = _IMAGES | _VIDEOS | _DOCUMENTS | _SIDECARS
+    images = {path.name for path in entries if format_of_name(path)}
     for path in entries:
         # Hidden files are those of the system, and our own temporary ones.
         if path.name.startswith("."):
@@ -145,7 +165,12 @@ def _walk(
         if path.is_dir() and not path.is_symlink():
             if recursive:
                 yield from _walk(path, top, skipped, recursive=True)
-        elif path.is_dir() or format_of_name(path) or path.suffix.lower() in known:
+        elif (
+            path.is_dir()
+            or path.name in images
+            or path.suffix.lower() in known
+            or _holds_image(path, images)
+        ):
             reason = _reason_to_skip(path, top, recursive=recursive)
             if reason is None:
                 yield path

@@ -75,7 +75,7 @@ def read_picture(
 def split_name(name: str | Path) -> tuple[str, str | None]:
     """Return path and name of the image in a file, which may follow the path after two colons.
 
-    A name without a file before the colons stays whole: it may be a URL.
+    The name of a file stays whole, as does one without a file before the colons, such as a URL.
 
     Examples
     --------
@@ -85,7 +85,8 @@ def split_name(name: str | Path) -> tuple[str, str | None]:
     (('a.png', None), ('zip://a.tif::s3://bucket/b.zip', None))
     """
     path, _, part = str(name).partition("::")
-    return (path, part) if part and Path(path).exists() else (str(name), None)
+    named = part and Path(path).exists() and not Path(name).exists()
+    return (path, part) if named else (str(name), None)
 
 
 def read_size(path: Path) -> Size:
