@@ -331,7 +331,7 @@ MUTATIONS = [
     ),
     Mutation(
         "files/jpeg.py",
-        "max(quality or 0, 96 if low else 98)",
+        "max(quality, 96 if low else 98)",
         "quality or 98",
         "tests/cli/test_denoise_content.py",
     ),

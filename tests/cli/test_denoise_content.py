@@ -724,7 +724,7 @@ def test_writing_a_jpeg_keeps_what_denoising_gained(quietpixel, tmp_path, qualit
 
 @pytest.mark.parametrize(
     ("quality", "sampling", "expected"),
-    [(99, "4:2:0", (99, "4:4:4")), (75, "4:2:0", (98, "4:2:0")), (30, "4:4:4", (96, "4:4:4"))],
+    [(99, "4:2:0", (99, "4:4:4")), (75, "4:2:0", (98, "4:4:4")), (30, "4:2:0", (96, "4:4:4"))],
 )
 def test_a_jpeg_is_never_of_a_lower_quality(
     quietpixel, tmp_path, quality, sampling, expected

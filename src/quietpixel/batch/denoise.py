@@ -83,7 +83,7 @@ class Settings:
         Name of the format to write; None keeps that of the name or the source.
     jpeg_quality
         JPEG, WebP or AVIF quality to write, 1 to 100; ``"source"`` keeps that of the source. None
-        takes one, never below that of a source, at which writing a JPEG loses about 0.1 dB.
+        takes one, never below that of a source, at which writing a JPEG loses 0.1 to 0.2 dB.
     overwrite
         Whether existing files are replaced.
     backup

@@ -140,7 +140,7 @@ GROUPS = {
     metavar="NUMBER|source",
     callback=read_quality,
     help="Quality of JPEG, WebP, AVIF and HEIC files, or that of the source.  [default: 98, "
-    "at which writing a JPEG loses about 0.1 dB]",
+    "at which writing a JPEG loses 0.1 to 0.2 dB]",
 )
 @engine_options
 @click.option(

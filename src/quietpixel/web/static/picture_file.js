@@ -6,7 +6,7 @@ import { crc32 } from "./zip.js";
 
 const ELSEWHERE = "Use the command line or the service for it.";
 const TYPES = { jpeg: "image/jpeg", png: "image/png", webp: "image/webp" };
-const QUALITY = 0.98; // files/jpeg.py: the first at which writing costs hardly more than 0.1 dB
+const QUALITY = 0.98; // files/jpeg.py: no higher one costs 0.04 dB less
 const PIXEL_BYTES = 20; // decoded, pixels, result, and a canvas to encode them
 
 // Returns {bitmap, format, exif, lossless, notes}.
