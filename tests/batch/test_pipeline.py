@@ -112,6 +112,21 @@ def test_the_survey_sees_folders_that_are_read_only(tmp_path):
     assert "cannot be written to: that is not allowed." in found.reason
 
 
+def test_a_source_that_another_run_replaced_meanwhile_is_left_alone(blur, tmp_path):
+    jobs = [Job(put(tmp_path / "in" / name), tmp_path / name) for name in ("a.png", "b.png")]
+    settings, ledger = Settings(), Ledger([tmp_path], "x")
+    assert {found.state for found in preflight_jobs(jobs, settings, ledger=ledger)} == {"write"}
+    in_place = Job(jobs[0].source, jobs[0].source)
+    (done,) = run_jobs(blur, [in_place], Settings(overwrite=True), ledger=Ledger([], "y"))
+    assert not done.error
+    first, second = run_jobs(blur, jobs, settings, ledger=ledger)
+    assert "is a result of quietpixel; give `again` to denoise it once more." in first.error
+    assert not second.error
+    assert [job.target.exists() for job in jobs] == [False, True]
+    (again,) = run_jobs(blur, jobs[:1], Settings(again=True), ledger=ledger)
+    assert not again.error
+
+
 # The ledger.
 
 

@@ -48,8 +48,14 @@ def test_a_result_is_known_wherever_it_lies(quietpixel, halver, tmp_path, name) 
             assert outcome.code == 0, outcome.err
             assert f"Skipped: '{moved}' is a result of quietpixel" in outcome.err
             assert moved.read_bytes() == content
-    assert quietpixel("denoise", moved, *words, "--again").code == 0
+    streamed = quietpixel("denoise", moved, "--model", halver, "-o", "-")
+    assert (streamed.code, streamed.out) == (2, "")
+    assert f"'{moved}' is a result of quietpixel" in streamed.err
+    outcome = quietpixel("denoise", moved, *words, "--again")
+    assert outcome.code == 0
     assert mean_of(moved) == pytest.approx(50, abs=3)
+    said = "It was a result of quietpixel before, and is now denoised once more." in outcome.err
+    assert said == (name in MARKED)
 
 
 @pytest.mark.parametrize("name", MARKED)
@@ -324,3 +330,13 @@ def test_names_are_escaped(quietpixel, halver, tmp_path) -> None:
     single = quietpixel("denoise", tmp_path / "in" / f"bad{name}", "--model", halver)
     assert single.err.count("\n") == 1
     assert "\\nb\\tc\\x1b[31m" in single.err
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_image(quietpixel, halver, tmp_path) -> None:
+    source = draw(tmp_path / "in" / "deep" / "a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "deep").touch()
+    words = "--recursive", "-o", tmp_path / "out", "--model", halver
+    outcome = quietpixel("denoise", tmp_path / "in", *words)
+    assert outcome.code == 1
+    assert f"{source}: The folder '{tmp_path}/out/deep' cannot be made" in outcome.err

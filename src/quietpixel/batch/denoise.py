@@ -14,6 +14,7 @@ from quietpixel.files import (
     FORMATS,
     Picture,
     choose_format,
+    is_marked,
     mark_as_result,
     turn_page,
     turn_upright,
@@ -86,6 +87,8 @@ class Settings:
         takes one, never below that of a source, at which writing a JPEG loses 0.1 to 0.2 dB.
     overwrite
         Whether existing files are replaced.
+    again
+        Whether results of quietpixel are denoised once more.
     backup
         Added to the name under which a replaced file is kept; None to keep none.
     max_pixels
@@ -106,6 +109,7 @@ class Settings:
     format: str | None = None
     jpeg_quality: int | Literal["source"] | None = None
     overwrite: bool = False
+    again: bool = False
     backup: str | None = None
     max_pixels: int = 500_000_000
     part: str | None = None
@@ -246,10 +250,12 @@ def denoise_picture(
     results = _denoise_pages(denoiser, picture, options, shared, on_progress, reuse=reuse)
     pages = [result.image for result in results]
     denoised = picture.with_type(pages) if options.dtype else picture.with_pixels(pages)
-    if level_factors(options.strength, options.colour_strength):  # else nothing was taken away
-        denoised = mark_as_result(denoised)
     scale = tuple(result.scale for result in results)
     notes = [note for result in results for note in result.notes]
+    if level_factors(options.strength, options.colour_strength):  # else nothing was taken away
+        if is_marked(picture):
+            notes.append("It was a result of quietpixel before, and is now denoised once more.")
+        denoised = mark_as_result(denoised)
     if settings.uncertainty is not None:
         bars = show_error_bars(denoiser, picture, denoised, scale, settings.uncertainty)
         notes.append(_write_report(*bars, settings.uncertainty, settings))

@@ -28,6 +28,7 @@ from quietpixel.files import Content, Job, inspect_content
 from quietpixel.inference.model_store import default_model, find_model
 from quietpixel.inference.options import DenoiseOptions
 
+RESULT = "'{}' is a result of quietpixel; give `again` to denoise it once more."
 NAME = ".quietpixel-done.jsonl"
 VERSION = 2
 UNMARKED = "unmarked-results.txt"
@@ -95,13 +96,16 @@ class Ledger:
 
     def is_result(self, job: Job) -> bool:
         """Return whether the job's source is itself a result, wherever it was made."""
-        content = self._content(job.source)
-        if content.marked or content.digest in self._results:
+        if self.knows(self._content(job.source)):
             return True
         # Version 0.1 left neither mark nor digest, and its settings cannot be compared with ours.
         lines = self._lines.get(_key(job.source), ())
         in_place = (line for line in lines if line.get("source") == _key(job.source))
         return any(self._is_current(line, Job(job.source, job.source)) for line in in_place)
+
+    def knows(self, content: Content) -> bool:
+        """Return whether content is that of a result, by its mark or on record."""
+        return content.marked or content.digest in self._results
 
     def begin(self, job: Job, result: Content | None = None) -> None:
         """Note that the job's result is about to be put in place.

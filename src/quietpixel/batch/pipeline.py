@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from quietpixel.batch.denoise import Findings, Settings, denoise_picture, make_folder
-from quietpixel.errors import QuietpixelError
+from quietpixel.batch.ledger import RESULT
+from quietpixel.errors import FileError, QuietpixelError
 from quietpixel.files import (
     Content,
     Job,
@@ -41,6 +42,9 @@ STOP_SECONDS = 0.5
 
 class Journal(Protocol):
     """What is notified of each result, such as a `Ledger`."""
+
+    def is_result(self, job: Job) -> bool:
+        """Return whether the job's source is itself a result."""
 
     def begin(self, job: Job, result: Content | None = None) -> None:
         """Note that the job's result is about to be put in place; an error prevents it."""
@@ -214,6 +218,10 @@ class _Steps:
         )
         if isinstance(item.source, Path) and item.source.resolve() == item.job.target.resolve():
             refuse_loss(item.source, picture.lost)
+        # Once it is read: since it was planned, a run in place may have replaced it.
+        known = None if settings.again or isinstance(item.source, bytes) else self._ledger
+        if known is not None and known.is_result(item.job):
+            raise FileError(RESULT.format(item.source))
         item.picture = picture
         pixels = sum(page.shape[0] * page.shape[1] for page in picture.pages)
         item.facts["megapixels"] = pixels / 1e6

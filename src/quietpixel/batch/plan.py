@@ -13,7 +13,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from quietpixel.batch.denoise import FolderScale, Settings, choose_channels, other_type
-from quietpixel.batch.ledger import Ledger
+from quietpixel.batch.ledger import RESULT, Ledger
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 from quietpixel.files import (
     Job,
@@ -149,9 +149,6 @@ def _without_results(images: Sequence[Path], folder: Path, target: Path | None) 
     return [image for image in images if results not in image.resolve().parents]
 
 
-RESULT = "'{}' is a result of quietpixel; give `again` to denoise it once more."
-
-
 @dataclass(frozen=True)
 class PreflightResult:
     """What would be done with one job.
@@ -178,7 +175,6 @@ def preflight_jobs(
     *,
     ledger: Ledger | None = None,
     repeat: bool = False,
-    again: bool = False,
 ) -> tuple[PreflightResult, ...]:
     """Return what would be done with each job; nothing is decoded.
 
@@ -187,28 +183,27 @@ def preflight_jobs(
     jobs
         What is read and where it goes.
     settings
-        Whether existing files are replaced, and where they are kept.
+        Whether existing files are replaced, where they are kept, and whether results are denoised
+        once more.
     ledger
         What earlier runs did. Without it, nothing is known to be done, and results are recognised
         by their mark alone.
     repeat
         Whether what is done already is done once more.
-    again
-        Whether results are denoised once more.
     """
-    return tuple(_preflight(job, settings or Settings(), ledger, repeat, again) for job in jobs)
+    return tuple(_preflight(job, settings or Settings(), ledger, repeat) for job in jobs)
 
 
 def _preflight(
-    job: Job, settings: Settings, ledger: Ledger | None, repeat: bool, again: bool
+    job: Job, settings: Settings, ledger: Ledger | None, repeat: bool
 ) -> PreflightResult:
     try:
         format = check_readable(job.source)
         # Before the mark is looked at: a result in place is its own source, and done.
-        if ledger is not None and not (repeat or again) and ledger.is_done(job):
+        if ledger is not None and not (repeat or settings.again) and ledger.is_done(job):
             return PreflightResult(job, "done")
         known = ledger.is_result(job) if ledger else inspect_content(job.source).marked
-        if known and not again:
+        if known and not settings.again:
             return PreflightResult(job, "skip", RESULT.format(job.source))
         check_target(format, job.source, job.target)
         refuse_existing(job.target, overwrite=settings.overwrite)

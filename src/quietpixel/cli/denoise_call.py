@@ -30,7 +30,6 @@ class DenoiseCall:
     recursive: bool = False
     suffix: str = "-clean"
     in_place: bool = False
-    again: bool = False
     axes: str | None = None
     workers: int | None = None
     scheduler: str | None = None

@@ -135,11 +135,11 @@ class LargeRun:
 
     def _preflight(self, job: "Job") -> "PreflightResult":
         from quietpixel.batch import PreflightResult
-        from quietpixel.batch.plan import RESULT
+        from quietpixel.batch.ledger import RESULT
         from quietpixel.cluster.large_image import is_result
 
         try:
-            if not self._call.again and is_result(str(job.source)):
+            if not self._call.settings.again and is_result(str(job.source)):
                 return PreflightResult(job, "skip", RESULT.format(job.source))
         except QuietpixelError as error:
             return PreflightResult(job, "refuse", str(error))

@@ -142,7 +142,6 @@ class DenoiseRun:
                 settings,
                 ledger=self._ledger,
                 repeat=bool(settings.compare or settings.uncertainty),  # both need the work
-                again=call.again,
             )
             single = not plan.folders and len(findings) == 1
             if not findings and not any(file.is_image for file in plan.unread):
@@ -208,7 +207,7 @@ class DenoiseRun:
     def _run_stream(self) -> int:
         """Denoise one image where its source, its target or both are a stream."""
         from quietpixel.batch import Ledger, denoise_one
-        from quietpixel.batch.plan import RESULT
+        from quietpixel.batch.ledger import RESULT
         from quietpixel.files import check_readable, inspect_content, refuse_existing
 
         call = self._call
@@ -226,9 +225,9 @@ class DenoiseRun:
         source = self._stream(sys.stdin).read() if name == "-" else Path(name)
         target = self._stream(sys.stdout) if output == "-" else Path(output)
         content = inspect_content(io.BytesIO(source) if isinstance(source, bytes) else source)
-        if content.marked and not call.again:
-            raise FileError(RESULT.format(name))
         ledger = Ledger.open((), self._settings)
+        if ledger.knows(content) and not self._settings.again:
+            raise FileError(RESULT.format(name))
         self._view.keep(denoise_one(denoiser, source, target, self._settings, ledger))
         self._view.write_json()
         return 0

@@ -67,7 +67,9 @@ class FolderView:
             if found.state == "skip":
                 self.notify(f"Skipped: {self._translate(found.reason)}")
             if found.state == "refuse":
-                self.show(Outcome(found.job, error=found.reason))
+                source, reason = str(found.job.source), found.reason
+                named = reason if source in reason else f"{source}: {reason}"
+                self.show(Outcome(found.job, error=named))
             elif found.state != "write":
                 self.show(Outcome(found.job, skipped=True))
         self._before = len(self.outcomes)

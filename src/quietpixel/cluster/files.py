@@ -13,7 +13,7 @@ from quietpixel.cluster.task_pool import Notify, TaskPool, WorkerDiedError
 from quietpixel.cluster.worker_model import TravellingModel, open_model
 from quietpixel.cluster.workers import Cluster
 from quietpixel.errors import FileError
-from quietpixel.files import Content, Job
+from quietpixel.files import Content, Job, inspect_content
 
 MOST_FILES = 16
 """Most files in one task, which saves the scheduler time where they are small."""
@@ -77,6 +77,9 @@ class _Guard:
         if stamp(job.target) != self._before[job]:
             self.found.add(job)
         return job in self.found
+
+    def is_result(self, job: Job) -> bool:
+        return inspect_content(job.source).marked
 
     def begin(self, job: Job, result: Content | None = None) -> None:
         # Right before the result is put in place, which may be long after the first check.

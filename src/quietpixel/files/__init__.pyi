@@ -18,6 +18,7 @@ from .listing import refuse_collisions as refuse_collisions
 from .mark import MARK as MARK
 from .mark import Content as Content
 from .mark import inspect_content as inspect_content
+from .mark import is_marked as is_marked
 from .mark import mark_as_result as mark_as_result
 from .mark import mark_xmp as mark_xmp
 from .picture import Encoding as Encoding

@@ -39,6 +39,11 @@ def mark_xmp(xmp: bytes | None) -> bytes:
     return start + _PROPERTY + _END + end
 
 
+def is_marked(picture: Picture) -> bool:
+    """Return whether an image carries the mark of a result."""
+    return _NAME in (picture.metadata.xmp or b"")
+
+
 def mark_as_result(picture: Picture) -> Picture:
     """Return the image with XMP that says it was denoised.
 
