@@ -148,6 +148,18 @@ async def post(model: Path, content: bytes) -> httpx.Response:
         return await client.post("/v1/denoise", content=content)
 
 
+def test_help_and_messages_name_a_new_data_set(
+    add, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(data.LOADERS, "toys", add("data", DATA, "toy_data").load_toys)
+    for command in ("train", "evaluate"):
+        assert cli.main([command, "--help"]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        assert "DATA is a data set (digits, mnist, fashion-mnist, toys" in text
+    assert cli.main(["train"]) == 2
+    assert "or a data set (digits, mnist, fashion-mnist, toys)." in capsys.readouterr().err
+
+
 def test_toys_work_from_training_to_the_service(
     add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

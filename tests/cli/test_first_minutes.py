@@ -57,6 +57,16 @@ def test_options_are_in_groups_with_their_choices(quietpixel) -> None:
     assert "--precision auto|f32|bf16" in text
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_usage_line_shows_what_cannot_be_omitted(quietpixel, name) -> None:
+    usage = quietpixel(name, "--help").out.split("\n\n")[0]
+    command = importlib.import_module(f"quietpixel.cli.{name}").command
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    needed = {option.opts[0] for option in options if option.required}
+    assert set(re.findall(r"--[\w-]+", usage)) == needed
+    assert bool(needed) == (name in ("export", "page"))
+
+
 # The result.
 
 
@@ -96,7 +106,7 @@ class Bar:
 @pytest.mark.parametrize(("folder", "verbose", "listed"), [(0, 0, 1), (1, 0, 0), (1, 1, 1)])
 def test_a_photo_that_got_a_bar_gets_its_line_too(capsys, folder, verbose, listed) -> None:
     call = DenoiseCall(
-        inputs=("a.png",), settings=Settings(), option_names=frozenset(), verbose=bool(verbose)
+        inputs=("a.png",), settings=Settings(), option_names={}, verbose=bool(verbose)
     )
     view, job = FolderView(call), Job(Path("a.png"), Path("a-clean.png"))
     view.begin([PreflightResult(job, "write")], folder=bool(folder))
@@ -108,7 +118,7 @@ def test_a_photo_that_got_a_bar_gets_its_line_too(capsys, folder, verbose, liste
 
 
 def test_the_bar_names_the_image_in_work() -> None:
-    call = DenoiseCall(inputs=("a",), settings=Settings(), option_names=frozenset())
+    call = DenoiseCall(inputs=("a",), settings=Settings(), option_names={})
     view = FolderView(call)
     jobs = [Job(Path(f"a/{name}.png"), Path(f"b/{name}.png")) for name in "xyz"]
     view.begin([PreflightResult(job, "write") for job in jobs], folder=True)
@@ -226,6 +236,9 @@ def test_the_shell_completes_commands_models_recipes_and_engines() -> None:
     assert complete("denoise", "--model", "photo-") == ["photo-gray"]
     assert complete("denoise", "--engine", "on") == ["onnxruntime"]
     assert complete("train", "--recipe", "photo-l") == ["photo-level"]
+    assert complete("train", "fash") == ["fashion-mnist"]
+    assert complete("evaluate", "photo", "fash") == ["fashion-mnist"]
+    assert complete("evaluate", "photo", "wav") == ["wavelet"]
 
 
 def test_the_shell_completes_files_where_a_path_is_expected() -> None:

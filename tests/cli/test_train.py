@@ -73,7 +73,7 @@ def test_train_passes_every_option_on(quietpixel, calls) -> None:
 def test_train_asks_for_data_where_none_are_given(quietpixel, calls) -> None:
     outcome = quietpixel("train")
     assert outcome.code == 2
-    assert "DATA is missing: give a folder of images, or digits, mnist" in outcome.err
+    assert "DATA is missing: give a folder of images or a data set (digits, mnist" in outcome.err
     assert not calls.seen
     assert quietpixel("train", "--run", "r", "--resume").code == 0  # the recipe names the data
     assert calls.seen["data"] == "digits"

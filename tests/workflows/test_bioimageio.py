@@ -115,6 +115,8 @@ def test_what_a_package_lacks_is_named(
     )
     Image.new("L", (40, 4)).save(tmp_path / "small.png")
     words = (models["pyramid"], "--bioimageio", target, "--author", "A")
+    error = refuse(capsys, models["pyramid"], "--bioimageio", tmp_path / "p.txt", "--author", "A")
+    assert "--bioimageio must end in .zip because a package is a zip archive; got" in error
     error = refuse(capsys, *words, "--sample", tmp_path / "small.png")
     assert "--sample must have at least 6 x 40 pixels" in error
     assert "in [0, 1]" in refuse(capsys, *words, "--sigma", "25")

@@ -17,17 +17,23 @@ EXAMPLES = (
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("model", type=MODEL)
 @click.argument("images", metavar="FOLDER", type=PATH)
-@click.option("--noisy", metavar="FOLDER", type=PATH, help="The clean images of FOLDER with noise.")
+@click.option(
+    "--noisy",
+    metavar="FOLDER",
+    type=PATH,
+    help="Noisy versions of the images in FOLDER, under the same names.",
+)
 @click.option(
     "--second",
     metavar="FOLDER",
     type=PATH,
-    help="Second shots of the noisy images of FOLDER; no clean images are needed.",
+    help="Second noisy shots of the scenes in FOLDER, which then holds the first ones; no clean "
+    "images are needed.",
 )
 @click.option(
     "--noise",
     metavar="LAW",
-    help="Noise law for clean images without --noisy.  [default: that of the model]",
+    help="Law of the noise that is added to clean images.  [default: that of the model]",
 )
 @click.option(
     "--range",
@@ -35,20 +41,27 @@ EXAMPLES = (
     callback=read_range,
     help="Values of black and white.  [default: found in each image]",
 )
-@click.option("--seed", type=int, default=0, help="Seed of that noise.")
+@click.option("--seed", type=int, default=0, help="Seed of the added noise.")
 @click.option(
-    "-o", "--output", metavar="FILE.onnx", type=PATH, help="Output path.  [default: MODEL itself]"
+    "-o",
+    "--output",
+    metavar="FILE.onnx",
+    type=PATH,
+    help="Path of the calibrated model; needed for a bundled one.  [default: MODEL itself]",
 )
 def command(
     model: str, images: Path, *, noisy: Path | None, second: Path | None, **options: Any
 ) -> None:
     """Fit the error bars of a model to images that are new to it.
 
-    FOLDER holds clean images like those that the model is used on, but not used in training; or,
-    with --second, noisy ones. Files of both folders of a pair have the same names. 'quietpixel
-    denoise --uncertainty' then writes the error bars, and warns where an image is unlike those of
-    the calibration. Slope, offset and bias in the dark say whether brightness is still a
-    measurement.
+    FOLDER holds a few dozen clean images of the kind that the model is for, none of them from its
+    training. Noise is added to them, unless --noisy or --second names a second folder with the same
+    file names. 'quietpixel denoise --uncertainty' then writes error bars, and warns about an image
+    unlike those in FOLDER.
+
+    The command prints what share of the true values lies within the error bars, and how the
+    brightness of results differs from that of the noisy images: where it does not, the slope is 1,
+    and the offset and the bias in the dark are 0.
     """
     # Imported here, so that --help need not load a runtime.
     from quietpixel.workflows.calibrate import calibrate

@@ -8,7 +8,7 @@ from quietpixel.cli.options import Command
 SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = (
     'eval "$(quietpixel completion bash)"',
-    "quietpixel completion fish > ~/.config/fish/completions/quietpixel.fish",
+    "quietpixel completion fish | source",
 )
 
 
@@ -18,8 +18,9 @@ EXAMPLES = (
 def command(ctx: click.Context, shell: str) -> None:
     """Print the script that completes commands in a shell.
 
-    It completes commands, options, and the names of models, recipes and engines. Add the first
-    example to ~/.bashrc, or the same with zsh to ~/.zshrc.
+    It completes commands, options, files, and the names of models, data sets, recipes and engines.
+    Add the first example to ~/.bashrc, or with zsh in place of bash to ~/.zshrc, and the second to
+    ~/.config/fish/config.fish.
     """
     kind = get_completion_class(shell)
     assert kind is not None

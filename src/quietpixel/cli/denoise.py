@@ -108,7 +108,7 @@ GROUPS = {
     "--strength",
     type=click.FloatRange(0, 2),
     default=1.0,
-    help="0 to 1: share of the result in its blend with the input; 1 to 2: factor on the noise "
+    help="Up to 1: share of the result in a blend with the input; above 1: factor on the noise "
     "level.",
 )
 @click.option(
@@ -126,21 +126,21 @@ GROUPS = {
     metavar="SUFFIX",
     help="With --in-place: keep each original under its name and this suffix, such as .orig.",
 )
-@click.option("--again", is_flag=True, help="Denoise results of quietpixel once more.")
+@click.option("--again", is_flag=True, help="Denoise results of quietpixel too.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--format", help="Output format, such as png.  [default: that of the input]")
 @click.option(
     "--quality",
     type=Names("quality", ("normal", "best")),
     default="normal",
-    help="best: the mean over 8 flips and turns, in 8 times the time.",
+    help="best: mean of 8 flipped and rotated versions, which takes 8 times as long.",
 )
 @click.option(
     "--jpeg-quality",
     metavar="NUMBER|source",
     callback=read_quality,
-    help="Quality of JPEG, WebP, AVIF and HEIC files, or that of the source.  [default: 98, "
-    "at which writing a JPEG loses 0.1 to 0.2 dB]",
+    help="Quality of JPEG, WebP, AVIF and HEIC files from 1 to 100; source: that of the input.  "
+    "[default: 98, at which writing a JPEG loses 0.1 to 0.2 dB]",
 )
 @engine_options
 @click.option(
@@ -172,7 +172,7 @@ GROUPS = {
     help="rgb: three channels are colours; separate: each is denoised on its own; auto: colours "
     "unless one has nothing in common with the others.",
 )
-@click.option("--workers", type=COUNT, help="Number of worker processes.")
+@click.option("--workers", type=COUNT, help="Number of Dask worker processes on this machine.")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
@@ -186,7 +186,10 @@ GROUPS = {
     "--json", metavar="FILE", type=PATH, help="Write a JSON report with one entry per file."
 )
 @click.option(
-    "--compare", metavar="FILE", type=PATH, help="Write before, after and the difference."
+    "--compare",
+    metavar="FILE",
+    type=PATH,
+    help="Write an image of before, after and the difference.",
 )
 @click.option(
     "--uncertainty", metavar="FILE.tif", type=PATH, help="Write the error bars of each pixel."

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ class DenoiseCall:
 
     inputs: tuple[str, ...]
     settings: "Settings"
-    option_names: frozenset[str]
+    option_names: Mapping[str, str]
     output: str | None = None
     recursive: bool = False
     suffix: str = "-clean"

@@ -9,11 +9,13 @@ import click
 from quietpixel.cli.options import (
     CHANNELS,
     COUNT,
-    MODEL,
+    DATA,
     PATH,
-    PATH_TEXT,
     PRECISION,
     Command,
+    Names,
+    known_data_sets,
+    known_models,
     read_noise,
 )
 from quietpixel.cli.tables import format_table
@@ -46,6 +48,13 @@ def read_sigmas(ctx: click.Context, parameter: click.Parameter, value: str | Non
     return [str(parse_noise(f"gaussian:{text},clip=no")) for text in numbers]
 
 
+def known_words() -> list[str]:
+    """Return the names that the command takes: of models, methods and data sets."""
+    from quietpixel.evaluation.methods import METHODS
+
+    return [*known_models(), *METHODS, *known_data_sets()]
+
+
 EXAMPLES = (
     "quietpixel evaluate mnist-unet median digits",
     "quietpixel evaluate photo nlm photos/ --sigmas 15/255 --report r.html",
@@ -59,8 +68,9 @@ GROUPS = {
 
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
-@click.argument("models", metavar="MODEL...", type=MODEL, nargs=-1)
-@click.argument("data", type=PATH_TEXT)
+# For a shell, every word is one of MODEL..., so the names of DATA are among them.
+@click.argument("models", metavar="MODEL...", type=Names("model", known_words, open=True), nargs=-1)
+@click.argument("data", metavar="DATA", type=DATA)
 @click.option(
     "--noise", metavar="LAW", callback=read_noise, help="Noise law.  [default: that of the model]"
 )
@@ -68,7 +78,7 @@ GROUPS = {
     "--sigmas",
     metavar="LIST",
     callback=read_sigmas,
-    help="Levels of Gaussian noise, not clipped: 15/255,25/255.",
+    help="Levels of Gaussian noise, not clipped, such as 15/255,25/255.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the noise.")
 @click.option(
@@ -77,9 +87,9 @@ GROUPS = {
 @click.option("--pairs", metavar="'A=B'", help="Name patterns of noisy and clean images.")
 @click.option("--channels", **CHANNELS, help="Evaluate in gray (1) or RGB (3).")
 @click.option(
-    "--tuning", type=PATH, help="Folder of other images, or pairs, that methods are tuned on."
+    "--tuning", type=PATH, help="Folder of other images or pairs, on which methods are tuned."
 )
-@click.option("--count", type=COUNT, help="Number of images, from the first on.")
+@click.option("--count", type=COUNT, help="Number of images, from the first.  [default: all]")
 @click.option("--precision", type=PRECISION, help="Arithmetic of the models.  [default: auto]")
 @click.option("--data-dir", type=PATH, help="Folder with the files of a data set.")
 @click.option(
@@ -100,8 +110,8 @@ def command(
 ) -> None:
     """Evaluate models and methods on the same noisy images.
 
-    MODEL is a bundled name, a run folder, a file, or a method: median, bilateral, tv, wavelet, nlm,
-    and opencv-nlm and bm3d if installed. DATA is digits, mnist, fashion-mnist, a folder of clean
+    MODEL is a model name, a run folder, a file or a method: median, bilateral, tv, wavelet, nlm,
+    and opencv-nlm and bm3d if installed. DATA is a data set ({data_sets}), a folder of clean
     images, or one of pairs, in noisy/ and clean/ or by --pairs.
 
     A model that was trained for several laws or a range of levels is evaluated at one law: the

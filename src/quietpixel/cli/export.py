@@ -21,34 +21,35 @@ EXAMPLES = (
     metavar="FILE.zip",
     type=PATH,
     required=True,
-    help="Package of the BioImage Model Zoo, format 0.5.",
+    help="Path of the package, which is one of the BioImage Model Zoo, format 0.5.",
 )
 @click.option(
     "--sigma",
     metavar="LEVEL",
     default="auto",
     callback=read_level,
-    help="Noise level that becomes part of the model, such as 25/255; auto estimates the sample's.",
+    help="Noise level that becomes part of the model, such as 25/255; auto: the level of --sample.",
 )
 @click.option(
     "--sample",
     metavar="IMAGE",
     type=PATH,
-    help="Example and test of the package.  [default: an image that comes with quietpixel]",
+    help="Image that the package is tested with and shows as its example.  [default: one that "
+    "comes with quietpixel]",
 )
 @click.option(
     "--author",
     "authors",
     metavar="NAME",
     multiple=True,
-    help="Author of the model, repeatable; needed for your own models.",
+    help="Who trained the model; needed for your own models; may be repeated.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def command(model: str, target: Path, **options: Any) -> None:
     """Write a model as a package for programs such as ilastik.
 
-    deepImageJ and others run such packages too. MODEL is a name, a run folder or an .onnx file. The
-    model in the package takes an image and nothing else; those programs know no noise level.
+    deepImageJ and others run such packages too. MODEL is a name, a run folder or an .onnx file.
+    Those programs give a model only an image, so the noise level becomes a constant of the package.
     """
     from quietpixel.workflows.bioimageio import export_bioimageio
 

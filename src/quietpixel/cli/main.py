@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # click's context is gone by now, so the command is found among the words.
         name = next((word for word in words if word in COMMANDS), "")
         command = group.get_command(click.Context(group), name)
-        names = option_names(command) if command else ()
+        names = option_names(command) if command else {}
         sentence = name_options(str(error), names)
         for word in words:  # before line ends in the sentence become spaces
             sentence = sentence.replace(word, printable(word))

@@ -1,7 +1,8 @@
 """What click lacks: help in groups, names with suggestions, laws, numbers such as ``25/255``."""
 
+import inspect
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +17,9 @@ Record = TypeVar("Record")
 
 
 class Command(click.Command):
-    """A command whose help shows examples, and its options in groups.
+    """A command whose help shows examples, its options in groups, and the names of data sets.
+
+    The names replace ``{data_sets}`` in the description.
 
     Parameters
     ----------
@@ -35,6 +38,22 @@ class Command(click.Command):
     ) -> None:
         super().__init__(*arguments, **settings)
         self.examples, self.groups = tuple(examples), groups
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Return the words of the usage line, with the options that cannot be omitted."""
+        options = [each for each in self.params if isinstance(each, click.Option) and each.required]
+        records = [option.get_help_record(ctx) for option in options]
+        return super().collect_usage_pieces(ctx) + [record[0] for record in records if record]
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the description."""
+        text = inspect.cleandoc(self.help or "")
+        # Finding the names loads NumPy, which the help of other commands can do without.
+        if "{data_sets}" in text:
+            text = text.replace("{data_sets}", ", ".join(known_data_sets()))
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(text)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples and then the options."""
@@ -100,7 +119,15 @@ def known_models() -> list[str]:
     return list(model_store.known_models())
 
 
+def known_data_sets() -> tuple[str, ...]:
+    """Return the names of the data sets."""
+    from quietpixel.data import named_sets
+
+    return named_sets()
+
+
 MODEL = Names("model", known_models, open=True)
+DATA = Names("data set", known_data_sets, open=True)
 COUNT = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)
 # Text that may be a path, a URL, a name or -. The type lets shells complete files; click must not
@@ -142,9 +169,13 @@ def fill(kind: type[Record], values: Mapping[str, Any], **more: Any) -> Record:
     return kind(**{name: value for name, value in values.items() if name in names}, **more)
 
 
-def option_names(command: click.Command) -> frozenset[str]:
-    """Return the names of the arguments that a command takes as options."""
-    return frozenset(p.name for p in command.params if isinstance(p, click.Option) and p.name)
+def option_names(command: click.Command) -> dict[str, str]:
+    """Return the option of a command for each argument of the library that it sets."""
+    return {
+        each.name: next(option for option in each.opts if option.startswith("--"))
+        for each in command.params
+        if isinstance(each, click.Option) and each.name
+    }
 
 
 def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -204,24 +235,13 @@ def printable(text: object) -> str:
     return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], str(text))
 
 
-SPELLED = {"start": "from", "authors": "author"}
-"""Arguments of the library whose option has another name."""
-
-
-def name_options(sentence: str, names: Collection[str]) -> str:
+def name_options(sentence: str, names: Mapping[str, str]) -> str:
     """Return a sentence of the library with its arguments named as options.
 
     Examples
     --------
-    >>> name_options("`max_pixels` of `image` is 9.", {"max_pixels"})
+    >>> name_options("`max_pixels` of `image` is 9.", {"max_pixels": "--max-pixels"})
     '--max-pixels of `image` is 9.'
-    >>> name_options("Omit `start`.", {"start"})
-    'Omit --from.'
     """
-
-    def name(match: re.Match[str]) -> str:
-        # Keys and values stand between backticks too; only options of the command are renamed.
-        word = SPELLED.get(match[1], match[1])
-        return f"--{word.replace('_', '-')}" if match[1] in names else match[0]
-
-    return re.sub(r"`(\w+)`", name, sentence)
+    # Keys and values stand between backticks too; only options of the command are renamed.
+    return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[0]), sentence)

@@ -17,6 +17,7 @@ EXAMPLES = (
 @click.option(
     "--static",
     "folder",
+    metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
     help="Folder for the page; an earlier page in it is replaced.",
@@ -24,7 +25,9 @@ EXAMPLES = (
 @click.option(
     "--runtime",
     type=click.Path(path_type=Path, exists=True),
-    help="Package onnxruntime-web, a folder or the archive from npm.  [default: fetched by npm]",
+    metavar="PATH",
+    help="The package onnxruntime-web from npm, as an archive (.tgz) or a folder.  [default: "
+    "fetched with npm]",
 )
 @click.option(
     "--model",

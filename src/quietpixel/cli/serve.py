@@ -44,15 +44,22 @@ GROUPS = {
 @click.option(
     "--token",
     envvar="QUIETPIXEL_TOKEN",
-    help="Secret that callers must send; or the variable QUIETPIXEL_TOKEN.",
+    help="Secret that callers must send; also taken from the variable QUIETPIXEL_TOKEN.",
 )
 @click.option("--open", is_flag=True, help="Let anyone who can reach HOST use the service.")
-@click.option("--allow-host", multiple=True, help="Further host name of the service.")
 @click.option(
-    "--cors", multiple=True, metavar="ORIGIN", help="Site whose pages may use the service."
+    "--allow-host", multiple=True, help="Another host name of the service; may be repeated."
 )
 @click.option(
-    "--trusted-proxy", multiple=True, help="Address of a proxy whose X-Forwarded-For is logged."
+    "--cors",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Site whose pages may use the service; may be repeated.",
+)
+@click.option(
+    "--trusted-proxy",
+    multiple=True,
+    help="Address of a proxy whose X-Forwarded-For is logged; may be repeated.",
 )
 @click.option(
     "--model",

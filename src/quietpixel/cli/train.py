@@ -16,11 +16,13 @@ import click
 from quietpixel.cli.options import (
     CHANNELS,
     COUNT,
+    DATA,
     MODEL,
     PATH,
     PATH_TEXT,
     Command,
     Names,
+    known_data_sets,
     read_counts,
     read_noise,
 )
@@ -108,7 +110,7 @@ GROUPS = {
 
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
-@click.argument("data", type=PATH_TEXT, required=False)
+@click.argument("data", metavar="[DATA]", type=DATA, required=False)
 @click.option(
     "--model",
     metavar="NAME",
@@ -146,7 +148,7 @@ GROUPS = {
     "--masks",
     metavar="FOLDER|FILE",
     type=PATH_TEXT,
-    help="Masks under the names of the images: only pixels where they are not 0 count.",
+    help="Masks with the names of the images; only pixels where a mask is not 0 count.",
 )
 @click.option("--epochs", type=COUNT, help="Passes over the data.")
 @click.option(
@@ -186,7 +188,8 @@ GROUPS = {
     "--from",
     "start",
     type=MODEL,
-    help="Initial weights: a model name, a run folder, an .onnx or .keras file, or nothing.",
+    help="Initial weights: a model name, a run folder, an .onnx or .keras file, or the word "
+    "nothing for random ones.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of all randomness.")
 @click.option(
@@ -199,7 +202,7 @@ GROUPS = {
 @click.option("--describe", is_flag=True, help="Print the layers of the model, and stop.")
 @click.option("--run", type=PATH, help="Folder of the run.  [default: runs/DATA-TIME]")
 @click.option("--resume", is_flag=True, help="Continue the run in --run with its options.")
-@click.option("--name", metavar="WORD", help="Name of the model among your own, for --model.")
+@click.option("--name", metavar="WORD", help="Name for --model under which the result is kept.")
 @click.option("--cache", type=PATH, help="Folder for decoded pixels of an image folder.")
 @click.option(
     "--devices", type=COUNT, help="Number of accelerators (KERAS_BACKEND=jax).  [default: all]"
@@ -214,15 +217,16 @@ GROUPS = {
 def command(data: str | None, *, set: dict[str, Any], describe: bool, **options: Any) -> None:
     """Train a model.
 
-    DATA is digits (built in, needs no network), mnist, fashion-mnist, or a folder: of clean
-    images; of pairs, in noisy/ and clean/ or by --pairs; of noisy images with --target none. One
-    file or Zarr, such as a stack, stands for a folder of its pages.
+    DATA is a data set ({data_sets}; digits need no network) or a folder: of clean images; of
+    pairs, in noisy/ and clean/ or by --pairs; of noisy images with --target none. One file or Zarr,
+    such as a stack, stands for a folder of its pages.
     """
     if data is None:
         if not options["resume"]:
             raise ArgumentError(
-                "DATA is missing: give a folder of images, or digits, mnist or fashion-mnist. "
-                "'quietpixel train digits' takes a minute and needs no network."
+                "DATA is missing: give a folder of images or a data set "
+                f"({', '.join(known_data_sets())}). 'quietpixel train digits' takes a minute and "
+                "needs no network."
             )
         data = "digits"  # a resumed run has its data in its recipe
     for name in set:

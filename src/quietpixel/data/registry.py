@@ -107,9 +107,9 @@ FASHION_MNIST = IdxSet(
 )
 
 LOADERS: dict[str, Loader] = {
+    "digits": load_digits,
     "mnist": MNIST,
     "fashion-mnist": FASHION_MNIST,
-    "digits": load_digits,
 }
 
 

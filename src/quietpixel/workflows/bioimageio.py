@@ -59,7 +59,7 @@ def export_bioimageio(
     model
         A name, a run folder or an .onnx file.
     target
-        The ``.zip`` file.
+        Path of the package, ending in ``.zip``.
     sigma
         The noise level that becomes part of a model that takes one, as a share of the stretched
         range; ``"auto"`` estimates that of `sample`. Other models ignore it.
@@ -79,7 +79,7 @@ def export_bioimageio(
     Raises
     ------
     ArgumentError
-        If `sigma` is no level, or `authors` is missing.
+        If `target` does not end in .zip, `sigma` is no level, or `authors` is missing.
     ImageError
         If `sample` is smaller than the smallest tile.
     ModelError
@@ -91,6 +91,12 @@ def export_bioimageio(
     """
     from quietpixel.files import atomic_file
 
+    target = Path(target)
+    if target.suffix.lower() != ".zip":
+        raise ArgumentError(
+            f"`target` must end in .zip because a package is a zip archive; got '{target}'. Try "
+            "model.zip."
+        )
     check_level(sigma)
     if np.ndim(sigma):
         raise ArgumentError(
@@ -113,7 +119,7 @@ def export_bioimageio(
         opset = fix_level(path, single, level)
         denoised = compare_models(path, single, shown, level)
         with (
-            atomic_file(Path(target), overwrite=overwrite) as file,
+            atomic_file(target, overwrite=overwrite) as file,
             zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package,
         ):
             description = describe_package(card, names, opset)
