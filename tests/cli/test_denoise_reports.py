@@ -45,7 +45,8 @@ def test_a_dry_run_says_of_each_what_would_become_of_it(quietpixel, halver, tmp_
     assert said[arrow["b.png"]].startswith("would be refused, because '")
     assert "already exists" in said[arrow["b.png"]]
     assert said[arrow["c.png"]] == "would be written"
-    assert "is not an image of a supported format" in said[arrow["bad.png"]]
+    unsupported = "is not an image of a supported format; convert it to a format that quietpixel"
+    assert f"{unsupported} reads: jpeg, png" in said[arrow["bad.png"]]
     assert outcome.err == ("4 images: 1 would be written, 1 done already, 2 would be refused.\n")
     assert snapshot(tmp_path) == before
 

@@ -198,7 +198,7 @@ def test_a_lost_scheduler_is_said_and_the_next_run_goes_on(
     mortal_machines.workers[0].kill()
     _, err = finish(process, code=2)
     assert f"The scheduler {mortal_machines.address} was lost during the work" in err
-    assert " of 60 images are left." in err
+    assert " of 60 images are left; run the same command again" in err
     assert json.loads(report.read_text())["interrupted"]
     written = {path: path.stat().st_ino for path in (tmp_path / "out").rglob("*.png")}
     err = run(*words, "--scheduler", machines.address)
@@ -229,7 +229,7 @@ def test_ctrl_c_ends_a_local_cluster(start, tmp_path) -> None:
     _, err = finish(process, code=130)
     assert err.endswith("quietpixel: interrupted\n")
     done = len(contents(tmp_path / "out"))
-    assert f"{60 - done} of 60 images are left." in err
+    assert f"{60 - done} of 60 images are left; run the same command again" in err
     wait_until(lambda: not list(tmp_path.rglob("*.part")))
 
 

@@ -104,7 +104,7 @@ def test_in_a_folder_run_that_says_what_was_done(start, fill, tmp_path, number) 
     done = {each["target"] for each in report["files"] if each["status"] == "done"}
     assert done == {str(path) for path in out.rglob("*.png")}
     left = 60 - len(done)
-    assert f"{left} of 60 images are left." in err
+    assert f"{left} of 60 images are left; run the same command again" in err
     assert not unfinished(tmp_path)
     again = start(*words)
     _, err = again.communicate(timeout=PATIENCE)

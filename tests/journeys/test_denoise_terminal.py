@@ -88,5 +88,6 @@ def test_an_interrupted_bar_gives_the_cursor_back(in_terminal, fill, tmp_path) -
     assert code == 130
     assert screen.count("\x1b[?25l") == screen.count("\x1b[?25h") > 0
     left, last = plain(screen).strip().splitlines()[-2:]
-    assert re.search(r"\d+ of 40 images are left\.$", left)
+    again = "; run the same command again to continue."
+    assert re.search(rf"\d+ of 40 images are left{again}$", left)
     assert last == "quietpixel: interrupted"

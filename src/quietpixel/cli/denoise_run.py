@@ -62,7 +62,9 @@ class DenoiseRun:
         self._view.show_failures()
         remaining, total = len(self._view.remaining), len(self._view.jobs)
         if remaining and total > 1:
-            click.echo(f"{remaining} of {total} images are left.", err=True)
+            # Only a folder has a record of what is done.
+            again = "; run the same command again to continue" if self._view.folder else ""
+            click.echo(f"{remaining} of {total} images are left{again}.", err=True)
         self._view.write_json(interrupted=True)
 
     def _plan(self) -> "Plan":

@@ -45,7 +45,7 @@ class FolderView:
 
     def __init__(self, call: DenoiseCall) -> None:
         self._call = call
-        self._total, self._before, self._folder = 0, 0, False
+        self._total, self._before, self.folder = 0, 0, False
         self._pending: list[Job] = []
         self._started, self._share = 0, 0.0
         self._closed = False
@@ -61,7 +61,7 @@ class FolderView:
         """Take what is known before the work: what is done already, and what is refused."""
         from quietpixel.batch import Outcome
 
-        self._total, self._folder = len(findings), folder
+        self._total, self.folder = len(findings), folder
         self._pending = [found.job for found in findings if found.state == "write"]
         for found in findings:
             if found.state == "skip":
@@ -131,7 +131,7 @@ class FolderView:
         for note in outcome.notes:
             self.notify(f"{job.source}: {self._translate(note)}")
         # A folder in a terminal has its summary; thousands of lines would push it out of sight.
-        listed = self._call.verbose or not self._folder or self._bar is None
+        listed = self._call.verbose or not self.folder or self._bar is None
         if not outcome.error and not outcome.skipped and listed and not self._call.quiet:
             # Both streams share the terminal, and only rich knows where the bar stands.
             if self._bar is not None and sys.stdout.isatty():
@@ -168,7 +168,7 @@ class FolderView:
             return words[0]
         if count > self._before:
             words += [f"{len(self.failures)} failed"] if self.failures else []
-            words.append(f"{self._megapixels() / seconds:.1f} megapixels/s")
+            words.append(describe_rate(self._megapixels() / seconds))
         left = (self._total - self._before - worked) * seconds / worked
         words.append(f"{describe_seconds(left)} left")
         # Writing lags behind, so the image in work is often not the first without an outcome.
@@ -219,7 +219,7 @@ class FolderView:
         FileError
             If the only file failed.
         """
-        if self._total == 1 and not self._folder:
+        if self._total == 1 and not self.folder:
             if self.failures:
                 raise FileError(self._with_hint(self.failures[0]))
             return 0
@@ -236,7 +236,7 @@ class FolderView:
             if megapixels := self._megapixels():
                 seconds = time.monotonic() - self._start
                 done += f", {megapixels:.1f} megapixels in {describe_seconds(seconds)}"
-                done += f" ({megapixels / max(seconds, 1e-9):.1f} megapixels/s)"
+                done += f" ({describe_rate(megapixels / max(seconds, 1e-9))})"
             self.notify(f"{done}.")
         return exit_code(self._total, len(self.failures), unread)
 
@@ -271,6 +271,18 @@ class FolderView:
         text = json.dumps(report, indent=2, default=lambda value: "map") + "\n"
         with atomic_file(call.json, overwrite=True) as file:
             file.write(text.encode())
+
+
+def describe_rate(megapixels_per_second: float) -> str:
+    """Return a rate with a decimal, or with more where that would be 0.
+
+    Examples
+    --------
+    >>> describe_rate(2.04), describe_rate(0.0123)
+    ('2.0 megapixels/s', '0.012 megapixels/s')
+    """
+    form = ".1f" if megapixels_per_second >= 0.1 else ".2g"
+    return f"{megapixels_per_second:{form}} megapixels/s"
 
 
 def exit_code(total: int, failures: int, unread: int) -> int:

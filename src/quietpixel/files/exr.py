@@ -78,7 +78,7 @@ def _check(exr: Any) -> tuple[int, int, tuple[str, ...]]:
     if not names or not whole:
         raise ImageError(
             f"its channels are {', '.join(sorted(channels)) or 'none'}; only R, G, B or Y with or "
-            "without A can be denoised, all in full size."
+            "without A can be denoised, all in full size; save those as a file of their own."
         )
     (left, top), (right, down) = header["dataWindow"]
     return int(down) - int(top) + 1, int(right) - int(left) + 1, names

@@ -82,14 +82,14 @@ def sniff(head: bytes) -> Format:
     'png'
     """
     if not head:
-        raise FileError("the file is empty; there is no image in it.")
+        raise FileError("the file is empty; get a whole copy of it.")
     for known in FORMATS.values():
         if known.recognise(head):
             return known
     found = (title for at, mark, title in _UNSUPPORTED if head.startswith(mark, at))
     title = next(found, "not an image of a supported format")
-    advice = "" if ";" in title else f"; quietpixel reads {', '.join(FORMATS)}"
-    raise FileError(f"the file is {title}{advice}.")
+    advice = f"; convert it to a format that quietpixel reads: {', '.join(FORMATS)}"
+    raise FileError(f"the file is {title}{'' if ';' in title else advice}.")
 
 
 def identify(source: Source) -> Format:

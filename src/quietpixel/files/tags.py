@@ -158,7 +158,7 @@ def read_directories(file: BinaryIO) -> tuple[Directory, ...]:
         page for page in pages if not int(page.first(254, 0)) & 5 and page.first(255, 1) != 2
     )
     if not pages:
-        raise FileError("it is a TIFF without a single page; there is no image in it.")
+        raise FileError("it is a TIFF without a single page; get a whole copy of it.")
     return whole or pages
 
 
