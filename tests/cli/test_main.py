@@ -126,10 +126,17 @@ def test_a_wrong_word_is_one_line_and_code_2(quietpixel, words, sentence) -> Non
     assert sentence in outcome.err
 
 
+def caused(error: Exception) -> Exception:
+    """Return what Python makes of Ctrl-C while a class is made."""
+    error.__cause__ = KeyboardInterrupt()
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
         (KeyboardInterrupt(), 130, "quietpixel: interrupted\n"),
+        (caused(RuntimeError("Error calling __set_name__")), 130, "quietpixel: interrupted\n"),
         (OSError(28, "No space left on device", "a.png"), 2, "'a.png': No space left on device."),
         (MemoryError(), 2, "There is not enough memory for this."),
         (

@@ -122,10 +122,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"'{error.filename}': " if error.filename else ""
         return _report(f"{where}{error.strerror or error}.", FAILED)
     except (MemoryError, RuntimeError, ImportError, SystemError) as error:
+        # Ctrl-C while a class of a module that is imported is made, before Python 3.12.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            sentence, code = "interrupted", INTERRUPTED
         # Where memory is limited, threads and shared libraries fail before NumPy does.
-        if not isinstance(error, MemoryError) and not LOW_MEMORY.search(str(error)):
+        elif isinstance(error, MemoryError) or LOW_MEMORY.search(str(error)):
+            sentence, code = "There is not enough memory for this.", FAILED
+        else:
             raise
-        return _report("There is not enough memory for this.", FAILED)
+        return _report(sentence, code)
     return result if isinstance(result, int) else 0
 
 
