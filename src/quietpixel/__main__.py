@@ -19,11 +19,21 @@ def main() -> int:
         # A shell starts background jobs with Ctrl-C ignored, and nohup is there to ignore SIGHUP.
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, leave)
+    _fill_closed_streams()
     from quietpixel.cli.main import main as run
 
     if signal.getsignal(signal.SIGINT) is leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return run()
+
+
+def _fill_closed_streams() -> None:
+    """Lead closed standard streams nowhere: an image that got their number would get messages."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)  # for workers, too
+    os.close(descriptor)
+    if sys.stderr is None:  # standard output may stay so, where nothing is to be written to it
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 if __name__ == "__main__":

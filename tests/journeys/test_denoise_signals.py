@@ -165,6 +165,23 @@ def test_closed_streams_and_little_memory_are_a_sentence(start, tmp_path) -> Non
     assert err.count(b"\n") <= 1
 
 
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)])
+def test_images_are_denoised_without_standard_streams(start, tmp_path, closed) -> None:
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.full((5, 6), 200, np.uint8)).save(tmp_path / name)
+    streams = {("stdin", "stdout", "stderr")[number]: None for number in closed}
+    process = start(
+        tmp_path / "a.png",
+        tmp_path / "b.png",
+        **streams,
+        preexec_fn=lambda: [os.close(number) for number in closed],
+    )
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    for name in ("a-clean.png", "b-clean.png"):
+        assert (np.asarray(Image.open(tmp_path / name)) == 100).all()
+
+
 @pytest.mark.parametrize("number", CODES)
 def test_while_it_waits_for_a_pipe(start, number) -> None:
     process = start("-")
