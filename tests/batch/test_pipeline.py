@@ -11,6 +11,7 @@ import pytest
 from quietpixel.batch import (
     Ledger,
     Settings,
+    lock_folders,
     make_plan,
     pipeline,
     preflight_jobs,
@@ -51,6 +52,25 @@ def test_each_input_folder_keeps_a_ledger_of_its_own(tmp_path):
     together = make_plan([tmp_path / "a", tmp_path / "b"], f"{tmp_path}/out/")
     assert together.folders == (tmp_path / "out",)
     assert make_plan([tmp_path / "a" / "x.png"]).folders == ()
+
+
+def test_two_names_of_one_folder_are_one_folder(tmp_path, monkeypatch):
+    put(tmp_path / "in" / "x.png")
+    monkeypatch.chdir(tmp_path)
+    names = [Path("in"), tmp_path / "in"]
+    if os.name != "nt":
+        (tmp_path / "link").symlink_to("in")
+        names.append(Path("link"))
+    plan = make_plan(names, in_place=True)
+    assert plan.jobs == (Job(Path("in/x.png"), Path("in/x.png")),)
+    waiting = []
+
+    def refuse(sentence):
+        waiting.append(sentence)
+        raise RuntimeError("It waits for itself.")
+
+    with lock_folders(plan.folders, notify=refuse):
+        assert not waiting
 
 
 def test_named_results_of_other_inputs_are_left_out(tmp_path):

@@ -46,9 +46,9 @@ def lock_folders(
         If a lock cannot be had for another reason, such as a link in its place.
     """
     # Resolved, because two names of one folder are one folder.
-    own = [folder.resolve() / NAME for folder in folders]
+    own = {folder.resolve() / NAME for folder in folders}
     around = {above / NAME for path in own for above in path.parent.parents}
-    others = sorted({*around, *(folder.resolve() / NAME for folder in inner)} - {*own})
+    others = sorted({*around, *(folder.resolve() / NAME for folder in inner)} - own)
     said = ""
     while True:
         with contextlib.ExitStack() as held:

@@ -29,6 +29,7 @@ from quietpixel.files import (
     refuse_collisions,
     refuse_existing,
     refuse_loss,
+    unique_jobs,
 )
 from quietpixel.imaging.axes import find_axes
 from quietpixel.imaging.intensity_scale import Scale
@@ -136,7 +137,7 @@ def make_plan(
         skipped += [(job.source, "it is a link, and its file stays in place") for job in links]
         jobs = [job for job in jobs if job not in links]
     ledgers = tuple(folders) if target is None else (target,)
-    unique = tuple(dict.fromkeys(jobs))
+    unique = unique_jobs(jobs)
     refuse_collisions(unique)
     return Plan(unique, tuple(skipped), tuple(dict.fromkeys(unread)), ledgers if folders else ())
 

@@ -15,6 +15,7 @@ from .listing import SkippedFile as SkippedFile
 from .listing import list_images as list_images
 from .listing import plan_jobs as plan_jobs
 from .listing import refuse_collisions as refuse_collisions
+from .listing import unique_jobs as unique_jobs
 from .mark import MARK as MARK
 from .mark import Content as Content
 from .mark import inspect_content as inspect_content

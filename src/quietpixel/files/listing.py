@@ -250,6 +250,21 @@ def _place(path: Path) -> str:
     return os.path.normcase(path.parent.resolve() / path.name)
 
 
+def unique_jobs(jobs: Iterable[Job]) -> tuple[Job, ...]:
+    """Return the jobs, each once even where its files are named in several ways.
+
+    Examples
+    --------
+    >>> job = Job(Path("a.png"), Path("b.png"))
+    >>> len(unique_jobs([job, Job(Path.cwd() / "a.png", Path("b.png"))]))
+    1
+    """
+    unique: dict[tuple[str, str], Job] = {}
+    for job in jobs:
+        unique.setdefault((_place(job.source), _place(job.target)), job)
+    return tuple(unique.values())
+
+
 def refuse_collisions(jobs: Iterable[Job]) -> None:
     """Raise an error if a result would take the place of another result or of another input."""
     jobs = list(jobs)
