@@ -28,7 +28,7 @@ install:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@cat requirements.lock pyproject.toml > $(VENV)/installed
 
-demo: setup ## train on the bundled digits, evaluate and show the result in at most three minutes
+demo: setup ## train on digits, denoise a noisy photo, write a report: a few minutes
 	@$(BIN)/quietpixel demo
 
 # Tests of one module share fixtures such as a trained run, so they stay in one process. Three keep

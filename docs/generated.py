@@ -96,7 +96,8 @@ def describe_models(cards: Mapping[str, Card]) -> str:
 
 def _cells(name: str, card: Card) -> Iterator[str]:
     yield f"**`{name}`**"
-    size = "any size" if card.size is None else f"{card.size[1]} x {card.size[0]} pixels"
+    size = card.only_size
+    size = "any size" if size is None else f"{size[1]} x {size[0]} pixels"
     yield f"{'gray' if card.channels == 1 else 'RGB'}, {size}"
     yield PURPOSES.get(name, card.data)
     if not card.sigma_input:
@@ -117,11 +118,11 @@ def _cells(name: str, card: Card) -> Iterator[str]:
 def describe_command(name: str) -> str:
     """Return what `quietpixel NAME --help` says, as Markdown."""
     context = click.Context(
-        group, info_name="quietpixel", **group.context_settings | {"max_content_width": 90}
+        group, info_name="quietpixel", **group.context_settings | {"max_content_width": 78}
     )
     command = group.get_command(context, name)
     assert command is not None
-    inner = click.Context(command, parent=context, info_name=name, terminal_width=90)
+    inner = click.Context(command, parent=context, info_name=name, terminal_width=78)
     return f"## quietpixel {name}\n\n```text\n{command.get_help(inner)}\n```\n"
 
 

@@ -12,7 +12,12 @@ from quietpixel.errors import FileError
 from quietpixel.evaluation.evaluator import Comparison, Evaluation, Method, Table, evaluate_methods
 from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.noise.parser import Gaussian
-from quietpixel.reports.evaluation_report import evaluation_sections, write_evaluation_report
+from quietpixel.reports.evaluation_report import (
+    build_differences,
+    evaluation_sections,
+    write_evaluation_report,
+)
+from quietpixel.reports.figures import DIGIT_COLOURS
 from quietpixel.reports.page import build_page, picture_section, write_page
 
 METHODS = [
@@ -32,6 +37,12 @@ def pairs() -> ImagePairs:
 def tables(pairs: ImagePairs) -> list[Table]:
     laws = [Gaussian(sigma, clip=False) for sigma in (0.1, 0.3)]
     return [evaluate_methods(METHODS, pairs, law, measure_memory=False) for law in laws]
+
+
+def test_a_method_has_the_colour_of_its_row_in_all_charts(tables) -> None:
+    assert [row.name for row in tables[0].rows][2] == "worse"
+    # The noisy images, which have the second colour elsewhere, are not in this chart.
+    assert f"background:{DIGIT_COLOURS[2]}" in build_differences(tables[0], str)
 
 
 class Balance(HTMLParser):

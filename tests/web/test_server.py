@@ -149,6 +149,16 @@ def test_the_log_has_short_urls_and_trusts_no_forwarded_address(launch):
         assert line.endswith(" 200")
 
 
+def test_the_log_leaves_out_the_files_of_the_page_but_not_failures(launch):
+    process, address = launch("--no-browser")
+    for path in ("", "/static/base.css", "/page/progress?job=none", "/static/missing.css"):
+        httpx.get(f"{address}{path}")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    found = [line.split(" - ")[1] for line in errors.splitlines()]
+    assert found == ['"GET / HTTP/1.1" 200', '"GET /static/missing.css HTTP/1.1" 404']
+
+
 def test_a_token_on_the_command_line_is_warned_about(launch):
     process, _ = launch("--quiet", "--token=secret")
     process.send_signal(signal.SIGTERM)

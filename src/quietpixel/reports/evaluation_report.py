@@ -164,6 +164,12 @@ def _table_section(table: Table) -> str:
     )
 
 
+def choose_colours(table: Table) -> dict[str, str]:
+    """Return the colour of each method, which is the same in all charts."""
+    colours = DIGIT_COLOURS * len(table.rows)
+    return {row.name: colour for row, colour in zip(table.rows, colours, strict=False)}
+
+
 def draw_speed(table: Table) -> bytes:
     """Return PSNR against megapixels per second of each method, as a PNG."""
     from matplotlib.ticker import LogLocator, NullLocator
@@ -171,11 +177,12 @@ def draw_speed(table: Table) -> bytes:
     axes = new_chart(across="megapixels/s (log scale)", up="PSNR, dB")
     axes.set_xscale("log")
     axes.margins(0.15)
-    for row, colour in zip(table.rows, DIGIT_COLOURS * len(table.rows), strict=False):
+    colours = choose_colours(table)
+    for row in table.rows:
         quality = row.means["psnr"]
         if quality is None or row.megapixels_per_second is None:
             continue
-        axes.plot(row.megapixels_per_second, quality, "o", color=colour, label=row.name)
+        axes.plot(row.megapixels_per_second, quality, "o", color=colours[row.name], label=row.name)
     low, high = axes.get_xlim()
     # Over less than a factor of ten, 1, 2 and 5 would leave an axis with one number or none.
     narrow = (1, 2, 3, 5) if high > 4 * low else range(1, 10)
@@ -194,11 +201,10 @@ def draw_speed(table: Table) -> bytes:
 def draw_noise(tables: Sequence[Table]) -> bytes:
     """Return PSNR of each method at each noise, as a PNG."""
     axes = new_chart(across="", up="PSNR, dB")
-    places = range(len(tables))
+    places, colours = range(len(tables)), choose_colours(tables[0])
     for number, row in enumerate(tables[0].rows):
         values = [table.rows[number].means["psnr"] for table in tables]
-        colour = DIGIT_COLOURS[number % len(DIGIT_COLOURS)]
-        axes.plot(places, values, "o-", color=colour, label=row.name)
+        axes.plot(places, values, "o-", color=colours[row.name], label=row.name)
     axes.set_xticks(places, [describe_noise(table.noise) for table in tables])
     axes.margins(0.12)
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
@@ -247,11 +253,11 @@ def build_differences(table: Table, name_of: NameOf) -> str:
                 f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - EDGE}" y1="{y(tick):.1f}" '
                 f'y2="{y(tick):.1f}"/><text x="{LEFT - 8}" y="{y(tick) + 4:.1f}">{label}</text>'
             )
-    # The first colour is that of the first method in the other charts.
-    for (name, values), colour in zip(differences.items(), DIGIT_COLOURS[1:] * 10, strict=False):
-        drawn += _draw_dots(name, values, colour, y, name_of)
+    colours = choose_colours(table)
+    for name, values in differences.items():
+        drawn += _draw_dots(name, values, colours[name], y, name_of)
         legend += (
-            f'<span><i style="background:{colour}"></i>{escape(name)}: '
+            f'<span><i style="background:{colours[name]}"></i>{escape(name)}: '
             f"better on {int((values > 0).sum()):,} of {len(values):,}</span>"
         )
     step = -(-len(first.psnr) // MAX_DOTS)

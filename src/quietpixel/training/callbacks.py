@@ -319,5 +319,6 @@ def check_finite(loss: float, event: str, checkpoint: Checkpoint | None) -> None
     kept = checkpoint is not None and checkpoint.best is not None
     outcome = "the last good model was kept" if kept else "there is no model to keep yet"
     raise TrainingError(
-        f"The {event.format(loss)}; {outcome}. Lower `learning_rate`, or check the images for NaN."
+        f"The {event.format(loss)}; {outcome}. Lower `learning_rate`, or remove images with values "
+        "of a wholly different range."
     )

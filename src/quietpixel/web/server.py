@@ -287,13 +287,19 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-class _ShortUrls(logging.Filter):
-    """Cuts long URLs in the access log: anyone could fill the disk with them."""
+class _RequestFilter(logging.Filter):
+    """Keeps the access log short.
+
+    A visit of the page loads 30 files and asks for progress twice a second; what of that succeeds
+    is left out. Long URLs are cut: anyone could fill the disk with them.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple) and len(record.args) == 5:
-            client, method, url, *rest = record.args
-            record.args = (client, method, str(url)[:LOGGED_URL], *rest)
+            client, method, url, version, status = record.args
+            record.args = (client, method, str(url)[:LOGGED_URL], version, status)
+            loaded = str(url).startswith(("/static/", "/page/progress"))
+            return not (loaded and int(str(status)) < 400)
         return True
 
 
@@ -301,7 +307,7 @@ def _log_to_stderr(log: bool) -> None:
     """Log requests if wanted, and errors always, on standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    handler.addFilter(_ShortUrls())
+    handler.addFilter(_RequestFilter())
     for name in ("uvicorn", "uvicorn.access", "quietpixel.web"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
