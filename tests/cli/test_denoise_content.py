@@ -509,7 +509,7 @@ def test_a_palette_of_few_colours_takes_few_bits(tmp_path) -> None:
     assert Image.open(path).convert("RGB").tobytes() == image.convert("RGB").tobytes()
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("suffix", ["bmp", "png", "tif"])
 def test_a_palette_that_is_lost_is_named(quietpixel, tmp_path, suffix) -> None:
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(smooth(192, 256)).quantize(200).save(path)
@@ -517,6 +517,14 @@ def test_a_palette_that_is_lost_is_named(quietpixel, tmp_path, suffix) -> None:
     assert outcome.code == 0
     assert "The result is larger: its palette became full colours." in outcome.err
     assert Image.open(clean(path)).mode == "RGB"
+
+
+def test_a_gray_bmp_with_a_palette_is_not_called_larger(quietpixel, tmp_path) -> None:
+    path = tmp_path / "a.bmp"
+    Image.fromarray(smooth()).convert("L").save(path)
+    outcome = quietpixel(*WORD, path)
+    assert (outcome.code, "palette" in outcome.err) == (0, False)
+    assert clean(path).stat().st_size == path.stat().st_size
 
 
 def with_bits(pixels: np.ndarray, bits: int) -> Picture:

@@ -111,9 +111,13 @@ def _describe_changes(picture: Picture, kind: Format) -> Iterator[str]:
                 f"The result does not hold {name}, of which {kind.name} holds at most "
                 f"{kind.largest_block:,} bytes; there are {len(data):,}."
             )
-    # GIF has its own palette in any case.
-    lost = picture.encoding.palette and same and kind.name in ("png", "tiff")
-    if lost and (kind.name == "tiff" or find_palette(picture.pages[0]) is None):
+    # GIF has its own palette in any case, and gray takes no more room in a BMP.
+    larger = {
+        "bmp": picture.colour == "rgb",
+        "tiff": True,
+        "png": picture.encoding.palette and find_palette(picture.pages[0]) is None,
+    }
+    if picture.encoding.palette and same and larger.get(kind.name):
         yield "The result is larger: its palette became full colours."
 
 
