@@ -19,8 +19,8 @@ from quietpixel.files.tags import Reader
 
 _OFFSET, _LENGTH = 513, 514  # tags of the second directory: where a JPEG lies, and its bytes
 _QUALITIES = (90, 80, 65, 50, 30)
-_MOST_PIXELS = 1 << 22
-"""Of a thumbnail; the header of a damaged or hostile one may state 65500 x 65500."""
+_PIXELS_PER_BYTE = 64
+"""Most of a thumbnail, or a small file could state many of 65500 x 65500; real ones have 20."""
 _ALIKE = 0.9
 """Correlation from which a preview shows the image, at 16 x 16 pixels, which have little noise."""
 _IPTC, _THUMBNAIL = 1028, 1036  # image resources of Photoshop
@@ -203,13 +203,13 @@ def _shrink(pixels: Pixels, old: bytes) -> bytes | None:
     pixels
         uint8 or uint16 (H, W, 1 or 3), as stored.
     old
-        The JPEG; for a damaged or very large one the result is None.
+        The JPEG; for a damaged one, or one that has few bytes for its size, the result is None.
     """
     try:
         shown = vips.open_page("jpegload", old)
     except vips.VipsError:
         return None
-    if shown.width * shown.height > _MOST_PIXELS:
+    if shown.width * shown.height > _PIXELS_PER_BYTE * len(old):
         return None
     return _encode(_resize(pixels, shown.width, shown.height), len(old))
 
