@@ -56,7 +56,7 @@ MUTATIONS = [
     Mutation("imaging/strength.py", "[0.2126, 0.7152,", "[0.7152, 0.2126,", GOLDEN),
     Mutation("imaging/strength.py", "noisy + strength *", "noisy + (1 - strength) *", STRENGTH),
     Mutation("imaging/metrics.py", "sigma=1.5", "sigma=2.5", "tests/imaging/test_metrics.py"),
-    Mutation("imaging/metrics.py", "(1 + level) / 2", "level", "tests/imaging/test_metrics.py"),
+    Mutation("imaging/metrics.py", "0.975]", "0.95]", "tests/imaging/test_metrics.py"),
     # Tiles.
     Mutation("imaging/tiling.py", "else stop - self.margin", "else stop", TILING),
     Mutation(

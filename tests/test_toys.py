@@ -64,7 +64,7 @@ DATA = '''
 import numpy as np
 from quietpixel.data.split import Split
 
-def load_toys(split, data_dir, on_progress):
+def load_toys(split, data_dir):
     """Return squares of one gray value."""
     count, seed = {"train": (64, 0), "validation": (16, 1), "test": (16, 2)}[split]
     values = np.random.default_rng(seed).integers(60, 200, (count, 1, 1, 1), np.uint8)

@@ -12,7 +12,7 @@ SPLITS = ("train", "validation", "test")
 
 @pytest.fixture(scope="module")
 def parts():
-    return {split: load_digits(split, None, None) for split in SPLITS}
+    return {split: load_digits(split, None) for split in SPLITS}
 
 
 def test_sizes(parts):
@@ -55,4 +55,4 @@ def test_the_rows_never_change():
 def test_a_missing_scikit_learn_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(MissingDependencyError, match=r"needs scikit-learn.*quietpixel\[train\]"):
-        load_digits("test", None, None)
+        load_digits("test", None)

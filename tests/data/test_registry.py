@@ -29,13 +29,6 @@ def test_a_folder_may_be_given_as_text(make_set, fill_folder, tmp_path, monkeypa
     assert (split.name, split.split, len(split)) == ("tiny", "train", 6)
 
 
-def test_the_progress_is_passed_on(make_set, make_mirror, monkeypatch):
-    monkeypatch.setitem(registry.LOADERS, "tiny", make_set(make_mirror().address))
-    names = set()
-    load_split("tiny", "test", on_progress=lambda name, done, total: names.add(name))
-    assert names == {"t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"}
-
-
 @pytest.mark.parametrize("idx_set", [registry.MNIST, registry.FASHION_MNIST], ids=lambda s: s.name)
 def test_a_published_set_has_two_mirrors_and_four_sums(idx_set):
     assert registry.LOADERS[idx_set.name] is idx_set

@@ -256,7 +256,7 @@ def test_a_killed_writer_leaves_whole_files_and_hidden_ones(tmp_path, kills):
 def test_what_is_being_written_is_no_leftover(tmp_path):
     with atomic_file(tmp_path / "a.txt") as file:
         file.write(b"x")
-        assert remove_leftovers(tmp_path, recursive=True) == ()
+        assert remove_leftovers(tmp_path) == ()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from quietpixel.errors import ArgumentError, ImageError, MissingDependencyError
+from quietpixel.imaging import metrics
 from quietpixel.imaging.metrics import (
     bootstrap_interval,
     mean_squared_error,
@@ -97,29 +98,21 @@ def test_interval_agrees_with_the_normal_law():
     assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
 
 
-def test_interval_holds_the_truth_as_often_as_it_says():
+def test_interval_holds_the_truth_as_often_as_it_says(monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 400)
     rng = np.random.default_rng(3)
     samples = rng.exponential(1.0, (150, 80))
-    intervals = [bootstrap_interval(sample, resamples=400) for sample in samples]
+    intervals = [bootstrap_interval(sample) for sample in samples]
     held = np.mean([low <= 1.0 <= high for low, high in intervals])
     assert 0.86 <= held <= 0.99
 
 
-def test_interval_repeats_with_its_seed_and_narrows_with_its_level():
+def test_interval_repeats_with_its_seed():
     values = np.arange(50.0)
     assert bootstrap_interval(values, seed=7) == bootstrap_interval(values, seed=7)
     assert bootstrap_interval(values, seed=7) != bootstrap_interval(values, seed=8)
-    low, high = bootstrap_interval(values, level=0.5)
-    wide_low, wide_high = bootstrap_interval(values)
-    assert wide_low < low < high < wide_high
 
 
 def test_interval_of_nothing_is_refused():
     with pytest.raises(ArgumentError, match="at least one number"):
         bootstrap_interval([])
-
-
-@pytest.mark.parametrize("level", [0, 1, 95])
-def test_level_outside_its_range_is_refused(level):
-    with pytest.raises(ArgumentError, match=rf"`level` must lie between 0 and 1.*got {level}"):
-        bootstrap_interval([1.0], level=level)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from quietpixel.errors import ArgumentError, MissingDependencyError
+from quietpixel.errors import MissingDependencyError
 from quietpixel.reports import charts, evaluation_report, pictures
 
 RNG = np.random.default_rng(0)
@@ -27,8 +27,7 @@ def pixels(png):
 
 DRAWINGS = {
     "samples": lambda: pictures.samples(IMAGES, IMAGES, IMAGES, labels=LABELS),
-    "extremes": lambda: pictures.extremes(IMAGES, IMAGES, IMAGES, np.arange(12), count=3),
-    "code_walk": lambda: pictures.code_walk(IMAGES.reshape(3, 4, 8, 8, 1), names=list("abc")),
+    "extremes": lambda: pictures.extremes(IMAGES, IMAGES, IMAGES, np.arange(12)),
     "learning_curves": lambda: charts.learning_curves(HISTORY),
     "error_by_digit": lambda: charts.error_by_digit(RNG.random(12), LABELS),
     "code_map": lambda: charts.code_map(np.eye(9, 16), np.arange(9)),
@@ -58,7 +57,7 @@ def test_the_same_arrays_give_the_same_bytes():
 
 def test_images_are_shown_without_blur():
     checks = np.indices((28, 28)).sum(0)[None, ..., None] % 2
-    image = pixels(pictures.samples(checks, checks, checks, title=""))
+    image = pixels(pictures.samples(checks, checks, checks))
     block = image[24:136, 205:317]
     assert set(np.unique(block)) <= {0, 255}
     assert 0.4 < block.mean() / 255 < 0.6
@@ -118,23 +117,6 @@ def test_the_map_of_many_codes_uses_tsne_and_repeats():
 
 def test_a_map_of_equal_codes_is_drawn():
     assert charts.code_map(np.zeros((20, 1)), np.zeros(20, int))
-
-
-def test_no_epoch_is_refused():
-    with pytest.raises(ArgumentError, match="at least one epoch"):
-        charts.learning_curves([])
-
-
-def test_other_lengths_are_refused():
-    with pytest.raises(ArgumentError, match="`labels` must hold one entry for each image"):
-        charts.error_by_digit(np.ones(3), np.ones(2))
-    with pytest.raises(ArgumentError, match="`denoised`"):
-        pictures.samples(IMAGES, IMAGES, IMAGES[:2])
-
-
-def test_a_walk_of_another_shape_is_refused():
-    with pytest.raises(ArgumentError, match=r"`frames` must be \(R, S, H, W, C\)"):
-        pictures.code_walk(IMAGES)
 
 
 @pytest.mark.parametrize(

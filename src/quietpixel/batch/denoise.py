@@ -27,11 +27,7 @@ from quietpixel.imaging.axes import find_axes
 from quietpixel.imaging.intensity_scale import Range, Scale
 from quietpixel.inference.arrays import read_axes, read_layout
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.error_bars import (
-    find_difference,
-    measure_half_width,
-    read_calibration,
-)
+from quietpixel.inference.error_bars import find_difference, measure_half_width, read_calibration
 from quietpixel.inference.job import OnProgress, Result
 from quietpixel.inference.level import Noise, level_factors
 from quietpixel.inference.options import DenoiseOptions

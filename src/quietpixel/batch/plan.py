@@ -317,9 +317,6 @@ def find_folder_scale(
 def _read_or_skip(source: Path, settings: Settings) -> Picture | None:
     with suppress(QuietpixelError):  # reported when the file is denoised
         return read_picture(
-            source,
-            max_pixels=settings.max_pixels,
-            axes=settings.options.axes,
-            part=settings.part,
+            source, max_pixels=settings.max_pixels, axes=settings.options.axes, part=settings.part
         )
     return None

@@ -61,9 +61,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, invoke_without_command=True, context_settings=CONTEXT)
 @click.version_option(
-    package_name="quietpixel",
-    message="quietpixel %(version)s",
-    help="Show the version and exit.",
+    package_name="quietpixel", message="quietpixel %(version)s", help="Show the version and exit."
 )
 @click.pass_context
 def group(ctx: click.Context) -> None:

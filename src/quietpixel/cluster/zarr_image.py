@@ -7,9 +7,8 @@ from typing import Any
 
 from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.storage import Place
-from quietpixel.errors import FileError, ImageError
-from quietpixel.files import MARK
-from quietpixel.files.zarr_store import array_axes, find_levels
+from quietpixel.errors import FileError
+from quietpixel.files import MARK, zarr_store
 
 
 @dataclass(frozen=True)
@@ -60,26 +59,11 @@ def open_image(place: Place) -> ZarrImage:
     ImageError
         If it is a group that is not one image.
     """
-    zarr = need("zarr")
-    try:
-        found = zarr.open(place.name, mode="r")
-    except FileNotFoundError as error:
-        why = "it is no Zarr" if place.exists() else "nothing is there"
-        raise FileError(f"'{place.name}' cannot be read: {why}.") from error
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise FileError(f"'{place.name}' cannot be read as a Zarr: {reason}.") from error
-    if isinstance(found, zarr.Array):
-        return ZarrImage(place, ("",), array_axes(found))
-    image = find_levels(found.attrs.asdict())
-    if image is None:
-        names = sorted(found.keys())
-        raise ImageError(
-            f"'{place.name}' is a group and not one image; it holds "
-            f"{', '.join(names[:9]) or 'nothing'}. Give the path of an image in it, such as "
-            f"'{place.below(*names[:1] or '0').name}'."
-        )
-    return ZarrImage(place, *image)
+    need("zarr")
+    if not place.exists():
+        raise FileError(f"'{place.name}' cannot be read: nothing is there.")
+    _, levels, axes = zarr_store.open_image(place.name)
+    return ZarrImage(place, levels, axes)
 
 
 def create_like(source: ZarrImage, place: Place) -> None:

@@ -9,9 +9,6 @@ from urllib.parse import urlsplit
 
 from quietpixel.errors import DataError, import_optional
 
-Progress = Callable[[str, int, int], None]
-"""Called with the file's name, the bytes received and all bytes (0 if unknown)."""
-
 HOW_TO_GET = (
     "Pass a folder that holds a good copy as `data_dir`, or name it in the environment variable "
     "QUIETPIXEL_DATA, or do neither, and quietpixel downloads it once into its cache."
@@ -27,7 +24,6 @@ def download(
     destination: Path,
     *,
     check: Callable[[Path], object],
-    on_progress: Progress | None = None,
     timeout: float = TIMEOUT,
 ) -> Path:
     """Download a file from the first of its mirrors that has it complete, and return its path.
@@ -43,8 +39,6 @@ def download(
         Its path; missing folders are created.
     check
         Called with the path of the downloaded file; raises `ValueError` with its fault.
-    on_progress
-        Called with the bytes received.
     timeout
         Seconds without data after which the next mirror is tried.
 
@@ -57,8 +51,7 @@ def download(
     """
     need = "Downloading a data set needs pooch"
     pooch, requests = (import_optional(module, need) for module in ("pooch", "requests"))
-    progress = _ProgressBar(destination.name, on_progress)
-    get = pooch.HTTPDownloader(progressbar=progress, chunk_size=CHUNK, timeout=timeout)
+    get = pooch.HTTPDownloader(chunk_size=CHUNK, timeout=timeout)
     # Beside the destination, because a rename is whole or not at all only on one disk.
     partial = destination.with_name(f".{os.getpid()}-{destination.name}.part")
     faults = []
@@ -86,26 +79,6 @@ def download(
         f"'{destination.name}' could not be downloaded ({'; '.join(faults)}). Check the network "
         f"connection, or get the file another way. {HOW_TO_GET}"
     )
-
-
-class _ProgressBar:
-    """The progress bar that pooch expects, as a front of `on_progress`."""
-
-    def __init__(self, name: str, on_progress: Progress | None) -> None:
-        self.name, self.on_progress = name, on_progress
-        self.total = self.done = 0
-
-    def update(self, count: int) -> None:
-        self.done += count
-        if self.on_progress is not None:
-            done = min(self.done, self.total) if self.total else self.done
-            self.on_progress(self.name, done, self.total)
-
-    def reset(self) -> None:
-        self.done = 0
-
-    def close(self) -> None:
-        pass
 
 
 def _describe(error: Any, timeout: float) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from quietpixel.data.download import HOW_TO_GET, TIMEOUT, Progress, download
+from quietpixel.data.download import HOW_TO_GET, TIMEOUT, download
 from quietpixel.data.split import Split
 from quietpixel.errors import DataError
 
@@ -64,19 +64,17 @@ class IdxSet:
     train_count: int = 55_000
     timeout: float = TIMEOUT
 
-    def __call__(self, split: str, data_dir: Path | None, on_progress: Progress | None) -> Split:
+    def __call__(self, split: str, data_dir: Path | None) -> Split:
         """Return one part of the set; see `quietpixel.data.load_split`."""
         part = "t10k" if split == "test" else "train"
-        labels = self._read(f"{part}-labels-idx1-ubyte", data_dir, on_progress)
-        images = self._read(f"{part}-images-idx3-ubyte", data_dir, on_progress)[..., np.newaxis]
+        labels = self._read(f"{part}-labels-idx1-ubyte", data_dir)
+        images = self._read(f"{part}-images-idx3-ubyte", data_dir)[..., np.newaxis]
         count = self.train_count
         # No split for validation was published: it is the end of the one for training.
         rows = {"train": slice(count), "validation": slice(count, None)}.get(split, slice(None))
         return Split(images[rows], labels[rows].astype(np.int64), self.name, split)
 
-    def _read(
-        self, file: str, data_dir: Path | None, on_progress: Progress | None
-    ) -> NDArray[np.uint8]:
+    def _read(self, file: str, data_dir: Path | None) -> NDArray[np.uint8]:
         compressed = f"{file}.gz"
         for folder in named_folders(data_dir):
             # The subfolder first: the files of MNIST and Fashion-MNIST have the same names.
@@ -90,7 +88,7 @@ class IdxSet:
             return check(path)
         except IdxError:  # missing or damaged: replaced by a new copy
             urls = [f"{mirror}{compressed}" for mirror in self.mirrors]
-            download(urls, path, check=check, on_progress=on_progress, timeout=self.timeout)
+            download(urls, path, check=check, timeout=self.timeout)
         return read_idx(path, md5=self.sums[file], name=self.name)
 
 

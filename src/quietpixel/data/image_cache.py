@@ -134,8 +134,6 @@ class ImageCache:
         Inspects the images of a scene when it is opened.
     cache
         Folder for decoded pixels; None keeps none.
-    memory
-        Bytes of pixels kept in memory.
     masks
         The file with the mask of a scene, for those that have one.
 
@@ -143,6 +141,8 @@ class ImageCache:
     ----------
     range
         Black and white of all images that do not have 8 bits; None where each has its own.
+    memory
+        Bytes of pixels kept in memory.
     """
 
     def __init__(
@@ -154,13 +154,12 @@ class ImageCache:
         skipped: SkippedFiles,
         check: Check | None = None,
         cache: "PixelCache | None" = None,
-        memory: int = MEMORY,
         masks: Mapping[Paths, Path] = MappingProxyType({}),
     ) -> None:
         self.masks = dict(masks)
         self.range: Range | None = None
         self.scenes, self.areas, self.channels = scenes, areas, channels
-        self.skipped, self.check, self.cache, self.memory = skipped, check, cache, memory
+        self.skipped, self.check, self.cache, self.memory = skipped, check, cache, MEMORY
         self._open: OrderedDict[int, tuple[StoredImage, ...]] = OrderedDict()
         self._bytes = 0
 

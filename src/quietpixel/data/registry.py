@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.data.download import Progress
 from quietpixel.data.idx import IdxSet
 from quietpixel.data.split import SPLIT_NAMES, Split, check_split_name
 from quietpixel.errors import check_known, import_optional
 
-Loader = Callable[[str, Path | None, Progress | None], Split]
-"""Returns a part of a data set from its name, the user's folder and the progress callback."""
+Loader = Callable[[str, Path | None], Split]
+"""Returns a part of a data set from its name and the user's folder."""
 
 DIGIT_SIZE = 28
 """Height and width of an enlarged digit in pixels, as in MNIST."""
@@ -21,14 +20,14 @@ FAINTEST, BRIGHTEST = 1.5, 15.5
 """Ink, from 0 to 16, that becomes black and white; removes the ripples of the enlargement."""
 
 
-def load_digits(split: str, data_dir: Path | None, on_progress: Progress | None) -> Split:
+def load_digits(split: str, data_dir: Path | None) -> Split:
     """Return one part of the 1,797 digits of scikit-learn, enlarged from 8x8 to 28x28 pixels.
 
     Parameters
     ----------
     split
         The part.
-    data_dir, on_progress
+    data_dir
         Unused, as nothing is downloaded.
 
     Raises
@@ -36,7 +35,7 @@ def load_digits(split: str, data_dir: Path | None, on_progress: Progress | None)
     MissingDependencyError
         If scikit-learn is not installed.
     """
-    del data_dir, on_progress
+    del data_dir
     datasets, ndimage = (
         import_optional(module, "The data set 'digits' needs scikit-learn")
         for module in ("sklearn.datasets", "scipy.ndimage")
@@ -113,13 +112,7 @@ LOADERS: dict[str, Loader] = {
 }
 
 
-def load_split(
-    name: str,
-    split: str,
-    *,
-    data_dir: str | Path | None = None,
-    on_progress: Progress | None = None,
-) -> Split:
+def load_split(name: str, split: str, *, data_dir: str | Path | None = None) -> Split:
     """Return one part of a named data set.
 
     ``mnist`` and ``fashion-mnist``: the first 55,000 of the 60,000 training images are for
@@ -135,9 +128,6 @@ def load_split(
     data_dir
         Folder that is searched first for the files of the set, before the folder that
         ``QUIETPIXEL_DATA`` names, the user's cache and the network.
-    on_progress
-        Called during a download with the file's name, the bytes received and all bytes (0 if
-        unknown).
 
     Returns
     -------
@@ -161,7 +151,7 @@ def load_split(
     check_split_name(split)
     # Checked here, so that a loader never sees a name of another set.
     check_known("data set", name, LOADERS)
-    return LOADERS[name](split, None if data_dir is None else Path(data_dir), on_progress)
+    return LOADERS[name](split, None if data_dir is None else Path(data_dir))
 
 
 def named_sets() -> tuple[str, ...]:

@@ -246,14 +246,13 @@ def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
             os.close(descriptor)
 
 
-def remove_leftovers(folder: Path, *, recursive: bool = False) -> tuple[Path, ...]:
+def remove_leftovers(folder: Path) -> tuple[Path, ...]:
     """Remove the temporary files that killed processes left; return their paths.
 
     Files that a running process is writing are locked and stay.
     """
-    pattern = f"{PREFIX}*{SUFFIX}"
     removed = []
-    for path in sorted(folder.rglob(pattern) if recursive else folder.glob(pattern)):
+    for path in sorted(folder.glob(f"{PREFIX}*{SUFFIX}")):
         # What cannot be locked is in use; what cannot be opened or removed is not ours.
         with contextlib.suppress(OSError):
             if stat.S_ISREG(path.lstat().st_mode):

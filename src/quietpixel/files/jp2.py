@@ -105,9 +105,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     if header.bits not in (8, 16):
         pixels = change_bits(pixels, header.bits, 16)
     metadata = Metadata(
-        icc=header.icc,
-        exif=tags.turn_upright(header.exif) if header.exif else None,
-        xmp=header.xmp,
+        icc=header.icc, exif=tags.turn_upright(header.exif) if header.exif else None, xmp=header.xmp
     )
     encoding = Encoding(bits=header.bits, lossless=header.lossless)
     return Picture.from_pixels(pixels, format="jp2", metadata=metadata, encoding=encoding)

@@ -50,6 +50,40 @@ def array_axes(array: Any) -> str | None:
     return letters_of(names or array.attrs.get("_ARRAY_DIMENSIONS") or ())
 
 
+def open_image(name: str) -> tuple[Any, tuple[str, ...], str | None]:
+    """Return the open array of full size, the paths of all levels, and the axes of a Zarr.
+
+    Parameters
+    ----------
+    name
+        Path or address of an array, whose only level is ``""``, or of a group.
+
+    Raises
+    ------
+    FileError
+        If it is no Zarr.
+    ImageError
+        If it is a group that is not one image.
+    """
+    zarr = import_optional("zarr", "A Zarr needs the package zarr", "'quietpixel[cluster]'")
+    try:
+        found = zarr.open(name, mode="r")
+        if isinstance(found, zarr.Array):
+            return found, ("",), array_axes(found)
+        if image := find_levels(found.attrs.asdict()):
+            return found[image[0][0]], *image
+    except FileNotFoundError as error:
+        raise FileError(f"'{name}' cannot be read: it is no Zarr.") from error
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise FileError(f"'{name}' cannot be read as a Zarr: {reason}.") from error
+    names = sorted(found.keys())
+    raise ImageError(
+        f"'{name}' is a group and not one image; it holds {', '.join(names[:9]) or 'nothing'}. "
+        f"Give the path of an image in it, such as '{name}/{names[0] if names else 0}'."
+    )
+
+
 def read_store_size(path: Path) -> Size:
     """Return the size of the pages of a Zarr, and how many there are.
 
@@ -58,7 +92,7 @@ def read_store_size(path: Path) -> Size:
     FileError, ImageError
         If it cannot be read, or is not one image.
     """
-    return _open(path)[1].size()
+    return _describe(path)[1].size()
 
 
 def read_store(path: Path) -> Picture:
@@ -69,26 +103,13 @@ def read_store(path: Path) -> Picture:
     FileError, ImageError
         If it cannot be read, or is not one image.
     """
-    array, form = _open(path)
+    array, form = _describe(path)
     pages = store_frames(_planes(array, form), form.size().pages)
     return replace(Picture.from_pixels(pages[0], format="zarr"), pages=pages)
 
 
-def _open(path: Path) -> tuple[Any, ArrayForm]:
-    zarr = import_optional("zarr", "A Zarr needs the package zarr", "'quietpixel[cluster]'")
-    try:
-        found = zarr.open(str(path), mode="r")
-        group = isinstance(found, zarr.Group)
-        image = find_levels(found.attrs.asdict()) if group else None
-        array = found if image is None else found[image[0][0]]
-    except (OSError, ValueError, KeyError) as error:
-        raise FileError(f"'{path}' cannot be read as a Zarr: {error}.") from error
-    if group and image is None:
-        raise ImageError(
-            f"'{path}' is a group and not one image; it holds "
-            f"{', '.join(sorted(found.keys())[:9]) or 'nothing'}. Give the path of an image in it."
-        )
-    letters = array_axes(array) if image is None else image[1]
+def _describe(path: Path) -> tuple[Any, ArrayForm]:
+    array, _, letters = open_image(str(path))
     form = describe_array(array.shape, array.dtype, letters)
     if form.dtype.name not in NUMBERS:
         raise ImageError(f"'{path}' cannot be used: its values are of type {form.dtype}.")

@@ -22,6 +22,7 @@ LEAST_SIDE = SSIM_WINDOW * 2 ** (len(SCALE_WEIGHTS) - 1)
 LUMINANCE_CONSTANT, CONTRAST_CONSTANT = 0.01**2, 0.03**2
 GRADIENT_CONSTANT = 170 / 255**2
 GRAY = np.array([0.299, 0.587, 0.114])
+RESAMPLES = 2000
 """Weights of red, green and blue in gray, by ITU-R BT.601, as in the code of the GMSD paper."""
 
 
@@ -111,13 +112,11 @@ def ssim(clean: ArrayLike, image: ArrayLike) -> float:
     return float(similarity)
 
 
-def bootstrap_interval(
-    values: ArrayLike, *, seed: int = 0, level: float = 0.95, resamples: int = 2000
-) -> tuple[float, float]:
-    """Return the interval in which the mean of `values` lies, found by resampling them.
+def bootstrap_interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % interval in which the mean of `values` lies, found by resampling them.
 
-    The percentile bootstrap: the mean is taken over `resamples` draws with replacement, and the
-    middle `level` of these means is returned. Efron, Tibshirani, "An Introduction to the
+    The percentile bootstrap: the mean is taken over 2000 draws with replacement, and the middle
+    95 % of these means are returned. Efron, Tibshirani, "An Introduction to the
     Bootstrap", 1993, chapter 13.
 
     Parameters
@@ -126,15 +125,11 @@ def bootstrap_interval(
         One number for each image.
     seed
         Seed of the draws; the same seed gives the same interval.
-    level
-        Share of the means inside the interval, in (0, 1).
-    resamples
-        How many draws.
 
     Raises
     ------
     ArgumentError
-        If there are no values or `level` is outside (0, 1).
+        If there are no values.
 
     Examples
     --------
@@ -144,15 +139,11 @@ def bootstrap_interval(
     sample = np.asarray(values, dtype=np.float64).ravel()
     if sample.size == 0:
         raise ArgumentError("`values` must hold at least one number to resample; got none.")
-    if not 0 < level < 1:
-        raise ArgumentError(
-            f"`level` must lie between 0 and 1, as a share of the draws; got {level}. Try 0.95."
-        )
     rng = np.random.default_rng(seed)
     # Draw by draw, because all indices at once would take 2000 times the memory of `values`.
-    draws = (sample[rng.integers(sample.size, size=sample.size)] for _ in range(resamples))
-    means = np.fromiter((draw.mean() for draw in draws), np.float64, resamples)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    draws = (sample[rng.integers(sample.size, size=sample.size)] for _ in range(RESAMPLES))
+    means = np.fromiter((draw.mean() for draw in draws), np.float64, RESAMPLES)
+    low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import ArgumentError
-
 FloatArray = NDArray[np.float32]
 
 SHARE = 0.9
@@ -103,10 +101,8 @@ def describe_pixels(noisy: FloatArray, denoised: FloatArray) -> tuple[FloatArray
     return strength, np.sqrt(np.maximum(variance, 0))
 
 
-def fit_pixels(
-    parts: Sequence[FloatArray], *, share: float = SHARE, shots: bool = False
-) -> Calibration:
-    """Return the calibration with which `share` of the pixels of some images lie inside.
+def fit_pixels(parts: Sequence[FloatArray], *, shots: bool = False) -> Calibration:
+    """Return the calibration with which 90 % of the pixels of some images lie inside.
 
     Over pixels of further images drawn like these, at least that share is expected to lie inside,
     in each cell apart; for one pixel or one image nothing is promised.
@@ -115,15 +111,8 @@ def fit_pixels(
     ----------
     parts
         What `draw_pixels` gave for each image, or `draw_shots` for each pair of shots.
-    share
-        In (0, 1).
     shots
         Whether they are pairs of shots.
-
-    Raises
-    ------
-    ArgumentError
-        If there is no image, or `share` is none.
 
     References
     ----------
@@ -142,10 +131,6 @@ def fit_pixels(
     >>> bool(0.85 < inside.mean() < 0.95)
     True
     """
-    if not 0 < share < 1:
-        raise ArgumentError(f"`share` must lie between 0 and 1; got {share}. Try 0.9.")
-    if not parts:
-        raise ArgumentError("`images` must hold at least one image to calibrate by; got none.")
     error, strength, variety = np.concatenate(parts, axis=1)
     score = error / (strength**2 if shots else strength)
     quantile = normal_quantile if shots else conformal_quantile
@@ -160,15 +145,14 @@ def fit_pixels(
         inside = places == row
         edges = _limits(variety[inside], columns) if inside.any() else np.zeros(columns - 1)
         column = np.searchsorted(edges, variety[inside])
-        whole = quantile(score[inside] if inside.any() else score, share)
+        whole = quantile(score[inside] if inside.any() else score, SHARE)
         among = [score[inside][column == each] for each in range(columns)]
-        factors.append([quantile(one, share) if len(one) else whole for one in among])
+        factors.append([quantile(one, SHARE) if len(one) else whole for one in among])
         varieties.append(edges)
     return Calibration(
         limits.astype(np.float32),
         np.array(varieties, np.float32).reshape(rows, columns - 1),
         np.array(factors, np.float32),
-        share,
     )
 
 

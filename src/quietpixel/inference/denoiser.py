@@ -10,12 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.imaging.intensity_scale import (
-    FIXED_SCALES,
-    Scale,
-    estimate_range,
-    follow_training,
-)
+from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale, estimate_range, follow_training
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
     Layout,

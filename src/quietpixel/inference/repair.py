@@ -124,11 +124,7 @@ class Repair:
     def kinds(self) -> tuple[str, ...]:
         """Kinds of defects that were found."""
         striped = self.rows is not None or self.columns is not None
-        found = {
-            "stripes": striped,
-            "impulses": self.distance is not None,
-            "halftone": self.screen,
-        }
+        found = {"stripes": striped, "impulses": self.distance is not None, "halftone": self.screen}
         return tuple(kind for kind, is_there in found.items() if is_there)
 
     @property

@@ -13,10 +13,7 @@ from quietpixel.models.unet import build_unet
 __all__ = ["MODELS", "build", "complete_options", "model_options"]
 
 
-MODELS: dict[str, Callable[..., keras.Model]] = {
-    "bottleneck": build_bottleneck,
-    "unet": build_unet,
-}
+MODELS: dict[str, Callable[..., keras.Model]] = {"bottleneck": build_bottleneck, "unet": build_unet}
 """The builder of every model by its name.
 
 The parameters of a builder are the options of its model. Five names have a meaning elsewhere:

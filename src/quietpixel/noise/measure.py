@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from quietpixel.errors import ImageError
 from quietpixel.imaging.defects import RARE, fill_hidden, outlier_distance, repair_outliers
 from quietpixel.imaging.intensity_scale import estimate_range
-from quietpixel.noise.fit import PoissonGaussian, fit_levels, fit_line, fit_speckle
+from quietpixel.noise.fit import PoissonGaussian, fit_levels, fit_line, fit_speckle, photon_levels
 from quietpixel.noise.flat_blocks import (
     FLATTEST,
     ORDER,
@@ -24,7 +24,6 @@ from quietpixel.noise.flat_blocks import (
 )
 from quietpixel.noise.parser import NoiseLaw, SaltPepper, Speckle
 from quietpixel.noise.parser import Sequence as Steps
-from quietpixel.noise.photon_levels import photon_levels
 
 Array = NDArray[Any]
 

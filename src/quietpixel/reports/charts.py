@@ -19,7 +19,6 @@ from quietpixel.reports.figures import (
     ORANGE,
     RULE,
     annotate,
-    check_count,
     new_chart,
     new_figure,
     quiet,
@@ -43,16 +42,9 @@ def learning_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     history
         One mapping for each epoch, with ``epoch`` and, as far as known, ``loss``,
         ``validation_loss`` and ``learning_rate``.
-
-    Raises
-    ------
-    ArgumentError
-        If there is no epoch.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    if not history:
-        raise ArgumentError("`history` must hold at least one epoch to draw; got none.")
     epochs, losses, errors, rates = (
         np.array([float(row.get(name, np.nan)) for row in history])
         for name in ("epoch", "loss", "validation_loss", "learning_rate")
@@ -100,14 +92,8 @@ def error_by_digit(errors: ArrayLike, labels: ArrayLike) -> bytes:
         Mean squared error of each image, (N,).
     labels
         Integers (N,).
-
-    Raises
-    ------
-    ArgumentError
-        If the lengths differ or are 0.
     """
     values, kinds = np.asarray(errors, np.float64), np.asarray(labels)
-    check_count("labels", len(values), len(kinds))
     axes = new_chart(across="digit", up="mean squared error, 95 % interval")
     names = np.unique(kinds)
     for at, name in enumerate(names):
@@ -128,7 +114,7 @@ def error_by_digit(errors: ArrayLike, labels: ArrayLike) -> bytes:
     return to_png(axes.figure)
 
 
-def code_map(codes: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> bytes:
+def code_map(codes: ArrayLike, labels: ArrayLike) -> bytes:
     """Return a flat map of the codes, coloured by label: neighbours on it have similar codes.
 
     t-SNE from the first two principal components. Van der Maaten and Hinton, "Visualizing data
@@ -140,21 +126,16 @@ def code_map(codes: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> bytes:
         (N, D); at most the first 1,000 are shown.
     labels
         Integers (N,).
-    seed
-        Seed of the map.
 
     Raises
     ------
-    ArgumentError
-        If the lengths differ or are 0.
     MissingDependencyError
         If scikit-learn is not installed.
     """
     from matplotlib.patheffects import withStroke
 
     points, kinds = np.asarray(codes, np.float64), np.asarray(labels)
-    check_count("labels", len(points), len(kinds))
-    flat, kinds = _project(points[:MAP_POINTS], seed), kinds[:MAP_POINTS]
+    flat, kinds = _project(points[:MAP_POINTS]), kinds[:MAP_POINTS]
     wide, high = np.ptp(flat, axis=0)
     height = 60 + round(840 * float(np.clip(high / wide if wide > 0 else 1, 0.5, 1)))
     figure = new_figure(900, height)
@@ -175,7 +156,7 @@ def code_map(codes: ArrayLike, labels: ArrayLike, *, seed: int = 0) -> bytes:
     return to_png(figure)
 
 
-def _project(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+def _project(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the points in two dimensions."""
     manifold = import_optional("sklearn.manifold", "The map of codes needs scikit-learn")
     padded = np.pad(points, ((0, 0), (0, max(0, 2 - points.shape[1]))))
@@ -184,7 +165,7 @@ def _project(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
         return np.asarray(centred @ np.linalg.svd(centred, full_matrices=True)[2][:2].T)
     # t-SNE needs a perplexity below the number of points.
     perplexity = min(30.0, (len(padded) - 1) / 3)
-    tsne = manifold.TSNE(init="pca", random_state=seed, perplexity=perplexity, max_iter=500)
+    tsne = manifold.TSNE(init="pca", random_state=0, perplexity=perplexity, max_iter=500)
     # Its threads wait for one another: 3 s with one, 22 s with two on a busy machine.
     with import_module("threadpoolctl").threadpool_limits(1):
         return np.asarray(tsne.fit_transform(padded), np.float64)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import ArgumentError, import_optional
+from quietpixel.errors import import_optional
 
 DPI = 160
 # On white and on the dark cards of a report alike, since the background is transparent: text has a
@@ -51,20 +51,16 @@ class Block:
         return 34 * bool(self.heading) + 26 * bool(len(self.columns))
 
 
-def draw_mosaic(title: str, blocks: Sequence[Block], *, cell: int = CELL) -> bytes:
+def draw_mosaic(*blocks: Block) -> bytes:
     """Return blocks of images, one below the other, as a PNG.
 
     Parameters
     ----------
-    title
-        Above all, or empty.
     blocks
-        The blocks; the images of all have the size of the first.
-    cell
-        About the width of an image in the picture, in pixels.
+        The images of all have the size of the first.
     """
     size = blocks[0].images.shape[2:4]
-    scale = cell / max(size)
+    scale = CELL / max(size)
     # Small images are enlarged by a whole number, so that their pixels stay sharp squares.
     scale = max(1.0, round(scale)) if scale >= 0.8 else scale
     height, width = (max(1, round(side * scale)) for side in size)
@@ -72,13 +68,9 @@ def draw_mosaic(title: str, blocks: Sequence[Block], *, cell: int = CELL) -> byt
     left = MARGIN + (13 * longest + 12 if longest else 0)
     columns = max(block.images.shape[1] for block in blocks)
     rows = sum(block.images.shape[0] for block in blocks)
-    top = MARGIN + 44 * bool(title)
-    figure = new_figure(
-        max(left + columns * (width + GAP) - GAP + MARGIN, 2 * MARGIN + 14 * len(title)),
-        top + rows * (height + GAP) - GAP + MARGIN
-        + sum(block.header for block in blocks) + 18 * (len(blocks) - 1),
-    )  # fmt: skip
-    write_text(figure, MARGIN, MARGIN + 14, title, size=11, weight="bold")
+    heads = sum(block.header for block in blocks) + 18 * (len(blocks) - 1)
+    across, down = left + columns * (width + GAP), MARGIN + rows * (height + GAP) + heads
+    figure, top = new_figure(across - GAP + MARGIN, down - GAP + MARGIN), MARGIN
     for block in blocks:
         if block.heading:
             write_text(figure, MARGIN, top + 12, block.heading, size=9.5, color=INK)
@@ -102,13 +94,12 @@ def new_figure(width: int, height: int) -> Any:
     return matplotlib.Figure(figsize=size, dpi=DPI, facecolor=(1, 1, 1, 0))
 
 
-def new_chart(title: str = "", *, across: str, up: str) -> Any:
-    """Return the axes of a plain chart: title at the left, no box, light horizontal rules."""
-    width, height, head = 960, 520, 50 + 40 * bool(title)
+def new_chart(*, across: str, up: str) -> Any:
+    """Return the axes of a plain chart: no box, light horizontal rules."""
+    width, height = 960, 520
     figure = new_figure(width, height)
-    box = (96 / width, 88 / height, (width - 200) / width, (height - 88 - head) / height)
+    box = (96 / width, 88 / height, (width - 200) / width, (height - 138) / height)
     axes = figure.add_axes(box, facecolor="none")
-    write_text(figure, 24, 38, title, size=11, weight="bold")
     axes.set_xlabel(across, color=MUTED, fontsize=9, labelpad=7)
     annotate(axes, up, (0, 1), (-72, 12))
     axes.grid(axis="y", color=RULE, linewidth=0.8)
@@ -141,25 +132,10 @@ def to_png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
-def check_count(name: str, count: int, other: int) -> None:
-    """Refuse arrays of different lengths.
-
-    Raises
-    ------
-    ArgumentError
-        If the lengths differ or are 0.
-    """
-    if count != other or count == 0:
-        raise ArgumentError(
-            f"`{name}` must hold one entry for each image, and at least one; "
-            f"got {other} for {count} images."
-        )
-
-
 def write_text(figure: Any, x: float, y: float, text: str, ha: str = "left", **style: Any) -> None:
     """Write text at a distance in pixels from the left and the top."""
     width, height = figure.get_size_inches() * DPI
-    look = {"size": 9, "color": INK if "weight" in style else MUTED, "va": "center"} | style
+    look = {"size": 9, "color": MUTED, "va": "center"} | style
     figure.text(x / width, 1 - y / height, text, ha=ha, **look)
 
 

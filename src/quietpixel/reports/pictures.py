@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from quietpixel.errors import ArgumentError
 from quietpixel.evaluation.evaluator import Method
 from quietpixel.evaluation.image_pairs import ImagePairs, describe_noise
 from quietpixel.imaging.metrics import mean_squared_error
 from quietpixel.noise.parser import NoiseLaw
 from quietpixel.reports.charts import error_by_digit
-from quietpixel.reports.figures import Block, check_count, draw_mosaic, find_square
+from quietpixel.reports.figures import Block, draw_mosaic, find_square
 from quietpixel.reports.page import Picture, escape
 
 Image = NDArray[np.float32]
@@ -74,31 +73,19 @@ def show_images(
     return shown
 
 
-def first_of_each(labels: ArrayLike, count: int = 10) -> NDArray[np.int64]:
-    """Return the positions of the first image of each label, in the order of the labels.
-
-    Parameters
-    ----------
-    labels
-        Integers (N,).
-    count
-        Largest number of positions.
+def first_of_each(labels: ArrayLike) -> NDArray[np.int64]:
+    """Return the positions of the first image of each label (N,), of at most ten, in their order.
 
     Examples
     --------
     >>> first_of_each([2, 0, 1, 0, 2]).tolist()
     [1, 2, 0]
     """
-    return np.unique(np.asarray(labels), return_index=True)[1][:count].astype(np.int64)
+    return np.unique(np.asarray(labels), return_index=True)[1][:10].astype(np.int64)
 
 
 def samples(
-    clean: Images,
-    noisy: Images,
-    denoised: Images,
-    *,
-    labels: ArrayLike | None = None,
-    title: str = "",
+    clean: Images, noisy: Images, denoised: Images, *, labels: ArrayLike | None = None
 ) -> bytes:
     """Return three rows of images: original, noisy and reconstructed.
 
@@ -108,16 +95,9 @@ def samples(
         (N, H, W, C) in [0, 1]; the first ten are shown.
     labels
         Integers (N,), written above the columns.
-    title
-        Above the picture.
-
-    Raises
-    ------
-    ArgumentError
-        If the batches differ in length or are empty.
     """
     names = [] if labels is None else [str(label) for label in np.asarray(labels)[:10]]
-    return draw_mosaic(title, [Block(_stack(clean, noisy, denoised)[:, :10], ROWS, names)])
+    return draw_mosaic(Block(np.stack([clean, noisy, denoised])[:, :10], ROWS, names))
 
 
 def draw_methods(
@@ -138,12 +118,10 @@ def draw_methods(
     rows |= {each.name: np.clip(each.run(noisy), 0, 1) for each in methods if each.run}
     names = [str(label) for label in np.asarray(labels)[:10]]
     shown = np.stack([images[:10] for images in rows.values()])
-    return draw_mosaic("", [Block(shown, [*rows], names)])
+    return draw_mosaic(Block(shown, [*rows], names))
 
 
-def extremes(
-    clean: Images, noisy: Images, denoised: Images, errors: ArrayLike, *, count: int = 10
-) -> bytes:
+def extremes(clean: Images, noisy: Images, denoised: Images, errors: ArrayLike) -> bytes:
     """Return the images with the least and the most error left, the error above each.
 
     Parameters
@@ -152,73 +130,15 @@ def extremes(
         (N, H, W, C) in [0, 1].
     errors
         Mean squared error of each image, (N,).
-    count
-        Number of images of each kind.
-
-    Raises
-    ------
-    ArgumentError
-        If the lengths differ or are 0.
     """
-    values, images = np.asarray(errors, np.float64), _stack(clean, noisy, denoised)
-    check_count("errors", len(clean), len(values))
+    values, images = np.asarray(errors, np.float64), np.stack([clean, noisy, denoised])
     # Stable, so that equal images come in the same order everywhere.
     order = np.argsort(values, kind="stable")
     blocks = [
         Block(images[:, chosen], ROWS, [f"{values[index]:.4f}" for index in chosen], heading)
-        for heading, chosen in (
-            ("Least error", order[:count]),
-            ("Most error", order[::-1][:count]),
-        )
+        for heading, chosen in (("Least error", order[:10]), ("Most error", order[::-1][:10]))
     ]
-    return draw_mosaic("", blocks)
-
-
-def code_walk(frames: Images, *, names: Sequence[str] = ()) -> bytes:
-    """Return walks between two codes, decoded step by step: one row for each walk.
-
-    Parameters
-    ----------
-    frames
-        (R, S, H, W, C) in [0, 1]: R walks of S steps, decoded from the codes of `walk_codes`.
-    names
-        One for each walk, such as ``"3 to 8"``.
-
-    Raises
-    ------
-    ArgumentError
-        If `frames` has another shape.
-    """
-    if np.ndim(frames) != 5 or len(frames) == 0:
-        raise ArgumentError(
-            "`frames` must be (R, S, H, W, C), walks of several steps each; "
-            f"got shape {np.shape(frames)}."
-        )
-    return draw_mosaic("", [Block(frames, names)])
-
-
-def walk_codes(first: ArrayLike, last: ArrayLike, *, steps: int = 10) -> NDArray[np.float32]:
-    """Return codes on the straight line from one code to another, both included.
-
-    Parameters
-    ----------
-    first, last
-        Codes (D,).
-    steps
-        Number of codes.
-
-    Examples
-    --------
-    >>> walk_codes([0.0, 1.0], [1.0, 1.0], steps=3).tolist()
-    [[0.0, 1.0], [0.5, 1.0], [1.0, 1.0]]
-    """
-    return np.linspace(np.asarray(first), np.asarray(last), steps, dtype=np.float32)
-
-
-def _stack(clean: Images, noisy: Images, denoised: Images) -> NDArray[Any]:
-    check_count("noisy", len(clean), len(noisy))
-    check_count("denoised", len(clean), len(denoised))
-    return np.stack([clean, noisy, denoised])
+    return draw_mosaic(*blocks)
 
 
 def draw_worst(
@@ -253,7 +173,7 @@ def draw_worst(
     rows = [np.stack([column[name][:side, :side] for column in columns]) for name in names]
     labels = [pairs.name(number) for number in numbers]
     short = [n if len(n) <= NAME_LENGTH else f"{n[: NAME_LENGTH - 1]}…" for n in labels]
-    return draw_mosaic("", [Block(np.stack(rows), names, short)])
+    return draw_mosaic(Block(np.stack(rows), names, short))
 
 
 def build_crops(

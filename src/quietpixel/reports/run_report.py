@@ -16,6 +16,7 @@ from quietpixel.noise.parser import add_noise, parse_noise
 from quietpixel.reports import pictures
 from quietpixel.reports.charts import code_map, learning_curves
 from quietpixel.reports.evaluation_report import describe_model, evaluation_sections
+from quietpixel.reports.figures import Block, draw_mosaic
 from quietpixel.reports.folder_report import denoise_scenes, estimate_quality, show_scenes
 from quietpixel.reports.page import Picture, build_page, picture_section, write_page
 from quietpixel.training.folder_data import open_folder
@@ -111,7 +112,7 @@ def _show_codes(folder: RunFolder, labels: NDArray[Any], noisy: Images) -> list[
     first = pictures.first_of_each(labels)
     # The last of an odd number of labels has no partner.
     pairs = list(zip(first[:-1:2], first[1::2], strict=False))
-    walks = np.stack([pictures.walk_codes(codes[a], codes[b]) for a, b in pairs])
+    walks = np.stack([np.linspace(codes[a], codes[b], 10, dtype=np.float32) for a, b in pairs])
     frames = decode(walks.reshape(-1, size)).reshape(*walks.shape[:2], *noisy.shape[1:])
     names = [f"{labels[a]} to {labels[b]}" for a, b in pairs]
     return [
@@ -123,6 +124,6 @@ def _show_codes(folder: RunFolder, labels: NDArray[Any], noisy: Images) -> list[
         (
             "Walks between codes",
             "Codes on the straight line between those of two images, decoded.",
-            pictures.code_walk(frames, names=names),
+            draw_mosaic(Block(frames, names)),
         ),
     ]

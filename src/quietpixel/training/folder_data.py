@@ -21,12 +21,7 @@ from quietpixel.data.image_cache import (
 from quietpixel.data.image_folder import Layout, find_layout, find_masks, find_mismatch
 from quietpixel.errors import DataError, QuietpixelError
 from quietpixel.files import Size
-from quietpixel.imaging.intensity_scale import (
-    FIXED_SCALES,
-    Range,
-    estimate_range,
-    scale_places,
-)
+from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, estimate_range, scale_places
 from quietpixel.noise.measure import LEAST_SIDE, NoiseMeasure, measure_noise
 from quietpixel.training.recipe import Recipe
 

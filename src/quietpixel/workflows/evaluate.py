@@ -6,13 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from quietpixel.errors import ArgumentError, ModelError, UnknownNameError, unknown_name
-from quietpixel.evaluation.evaluator import (
-    NOISY,
-    Comparison,
-    Evaluation,
-    Method,
-    evaluate_methods,
-)
+from quietpixel.evaluation.evaluator import NOISY, Comparison, Evaluation, Method, evaluate_methods
 from quietpixel.evaluation.image_pairs import cut_patches, describe_noise
 from quietpixel.evaluation.methods import CLASSICAL, METHODS, tune
 from quietpixel.inference.denoiser import Denoiser
