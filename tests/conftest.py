@@ -145,3 +145,9 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs end without calibration and report, which take two thirds of a short run's time."""
     for name in ("write_calibration", "show_run"):
         monkeypatch.setattr(f"quietpixel.workflows.train_run.{name}", lambda *args, **options: None)
+
+
+@pytest.fixture
+def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs end without the ONNX file, which takes a second, where a test reads other files."""
+    monkeypatch.setattr("quietpixel.training.run_outputs.export_anywhere", lambda *words: None)

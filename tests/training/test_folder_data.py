@@ -275,7 +275,7 @@ def test_a_folder_run_resumes_and_says_what_it_was_made_of(tmp_path: Path) -> No
     assert (card.channels, card.size, card.data) == (1, None, "photographs in photos")
 
 
-@pytest.mark.usefixtures("both_ways")
+@pytest.mark.usefixtures("both_ways", "no_export")
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
 def test_a_run_by_the_clock_stops(tmp_path: Path, schedule: str) -> None:
     data = make_photos(tmp_path / "photos", 2)
@@ -311,7 +311,7 @@ def test_loading_and_finishing_are_part_of_the_time(
     assert left == [555.0, 535.0, 495.0]
 
 
-@pytest.mark.usefixtures("both_ways")
+@pytest.mark.usefixtures("both_ways", "no_export")
 @pytest.mark.parametrize("stop", [signal.SIGKILL, KeyboardInterrupt])
 def test_a_run_that_stops_closes_its_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: object
@@ -338,7 +338,7 @@ def test_a_run_that_stops_closes_its_workers(
     assert not Path(f"/proc/{workers.pop()}").exists()
 
 
-@pytest.mark.usefixtures("both_ways")
+@pytest.mark.usefixtures("both_ways", "no_export")
 def test_a_run_is_the_same_with_and_without_workers(tmp_path: Path) -> None:
     recipe = recipe_for(make_photos(tmp_path / "photos", 5), epochs=2)
     losses = []

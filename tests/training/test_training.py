@@ -166,7 +166,7 @@ def test_each_epoch_of_fit_sees_its_own_batches(monkeypatch: pytest.MonkeyPatch)
     assert set(seen) == {5, 6}
 
 
-@pytest.mark.usefixtures("both_ways")
+@pytest.mark.usefixtures("both_ways", "no_export")
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +183,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_model(
     assert all(np.isfinite(w).all() for w in weights_of(RunFolder(tmp_path / "run")))
 
 
-@pytest.mark.usefixtures("both_ways")
+@pytest.mark.usefixtures("both_ways", "no_export")
 def test_training_never_opens_the_test_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +198,7 @@ def test_training_never_opens_the_test_split(
     assert set(opened) == {"train", "validation"}
 
 
-@pytest.mark.usefixtures("both_ways")
+@pytest.mark.usefixtures("both_ways", "no_export")
 def test_progress_has_rate_and_time_left(tmp_path: Path) -> None:
     reports: list[Progress] = []
     folder = RunFolder(tmp_path / "run")
