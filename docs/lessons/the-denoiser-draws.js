@@ -50,7 +50,7 @@ async function showAll() {
   const start = startImage(), count = steps(), states = [], now = wanted;
   paint("noisy", start);
   paint("one", await denoise(start));
-  for (const canvas of find("many").querySelectorAll("canvas")) canvas.getContext("2d").clearRect(0, 0, SIDE, SIDE);
+  find("climbed").hidden = true; // those of another start
   const result = await climb(start, denoise, { steps: count, normal: noiseOfSteps(1000 + seed), onStep: ({ step, image, level }) => {
     states.push(image);
     paint("result", image);
@@ -79,6 +79,8 @@ function showPath(states) {
 async function showMany() {
   const start = startImage(), mean = new Float32Array(SIDE * SIDE), now = wanted;
   const canvases = [...find("many").querySelectorAll("canvas")];
+  for (const canvas of canvases) canvas.getContext("2d").clearRect(0, 0, SIDE, SIDE);
+  find("climbed").hidden = false;
   for (let at = 0; at < CLIMBS; at++) {
     find("many-text").textContent = `Climb ${at + 1} of ${CLIMBS}…`;
     const result = await climb(start, denoise, { steps: steps(), normal: noiseOfSteps(5000 + 100 * seed + at), onStep: () => now === wanted });
