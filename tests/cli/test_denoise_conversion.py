@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from quietpixel.files import read_picture
+from quietpixel.files import read_picture, thumbnails
 from quietpixel.files.apng import make_chunk
 
 PIXELS = np.add.outer(np.arange(48) * 2, np.arange(64) * 2).astype(np.uint8)
@@ -295,7 +295,14 @@ def test_previews_in_a_maker_note_are_made_anew(denoise, tmp_path) -> None:
         assert np.abs(np.asarray(shown) - COLOURS[::2, ::2] / 2).mean() < 3
 
 
-def test_a_thumbnail_that_claims_to_be_huge_costs_no_time(denoise, tmp_path) -> None:
+def test_a_thumbnail_that_claims_to_be_huge_costs_no_time(denoise, tmp_path, monkeypatch) -> None:
+    resize, sizes = thumbnails._resize, []
+
+    def resize_and_note(pixels, width, height):
+        sizes.append((width, height))
+        return resize(pixels, width, height)
+
+    monkeypatch.setattr(thumbnails, "_resize", resize_and_note)
     huge = bytearray(jpeg(PIXELS[:8, :8]))
     struct.pack_into(">HH", huge, huge.index(b"\xff\xc0") + 5, 2000, 2000)
     huge += bytes(40_000)  # room for one of that size
@@ -306,6 +313,7 @@ def test_a_thumbnail_that_claims_to_be_huge_costs_no_time(denoise, tmp_path) -> 
     outcome = denoise(path)
     assert (outcome.code, STAYS in outcome.err) == (0, True)
     assert huge in (tmp_path / "a-clean.jpg").read_bytes()
+    assert not sizes
 
 
 def as_container(suffix: str) -> bytes:

@@ -20,7 +20,8 @@ from quietpixel.files.tags import Reader
 _OFFSET, _LENGTH = 513, 514  # tags of the second directory: where a JPEG lies, and its bytes
 _QUALITIES = (90, 80, 65, 50, 30)
 _PIXELS_PER_BYTE = 64
-"""Most of a thumbnail, or a small file could state many of 65500 x 65500; real ones have 20."""
+"""Most of a thumbnail: the shortest JPEG takes 36 bits for 256 pixels, so one that states more,
+such as 65500 x 65500, cannot be made anew in its room. Real ones have 20."""
 _ALIKE = 0.9
 """Correlation from which a preview shows the image, at 16 x 16 pixels, which have little noise."""
 _IPTC, _THUMBNAIL = 1028, 1036  # image resources of Photoshop
