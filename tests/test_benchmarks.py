@@ -105,6 +105,7 @@ def test_published_figures_stand_beside_a_whole_set_only(
     quality: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
+    monkeypatch.setattr("quietpixel.workflows.evaluate.TUNING_COUNT", 1)
     folder = tmp_path / "set12"
     write_waves(folder, 12)
     words = ["quality.py", str(folder), "median", "tv", "--json", str(tmp_path / "set12.json")]
