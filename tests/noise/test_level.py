@@ -148,7 +148,7 @@ def test_flat_and_tiny_images_have_almost_none(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(("shared", "blur"), [(0, 0), (1, 0), (0, 0.6), (0, 1), (1, 1)])
 def test_noise_coarser_than_a_pixel_is_called_coarse(shared: float, blur: float) -> None:
     image = noisy(20 / 255, shared, blur)
-    level, kinds = measure_level(image)
+    level, kinds, _ = measure_level(image)
     assert kinds[0] == ("coarse" if blur else "fine")
     assert level == estimate_level(image)
 

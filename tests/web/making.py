@@ -62,6 +62,7 @@ def write_photo(path: Path, channels: int, *, blind: bool = False) -> Path:
         name=path.stem,
         architecture="blur",
         channels=channels,
+        divisor=4,
         halo=1,
         sigma_input=True,
         blind=blind,

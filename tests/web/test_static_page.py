@@ -206,10 +206,24 @@ def test_the_noise_level_is_that_of_python(visit):
     body = """const { measureLevel } = await import("/noise_level.js");
         return measureLevel(read(words[0]), words[1]);"""
     for image in images:
-        sigma, kinds = measure_level(image)
+        sigma, kinds, blotches = measure_level(image)
         found = call(page, body, as_text(image), level_weights())
         assert found["sigma"] == pytest.approx(sigma, rel=1e-4)
         assert found["kinds"] == list(kinds)
+        assert found["blotches"] == pytest.approx(blotches, abs=1e-3)
+
+
+def test_blotches_are_found_as_in_python(visit):
+    page = visit(static_page.STATIC, "icon.svg")
+    body = """const { measureLevel } = await import("/noise_level.js");
+        return measureLevel(read(words[0]), words[1]);"""
+    for strength in (1, 2):
+        image = blotched(131, 150, strength)
+        sigma, _, blotches = measure_level(image)
+        found = call(page, body, as_text(image), level_weights())
+        # The white noise here is that of rounding to 8 bits, of which float32 knows 1 %.
+        assert found["sigma"] == pytest.approx(sigma, rel=0.01)
+        assert found["blotches"] == pytest.approx(blotches, rel=0.02) != 0
 
 
 # The same model as `web_making.write_photo`.
@@ -258,6 +272,18 @@ def fluorescence(height: int, width: int) -> np.ndarray:
     return np.concatenate([*channels, np.zeros((height, width, 1), np.float32)], axis=2)
 
 
+def blotched(height: int, width: int, strength: float = 2) -> np.ndarray:
+    """Return waves with noise as coarse as in a camera's JPEG, its colour coarser still."""
+    rng = np.random.default_rng(0)
+    light, colour = (rng.standard_normal((height, width, count)) for count in (1, 3))
+    for _ in range(12):
+        light = blurred(light)
+    for _ in range(30):
+        colour = blurred(colour)
+    noise = strength * (6 * light / light.std() + colour / colour.std())
+    return (np.rint(255 * photo(height, width, sigma=0) + noise) / 255).astype(np.float32)
+
+
 CASES = {
     "plain": (photo(70, 90), {}),
     "blended": (photo(50, 64), {"strength": 0.6, "colour_strength": 1}),
@@ -272,6 +298,7 @@ CASES = {
     "columns": (damaged(photo(90, 80, 1, sigma=0.02), "columns"), {"sigma": 0.05}),
     "halftone": (screened(260, 300), {}),
     "fluorescence": (fluorescence(70, 90), {}),
+    "blotches": (blotched(131, 150), {"sigma": 0.05, "strength": 1.2, "colour_strength": 0.8}),
     "channels apart": (photo(50, 64), {"channels": "separate"}),
     "level of the grid of squares": (photo(40, 1001, sigma=0.05), {}),
 }
@@ -287,6 +314,9 @@ def test_what_the_browser_computes_equals_python(visit, models):
         result = denoiser.denoise(image, DenoiseOptions(range=(0, 1), **options))
         denoised = result.image
         assert np.abs(denoised - image).max() > 0.01, case
+        prepared = denoiser.prepare(image, DenoiseOptions(range=(0, 1), **options)).level
+        found = bool(prepared and prepared.blotches is not None)
+        assert found == case.startswith("blotches"), case
         if "colour_strength" in options:
             options["colourStrength"] = options.pop("colour_strength")
         words = as_text(image), cards[name], level_weights(), options

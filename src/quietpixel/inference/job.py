@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.imaging.strength import blend
-from quietpixel.imaging.tiling import Tile
+from quietpixel.imaging.tiling import Tile, reflect_indices
 from quietpixel.inference.arrays import Layout, Range
+from quietpixel.inference.blotches import enlarge, find_blotches
 from quietpixel.inference.engine import Engine, run_model
 from quietpixel.inference.level import Noise, NoiseLevel, measure_rest
 from quietpixel.inference.options import QUALITIES, DenoiseOptions
@@ -146,8 +147,9 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     target = out[..., :-1] if job.layout.alpha else out
     waiting: list[tuple[Tile, Array]] = []
     notify(0.0)
+    blotches = _find_blotches(job)
     for done, tile in enumerate(job.tiles, start=1):
-        denoised = _denoise_tile(job, tile)
+        denoised = _denoise_tile(job, tile, blotches)
         waiting.append((tile, denoised[tile.rows.inner, tile.columns.inner].copy()))
         # In place, a result waits until no later tile reads the pixels that it replaces.
         unread = job.tiles[done].rows.start if done < len(job.tiles) else images.shape[0]
@@ -175,13 +177,38 @@ def _find_rest(job: DenoiseJob, result: Array, noise: Noise) -> tuple[str, ...]:
     )
 
 
-def _denoise_tile(job: DenoiseJob, tile: Tile) -> Array:
+def _find_blotches(job: DenoiseJob) -> FloatArray | None:
+    """Return what is to be added to the colour of the whole image, or None."""
+    if job.level is None or job.level.blotches is None:
+        return None
+    factor = job.level.blotches * np.float32(job.factors[-1])  # that of colour
+    noise = job.level
+
+    def read(tile: Tile) -> tuple[FloatArray, FloatArray]:
+        shown = _show(job, tile, job.layout.to_model(tile.read(job.seen)))
+        return shown, noise.read(tile, shown.shape[2]) * factor
+
+    shape = (*job.images.shape[:3], job.layout.colours)
+    return find_blotches(job.engine, shape, job.tiles, read)
+
+
+def _show(
+    job: DenoiseJob, tile: Tile, noisy: FloatArray, blotches: FloatArray | None = None
+) -> FloatArray:
+    """Return what the model is shown of a tile, `noisy`."""
+    shown = noisy if job.repair is None else job.repair(noisy, tile.shift(*job.origin))
+    if blotches is not None:
+        spans = zip((tile.rows, tile.columns), job.images.shape[:2], strict=True)
+        shown = shown + enlarge(blotches, *(reflect_indices(s.start, s.stop, n) for s, n in spans))
+    # What lies beyond is hidden; only such a step before the model could push a value there.
+    return shown if shown is noisy else np.clip(shown, LOWEST, HIGHEST)
+
+
+def _denoise_tile(job: DenoiseJob, tile: Tile, blotches: FloatArray | None) -> Array:
     part = tile.read(job.seen)
     noisy = job.layout.to_model(part)
+    shown = _show(job, tile, noisy, blotches)
     place = tile.shift(*job.origin)  # in the whole image, for whatever depends on position
-    model_input = noisy if job.repair is None else job.repair(noisy, place)
-    # What lies beyond is hidden; only a repair of the stripes could push a value there.
-    shown = model_input if job.repair is None else np.clip(model_input, LOWEST, HIGHEST)
     count = noisy.shape[2]
     level = None if job.level is None else job.level.read(place, count)
     share = None if job.level is None else job.level.read_share(place, count)

@@ -11,6 +11,7 @@ from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, spread_runs
+from quietpixel.inference.blotches import can_find as can_find_blotches
 from quietpixel.inference.options import DenoiseOptions, wrong_level
 from quietpixel.inference.repair import Repair, fill_holes
 from quietpixel.noise import level as automatic
@@ -57,11 +58,15 @@ class NoiseLevel:
     share
         Which part of what the model finds is removed, in [0, 1], of such a shape too; None for
         all of it.
+    blotches
+        Level of the colour in a copy of a quarter of the size, as a share of `values`, (N,); None
+        where no image has blotches of colour.
     """
 
     values: FloatArray
     noise: Noise = Noise()
     share: FloatArray | None = None
+    blotches: FloatArray | None = None
 
     def read(self, tile: Tile, count: int) -> FloatArray:
         """Return the level of `count` images in a tile of the whole image, (h, w, N)."""
@@ -170,26 +175,30 @@ def find_level(
     """
     check_model(options, card, colours=layout.colours)
     sigma, kinds = options.sigma, () if repair is None else repair.kinds
-    if isinstance(sigma, str):
-        # At strength 0 the input comes back, so nothing has to be measured.
-        if not level_factors(options.strength, options.colour_strength):
-            return None
-        if not card.sigma_input:
-            return None
-        # It was trained with the level unknown, because only clean targets show it.
-        if card.blind:
-            return constant_level(UNKNOWN_SIGMA)
-        levels = [
+    # At strength 0 the input comes back, so nothing has to be measured.
+    removes = bool(level_factors(options.strength, options.colour_strength))
+
+    def measure() -> list[automatic.MeasuredNoise]:
+        return [
             automatic.measure_level(
                 sample_image(layout, images[:, :, n], repair),
                 None if hidden is None else sample_hidden(hidden[:, :, n]),
             )
             for n in range(images.shape[2])
         ]
-        found = np.array([level for level, _ in levels], np.float32).reshape(1, 1, -1)
-        kinds += tuple(dict.fromkeys(kind for _, named in levels for kind in named))
+
+    if isinstance(sigma, str):
+        if not removes or not card.sigma_input:
+            return None
+        # It was trained with the level unknown, because only clean targets show it.
+        if card.blind:
+            return constant_level(UNKNOWN_SIGMA)
+        measured = measure()
+        found = np.array([each.level for each in measured], np.float32).reshape(1, 1, -1)
+        kinds += tuple(dict.fromkeys(kind for each in measured for kind in each.kinds))
         sigma = float(found.mean()) / layout.level_factor
-        return NoiseLevel(found, Noise(sigma, "estimated", kinds))
+        noise = Noise(sigma, "estimated", kinds)
+        return NoiseLevel(found, noise, blotches=_find_blotches(measured, card))
     given = np.asarray(sigma, np.float32)
     if given.shape not in ((), images.shape[:2]):
         shape = images.shape[:2]
@@ -197,13 +206,20 @@ def find_level(
     level = given.reshape(given.shape or (1, 1))[..., np.newaxis] * np.float32(layout.level_factor)
     noise = Noise(float(given.mean()), "given", kinds)
     if not card.blind:
-        return NoiseLevel(level, noise)
+        # A level says how much noise there is, not whether its colour has blotches.
+        seen = removes and layout.colours == 3 and can_find_blotches(card)
+        return NoiseLevel(level, noise, blotches=_find_blotches(measure(), card) if seen else None)
     samples = (sample_image(layout, images[:, :, n]) for n in range(images.shape[2]))
     # A blind model removes all noise that there is; a lower level then keeps a share of it.
     white = np.array([estimate_sigma(sample) for sample in samples], np.float32).reshape(1, 1, -1)
     # An image without noise has level 0, and nothing may be divided by that.
-    measured = np.maximum(white, np.finfo(np.float32).tiny)
-    return NoiseLevel(constant_level(UNKNOWN_SIGMA).values, noise, np.minimum(level / measured, 1))
+    divisor = np.maximum(white, np.finfo(np.float32).tiny)
+    return NoiseLevel(constant_level(UNKNOWN_SIGMA).values, noise, np.minimum(level / divisor, 1))
+
+
+def _find_blotches(measured: list[automatic.MeasuredNoise], card: Card) -> FloatArray | None:
+    shares = np.array([each.blotches for each in measured], np.float32)
+    return shares if shares.any() and can_find_blotches(card) else None
 
 
 def estimate_level(layout: Layout, image: Array) -> float:

@@ -169,7 +169,8 @@ def share_level(
     if common is None:
         return scale, jobs
     kinds = dict.fromkeys(kind for level in found for kind in level.noise.kinds)
-    scale = replace(scale, level=common, kinds=tuple(kinds))
+    shares = [0.0 if level.blotches is None else float(level.blotches[0]) for level in found]
+    scale = replace(scale, level=common, kinds=tuple(kinds), blotches=float(np.median(shares)))
     return scale, {
         number: replace(job, level=shared_level(scale, job.layout, options))
         for number, job in jobs.items()
@@ -195,7 +196,8 @@ def shared_level(scale: Scale, layout: Layout, options: DenoiseOptions) -> Noise
     if scale.level is None or not estimated:
         return None
     noise = Noise(scale.level / layout.level_factor, "estimated", scale.kinds)
-    return replace(constant_level(scale.level), noise=noise)
+    blotches = np.array([scale.blotches], np.float32) if scale.blotches else None
+    return replace(constant_level(scale.level), noise=noise, blotches=blotches)
 
 
 def denoise_planes(

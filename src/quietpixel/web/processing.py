@@ -115,8 +115,8 @@ def estimate(upload: Upload, max_pixels: int, on_progress: OnProgress) -> dict[s
         sample = sample_image(layout, plane, find_repair(plane, layout))
         levels.append(measure_level(sample))
         on_progress(len(levels) / len(planes))
-    sigma = fmean(level for level, _ in levels)
-    kinds = list(dict.fromkeys(kind for _, named in levels for kind in named))
+    sigma = fmean(each.level for each in levels)
+    kinds = list(dict.fromkeys(kind for each in levels for kind in each.kinds))
     return {
         "sigma": sigma,
         "sigma_255": sigma * 255,

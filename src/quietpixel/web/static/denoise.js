@@ -7,6 +7,7 @@
 // A model is {card, run(batch, [n, height, width, channels], sigma) -> Promise of a Float32Array}.
 
 import { estimateSigma, measureLevel } from "./noise_level.js";
+import { addBlotches, canFind, findBlotches } from "./blotches.js";
 import { HALO, findRepair, repairPart } from "./repair.js";
 import { correlation, mean } from "./statistics.js";
 import { levelPlaces, planTiles, reflect, spreadRuns } from "./tiles.js";
@@ -24,7 +25,10 @@ function findLevel(image, card, { sigma }, weights, repair) {
     const found = measureLevel(sampleImage(image, repair), weights);
     return { value: found.sigma, share: 1, ...found, source: "estimated" };
   }
-  if (!card.blind) return { value: sigma, share: 1, sigma, source: "given" };
+  if (!card.blind) {
+    const { blotches } = canFind(card) && image.channels === 3 ? measureLevel(sampleImage(image, repair), weights) : { blotches: 0 };
+    return { value: sigma, share: 1, sigma, source: "given", blotches };
+  }
   const white = Math.max(estimateSigma(sampleImage(image)), 1e-37);
   return { value: UNKNOWN_SIGMA, share: Math.min(sigma / white, 1), sigma, source: "given" };
 }
@@ -124,12 +128,19 @@ async function denoisePlane(image, model, { side = 512, weights, onTile, ...opti
   const halo = (card.halo ?? 0) + (repair?.distance == null ? 0 : HALO);
   const whole = card.halo === null ? Math.max(width, height) : side;
   const tiles = [...planTiles(width, height, { halo, divisor: card.divisor }, whole)];
-  const waiting = []; // results of tiles whose pixels a later tile still reads
-  for (const [done, tile] of tiles.entries()) {
-    const places = { rows: reflect(tile.rows.start, tile.rows.stop, height),
-                     columns: reflect(tile.columns.start, tile.columns.stop, width) };
+  const read = ({ rows, columns }) => {
+    const places = { rows: reflect(rows.start, rows.stop, height), columns: reflect(columns.start, columns.stop, width) };
     const noisy = pick(image, places.rows, places.columns), shown = { ...noisy, data: noisy.data.slice() };
     if (repair) repairPart(shown, repair, places);
+    return { places, noisy, shown };
+  };
+  const blotches = level?.blotches && canFind(card)
+    ? await findBlotches(image, tiles, (tile) => read(tile).shown, level.value * level.blotches * factors.at(-1), model)
+    : null;
+  const waiting = []; // results of tiles whose pixels a later tile still reads
+  for (const [done, tile] of tiles.entries()) {
+    const { places, noisy, shown } = read(tile);
+    if (blotches) addBlotches(shown, blotches, places);
     waiting.push({ tile, part: await denoiseTile({ noisy, shown }, model, settings, level, factors) });
     const unread = tiles[done + 1]?.rows.start ?? height;
     while (waiting.length && waiting[0].tile.rows.keepStop <= unread) write(image, waiting.shift());

@@ -8,14 +8,15 @@ const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0
 const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7];
 const CLEAN_PAPER = [0.1, 0.16], INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.06, 1.15];
+const BLOTCHES = 0.35, SMOOTH_COLOUR = [4, 9];
 const FLAT = 2.4, MOST_RAISED = 2, WHITENESS = [0.25, 0.45];
 const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
   [1, -2, 1].map((x) => x / Math.sqrt(6))];
 
-// Returns {sigma, kinds}; `weights` is what quietpixel.web.static_page writes as noise-level.json.
+// Returns {sigma, kinds, blotches}; `weights` is what quietpixel.web.static_page writes as noise-level.json.
 export function measureLevel(image, weights) {
-  if (Math.min(image.width, image.height) < LEAST_SIDE) return { sigma: estimateSigma(image), kinds: [] };
+  if (Math.min(image.width, image.height) < LEAST_SIDE) return { sigma: estimateSigma(image), kinds: [], blotches: 0 };
   const found = measureBlocks(image), { white, summary, blocks } = found;
   const count = Math.min(blocks.length, MOST_BLOCKS), step = (blocks.length - 1) / Math.max(count - 1, 1);
   const seen = Array.from({ length: count }, (_, at) => standardise(
@@ -26,7 +27,7 @@ export function measureLevel(image, weights) {
   const level = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0) * (1 - part(found.paper, CLEAN_PAPER));
   const certain = findCertainty(level, found);
   const sigma = (SAFE * raiseCorrelated(level, found)) ** (1 - certain) * white ** certain;
-  return { sigma, kinds: nameKinds(level, found) };
+  return { sigma, kinds: nameKinds(level, found), blotches: findBlotches(level, found) };
 }
 
 function findCertainty(level, { white, shared }) {
@@ -44,12 +45,23 @@ function nameKinds(level, { white, shared, grid }) {
   return [coarse ? "coarse" : "fine", ...(shared > SHARED ? ["shared"] : []), ...(grid > JPEG ? ["JPEG"] : [])];
 }
 
-function raiseCorrelated(level, { white, whiteness, flat, fineness }) {
-  const camera = Math.log(EXCESS) * logPart(level / Math.max(white, 1e-6), EXCESS_RATIOS);
+function raiseCorrelated(level, found) {
+  const { whiteness, flat } = found, { coarse, fine } = findCamera(level, found);
+  const camera = Math.log(EXCESS) * coarse;
   const raised = Math.min(Math.max((FLAT * flat) / Math.max(level, 1e-6), 1), MOST_RAISED);
   const grain = (1 - logPart(whiteness, WHITENESS)) * Math.log(raised);
-  const strong = Math.max(grain, camera * (1 - part(fineness, FINENESS)));
+  const strong = Math.max(grain, camera * fine);
   return level * Math.exp(camera + (strong - camera) * part(level, WEAK));
+}
+
+const findCamera = (level, { white, fineness }) => ({
+  coarse: logPart(level / Math.max(white, 1e-6), EXCESS_RATIOS), fine: 1 - part(fineness, FINENESS),
+});
+
+function findBlotches(level, found) {
+  if (!found.shared) return 0;
+  const { coarse, fine } = findCamera(level, found);
+  return BLOTCHES * logPart(found.shared, SMOOTH_COLOUR) * coarse * (1 - (1 - fine) * part(level, WEAK));
 }
 
 function standardise(values, means, deviations) {
