@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--quality", default="normal")
     given = parser.parse_args()
     denoiser = Denoiser(given.model, precision="f32", memory="4GB", quality=given.quality)
-    channels = denoiser.card_for(3).channels
+    channels = denoiser.card.channels
     if given.folders:
         print(f"| set | images | {' | '.join(f'sigma {s:g}' for s in given.sigmas)} |")
         print(f"|---|---|{'---|' * len(given.sigmas)}")

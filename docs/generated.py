@@ -19,8 +19,8 @@ hide: [toc]
 ---
 # Models
 
-The models that come with this version. quietpixel chooses `photo` for colour and `photo-gray` for
-gray images; `--model NAME` names another one, or [one of your own](how-to/train.md).
+The models that come with this version. quietpixel chooses `photo`, for colour and gray
+images; `--model NAME` names another one, or [one of your own](how-to/train.md).
 
 | | takes | for | noise level | quality | weights; multiply-adds a pixel |
 |---|---|---|---|---|---|
@@ -31,8 +31,8 @@ Quality is measured on images that no model was trained on: for photographs at G
 better).
 """
 PURPOSES = {
-    "photo": "photographs, scans and prints in colour: camera noise, grain, white noise",
-    "photo-gray": "the same in gray",
+    "photo": "photographs, scans and prints, colour and gray: camera noise, grain, white noise",
+    "photo-gray": "gray images with white noise and that of cameras; it leaves grain",
     "gaussian-gray": "gray images with white Gaussian noise, as in published tables",
     "mnist-bottleneck": "digits of MNIST, through 16 numbers",
     "mnist-unet": "digits of MNIST, with skip connections: a smaller error",

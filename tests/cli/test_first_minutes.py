@@ -78,19 +78,47 @@ def test_a_line_names_the_result_its_size_and_its_noise(quietpixel, gray) -> Non
     Image.fromarray(np.clip(content + 18 * noise, 0, 255).astype(np.uint8)).save(source)
     outcome = quietpixel("denoise", source, "--precision", "f32")
     assert outcome.code == 0, outcome.err
-    paths, size, seconds, found = outcome.out.rstrip("\n").split("  ")
+    paths, size, seconds, found, model = outcome.out.rstrip("\n").split("  ")
     assert paths == f"{source} -> {source.with_name('noisy-clean.png')}"
-    assert (size, found) == ("0.2 MP", "strong, fine noise")
+    assert (size, model) == ("0.2 MP", "model photo")
+    level = re.fullmatch(r"strong, fine noise \((.+)/255\)", found)
+    assert level is not None
+    assert float(level[1]) == pytest.approx(18, abs=2.5)
     assert seconds.endswith(" s")
     coarse = gaussian_filter(noise, (1, 1, 0))
     image = content + 18 * coarse / coarse.std()
     Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(source)
     words = ["denoise", source, "--overwrite", "--json", gray.with_name("report.json")]
-    assert quietpixel(*words).out.rstrip("\n").endswith("  very strong, coarse noise")
+    assert "  very strong, coarse noise (" in quietpixel(*words).out
     (file,) = json.loads(gray.with_name("report.json").read_text())["files"]
     assert file["noise"][0]["kinds"] == ["coarse"]
     given = quietpixel("denoise", source, "--overwrite", "--sigma", "18/255")
-    assert given.out.rstrip("\n").endswith("noise level 18/255 as given")
+    assert given.out.rstrip("\n").endswith("  noise level 18/255 as given  model photo")
+    blind = quietpixel("denoise", source, "--overwrite", "--model", "gaussian-gray")
+    assert blind.out.rstrip("\n").endswith("  noise not measured  model gaussian-gray")
+
+
+def test_grain_in_a_gray_photograph_is_measured_and_follows_the_level(quietpixel, gray) -> None:
+    source, report = gray.with_name("print.jpg"), gray.with_name("report.json")
+    grain = gaussian_filter(np.random.default_rng(3).standard_normal((256, 256)), 0.9)
+    noisy = np.linspace(60, 190, 256)[:, None] + 12 * grain / grain.std()
+    for image in (noisy, noisy[..., None].repeat(3, axis=2)):  # gray in colour is gray too
+        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(source, quality=95)
+        rest = []
+        for level in ("auto", "2/255"):
+            words = ["--sigma", level, "--overwrite", "--json", report]
+            outcome = quietpixel("denoise", source, *words)
+            assert outcome.code == 0, outcome.err
+            clean = np.asarray(Image.open(source.with_name("print-clean.jpg")).convert("L"))
+            rest.append((clean[64:-64, 64:-64] - noisy[64:-64, 64:-64]).std())
+            (file,) = json.loads(report.read_text())["files"]
+            assert file["model"] == "photo"
+            if level == "auto":
+                assert file["noise"][0]["source"] == "estimated"
+                assert 255 * file["noise"][0]["sigma"] > 12
+                assert "coarse noise (" in outcome.out
+        # What is removed: nearly all of the grain, or little of it.
+        assert rest[0] > 0.9 * 12 > 4 * rest[1]
 
 
 class Bar:
@@ -111,9 +139,11 @@ def test_a_photo_that_got_a_bar_gets_its_line_too(capsys, folder, verbose, liste
     view, job = FolderView(call), Job(Path("a.png"), Path("a-clean.png"))
     view.begin([PreflightResult(job, "write")], folder=bool(folder))
     view._bar = Bar()
-    found = Findings((Noise(0.2, "estimated", ("stripes",)),))
+    found = Findings((Noise(0.2, "estimated", ("stripes",)),), model="photo")
     view.show(Outcome(job, findings=found, megapixels=12.2, compute_seconds=3.6))
-    line = "a.png -> a-clean.png  12.2 MP  3.6 s  very strong noise, stripes\n"
+    line = (
+        "a.png -> a-clean.png  12.2 MP  3.6 s  very strong noise (51/255), stripes  model photo\n"
+    )
     assert capsys.readouterr().out == line * listed
 
 
@@ -165,7 +195,7 @@ def test_json_names_model_version_settings_and_level(quietpixel, gray, tmp_path)
     assert (settings["strength"], settings["engine"]) == (0.8, "openvino")
     assert settings["sigma"] == pytest.approx(20 / 255)
     (file,) = content["files"]
-    assert file["model"] == "photo-gray"
+    assert file["model"] == "photo"
     assert file["noise"][0]["source"] == "given"
 
 

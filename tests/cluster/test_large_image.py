@@ -269,10 +269,15 @@ def test_the_noise_level_is_estimated_of_each_plane(tmp_path, models) -> None:
     source = put(tmp_path / "a.zarr", pixels, chunks=(1, 50, 50), dimension_names=list("tyx"))
     options = DenoiseOptions(law="none")
     settings = LargeSettings(options=options)
-    denoise_image(source, str(tmp_path / "b.zarr"), models["level"], settings)
+    done = denoise_image(source, str(tmp_path / "b.zarr"), models["level"], settings)
     denoiser = Denoiser(models["level"])
     scale = denoiser.find_scale(list(pixels), options)
-    wanted = np.stack([denoiser.denoise(plane, options, scale=scale).image for plane in pixels])
+    results = [denoiser.denoise(plane, options, scale=scale) for plane in pixels]
+    assert done.model == results[0].model
+    assert [each.source for each in done.noise] == ["estimated", "estimated"]
+    levels = [each.noise.sigma for each in results]
+    assert [each.sigma for each in done.noise] == pytest.approx(levels)
+    wanted = np.stack([result.image for result in results])
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], wanted)
 
 
@@ -286,6 +291,7 @@ def test_the_scale_of_counts_is_estimated_as_on_one_machine(tmp_path, models) ->
     assert np.array_equal(result, found.image)
     assert result[20, 30] == 65535
     assert done.notes[0] == found.notes[-1]
+    assert done.noise[0].source == "estimated"
 
 
 def test_interrupted_work_goes_on_at_the_part(tmp_path, models, blur) -> None:

@@ -223,15 +223,6 @@ def test_nothing_bundled_is_reported(monkeypatch, tmp_path):
         Denoiser()(noisy(5, 5))
 
 
-def test_default_model_follows_the_image(models, monkeypatch, tmp_path):
-    shutil.copy(models["blur"], tmp_path / "photo-gray.onnx")
-    shutil.copy(models["colour"], tmp_path / "photo.onnx")
-    monkeypatch.setattr("quietpixel.inference.model_store.BUNDLED", tmp_path)
-    denoiser, image = Denoiser(precision="f32"), noisy(9, 9)
-    assert np.array_equal(denoiser(image), exact(models["blur"])(image))
-    assert denoiser.card.channels == 3
-
-
 def test_threads_may_share_a_denoiser(blur):
     images = [noisy(20, 20, seed=seed) for seed in range(8)]
     expected = [blur(image) for image in images]

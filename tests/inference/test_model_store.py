@@ -2,7 +2,7 @@ import pytest
 
 from quietpixel.errors import ModelError, UnknownNameError
 from quietpixel.inference import model_store
-from quietpixel.inference.model_store import cache_of, default_model, find_model
+from quietpixel.inference.model_store import cache_of, find_model
 
 
 @pytest.fixture
@@ -22,9 +22,10 @@ def test_names_are_found(store):
     assert find_model("mine") == store / "own" / "mine.onnx"
 
 
-def test_default_follows_the_channels(store):
-    assert default_model(3).stem == "photo"
-    assert default_model(1).stem == "photo-gray"
+def test_photo_is_the_default_and_photo_gray_stands_in_for_it(store):
+    assert find_model(None) == store / "bundled" / "photo.onnx"
+    (store / "bundled" / "photo.onnx").unlink()
+    assert find_model(None) == store / "bundled" / "photo-gray.onnx"
 
 
 def test_paths_and_run_folders_are_found(store):
@@ -49,7 +50,7 @@ def test_missing_files_are_named(store):
 def test_no_default_is_reported(store, monkeypatch):
     monkeypatch.setattr(model_store, "BUNDLED", store / "nothing")
     with pytest.raises(ModelError, match=r"neither photo nor photo-gray; name one .* mine, a run"):
-        default_model(3)
+        find_model(None)
 
 
 def test_only_models_with_a_name_are_kept_compiled(store, monkeypatch, tmp_path):

@@ -110,9 +110,9 @@ def test_depth_profile_and_metadata_are_kept(client):
     assert tifffile.imread(io.BytesIO(answer.content)).dtype == np.uint16
 
 
-def test_gray_images_get_the_gray_model(client):
+def test_gray_images_get_the_same_model(client):
     answer = client.post("/v1/denoise", content=coded(noisy(channels=1)))
-    assert answer.headers["quietpixel-model"] == "photo-gray"
+    assert answer.headers["quietpixel-model"] == "photo"
 
 
 def test_query_parameters_take_effect(client):
@@ -266,7 +266,7 @@ def test_channels_are_denoised_one_by_one_where_they_share_nothing_or_on_request
 
 def test_models_and_their_cards(client):
     listed = client.get("/v1/models").json()
-    assert listed["default"] == {"gray": "photo-gray", "rgb": "photo"}
+    assert listed["default"] == {"gray": "photo", "rgb": "photo"}
     cards = {card["name"]: card for card in listed["models"]}
     assert {"photo", "photo-gray", "mnist-bottleneck", "mnist-unet"} <= set(cards)
     assert cards["mnist-bottleneck"]["size"] == [28, 28]

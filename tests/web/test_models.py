@@ -8,23 +8,23 @@ from quietpixel.inference.options import DenoiseOptions
 from quietpixel.web.models import find_models
 
 
-def test_defaults_depend_on_the_channels(models):
-    assert (models.choose(None, 3), models.choose(None, 1)) == ("photo", "photo-gray")
+def test_photo_is_the_default(models):
+    assert models.choose(None) == "photo"
 
 
 def test_a_given_model_replaces_the_defaults(tmp_path):
     path = write_photo(tmp_path / "mine.onnx", 3)
     models = find_models(DenoiseOptions(model=path))
-    assert models.choose(None, 3) == models.choose(None, 1) == "mine"
-    assert models.choose("photo", 3) == "photo"
-    assert find_models(DenoiseOptions(model="photo-gray")).choose(None, 3) == "photo-gray"
+    assert models.choose(None) == "mine"
+    assert models.choose("photo") == "photo"
+    assert find_models(DenoiseOptions(model="photo-gray")).choose(None) == "photo-gray"
 
 
 def test_names_never_become_paths(models, tmp_path):
     path = write_photo(tmp_path / "x.onnx", 3)
     for name in (str(path), str(tmp_path), "../photo", ""):
         with pytest.raises(UnknownNameError, match="Unknown model"):
-            models.choose(name, 3)
+            models.choose(name)
 
 
 def test_files_that_are_not_models_are_skipped(home):

@@ -50,7 +50,7 @@ def test_the_folder_holds_all_that_the_page_needs(runtime, tmp_path, capsys):
             service_only = path.name == "engine.js" and other == "service_engine.js"
             assert service_only or (folder / "static" / other).is_file()
     described = json.loads((folder / "models.json").read_text())
-    assert described["default"] == {"gray": "photo-gray", "rgb": "photo"}
+    assert described["default"] == {"gray": "photo", "rgb": "photo"}
     for name in (
         *(each["name"] + ".onnx" for each in described["models"]),
         *described["digits"].values(),
@@ -289,7 +289,7 @@ CASES = {
     "blended": (photo(50, 64), {"strength": 0.6, "colour_strength": 1}),
     "raised": (photo(64, 50), {"strength": 1.4, "colour_strength": 0.5, "sigma": 0.05}),
     "gray": (photo(33, 50, 1), {"sigma": 0.1}),
-    "gray in a colour model": (photo(64, 50, 1), {"model": "photo"}),
+    "gray in a gray model": (photo(64, 50, 1), {"model": "photo-gray"}),
     "colour in a gray model": (photo(64, 50), {"model": "photo-gray"}),
     "blind": (photo(64, 50), {"model": "blind"}),
     "blind with a level": (photo(64, 50), {"model": "blind", "sigma": 0.04}),
@@ -309,7 +309,7 @@ def test_what_the_browser_computes_equals_python(visit, models):
     cards = {each["name"]: each for each in models.describe()["models"]}
     for case, (image, given) in CASES.items():
         options = dict(given)
-        name = options.pop("model", models.default(image.shape[2]))
+        name = options.pop("model", models.default)
         denoiser = Denoiser(models.paths[name], precision="f32", threads=1)
         result = denoiser.denoise(image, DenoiseOptions(range=(0, 1), **options))
         denoised = result.image

@@ -213,7 +213,7 @@ def denoise_picture(
     ImageError
         If the model is good for one size only, and the picture has another.
     """
-    card = denoiser.card_for(1 if picture.colour == "gray" else 3)
+    card = denoiser.card
     size, (height, width) = card.only_size, picture.pages[0].shape[:2]
     if size is not None and (height, width) != size:
         raise ImageError(
@@ -331,7 +331,7 @@ def show_error_bars(
     upright = turn_upright(before).pages, turn_upright(after).pages
     for noisy, denoised, range in zip(*upright, scale, strict=True):
         layout = read_layout(noisy, range, holes=True)
-        card = denoiser.card_for(layout.model_colours)
+        card = denoiser.card
         share = read_calibration(card).share
         pages.append(measure_half_width(card, noisy, denoised, layout))
         if difference := find_difference(card, noisy, denoised, layout):

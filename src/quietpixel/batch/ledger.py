@@ -25,7 +25,7 @@ from platformdirs import user_data_path
 from quietpixel.batch.denoise import Settings, make_folder
 from quietpixel.errors import FileError
 from quietpixel.files import Content, Job, inspect_content
-from quietpixel.inference.model_store import default_model, find_model
+from quietpixel.inference.model_store import find_model
 from quietpixel.inference.options import DenoiseOptions
 
 RESULT = "'{}' is a result of quietpixel; give `again` to denoise it once more."
@@ -265,7 +265,5 @@ def fingerprint(options: DenoiseOptions, *more: str | int | None) -> str:
         digest.update(repr(options.sigma.shape).encode() + options.sigma.tobytes())
         options = replace(options, sigma="auto")
     digest.update(repr((replace(options, model=None), more)).encode())
-    found = [find_model(options.model)] if options.model else [default_model(3), default_model(1)]
-    for path in found:
-        digest.update(path.read_bytes())
+    digest.update(find_model(options.model).read_bytes())
     return digest.hexdigest()[:32]

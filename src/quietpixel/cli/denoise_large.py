@@ -147,6 +147,7 @@ class LargeRun:
 
     def _denoise(self, job: "Job", cluster: "Cluster | None") -> "Outcome":
         from quietpixel.batch import Outcome
+        from quietpixel.batch.denoise import Findings
         from quietpixel.cluster.large_image import LargeSettings, denoise_image
 
         call, view = self._call, self._view
@@ -168,5 +169,9 @@ class LargeRun:
                 raise
             return Outcome(job, error=str(error))
         return Outcome(
-            job, notes=done.notes, megapixels=done.megapixels, compute_seconds=done.seconds
+            job,
+            findings=Findings(done.noise, model=done.model),
+            notes=done.notes,
+            megapixels=done.megapixels,
+            compute_seconds=done.seconds,
         )

@@ -99,7 +99,7 @@ class DenoiseRun:
 
         settings, options = self._settings, self._settings.options
         denoiser = Denoiser.from_options(options)
-        card = denoiser.card_for(3)
+        card = denoiser.card
         check_model(options, card)
         if path := settings.uncertainty:
             if format_of_name(path) != "tiff":
@@ -118,7 +118,7 @@ class DenoiseRun:
             refuse_existing(report, overwrite=self._call.settings.overwrite)
         if self._call.verbose or options.device != "cpu":
             engine = denoiser.engine
-            model = f"model {options.model or 'photo, for gray images photo-gray'}"
+            model = f"model {options.model or denoiser.card.name}"
             used = f"{options.engine} in {engine.precision} on {engine.device}"
             self._view.notify(f"{model}, {used}")
             if engine.fallback:

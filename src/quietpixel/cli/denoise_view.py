@@ -313,25 +313,26 @@ def describe_unread(files: "Sequence[SkippedFile]") -> str:
 
 
 def describe_outcome(outcome: "Outcome") -> str:
-    """Return the line on a file that was denoised: names, size, duration, noise."""
+    """Return the line on a file that was denoised: names, size, duration, noise, model."""
     megapixels = outcome.megapixels
     size = f"{megapixels:.1f} MP" if megapixels >= 0.1 else "<0.1 MP"
     words = [f"{outcome.job.source} -> {outcome.job.target}", size, f"{outcome.seconds:.1f} s"]
     if outcome.jpeg_quality and outcome.size_ratio:
         words.append(f"quality {outcome.jpeg_quality}, {outcome.size_ratio:.1f}x the size")
-    return "  ".join([*words, *filter(None, [describe_noise(outcome.findings.noise)])])
+    found = outcome.findings
+    return "  ".join([*words, describe_noise(found.noise), f"model {found.model}"])
 
 
 def describe_noise(pages: "Sequence[Noise]") -> str:
-    """Return level and kinds of the noise of all pages in words; empty where nothing is known.
+    """Return level and kinds of the noise of all pages in words.
 
     Examples
     --------
     >>> from quietpixel.inference.level import Noise
     >>> describe_noise([Noise(0.07, "estimated", ("stripes", "coarse", "shared", "JPEG"))])
-    'strong, coarse luminance noise, stripes, JPEG'
+    'strong, coarse luminance noise (17.9/255), stripes, JPEG'
     >>> describe_noise([Noise(0.1, "given")]), describe_noise([Noise()])
-    ('noise level 25.5/255 as given', '')
+    ('noise level 25.5/255 as given', 'noise not measured')
     """
     levels = [page.sigma for page in pages if page.sigma is not None]
     words = list(dict.fromkeys(kind for page in pages for kind in page.kinds))
@@ -343,9 +344,10 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
         noun = "luminance noise" if "shared" in words else "noise"
         words = [kind for kind in words if kind not in ("coarse", "fine", "shared")]
         given = any(page.source == "given" for page in pages)
+        level = f"{255 * mean:.3g}/255"
         found = f"{word}, {size} {noun}" if size else f"{word} {noun}"
-        words.insert(0, f"noise level {255 * mean:.3g}/255 as given" if given else found)
-    return ", ".join(words)
+        words.insert(0, f"noise level {level} as given" if given else f"{found} ({level})")
+    return ", ".join(words) or "noise not measured"
 
 
 def show_findings(

@@ -24,7 +24,7 @@ from quietpixel.inference.denoiser import OPENING, Denoiser
 from quietpixel.inference.job import run
 from quietpixel.inference.level import check_model, constant_level, estimate_level
 from quietpixel.inference.model_file import read_card
-from quietpixel.inference.model_store import BUNDLED, default_model, find_model
+from quietpixel.inference.model_store import BUNDLED, find_model
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.photons import restore, stabilise, stable_options
 from quietpixel.inference.tile_plan import choose_grid
@@ -40,7 +40,7 @@ class TravellingModel:
     Parameters
     ----------
     name
-        What a worker opens by name: a bundled model, or None for the choice by channels.
+        What a worker opens by name: a bundled model.
     options
         How the denoiser is opened; what concerns one image has its default.
     digest
@@ -49,7 +49,7 @@ class TravellingModel:
         The ONNX file of a model that is not bundled.
     """
 
-    name: str | None
+    name: str
     options: DenoiseOptions = field(default_factory=DenoiseOptions)
     digest: str = ""
     # The digest stands for it where two models are compared, as for each task.
@@ -171,7 +171,7 @@ def plan_blocks(array: Any, axes: str | None, options: DenoiseOptions) -> BlockW
     black = -128.0 if dtype == np.int8 else 0.0
     output = np.dtype(options.dtype) if options.dtype else None
     layout = Layout(dtype, channels - alpha, alpha, range or (black, white), ceiling, output=output)
-    path = find_model(options.model) if options.model else default_model(layout.colours)
+    path = find_model(options.model)
     card = read_card(path)
     check_model(options, card, colours=layout.colours)
     if isinstance(options.sigma, np.ndarray) and options.sigma.ndim:
@@ -202,7 +202,7 @@ class BlockDenoiser(Denoiser):
         """
         if work.photons is not None:
             return self._denoise_stabilised(region, block, work, work.photons)
-        engine = self._engine(work.layout.colours)
+        engine = self.engine
         # Tiles that meet a side of the region inside the image are wrong within the halo, which is
         # cut off at the end.
         grid = choose_grid(engine.card, region.shape[:2], self._tile_pixels(engine))
@@ -247,9 +247,6 @@ def pack_model(options: DenoiseOptions) -> TravellingModel:
     """
     # Workers keep denoisers open by these options, so what concerns one image has its default.
     opening = DenoiseOptions(**{word: getattr(options, word) for word in OPENING})
-    if options.model is None:
-        default_model(3)  # fails here, not on a worker
-        return TravellingModel(None, opening)
     path = find_model(options.model)
     if path.parent == BUNDLED:
         return TravellingModel(path.stem, opening)

@@ -26,7 +26,7 @@ from quietpixel.inference.arrays import (
 from quietpixel.inference.engine import Engine, open_engine, read_card
 from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
-from quietpixel.inference.model_store import cache_of, default_model, find_model
+from quietpixel.inference.model_store import cache_of, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
 from quietpixel.inference.photons import find_photons, may_have_photons, stabilised_job
 from quietpixel.inference.planes import denoise_planes, join, shared_level, split
@@ -76,12 +76,11 @@ class Denoiser:
             memory=memory, streams=streams, quality=quality,
         )  # fmt: skip
         self.memory = parse_memory(memory)
-        self._engines: dict[int, Engine] = {}  # by channels of the image
-        self._opened: dict[Path, Engine] = {}
+        self._opened: Engine | None = None
         self._lock = threading.Lock()
-        self._model = None if model is None else find_model(model)
+        self._path = find_model(model)
         if model is not None:
-            self._engine(3)  # a wrong model or option fails here, not at the first image
+            _ = self.engine  # a wrong model or option fails here, not at the first image
 
     @classmethod
     def from_options(cls, options: DenoiseOptions) -> Self:
@@ -92,7 +91,7 @@ class Denoiser:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what can go to another process, where the engines are opened anew."""
-        return {**self.__dict__, "_engines": {}, "_opened": {}, "_lock": None}
+        return {**self.__dict__, "_opened": None, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take what `__getstate__` returned."""
@@ -100,15 +99,9 @@ class Denoiser:
 
     @property
     def card(self) -> Card:
-        """The card of the model; of the one for RGB images where the choice is left open."""
-        return self.card_for(3)
-
-    def card_for(self, channels: int) -> Card:
-        """Return the card of the model that images of 1 or 3 colour channels get."""
-        path = self._model or default_model(channels)
+        """The card of the model."""
         # From the engine where it is open: on a cluster worker, the file is gone by then.
-        engine = self._opened.get(path)
-        return engine.card if engine else read_card(path)
+        return self._opened.card if self._opened else read_card(self._path)
 
     @property
     def precision(self) -> str:
@@ -117,8 +110,16 @@ class Denoiser:
 
     @property
     def engine(self) -> Engine:
-        """A model that is open; it says on which device it computes."""
-        return next(iter(self._engines.values()), None) or self._engine(3)
+        """The open model; it says on which device it computes."""
+        options = self.options
+        with self._lock:
+            if self._opened is None:
+                self._opened = open_engine(
+                    self._path, name=options.engine, precision=options.precision,
+                    device=options.device, threads=options.threads, streams=options.streams,
+                    cache=cache_of(self._path),
+                )  # fmt: skip
+            return self._opened
 
     def __call__(
         self,
@@ -222,7 +223,7 @@ class Denoiser:
         if out is not None:
             check_out(out, image, layout.result)
         if scale.photons is not None:
-            takes_level = self.card_for(1).takes_level
+            takes_level = self.card.takes_level
             return stabilised_job(
                 self.prepare, image, layout, options, scale, takes_level=takes_level, out=out
             )
@@ -299,7 +300,7 @@ class Denoiser:
             low = min(layout.range[0] for layout in layouts)
             high = max(layout.range[1] for layout in layouts)
             scale = Scale(low, high, high - low, low)
-            card, alpha = self.card_for(layouts[0].model_colours), layouts[0].alpha
+            card, alpha = self.card, layouts[0].alpha
             if profile or not (card.scale_free or card.training_range):
                 return scale
             arrays = [with_channels(image) for image in images]
@@ -310,7 +311,7 @@ class Denoiser:
         # The card last: that of a model that is not open is read from its file, which takes 2.4 ms.
         if scale.black == scale.white or not may_have_photons(images[0], options):
             return scale
-        if not self.card_for(1).scale_free:
+        if not self.card.scale_free:
             return scale
         return replace(scale, photons=find_photons(images, options, scale))
 
@@ -354,7 +355,7 @@ class Denoiser:
         if layout.colours == 1 and options.colour_strength is not None:
             options = replace(options, colour_strength=None)
             notes.append("The image is gray, so the colour strength has no effect.")
-        engine = self._engine(layout.colours)
+        engine = self.engine
         factors = level_factors(options.strength, options.colour_strength)
         hidden, seen = None, images
         if factors:
@@ -408,7 +409,7 @@ class Denoiser:
         scale = Scale(0.0, white, white)
         if images.dtype.kind in "ui" and white == 1:  # signed, or too wide for a full scale
             scale = self.find_scale(list(images), options, profile=True)
-        card = self.card_for(images.shape[3])
+        card = self.card
         if options.range is not None or card.scale_free or card.training_range:
             found = self.find_scale(list(images), options)
             if options.range is not None:
@@ -428,7 +429,7 @@ class Denoiser:
         result = np.empty(images.shape, layouts[0].result)
         for layout in dict.fromkeys(layouts):  # colour, and gray that is stored three times
             alike = np.flatnonzero([each == layout for each in layouts])
-            most = self._tile_pixels(self._engine(layout.model_colours))
+            most = self._tile_pixels(self.engine)
             step = max(most // (images.shape[1] * images.shape[2]), 1)
             for start in np.arange(0, len(alike), step):
                 some = alike[start : start + step]
@@ -448,18 +449,3 @@ class Denoiser:
     def _tile_pixels(self, engine: Engine) -> int:
         """Return how many pixels a tile may have."""
         return max(self.memory // bytes_per_pixel(engine.card, engine.precision), 1)
-
-    def _engine(self, channels: int) -> Engine:
-        options = self.options
-        with self._lock:
-            if channels in self._engines:
-                return self._engines[channels]
-            path = self._model or default_model(channels)
-            engine = self._opened.get(path)
-            if engine is None:
-                engine = self._opened[path] = open_engine(
-                    path, name=options.engine, precision=options.precision, device=options.device,
-                    threads=options.threads, streams=options.streams, cache=cache_of(path),
-                )  # fmt: skip
-            self._engines[channels] = engine
-            return engine

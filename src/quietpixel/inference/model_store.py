@@ -8,6 +8,8 @@ from quietpixel.errors import ModelError, unknown_name
 
 BUNDLED = Path(__file__).parent.parent / "weights"
 MODEL_FILE = "model.onnx"
+DEFAULTS = ("photo", "photo-gray")
+"""The model for all images if none is named; the second serves where the first is missing."""
 
 
 def user_models_folder() -> Path:
@@ -34,28 +36,39 @@ def cache_of(path: Path) -> Path | None:
     return user_cache_path("quietpixel", appauthor=False) / "compiled"
 
 
-def find_model(name_or_path: str | Path) -> Path:
+def find_model(name_or_path: str | Path | None) -> Path:
     """Return the ONNX file that a name, a run folder or a path stands for.
 
     Parameters
     ----------
     name_or_path
         A bundled name, a name in the user's models folder, a run folder that holds
-        ``model.onnx``, or an ``.onnx`` file.
+        ``model.onnx``, or an ``.onnx`` file; None is the default, ``photo``.
 
     Raises
     ------
     UnknownNameError
         If it is neither a known name nor an existing path.
     ModelError
-        If it is a folder without a model, or a path that does not exist.
+        If it is a folder without a model, a path that does not exist, or None where neither
+        ``photo`` nor ``photo-gray`` is installed.
     """
+    known = known_models()
+    if name_or_path is None:
+        for name in DEFAULTS:
+            if name in known:
+                return known[name]
+        names = ", ".join(sorted(known))
+        raise ModelError(
+            "No model was named and this installation carries neither photo nor photo-gray; "
+            f"name one with `model`: {f'{names}, ' if names else ''}a run folder or an "
+            ".onnx file."
+        )
     if not isinstance(name_or_path, str | Path):
         raise ModelError(
             "`model` must be a name, a run folder or an .onnx file; "
             f"got {type(name_or_path).__name__}."
         )
-    known = known_models()
     if str(name_or_path) in known:
         return known[str(name_or_path)]
     path, text = Path(name_or_path), str(name_or_path)
@@ -75,25 +88,3 @@ def find_model(name_or_path: str | Path) -> Path:
             f"{', '.join(sorted(known)) or '(none is bundled)'}."
         )
     raise unknown_name("model", text, known)
-
-
-def default_model(channels: int) -> Path:
-    """Return the bundled model for images of this many channels: ``photo`` or ``photo-gray``.
-
-    Raises
-    ------
-    ModelError
-        If this installation carries neither.
-    """
-    known = known_models()
-    # Either can serve the other's images where it is the only one installed.
-    wanted = ("photo-gray", "photo") if channels == 1 else ("photo", "photo-gray")
-    for name in wanted:
-        if name in known:
-            return known[name]
-    names = ", ".join(sorted(known))
-    raise ModelError(
-        f"No model was named and this installation carries neither photo nor photo-gray; "
-        f"name one with `model`: {f'{names}, ' if names else ''}a run folder or an "
-        ".onnx file."
-    )

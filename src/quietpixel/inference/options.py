@@ -31,8 +31,8 @@ class DenoiseOptions:
     Parameters
     ----------
     model
-        A name, a run folder or an .onnx file; None takes the bundled ``photo`` model for colour
-        and ``photo-gray`` for gray images, those with three equal channels included.
+        A name, a run folder or an .onnx file; None takes the bundled ``photo``, for colour and gray
+        images.
     sigma
         Noise level on the [0, 1] scale, for models that take it: a number, a map (H, W), or
         ``"auto"`` to estimate it.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
-from quietpixel.inference.arrays import Layout, with_channels
+from quietpixel.inference.arrays import Layout, Range, with_channels
 from quietpixel.inference.job import DenoiseJob, Result
 from quietpixel.inference.level import Noise, sample_places
 from quietpixel.inference.options import DenoiseOptions
@@ -152,6 +152,13 @@ def restore(
     return np.where(same, values, values + change)
 
 
+def middle_noise(photons: PhotonNoise, range: Range, unit: float) -> Noise:
+    """Return the noise halfway between black and white, for which a level of 1 is `unit`."""
+    light = max(sum(range) / 2 - photons.offset, 0)
+    sigma = float(np.sqrt(photons.gain * light + photons.read_noise**2))
+    return Noise(sigma / unit, "estimated")
+
+
 def stabilised_job(
     prepare: Callable[..., DenoiseJob],
     image: Array,
@@ -180,8 +187,6 @@ def stabilised_job(
     stable = stabilise(image, layout, photons)
     inner = stable_options(options, layout, photons, takes_level=takes_level)
     job = prepare(stable, inner)
-    middle = (scale.black + scale.white) / 2
-    sigma = float(np.sqrt(photons.gain * max(middle - photons.offset, 0) + photons.read_noise**2))
 
     def finish(result: Result) -> Result:
         target = np.empty(image.shape, layout.result) if out is None else out
@@ -191,7 +196,7 @@ def stabilised_job(
         return replace(
             result,
             image=np.ma.MaskedArray(target, np.ma.getmaskarray(image)) if masked else target,
-            noise=Noise(sigma / scale.unit, "estimated", result.noise.kinds),
+            noise=replace(middle_noise(photons, scale.range, scale.unit), kinds=result.noise.kinds),
             scale=scale.range,
             notes=(*result.notes, scale.describe(image.dtype), photons.describe()),
         )

@@ -99,7 +99,7 @@ async def denoise_upload(request: Request) -> Response:
     settings = read_settings(
         request.query_params, options.denoise, options.limits.max_pixels, more=("job",)
     )
-    models.choose(settings.options.model, 3)  # reports an unknown name before the upload
+    models.choose(settings.options.model)  # reports an unknown name before the upload
     name, result = await app_state.process(
         request,
         lambda upload, progress: (upload.name, denoise(models, upload, settings, progress)),

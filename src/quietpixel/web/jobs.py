@@ -170,7 +170,7 @@ async def start_job(request: Request) -> Response:
     app_state, jobs = get_app_state(request), get_jobs(request)
     models, limits = app_state.models, app_state.options.limits
     settings = read_settings(request.query_params, app_state.options.denoise, limits.max_pixels)
-    models.choose(settings.options.model, 3)  # reports an unknown name before the upload
+    models.choose(settings.options.model)  # reports an unknown name before the upload
     jobs.check_room(app_state)
     async with receive_upload(request, limits, app_state.memory) as upload:
         if app_state.draining:

@@ -11,7 +11,7 @@ from quietpixel.card import Card
 from quietpixel.errors import QuietpixelError, check_known
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.engine import read_card
-from quietpixel.inference.model_store import default_model, find_model, known_models
+from quietpixel.inference.model_store import DEFAULTS, find_model, known_models
 from quietpixel.inference.options import DenoiseOptions
 
 
@@ -32,15 +32,14 @@ class Models:
         self._denoisers: dict[str, Denoiser] = {}
         self._lock = threading.Lock()
 
-    def default(self, channels: int) -> str | None:
-        """Return the default model for images with `channels` channels; None if there is none."""
+    @property
+    def default(self) -> str | None:
+        """The model for requests that name none; None if there is none."""
         if self.options.model is not None:
             return str(self.options.model)
-        # Either can serve the other's images where it is the only one installed.
-        wanted = ("photo-gray", "photo") if channels == 1 else ("photo", "photo-gray")
-        return next((name for name in wanted if name in self.paths), None)
+        return next((name for name in DEFAULTS if name in self.paths), None)
 
-    def choose(self, model: str | Path | None, channels: int) -> str:
+    def choose(self, model: str | Path | None) -> str:
         """Return the name of the model for an image.
 
         Raises
@@ -51,7 +50,7 @@ class Models:
             If `model` is None and there is no default.
         """
         if model is None:
-            return self.default(channels) or default_model(channels).stem
+            return self.default or find_model(None).stem
         name = str(model)
         check_known("model", name, self.paths)
         return name
@@ -66,13 +65,13 @@ class Models:
             return self._denoisers[name]
 
     def describe(self) -> dict[str, Any]:
-        """Return the cards of all models, and the default models for gray and RGB images."""
+        """Return the cards of all models, and the default model, for gray and for RGB images."""
         return {
             "models": [
                 {**asdict(card), "name": name, "size": card.only_size}
                 for name, card in self.cards.items()
             ],
-            "default": {"gray": self.default(1), "rgb": self.default(3)},
+            "default": {"gray": self.default, "rgb": self.default},
         }
 
     @property
@@ -82,10 +81,8 @@ class Models:
         return tuple(dict.fromkeys(filter(None, found)))
 
     def warm_up(self) -> None:
-        """Open the default models, or any: wrong options then fail before the first request."""
-        defaults = {name for name in (self.default(1), self.default(3)) if name is not None}
-        for name in defaults or list(self.paths)[:1]:
-            self.open(name)
+        """Open the default model, or any: wrong options then fail before the first request."""
+        self.open(self.default or next(iter(self.paths)))
 
 
 def find_models(options: DenoiseOptions) -> Models:

@@ -69,7 +69,7 @@ def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnP
     picture = read(upload, settings.max_pixels)
     on_progress(0.0)  # ends the work of a client that is gone before the noise level is sought
     format = check_writable(picture, io.BytesIO(), format=settings.format)
-    model = models.choose(settings.options.model, 1 if picture.colour == "gray" else 3)
+    model = models.choose(settings.options.model)
     denoiser = models.open(model)
     times.append(time.perf_counter())
     clean, found = denoise_picture(denoiser, picture, settings, on_progress=on_progress)

@@ -87,7 +87,7 @@ def uncertainty(
     """
     denoiser = model if isinstance(model, Denoiser) else Denoiser(model)
     layout = denoiser.layout_for(image, DenoiseOptions(range=range))
-    card = denoiser.card_for(layout.model_colours)
+    card = denoiser.card
     pair = with_channels(image), with_channels(denoised)
     widths = measure_half_width(card, *pair, layout)
     if difference := find_difference(card, *pair, layout):

@@ -9,6 +9,7 @@ const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7];
 const CLEAN_PAPER = [0.1, 0.16], INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.06, 1.15];
 const BLOTCHES = 0.35, SMOOTH_COLOUR = [4, 9];
+const EVEN = [[[0.82, 0.9], [0.5, 0.7, 1.03, 1.13]], [[0.92, 0.96], [0.5, 0.7, 1.4, 2]]];
 const FLAT = 2.4, MOST_RAISED = 2, WHITENESS = [0.25, 0.45];
 const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
@@ -25,15 +26,19 @@ export function measureLevel(image, weights) {
   const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
   const answers = weights.bias_7.map((_, net) => answer(whole, seen, weights, net));
   const level = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0) * (1 - part(found.paper, CLEAN_PAPER));
-  const certain = findCertainty(level, found);
-  const sigma = (SAFE * raiseCorrelated(level, found)) ** (1 - certain) * white ** certain;
+  const [even, certain] = findWhite(level, found);
+  const sigma = (SAFE * raiseCorrelated(level, found)) ** (1 - certain) * even ** certain;
   return { sigma, kinds: nameKinds(level, found), blotches: findBlotches(level, found) };
 }
 
-function findCertainty(level, { white, shared }) {
-  if (!shared) return 0;
-  const ratio = level / Math.max(white, 1e-6), [none, all, still, end] = AGREEMENT;
-  return part(ratio, [none, all]) * (1 - part(ratio, [still, end])) * (1 - part(shared, INDEPENDENT));
+// The level of white noise, and how certain it is that all noise is.
+function findWhite(level, { white, shared, least, evenness }) {
+  const agree = (sigma, [none, all, still, end]) => {
+    const ratio = level / Math.max(sigma, 1e-6);
+    return part(ratio, [none, all]) * (1 - part(ratio, [still, end]));
+  };
+  if (shared) return [white, agree(white, AGREEMENT) * (1 - part(shared, INDEPENDENT))];
+  return [least, Math.max(...EVEN.map(([even, agreement]) => part(evenness, even) * agree(least, agreement)))];
 }
 
 const part = (value, [from, to]) => Math.min(Math.max((value - from) / (to - from), 0), 1);
@@ -98,6 +103,7 @@ function measureBlocks(image) {
     const sorted = Float64Array.from(totals.filter((total) => total > 0)).sort();
     return FLATTEST.map((share) => 0.5 * Math.log((sorted.length ? quantile(sorted, share) : 0) + 1e-8));
   }));
+  const [least, fifth] = [0, 4].map((at) => Math.sqrt(Math.max(variances[at] / 3, LEAST_POWER)));
   const constant = constantAreas(finest), grid = gridStrength(planes[0]);
   const gray = !planes.slice(1).some(({ data }) => data.some((value) => Math.abs(value) > 1e-6));
   let kept = finest.powers.map((_, at) => at).filter((at) => !constant[at]);
@@ -106,6 +112,8 @@ function measureBlocks(image) {
   return {
     white,
     whiteness: variances[0] / Math.max(variances[8], LEAST_POWER),
+    least,
+    evenness: least / fifth,
     flat: Math.sqrt(Math.exp(2 * flattest[3]) + 2 * Math.exp(2 * flattest[18])),
     fineness: Math.exp(flattest[1] - flattest[4]),
     shared: gray ? 0 : Math.exp(flattest[1] - flattest[16]),

@@ -1,6 +1,6 @@
 // The settings of the page, as parameters of a request.
 
-const PURPOSES = { photo: "Photos, colour (photo)", "photo-gray": "Photos, gray (photo-gray)",
+const PURPOSES = { photo: "Photos (photo)", "photo-gray": "Photos, gray, no level (photo-gray)",
                    "gaussian-gray": "Gray, white noise (gaussian-gray)" };
 
 const find = (id) => document.getElementById(id);
