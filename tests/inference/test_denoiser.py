@@ -1,5 +1,4 @@
 import pickle
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 

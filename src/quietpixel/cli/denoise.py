@@ -102,7 +102,7 @@ GROUPS = {
     default="auto",
     show_default=True,
     help="Noise law of gray images, such as poisson:400+gaussian:0.01; auto measures photon noise "
-    "in images of more than 8 bits.",
+    "in images without a colour profile.",
 )
 @click.option(
     "--strength",

@@ -39,7 +39,7 @@ from quietpixel.inference.arrays import Layout, type_ceiling
 from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import Noise, estimate_level, level_factors, sample_places
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.photons import MOST, find_photons, may_have_photons, middle_noise
+from quietpixel.inference.photons import MOST, find_photons, may_have_photons
 from quietpixel.inference.planes import MOST_MEASURED, common_level, spaced
 
 
@@ -314,8 +314,7 @@ def denoise_image(
         run.find_range()
         run.process(on_progress or (lambda share: None))
         run.publish()
-        seconds, model = time.perf_counter() - begin, run.blocks.card.name
-        return Done(run.megapixels, seconds, tuple(run.notes), run.noise, model)
+        return run.report(time.perf_counter() - begin)
 
 
 def is_result(name: str) -> bool:
@@ -419,23 +418,11 @@ class _LargeRun:
                 raise result
             yield result
 
-    @property
-    def blocks(self) -> BlockWork:
-        """What is the same for all blocks."""
-        return self._work.blocks
-
-    @property
-    def noise(self) -> tuple[Noise, ...]:
-        """What is known of the noise of each plane."""
-        photons, layout = self.blocks.photons, self.blocks.layout
-        if photons is not None:
-            return (middle_noise(photons, layout.range, layout.unit or 1.0),)
-        if self._work.levels is not None:
-            return tuple(
-                Noise(level / layout.level_factor, "estimated") for level in self._work.levels
-            )
-        sigma = self._settings.options.sigma
-        return (Noise() if isinstance(sigma, str) else Noise(float(np.mean(sigma)), "given"),)
+    def report(self, seconds: float) -> Done:
+        """Return what was done, in so many seconds."""
+        blocks = self._work.blocks
+        noise = blocks.noise(self._work.levels)
+        return Done(self.megapixels, seconds, tuple(self.notes), noise, blocks.card.name)
 
     def find_range(self) -> None:
         """Find scale, photon noise and noise level, which takes reading values unless given."""

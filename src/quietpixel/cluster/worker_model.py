@@ -22,11 +22,11 @@ from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import DTYPES, Layout, check_range, type_ceiling
 from quietpixel.inference.denoiser import OPENING, Denoiser
 from quietpixel.inference.job import run
-from quietpixel.inference.level import check_model, constant_level, estimate_level
+from quietpixel.inference.level import Noise, check_model, constant_level, estimate_level
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import BUNDLED, find_model
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.photons import restore, stabilise, stable_options
+from quietpixel.inference.photons import middle_noise, restore, stabilise, stable_options
 from quietpixel.inference.tile_plan import choose_grid
 
 _KEPT_OPEN = 2
@@ -105,6 +105,15 @@ class BlockWork:
             return UNKNOWN_SIGMA
         factor = 1.0 if self.card.blind else self.layout.level_factor
         return float(np.asarray(sigma)) * factor
+
+    def noise(self, levels: tuple[float, ...] | None) -> tuple[Noise, ...]:
+        """Return what is known of the noise, of each plane if their levels were estimated."""
+        layout, sigma = self.layout, self.options.sigma
+        if self.photons is not None:
+            return (middle_noise(self.photons, layout.range, layout.unit or 1.0),)
+        if levels is not None:
+            return tuple(Noise(level / layout.level_factor, "estimated") for level in levels)
+        return (Noise() if isinstance(sigma, str) else Noise(float(np.mean(sigma)), "given"),)
 
     def planes(self, region: NDArray[Any]) -> NDArray[Any]:
         """Return a part of the array as (planes, height, width, channels)."""

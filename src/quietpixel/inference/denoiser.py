@@ -295,6 +295,8 @@ class Denoiser:
             known = check_range(options.range)
         if known is not None:
             scale = Scale(*known, known[1] - known[0], known[0])
+            if profile and options.law == "auto":
+                return scale
         else:
             layouts = layouts or [read_layout(image, holes=True) for image in images]
             low = min(layout.range[0] for layout in layouts)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
-from quietpixel.inference.arrays import Layout, Range, with_channels
+from quietpixel.inference.arrays import Layout, Range, type_ceiling, with_channels
 from quietpixel.inference.job import DenoiseJob, Result
 from quietpixel.inference.level import Noise, sample_places
 from quietpixel.inference.options import DenoiseOptions
@@ -25,6 +25,14 @@ LEAST_SIDE, MOST = 64, 4
 """Smallest height and width of an image whose law is measured, and how many of a stack are used."""
 LEAST_RATIO = 1.2
 """Noise that is less than so many times as strong in white as in black is left as it is."""
+LEAST_RATIO_8_BITS, LEAST_WHITE_8_BITS = 2.5, 3 / 255
+"""The same for 8 bits, which mostly hold photographs, and how strong the noise must be in white. 21
+microscope images had 3.8 to 8.8 and more than 30/255, 131 photographs, clean, with white noise or
+grain, and camera JPEGs at most 1.5, or at most 1/255 in white. With one level, `photo` was 1 to 6
+dB worse on those microscope images."""
+STRONGER = 1.5
+"""Fine structure of flat blocks in the bright third of an image of 8 bits is so many times that in
+the dark third, or the law is not measured, which takes as long as denoising 0.1 megapixels."""
 FAR_BEYOND = 2.0
 """Values beyond so many times white, counted from black, say nothing about the law."""
 
@@ -34,7 +42,7 @@ def may_have_photons(image: Array, options: DenoiseOptions) -> bool:
     gray = image.ndim == 2 or image.shape[2] == 1
     if not gray or options.law == "none" or not isinstance(options.sigma, str):
         return False
-    measured = image.dtype.name not in FIXED_SCALES and options.range is None
+    measured = image.dtype.kind != "b" and options.range is None
     return options.law != "auto" or (measured and min(image.shape[:2]) >= LEAST_SIDE)
 
 
@@ -54,7 +62,7 @@ def find_photons(
     """
     if options.law != "auto":
         return read_law(parse_noise(options.law), scale)
-    width = scale.white - scale.black
+    width, eight_bits = scale.white - scale.black, images[0].dtype.name in FIXED_SCALES
     samples = []
     for image in images[:: -(-len(images) // MOST)]:
         rows, columns = (sample_places(length) for length in image.shape[:2])
@@ -63,13 +71,26 @@ def find_photons(
         # A star or a saturated area would take most of the levels of brightness for itself.
         values[np.abs(values) > FAR_BEYOND] = np.nan
         samples.append(values)
+    if eight_bits and not any(_grows_with_light(sample) for sample in samples):
+        return None
     found = measure_noise(samples, offset=True)
     law = found.model
     if found.kind not in ("white", "impulses") or law.gain <= 0:
         return None
-    if law.sigma(1.0) < LEAST_RATIO * law.sigma(max(law.offset, 0.0)):
+    ratio, least = (LEAST_RATIO_8_BITS, LEAST_WHITE_8_BITS) if eight_bits else (LEAST_RATIO, 0.0)
+    if law.sigma(1.0) < max(ratio * float(law.sigma(max(law.offset, 0.0))), least):
         return None
     return PhotonNoise(law.gain * width, law.read_noise * width, scale.black + law.offset * width)
+
+
+def _grows_with_light(image: Array) -> bool:
+    """Return whether flat blocks of (H, W, 1) have more fine structure where it is bright."""
+    rows, columns = (length // 8 for length in image.shape[:2])
+    blocks = image[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).swapaxes(1, 2)
+    details = blocks[..., ::2] - blocks[..., 1::2]
+    power = np.square(details[:, :, ::2] - details[:, :, 1::2]).mean(axis=(2, 3)).ravel()
+    dark, _, bright = np.array_split(power[np.argsort(blocks.mean(axis=(2, 3)).ravel())], 3)
+    return bool(np.nanquantile(bright, 0.1) > STRONGER**2 * np.nanquantile(dark, 0.1))
 
 
 def read_law(law: NoiseLaw, scale: Scale) -> PhotonNoise | None:
@@ -188,6 +209,9 @@ def stabilised_job(
     inner = stable_options(options, layout, photons, takes_level=takes_level)
     job = prepare(stable, inner)
 
+    usual = scale.range == (0, type_ceiling(image.dtype))
+    known = () if usual else (scale.describe(image.dtype),)
+
     def finish(result: Result) -> Result:
         target = np.empty(image.shape, layout.result) if out is None else out
         denoised = restore(image, stable, result.image, photons, options.strength)
@@ -198,7 +222,7 @@ def stabilised_job(
             image=np.ma.MaskedArray(target, np.ma.getmaskarray(image)) if masked else target,
             noise=replace(middle_noise(photons, scale.range, scale.unit), kinds=result.noise.kinds),
             scale=scale.range,
-            notes=(*result.notes, scale.describe(image.dtype), photons.describe()),
+            notes=(*result.notes, *known, photons.describe()),
         )
 
     low, high = job.layout.range
