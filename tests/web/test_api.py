@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -234,6 +235,25 @@ def test_estimate(client):
     )
     assert "Unknown query parameter" in detail(client.post("/v1/estimate?x=1", content=b"x"), 422)
     assert "cannot be read" in detail(client.post("/v1/estimate", content=b"x"), 422)
+
+
+def test_a_preview_follows_the_law_of_photon_noise_of_the_whole_image(client):
+    rng, columns = np.random.default_rng(0), np.linspace(0.05, 1, 300)
+    image = np.clip(255 * rng.poisson(20 * columns, (200, 300)) / 20, 0, 255).astype(np.uint8)
+    found = client.post("/v1/estimate", content=coded(image, "BMP")).json()
+    assert found["law"].startswith("poisson:")
+    whole = client.post("/v1/denoise", content=coded(image))
+    assert float(whole.headers["quietpixel-sigma"]) == pytest.approx(found["sigma"], rel=1e-3)
+    part, law = coded(image[:, :100]), quote(found["law"])
+    given, alone = (
+        decoded(client.post(f"/page/preview?law={each}", content=part).content)
+        for each in (law, "none")
+    )
+    expected = decoded(whole.content)[:, :98]  # the model looks one pixel far
+    np.testing.assert_allclose(given[:, :98], expected, atol=1)
+    assert np.abs(alone[:, :98].astype(int) - expected).max() > 10
+    assert client.post("/v1/estimate", content=coded(noisy())).json()["law"] is None
+    assert "Unknown noise law" in detail(client.post("/v1/denoise?law=x", content=b"x"), 422)
 
 
 def unrelated(height: int = 70, width: int = 90) -> np.ndarray:

@@ -56,6 +56,7 @@ def test_the_folder_holds_all_that_the_page_needs(runtime, tmp_path, capsys):
         *described["digits"].values(),
     ):
         assert (folder / "models" / name).is_file()
+    assert described["photons"] in {each["name"] for each in described["models"]}
     assert not (folder / "models/gaussian-gray.onnx").exists()  # nothing on the page uses it
     kept = json.loads(re.search("FILES = (.+);", (folder / "service_worker.js").read_text())[1])
     assert "runtime/ort.wasm.bundle.min.mjs" in kept
@@ -211,6 +212,21 @@ def test_the_noise_level_is_that_of_python(visit):
         assert found["sigma"] == pytest.approx(sigma, rel=1e-4)
         assert found["kinds"] == list(kinds)
         assert found["blotches"] == pytest.approx(blotches, abs=1e-3)
+
+
+def test_noise_that_grows_with_brightness_is_seen(visit):
+    page = visit(static_page.STATIC, "icon.svg")
+    rng, waves = np.random.default_rng(0), photo(200, 200, 1, sigma=0)
+    body = """const { hasPhotons } = await import("/denoise.js");
+        return words.map((image) => hasPhotons(read(image)));"""
+    images = [
+        rng.poisson(20 * waves**2) / 20,
+        waves + rng.normal(0, 0.1, waves.shape),
+        waves,
+        np.repeat(rng.poisson(20 * waves**2) / 20, 3, axis=2),
+    ]
+    found = call(page, body, *(as_text(each.astype(np.float32)) for each in images))
+    assert found == [True, False, False, False]
 
 
 def test_blotches_are_found_as_in_python(visit):

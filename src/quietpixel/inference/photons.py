@@ -93,6 +93,14 @@ def _grows_with_light(image: Array) -> bool:
     return bool(np.nanquantile(bright, 0.1) > STRONGER**2 * np.nanquantile(dark, 0.1))
 
 
+def write_law(photons: PhotonNoise, scale: Scale) -> str:
+    """Return photon noise as text from which `read_law` makes the same."""
+    black, unit = (photons.offset - scale.nominal) / scale.unit, scale.unit
+    return str(
+        Steps((Poisson(unit / photons.gain, black=black), Gaussian(photons.read_noise / unit)))
+    )
+
+
 def read_law(law: NoiseLaw, scale: Scale) -> PhotonNoise | None:
     """Return a law on the nominal scale as photon noise in the units of the images.
 

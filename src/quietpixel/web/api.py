@@ -67,6 +67,7 @@ class Estimate(BaseModel):
     kinds: list[str]
     coarse: bool
     channels: str
+    law: str | None
     format: str
     width: int
     height: int
@@ -135,7 +136,7 @@ async def estimate_upload(request: Request) -> Estimate:
     app_state = get_app_state(request)
     max_pixels = app_state.options.limits.max_pixels
     found = await app_state.process(
-        request, lambda upload, progress: estimate(upload, max_pixels, progress)
+        request, lambda upload, progress: estimate(app_state.models, upload, max_pixels, progress)
     )
     return Estimate(**found)
 

@@ -95,7 +95,7 @@ async def estimate_part(request: Request) -> JSONResponse:
     app_state = get_app_state(request)
     found = await app_state.process(
         request,
-        lambda upload, progress: estimate(upload, PREVIEW_PIXELS, progress),
+        lambda upload, progress: estimate(app_state.models, upload, PREVIEW_PIXELS, progress),
         queue=app_state.previews,
     )
     return JSONResponse(found)

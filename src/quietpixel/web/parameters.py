@@ -34,6 +34,11 @@ _DESCRIPTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "number", "minimum": 0, "maximum": 2},
         "As strength, for colour differences alone [default: strength].",
     ),
+    "law": (
+        {"type": "string"},
+        "Law of the photon noise of gray images, such as poisson:400+gaussian:0.02; 'auto' "
+        "measures it, 'none' does without [default: that of the service].",
+    ),
     "channels": (
         {"type": "string", "enum": list(CHANNELS)},
         "'rgb' for colours, 'separate' for channels that are denoised one by one, such as those of "
@@ -78,8 +83,7 @@ def read_settings(
         for name in ("sigma", "strength", "colour_strength")
         if name in query
     }
-    if "channels" in query:
-        given["channels"] = query["channels"]
+    given |= {name: query[name] for name in ("law", "channels") if name in query}
     options = replace(defaults, model=query.get("model"), **given)
     return Settings(options=options, format=query.get("format"), max_pixels=max_pixels)
 

@@ -17,6 +17,7 @@ from quietpixel.imaging.axes import find_axes
 from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.level import sample_image
 from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.photons import middle_noise, write_law
 from quietpixel.inference.planes import split
 from quietpixel.inference.repair import find_repair
 from quietpixel.noise.level import measure_level
@@ -100,8 +101,10 @@ def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]
     return file.getvalue(), notes
 
 
-def estimate(upload: Upload, max_pixels: int, on_progress: OnProgress) -> dict[str, Any]:
-    """Return level and kinds of the noise of the first page, and a description of the file."""
+def estimate(
+    models: Models, upload: Upload, max_pixels: int, on_progress: OnProgress
+) -> dict[str, Any]:
+    """Return level, kinds and law of the noise of the first page, and a description of the file."""
     picture = read(upload, max_pixels)
     on_progress(0.0)
     page = picture.pages[0]
@@ -117,12 +120,18 @@ def estimate(upload: Upload, max_pixels: int, on_progress: OnProgress) -> dict[s
         on_progress(len(levels) / len(planes))
     sigma = fmean(each.level for each in levels)
     kinds = list(dict.fromkeys(kind for each in levels for kind in each.kinds))
+    profile, law = picture.metadata.icc is not None, None
+    scale = models.open(models.choose(None)).find_scale(planes[:1], options, profile=profile)
+    if scale.photons is not None and len(planes) == 1:
+        sigma = middle_noise(scale.photons, scale.range, scale.unit).sigma or 0.0
+        law = write_law(scale.photons, scale)
     return {
         "sigma": sigma,
         "sigma_255": sigma * 255,
         "kinds": kinds,
         "coarse": "coarse" in kinds,
         "channels": options.channels,
+        "law": law,
         **describe(picture),
     }
 

@@ -100,7 +100,7 @@ export class BrowserEngine {
 
 const UPDATE = "Update it, or use Chrome, Edge, Firefox or Safari of the last two years.";
 
-function readParameters({ model, sigma, strength, colour_strength: colour, channels }) {
+function readParameters({ model, sigma, law, strength, colour_strength: colour, channels }) {
   const given = (value) => (value === "" || value == null ? null : Number(value));
-  return { model, sigma: given(sigma), strength: given(strength) ?? 1, colourStrength: given(colour), channels: channels || "auto" };
+  return { model, sigma: given(sigma), law, strength: given(strength) ?? 1, colourStrength: given(colour), channels: channels || "auto" };
 }

@@ -9,12 +9,13 @@
 import { estimateSigma, measureLevel } from "./noise_level.js";
 import { addBlotches, canFind, findBlotches } from "./blotches.js";
 import { HALO, findRepair, repairPart } from "./repair.js";
-import { correlation, mean } from "./statistics.js";
+import { correlation, mean, quantile } from "./statistics.js";
 import { levelPlaces, planTiles, reflect, spreadRuns } from "./tiles.js";
 
 const CHECKED = 192, REST = 1.4 / 255, REST_SHARE = 0.5; // inference/job.py, inference/level.py
 const UNKNOWN_SIGMA = -0.25; // card.py: input of a model that finds the level by itself
 const LUMINANCE = [0.2126, 0.7152, 0.0722];
+const BRIGHTER = 1.5, LEAST_BRIGHT = 6 / 255, LEAST_DARK = 1 / 255; // clean photographs have less in the dark
 const SQUARE = 8, SQUARES = 18, UNRELATED = [0.1, 2]; // imaging/axes.py
 
 // Returns {sigma, source, kinds} and what the model is given for each pixel, {value, share}.
@@ -33,11 +34,38 @@ function findLevel(image, card, { sigma }, weights, repair) {
   return { value: UNKNOWN_SIGMA, share: Math.min(sigma / white, 1), sigma, source: "given" };
 }
 
-// Returns {sigma, kinds}, and whether the `channels` are colours ("rgb") or "separate".
+// Returns {sigma, kinds}, whether the `channels` are colours ("rgb") or "separate", and the `law`
+// "photons" of gray images whose noise grows with brightness.
 export function estimateLevel(image, weights) {
   const planes = splitChannels(image);
   const levels = planes.map((plane) => measureLevel(sampleImage(plane, repairOf(plane)), weights));
-  return { ...join(levels), channels: planes.length > 1 ? "separate" : "rgb" };
+  return { ...join(levels), channels: planes.length > 1 ? "separate" : "rgb", law: hasPhotons(image) ? "photons" : null };
+}
+
+// Whether flat blocks of a gray image have much more fine structure where it is bright.
+export function hasPhotons(image) {
+  if (image.channels !== 1 || Math.min(image.width, image.height) < 8 * SQUARE) return false;
+  const { data, width, height } = sampleImage(image);
+  const across = Math.floor(width / SQUARE), blocks = [];
+  for (let block = 0; block < across * Math.floor(height / SQUARE); block++) {
+    const top = SQUARE * Math.floor(block / across), left = SQUARE * (block % across);
+    let light = 0, power = 0;
+    for (let y = top; y < top + SQUARE; y += 2) {
+      for (let x = left; x < left + SQUARE; x += 2) {
+        const [a, b, c, d] = [0, 1, width, width + 1].map((step) => data[y * width + x + step]);
+        light += a + b + c + d;
+        power += (a - b - c + d) ** 2 / (SQUARE / 2) ** 2;
+      }
+    }
+    blocks.push({ light, power });
+  }
+  blocks.sort((one, other) => one.light - other.light);
+  const third = Math.floor(blocks.length / 3);
+  const [dark, bright] = [blocks.slice(0, third), blocks.slice(-third)].map((part) => {
+    const powers = Float64Array.from(part, ({ power }) => power).sort();
+    return Math.sqrt(quantile(powers, 0.1)) / 2; // the deviation of white noise
+  });
+  return bright > Math.max(LEAST_BRIGHT, BRIGHTER * dark) && dark > LEAST_DARK;
 }
 
 const repairOf = (image) => findRepair(image, (...places) => pick(image, ...places));

@@ -190,8 +190,8 @@ export class Pictures {
   async estimate(item) {
     if (!item.channels) { // a result has told the level, but not this
       try {
-        const { sigma, kinds, channels } = await this.preview.estimate(item.image);
-        Object.assign(item, { sigma: item.sigma ?? sigma, kinds, channels });
+        const { sigma, ...found } = await this.preview.estimate(item.image);
+        Object.assign(item, { sigma: item.sigma ?? sigma, kinds: found.kinds, channels: found.channels, law: found.law });
       } catch {
         item.sigma ??= null; // the result has it too
       }

@@ -92,12 +92,13 @@ export class Settings extends EventTarget {
   forPreview(noise) {
     const estimate = noise?.sigma, blind = Boolean(this.card?.blind);
     const sigma = !this.raisesLevel ? "" : this.sigma === null ? levelOf(noise) : this.sigma.toFixed(6);
+    const law = (this.sigma === null && noise?.law) || "none"; // measured in the whole image
     const share = () => (blind && this.sigma !== null && estimate ? Math.min(this.sigma / estimate, 1) : 1);
     const strengths = { strength: this.strength, colour_strength: this.colour ?? "" };
     const above = Math.max(this.strength, this.colour ?? 0) > 1 ? strengths : {};
     const amount = () => above === strengths ? { strength: 1 }
       : { strength: this.strength, colour: this.colour ?? this.strength, share: share() };
-    return { model: this.controls.model.value, sigma, channels: noise?.channels ?? "", above, amount };
+    return { model: this.controls.model.value, sigma, law, channels: noise?.channels ?? "", above, amount };
   }
 
   // Shows the settings, and the noise that was found in an image.
@@ -130,8 +131,9 @@ export class Settings extends EventTarget {
   }
 }
 
-// The level of an image as a parameter; channels that are not colours have levels of their own.
-export const levelOf = (noise) => (noise?.sigma == null || noise.channels === "separate" ? "" : noise.sigma.toFixed(6));
+// The level of an image as a parameter; channels that are not colours have levels of their own, and
+// photon noise has a law.
+export const levelOf = (noise) => (noise?.sigma == null || noise.law || noise.channels === "separate" ? "" : noise.sigma.toFixed(6));
 
 const NAMES = [[1.5, "hardly any"], [5, "light"], [15, "moderate"], [30, "strong"], [Infinity, "very strong"]];
 
