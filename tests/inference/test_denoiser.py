@@ -81,6 +81,11 @@ def test_other_byte_orders_come_back_as_they_were(blur, dtype):
     np.testing.assert_array_equal(denoised, blur(image))
 
 
+def test_gray_and_colour_have_one_card(models):
+    denoiser = Denoiser(models["blur"])
+    assert denoiser.card_for(1) == denoiser.card_for(3) == denoiser.card
+
+
 def test_a_denoiser_goes_to_other_processes(models):
     denoiser, image = exact(models["blur"], quality="best"), noisy(9, 7, 3)
     again = pickle.loads(pickle.dumps(denoiser))

@@ -103,6 +103,10 @@ class Denoiser:
         # From the engine where it is open: on a cluster worker, the file is gone by then.
         return self._opened.card if self._opened else read_card(self._path)
 
+    def card_for(self, channels: int) -> Card:
+        """Return the card of the model, the same for gray and for RGB images; as in 0.1."""
+        return self.card
+
     @property
     def precision(self) -> str:
         """The arithmetic in use: ``"f32"``, ``"bf16"`` or ``"f16"``."""
