@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py FOLDER MODEL [METHOD ...] [--sigmas 15,25,50] [--count N]
                                  [--pairs 'A=B'] [--precision f32|auto] [--rivals FILE ...]
-                                 [--json FILE]
+                                 [--channels 1|3] [--json FILE]
     python benchmarks/quality.py SET MODEL [METHOD ...] --noise LAW [--data-dir FOLDER]
 
 All get the same seeded, unclipped noise on whole images; results are clipped to [0, 1], and a
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--noise", help="one law in place of the sigmas")
     parser.add_argument("--count", type=int)
     parser.add_argument("--pairs", default="")
+    parser.add_argument("--channels", type=int, choices=(1, 3), help="1: in gray")
     parser.add_argument("--precision", choices=("f32", "auto"), default="f32")
     parser.add_argument("--rivals", type=Path, nargs="*", default=[])
     parser.add_argument("--data-dir", type=Path)
@@ -44,6 +45,7 @@ def main() -> None:
         given.data,
         noise=[f"gaussian:{sigma}/255,clip=no" for sigma in sigmas] or given.noise,
         pairs=given.pairs,
+        channels=given.channels,
         count=given.count,
         precision=given.precision,
         data_dir=given.data_dir,

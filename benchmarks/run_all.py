@@ -114,7 +114,7 @@ def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
     sizes = ("1", "5", "20") if quick else ("1", "12", "50", "100")
     count = ("--count", "300") if quick else ()
     some = ("--sigmas", "25", "--count", "3") if quick else ()
-    gray = ("photo-gray", "gaussian-gray")
+    gray = ("photo", "photo-gray", "gaussian-gray")
     yield script("speed", "speed.py", "photo", *few)
     yield script("matrix", "matrix_rate.py", "photo")
     yield script("memory", "memory.py", "photo", "--kinds", "jpeg", "--megapixels", *sizes)
@@ -126,11 +126,12 @@ def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
             others = outside(slow=name == "set12")
             yield script(name, "quality.py", str(tests / name), *models, *others,
                          *(classical if quick else ("tv", "nlm")), *some,
+                         *(() if name == "cbsd68" else ("--channels", "1")),
                          needs=tests / name)  # fmt: skip
     if quick:
         return
     yield script("beside", "quality.py", str(tests / "bsd68"), *gray, *outside(slow=True), "tv",
-                 "nlm", "--sigmas", "25", "--count", "6", "--precision", "auto",
+                 "nlm", "--sigmas", "25", "--count", "6", "--precision", "auto", "--channels", "1",
                  needs=tests / "bsd68")  # fmt: skip
     known = (folder / "rivals" / name for name in ("FFDNet_color.mat", "CDnCNN_B.mat"))
     rivals = [str(path) for path in known if path.exists()]
@@ -144,7 +145,7 @@ def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
     yield script("files", "file_quality.py", str(tests / "cbsd68"), "--pairs", str(pairs),
                  "--methods", "wavelet,nlm", *beside, needs=pairs)  # fmt: skip
     for name in ("documents", "microscopy/w2s"):
-        yield script(name.split("/")[-1], "pairs_quality.py", str(folder / name), "photo-gray",
+        yield script(name.split("/")[-1], "pairs_quality.py", str(folder / name), "photo",
                      "--classical", "--last", "20", needs=folder / name)  # fmt: skip
     yield script("training", "time_to_quality.py", str(mnist), "--epochs", "6", "--batch", "64",
                  "--optimizer", "convolution-muon", needs=mnist)  # fmt: skip
