@@ -96,7 +96,7 @@ export class Preview {
   async askFor(image, where, { key, settings }, running) {
     const noisy = readPart(image, where);
     const start = performance.now();
-    const parameters = { model: settings.model, sigma: settings.sigma, law: settings.law, channels: settings.channels, ...settings.above };
+    const parameters = { model: settings.model, sigma: settings.sigma, channels: settings.channels, law: settings.law, ...settings.above };
     const clean = await this.engine.preview(noisy, parameters, { signal: running.signal });
     if (running.signal.aborted) throw new DOMException("stopped", "AbortError");
     this.speed = 0.5 * this.speed + 0.5 * (area(where) / (performance.now() - start));

@@ -92,7 +92,7 @@ export class Settings extends EventTarget {
   forPreview(noise) {
     const estimate = noise?.sigma, blind = Boolean(this.card?.blind);
     const sigma = !this.raisesLevel ? "" : this.sigma === null ? levelOf(noise) : this.sigma.toFixed(6);
-    const law = (this.sigma === null && noise?.law) || "none"; // measured in the whole image
+    const law = (this.sigma === null && noise?.law) || ""; // measured in the whole image
     const share = () => (blind && this.sigma !== null && estimate ? Math.min(this.sigma / estimate, 1) : 1);
     const strengths = { strength: this.strength, colour_strength: this.colour ?? "" };
     const above = Math.max(this.strength, this.colour ?? 0) > 1 ? strengths : {};
