@@ -77,7 +77,7 @@ def noise_laws() -> bytes:
         Block(np.clip(np.stack(images), 0, 1)[None], columns=names)
         for images, names in (([detail, *noisy[:2]], ["clean", *laws[:2]]), (noisy[2:], laws[2:]))
     ]
-    return draw_mosaic("", blocks, cell=256)
+    return draw_mosaic(*blocks, cell=256)
 
 
 def noise_by_brightness() -> bytes:
@@ -346,7 +346,7 @@ def mosaic(
     """Return rows of images, at most ten in each."""
     block = np.clip(np.stack([row[:10] for row in rows]), 0, 1)
     images = Block(block, names if any(names) else [], columns or [])
-    return draw_mosaic(title, [images], cell=cell or CELL)
+    return draw_mosaic(images, title=title, cell=cell or CELL)
 
 
 def shrink(png: bytes, *, few: bool) -> bytes:

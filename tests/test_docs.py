@@ -2,6 +2,7 @@
 
 import html
 import importlib
+import io
 import json
 import re
 import shlex
@@ -92,6 +93,14 @@ def test_each_picture_is_shown_and_made_by_the_script() -> None:
         path.name for path in GALLERY.glob("*.jpg")
     }
     assert set(json.loads((GALLERY / "psnr.json").read_text())) == set(cases)
+
+
+@pytest.mark.parametrize("name", ["noise-by-brightness", "noise-laws"])
+def test_the_script_of_the_pictures_draws_a_chart_and_a_mosaic(name, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    drawn = importlib.import_module("make_pictures").PICTURES[name]()
+    stored = Image.open(ROOT / "docs" / "images" / f"{name}.png")
+    assert Image.open(io.BytesIO(drawn)).size == stored.size
 
 
 def gallery_script() -> str:

@@ -22,8 +22,8 @@ LEAST_SIDE = SSIM_WINDOW * 2 ** (len(SCALE_WEIGHTS) - 1)
 LUMINANCE_CONSTANT, CONTRAST_CONSTANT = 0.01**2, 0.03**2
 GRADIENT_CONSTANT = 170 / 255**2
 GRAY = np.array([0.299, 0.587, 0.114])
-RESAMPLES = 2000
 """Weights of red, green and blue in gray, by ITU-R BT.601, as in the code of the GMSD paper."""
+RESAMPLES = 2000
 
 
 def mean_squared_error(clean: ArrayLike, image: ArrayLike) -> float:

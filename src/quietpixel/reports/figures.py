@@ -51,16 +51,20 @@ class Block:
         return 34 * bool(self.heading) + 26 * bool(len(self.columns))
 
 
-def draw_mosaic(*blocks: Block) -> bytes:
+def draw_mosaic(*blocks: Block, title: str = "", cell: int = CELL) -> bytes:
     """Return blocks of images, one below the other, as a PNG.
 
     Parameters
     ----------
     blocks
         The images of all have the size of the first.
+    title
+        Above all, or empty.
+    cell
+        About the width of an image in the picture, in pixels.
     """
     size = blocks[0].images.shape[2:4]
-    scale = CELL / max(size)
+    scale = cell / max(size)
     # Small images are enlarged by a whole number, so that their pixels stay sharp squares.
     scale = max(1.0, round(scale)) if scale >= 0.8 else scale
     height, width = (max(1, round(side * scale)) for side in size)
@@ -69,8 +73,10 @@ def draw_mosaic(*blocks: Block) -> bytes:
     columns = max(block.images.shape[1] for block in blocks)
     rows = sum(block.images.shape[0] for block in blocks)
     heads = sum(block.header for block in blocks) + 18 * (len(blocks) - 1)
-    across, down = left + columns * (width + GAP), MARGIN + rows * (height + GAP) + heads
-    figure, top = new_figure(across - GAP + MARGIN, down - GAP + MARGIN), MARGIN
+    top = MARGIN + 44 * bool(title)
+    across = max(left + columns * (width + GAP) - GAP, MARGIN + 14 * len(title))
+    figure = new_figure(across + MARGIN, top + rows * (height + GAP) - GAP + heads + MARGIN)
+    write_text(figure, MARGIN, MARGIN + 14, title, size=11, weight="bold")
     for block in blocks:
         if block.heading:
             write_text(figure, MARGIN, top + 12, block.heading, size=9.5, color=INK)
@@ -94,12 +100,13 @@ def new_figure(width: int, height: int) -> Any:
     return matplotlib.Figure(figsize=size, dpi=DPI, facecolor=(1, 1, 1, 0))
 
 
-def new_chart(*, across: str, up: str) -> Any:
-    """Return the axes of a plain chart: no box, light horizontal rules."""
-    width, height = 960, 520
+def new_chart(title: str = "", *, across: str, up: str) -> Any:
+    """Return the axes of a plain chart: title at the left, no box, light horizontal rules."""
+    width, height, head = 960, 520, 50 + 40 * bool(title)
     figure = new_figure(width, height)
-    box = (96 / width, 88 / height, (width - 200) / width, (height - 138) / height)
+    box = (96 / width, 88 / height, (width - 200) / width, (height - 88 - head) / height)
     axes = figure.add_axes(box, facecolor="none")
+    write_text(figure, 24, 38, title, size=11, weight="bold")
     axes.set_xlabel(across, color=MUTED, fontsize=9, labelpad=7)
     annotate(axes, up, (0, 1), (-72, 12))
     axes.grid(axis="y", color=RULE, linewidth=0.8)
@@ -135,7 +142,7 @@ def to_png(figure: Any) -> bytes:
 def write_text(figure: Any, x: float, y: float, text: str, ha: str = "left", **style: Any) -> None:
     """Write text at a distance in pixels from the left and the top."""
     width, height = figure.get_size_inches() * DPI
-    look = {"size": 9, "color": MUTED, "va": "center"} | style
+    look = {"size": 9, "color": INK if "weight" in style else MUTED, "va": "center"} | style
     figure.text(x / width, 1 - y / height, text, ha=ha, **look)
 
 
