@@ -64,6 +64,14 @@ class Tile:
         part = _take(image, self.rows, axis=0)
         return _take(part, self.columns, axis=1)
 
+    def places(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the rows and columns of an image (H, W, ...) that `read` takes."""
+        spans = self.rows, self.columns
+        rows, columns = (
+            reflect_indices(s.start, s.stop, n) for s, n in zip(spans, shape[:2], strict=True)
+        )
+        return rows, columns
+
     def shift(self, rows: int, columns: int) -> "Tile":
         """Return the same rectangle, counted from a point that many pixels further back."""
         return Tile(self.rows.shift(rows), self.columns.shift(columns))

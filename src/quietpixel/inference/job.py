@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.imaging.strength import blend
-from quietpixel.imaging.tiling import Tile, reflect_indices
+from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, Range
 from quietpixel.inference.blotches import enlarge, find_blotches
 from quietpixel.inference.engine import Engine, run_model
@@ -198,8 +198,7 @@ def _show(
     """Return what the model is shown of a tile, `noisy`."""
     shown = noisy if job.repair is None else job.repair(noisy, tile.shift(*job.origin))
     if blotches is not None:
-        spans = zip((tile.rows, tile.columns), job.images.shape[:2], strict=True)
-        shown = shown + enlarge(blotches, *(reflect_indices(s.start, s.stop, n) for s, n in spans))
+        shown = shown + enlarge(blotches, *tile.places(job.images.shape))
     # What lies beyond is hidden; only such a step before the model could push a value there.
     return shown if shown is noisy else np.clip(shown, LOWEST, HIGHEST)
 

@@ -19,7 +19,7 @@ from quietpixel.imaging.defects import (
     stripe_offsets,
 )
 from quietpixel.imaging.intensity_scale import tail_share
-from quietpixel.imaging.tiling import Tile, reflect_indices
+from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, spread_runs
 
 Array = NDArray[Any]
@@ -144,9 +144,7 @@ class Repair:
 
     def __call__(self, pixels: FloatArray, tile: Tile) -> FloatArray:
         """Return what a tile of the image reads, (h, w, N, C), repaired."""
-        sides = zip((tile.rows, tile.columns), self.shape, strict=True)
-        rows, columns = (reflect_indices(span.start, span.stop, side) for span, side in sides)
-        return self.apply(pixels, rows, columns)
+        return self.apply(pixels, *tile.places(self.shape))
 
     def apply(self, pixels: FloatArray, rows: Array, columns: Array) -> FloatArray:
         """Return pixels (h, w, N, C) that lie in these rows and columns of the image, repaired."""

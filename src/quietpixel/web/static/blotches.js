@@ -1,27 +1,23 @@
 // Blotches of colour, found in a copy of a quarter of the size: inference/blotches.py in JavaScript.
 
-import { planTiles, reflect } from "./tiles.js";
+import { pick, placesOf, planTiles } from "./tiles.js";
 
 const STEP = 4;
-const LUMINANCE = [0.2126, 0.7152, 0.0722]; // imaging/strength.py
+export const LUMINANCE = [0.2126, 0.7152, 0.0722]; // imaging/strength.py
 
 export const canFind = ({ channels, halo, divisor }) => channels === 3 && halo !== null && divisor % STEP === 0;
 
 // Returns what is to be added to the colour of an image, {data, width, height}. `read(tile)` returns
 // what the model would be shown of a tile; `sigma` is the level of the copy.
 export async function findBlotches({ width, height }, tiles, read, sigma, { card, run }) {
-  const copy = { width: Math.ceil(width / STEP), height: Math.ceil(height / STEP) };
+  const copy = { width: Math.ceil(width / STEP), height: Math.ceil(height / STEP), channels: 3 };
   copy.data = new Float32Array(3 * copy.width * copy.height);
   for (const tile of tiles) shrink(read(tile), tile, copy);
   const data = new Float32Array(copy.data.length);
   const most = Math.max(...tiles.flatMap(({ rows, columns }) => [rows.stop - rows.start, columns.stop - columns.start]));
-  for (const { rows, columns } of planTiles(copy.width, copy.height, card, most)) {
-    const places = [reflect(rows.start, rows.stop, copy.height), reflect(columns.start, columns.stop, copy.width)];
-    const [high, wide] = places.map(({ length }) => length);
-    const part = new Float32Array(3 * high * wide);
-    places[0].forEach((row, y) => places[1].forEach((column, x) => {
-      for (let at = 0; at < 3; at++) part[3 * (y * wide + x) + at] = copy.data[3 * (row * copy.width + column) + at];
-    }));
+  for (const tile of planTiles(copy.width, copy.height, card, most)) {
+    const { rows, columns } = tile, places = placesOf(tile, copy);
+    const { data: part, width: wide, height: high } = pick(copy, places.rows, places.columns);
     const result = await run(part, [1, high, wide, 3], new Float32Array(high * wide).fill(sigma));
     for (let y = rows.keepStart; y < rows.keepStop; y++) {
       for (let x = columns.keepStart; x < columns.keepStop; x++) {

@@ -6,15 +6,14 @@
 // written to `copies` of the samples of a pixel.
 // A model is {card, run(batch, [n, height, width, channels], sigma) -> Promise of a Float32Array}.
 
+import { LUMINANCE, addBlotches, canFind, findBlotches } from "./blotches.js";
 import { estimateSigma, measureLevel } from "./noise_level.js";
-import { addBlotches, canFind, findBlotches } from "./blotches.js";
 import { HALO, findRepair, repairPart } from "./repair.js";
 import { correlation, mean, quantile } from "./statistics.js";
-import { levelPlaces, planTiles, reflect, spreadRuns } from "./tiles.js";
+import { levelPlaces, pick, placesOf, planTiles, spreadRuns } from "./tiles.js";
 
 const CHECKED = 192, REST = 1.4 / 255, REST_SHARE = 0.5; // inference/job.py, inference/level.py
 const UNKNOWN_SIGMA = -0.25; // card.py: input of a model that finds the level by itself
-const LUMINANCE = [0.2126, 0.7152, 0.0722];
 const BRIGHTER = 1.5, LEAST_BRIGHT = 6 / 255, LEAST_DARK = 1 / 255; // clean photographs have less in the dark
 const SQUARE = 8, SQUARES = 18, UNRELATED = [0.1, 2]; // imaging/axes.py
 
@@ -106,19 +105,6 @@ function sampleImage(image, repair = null) {
   return sample;
 }
 
-function pick({ data, width, channels, stride = channels, white = 1 }, rows, columns) {
-  const result = new Float32Array(rows.length * columns.length * channels);
-  const factor = Math.fround(1 / white);
-  let to = 0;
-  for (const row of rows) {
-    for (const column of columns) {
-      const from = (row * width + column) * stride;
-      for (let channel = 0; channel < channels; channel++) result[to++] = data[from + channel] * factor;
-    }
-  }
-  return { data: result, width: columns.length, height: rows.length, channels };
-}
-
 // By what the level is multiplied: once for all, once for luminance and colour, or never.
 function levelFactors(strength, colourStrength) {
   const raised = [strength, colourStrength ?? strength].filter((each) => each > 0).map((each) => Math.max(each, 1));
@@ -156,8 +142,8 @@ async function denoisePlane(image, model, { side = 512, weights, onTile, ...opti
   const halo = (card.halo ?? 0) + (repair?.distance == null ? 0 : HALO);
   const whole = card.halo === null ? Math.max(width, height) : side;
   const tiles = [...planTiles(width, height, { halo, divisor: card.divisor }, whole)];
-  const read = ({ rows, columns }) => {
-    const places = { rows: reflect(rows.start, rows.stop, height), columns: reflect(columns.start, columns.stop, width) };
+  const read = (tile) => {
+    const places = placesOf(tile, image);
     const noisy = pick(image, places.rows, places.columns), shown = { ...noisy, data: noisy.data.slice() };
     if (repair) repairPart(shown, repair, places);
     return { places, noisy, shown };

@@ -31,6 +31,25 @@ export function reflect(start, stop, length) {
   });
 }
 
+// The rows and columns of an image that a tile reads.
+export const placesOf = ({ rows, columns }, { width, height }) => ({
+  rows: reflect(rows.start, rows.stop, height), columns: reflect(columns.start, columns.stop, width),
+});
+
+// The floats of an image in these rows and columns.
+export function pick({ data, width, channels, stride = channels, white = 1 }, rows, columns) {
+  const result = new Float32Array(rows.length * columns.length * channels);
+  const factor = Math.fround(1 / white);
+  let to = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const from = (row * width + column) * stride;
+      for (let channel = 0; channel < channels; channel++) result[to++] = data[from + channel] * factor;
+    }
+  }
+  return { data: result, width: columns.length, height: rows.length, channels };
+}
+
 // The places looked at along one side of an image: `count` runs spread over it, or all of it. Runs
 // begin on multiples of `align`.
 export function spreadRuns(length, run, count, align = 1) {
