@@ -17,7 +17,7 @@ from quietpixel.imaging.axes import find_axes
 from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.level import sample_image
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.photons import middle_noise, write_law
+from quietpixel.inference.photons import may_have_photons, middle_noise, write_law
 from quietpixel.inference.planes import split
 from quietpixel.inference.repair import find_repair
 from quietpixel.noise.level import measure_level
@@ -120,11 +120,13 @@ def estimate(
         on_progress(len(levels) / len(planes))
     sigma = fmean(each.level for each in levels)
     kinds = list(dict.fromkeys(kind for each in levels for kind in each.kinds))
-    profile, law = picture.metadata.icc is not None, None
-    scale = models.open(models.choose(None)).find_scale(planes[:1], options, profile=profile)
-    if scale.photons is not None and len(planes) == 1:
-        sigma = middle_noise(scale.photons, scale.range, scale.unit).sigma or 0.0
-        law = write_law(scale.photons, scale)
+    law = None
+    if len(planes) == 1 and models.default is not None and may_have_photons(planes[0], options):
+        profile = picture.metadata.icc is not None
+        scale = models.open(models.default).find_scale(planes, options, profile=profile)
+        if scale.photons is not None:
+            sigma = middle_noise(scale.photons, scale.range, scale.unit).sigma or 0.0
+            law = write_law(scale.photons, scale)
     return {
         "sigma": sigma,
         "sigma_255": sigma * 255,
