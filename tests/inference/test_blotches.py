@@ -84,11 +84,15 @@ def test_tiles_and_odd_sizes_equal_the_whole() -> None:
     np.testing.assert_allclose(run(tiled).image, run(whole).image, atol=1e-5)
 
 
-def test_a_batch_and_a_stack_lose_their_blotches_as_single_images_do() -> None:
+def test_a_batch_and_a_stack_lose_their_blotches_as_single_images_do(monkeypatch) -> None:
     denoiser = Denoiser("photo", precision="f32")
     noisy = [scene() + camera_noise(), (scene() + camera_noise()[::-1]).astype(np.float32)]
     bytes_ = np.stack([np.clip(np.rint(255 * each), 0, 255).astype(np.uint8) for each in noisy])
     single = np.stack([denoiser(each) for each in bytes_])
     np.testing.assert_allclose(denoiser.batch(bytes_), single, atol=1)
+    seen = []
+    find = jobs.find_blotches
+    monkeypatch.setattr(jobs, "find_blotches", lambda *words: seen.append(words) or find(*words))
     stack = denoiser.denoise(bytes_, DenoiseOptions(axes="tyxc"))
+    assert len(seen) == 2
     assert np.abs(stack.image.astype(int) - single).mean() < 0.5

@@ -88,6 +88,19 @@ def test_counts_of_8_bits_are_cleaner_than_without(photo: Denoiser) -> None:
     assert photo.find_scale([noisy], profile=True).photons is None
 
 
+def test_weak_growth_is_left_alone_in_8_bits_and_what_does_not_grow_is_not_measured(
+    photo: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, truth = np.random.default_rng(0), 20 + 200 * LIGHT
+    # 2.2 times as strong in white as in black; 8 bits ask for 2.5 times, more bits for 1.2.
+    noisy = truth + np.sqrt(64 + 256 * LIGHT) * rng.standard_normal(LIGHT.shape)
+    assert photo.find_scale([noisy.clip(0, 255).astype(np.uint8)]).photons is None
+    assert photo.find_scale([(16 * noisy).clip(0, 4095).astype(np.uint16)]).photons is not None
+    monkeypatch.setattr("quietpixel.inference.photons.measure_noise", None)  # it takes long
+    white = truth + 12 * rng.standard_normal(truth.shape)
+    assert photo.find_scale([white.clip(0, 255).astype(np.uint8)]).photons is None
+
+
 def test_normal_noise_and_small_or_deep_images_of_colour_are_left_as_they_are(
     photo: Denoiser,
 ) -> None:

@@ -550,6 +550,18 @@ def test_a_preview_of_channels_that_share_nothing_keeps_them_apart(visit):
     expect(page.locator("#tag")).to_have_text("Preview")
 
 
+def test_a_preview_follows_the_law_of_photon_noise_in_place_of_a_level(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    page.route(re.compile("v1/denoise"), lambda route: None)  # so the preview stays
+    light = np.linspace(0.05, 1, 300)
+    counts = np.random.default_rng(0).poisson(20 * light, (200, 300))
+    pixels = np.clip(255 * counts / 20, 0, 255).astype(np.uint8)
+    with page.expect_request(re.compile(r"page/preview.*law=poisson")) as asked:
+        page.set_input_files("#files", as_file("a.png", coded(pixels)))
+    assert "sigma=" not in asked.value.url
+    expect(page.locator("#tag")).to_have_text("Preview")
+
+
 def test_removed_images_come_back(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     drop(page, "a.png", "b.png", "c.png")

@@ -224,9 +224,10 @@ def test_noise_that_grows_with_brightness_is_seen(visit):
         waves + rng.normal(0, 0.1, waves.shape),
         waves,
         np.repeat(rng.poisson(20 * waves**2) / 20, 3, axis=2),
+        np.where(waves > 0.5, waves + rng.normal(0, 0.05, waves.shape), waves),  # texture
     ]
     found = call(page, body, *(as_text(each.astype(np.float32)) for each in images))
-    assert found == [True, False, False, False]
+    assert found == [True, False, False, False, False]
 
 
 def test_blotches_are_found_as_in_python(visit):

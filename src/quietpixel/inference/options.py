@@ -52,8 +52,9 @@ class DenoiseOptions:
         one of them has nothing in common with the others.
     law
         The noise law of gray images, such as ``"poisson:400,black=0.02+gaussian:0.01"``: photon
-        noise is stabilised before the model. ``"auto"`` measures it in images
-        without a colour profile, unless `range` or `sigma` are given; ``"none"`` does neither.
+        noise is stabilised before the model. ``"auto"`` measures it in images without a colour
+        profile, unless `range` or `sigma` are given, and of 8 bits stabilises strong noise alone;
+        ``"none"`` does neither.
     range
         The values that stand for black and white; None finds them (`Denoiser.find_scale`).
     dtype
