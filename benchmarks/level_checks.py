@@ -61,9 +61,17 @@ def main() -> None:
                 noisy = [np.rint(each.clip(0, 1) * 255).astype(np.uint8) for each in noisy]
             compare(record, denoiser, name, list(zip(clean, noisy, strict=True)), true)
     pairs = list(read_pairs(photos / "real" / "polyu"))
-    for name, change in (("600D", lambda image: image), ("gray 600D", gray_bytes)):
+    for name, change, times in (
+        ("600D", lambda image: image, 1),
+        ("600D, twice its noise", lambda image: image, 2),
+        ("600D, three times", lambda image: image, 3),
+        ("gray 600D", gray_bytes, 1),
+    ):
         if wanted(name):
-            both = [(change(mean) / np.float32(255), change(real)) for mean, real in pairs]
+            both = [
+                (change(mean) / np.float32(255), change(amplify(mean, real, times)))
+                for mean, real in pairs
+            ]
             compare(record, denoiser, name, both)
     for name in filter(wanted, PRINTS):
         noisy = np.asarray(Image.open(photos / "real" / "rni" / f"{name}.png").convert("L"))
@@ -150,6 +158,12 @@ def gray(image: Array) -> Array:
 
 def gray_bytes(image: Array) -> Array:
     return np.rint(gray(image.astype(np.float32))).astype(np.uint8)
+
+
+def amplify(mean: Array, real: Array, times: int) -> Array:
+    """Return the real photograph with so many times its noise, of 8 bits."""
+    noise = real.astype(np.int16) - mean
+    return (mean + times * noise).clip(0, 255).astype(np.uint8)
 
 
 def read_pairs(folder: Path) -> Iterator[tuple[Array, Array]]:
