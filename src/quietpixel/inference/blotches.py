@@ -1,7 +1,8 @@
 """Blotches of colour, such as a camera's JPEG leaves: found in a copy of a quarter of the size.
 
 In an image itself, noise with periods of 16 pixels and more looks like content to the model. In the
-copy it is as fine as the noise that the model knows, and takes a sixteenth of the work.
+copy, which has a sixteenth of the pixels, it is as fine as the noise that the model knows. An image
+of four megapixels takes 1.09 times as long with it.
 """
 
 from collections.abc import Callable
