@@ -67,7 +67,11 @@ def test_the_second_run_has_nothing_to_do(start, fill, tmp_path) -> None:
     fill(tmp_path / "in", 4)
     words = [tmp_path / "in", "--recursive", "-o", tmp_path / "out"]
     finish(start(*words))
+    # As of a run that was killed when it had put its last result in place.
+    leftover = tmp_path / "out" / "below" / ".quietpixel-0123456789abcdef.part"
+    leftover.write_bytes(b"")
     assert "4 of 4 images were done before." in finish(start(*words))[1]
+    assert not leftover.exists()
     _, err = finish(start(*words, "--strength", 0.5), code=1)
     assert err.count("already exists") == 4
 

@@ -174,8 +174,10 @@ class DenoiseRun:
             self._view.scale = self._settings.scale
         self._view.jobs = (*(each.job for each in findings if each.state != "write"), *jobs)
         self._view.begin(findings, folder=folder)
-        # Runs that were killed may have left temporary files, which fill the disk.
-        for parent in {job.target.parent for job in jobs}:
+        # Runs that were killed may have left temporary files, which fill the disk; also where all
+        # results are in place, since a run may be killed between giving its name to the last one
+        # and removing the temporary name.
+        for parent in {each.job.target.parent for each in findings}:
             remove_leftovers(parent)
         with contextlib.ExitStack() as opened:
             if jobs and self._call.on_cluster:
