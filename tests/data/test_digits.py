@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from quietpixel.data import registry
 from quietpixel.data.registry import choose_rows, load_digits
 from quietpixel.errors import MissingDependencyError
 
@@ -53,6 +54,7 @@ def test_the_rows_never_change():
 
 
 def test_a_missing_scikit_learn_is_named(monkeypatch):
+    registry._enlarge_digits.cache_clear()
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(MissingDependencyError, match=r"needs scikit-learn.*quietpixel\[train\]"):
         load_digits("test", None)

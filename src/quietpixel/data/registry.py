@@ -1,6 +1,7 @@
 """The named data sets."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +37,26 @@ def load_digits(split: str, data_dir: Path | None) -> Split:
         If scikit-learn is not installed.
     """
     del data_dir
+    pixels, labels = _enlarge_digits()
+    rows = choose_rows(labels)[split]
+    return Split(pixels[rows], labels[rows], "digits", split)
+
+
+@cache  # a run with its report needs three parts, each of which took half a second
+def _enlarge_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     datasets, ndimage = (
         import_optional(module, "The data set 'digits' needs scikit-learn")
         for module in ("sklearn.datasets", "scipy.ndimage")
     )
     images, labels = datasets.load_digits(return_X_y=True)
-    rows = choose_rows(labels)[split]
     factor = DIGIT_SIZE / 8
     # In grid mode pixels are areas, so that the enlarged digit is not shifted.
     large = ndimage.zoom(
-        images[rows].reshape(-1, 8, 8), (1, factor, factor), order=3, mode="nearest", grid_mode=True
+        images.reshape(-1, 8, 8), (1, factor, factor), order=3, mode="nearest", grid_mode=True
     )
     ink = np.clip((large - FAINTEST) / (BRIGHTEST - FAINTEST), 0, 1)
     pixels = np.rint(ink * 255).astype(np.uint8)[..., np.newaxis]
-    return Split(pixels, labels[rows].astype(np.int64), "digits", split)
+    return pixels, labels.astype(np.int64)
 
 
 def choose_rows(labels: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
