@@ -133,6 +133,23 @@ def few_squares() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def few_digits() -> Iterator[None]:
+    """Let the set "digits" have 256 images for training and 64 for each other purpose."""
+    from quietpixel.data import registry
+
+    choose = registry.choose_rows
+
+    def choose_few(labels):
+        return {
+            split: rows[: 256 if split == "train" else 64] for split, rows in choose(labels).items()
+        }
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "choose_rows", choose_few)
+        yield
+
+
 @pytest.fixture(params=["uncompiled", pytest.param("compiled", marks=pytest.mark.slow)])
 def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let the models of a test train uncompiled, and once more, as a slow test, compiled."""

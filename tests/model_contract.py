@@ -110,7 +110,7 @@ def tiles_give_the_whole(name: str, tmp_path: Path) -> None:
         parts = np.split(tile[np.newaxis], [image.shape[-1]], axis=-1) if level else [tile[None]]
         return call(model, parts)[0]
 
-    grid = plan_grid((96, 96), pixels=48**2, halo=facts.halo, divisor=facts.divisor)
+    grid = plan_grid((96, 96), pixels=72**2, halo=facts.halo, divisor=facts.divisor)
     assert len(list(grid.tiles())) > 1
     whole, tiled = denoise(stack), run_tiles(denoise, stack, grid)
     inner = slice(facts.halo, -facts.halo or None)  # beyond the border tiles see a reflection

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import onnx
 import onnx.reference
@@ -16,18 +17,25 @@ from quietpixel.models.export import check_parity, drop_idle_crops, export_onnx,
 CARD = Card(name="tiny", architecture="unet", channels=1)
 
 
-def build_random(**options: object):
-    model = build("unet", filters=(4, 8, 8), blocks=(0, 1, 1), **options)
+def build_random(filters: tuple[int, ...] = (4, 8), **options: object):
+    model = build("unet", filters=filters, blocks=(0, 1, 1)[: len(filters)], **options)
     rng = np.random.default_rng(0)
     for weight in model.trainable_weights:
         weight.assign(rng.normal(0, 0.2, weight.shape))
     return model
 
 
-@pytest.mark.parametrize("sigma", [False, True])
-@pytest.mark.parametrize("entry", [1, 2])
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Path]:
+    """Return a model and its file."""
+    model, path = build_random(), tmp_path_factory.mktemp("export") / "m.onnx"
+    export_onnx(model, path, CARD)
+    return model, path
+
+
+@pytest.mark.parametrize(("entry", "sigma"), [(1, False), (2, True)])
 def test_a_unet_has_no_arithmetic_over_shapes(tmp_path: Path, entry: int, sigma: bool) -> None:
-    model = build_random(entry=entry, sigma=sigma, output="residual")
+    model = build_random((4, 8, 8), entry=entry, sigma=sigma, output="residual")
     export_onnx(model, tmp_path / "m.onnx", CARD)
     graph = onnx.load(tmp_path / "m.onnx")
     kinds = {node.op_type for node in graph.graph.node}
@@ -80,9 +88,8 @@ def test_a_graph_of_another_output_shape_is_refused(
         export_onnx(build_random(), tmp_path / "m.onnx", CARD)
 
 
-def test_no_weight_is_left_that_nothing_uses(tmp_path: Path) -> None:
-    export_onnx(build_random(), tmp_path / "m.onnx", CARD)
-    graph = onnx.load(tmp_path / "m.onnx").graph
+def test_no_weight_is_left_that_nothing_uses(exported: tuple[keras.Model, Path]) -> None:
+    graph = onnx.load(exported[1]).graph
     used = {name for node in graph.node for name in node.input}
     assert {weight.name for weight in graph.initializer} <= used
 
@@ -93,8 +100,7 @@ def triple(graph: onnx.ModelProto, position: int) -> None:
     weight.CopyFrom(numpy_helper.from_array(3 * numpy_helper.to_array(weight), weight.name))
 
 
-@pytest.mark.parametrize("sigma", [False, True])
-@pytest.mark.parametrize("position", [0, -1])
+@pytest.mark.parametrize(("position", "sigma"), [(0, False), (-1, True)])
 def test_a_graph_with_a_wrong_weight_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, position: int, sigma: bool
 ) -> None:
@@ -109,10 +115,8 @@ def test_a_graph_with_a_wrong_weight_is_refused(
 
 
 def test_a_graph_that_is_wrong_for_other_sizes_only_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exported: tuple[keras.Model, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = build_random()
-    export_onnx(model, tmp_path / "m.onnx", CARD)
     run, sizes = export._call, []
 
     def call(model: object, inputs: list[np.ndarray]) -> np.ndarray:
@@ -121,15 +125,13 @@ def test_a_graph_that_is_wrong_for_other_sizes_only_is_refused(
 
     monkeypatch.setattr(export, "_call", call)
     with pytest.raises(ModelError, match="differs from Keras by up to 1"):
-        check_parity(model, tmp_path / "m.onnx")
+        check_parity(*exported)
     assert len(set(sizes)) == 2
 
 
 def test_values_that_are_not_numbers_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exported: tuple[keras.Model, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = build_random()
-    export_onnx(model, tmp_path / "m.onnx", CARD)
     monkeypatch.setattr(export, "_call", lambda model, inputs: inputs[0] * np.nan)
     with pytest.raises(ModelError, match="differs from Keras by up to nan"):
-        check_parity(model, tmp_path / "m.onnx")
+        check_parity(*exported)

@@ -111,16 +111,16 @@ def test_what_is_no_model_is_reported(tmp_path: Path) -> None:
     assert open_start("nothing") is None
 
 
-@pytest.mark.usefixtures("no_report", "eager")
+@pytest.mark.usefixtures("no_report", "eager", "few_digits")
 def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
-    settings = {"options": {"filters": [4, 8]}, "batch": 256, "code": 3}
+    settings = {"options": {"filters": [4, 8]}, "batch": 64, "code": 3}
     first = quietpixel.train("digits", epochs=1, run=tmp_path / "a", **settings)
     messages: list[str] = []
     second = quietpixel.train(
         "digits",
         epochs=1,
         start=first,
-        batch=256,
+        batch=64,
         run=tmp_path / "b",
         learning_rate=1e-9,
         on_progress=lambda progress: messages.append(progress.message),
@@ -138,13 +138,13 @@ def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.usefixtures("no_report", "eager")
+@pytest.mark.usefixtures("no_report", "eager", "few_digits")
 @pytest.mark.slow
 def test_a_keras_file_in_its_run_folder_brings_its_options(tmp_path: Path) -> None:
-    settings = {"options": {"filters": [4, 8]}, "batch": 256, "code": 3, "epochs": 1}
+    settings = {"options": {"filters": [4, 8]}, "batch": 64, "code": 3, "epochs": 1}
     first = quietpixel.train("digits", run=tmp_path / "a", **settings)
     second = quietpixel.train(
-        "digits", start=first / "model.keras", epochs=1, batch=256, run=tmp_path / "b"
+        "digits", start=first / "model.keras", epochs=1, batch=64, run=tmp_path / "b"
     )
     card = quietpixel.read_card(second / "model.onnx")
     assert card.training["options"]["filters"] == [4, 8]

@@ -26,7 +26,9 @@ from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import RunOptions, run_recipe
 
-QUICK = {"options": {"filters": [4, 8]}, "epochs": 3, "batch": 256}
+QUICK = {"options": {"filters": [4, 8]}, "epochs": 3, "batch": 64}
+
+pytestmark = pytest.mark.usefixtures("few_digits")
 
 SCRIPT = """
 import sys
@@ -56,6 +58,7 @@ def assert_same(one: RunFolder, other: RunFolder) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_a_run_folder_holds_all_of_the_run(tmp_path: Path) -> None:
     folder = run(tmp_path / "run", epochs=1)
     assert {path.name for path in folder.path.iterdir()} == {
@@ -74,7 +77,7 @@ def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -
     whole = run(tmp_path / "whole", name, epochs=2, **changes)
     cut = RunFolder(tmp_path / "cut")
     cut.start(whole.read_recipe())
-    interrupt_in_second_epoch = iter([False] * 7 + [True])
+    interrupt_in_second_epoch = iter([False] * 5 + [True])
 
     def stop(progress: Progress) -> None:
         if progress.step and next(interrupt_in_second_epoch, False):

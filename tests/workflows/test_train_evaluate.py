@@ -10,9 +10,9 @@ import quietpixel
 from quietpixel.errors import ArgumentError, ModelError, TrainingError, UnknownNameError
 from quietpixel.files import Picture, write_picture
 
-pytestmark = pytest.mark.usefixtures("eager", "few_squares")
+pytestmark = pytest.mark.usefixtures("eager", "few_squares", "few_digits")
 
-SMALL = {"options": {"filters": [4, 8]}, "batch": 256}
+SMALL = {"options": {"filters": [4, 8]}, "batch": 64}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_evaluation_is_seeded_and_the_model_comes_first(run: Path, tmp_path: Pat
     assert first.methods[0].mse == again.methods[0].mse != other.methods[0].mse
     assert [row.name for row in first.methods] == [str(run), "noisy"]
     facts = json.loads(first.to_json())
-    assert (facts["split"], facts["noise"], facts["count"]) == ("test", "gaussian:0.5", 299)
+    assert (facts["split"], facts["noise"], facts["count"]) == ("test", "gaussian:0.5", 64)
     assert set(facts["methods"][0]) >= {
         "name", "mse", "psnr", "ssim", "mse_interval", "images_per_second",
     }  # fmt: skip

@@ -65,8 +65,10 @@ def test_a_run_without_clean_pictures_has_no_error_bars(data, tmp_path) -> None:
     assert "Error bars" not in (run / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_a_named_set_measures_its_coverage(tmp_path) -> None:
-    run = quietpixel.train("digits", run=tmp_path / "run", epochs=1, model="bottleneck")
+    small = {"model": "bottleneck", "options": {"filters": (4, 8)}, "batch": 64}
+    run = quietpixel.train("digits", run=tmp_path / "run", epochs=1, **small)
     measured = quietpixel.read_card(run / "model.onnx").uncertainty
     assert measured["coverage"] == pytest.approx(0.9, abs=0.02)
     assert "of pixels of held-out images" in (run / "report.html").read_text()
