@@ -3,8 +3,7 @@ import sys
 
 import pytest
 
-from quietpixel.data.download import download
-from quietpixel.data.idx import decode_idx
+from quietpixel.data.idx import decode_idx, download
 from quietpixel.errors import DataError, MissingDependencyError
 
 from ..waiting import PATIENCE

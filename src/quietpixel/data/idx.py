@@ -1,4 +1,4 @@
-"""Data sets published as four IDX files: MNIST and those of the same layout.
+"""Data sets published as four IDX files: MNIST and those of the same layout, found or downloaded.
 
 An IDX file holds a magic number, the sizes of its axes, and then bytes. It may be compressed with
 gzip; its first bytes decide, not its name.
@@ -10,20 +10,29 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from quietpixel.data.download import HOW_TO_GET, TIMEOUT, download
 from quietpixel.data.split import Split
-from quietpixel.errors import DataError
+from quietpixel.errors import DataError, import_optional
 
+HOW_TO_GET = (
+    "Pass a folder that holds a good copy as `data_dir`, or name it in the environment variable "
+    "QUIETPIXEL_DATA, or do neither, and quietpixel downloads it once into its cache."
+)
+"""The remedy for a missing or damaged file of a data set."""
+CHUNK = 1 << 16
+TIMEOUT = 20.0
+"""Seconds without data after which the next mirror is tried."""
 LARGEST = 1 << 30
 """Largest content that is decompressed, in bytes, whatever a file declares."""
 UNSIGNED_BYTE = 0x08
@@ -128,6 +137,80 @@ def named_folders(data_dir: Path | None) -> Iterator[Path]:
 def cache_folder() -> Path:
     """Return the folder in the user's cache for downloaded data sets."""
     return platformdirs.user_cache_path("quietpixel") / "data"
+
+
+def download(
+    urls: Sequence[str],
+    destination: Path,
+    *,
+    check: Callable[[Path], object],
+    timeout: float = TIMEOUT,
+) -> Path:
+    """Download a file from the first of its mirrors that has it complete, and return its path.
+
+    The file gets its name only once it is complete and checked, so an interruption leaves no part
+    of it behind.
+
+    Parameters
+    ----------
+    urls
+        The addresses of the file, tried in this order.
+    destination
+        Its path; missing folders are created.
+    check
+        Called with the path of the downloaded file; raises `ValueError` with its fault.
+    timeout
+        Seconds without data after which the next mirror is tried.
+
+    Raises
+    ------
+    DataError
+        If no mirror has the file, or it cannot be written.
+    MissingDependencyError
+        If pooch is not installed.
+    """
+    need = "Downloading a data set needs pooch"
+    pooch, requests = (import_optional(module, need) for module in ("pooch", "requests"))
+    get = pooch.HTTPDownloader(chunk_size=CHUNK, timeout=timeout)
+    # Beside the destination, because a rename is whole or not at all only on one disk.
+    partial = destination.with_name(f".{os.getpid()}-{destination.name}.part")
+    faults = []
+    for url in urls:
+        try:
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            get(url, str(partial), None)
+            check(partial)
+            partial.replace(destination)
+            return destination
+        # First, because these are also OSErrors, and some of them ValueErrors.
+        except requests.RequestException as error:
+            fault = _describe_fault(error, timeout)
+        except ValueError as error:
+            fault = f"the downloaded file {error}"
+        except OSError as error:
+            raise DataError(
+                f"'{destination}' cannot be written ({error.strerror or error}). {HOW_TO_GET}"
+            ) from error
+        finally:
+            with suppress(OSError):  # its folder may not even be one
+                partial.unlink()
+        faults.append(f"{urlsplit(url).netloc}: {fault}")
+    raise DataError(
+        f"'{destination.name}' could not be downloaded ({'; '.join(faults)}). Check the network "
+        f"connection, or get the file another way. {HOW_TO_GET}"
+    )
+
+
+def _describe_fault(error: Any, timeout: float) -> str:
+    response = error.response
+    if response is not None:
+        return f"{response.status_code} {response.reason}"
+    words = str(error).lower()  # requests has no error kinds for these two that hold for all sites
+    if "timed out" in words:
+        return f"no data for {timeout:g} seconds"
+    if "incompleteread" in words or "connection broken" in words:
+        return "the connection was lost"
+    return "no connection"
 
 
 def read_idx(path: Path, *, md5: str | None = None, name: str = "") -> NDArray[np.uint8]:

@@ -61,8 +61,12 @@ class Tile:
 
     def read(self, image: Array) -> Array:
         """Return the tile's pixels of `image` (H, W, ...), continued by reflection."""
-        part = _take(image, self.rows, axis=0)
-        return _take(part, self.columns, axis=1)
+        rows, columns = self.rows, self.columns
+        # A view, without a copy, for all tiles but those at the end.
+        if rows.stop <= image.shape[0] and columns.stop <= image.shape[1]:
+            return image[rows.start : rows.stop, columns.start : columns.stop]
+        taken: Array = image[np.ix_(*self.places(image.shape))]
+        return taken
 
     def places(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the rows and columns of an image (H, W, ...) that `read` takes."""
@@ -217,16 +221,6 @@ def spread_runs(length: int, run: int, count: int, align: int = 1) -> NDArray[np
         return np.arange(length)
     starts = np.linspace(0, length - run, count).astype(np.intp) // align * align
     return (starts[:, np.newaxis] + np.arange(run)).ravel()
-
-
-def _take(image: Array, span: Span, *, axis: int) -> Array:
-    length = image.shape[axis]
-    # A view, without a copy, for all tiles but those at the end.
-    if span.stop <= length:
-        index = (slice(None),) * axis + (slice(span.start, span.stop),)
-        return image[index]
-    taken: Array = np.take(image, reflect_indices(span.start, span.stop, length), axis=axis)
-    return taken
 
 
 def _count(length: int, side: int, margin: int) -> int:

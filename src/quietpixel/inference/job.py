@@ -13,16 +13,12 @@ from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, Range
 from quietpixel.inference.blotches import enlarge, find_blotches
 from quietpixel.inference.engine import Engine, run_model
-from quietpixel.inference.level import Noise, NoiseLevel, measure_rest
+from quietpixel.inference.level import Noise, NoiseLevel, describe_rest
 from quietpixel.inference.options import QUALITIES, DenoiseOptions
 from quietpixel.inference.repair import HIGHEST, LOWEST
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
-REST, REST_SHARE = 1.4 / 255, 0.5
-"""Noise left in a result is mentioned from this level, and from this share of the level before. Of
-22 camera JPEGs and old prints and 24 photographs with noise that became clean, two had more than
-the first, 0.2 and 0.4 of the level before; where coarse noise was overlooked, 1 to 2.6 of it."""
 OnProgress = Callable[[float], None]
 """Gets the share that is done, in [0, 1]; what it raises ends the work."""
 Repair = Callable[[FloatArray, Tile], FloatArray]
@@ -159,22 +155,9 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
             changed = True if job.hidden is None else ~job.hidden[place]
             np.copyto(target[place], kept, where=changed)
         notify(done / len(job.tiles))
-    return finish(replace(result, notes=(*notes, *_find_rest(job, target, noise))))
-
-
-def _find_rest(job: DenoiseJob, result: Array, noise: Noise) -> tuple[str, ...]:
-    """Return a sentence on the noise that is left, if there was some and all was to be removed."""
-    whole = job.options.strength >= 1 and job.hidden is None
-    if noise.source != "estimated" or not noise.sigma or not whole:
-        return ()
-    rest = measure_rest(job.layout, result[:, :, result.shape[2] // 2])
-    level = rest / job.layout.level_factor
-    if rest < REST or level < REST_SHARE * noise.sigma:
-        return ()
-    return (
-        f"Noise of about {level * 255:.1f}/255 may be left, coarser than the model takes; "
-        f"`sigma` {level * 255:.0f}/255 or a `strength` above 1 removes more.",
-    )
+    if job.options.strength >= 1 and job.hidden is None:
+        notes += describe_rest(noise, job.layout, target[:, :, target.shape[2] // 2])
+    return finish(replace(result, notes=notes))
 
 
 def _find_blotches(job: DenoiseJob) -> FloatArray | None:

@@ -22,6 +22,10 @@ FloatArray = NDArray[np.float32]
 
 _CHECKED = 192
 """Side in pixels of the part of a result in which noise is looked for."""
+REST, REST_SHARE = 1.4 / 255, 0.5
+"""Noise left in a result is mentioned from this level, and from this share of the level before. Of
+22 camera JPEGs and old prints and 24 photographs with noise that became clean, two had more than
+the first, 0.2 and 0.4 of the level before; where coarse noise was overlooked, 1 to 2.6 of it."""
 _CELL, _CELLS = 256, 3
 """The estimate looks at no more than 3x3 squares of 256 pixels, spread over the image."""
 
@@ -229,11 +233,23 @@ def estimate_level(layout: Layout, image: Array) -> float:
     return automatic.estimate_level(sample_image(layout, seen), filled)
 
 
-def measure_rest(layout: Layout, result: Array) -> float:
-    """Return the level of what the middle of a result (H, W, channels) still has, for a model."""
+def describe_rest(noise: Noise, layout: Layout, result: Array) -> tuple[str, ...]:
+    """Return a sentence on the noise that the middle of a result (H, W, channels) still has.
+
+    Only where the noise was estimated; it was to be removed as a whole.
+    """
+    if noise.source != "estimated" or not noise.sigma:
+        return ()
     starts = (max(length - _CHECKED, 0) // 2 for length in result.shape[:2])
     rows, columns = (slice(start, start + _CHECKED) for start in starts)
-    return automatic.estimate_level(layout.to_model(result[rows, columns]))
+    rest = automatic.estimate_level(layout.to_model(result[rows, columns]))
+    level = rest / layout.level_factor
+    if rest < REST or level < REST_SHARE * noise.sigma:
+        return ()
+    return (
+        f"Noise of about {level * 255:.1f}/255 may be left, coarser than the model takes; "
+        f"`sigma` {level * 255:.0f}/255 or a `strength` above 1 removes more.",
+    )
 
 
 def sample_image(layout: Layout, pixels: Array, repair: Repair | None = None) -> FloatArray:

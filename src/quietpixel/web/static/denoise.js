@@ -12,7 +12,7 @@ import { HALO, findRepair, repairPart } from "./repair.js";
 import { correlation, mean, quantile } from "./statistics.js";
 import { levelPlaces, pick, placesOf, planTiles, spreadRuns } from "./tiles.js";
 
-const CHECKED = 192, REST = 1.4 / 255, REST_SHARE = 0.5; // inference/job.py, inference/level.py
+const CHECKED = 192, REST = 1.4 / 255, REST_SHARE = 0.5; // inference/level.py
 const UNKNOWN_SIGMA = -0.25; // card.py: input of a model that finds the level by itself
 const BRIGHTER = 1.5, LEAST_BRIGHT = 6 / 255, LEAST_DARK = 1 / 255; // clean photographs have less in the dark
 const SQUARE = 8, SQUARES = 18, UNRELATED = [0.1, 2]; // imaging/axes.py
