@@ -418,6 +418,58 @@ def test_a_lesson_works_in_a_browser(
 
 
 @pytest.mark.slow
+def test_a_slider_moved_before_the_first_answer_waits_for_it(browser: Any, host: str) -> None:
+    page = browser.new_page()
+    page.route("**/*.onnx", lambda route: (page.wait_for_timeout(1000), route.continue_()))
+    page.goto(f"{host}/photographs.html")
+    page.wait_for_function("document.getElementById('count-value').textContent")
+    for slider in ("count", "visible"):
+        page.locator(f"#{slider}").fill("5")
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
+    assert page.locator("#notice").is_hidden()
+    assert page.locator("#kept-error").inner_text().startswith("32 numbers a square: error 0.0")
+    sentence = re.search(
+        r"explained below\) has (0\.\d+)", (LESSONS / "photographs.md").read_text()
+    )
+    assert sentence
+    assert page.locator("#denoised-error").inner_text() == f"Skip connections: error {sentence[1]}"
+    page.close()
+
+
+MOVE = """([id, value]) => {
+  const control = document.getElementById(id);
+  control.value = value;
+  for (const kind of ["input", "change"]) control.dispatchEvent(new Event(kind));
+}"""
+
+
+@pytest.mark.slow
+def test_error_bars_never_mix_two_settings(browser: Any, host: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{host}/how-sure.html")
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
+    page.evaluate("""() => {
+      window.seen = [];
+      const cell = document.getElementById("inside");
+      new MutationObserver(() => seen.push(cell.textContent)).observe(cell, { childList: true });
+    }""")
+
+    def shown_after(count: int, *moves: tuple[str, str]) -> list[str]:
+        page.evaluate("seen.length = 0")
+        for move in moves:
+            page.evaluate(MOVE, move)
+        page.wait_for_function(f"seen.length >= {count}", timeout=60_000)
+        return page.evaluate("[...seen]")
+
+    [noise] = shown_after(1, ("sigma", "0.28"))
+    [blocks] = shown_after(1, ("kind", "blocks"))
+    shown_after(1, ("kind", "white"))
+    shown_after(1, ("sigma", "0.1"))
+    assert shown_after(2, ("sigma", "0.28"), ("kind", "blocks")) == [noise, blocks]
+    page.close()
+
+
+@pytest.mark.slow
 def test_a_lesson_without_models_says_so(browser: Any, host: str) -> None:
     page = browser.new_page()
     page.route("**/models.json", lambda route: route.fulfill(status=404))

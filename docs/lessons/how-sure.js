@@ -14,6 +14,7 @@ let line = 70, clean, noisy, denoised, pixels, widths;
 
 const KINDS = {
   white: (image, normal) => addNoise(image, sigma(), normal),
+  texture: (image, normal) => addNoise(image, sigma(), normal),
   // Each value is shared by a block of pixels, like the grain of an enlarged film.
   blocks: (image, normal) => {
     const side = 6, columns = Math.ceil(image.width / side);
@@ -23,20 +24,19 @@ const KINDS = {
   },
   // Light in the lens: the noisy image is brighter to the right, and nothing in it says so.
   haze: (image, normal) => addNoise({ ...image, data: image.data.map((value, at) => value + (0.15 * (at % image.width)) / image.width) }, sigma(), normal),
-  // Detail as fine and as strong as noise.
-  texture: (image, normal) => addNoise(clean, sigma(), normal),
 };
 
-const sigma = bindSlider("sigma", (value) => value.toFixed(2), latest(update));
+const renew = latest(update);
+const sigma = bindSlider("sigma", (value) => value.toFixed(2), renew);
 const share = bindSlider("share", (value) => `${value} %`, showOwn);
-find("kind").addEventListener("change", latest(update));
+find("kind").addEventListener("change", renew);
 
 async function update() {
-  const kind = find("kind").value, detail = normals(7);
-  clean = kind === "texture" ? addNoise(photo, 0.08, detail) : photo;
-  noisy = KINDS[kind](photo, normals(1));
-  const { data } = await engine.denoiseArray({ ...noisy, data: noisy.data.slice() }, { model: MODEL, sigma: sigma() });
-  denoised = { ...noisy, data };
+  const kind = find("kind").value;
+  const truth = kind === "texture" ? addNoise(photo, 0.08, normals(7)) : photo; // detail as fine and as strong as noise
+  const image = KINDS[kind](truth, normals(1));
+  const { data } = await engine.denoiseArray({ ...image, data: image.data.slice() }, { model: MODEL, sigma: sigma() });
+  [clean, noisy, denoised] = [truth, image, { ...image, data }]; // together, since sliders move meanwhile
   pixels = describePixels(noisy, denoised);
   widths = halfWidths(pixels, calibration);
   show();
@@ -105,6 +105,7 @@ function drawLine() {
 
 // Bars of one factor, found on the left half of the photograph and tried on the right one.
 function showOwn() {
+  if (!denoised) return;
   const left = [], right = [];
   for (let at = 0; at < clean.data.length; at++) (at % clean.width < clean.width / 2 ? left : right).push(at);
   const strengths = left.map((at) => pixels.strength[at]);
@@ -115,12 +116,13 @@ function showOwn() {
 }
 
 followPointer(find("noisy"), { at: () => [0, line], use: (_, y) => {
+  if (!denoised) return;
   line = clamp(y, 0, clean.height - 1);
   paintPhoto(find("noisy"), noisy);
   markLine(find("noisy"));
   drawLine();
 } });
 
-await update();
+await renew();
 watchColours(show);
 document.body.dataset.ready = "";

@@ -29,9 +29,8 @@ async function denoise(image) {
 }
 
 async function addNewNoise() {
-  noisy = addNoise(clean, sigma(), normals(1));
-  denoised = await denoise(noisy);
-  errors = errorsByCount(clean, noisy);
+  const image = addNoise(clean, sigma(), normals(1)), answer = await denoise(image);
+  [noisy, denoised, errors] = [image, answer, errorsByCount(clean, image)]; // together, since sliders move meanwhile
   await showNumbers();
   await showReach();
   find("reach-curve").replaceChildren();
@@ -40,6 +39,7 @@ async function addNewNoise() {
 const rootOf = (square) => Math.sqrt(square).toFixed(3);
 
 async function showNumbers() {
+  if (!denoised) return;
   const kept = keepNumbers(noisy, numbersOf(count()));
   paintPhoto(find("photo-noisy"), noisy, square, colour("probe"));
   paintPhoto(find("photo-kept"), kept);
@@ -96,6 +96,7 @@ function erase(distance) {
 const valueAt = ({ data, width }) => data[pixel.y * width + pixel.x];
 
 async function showReach() {
+  if (!denoised) return;
   const distance = (visible() - 1) / 2, seen = erase(distance);
   paintPhoto(find("photo-seen"), seen, { left: pixel.x - distance, top: pixel.y - distance, side: visible() }, colour("probe"));
   const whole = valueAt(denoised), part = valueAt(await denoise(seen));
@@ -105,6 +106,7 @@ async function showReach() {
 }
 
 async function measureReach() {
+  if (!denoised) return;
   find("reach-curve").replaceChildren();
   for (const distance of [0, 1, 2, 4, 8, 16, 32, reach]) {
     const difference = Math.abs(valueAt(await denoise(erase(distance))) - valueAt(denoised));
