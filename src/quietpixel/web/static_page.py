@@ -135,11 +135,9 @@ def _page_files() -> dict[str, bytes]:
 def _model_files(models: Models) -> dict[str, bytes]:
     """Return the default models, the user's own, and the digit model in two halves."""
     defaults, bundled = {*models.describe()["default"].values()}, bundled_models()
-    photons = "photo-gray" if "photo" in defaults and "photo-gray" in models.paths else None
-    kept = {*defaults, photons}
-    offered = {n: p for n, p in models.paths.items() if n in kept or n not in bundled}
+    offered = {n: p for n, p in models.paths.items() if n in defaults or n not in bundled}
     files = {f"models/{name}.onnx": path.read_bytes() for name, path in offered.items()}
-    described = {**Models(offered, models.options).describe(), "digits": None, "photons": photons}
+    described = {**Models(offered, models.options).describe(), "digits": None}
     if digits := find_digit_model(models):
         described["digits"] = names = {
             "encoder": "digit-encoder.onnx", "decoder": "digit-decoder.onnx"

@@ -1,10 +1,9 @@
 // The worker behind BrowserEngine: decodes, denoises with onnxruntime-web, encodes.
 
-import { denoiseImage, estimateLevel, hasPhotons } from "./denoise.js";
+import { denoiseImage, estimateLevel } from "./denoise.js";
 import { readPicture, writePicture } from "./picture_file.js";
 import { isGray } from "./pnm.js";
 
-const PHOTONS = "The noise grows with brightness, as photons make it; the command line and the service measure its law and may do better.";
 const BYTES = { stride: 4, white: 255 };
 let runtime, settings;
 const sessions = new Map(), stopped = new Set();
@@ -40,7 +39,7 @@ const calls = {
 
   async denoise({ file, options, format }, report) {
     const picture = await readPicture(file);
-    if (picture.hasProfile) options.channels = "rgb";
+    if (picture.hasProfile) Object.assign(options, { channels: "rgb", law: "none" });
     const { level, notes } = await denoise(asPixels(picture.pixels), options, report);
     const written = await writePicture(picture, format);
     return { ...written, notes: [...written.notes, ...notes], level };
@@ -63,14 +62,10 @@ const tensor = (values, shape) => new runtime.Tensor("float32", Float32Array.fro
 
 const asPixels = ({ data, width, height }) => ({ ...BYTES, data, width, height, channels: isGray(data) ? 1 : 3 });
 
-async function denoise(image, { model, law, ...options }, report, urgent = false) {
+function denoise(image, { model, ...options }, report, urgent = false) {
   const { models, weights, side } = settings;
-  // Python measures the law of photon noise and makes it equally strong; here a blind model copes.
-  const blind = !model && models.photons && options.sigma == null && law !== "none"
-    && Math.max(options.strength ?? 1, options.colourStrength ?? 0) <= 1 && (law === "photons" || hasPhotons(image));
-  const modelFor = (channels) => openModel(model || (blind ? models.photons : models.default[channels === 1 ? "gray" : "rgb"]), urgent);
-  const { level, notes } = await denoiseImage(image, modelFor, { ...options, weights, side, onTile: report });
-  return { level, notes: blind ? [...notes, PHOTONS] : notes };
+  const modelFor = (channels) => openModel(model || models.default[channels === 1 ? "gray" : "rgb"], urgent);
+  return denoiseImage(image, modelFor, { ...options, weights, side, onTile: report });
 }
 
 async function openModel(name, urgent) {

@@ -8,13 +8,13 @@
 
 import { LUMINANCE, addBlotches, canFind, findBlotches } from "./blotches.js";
 import { estimateSigma, measureLevel } from "./noise_level.js";
+import { describe, findLaw, middleNoise, restore, stabilise } from "./photons.js";
 import { HALO, findRepair, repairPart } from "./repair.js";
-import { correlation, mean, quantile } from "./statistics.js";
+import { correlation, mean } from "./statistics.js";
 import { levelPlaces, pick, placesOf, planTiles, spreadRuns } from "./tiles.js";
 
 const CHECKED = 192, REST = 1.4 / 255, REST_SHARE = 0.5; // inference/level.py
 const UNKNOWN_SIGMA = -0.25; // card.py: input of a model that finds the level by itself
-const BRIGHTER = 1.5, LEAST_BRIGHT = 6 / 255, LEAST_DARK = 1 / 255; // clean photographs have less in the dark
 const SQUARE = 8, SQUARES = 18, UNRELATED = [0.1, 2]; // imaging/axes.py
 
 // Returns {sigma, source, kinds} and what the model is given for each pixel, {value, share}.
@@ -33,38 +33,18 @@ function findLevel(image, card, { sigma }, weights, repair) {
   return { value: UNKNOWN_SIGMA, share: Math.min(sigma / white, 1), sigma, source: "given" };
 }
 
-// Returns {sigma, kinds}, whether the `channels` are colours ("rgb") or "separate", and the `law`
-// "photons" of gray images whose noise grows with brightness.
+// Returns {sigma, kinds}, whether the `channels` are colours ("rgb") or "separate", and the `law` of
+// the photon noise of a gray image, or null.
 export function estimateLevel(image, weights) {
   const planes = splitChannels(image);
   const levels = planes.map((plane) => measureLevel(sampleImage(plane, repairOf(plane)), weights));
-  return { ...join(levels), channels: planes.length > 1 ? "separate" : "rgb", law: hasPhotons(image) ? "photons" : null };
+  const law = lawOf(image), found = law ? { sigma: middleNoise(law) } : {};
+  return { ...join(levels), channels: planes.length > 1 ? "separate" : "rgb", law, ...found };
 }
 
-// Whether flat blocks of a gray image have much more fine structure where it is bright.
-export function hasPhotons(image) {
-  if (image.channels !== 1 || Math.min(image.width, image.height) < 8 * SQUARE) return false;
-  const { data, width, height } = sampleImage(image);
-  const across = Math.floor(width / SQUARE), blocks = [];
-  for (let block = 0; block < across * Math.floor(height / SQUARE); block++) {
-    const top = SQUARE * Math.floor(block / across), left = SQUARE * (block % across);
-    let light = 0, power = 0;
-    for (let y = top; y < top + SQUARE; y += 2) {
-      for (let x = left; x < left + SQUARE; x += 2) {
-        const [a, b, c, d] = [0, 1, width, width + 1].map((step) => data[y * width + x + step]);
-        light += a + b + c + d;
-        power += (a - b - c + d) ** 2 / (SQUARE / 2) ** 2;
-      }
-    }
-    blocks.push({ light, power });
-  }
-  blocks.sort((one, other) => one.light - other.light);
-  const third = Math.floor(blocks.length / 3);
-  const [dark, bright] = [blocks.slice(0, third), blocks.slice(-third)].map((part) => {
-    const powers = Float64Array.from(part, ({ power }) => power).sort();
-    return Math.sqrt(quantile(powers, 0.1)) / 2; // the deviation of white noise
-  });
-  return bright > Math.max(LEAST_BRIGHT, BRIGHTER * dark) && dark > LEAST_DARK;
+// The law of the photon noise of a gray image of 8 bits; null where it is not to be stabilised.
+function lawOf(image) {
+  return image.channels === 1 && image.white === 255 ? findLaw(sampleImage(image)) : null;
 }
 
 const repairOf = (image) => findRepair(image, (...places) => pick(image, ...places));
@@ -112,17 +92,39 @@ function levelFactors(strength, colourStrength) {
 }
 
 // Denoises an image in place, with `openModel(channels)`. Options: channels ("auto", "rgb",
-// "separate"), sigma (null estimates it), strength, colourStrength; `weights` of the level's
-// estimator; `side` of a tile; `onTile(share)`, whose promise is awaited. Returns {level, notes}.
+// "separate"), sigma (null estimates it), law (of the photon noise, or "none"; otherwise it is measured
+// in images of 8 bits), strength, colourStrength; `weights` of the level's estimator; `side` of a tile; `onTile(share)`, whose promise is awaited. Returns {level, notes}.
 export async function denoiseImage(image, openModel, { channels, onTile = () => {}, ...options }) {
   const planes = splitChannels(image, channels), levels = [], notes = [];
   for (const [number, plane] of planes.entries()) {
     const onPart = (share) => onTile((number + share) / planes.length);
-    const found = await denoisePlane(plane, await openModel(plane.channels), { ...options, onTile: onPart });
+    const found = await denoiseAny(plane, await openModel(plane.channels), { ...options, onTile: onPart });
     if (found.level) levels.push(found.level);
     notes.push(...found.notes.map((note) => (planes.length > 1 ? `Channel ${number + 1}: ${note}` : note)));
   }
   return { level: levels.length ? join(levels) : null, notes };
+}
+
+// Makes photon noise equally strong, if there is any, and restores the values after the model.
+async function denoiseAny(image, model, { law: given, ...options }) {
+  const { sigma_input: takesSigma, training, blind } = model.card;
+  const measured = image.channels === 1 && options.sigma == null && given !== "none" && takesSigma && !training.method;
+  const law = measured ? given || lawOf(image) : null;
+  if (!law) return denoisePlane(image, model, options);
+  const { width, height } = image, { strength = 1 } = options;
+  const all = [height, width].map((length) => Int32Array.from({ length }, (_, at) => at));
+  const low = stabilise(law, 0), range = stabilise(law, 1) - low;
+  const values = pick(image, ...all).data, stable = { data: values.map((value) => (stabilise(law, value) - low) / range), width, height, channels: 1 };
+  const before = stable.data.slice();
+  const inner = { ...options, sigma: blind ? null : Math.min(1 / range, 1), strength: strength && Math.max(strength, 1) };
+  const { notes } = await denoisePlane(stable, model, inner);
+  const data = stable.data.map((value, at) => {
+    if (value === before[at]) return values[at];
+    return values[at] + Math.min(strength, 1) * (restore(law, low + range * value) - values[at]);
+  });
+  const side = (stop) => ({ start: 0, stop, keepStart: 0, keepStop: stop });
+  write(image, { tile: { rows: side(height), columns: side(width) }, part: data });
+  return { level: { sigma: middleNoise(law), source: "estimated" }, notes: [...notes, describe(law)] };
 }
 
 async function denoisePlane(image, model, { side = 512, weights, onTile, ...options }) {

@@ -6,6 +6,7 @@ import { correlation, dot, mean, median } from "./statistics.js";
 import { spreadRuns } from "./tiles.js";
 
 const PASSES = 3, STRICT = [0.1, 3], LOOSE = [0.08, 1.5], NOISES = 5, RARE = 3e-4, FEWEST = 10;
+const SPARSE = 0.02, ALONE = 0.3;
 const SIDE = 128, PARTS = 2, LINES = 256;
 const WINDOW = 15, SEGMENTS = 4, FAINTEST = 1 / 255, ALIKE = 0.6, REPEATING = 0.25;
 export const HALO = 2 * PASSES;
@@ -47,7 +48,7 @@ function channelOf({ data, width, height, channels }, channel) {
   return { data: Float32Array.from({ length: width * height }, (_, at) => data[at * channels + channel]), width, height };
 }
 
-function transpose({ data, width, height, channels }) {
+export function transpose({ data, width, height, channels }) {
   const result = new Float32Array(data.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -59,21 +60,36 @@ function transpose({ data, width, height, channels }) {
   return { data: result, width: height, height: width, channels };
 }
 
-function outlierDistance(plane) {
+// How far outliers lie from their neighbours at least; null without any.
+export function outlierDistance(plane) {
   if (Math.min(plane.width, plane.height) < 3) return null;
-  const away = [], reach = [];
-  eachNeighbourhood(plane, (value, around) => {
-    away.push(Math.abs(value - (around[3] + around[4]) / 2));
-    const beyond = Math.max(value - around[6], around[1] - value);
-    reach.push([beyond, around[6] - around[1]]);
+  const away = new Float64Array(plane.data.length), beyond = away.slice();
+  eachNeighbourhood(plane, (value, around, at) => {
+    away[at] = value - (around[3] + around[4]) / 2;
+    beyond[at] = Math.max(value - around[6], around[1] - value) - STRICT[1] * (around[6] - around[1]);
   });
-  const distance = NOISES * 1.4826 * median(away);
+  const distance = NOISES * 1.4826 * median(away.map(Math.abs));
   const least = Math.max(STRICT[0], distance);
-  const found = reach.filter(([beyond, spread]) => beyond > least + STRICT[1] * spread).length;
-  return found >= Math.max(RARE * reach.length, FEWEST) ? distance : null;
+  const found = [...beyond.keys()].filter((at) => beyond[at] > least);
+  if (found.length < Math.max(RARE * beyond.length, FEWEST)) return null;
+  const alone = () => found.filter((at) => isAlone(plane, at, away[at])).length;
+  return found.length < SPARSE * beyond.length && alone() < ALONE * found.length ? null : distance; // strokes of text
 }
 
-function repairOutliers(plane, distance) {
+// Whether no value two pixels away differs as much from the median around a place.
+function isAlone({ data, width, height }, at, step) {
+  const [top, left] = [Math.floor(at / width) - 2, (at % width) - 2], usual = data[at] - step;
+  const mirror = (place, length) => (place < 0 ? -1 - place : Math.min(place, 2 * length - 1 - place));
+  for (let y = 0; y < 5; y++) {
+    for (let x = 0; x < 5; x += y % 4 ? 4 : 1) {
+      const value = data[mirror(top + y, height) * width + mirror(left + x, width)];
+      if ((value - usual) * Math.sign(step) > Math.abs(step) / 2) return false;
+    }
+  }
+  return true;
+}
+
+export function repairOutliers(plane, distance) {
   const least = Math.max(LOOSE[0], distance);
   for (let pass = 0; pass < PASSES; pass++) {
     const data = plane.data.slice();
@@ -118,7 +134,7 @@ function findStripes(image) {
   const { width, height, channels } = image;
   if (height < 2 * WINDOW || width < 8 * SEGMENTS) return null;
   const plane = channelOf(image, channels >> 1);
-  const parts = splitWidth(width).map(([from, to]) => offsets(plane, from, to));
+  const parts = splitLength(width, SEGMENTS).map(([from, to]) => offsets(plane, from, to));
   const typical = 1.4826 * median(parts[0].map((_, y) => Math.abs(mean(parts.map((part) => part[y])))));
   const limit = 3 * typical;
   const flat = parts.map((part) => part.map((value) => clip(value, limit)));
@@ -134,10 +150,10 @@ function findStripes(image) {
     Float32Array.from(offsets(channelOf(image, channel), 0, width), (value) => clip(Math.fround(value), 2 * limit)));
 }
 
-// As numpy.array_split: the first parts are one longer.
-function splitWidth(width) {
-  const part = Math.floor(width / SEGMENTS), longer = width % SEGMENTS;
-  return Array.from({ length: SEGMENTS }, (_, at) => {
+// Parts of a length as numpy.array_split makes them: the first are one longer.
+export function splitLength(length, count) {
+  const part = Math.floor(length / count), longer = length % count;
+  return Array.from({ length: count }, (_, at) => {
     const from = at * part + Math.min(at, longer);
     return [from, from + part + (at < longer ? 1 : 0)];
   });
