@@ -159,10 +159,6 @@ def _in_range(least: int, most: int) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and least <= value <= most
 
 
-def _is_count(value: Any) -> bool:
-    return value is None or (type(value) in (int, float) and 0 <= value < 1e18)
-
-
 def _is_shallow(value: Any, levels: int = 8) -> bool:
     """Say whether containers are nested no deeper than `levels`, which recursion can follow."""
     if not isinstance(value, dict | list):
@@ -179,7 +175,10 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "halo": lambda value: value is None or _in_range(0, 1024)(value),
     "size": lambda value: value is None or (len(value) == 2 and all(map(_SIDE, value))),
     **dict.fromkeys(("sigma_input", "blind"), lambda value: type(value) is bool),
-    **dict.fromkeys(("operations", "values", "parameters"), _is_count),
+    **dict.fromkeys(
+        ("operations", "values", "parameters"),
+        lambda value: value is None or (type(value) in (int, float) and 0 <= value < 1e18),
+    ),
     **dict.fromkeys(
         ("training", "scores", "uncertainty"),
         lambda value: isinstance(value, dict) and _is_shallow(value),

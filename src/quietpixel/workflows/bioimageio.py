@@ -128,7 +128,8 @@ def export_bioimageio(
             package.writestr("README.md", describe_model(card, level))
             package.write(single, "model.onnx")
             for name, image, seen in (("input", noisy, shown), ("output", denoised, denoised)):
-                package.writestr(f"test_{name}.npy", _to_npy(image))
+                with package.open(f"test_{name}.npy", "w") as array:
+                    np.save(array, image[np.newaxis])
                 package.writestr(f"sample_{name}.png", _to_png(seen))
     return level if card.takes_level else None
 
@@ -288,12 +289,6 @@ def describe_model(card: Card, level: float | None) -> str:
         f"results with the noisy image before they are measured.\n\n```\n"
         f"{json.dumps(card.scores, indent=2)}\n```\n"
     )
-
-
-def _to_npy(image: Image) -> bytes:
-    file = BytesIO()
-    np.save(file, image[np.newaxis])
-    return file.getvalue()
 
 
 def _to_png(image: Image) -> bytes:

@@ -67,14 +67,11 @@ def measure_noise(
 
 
 def _measure(pages: Sequence[Array], range: Range | None, *, nominal: bool) -> NoiseMeasure:
-    images = [with_channels(page) for page in pages]
-    black, white = read_layout(images[0], range, holes=True).range
-    offset = range is None and not nominal
-    measure = measure_images([_to_model(each, (black, white)) for each in images], offset=offset)
+    black, white = read_layout(with_channels(pages[0]), range, holes=True).range
+    images = []
+    for page in map(with_channels, pages):
+        image = read_layout(page, (black, white), holes=True).to_model(page)
+        image[~np.isfinite(image)] = np.nan
+        images.append(np.ma.filled(image, np.nan))
+    measure = measure_images(images, offset=range is None and not nominal)
     return replace(measure, black=black, white=white)
-
-
-def _to_model(image: Array, range: Range) -> Array:
-    model_image = read_layout(image, range, holes=True).to_model(image)
-    model_image[~np.isfinite(model_image)] = np.nan
-    return np.ma.filled(model_image, np.nan)
