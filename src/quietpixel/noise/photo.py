@@ -107,13 +107,10 @@ def _draw_spectra(rng: np.random.Generator) -> tuple[Spectrum, Spectrum, float]:
     if kind < WHITE:
         return None, colour, share
     if kind < WHITE + BLURRED:
-        return _blur(rng.uniform(0.4, 1.8)), colour, share
+        # As behind a Gaussian blur of so many pixels, such as film grain.
+        sigma = rng.uniform(0.4, 1.8)
+        return (lambda frequency: np.exp(-2 * (np.pi * sigma * frequency) ** 2)), colour, share
     return _octaves(rng.uniform(-0.2, 1.3) + 0.4 * normal[0]), colour, share
-
-
-def _blur(sigma: float) -> Spectrum:
-    """Return the spectrum of noise behind a Gaussian blur of `sigma` pixels, such as film grain."""
-    return lambda frequency: np.exp(-2 * (np.pi * sigma * frequency) ** 2)
 
 
 def _octaves(steps: Numbers) -> Spectrum:
