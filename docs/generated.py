@@ -39,8 +39,9 @@ PURPOSES = {
 }
 COMMAND_LINE = """# Command line
 
-Exit codes: 0 all went well, 1 some of many files failed, 2 the command could not do its work,
-130 interrupted, 143 ended by SIGTERM. An error is one line on standard error.
+Exit codes: 0 all went well, 1 some of many files failed, 2 the command could not do its work or all
+files failed, 130 interrupted, 143 ended by SIGTERM, 129 by SIGHUP. An error is one line on standard
+error.
 """
 FORMATS_PAGE = """# File formats
 

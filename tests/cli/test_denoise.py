@@ -129,5 +129,5 @@ def test_in_place_is_done_once(quietpixel, gray, halver) -> None:
 def test_a_bad_file_alone_in_a_folder_is_named(quietpixel, tmp_path, halver) -> None:
     (tmp_path / "bad.png").write_bytes(b"words")
     outcome = quietpixel("denoise", tmp_path, "--model", halver)
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "bad.png" in outcome.err

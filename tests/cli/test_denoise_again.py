@@ -148,7 +148,7 @@ def test_a_run_that_met_results_of_another_does_not_spoil_its_record(
 ) -> None:
     words = ["denoise", *fill(tmp_path), "--model", halver]
     assert quietpixel(*words).code == 0
-    assert quietpixel(*words, "--strength", 0.5).code == 1
+    assert quietpixel(*words, "--strength", 0.5).code == 2
     outcome = quietpixel(*words)
     assert (outcome.code, outcome.err) == (0, "3 of 3 images were done before.\n")
 
@@ -272,7 +272,7 @@ def test_the_original_is_kept_on_request(quietpixel, halver, gray) -> None:
     assert "1 of 1 images were done before." in quietpixel(*words).err
     assert kept.read_bytes() == original
     outcome = quietpixel(*words, "--again")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert f"The backup '{kept}' already exists" in outcome.err
     assert (kept.read_bytes(), mean_of(gray)) == (original, 100)
 
@@ -338,5 +338,5 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_image(quietpixel, halver
     (tmp_path / "out" / "deep").touch()
     words = "--recursive", "-o", tmp_path / "out", "--model", halver
     outcome = quietpixel("denoise", tmp_path / "in", *words)
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert f"{source}: The folder '{tmp_path}/out/deep' cannot be made" in outcome.err

@@ -207,7 +207,7 @@ def test_a_still_image_beside_an_animation_is_not_replaced(quietpixel, halver, t
     content = path.read_bytes()
     for words in ((), ("--dry-run",)):
         outcome = quietpixel(*WORD, tmp_path, "--in-place", "--model", halver, *words)
-        assert outcome.code == 1
+        assert outcome.code == 2
         assert "would not hold the still image beside the animation" in outcome.out + outcome.err
         assert path.read_bytes() == content
     outcome = quietpixel(*WORD, path, "--model", halver)

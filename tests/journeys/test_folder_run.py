@@ -72,7 +72,7 @@ def test_the_second_run_has_nothing_to_do(start, fill, tmp_path) -> None:
     leftover.write_bytes(b"")
     assert "4 of 4 images were done before." in finish(start(*words))[1]
     assert not leftover.exists()
-    _, err = finish(start(*words, "--strength", 0.5), code=1)
+    _, err = finish(start(*words, "--strength", 0.5), code=2)
     assert err.count("already exists") == 4
 
 
@@ -84,7 +84,7 @@ def test_a_full_disk_is_a_sentence(start, fill, tmp_path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 
     process = start(tmp_path / "in", "--recursive", "-o", tmp_path / "out", preexec_fn=limit)
-    _, err = finish(process, code=1)
+    _, err = finish(process, code=2)
     assert "0 of 2 images are done." in err
     assert contents(tmp_path / "out") == {}
 

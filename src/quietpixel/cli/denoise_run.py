@@ -154,7 +154,7 @@ class DenoiseRun:
             if single and findings[0].state == "skip" and not call.in_place:
                 raise FileError(findings[0].reason)
             if call.dry_run:
-                return show_findings(findings, single=single, unread=plan.unread)
+                return show_findings(findings, unread=plan.unread)
             return self._work(denoiser, findings, folder=bool(plan.folders))
 
     def _work(

@@ -286,7 +286,7 @@ def describe_rate(megapixels_per_second: float) -> str:
 
 
 def exit_code(total: int, failures: int, unread: int) -> int:
-    """Return 0 if all images are done, 2 if none is and some cannot be read here, else 1.
+    """Return 0 if all images are done, 2 if none is because all failed, else 1.
 
     Parameters
     ----------
@@ -297,12 +297,12 @@ def exit_code(total: int, failures: int, unread: int) -> int:
 
     Examples
     --------
-    >>> exit_code(9, 0, 0), exit_code(9, 0, 2), exit_code(1, 1, 2)
-    (0, 1, 2)
+    >>> exit_code(9, 0, 0), exit_code(9, 0, 2), exit_code(9, 8, 0), exit_code(9, 9, 0)
+    (0, 1, 1, 2)
     """
     if failures + unread == 0:
         return 0
-    return 2 if unread and total == failures else 1
+    return 2 if total == failures else 1
 
 
 def describe_unread(files: "Sequence[SkippedFile]") -> str:
@@ -351,10 +351,7 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
 
 
 def show_findings(
-    findings: "Sequence[PreflightResult]",
-    *,
-    single: bool = False,
-    unread: "Sequence[SkippedFile]" = (),
+    findings: "Sequence[PreflightResult]", *, unread: "Sequence[SkippedFile]" = ()
 ) -> int:
     """Print what would be done with each file, and return the exit code of such a run."""
     words = {
@@ -373,9 +370,7 @@ def show_findings(
         click.echo(f"{len(findings)} images: {totals or 'nothing to do'}.", err=True)
     if unread:
         click.echo(describe_unread(unread), err=True)
-    code = exit_code(len(findings), counts["refuse"], sum(file.is_image for file in unread))
-    # A dry run of one file fails as the run itself would.
-    return 2 if single and code else code
+    return exit_code(len(findings), counts["refuse"], sum(file.is_image for file in unread))
 
 
 def _describe(outcome: "Outcome") -> dict[str, Any]:

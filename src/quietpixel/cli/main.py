@@ -85,8 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if all went well, 1 if some of many images failed, 2 if the command could not do its
-        work, 130 if it was interrupted.
+        0 if all went well, 1 if some of many images failed, 2 if all did or the command could not
+        do its work, 130 if it was interrupted.
     """
     # TensorFlow and others print advice for developers, which `-W` brings back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
