@@ -10,7 +10,16 @@ Examples
 'gaussian:0.5'
 """
 
-from lazy_loader import attach_stub
 
-__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
-__all__.remove("cluster")  # an attribute, but no name for `from quietpixel import *`
+def __getattr__(name: str) -> object:
+    # Imported only now, because it takes most of the time before a command can handle Ctrl-C.
+    from lazy_loader import attach_stub
+
+    get, listing, names = attach_stub(__name__, __file__)
+    names.remove("cluster")  # an attribute, but no name for `from quietpixel import *`
+    globals().update(__getattr__=get, __dir__=listing, __all__=names)
+    return names if name == "__all__" else get(name)
+
+
+def __dir__() -> list[str]:
+    return list(__getattr__("__all__"))

@@ -1,19 +1,23 @@
 """The command ``quietpixel``, also as ``python -m quietpixel``."""
 
 import os
-import signal
 import sys
-from typing import Any
+
+
+def leave(number: int, frame: object) -> None:
+    """End the process after a signal; an exception might be reported with a traceback."""
+    os.write(2, b"quietpixel: interrupted\n")
+    os._exit(128 + number)
+
+
+try:
+    import signal
+except KeyboardInterrupt:  # while enum is imported, which takes milliseconds
+    leave(2, None)
 
 
 def main() -> int:
-    """Run the command line; a signal before a command handles it ends the process in one line."""
-
-    def leave(number: int, frame: Any) -> None:
-        # Not by an exception, which an import would report with a traceback.
-        os.write(2, b"quietpixel: interrupted\n")
-        os._exit(128 + number)
-
+    """Run the command line; a signal that no command handles ends the process in one line."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         # A shell starts background jobs with Ctrl-C ignored, and nohup is there to ignore SIGHUP.
@@ -22,9 +26,15 @@ def main() -> int:
     _fill_closed_streams()
     from quietpixel.cli.main import main as run
 
-    if signal.getsignal(signal.SIGINT) is leave:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    return run()
+    if signal.getsignal(signal.SIGINT) is not leave:
+        return run()
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as the commands expect it
+        code = run()
+        signal.signal(signal.SIGINT, leave)  # Python ends with a traceback, too
+    except KeyboardInterrupt:  # before or after all that `run` catches
+        leave(signal.SIGINT, None)
+    return code
 
 
 def _fill_closed_streams() -> None:

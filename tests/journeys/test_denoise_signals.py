@@ -132,7 +132,7 @@ import os, runpy, sys
 
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
-        if name == "click":
+        if name == os.environ["MODULE"]:
             os.kill(os.getpid(), int(os.environ["SIGNAL"]))
 
 sys.meta_path.insert(0, Interrupt())
@@ -140,16 +140,35 @@ runpy.run_module("quietpixel", run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_while_it_is_being_imported(number) -> None:
+@pytest.mark.parametrize(
+    ("number", "module"),
+    [
+        (signal.SIGINT, "signal"),
+        (signal.SIGINT, "click"),
+        (signal.SIGTERM, "click"),
+        (signal.SIGHUP, "click"),
+        (signal.SIGINT, "quietpixel.cli.denoise"),
+    ],
+)
+def test_while_it_is_being_imported(number, module) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT, "--version"],
-        env=os.environ | {"SIGNAL": str(int(number))},
+        [sys.executable, "-c", IMPORT, "denoise", "--help"],
+        env=os.environ | {"SIGNAL": str(int(number)), "MODULE": module},
         capture_output=True,
         timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stderr) == (128 + number, b"quietpixel: interrupted\n")
+
+
+def test_nothing_is_imported_before_signals_are_handled() -> None:
+    """An import takes milliseconds, in which Ctrl-C would give a traceback."""
+    code = (
+        "import sys, signal; before = {*sys.modules}; import quietpixel.__main__;"
+        "print(*sorted({*sys.modules} - before))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["quietpixel", "quietpixel.__main__"]
 
 
 def test_closed_streams_and_little_memory_are_a_sentence(start, tmp_path) -> None:
