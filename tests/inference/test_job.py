@@ -11,7 +11,7 @@ from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.job import run
 from quietpixel.inference.level import Noise, NoiseLevel
-from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.options import NUMBERS, DenoiseOptions
 from quietpixel.inference.tile_plan import choose_grid
 
 from ..tiny_models import write_sigma
@@ -38,6 +38,9 @@ def noisy(*shape):
         ({"range": (3, 1)}, "`range` must be two numbers"),
         ({"memory": "much"}, "`memory` must be a size above 0"),
         ({"threads": 0}, "`threads` must be 1 or more"),
+        *(({name: True}, f"`{name}` must be a number because True") for name in NUMBERS),
+        ({"sigma": np.ones((2, 2), bool)}, "`sigma` must be a number"),
+        ({"range": (0, True)}, r"`range` must be a number .*; got \(0, True\)"),
     ],
 )
 def test_options_are_checked_when_they_are_made(options, words):

@@ -21,6 +21,8 @@ Sigma = float | str | NDArray[Any]
 
 QUALITIES: Mapping[str, int] = MappingProxyType({"normal": 1, "best": 8})
 """How many flips and quarter turns of an image are denoised and averaged, by name."""
+NUMBERS = ("sigma", "strength", "colour_strength", "range", "threads", "memory", "streams")
+"""Options that are numbers, or may be."""
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -109,6 +111,8 @@ class DenoiseOptions:
 
     def __post_init__(self) -> None:
         """Check every value that needs neither the model nor the image."""
+        for name in NUMBERS:
+            check_no_truth(name, getattr(self, name))
         check_level(self.sigma)
         check_strength(self.strength)
         if self.colour_strength is not None:
@@ -128,6 +132,17 @@ class DenoiseOptions:
     def changed(self, **values: Any) -> Self:
         """Return the options with those values that are not None."""
         return replace(self, **{name: value for name, value in values.items() if value is not None})
+
+
+def check_no_truth(name: str, value: object) -> None:
+    """Raise ArgumentError if a number, or one of several, is True or False, which Python counts."""
+    values = value if isinstance(value, list | tuple) else (value,)
+    boolean = np.dtype(bool)
+    if any(isinstance(each, bool) or getattr(each, "dtype", None) == boolean for each in values):
+        raise ArgumentError(
+            f"`{name}` must be a number because True and False name no amount; got {value!r}. "
+            "Omit it for the default."
+        )
 
 
 def check_level(sigma: Sigma) -> None:
