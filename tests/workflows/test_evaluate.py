@@ -105,6 +105,16 @@ def test_a_model_for_rgb_takes_gray_images() -> None:
     assert evaluation.methods[0].psnr > evaluation.methods[1].psnr
 
 
+def test_a_gray_folder_is_evaluated_in_gray(tmp_path: Path) -> None:
+    for number in range(2):
+        write(tmp_path / f"{number}.png", waves(number))
+    models = ["photo", "photo-gray"]
+    evaluation = quietpixel.compare(models, tmp_path, noise="gaussian:0.1")
+    assert evaluation.channels == 1
+    found = {row.name: row.means["psnr"] for row in evaluation.tables[0].rows}
+    assert found["photo"] > found["noisy"] + 5
+
+
 def test_classical_methods_are_added_on_the_first_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workflow, "CLASSICAL_IMAGES", 3)
     monkeypatch.setattr(workflow, "TUNING_COUNT", 2)

@@ -111,8 +111,8 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     pairs
         Name patterns of noisy and clean images, such as ``"*_real.*=*_mean.*"``.
     channels
-        1 evaluates in gray, 3 in RGB. None takes what the first model takes, or else what the
-        folder holds.
+        1 evaluates in gray, 3 in RGB. None takes 1 if the first model takes gray alone, or else
+        what the folder holds.
     tuning
         A folder like `data` that the classical methods are tuned on. None takes the validation
         part of a named set, or three photographs of scikit-image; pairs need a folder.
@@ -147,8 +147,8 @@ def compare(  # noqa: PLR0913  (the options of the command line)
         if name not in {NOISY, *METHODS}
     }
     first = next(iter(denoisers.values()), None)
-    # The first model decides, because all others are compared with it.
-    wanted = channels or (first.card.channels if first else None)
+    # A model for RGB takes gray too, and would see noise of colour in images that have none.
+    wanted = channels or (1 if first and first.card.channels == 1 else None)
     images = open_data(data, wanted, pairs=pairs, tuning=tuning, data_dir=data_dir).first(count)
     _check_channels(denoisers, images.channels)
     laws, trained = _choose_laws(noise, first.card.noise if first else "", own=images.own_noise)
