@@ -138,26 +138,39 @@ def test_an_unknown_data_set_is_noticed_before_the_start(quietpixel, tmp_path) -
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("trained", [True, False])
-def test_an_interrupted_run_says_where_it_is(quietpixel, monkeypatch, tmp_path, trained) -> None:
+@pytest.mark.parametrize(
+    ("left", "sentence"),
+    [
+        (
+            ["checkpoint.npz", "model.onnx"],
+            "The best model so far is {run}/model.onnx. "
+            "Continue with: quietpixel train digits --run {run} --resume",
+        ),
+        (
+            ["model.onnx"],
+            "Training was complete, and its model is {run}/model.onnx. "
+            "Its error bars, its report and its copy under --name may be missing.",
+        ),
+        ([], "Stopped before the first step ended; nothing was kept."),
+    ],
+    ids=["training", "calibrating", "starting"],
+)
+def test_an_interrupted_run_says_where_it_is(
+    quietpixel, monkeypatch, tmp_path, left, sentence
+) -> None:
     def interrupt(data: str, *, run: Path, **options: Any) -> Path:
-        if trained:
-            run.mkdir()
-            (run / "checkpoint.npz").touch()
+        run.mkdir()
+        for name in left:
+            (run / name).touch()
         raise KeyboardInterrupt
 
+    run = tmp_path / "run"
     monkeypatch.setattr(train, "train", interrupt)
-    outcome = quietpixel("train", "digits", "--run", tmp_path / "run")
+    outcome = quietpixel("train", "digits", "--run", run)
     assert outcome.code == 130
     said, _, last = outcome.err.splitlines()
     assert last == "quietpixel: interrupted"
-    run = tmp_path / "run"
-    assert said == (
-        f"The best model so far is {run}/model.onnx. "
-        f"Continue with: quietpixel train digits --run {run} --resume"
-        if trained
-        else "Stopped before the first step ended; nothing was kept."
-    )
+    assert said == sentence.format(run=run)
 
 
 @pytest.mark.parametrize("text", ["64,", "a,b", "64,-1", "0,8", "64;128", "6.5,8"])

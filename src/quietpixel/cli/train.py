@@ -254,10 +254,16 @@ def command(data: str | None, *, set: dict[str, Any], describe: bool, **options:
 
 def describe_interruption(run: Path, data: str) -> str:
     """Return what an interrupted run left, and how to continue it."""
-    if not (run / "checkpoint.npz").exists():
-        return "Stopped before the first step ended; nothing was kept."
-    words = shlex.join(["quietpixel", "train", data, "--run", str(run), "--resume"])
-    return f"The best model so far is {run / 'model.onnx'}. Continue with: {words}"
+    model = run / "model.onnx"
+    if (run / "checkpoint.npz").exists():
+        words = shlex.join(["quietpixel", "train", data, "--run", str(run), "--resume"])
+        return f"The best model so far is {model}. Continue with: {words}"
+    if model.exists():
+        return (
+            f"Training was complete, and its model is {model}. Its error bars, its report and its "
+            "copy under --name may be missing."
+        )
+    return "Stopped before the first step ended; nothing was kept."
 
 
 @contextmanager
