@@ -100,7 +100,7 @@ def test_the_engine_of_the_lessons_has_their_models_and_no_others(
     hook.write_engine(tmp_path / "engine", runtime)
     described = json.loads((tmp_path / "engine" / "models.json").read_text("utf-8"))
     cards = {card["name"]: card for card in described["models"]}
-    assert cards.keys() == {"photo", "photo-gray", "digit-levels"}  # the second for the page
+    assert cards.keys() == {"photo", "digit-levels"}
     assert described["digits"]
     assert cards["photo"]["uncertainty"]["share"] == 0.9
     assert cards["digit-levels"]["noise"] == "gaussian:0..1,clip=no"
