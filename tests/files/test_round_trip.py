@@ -291,3 +291,17 @@ def test_all_frames_of_an_animation_are_read_and_written(name):
     assert again.encoding == picture.encoding
     error = np.abs(np.subtract(again.pages, picture.pages, dtype=int)).mean(axis=(1, 2, 3))
     assert error.max() < 4
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_an_opaque_gif_declares_no_transparent_colour(transparent):
+    pixels = SMOOTH
+    if transparent:
+        alpha = np.where(np.arange(64) < 9, 0, 255) * np.ones((48, 1))
+        pixels = np.dstack([SMOOTH, alpha.astype(np.uint8)])
+    file = io.BytesIO()
+    write_picture(Picture.from_pixels(pixels), file, format="gif")
+    with Image.open(file) as written:
+        assert ("transparency" in written.info) == transparent
+        found = np.asarray(written.convert("RGBA"))
+    assert (found[..., 3] == 0).sum() == (9 * 48 if transparent else 0)
