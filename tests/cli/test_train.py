@@ -168,7 +168,7 @@ def test_an_interrupted_run_says_where_it_is(
     monkeypatch.setattr(train, "train", interrupt)
     outcome = quietpixel("train", "digits", "--run", run)
     assert outcome.code == 130
-    said, _, last = outcome.err.splitlines()
+    said, last = outcome.err.splitlines()
     assert last == "quietpixel: interrupted"
     assert said == sentence.format(run=run)
 
