@@ -65,6 +65,8 @@ def main() -> None:
         ("600D", lambda image: image, 1),
         ("600D, twice its noise", lambda image: image, 2),
         ("600D, three times", lambda image: image, 3),
+        ("600D, half the size", halve, 1),
+        ("600D, sharpened", sharpen, 1),
         ("gray 600D", gray_bytes, 1),
     ):
         if wanted(name):
@@ -158,6 +160,17 @@ def gray(image: Array) -> Array:
 
 def gray_bytes(image: Array) -> Array:
     return np.rint(gray(image.astype(np.float32))).astype(np.uint8)
+
+
+def halve(image: Array) -> Array:
+    return np.asarray(Image.fromarray(image).reduce(2))
+
+
+def sharpen(image: Array) -> Array:
+    """Return an image sharpened as strongly as a camera does at most."""
+    values = image.astype(np.float32)
+    blurred = ndimage.gaussian_filter(values, (1, 1, 0))
+    return np.rint((2 * values - blurred).clip(0, 255)).astype(np.uint8)
 
 
 def amplify(mean: Array, real: Array, times: int) -> Array:

@@ -48,9 +48,12 @@ LAWS = (
     "",  # no noise
     "",  # grain of film and scans, see `add_grain`
 )
-JPEG, GRAIN = (6, 7), 9
+JPEG, GRAIN, WHITE_NOISE = (6, 7), 9, (0, 1)
 """Two laws whose result is stored as JPEG, half the time twice, as crops of a camera's file are."""
-SHARES = (0.1, 0.1, 0.1, 0.08, 0.1, 0.06, 0.08, 0.08, 0.1, 0.2)
+RESIZED = 0.4
+"""Share of the crops, but those of white noise, that are made smaller with their noise, as
+photographs for the web are, then sharpened and stored as JPEG, each in some of the cases."""
+SHARES = (0.08, 0.12, 0.09, 0.08, 0.1, 0.05, 0.07, 0.08, 0.12, 0.21)
 """Of the crops, for each of the laws."""
 BLOCKS = 384
 """Blocks of a crop that are kept; a third of them, drawn anew, for each step."""
@@ -98,14 +101,18 @@ def simulate(model: str, photos: Path, seed: int, minutes: float) -> dict[str, A
         rng = np.random.default_rng((seed, number))
         number += 1
         path = paths[rng.integers(len(paths))]
-        clean = draw_clean(np.asarray(Image.open(path).convert("RGB"), np.float32) / 255, rng)
         kind = int(rng.choice(len(laws), p=SHARES))
-        law = laws[kind]
+        resized = kind not in WHITE_NOISE and rng.random() < RESIZED
+        scale = rng.uniform(0.4, 0.9) if resized else 1.0
+        photo = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+        clean, law = draw_clean(photo, rng, scale), laws[kind]
         noisy = clean if law is None else law(clean, rng)
         if kind == GRAIN:
             noisy = add_grain(clean, rng)
         if kind in JPEG or (kind == GRAIN and rng.random() < 0.4):
             noisy = store_as_jpeg(np.clip(noisy, 0, 1), rng)
+        if resized:
+            clean, noisy = resize_both(clean, noisy, scale, rng)
         clean, noisy = (np.repeat(x, 3 if x.shape[2] == 1 else 1, 2) for x in (clean, noisy))
         if rng.random() < 0.7:
             noisy = np.rint(np.clip(noisy, 0, 1) * 255) / np.float32(255)
@@ -155,11 +162,40 @@ def store_as_jpeg(image: Array, rng: np.random.Generator) -> Array:
     return image
 
 
-def draw_clean(image: Array, rng: np.random.Generator) -> Array:
-    """Return a crop of a photograph, as sharp or as soft as cameras deliver, in colour or gray."""
+def resize_both(
+    clean: Array, noisy: Array, scale: float, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Return both images made smaller, in some of the cases sharpened, the noisy one as JPEG."""
     from scipy import ndimage
 
-    height, width = (min(int(rng.choice(SIDES)), side) for side in image.shape[:2])
+    kernel = (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BOX)[
+        rng.choice(3, p=(0.5, 0.3, 0.2))
+    ]
+    size = [max(PART, round(side * scale)) for side in (clean.shape[1], clean.shape[0])]
+    amount, width = (rng.random() < 0.4) * rng.uniform(0.2, 1.2), rng.uniform(0.4, 1.2)
+
+    def change(image: Array) -> Array:
+        planes = [Image.fromarray(plane) for plane in np.moveaxis(image.astype(np.float32), 2, 0)]
+        small = np.stack([np.asarray(each.resize(size, kernel)) for each in planes], axis=2)
+        return small + amount * (small - ndimage.gaussian_filter(small, (width, width, 0)))
+
+    clean, noisy = (np.clip(change(each), 0, 1) for each in (clean, np.clip(noisy, 0, 1)))
+    if rng.random() < 0.5:
+        noisy = lose_as_jpeg(
+            noisy, int(rng.integers(75, 98)), halve_colour=bool(rng.random() < 0.6)
+        )
+    return clean, noisy
+
+
+def draw_clean(image: Array, rng: np.random.Generator, scale: float = 1) -> Array:
+    """Return a crop of a photograph, as sharp or as soft as cameras deliver, in colour or gray.
+
+    At `scale` below 1 the crop is larger, because it is made smaller later.
+    """
+    from scipy import ndimage
+
+    wanted = [int(rng.choice(SIDES)) / scale for _ in range(2)]
+    height, width = (min(int(w), side) for w, side in zip(wanted, image.shape[:2], strict=True))
     top, left = (
         int(rng.integers(whole - part + 1))
         for whole, part in zip(image.shape[:2], (height, width), strict=True)

@@ -151,7 +151,7 @@ def test_images_of_different_scans_in_one_file_keep_their_levels(photo: Denoiser
         for sigma in (0.02, 0.08)
     ]
     _, found = denoise_picture(photo, Picture(tuple(pages), colour="gray"), Settings())
-    assert [page.sigma for page in found.noise] == pytest.approx([0.02, 0.08], rel=0.15)
+    assert [page.sigma for page in found.noise] == pytest.approx([0.02, 0.08], rel=0.25)
 
 
 def test_tiles_have_the_halos_of_repair_and_model_together() -> None:

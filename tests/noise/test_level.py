@@ -33,31 +33,32 @@ def noisy(sigma: float, shared: float = 0.0, blur: float = 0.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sigma", [10 / 255, 25 / 255, 50 / 255])
-@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
-def test_white_noise_is_measured_whatever_the_channels_share(sigma: float, shared: float) -> None:
-    level = estimate_level(noisy(sigma, shared))
-    assert 0.8 * sigma < level < 1.25 * sigma
+@pytest.mark.parametrize("shared", [0.5, 1.0])
+def test_white_noise_that_channels_share_is_measured(sigma: float, shared: float) -> None:
+    """Where there is little but noise, a higher level is better: of 25/255 half shared 37."""
+    assert 0.9 * sigma < estimate_level(noisy(sigma, shared)) < 1.7 * sigma
 
 
 def test_coarse_noise_is_found_where_an_estimator_of_white_noise_sees_little() -> None:
     image, clean = noisy(10 / 255, 0.8, blur=0.6), scene()
     assert estimate_sigma(image) < 7 / 255
     # Rather too high than too low: on this smooth scene 10/255 gives 36.0 dB, 20/255 43.7.
-    assert 10 / 255 < estimate_level(image) < 22 / 255
+    assert 10 / 255 < estimate_level(image) < 30 / 255
     denoiser = Denoiser("photo")
     best = max(
-        psnr(clean, denoiser(image, sigma=s / 255, range=(0, 1))) for s in (6, 8, 10, 13, 16, 20)
+        psnr(clean, denoiser(image, sigma=s / 255, range=(0, 1))) for s in (6, 10, 13, 16, 20, 30)
     )
     assert psnr(clean, denoiser(image, range=(0, 1))) > best - 1.5
 
 
 @pytest.mark.parametrize("blur", [0.6, 0.9])
-def test_grain_gets_about_twice_its_deviation(blur: float) -> None:
+def test_grain_gets_the_level_of_the_best_picture(blur: float) -> None:
+    """On this smooth scene 2.5 to 3 times its deviation: 28 to 30 dB at 1, 37 to 40 at 2."""
     level = estimate_level(noisy(20 / 255, 1, blur))
-    assert 1.5 * 20 / 255 < level < 2.2 * 20 / 255
+    assert 2 * 20 / 255 < level < 3.2 * 20 / 255
 
 
-@pytest.mark.parametrize("sigma", [15 / 255, 50 / 255])
+@pytest.mark.parametrize("sigma", [10 / 255, 25 / 255, 50 / 255])
 def test_white_noise_of_each_channel_is_measured_within_two_percent(sigma: float) -> None:
     """The network found 50/255 4 % too low, which cost 0.05 dB."""
     assert estimate_level(noisy(sigma)) == pytest.approx(sigma, rel=0.02)
@@ -70,7 +71,7 @@ def test_weak_coarse_noise_is_raised_like_that_of_camera_jpegs() -> None:
 @pytest.mark.parametrize("sigma", [8 / 255, 12 / 255])
 def test_strong_coarse_noise_is_raised_as_well(sigma: float) -> None:
     """A limit of 10/255 lost 0.8 dB where the noise of a 600D was twice as strong."""
-    assert 2 * sigma < estimate_level(noisy(sigma, 0.7, blur=1.5)) < 3 * sigma
+    assert 2.5 * sigma < estimate_level(noisy(sigma, 0.7, blur=1.5)) < 4.5 * sigma
 
 
 def test_noise_that_is_left_is_reported_with_what_helps() -> None:
@@ -78,12 +79,12 @@ def test_noise_that_is_left_is_reported_with_what_helps() -> None:
         options = DenoiseOptions(range=(0, 1), strength=strength)
         return " ".join(Denoiser("photo").denoise(image, options).notes)
 
-    left = notes(noisy(12 / 255, 1, blur=2))
+    left = notes(noisy(12 / 255, 1, blur=3))
     assert "may be left" in left
     assert "/255 or a `strength` above 1 removes more." in left
     assert "may be left" not in notes(noisy(20 / 255, 1, blur=0.9))
     # What was asked for is no surprise.
-    assert "may be left" not in notes(noisy(12 / 255, 1, blur=2), strength=0.5)
+    assert "may be left" not in notes(noisy(12 / 255, 1, blur=3), strength=0.5)
 
 
 def old_print(shared: float) -> np.ndarray:

@@ -36,13 +36,11 @@ which noise counts as shared by the channels; 2 where half of its variance is.""
 JPEG = 0.3
 """Strength of the grid of JPEG (median, the weaker of its two directions) from which it is named:
 0.4 to 1.1 in camera JPEGs of PolyU, at most 0.15 where noise was added to photographs."""
-SAFE = 1.04
-"""Factor of every level but that of certainly white noise: too low costs more than too high."""
-EXCESS, EXCESS_RATIOS = 2.5, (4.0, 9.0)
+EXCESS, EXCESS_RATIOS = 1.6, (4.0, 9.0)
 """Factor of noise that is as coarse as in camera JPEGs: none up to the first of these ratios
 of its level to that of white noise, all of it from the second. The denoiser is trained with levels
-above the true one (`level_excess`), since real noise is less regular than any law: 600D pairs
-(ratios of 10 to 19) 40.10 dB with the factor, 39.48 without."""
+above the true one (`level_excess`), since real noise is less regular than any law: the middle of
+600D pairs 39.88 dB with the factor, 39.77 without, its noise doubled 35.66 and 35.02."""
 WEAK, FINENESS = (6 / 255, 9 / 255), (0.52, 0.7)
 """From the second of these levels noise is raised by that factor only if it is coarse, since grain
 raised by it loses up to 3 dB: wholly up to the first fineness (see `BlockMeasures`), not at all
@@ -54,27 +52,20 @@ BLOTCHES, SMOOTH_COLOUR = 0.35, (4.0, 9.0)
 colour smooth: `BlockMeasures.shared` above the second of these, none below the first. A share
 of 0.5 gains no more there (600D 40.16 -> 40.37 dB, its noise doubled 35.8 -> 36.4), and takes more
 of weak content; white noise, whose `shared` is 1, would lose 0.15."""
-FLAT, MOST_RAISED = 2.4, 2.0
-"""Correlated noise gets this multiple of the amplitude of the flattest blocks in the second octave,
-but at most twice the level of the network: about 1.5 times the deviation of noise blurred by 0.5
-pixels and twice that of grain blurred by 0.9, where denoised photographs are best."""
-WHITENESS = (0.25, 0.45)
-"""The smallest variance of luminance patches over the ninth smallest: up to the first all of that,
-from the second none. On 27 photographs white noise of 15/255 had at least 0.47 (0.36 at 10/255),
-gray noise blurred by 0.5 pixels 0.3 to 0.5, grain blurred by 0.9 0.1 to 0.4, old prints 0.2."""
-INDEPENDENT, AGREEMENT = (1.05, 1.12), (0.6, 0.8, 1.06, 1.15)
+INDEPENDENT, AGREEMENT = (1.05, 1.12), (0.6, 0.8, 1.4, 1.8)
 """In colour images noise that channels do not share gets the level of white noise, which errs by
 1 % (white noise of 15/255 on 27 photographs) where the network errs by up to 18 %. Limits:
 amplitude as in `SHARED` (wholly up to the first, not from the second; 1.15 where a tenth of the
 variance is shared, which the level of white noise misses), and the network's level over that of
 white noise (wholly between the middle two), which texture makes too high, clipped areas too low."""
-EVEN = (((0.82, 0.9), (0.5, 0.7, 1.03, 1.13)), ((0.92, 0.96), (0.5, 0.7, 1.4, 2.0)))
-"""In gray the level of white noise is that of the patches' direction of least variance, in which
-content is weakest: 0.98 to 1.04 of noise of 15/255 on nine of ten photographs, where the network
-finds 0.92 to 1.12. Pairs of limits, of which the more certain counts: deviation in that direction
-over that in the fifth (none up to the first, wholly from the second) and the network's level over
-it, as in `AGREEMENT`. The first is 0.87 to 0.99 for such noise, 0.77 to 0.93 for noise blurred by
-0.4 pixels, whose level it would make too low, at most 0.8 with 0.5, 0.78 in 135 photographs."""
+EVEN = (((0.82, 0.9), (0.5, 0.7, 1.15, 1.35)), ((0.92, 0.96), (0.5, 0.7, 1.8, 2.5)))
+"""The level of white noise, shared by channels or not, is that of the patches' direction of least
+variance, in which content is weakest: 0.98 to 1.04 of gray noise of 15/255 on nine of ten
+photographs, where the network finds up to 1.2 of it. Pairs of limits, of which the more certain
+counts: deviation in that direction over that in the fifth (none up to the first, wholly from the
+second) and the network's level over it, as in `AGREEMENT`. The first is 0.87 to 0.99 for such
+noise, 0.77 to 0.93 for noise blurred by 0.4 pixels, whose level it would make too low, at most 0.8
+with 0.5, 0.78 in 135 photographs."""
 CLEAN_PAPER = (0.1, 0.16)
 """Nine of ten blocks that are not of one value have at least this share of white squares of 2 x 2
 pixels on a page of clean text (from 0.19 on, letters of 8 to 24 pixels), whose edges would pass for
@@ -83,8 +74,11 @@ noise of 20 to 80/255. No noise is found from the second on, all of it up to the
 are mostly 0."""
 FLOOR = 1.5 / 255
 """Levels are compared as the logarithm of the level plus this."""
-LEAST_POWER, DEAD = 1e-9, 1e-6
-"""Added to powers before the logarithm; the power below which JPEG has left nothing of a block."""
+HIGHEST = 75 / 255
+"""The highest level that the estimator and the bundled models have seen."""
+LEAST_POWER, DEAD, ROUNDING = 1e-9, 1e-6, 1e-12
+"""Added to powers before the logarithm; the power below which JPEG has left nothing of a block; and
+that below which there are only errors of float32."""
 
 
 def estimate_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> float:
@@ -98,8 +92,8 @@ class MeasuredNoise(NamedTuple):
     Parameters
     ----------
     level
-        On the image's scale, at least 0; up to 2.5 times the standard deviation of coarse noise,
-        about 1.5 to 2 times that of grain.
+        On the image's scale, at least 0; up to 4 times the standard deviation of coarse noise,
+        about 1.5 to 2.5 times that of grain.
     kinds
         Of noise that can be seen: "coarse" or "fine", then "shared" (by the channels) and "JPEG".
         Coarse noise has a deviation well above what an estimator of white noise finds. On three
@@ -159,12 +153,13 @@ def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> Meas
     x = x[:, np.newaxis]
     for number in (5, 6):
         x = np.maximum(dense(x, number), 0)
-    level = float(max((found.white + FLOOR) * np.exp(dense(x, 7).mean()) - FLOOR, 0.0))
+    level = float((found.white + FLOOR) * np.exp(dense(x, 7).mean()) - FLOOR)
+    level = min(max(level, 0.0), HIGHEST)
     level *= float(np.interp(found.paper, CLEAN_PAPER, (1, 0)))
     white, certain = _find_white(level, found)
-    raised = (SAFE * _raise_correlated(level, found)) ** (1 - certain) * white**certain
+    level = level ** (1 - certain) * white**certain
     kinds, blotches = _name_kinds(level, found), _find_blotches(level, found)
-    return MeasuredNoise(float(raised), kinds, blotches)
+    return MeasuredNoise(float(_raise_camera(level, found)), kinds, blotches)
 
 
 def _name_kinds(level: float, found: "BlockMeasures") -> tuple[str, ...]:
@@ -177,24 +172,19 @@ def _name_kinds(level: float, found: "BlockMeasures") -> tuple[str, ...]:
 
 def _find_white(level: float, found: "BlockMeasures") -> tuple[float, float]:
     """Return the level of white noise, and how certain it is that all noise is, 0 to 1."""
-    if found.shared:
-        agreement = np.interp(level / max(found.white, 1e-6), AGREEMENT, (0, 1, 1, 0))
-        return found.white, float(agreement * np.interp(found.shared, INDEPENDENT, (1, 0)))
-    ratio = level / max(found.least, 1e-6)
-    rules = (
-        np.interp(found.evenness, even, (0, 1)) * np.interp(ratio, agreement, (0, 1, 1, 0))
-        for even, agreement in EVEN
-    )
-    return found.least, float(max(rules))
+    independent = np.interp(found.shared, INDEPENDENT, (1, 0)) if found.shared else 0.0
+    sigma = float(found.least ** (1 - independent) * found.white**independent)
+    sigma /= np.sqrt(found.live)  # constant areas have no noise, which lowers variances
+    ratio = level / max(sigma, 1e-6)
+    rules = [(independent, AGREEMENT)]
+    rules += [(np.interp(found.evenness, even, (0, 1)), agreement) for even, agreement in EVEN]
+    certain = max(share * np.interp(ratio, limits, (0, 1, 1, 0)) for share, limits in rules)
+    return sigma, float(certain)
 
 
-def _raise_correlated(level: float, found: "BlockMeasures") -> float:
-    ratio, fine = _find_camera(level, found)
-    camera = np.log(EXCESS) * ratio
-    share = np.interp(np.log(max(found.whiteness, 1e-6)), np.log(WHITENESS), (1, 0))
-    grain = share * np.log(np.clip(FLAT * found.flat / max(level, 1e-6), 1, MOST_RAISED))
-    strong = max(grain, camera * fine)
-    return level * float(np.exp(np.interp(level, WEAK, (camera, strong))))
+def _raise_camera(level: float, found: "BlockMeasures") -> float:
+    coarse, fine = _find_camera(level, found)
+    return level * float(EXCESS ** (coarse * np.interp(level, WEAK, (1, fine))))
 
 
 def _find_camera(level: float, found: "BlockMeasures") -> tuple[float, float]:
@@ -220,14 +210,11 @@ class BlockMeasures:
     ----------
     white
         Standard deviation of the white noise of all channels.
-    whiteness
-        The smallest variance of luminance in patches over the ninth smallest; 1 for white noise
-        alone.
     least, evenness
-        Standard deviation in the direction of patches of gray with the smallest variance, and its
-        ratio to that in the fifth.
-    flat
-        Amplitude of the flattest blocks in the second octave, all channels.
+        Standard deviation in the direction of patches of luminance and of colour with the smallest
+        variance, and its ratio to that in the fifth.
+    live
+        Share of the blocks that are not in constant areas or hidden.
     fineness
         Amplitude of the flattest blocks in the first octave of luminance over that in the second;
         2 for white noise.
@@ -249,10 +236,9 @@ class BlockMeasures:
     """
 
     white: float
-    whiteness: float
     least: float
     evenness: float
-    flat: float
+    live: float
     fineness: float
     shared: float
     grid: float
@@ -267,20 +253,23 @@ def measure_blocks(image: Array, hidden: NDArray[np.bool_] | None = None) -> Blo
     colours = np.broadcast_to(image, (*image.shape[:2], 3)).astype(np.float32, copy=False)
     covariance = patch_covariance(colours)
     white = sigma_from(covariance)
-    # Luminance is the sum of the channels, so its covariance is a sum too.
-    luminance_covariance = covariance.sum(axis=(0, 2)) / 3
-    luminance_sigma = sigma_from(luminance_covariance[np.newaxis, :, np.newaxis])
-    variances = np.linalg.eigvalsh(luminance_covariance)
+    # Planes are sums of the channels, so their covariances are sums too.
+    planes_covariance = np.einsum("pc,cidj,pd->pij", OPPONENT, covariance, OPPONENT)
+    luminance_sigma = sigma_from(planes_covariance[0][np.newaxis, :, np.newaxis])
+    variances = np.linalg.eigvalsh(planes_covariance).sum(axis=0)
     logarithm = np.log(np.array([white, luminance_sigma]) + 1e-4)
     planes = (OPPONENT @ colours.reshape(-1, 3).T).reshape(3, *colours.shape[:2])
     details, brightness = _block_details(planes)
     shown = [_find_shown(hidden, power, octave) for octave, power in enumerate(details)]
     flattest = []
+    # Clipped areas have no power but rounding, and would pass for the flattest blocks.
+    live = [
+        seen & (power.sum((2, 3)) > ROUNDING) for power, seen in zip(details, shown, strict=True)
+    ]
     for chosen in (slice(0, 1), slice(1, 3)):
-        for power, seen in zip(details, shown, strict=True):
-            # Clipped areas have no power at all and would pass for the flattest blocks.
-            total = power[:, :, chosen].sum(3).mean(2)[seen] / 4
-            flat = np.quantile(total[total > 0], FLATTEST) if total.any() else np.zeros(3)
+        for power, some in zip(details, live, strict=True):
+            total = power[:, :, chosen].sum(3).mean(2)[some] / 4
+            flat = np.quantile(total, FLATTEST) if total.size else np.zeros(3)
             flattest += list(0.5 * np.log(flat + 1e-8))
     amplitudes = np.array([logarithm[1], *flattest]) - logarithm[0]
     luminance = np.log(details[0][:, :, 0, :2].mean(-1) + LEAST_POWER)
@@ -290,11 +279,8 @@ def measure_blocks(image: Array, hidden: NDArray[np.bool_] | None = None) -> Blo
     kept = kept if kept.any() else shown[0].ravel()
     dead = np.mean(luminance.ravel()[kept] < np.log(DEAD))
     blocks = _align_octaves(details, logarithm[0], brightness)[kept]
-    whiteness = float(variances[0] / max(variances[8], LEAST_POWER))
-    # Three equal channels: luminance has three times their variance.
+    # Noise that the channels share is in luminance, with three times their variance.
     least, fifth = (float(np.sqrt(max(variances[at] / 3, LEAST_POWER))) for at in (0, 4))
-    # Luminance, and the mean of two colour differences.
-    flat = float(np.sqrt(np.exp(2 * flattest[3]) + 2 * np.exp(2 * flattest[18])))
     # Medians of the three quantiles.
     fineness = float(np.exp(flattest[1] - flattest[4]))
     gray = np.abs(planes[1:]).max() < 1e-6
@@ -302,7 +288,7 @@ def measure_blocks(image: Array, hidden: NDArray[np.bool_] | None = None) -> Blo
     paper = float(np.quantile(_share_white_squares(colours, *details[0].shape[:2])[kept], 0.1))
     summed = np.array([*summary, dead], np.float32)
     return BlockMeasures(
-        white, whiteness, least, least / fifth, flat, fineness, shared, float(min(grid[:2])),
+        white, least, least / fifth, float(kept.mean()), fineness, shared, float(min(grid[:2])),
         paper, summed, blocks,
     )  # fmt: skip
 

@@ -5,13 +5,12 @@ import { mean, median, quantile, sum } from "./statistics.js";
 
 const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
-const SAFE = 1.04, EXCESS = 2.5, EXCESS_RATIOS = [4, 9];
+const EXCESS = 1.6, EXCESS_RATIOS = [4, 9];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7];
-const CLEAN_PAPER = [0.1, 0.16], INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.06, 1.15];
+const CLEAN_PAPER = [0.1, 0.16], INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
 const BLOTCHES = 0.35, SMOOTH_COLOUR = [4, 9];
-const EVEN = [[[0.82, 0.9], [0.5, 0.7, 1.03, 1.13]], [[0.92, 0.96], [0.5, 0.7, 1.4, 2]]];
-const FLAT = 2.4, MOST_RAISED = 2, WHITENESS = [0.25, 0.45];
-const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6;
+const EVEN = [[[0.82, 0.9], [0.5, 0.7, 1.15, 1.35]], [[0.92, 0.96], [0.5, 0.7, 1.8, 2.5]]];
+const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, HIGHEST = 75 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6, ROUNDING = 1e-12;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
   [1, -2, 1].map((x) => x / Math.sqrt(6))];
 
@@ -20,25 +19,25 @@ export function measureLevel(image, weights) {
   if (Math.min(image.width, image.height) < LEAST_SIDE) return { sigma: estimateSigma(image), kinds: [], blotches: 0 };
   const found = measureBlocks(image), { white, summary, blocks } = found;
   const count = Math.min(blocks.length, MOST_BLOCKS), step = (blocks.length - 1) / Math.max(count - 1, 1);
-  const seen = Array.from({ length: count }, (_, at) => standardise(
+  const some = Array.from({ length: count }, (_, at) => standardise(
     blocks[Math.floor(at * step + 1e-9)], weights.blocks_mean, weights.blocks_deviation,
   ).map((value) => Math.min(Math.max(value, -5), 5)));
   const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
-  const answers = weights.bias_7.map((_, net) => answer(whole, seen, weights, net));
-  const level = Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0) * (1 - part(found.paper, CLEAN_PAPER));
-  const [even, certain] = findWhite(level, found);
-  const sigma = (SAFE * raiseCorrelated(level, found)) ** (1 - certain) * even ** certain;
-  return { sigma, kinds: nameKinds(level, found), blotches: findBlotches(level, found) };
+  const answers = weights.bias_7.map((_, net) => answer(whole, some, weights, net));
+  const guessed = Math.min(Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0), HIGHEST);
+  const seen = guessed * (1 - part(found.paper, CLEAN_PAPER)), [even, certain] = findWhite(seen, found);
+  const level = seen ** (1 - certain) * even ** certain;
+  return { sigma: raiseCamera(level, found), kinds: nameKinds(level, found), blotches: findBlotches(level, found) };
 }
 
 // The level of white noise, and how certain it is that all noise is.
-function findWhite(level, { white, shared, least, evenness }) {
-  const agree = (sigma, [none, all, still, end]) => {
-    const ratio = level / Math.max(sigma, 1e-6);
-    return part(ratio, [none, all]) * (1 - part(ratio, [still, end]));
-  };
-  if (shared) return [white, agree(white, AGREEMENT) * (1 - part(shared, INDEPENDENT))];
-  return [least, Math.max(...EVEN.map(([even, agreement]) => part(evenness, even) * agree(least, agreement)))];
+function findWhite(level, { white, shared, least, evenness, live }) {
+  const independent = shared ? 1 - part(shared, INDEPENDENT) : 0;
+  // Constant areas have no noise, which lowers variances.
+  const sigma = (least ** (1 - independent) * white ** independent) / Math.sqrt(live), ratio = level / Math.max(sigma, 1e-6);
+  const agree = ([none, all, still, end]) => part(ratio, [none, all]) * (1 - part(ratio, [still, end]));
+  const even = EVEN.map(([limits, agreement]) => part(evenness, limits) * agree(agreement));
+  return [sigma, Math.max(independent * agree(AGREEMENT), ...even)];
 }
 
 const part = (value, [from, to]) => Math.min(Math.max((value - from) / (to - from), 0), 1);
@@ -50,13 +49,9 @@ function nameKinds(level, { white, shared, grid }) {
   return [coarse ? "coarse" : "fine", ...(shared > SHARED ? ["shared"] : []), ...(grid > JPEG ? ["JPEG"] : [])];
 }
 
-function raiseCorrelated(level, found) {
-  const { whiteness, flat } = found, { coarse, fine } = findCamera(level, found);
-  const camera = Math.log(EXCESS) * coarse;
-  const raised = Math.min(Math.max((FLAT * flat) / Math.max(level, 1e-6), 1), MOST_RAISED);
-  const grain = (1 - logPart(whiteness, WHITENESS)) * Math.log(raised);
-  const strong = Math.max(grain, camera * fine);
-  return level * Math.exp(camera + (strong - camera) * part(level, WEAK));
+function raiseCamera(level, found) {
+  const { coarse, fine } = findCamera(level, found);
+  return level * EXCESS ** (coarse * (1 - (1 - fine) * part(level, WEAK)));
 }
 
 const findCamera = (level, { white, fineness }) => ({
@@ -94,27 +89,28 @@ function answer(whole, blocks, weights, net) {
 function measureBlocks(image) {
   const colours = toColours(image);
   const planes = OPPONENT.map((weights) => combine(colours, weights));
-  const luminance = patchCovariance(planes[0]), variances = eigenvalues(luminance);
+  const covariances = planes.map(patchCovariance), luminance = covariances[0], ordered = covariances.map(eigenvalues);
+  const variances = luminance.map((_, at) => sum(ordered.map((each) => each[at])));
   const white = estimateSigma(colours);
   const [first, second] = [white, sigmaFrom(luminance)].map((sigma) => Math.log(sigma + 1e-4));
   const octaves = blockDetails(planes), finest = octaves[0];
   const flattest = [[0], [1, 2]].flatMap((chosen) => octaves.flatMap(({ powers }) => {
-    const totals = powers.map((power) => mean(chosen.map((plane) => sum(power[plane]))) / 4);
-    const sorted = Float64Array.from(totals.filter((total) => total > 0)).sort();
+    const live = powers.filter((power) => sum(power.flat()) > ROUNDING);
+    const totals = live.map((power) => mean(chosen.map((plane) => sum(power[plane]))) / 4);
+    const sorted = Float64Array.from(totals).sort();
     return FLATTEST.map((share) => 0.5 * Math.log((sorted.length ? quantile(sorted, share) : 0) + 1e-8));
   }));
-  const [least, fifth] = [0, 4].map((at) => Math.sqrt(Math.max(variances[at] / 3, LEAST_POWER)));
   const constant = constantAreas(finest), grid = gridStrength(planes[0]);
   const gray = !planes.slice(1).some(({ data }) => data.some((value) => Math.abs(value) > 1e-6));
   let kept = finest.powers.map((_, at) => at).filter((at) => !constant[at]);
   if (!kept.length) kept = finest.powers.map((_, at) => at);
+  const [least, fifth] = [0, 4].map((at) => Math.sqrt(Math.max(variances[at] / 3, LEAST_POWER)));
   const dead = mean(kept.map((at) => +((finest.powers[at][0][0] + finest.powers[at][0][1]) / 2 + LEAST_POWER < DEAD)));
   return {
     white,
-    whiteness: variances[0] / Math.max(variances[8], LEAST_POWER),
     least,
     evenness: least / fifth,
-    flat: Math.sqrt(Math.exp(2 * flattest[3]) + 2 * Math.exp(2 * flattest[18])),
+    live: kept.length / finest.powers.length,
     fineness: Math.exp(flattest[1] - flattest[4]),
     shared: gray ? 0 : Math.exp(flattest[1] - flattest[16]),
     grid: Math.min(grid[0], grid[1]),
