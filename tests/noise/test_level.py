@@ -74,6 +74,26 @@ def test_strong_coarse_noise_is_raised_as_well(sigma: float) -> None:
     assert 2.5 * sigma < estimate_level(noisy(sigma, 0.7, blur=1.5)) < 4.5 * sigma
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_noise_is_found_in_an_image_that_was_made_smaller(seed: int) -> None:
+    """The estimator had seen no such image: at most 0.7/255 was found of 3.9/255."""
+    from scipy import ndimage
+
+    rng, (y, x) = np.random.default_rng(seed), np.mgrid[:512, :512] / 512
+    texture = ndimage.gaussian_filter(rng.standard_normal((512, 512)), 2)
+    texture *= np.clip(1.5 * x - 0.3, 0, 1) / texture.std()
+    clean = np.stack([0.3 + 0.3 * x, 0.6 - 0.2 * y, 0.4 + 0.1 * np.sin(9 * x + 5 * y)], axis=-1)
+    shared, own = rng.standard_normal((512, 512, 1)), rng.standard_normal((512, 512, 3))
+    noise = [
+        ndimage.gaussian_filter(each, (blur, blur, 0)) for each, blur in ((own, 3), (shared, 2))
+    ]
+    noise = [share * each / each.std() for each, share in zip(noise, (0.32, 0.95), strict=True)]
+    large = clean + 0.05 * texture[..., np.newaxis] + 4 / 255 * sum(noise)
+    half = large.reshape(256, 2, 256, 2, 3).mean(axis=(1, 3)).clip(0, 1)
+    level = estimate_level((np.rint(255 * half) / 255).astype(np.float32))
+    assert 4 / 255 < level < 12 / 255
+
+
 def test_noise_that_is_left_is_reported_with_what_helps() -> None:
     def notes(image: np.ndarray, strength: float = 1) -> str:
         options = DenoiseOptions(range=(0, 1), strength=strength)
