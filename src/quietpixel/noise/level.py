@@ -57,7 +57,7 @@ INDEPENDENT, AGREEMENT = (1.05, 1.12), (0.6, 0.8, 1.4, 1.8)
 1 % (white noise of 15/255 on 27 photographs) where the network errs by up to 18 %. Limits:
 amplitude as in `SHARED` (wholly up to the first, not from the second; 1.15 where a tenth of the
 variance is shared, which the level of white noise misses), and the network's level over that of
-white noise (wholly between the middle two), which texture makes too high, clipped areas too low."""
+white noise (wholly between the middle two), which texture makes too high."""
 EVEN = (((0.82, 0.9), (0.5, 0.7, 1.15, 1.35)), ((0.92, 0.96), (0.5, 0.7, 1.8, 2.5)))
 """The level of white noise, shared by channels or not, is that of the patches' direction of least
 variance, in which content is weakest: 0.98 to 1.04 of gray noise of 15/255 on nine of ten

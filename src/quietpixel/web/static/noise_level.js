@@ -89,9 +89,11 @@ function answer(whole, blocks, weights, net) {
 function measureBlocks(image) {
   const colours = toColours(image);
   const planes = OPPONENT.map((weights) => combine(colours, weights));
-  const covariances = planes.map(patchCovariance), luminance = covariances[0], ordered = covariances.map(eigenvalues);
+  const together = patchCovariance(colours), white = sigmaFrom(together);
+  // Planes are sums of the channels, so their covariances are sums too.
+  const covariances = OPPONENT.map((weights) => planeCovariance(together, weights));
+  const luminance = covariances[0], ordered = covariances.map(eigenvalues);
   const variances = luminance.map((_, at) => sum(ordered.map((each) => each[at])));
-  const white = estimateSigma(colours);
   const [first, second] = [white, sigmaFrom(luminance)].map((sigma) => Math.log(sigma + 1e-4));
   const octaves = blockDetails(planes), finest = octaves[0];
   const flattest = [[0], [1, 2]].flatMap((chosen) => octaves.flatMap(({ powers }) => {
@@ -236,6 +238,14 @@ function sigmaFrom(covariance) {
   });
   const each = Math.sqrt(mean(alone.map((sigma) => sigma * sigma)));
   return together < each / 2 ? each : together;
+}
+
+// The covariance in the patches of a weighted sum of the channels.
+function planeCovariance(covariance, weights) {
+  const size = SIDE * SIDE, pairs = weights.flatMap((one, c) => weights.map((other, d) => [one * other, c * size, d * size]));
+  return Array.from({ length: size }, (_, i) => Float64Array.from({ length: size }, (_, j) => (
+    pairs.reduce((total, [weight, row, column]) => total + weight * covariance[row + i][column + j], 0)
+  )));
 }
 
 function patchCovariance({ data, width, height, channels }) {
