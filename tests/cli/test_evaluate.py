@@ -15,18 +15,30 @@ def test_several_models_and_levels_make_tables(quietpixel, tmp_path: Path) -> No
     )  # fmt: skip
     assert done.code == 0
     assert "4 images of digits (test) in gray, seed 0" in done.out
-    assert done.out.count("mnist-unet") == 2
+    assert done.out.count("\nmnist-unet  ") == 2
     assert "Classical methods are tuned on digits (validation)." in done.out
     read = json.loads(file.read_text())
     assert [table["noise"][:14] for table in read["tables"]] == ["gaussian:0.098", "gaussian:0.3,c"]
     assert (tmp_path / "page.html").exists()
 
 
+def test_a_model_of_other_images_does_not_lose_without_a_word(quietpixel, tmp_path: Path) -> None:
+    words = ["--noise", "gaussian:0.5", "--count", 20, "--report", tmp_path / "page.html"]
+    done = quietpixel("evaluate", "mnist-unet", "median", "digits", *words)
+    psnr = {line.split()[0]: float(line.split()[1]) for line in done.out.splitlines()[4:7]}
+    assert psnr["mnist-unet"] < psnr["median"]
+    assert "mnist-unet was trained on mnist; it does worse on other images" in done.out
+    page = (tmp_path / "page.html").read_text()
+    assert "<dt>Trained on other images</dt><dd>mnist-unet (mnist)</dd>" in page
+    assert "was trained on" not in quietpixel("evaluate", "photo", "digits", "--count", 2).out
+
+
 def test_one_model_has_the_form_of_several(quietpixel) -> None:
     done = quietpixel("evaluate", "mnist-bottleneck", "digits", "--json", "-")
     read = json.loads(done.out)
     assert list(read)[:7] == ["model", "data", "split", "noise", "seed", "count", "methods"]
-    assert list(read)[7:] == ["channels", "tuned_on", "trained_noise", "tables"]
+    later = ["channels", "tuned_on", "trained_noise", "trained_elsewhere", "tables"]
+    assert list(read)[7:] == later
     assert [row["name"] for row in read["methods"]] == ["mnist-bottleneck", "noisy"]
     assert (read["split"], read["noise"], read["count"]) == ("test", "gaussian:0.5", 299)
 

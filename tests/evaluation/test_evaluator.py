@@ -43,7 +43,7 @@ def test_the_json_has_exactly_the_agreed_form(images) -> None:
     read = json.loads(evaluate(methods, *images).to_json())
     assert list(read) == [
         "model", "data", "split", "noise", "seed", "count", "methods",
-        "channels", "tuned_on", "trained_noise", "tables",
+        "channels", "tuned_on", "trained_noise", "trained_elsewhere", "tables",
     ]  # fmt: skip
     assert (read["model"], read["data"], read["split"]) == ("half", "x", "")
     assert (read["noise"], read["seed"], read["count"]) == ("", 3, 12)

@@ -56,7 +56,7 @@ def known_words() -> list[str]:
 
 
 EXAMPLES = (
-    "quietpixel evaluate mnist-unet median digits",
+    "quietpixel evaluate mnist-unet median mnist",
     "quietpixel evaluate photo nlm photos/ --sigmas 15/255 --report r.html",
 )
 GROUPS = {
@@ -91,7 +91,11 @@ GROUPS = {
 )
 @click.option("--count", type=COUNT, help="Number of images, from the first.  [default: all]")
 @click.option("--precision", type=PRECISION, help="Arithmetic of the models.  [default: auto]")
-@click.option("--data-dir", type=PATH, help="Folder with the files of a data set.")
+@click.option(
+    "--data-dir",
+    type=PATH,
+    help="Folder with the files of a data set.  [default: QUIETPIXEL_DATA, else a download]",
+)
 @click.option(
     "--json",
     "json_file",
@@ -167,6 +171,9 @@ def format_evaluation(evaluation: "Evaluation") -> str:
     if evaluation.trained_noise:
         trained = describe_noise(evaluation.trained_noise)
         lines.append(f"The noise is derived from the law of the model, {trained}.")
+    for name, data in evaluation.trained_elsewhere.items():
+        # Models of digits lose to a median filter on the digits of another set.
+        lines.append(f"{name} was trained on {data}; it does worse on other images, such as these.")
     if evaluation.tuned_on:
         lines.append(f"Classical methods are tuned on {evaluation.tuned_on}.")
     return "\n".join(lines).rstrip()

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -181,6 +181,8 @@ class Evaluation:
         Images that the classical methods were tuned on; empty if there were none.
     trained_noise
         The law that the first model was trained for, if `noise` was derived from it; else empty.
+    trained_elsewhere
+        The named set that a model was trained on, by the model's name, where it is not `data`.
     tables
         One for each noise.
     """
@@ -192,6 +194,7 @@ class Evaluation:
     seed: int
     tuned_on: str = ""
     trained_noise: str = ""
+    trained_elsewhere: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[Table, ...]
 
     @property

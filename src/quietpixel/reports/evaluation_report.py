@@ -63,6 +63,9 @@ def write_evaluation_report(path: str | Path, comparison: Comparison) -> Path:
     }
     if evaluation.trained_noise:
         facts["Noise derived from"] = describe_noise(evaluation.trained_noise)
+    if elsewhere := evaluation.trained_elsewhere:
+        named = ", ".join(f"{name} ({data})" for name, data in elsewhere.items())
+        facts["Trained on other images"] = named
     return write_page(path, build_page(title, facts, result_sections(comparison), script=SCRIPT))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from quietpixel.data import named_sets
 from quietpixel.errors import ArgumentError, ModelError, UnknownNameError, unknown_name
 from quietpixel.evaluation.evaluator import NOISY, Comparison, Evaluation, Method, evaluate_methods
 from quietpixel.evaluation.image_pairs import cut_patches, describe_noise
@@ -166,6 +167,7 @@ def compare(  # noqa: PLR0913  (the options of the command line)
         seed=seed,
         tuned_on=images.tuned_on if limits.keys() & METHODS.keys() else "",
         trained_noise=trained,
+        trained_elsewhere=_find_other_sets(denoisers, str(data)),
         tables=tuple(tables),
     )
     card = first.card if first and len(denoisers) == 1 else None
@@ -231,6 +233,11 @@ def _check_channels(denoisers: Mapping[str, Denoiser], channels: int) -> None:
                 f"All methods must get the same images, and these are RGB while the model '{name}' "
                 "takes gray; compare models of one kind, or evaluate in gray with `channels` 1."
             )
+
+
+def _find_other_sets(denoisers: Mapping[str, Denoiser], data: str) -> dict[str, str]:
+    found = {name: each.card.training.get("data", "") for name, each in denoisers.items()}
+    return {name: each for name, each in found.items() if each in named_sets() and each != data}
 
 
 def _choose_laws(
