@@ -62,10 +62,10 @@ def test_the_level_is_estimated_and_said(quietpixel, adder, tmp_path) -> None:
     picture = noisy(tmp_path / "a.png")
     outcome = quietpixel(*WORD, picture, "--model", adder)
     assert outcome.code == 0, outcome.err
-    said = outcome.err.split("The noise level is estimated as ")[1].split()[0]
-    assert float(said) == pytest.approx(0.1, rel=0.15)
+    said = float(outcome.out.split("noise (")[1].split("/255)")[0])
+    assert said / 255 == pytest.approx(0.1, rel=0.15)
     added = pixels(clean(picture)).astype(float) - pixels(picture)
-    assert np.median(added) == round(float(said) * 255)
+    assert np.median(added) == round(said)
 
 
 @pytest.mark.parametrize("text", ["20/255", "0.0784314"])

@@ -194,3 +194,18 @@ def test_a_stream_has_json_too(quietpixel, halver, gray, tmp_path, monkeypatch) 
     assert quietpixel("denoise", "-", *words).code == 0
     (file,) = json.loads(report.read_text())["files"]
     assert (file["source"], file["status"]) == ("-", "done")
+
+
+def test_json_goes_to_standard_output(quietpixel, halver, gray, monkeypatch) -> None:
+    outcome = quietpixel("denoise", gray, "--model", halver, "--json", "-")
+    (file,) = json.loads(outcome.out)["files"]  # nothing but JSON, so that a program can read it
+    assert (file["source"], file["status"]) == (str(gray), "done")
+    assert outcome.err.startswith(f"{gray} -> {clean(gray)}  ")
+    both = quietpixel("denoise", gray, "--model", halver, "--json", "-", "-o", "-")
+    assert (both.code, both.out) == (2, "")
+    assert "--json - and the image cannot both go to standard output" in both.err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(gray.read_bytes())))
+    words = ["-o", clean(gray), "--overwrite", "--model", halver, "--json", "-"]
+    stream = quietpixel("denoise", "-", *words)
+    assert json.loads(stream.out)["files"][0]["source"] == "-"
+    assert stream.err.startswith(f"- -> {clean(gray)}  ")

@@ -55,6 +55,9 @@ def test_options_are_in_groups_with_their_choices(quietpixel) -> None:
     for option in ("--quality normal|best", "--engine openvino|onnxruntime"):
         assert option in text
     assert "--precision auto|f32|bf16" in text
+    text = "".join(quietpixel(name, "--help").out for name in COMMANDS)
+    assert "--epochs N " in text
+    assert not re.search(r"RANGE|INTEGER|FLOAT|\[\w+\|", text)  # click's words for types
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -77,7 +80,7 @@ def test_a_line_names_the_result_its_size_and_its_noise(quietpixel, gray) -> Non
     source = gray.with_name("noisy.png")
     Image.fromarray(np.clip(content + 18 * noise, 0, 255).astype(np.uint8)).save(source)
     outcome = quietpixel("denoise", source, "--precision", "f32")
-    assert outcome.code == 0, outcome.err
+    assert (outcome.code, outcome.err) == (0, "")  # the line says it all
     paths, size, seconds, found, model = outcome.out.rstrip("\n").split("  ")
     assert paths == f"{source} -> {source.with_name('noisy-clean.png')}"
     assert (size, model) == ("0.2 MP", "model photo")

@@ -62,11 +62,10 @@ def test_a_result_says_where_the_level_comes_from(models):
     adder, image = exact(models["adder"]), noisy(30, 30)
     found = adder.denoise(image)
     assert found.noise == Noise(pytest.approx(adder.estimate_sigma(image)), "estimated")
-    assert found.notes[0].startswith(f"The noise level is estimated as {found.noise.sigma:.4f}")
     np.testing.assert_array_equal(found.image, adder(image))
     given = adder.denoise(image, DenoiseOptions(sigma=0.25))
     assert given.noise == Noise(0.25, "given")
-    assert given.notes == found.notes[1:2]
+    assert given.notes == found.notes[:1]
     assert exact(models["blur"]).denoise(image).noise == Noise(None, "unknown")
     assert exact(models["blind"]).denoise(image).noise == Noise(None, "unknown")
 

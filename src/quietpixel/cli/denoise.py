@@ -183,7 +183,10 @@ GROUPS = {
 @click.option("-v", "--verbose", is_flag=True, help="Print model, engine and a line per file.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")
 @click.option(
-    "--json", metavar="FILE", type=PATH, help="Write a JSON report with one entry per file."
+    "--json",
+    metavar="FILE",
+    type=PATH,
+    help="Write a JSON report with one entry per file; - for standard output.",
 )
 @click.option(
     "--compare",

@@ -49,6 +49,11 @@ class DenoiseCall:
         return "-" in self.inputs or self.output == "-"
 
     @property
+    def json_on_stream(self) -> bool:
+        """Whether the report goes to standard output, as that of other commands may."""
+        return str(self.json) == "-"
+
+    @property
     def worker_options(self) -> "DenoiseOptions":
         """The options for a worker; workers of this machine share its cores."""
         options = self.settings.options
@@ -63,7 +68,9 @@ class DenoiseCall:
         places = {path.resolve() for path in images}
         settings = self.settings
         reports = {"compare": settings.compare, "uncertainty": settings.uncertainty}
-        for name, path in (reports | {"json": self.json}).items():
+        if not self.json_on_stream:
+            reports["json"] = self.json
+        for name, path in reports.items():
             if path is None:
                 continue
             if path.resolve() in places:
@@ -82,6 +89,10 @@ class DenoiseCall:
         from_environment = self.scheduler == os.environ.get("DASK_SCHEDULER_ADDRESS")
         if self.workers or (self.scheduler and not from_environment):
             raise ArgumentError("'-' is processed here; omit --workers and --scheduler.")
+        if self.json_on_stream and self.output in (None, "-"):
+            raise ArgumentError(
+                "--json - and the image cannot both go to standard output; give one of them a file."
+            )
         if len(self.inputs) > 1 or Path(self.inputs[0]).is_dir() or self.in_place:
             raise ArgumentError("'-' stands for one image; give one INPUT, and no --in-place.")
         if self.settings.folder_range:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 import click
 
 from quietpixel.cli.denoise_call import DenoiseCall
-from quietpixel.cli.denoise_view import FolderView, show_findings
+from quietpixel.cli.denoise_view import FolderView, describe_outcome, show_findings
 from quietpixel.errors import ArgumentError, ClusterError, FileError
 
 if TYPE_CHECKING:
@@ -232,7 +232,9 @@ class DenoiseRun:
         ledger = Ledger.open((), self._settings)
         if ledger.knows(content) and not self._settings.again:
             raise FileError(RESULT.format(name))
-        self._view.keep(denoise_one(denoiser, source, target, self._settings, ledger))
+        outcome = denoise_one(denoiser, source, target, self._settings, ledger)
+        self._view.keep(outcome)
+        self._view.notify(describe_outcome(outcome))
         self._view.write_json()
         return 0
 

@@ -133,8 +133,9 @@ class FolderView:
         # A folder in a terminal has its summary; thousands of lines would push it out of sight.
         listed = self._call.verbose or not self.folder or self._bar is None
         if not outcome.error and not outcome.skipped and listed and not self._call.quiet:
-            # Both streams share the terminal, and only rich knows where the bar stands.
-            if self._bar is not None and sys.stdout.isatty():
+            # Both streams share the terminal, and only rich knows where the bar stands. Standard
+            # output may also be the JSON, for a program.
+            if self._call.json_on_stream or (self._bar is not None and sys.stdout.isatty()):
                 self.notify(describe_outcome(outcome))
             else:
                 click.echo(printable(describe_outcome(outcome)))
@@ -269,6 +270,9 @@ class FolderView:
         }  # fmt: skip
         # A map of noise levels has as many numbers as the image has pixels.
         text = json.dumps(report, indent=2, default=lambda value: "map") + "\n"
+        if call.json_on_stream:
+            click.echo(text, nl=False)
+            return
         with atomic_file(call.json, overwrite=True) as file:
             file.write(text.encode())
 

@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             if os.path.exists(args[0]):
                 words = shlex.join(["quietpixel", "denoise", *args])
-                raise ArgumentError(f"'{args[0]}' is no command; to denoise it, type: {words}")
+                raise ArgumentError(f"'{args[0]}' is not a command; to denoise it, type: {words}")
             raise unknown_name("command", args[0], COMMANDS)
         return super().resolve_command(ctx, args)
 

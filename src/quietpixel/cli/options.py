@@ -66,9 +66,20 @@ class Command(click.Command):
         for heading, names in [*self.groups.items(), ("Options", " ".join(map(str, rest)))]:
             options = [rest.pop(name) for name in names.split() if name in rest]
             records = [option.get_help_record(ctx) for option in options]
-            if rows := [record for record in records if record]:
+            if rows := [(shorten_types(record[0]), record[1]) for record in records if record]:
                 with formatter.section(heading):
                     formatter.write_dl(rows)
+
+
+def shorten_types(words: str) -> str:
+    """Return an option with its value, in shorter words than click's for numbers and text.
+
+    Examples
+    --------
+    >>> shorten_types("--port INTEGER RANGE"), shorten_types("--strength FLOAT RANGE")
+    ('--port N', '--strength NUMBER')
+    """
+    return re.sub("INTEGER( RANGE)?", "N", re.sub("FLOAT( RANGE)?", "NUMBER", words))
 
 
 class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
@@ -135,6 +146,7 @@ PATH = click.Path(path_type=Path)
 PATH_TEXT = click.Path(readable=False)
 CHANNELS: dict[str, Any] = {
     "type": click.Choice(["1", "3"]),
+    "metavar": "1|3",
     "callback": lambda ctx, parameter, value: value and int(value),
 }
 """Settings of an option whose value is 1 (gray) or 3 (RGB)."""

@@ -127,7 +127,7 @@ GROUPS = {
     "--noise",
     metavar="LAW",
     callback=read_noise,
-    help="Noise law, such as gaussian:0.5; auto measures it.",
+    help="Noise law, such as gaussian:0.5; auto measures it.  [default: by the recipe]",
 )
 @click.option(
     "--pairs",
@@ -137,7 +137,8 @@ GROUPS = {
 @click.option(
     "--target",
     type=click.Choice(["clean", "noisy", "none"]),
-    help="Targets in a folder: clean images, a second noisy shot, or none.",
+    metavar="clean|noisy|none",
+    help="Targets in a folder: clean images, a second noisy shot, or none.  [default: clean]",
 )
 @click.option(
     "--structure",
@@ -150,23 +151,23 @@ GROUPS = {
     type=PATH_TEXT,
     help="Masks with the names of the images; only pixels where a mask is not 0 count.",
 )
-@click.option("--epochs", type=COUNT, help="Passes over the data.")
+@click.option("--epochs", type=COUNT, help="Passes over the data.  [default: by the recipe]")
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
     help="Duration of the run in minutes, in place of --epochs; loading and report included.",
 )
-@click.option("--batch", type=COUNT, help="Number of images in a step.")
+@click.option("--batch", type=COUNT, help="Number of images in a step.  [default: by the recipe]")
 @click.option(
     "--patch",
     type=click.IntRange(min=8),
-    help="Height and width of the patches of a folder, in pixels.",
+    help="Height and width of the patches of a folder, in pixels.  [default: by the recipe]",
 )
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="RATE",
-    help="Highest learning rate.",
+    help="Highest learning rate.  [default: by the recipe]",
 )
 @click.option(
     "--channels", **CHANNELS, help="1 (gray) or 3 (RGB), for a folder.  [default: by its images]"
@@ -176,20 +177,22 @@ GROUPS = {
     "--filters",
     metavar="N,N",
     callback=read_counts(1, "64,128"),
-    help="Filters of the bottleneck's two convolutions, such as 64,128, or of each unet level.",
+    help="Filters of the bottleneck's two convolutions, such as 64,128, or of each unet level.  "
+    "[default: by the recipe]",
 )
 @click.option(
     "--blocks",
     metavar="N,N",
     callback=read_counts(0, "0,1,2,2"),
-    help="Blocks of each level of the unet, such as 0,1,2,2; a start model with fewer grows.",
+    help="Blocks of each level of the unet, such as 0,1,2,2; a start model with fewer grows.  "
+    "[default: by the recipe]",
 )
 @click.option(
     "--from",
     "start",
     type=MODEL,
     help="Initial weights: a model name, a run folder, an .onnx or .keras file, or the word "
-    "nothing for random ones.",
+    "nothing for random ones.  [default: by the recipe]",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of all randomness.")
 @click.option(
@@ -203,7 +206,11 @@ GROUPS = {
 @click.option("--run", type=PATH, help="Folder of the run.  [default: runs/DATA-TIME]")
 @click.option("--resume", is_flag=True, help="Continue the run in --run with its options.")
 @click.option("--name", metavar="WORD", help="Name for --model under which the result is kept.")
-@click.option("--cache", type=PATH, help="Folder for decoded pixels of an image folder.")
+@click.option(
+    "--cache",
+    type=PATH,
+    help="Folder for decoded pixels of images that take long to decode.  [default: none]",
+)
 @click.option(
     "--devices", type=COUNT, help="Number of accelerators (KERAS_BACKEND=jax).  [default: all]"
 )
@@ -213,7 +220,11 @@ GROUPS = {
     help="Processes that make batches ahead of time.  [default: 1 for a folder, else 0]",
 )
 @click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard to the run folder.")
-@click.option("--data-dir", type=PATH, help="Folder with the files of a data set.")
+@click.option(
+    "--data-dir",
+    type=PATH,
+    help="Folder with the files of a data set.  [default: QUIETPIXEL_DATA, else a download]",
+)
 def command(data: str | None, *, set: dict[str, Any], describe: bool, **options: Any) -> None:
     """Train a model.
 

@@ -127,14 +127,10 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     if out is not images and job.out is not None:
         out[...] = images
     noise = Noise() if job.level is None else job.level.noise
-    notes = job.notes
-    if noise.source == "estimated":
-        sigma = noise.sigma or 0.0
-        notes = (f"The noise level is estimated as {sigma:.4f} ({sigma * 255:.1f}/255).", *notes)
     image = out.reshape(job.shape)
     if job.mask is not None:
         image = np.ma.MaskedArray(image, job.mask.reshape(job.shape))
-    result = Result(image, noise, job.layout.range, notes, job.engine.card.name)
+    result = Result(image, noise, job.layout.range, job.notes, job.engine.card.name)
     finish = job.finish or (lambda result: result)
     if not job.factors:
         return finish(result)
@@ -156,8 +152,9 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
             np.copyto(target[place], kept, where=changed)
         notify(done / len(job.tiles))
     if job.options.strength >= 1 and job.hidden is None:
-        notes += describe_rest(noise, job.layout, target[:, :, target.shape[2] // 2])
-    return finish(replace(result, notes=notes))
+        rest = describe_rest(noise, job.layout, target[:, :, target.shape[2] // 2])
+        result = replace(result, notes=(*job.notes, *rest))
+    return finish(result)
 
 
 def _find_blotches(job: DenoiseJob) -> FloatArray | None:

@@ -372,7 +372,7 @@ export class Pictures {
     const { computed } = this.stage;
     if (computed === "view" || computed === "part") return `Preview of the part in view${times}`;
     const first = item.facts?.pages > 1 ? ["The first page is shown."] : [];
-    if (computed === "whole") return [describeFacts(item.facts) + times, ...first, ...notesOf(item)].join(" · ");
+    if (computed === "whole") return [describeFacts(item.facts) + times, ...first, ...(item.notes ?? [])].join(" · ");
     return describe(item);
   }
 
@@ -422,11 +422,6 @@ export class Pictures {
     saveFile(blob, name);
     for (const item of items) item.saved = true;
   }
-}
-
-// The noise level has a place of its own.
-function notesOf(item) {
-  return (item.notes ?? []).filter((note) => !note.startsWith("The noise level is estimated"));
 }
 
 function fileSize({ size }) {
