@@ -2,6 +2,7 @@ from . import cluster as cluster
 from ._version import __version__ as __version__
 from .card import Card as Card
 from .containers import denoise as denoise
+from .containers import measure_noise as measure_noise
 from .errors import QuietpixelError as QuietpixelError
 from .inference.denoiser import Denoiser as Denoiser
 from .inference.engine import read_card as read_card
@@ -14,5 +15,4 @@ from .workflows.calibrate import calibrate as calibrate
 from .workflows.calibrate import uncertainty as uncertainty
 from .workflows.evaluate import compare as compare
 from .workflows.evaluate import evaluate as evaluate
-from .workflows.measure_noise import measure_noise as measure_noise
 from .workflows.train import train as train

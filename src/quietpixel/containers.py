@@ -1,5 +1,6 @@
-"""`denoise` for whatever holds an image: NumPy, Dask and xarray arrays, and image files."""
+"""`denoise` and `measure_noise` for whatever holds an image: arrays of all kinds, and files."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -13,11 +14,13 @@ from quietpixel.cluster.worker_model import plan_blocks
 from quietpixel.errors import ImageError
 from quietpixel.imaging.axes import find_axes, letters_of
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, Scale, find_range
-from quietpixel.inference.arrays import read_layout
+from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.level import sample_places
 from quietpixel.inference.options import DenoiseOptions, Sigma
 from quietpixel.inference.planes import spaced
+from quietpixel.noise.measure import NoiseMeasure
+from quietpixel.noise.measure import measure_noise as measure_images
 
 Source = str | Path | bytes | BinaryIO
 
@@ -78,6 +81,54 @@ def denoise(
     if isinstance(image, str | Path | bytes) or hasattr(image, "read"):
         return _denoise_file(cast(Source, image), settings)
     return _denoise_array(image, settings)
+
+
+def measure_noise(image: NDArray[Any] | Source, *, range: Range | None = None) -> NoiseMeasure:
+    """Return the strength of the noise of an image, by brightness, and its kind.
+
+    Parameters
+    ----------
+    image
+        An array as a `Denoiser` takes it, (H, W) or (H, W, C), at least 24 x 24 pixels, whose
+        masked values and those that are not finite do not count; or an image file (a path, its
+        bytes or an open binary file), whose pages are assumed to have the same noise.
+    range
+        The values of black, which is without light, and of white. None takes the nominal ones, and
+        the darkest part as without light unless the image has 8 bits or a colour profile.
+
+    Returns
+    -------
+    NoiseMeasure
+        ``sigma``; ``gain``, ``offset`` and ``read_noise`` of ``variance = gain * (clean - offset) +
+        read_noise**2`` on the [0, 1] scale; ``counts``, the same in the units of the image;
+        ``black`` and ``white``, which 0 and 1 stand for; ``kind``; ``levels`` (sigma by
+        brightness); ``law``, whose text training accepts as a noise law; and ``warning``, a
+        sentence where that law is too weak.
+
+    Raises
+    ------
+    ImageError
+        If the image cannot be used or is too small.
+    FileError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> clean = np.tile(np.linspace(50, 200, 256), (256, 1))
+    >>> noisy = np.clip(clean + 20 * rng.standard_normal(clean.shape), 0, 255).astype(np.uint8)
+    >>> measure = measure_noise(noisy)
+    >>> measure.kind, round(255 * measure.sigma)
+    ('white', 20)
+    """
+    if isinstance(image, np.ndarray):
+        return _measure([image], range, nominal=image.dtype.name in FIXED_SCALES)
+    from quietpixel.files import read_picture, turn_upright  # arrays need no image library
+
+    # Upright, so that rows and columns of stripes are those that a viewer shows.
+    picture = turn_upright(read_picture(image))
+    nominal = picture.metadata.icc is not None or picture.dtype.name in FIXED_SCALES
+    return _measure(picture.pages, range or picture.declared_range, nominal=nominal)
 
 
 def _denoise_array(image: Any, settings: DenoiseOptions) -> Any:
@@ -150,3 +201,14 @@ def _find_nominal_range(array: Any, outer: int) -> Range:
     measure = need("dask").delayed(lambda block: find_range(block.reshape(-1, *inner)))
     found = need("dask").compute(*map(measure, blocks))
     return min(low for low, _ in found), max(high for _, high in found)
+
+
+def _measure(pages: Sequence[NDArray[Any]], range: Range | None, *, nominal: bool) -> NoiseMeasure:
+    black, white = read_layout(with_channels(pages[0]), range, holes=True).range
+    images = []
+    for page in map(with_channels, pages):
+        image = read_layout(page, (black, white), holes=True).to_model(page)
+        image[~np.isfinite(image)] = np.nan
+        images.append(np.ma.filled(image, np.nan))
+    measure = measure_images(images, offset=range is None and not nominal)
+    return replace(measure, black=black, white=white)

@@ -8,11 +8,11 @@ import tifffile
 from PIL import Image
 
 from quietpixel import parse_noise
+from quietpixel.containers import measure_noise
 from quietpixel.data.image_folder import Layout
 from quietpixel.errors import ArgumentError
 from quietpixel.reports.charts import noise_chart
 from quietpixel.training.folder_data import measure_folder
-from quietpixel.workflows.measure_noise import measure_noise
 
 
 @pytest.fixture

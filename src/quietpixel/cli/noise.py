@@ -49,8 +49,8 @@ def command(
     below it they are repeated in the units of images that have another. A folder stands for the
     images in it.
     """
+    from quietpixel.containers import measure_noise
     from quietpixel.files import atomic_file
-    from quietpixel.workflows.measure_noise import measure_noise
 
     paths = _list_files(files)
     measures, failed = {}, False

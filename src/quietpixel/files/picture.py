@@ -12,6 +12,21 @@ from quietpixel.errors import ImageError
 Pixels = NDArray[Any]
 Block = tuple[str, bytes]
 """Type and content of a part of a file: a segment of a JPEG, a chunk of a PNG or WebP."""
+MARK = "quietpixel:denoised"
+"""The mark that results carry in their XMP, so that they are recognised wherever they lie."""
+_MARKED = MARK.encode()
+_MARK_PROPERTY = (
+    b'<rdf:Description rdf:about="" xmlns:quietpixel="urn:quietpixel" %s="True"/>' % _MARKED
+)
+_XMP_END = b"</rdf:RDF>"
+_XMP_PACKET = (
+    b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:'
+    b'meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    + _XMP_END
+    + b'</x:xmpmeta><?xpacket end="w"?>'
+)
+_MOST_XMP = 65_000
+"""Bytes that fit into the one segment that a JPEG has for XMP."""
 
 
 def first_block(blocks: Sequence[Block], kind: str, prefix: bytes = b"") -> bytes | None:
@@ -373,3 +388,39 @@ def describe_colour_numbers(metadata: Metadata) -> str:
     if primaries in (1, 2) and curve in (1, 2, 6, 13):
         return ""
     return f"the colour numbers (primaries {primaries}, transfer curve {curve})"
+
+
+def mark_xmp(xmp: bytes | None) -> bytes:
+    """Return XMP, or a new packet, with the mark of a result; as it is where that cannot be put in.
+
+    Examples
+    --------
+    >>> b"quietpixel:denoised" in mark_xmp(None)
+    True
+    """
+    known = xmp or _XMP_PACKET
+    if _MARKED in known or _XMP_END not in known or len(known) > _MOST_XMP:
+        return known
+    start, end = known.rsplit(_XMP_END, 1)
+    return start + _MARK_PROPERTY + _XMP_END + end
+
+
+def is_marked(picture: Picture) -> bool:
+    """Return whether an image carries the mark of a result."""
+    return _MARKED in (picture.metadata.xmp or b"")
+
+
+def mark_as_result(picture: Picture) -> Picture:
+    """Return the image with XMP that says it was denoised.
+
+    Other XMP stays. XMP that cannot be read, or is too long for a JPEG, stays as it is; formats
+    without XMP lose the mark when they are written. Such results are known by their content.
+
+    Examples
+    --------
+    >>> marked = mark_as_result(Picture.from_pixels(np.zeros((4, 6), np.uint8)))
+    >>> b"quietpixel:denoised" in marked.metadata.xmp
+    True
+    """
+    metadata = replace(picture.metadata, xmp=mark_xmp(picture.metadata.xmp))
+    return replace(picture, metadata=metadata)

@@ -1,15 +1,20 @@
 """Reading an image: the pixels as the file stores them, and everything else it carries."""
 
 import contextlib
+import hashlib
+import io
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files.formats import format_of_name, identify
 from quietpixel.files.image_format import ReadLimits, Size
-from quietpixel.files.picture import Picture
+from quietpixel.files.picture import MARK, Picture
+
+_SEARCHED = 1 << 23
+"""Bytes at the start and the end of a file in which the mark is looked for."""
 
 
 def read_picture(
@@ -177,3 +182,44 @@ def _open(source: str | Path | bytes | BinaryIO) -> Path | bytes:
     if path.exists() and not path.is_file():
         raise FileError("it is not an ordinary file; give an image file, or its bytes.")
     return path
+
+
+@dataclass(frozen=True)
+class Content:
+    """What identifies the content of a file.
+
+    Parameters
+    ----------
+    size
+        Bytes.
+    digest
+        SHA-256 in hex.
+    marked
+        Whether it carries the mark of a result.
+    """
+
+    size: int
+    digest: str
+    marked: bool
+
+
+def inspect_content(source: Path | BinaryIO) -> Content:
+    """Return what identifies a file, read once from its start.
+
+    Every format writes XMP uncompressed, so the mark is found without decoding.
+    """
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return inspect_content(file)
+    size = source.seek(0, io.SEEK_END)
+    source.seek(0)
+    digest, marked, at, tail = hashlib.sha256(), False, 0, b""
+    while chunk := source.read(1 << 20):
+        digest.update(chunk)
+        # XMP lies before the pixels or behind them. Searching those too took 1.4 s for a gigabyte
+        # instead of 0.8 s.
+        if not marked and (at < _SEARCHED or at > size - _SEARCHED):
+            marked = MARK.encode() in tail + chunk
+        at += len(chunk)
+        tail = chunk[-len(MARK) :]
+    return Content(at, digest.hexdigest(), marked)

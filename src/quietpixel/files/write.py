@@ -17,8 +17,14 @@ from quietpixel.files import tags, vips
 from quietpixel.files.atomic import atomic_file, refuse_existing
 from quietpixel.files.formats import FORMATS, find_format, format_of_name, writable_formats
 from quietpixel.files.image_format import Format, Writer
-from quietpixel.files.mark import mark_xmp
-from quietpixel.files.picture import Picture, Pixels, describe_colour_numbers, rescale, white_of
+from quietpixel.files.picture import (
+    Picture,
+    Pixels,
+    describe_colour_numbers,
+    mark_xmp,
+    rescale,
+    white_of,
+)
 from quietpixel.files.png import find_palette
 from quietpixel.files.thumbnails import find_previews, renew_thumbnails
 

@@ -1,1 +1,1 @@
-"""The public verbs: `train`, `evaluate`, `compare`, `calibrate`, `uncertainty`, `measure_noise`."""
+"""The public verbs: `train`, `evaluate`, `compare`, `calibrate`, `uncertainty` and the export."""
