@@ -1,5 +1,6 @@
 """Commands, options, names and files in the documentation exist."""
 
+import ast
 import html
 import importlib
 import io
@@ -225,3 +226,55 @@ def test_an_install_command_has_one_form() -> None:
     local = {path.name for path, text in texts.items() if re.search(r"pip install '?\.", text)}
     assert local == {"install.md"}
     assert texts[ROOT / "docs" / "how-to" / "install.md"].count("pip install '.") == 1
+
+
+def test_pages_come_in_the_order_of_need() -> None:
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
+    places = [
+        text.find(entry)
+        for entry in (
+            "index.md", "Tutorials:", "how-to/install.md", "tutorials/first-photo.md",
+            "tutorials/folder.md", "tutorials/own-model.md", "How-to guides:", "Explanation:",
+            "Reference:", "faq.md", "glossary.md",
+        )
+    ]  # fmt: skip
+    assert places == sorted(places)
+    assert places[0] >= 0
+
+
+def words_of(path: Path) -> list[str]:
+    """Return the texts in a module."""
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return [
+        node.value
+        for node in tree
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def test_the_library_speaks_of_arguments_and_not_of_options() -> None:
+    context = click.Context(group)
+    options = set()
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        options |= {word for word in options_of(command) if word.startswith("--")}  # type: ignore[arg-type]
+    package = ROOT / "src" / "quietpixel"
+    found = {
+        (path.relative_to(package).as_posix(), option)
+        for path in package.rglob("*.py")
+        if "cli" not in path.relative_to(package).parts
+        for text in words_of(path)
+        for option in options & set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+    }
+    assert not found
+
+
+ODD = re.compile(
+    "stops to be finite|Left out[:;]|pictures in work|For all randomness|No picture is there"
+)
+"""Sentences of version 0.1 that readers stumbled over."""
+
+
+def test_odd_sentences_do_not_come_back() -> None:
+    files = [*PAGES, *(ROOT / "src" / "quietpixel").rglob("*.py")]
+    assert not [path for path in files if ODD.search(path.read_text(encoding="utf-8"))]

@@ -13,7 +13,7 @@ from quietpixel.files.atomic import atomic_file
 Picture = tuple[str, str, bytes]
 """Title, caption, and the bytes of a PNG."""
 
-WIDE = 1000
+WIDE = 900
 """Width in pixels above which the words of a picture are too small on a phone."""
 STYLE = (Path(__file__).parent / "report.css").read_text()
 PAGE = (Path(__file__).parent / "report.html").read_text()
