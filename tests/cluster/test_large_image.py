@@ -529,7 +529,7 @@ def test_wrong_images(tmp_path, models) -> None:
     with pytest.raises(FileError, match="nothing is there"):
         denoise_image(str(tmp_path / "gone.zarr"), target, model)
     (tmp_path / "empty.zarr").mkdir()
-    with pytest.raises(FileError, match="it is no Zarr"):
+    with pytest.raises(FileError, match="it is not a Zarr array or group"):
         denoise_image(str(tmp_path / "empty.zarr"), target, model)
     (tmp_path / "words.tif").write_bytes(b"only words")
     with pytest.raises(FileError, match="cannot be read as a TIFF"):

@@ -240,7 +240,9 @@ def test_resuming_nothing_is_reported(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="holds no run to resume"):
         RunFolder(tmp_path).read_recipe()
     (tmp_path / "recipe.json").write_text("[")
-    with pytest.raises(TrainingError, match="recipe of this run cannot be read"):
+    with pytest.raises(
+        TrainingError, match=r"recipe of this run, recipe.json, cannot be read .*; start another"
+    ):
         RunFolder(tmp_path).read_recipe()
 
 

@@ -128,10 +128,14 @@ class LargeRun:
         # A map has the size of the image, which is larger than memory.
         if not isinstance(settings.options.sigma, str | float):
             raise ArgumentError(
-                "--sigma must be a number or auto for an image that is denoised in parts."
+                "--sigma must be a number or auto for an image that is denoised in parts; got a "
+                "file. Give its mean level."
             )
-        if len({job.target for job in self._jobs}) < len(self._jobs):
-            raise ArgumentError("Two inputs would get the same name; use two separate calls.")
+        for number, job in enumerate(self._jobs):
+            if job.target in [other.target for other in self._jobs[:number]]:
+                raise ArgumentError(
+                    f"Two inputs would both be written to '{job.target}'; use a call for each."
+                )
 
     def _preflight(self, job: "Job") -> "PreflightResult":
         from quietpixel.batch import PreflightResult

@@ -83,7 +83,9 @@ class DenoiseRun:
         )
         for name, path in (("compare", settings.compare), ("uncertainty", settings.uncertainty)):
             if path and len(plan.jobs) != 1:
-                raise ArgumentError(f"--{name} needs one image; got {len(plan.jobs)}.")
+                raise ArgumentError(
+                    f"--{name} needs one image; got {len(plan.jobs)}. Use a call for each."
+                )
         call.check_reports(*(each for job in plan.jobs for each in (job.source, job.target)))
         for path, reason in plan.skipped:
             self._view.notify(f"Skipping {path}: {reason}.")
@@ -148,7 +150,7 @@ class DenoiseRun:
             single = not plan.folders and len(findings) == 1
             if not findings and not any(file.is_image for file in plan.unread):
                 if plan.skipped:
-                    raise FileError("None of the inputs is to be denoised.")
+                    raise FileError("All inputs are skipped, so there is nothing to denoise.")
                 self._view.notify("No images found; use --recursive to search subfolders.")
             # Success would promise a result at the place that was asked for.
             if single and findings[0].state == "skip" and not call.in_place:

@@ -126,7 +126,7 @@ def command(
         context = click.get_current_context()
         raise click.MissingParameter(ctx=context, param_hint="'DATA'", param_type="argument")
     if noise and sigmas:
-        raise ArgumentError("`sigmas` are noise laws too, and `noise` is one; give one of them.")
+        raise ArgumentError("`sigmas` and `noise` both say which noise to add; give one of them.")
     # Loaded here, so that --help and wrong options are answered at once.
     from quietpixel.cli.progress import show_progress
     from quietpixel.workflows.evaluate import compare

@@ -146,7 +146,10 @@ def describe_array(
         If there are fewer than two dimensions, or one is empty.
     """
     if len(shape) < 2 or not all(shape):
-        raise ImageError(f"its array has the shape {tuple(shape)}; an image has rows and columns.")
+        raise ImageError(
+            f"its array has the shape {tuple(shape)}, and an image has rows and columns; give it "
+            "two dimensions or more."
+        )
     axes = find_axes(shape, letters) if letters else name_axes(shape, samples=samples)
     return ArrayForm(tuple(shape), np.dtype(dtype), axes)
 

@@ -205,7 +205,10 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     limits.reserve(header.width * header.height * channels * (8 if deep else 6))
     pixels = decode_whole("jpegxl", source, index=0 if header.animated else None)
     if pixels.shape[2] != channels:
-        raise ImageError(f"it has {pixels.shape[2]} channels where its header names {channels}.")
+        raise ImageError(
+            f"it has {pixels.shape[2]} channels where its header names {channels}; get a whole "
+            "copy of it."
+        )
     pixels = np.ascontiguousarray(pixels)
     if not header.floats and 8 < header.bits < 16:
         pixels = change_bits(pixels, header.bits, 16)

@@ -139,7 +139,10 @@ def _read_otherwise(
             pages = [tiff.pages[page.number].asarray() for page in directories]
     except Exception as error:  # tifffile raises whatever its codecs do
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileError(f"the file is damaged, or stored in an unusual way ({reason}).") from error
+        raise FileError(
+            f"the file is damaged, or stored in an unusual way ({reason}); get a whole copy of it, "
+            "or save it as an ordinary TIFF."
+        ) from error
     if int(first.first(284, 1)) == 2 and channels > 1:
         pages = [np.moveaxis(page, 0, -1) for page in pages]
     pages = [page.reshape(height, width, channels) for page in pages]

@@ -265,9 +265,9 @@ def choose_format(
     kind = format_of_name(path)
     if kind is None:
         raise FileError(
-            f"'{target}' cannot be written because its suffix, {path.suffix}, is of no format that "
-            f"quietpixel writes: {', '.join(writable_formats())}. Choose another suffix, or give "
-            "`format`."
+            f"'{target}' cannot be written because no format that quietpixel writes has the suffix "
+            f"{path.suffix}; choose another suffix, or give `format`: "
+            f"{', '.join(writable_formats())}."
         )
     return kind
 

@@ -73,7 +73,9 @@ def open_image(name: str) -> tuple[Any, tuple[str, ...], str | None]:
         if image := find_levels(found.attrs.asdict()):
             return found[image[0][0]], *image
     except FileNotFoundError as error:
-        raise FileError(f"'{name}' cannot be read: it is no Zarr.") from error
+        raise FileError(
+            f"'{name}' cannot be read: it is not a Zarr array or group; check the path."
+        ) from error
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise FileError(f"'{name}' cannot be read as a Zarr: {reason}.") from error
@@ -112,7 +114,10 @@ def _describe(path: Path) -> tuple[Any, ArrayForm]:
     array, _, letters = open_image(str(path))
     form = describe_array(array.shape, array.dtype, letters)
     if form.dtype.name not in NUMBERS:
-        raise ImageError(f"'{path}' cannot be used: its values are of type {form.dtype}.")
+        raise ImageError(
+            f"'{path}' cannot be used: its values are of type {form.dtype}; convert them to "
+            "integers or floats."
+        )
     return array, form
 
 

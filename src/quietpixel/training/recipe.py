@@ -212,7 +212,9 @@ class Recipe:
         try:
             return cls.from_dict(json.loads(text))
         except (AttributeError, TypeError, ValueError) as error:
-            raise TrainingError(f"The recipe of this run cannot be read: {error}.") from error
+            raise TrainingError(
+                f"The recipe of this run, recipe.json, cannot be read ({error}); start another run."
+            ) from error
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
