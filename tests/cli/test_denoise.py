@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 
@@ -59,6 +60,26 @@ def test_one_bad_file_does_not_stop_the_others(quietpixel, gray, halver, content
     assert failure.count("bad.png") == 1
     assert last.startswith("1 of 2 images are done, 0.0 megapixels in ")
     assert not bad.with_name("bad-clean.png").exists()
+
+
+def test_a_warning_of_one_image_is_no_failure_of_another(quietpixel, halver, tmp_path) -> None:
+    """Whole JPEGs with a harmless warning, read next to ones that are cut short, twice."""
+    stream, rng = io.BytesIO(), np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (200, 200), np.uint8)).save(stream, "jpeg")
+    content = stream.getvalue()
+    scan = content.index(b"\xff\xda")
+    for number in range(30):
+        (tmp_path / f"{number}-odd.jpg").write_bytes(content[:scan] + bytes(5) + content[scan:])
+        (tmp_path / f"{number}-cut.jpg").write_bytes(content[: len(content) // 2])
+    for number in range(2):
+        words = [tmp_path, "-o", tmp_path / f"out{number}", "--json", tmp_path / "report.json"]
+        assert quietpixel("denoise", *words, "--model", halver).code == 1
+        report = json.loads((tmp_path / "report.json").read_text())["files"]
+        for entry in report:
+            odd = entry["source"].endswith("odd.jpg")
+            assert entry["status"] == ("done" if odd else "failed")
+            warned = [note for note in entry["notes"] if "5 extraneous bytes" in note]
+            assert len(warned) == odd
 
 
 def test_a_file_alone_that_is_none_is_one_line(quietpixel, tmp_path, halver) -> None:

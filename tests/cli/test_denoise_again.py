@@ -46,8 +46,8 @@ def test_a_result_is_known_wherever_it_lies(quietpixel, halver, tmp_path, name) 
         for place in (moved.parent, moved):
             outcome = quietpixel("denoise", place, *words, *more)
             assert outcome.code == 0, outcome.err
-            assert f"Skipped: '{moved}' is a result of quietpixel" in outcome.err
             assert moved.read_bytes() == content
+            assert f"Skipped: '{moved}' is a result of quietpixel" in outcome.err
     streamed = quietpixel("denoise", moved, "--model", halver, "-o", "-")
     assert (streamed.code, streamed.out) == (2, "")
     assert f"'{moved}' is a result of quietpixel" in streamed.err

@@ -192,8 +192,8 @@ def run(models, capfd):
 def start(models):
     """Start `quietpixel denoise` with words."""
 
-    def begin(*words, model="halver", **options):
-        line = [*COMMAND, "denoise", "--model", str(models[model]), *map(str, words)]
+    def begin(*words, model="halver", command=COMMAND, **options):
+        line = [*command, "denoise", "--model", str(models[model]), *map(str, words)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(line, env=dict(os.environ), **(pipes | options))
 

@@ -6,7 +6,6 @@ import random
 import re
 import signal
 import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,7 +16,6 @@ import tifffile
 from PIL import Image
 
 from quietpixel.batch import lock_folders
-from quietpixel.cluster import workers
 from quietpixel.cluster.task_pool import AHEAD, LEAST, TaskPool
 from quietpixel.cluster.workers import connect
 
@@ -109,18 +107,21 @@ def test_in_place_on_a_cluster(run, machines, tmp_path) -> None:
 
 
 def test_two_clients_do_not_denoise_an_image_twice(start, machines, tmp_path) -> None:
-    source = fill(tmp_path / "in", 20)
-    before = {path: np.asarray(Image.open(path)) for path in source.rglob("*.png")}
+    source = fill(tmp_path / "in", 60)
     words = [source, "--recursive", "--in-place", "--scheduler", machines.address]
+    clients = [start(*words) for _ in range(2)]
+    said = [client.communicate(timeout=PATIENCE)[1].decode() for client in clients]
+    check_halved_once(source, 60, side=40)
+    assert [client.returncode for client in clients] == [0, 0], said
+    assert "60 of 60 images were done before." in "".join(said)
+
+
+def test_a_client_waits_for_another_run(start, machines, tmp_path) -> None:
+    source = fill(tmp_path / "in", 2)
     with lock_folders([source]):
-        clients = [start(*words) for _ in range(2)]
-        for client in clients:
-            assert any(line.startswith(b"Waiting for another run: ") for line in client.stderr)
-    said = "".join(finish(client)[1] for client in clients)
-    assert "20 of 20 images were done before." in said
-    for path, pixels in before.items():
-        half = np.rint(pixels * (np.float32(1) / 255) * np.float32(0.5) * np.float32(255))
-        assert np.array_equal(np.asarray(Image.open(path)), half.astype(np.uint8))
+        client = start(source, "--in-place", "--scheduler", machines.address)
+        assert any(line.startswith(b"Waiting for another run: ") for line in client.stderr)
+    finish(client)
 
 
 def test_a_folder_that_workers_do_not_see_is_said(machines, tmp_path, models) -> None:
@@ -331,7 +332,7 @@ def test_a_picture_that_kills_workers_is_a_failure_of_its_own() -> None:
 def test_wrong_words_are_refused(models, tmp_path, capsys, monkeypatch) -> None:
     from quietpixel.cli.main import main
 
-    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("quietpixel.cluster.workers.CONNECT_SECONDS", 0.5)
     source = fill(tmp_path / "in", 1)
     words = ["denoise", "--model", str(models["halver"]), "-o", str(tmp_path / "out")]
     for address in ("tcp://127.0.0.1:9", "nonsense://"):
@@ -421,54 +422,59 @@ def test_the_number_of_tasks_is_bounded(machines) -> None:
     assert most <= LEAST
 
 
-def run_pool(cluster, tasks, *, seconds: float = PATIENCE, notify=print):
-    """Return the results of tasks, or fail: a pool that waits for ever would stop all tests."""
-    results = []
+DIES_WHEN_ASKED = """
+from distributed import worker
 
-    def run() -> None:
-        pool = TaskPool(cluster, eval, {}, notify)
-        results.extend(result for _, result in pool.run(iter(tasks)))
+async def die(*words, **options):
+    os.kill(os.getpid(), 9)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    assert not thread.is_alive(), "The pool waits for a result that no worker has."
-    return results
+worker.Worker.get_data = die
+"""
 
 
-def test_a_result_that_dies_with_its_worker_is_computed_again(own_machines, tmp_path) -> None:
-    """The worker is killed by the pickling of its first result, so after the end of the task."""
-    dead = tmp_path / "dead"
-    once = "{0}.path.exists({1!r}) or {0}.mkdir({1!r}) or {0}.kill({0}.getpid(), 9)"
-    kill = once.format("__import__('os')", str(dead))
-    code = f"type('Fatal', (), {{'__reduce__': lambda self: ({kill}, (int, ('7',)))[1]}})()"
-    for _ in range(2):
-        own_machines.add_worker()
-    with connect(scheduler=own_machines.address) as cluster:
-        wait_until(lambda: len(cluster.threads(now=True)) == 2)
-        assert run_pool(cluster, [code] * 6) == [7] * 6
-        assert len(cluster.lost_workers()) == 1
-    assert dead.exists()
+def test_a_result_that_dies_with_its_worker_is_computed_again(
+    start, own_machines, tmp_path
+) -> None:
+    """The worker is killed by the question for its first result, so after the end of the task."""
+    source = fill(tmp_path / "in", 20)
+    mortal = own_machines.add_worker(before=DIES_WHEN_ASKED)
+    own_machines.add_worker()
+    own_machines.wait_for_workers()
+    words = [source, "--recursive", "--in-place", "--scheduler", own_machines.address]
+    _, err = finish(start(*words))
+    assert "20 of 20 images are done" in err
+    check_halved_once(source, 20, side=40)
+    mortal.join(PATIENCE)
+    assert mortal.exitcode == -9
+
+
+SOONER = """
+from quietpixel.cli.main import main
+from quietpixel.cluster import workers
+
+workers.SILENT_SECONDS = 6
+raise SystemExit(main())
+"""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other signals")
-def test_a_stopped_worker_is_passed_over(own_machines, monkeypatch) -> None:
-    monkeypatch.setattr(workers, "SILENT_SECONDS", 6)
+def test_a_stopped_worker_is_passed_over(start, own_machines, tmp_path) -> None:
+    source = fill(tmp_path / "in", 30, side=300)
     stopped, _ = own_machines.add_worker(), own_machines.add_worker()
-    said: list[str] = []
-    with connect(scheduler=own_machines.address) as cluster:
-        wait_until(lambda: len(cluster.threads(now=True)) == 2)
-        os.kill(stopped.pid, signal.SIGSTOP)
-        tasks = [str(number) for number in range(12)]
-        assert sorted(run_pool(cluster, tasks, notify=said.append)) == list(range(12))
-        assert len(cluster.threads(now=True)) == 1
-    assert len(said) == 1
-    assert re.fullmatch(r"The worker tcp://.* does not respond and is removed\.", said[0])
+    own_machines.wait_for_workers()
+    words = [source, "--recursive", "--in-place", "--scheduler", own_machines.address]
+    process = start(*words, command=[sys.executable, "-c", SOONER])
+    wait_until(lambda: process.stdout.peek(1), process)
+    os.kill(stopped.pid, signal.SIGSTOP)
+    _, err = finish(process)
+    assert len(re.findall(r"The worker tcp://.* does not respond and is removed\.\n", err)) == 1
+    assert "30 of 30 images are done" in err
+    check_halved_once(source, 30, side=300)
 
 
-def test_a_dashboard_is_named_only_where_there_is_one(machines, monkeypatch) -> None:
-    with connect(scheduler=machines.address) as cluster:
-        assert cluster.describe().endswith(f" at {machines.address}; dashboard: none")
+def test_a_dashboard_is_named_only_where_there_is_one(run, machines, tmp_path) -> None:
+    words = ["--in-place", "--scheduler", machines.address]
+    assert f" at {machines.address}; dashboard: none.\n" in run(fill(tmp_path / "in", 2), *words)
 
 
 def test_every_worker_gets_of_the_first_tasks(own_machines) -> None:

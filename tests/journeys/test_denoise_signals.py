@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -80,6 +81,9 @@ def test_while_a_large_image_is_written(start, large, tmp_path, number) -> None:
     target = tmp_path / "out.png"
     process = start(large, "-o", target, "--json", tmp_path / "report.json")
     wait_until(lambda: unfinished(tmp_path) or target.exists(), process)
+    for path in unfinished(tmp_path):
+        with contextlib.suppress(FileNotFoundError):  # it is finished by now
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, "others could read it"
     end(process, number, lambda: not target.exists())
     assert not unfinished(tmp_path)
     report = json.loads((tmp_path / "report.json").read_text())

@@ -108,11 +108,11 @@ def test_two_runs_at_once_do_not_do_the_same(start, fill, tmp_path, words) -> No
     line = [tmp_path / "in", "--recursive", *(word.format(tmp_path) for word in words)]
     runs = [start(*line) for _ in range(2)]
     said = "".join(finish(run)[1] for run in runs)
-    assert "30 of 30 images were done before." in said
     places = tmp_path / ("in" if words == ["--in-place"] else "out")
     for path in places.rglob("*.png"):
         half = np.rint(before[path.name] * (np.float32(1) / 255) * np.float32(0.5) * 255)
         assert np.array_equal(np.asarray(Image.open(path)), half.astype(np.uint8))
+    assert "30 of 30 images were done before." in said
     assert "30 of 30 images were done before." in finish(start(*line))[1]
     assert not list(tmp_path.rglob(".quietpixel-lock"))
 
