@@ -9,6 +9,8 @@ import stat
 import subprocess
 import sys
 import time
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -267,3 +269,19 @@ def test_with_pixels_wants_the_same_shape_dtype_and_count():
         PICTURE.with_pixels([PIXELS, PIXELS])
     with pytest.raises(ImageError, match="1 to 4 channels"):
         Picture.from_pixels(np.zeros((2, 2, 5)))
+
+
+@pytest.mark.parametrize(("name", "most"), [("webp", 1.5), ("gif", 1.5), ("png", 0.5)])
+def test_an_animation_is_held_once_while_it_is_written(tmp_path, name, most):
+    """Its pixels lie in a file, but its compressed frames were held five times."""
+    noise = np.random.default_rng(0).integers(0, 256, (30, 64, 96, 3), np.uint8)
+    first = Picture.from_pixels(noise[0], format=name)
+    encoding = replace(first.encoding, delays=(50,) * len(noise))
+    picture = replace(first, pages=tuple(noise), encoding=encoding)
+    target = tmp_path / f"a.{name}"
+    write_picture(picture, tmp_path / f"first.{name}")  # imports and caches
+    tracemalloc.start()
+    write_picture(picture, target)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < most * target.stat().st_size

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -32,7 +32,7 @@ class _Frame:
     under: int
     disposal: int
     blend: bool
-    data: list[bytes] = field(default_factory=list)
+    data: list[memoryview] = field(default_factory=list)
 
 
 @dataclass
@@ -40,12 +40,12 @@ class _File:
     """The chunks of an animated PNG that matter for its pixels."""
 
     header: bytes = b""
-    shared: list[tuple[bytes, bytes]] = field(default_factory=list)
+    shared: list[tuple[bytes, memoryview]] = field(default_factory=list)
     loop: int = 0
     frames: list[_Frame] = field(default_factory=list)
 
 
-def make_chunk(kind: bytes, data: bytes) -> bytes:
+def make_chunk(kind: bytes, data: bytes | memoryview) -> bytes:
     """Return a chunk of a PNG.
 
     Examples
@@ -56,11 +56,11 @@ def make_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _walk(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = len(SIGNATURE)
+def _walk(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    view, at = memoryview(content), len(SIGNATURE)
     while at + 12 <= len(content):
         size, kind = struct.unpack_from(">I4s", content, at)
-        yield kind, content[at + 8 : at + 8 + size]
+        yield kind, view[at + 8 : at + 8 + size]
         # Length, kind and checksum, four bytes each, besides the data.
         at += 12 + size
 
@@ -69,7 +69,7 @@ def _parse(content: bytes) -> _File:
     found = _File()
     for kind, data in _walk(content):
         if kind == b"IHDR":
-            found.header = data
+            found.header = bytes(data)
         elif kind in (b"PLTE", b"tRNS"):
             found.shared.append((kind, data))
         elif kind == b"acTL":
@@ -147,8 +147,10 @@ def _compose(found: _File, height: int, width: int) -> Iterator[Pixels]:
 
 def _decode(found: _File, frame: _Frame) -> Pixels:
     header = struct.pack(">2I", frame.width, frame.height) + found.header[8:]
-    chunks = [(b"IHDR", header), *found.shared, *((b"IDAT", each) for each in frame.data)]
-    content = SIGNATURE + b"".join(make_chunk(*each) for each in (*chunks, (b"IEND", b"")))
+    pixels = (make_chunk(b"IDAT", each) for each in frame.data)
+    shared = (make_chunk(*each) for each in found.shared)
+    parts = [make_chunk(b"IHDR", header), *shared, *pixels, make_chunk(b"IEND", b"")]
+    content = SIGNATURE + b"".join(parts)
     return vips.to_array(vips.open_page("pngload", content))
 
 
@@ -166,9 +168,9 @@ def _blend(below: Pixels, above: Pixels) -> Pixels:
 
 
 def write_frames(
-    still: bytes, others: Sequence[bytes], delays: Sequence[Delay], loop: int
-) -> bytes:
-    """Return an animated PNG of a still one and others of the same size and colour type.
+    still: bytes, others: Iterable[bytes], delays: Sequence[Delay], loop: int
+) -> Iterator[bytes]:
+    """Yield the parts of an animated PNG: a still one and others of its size and colour type.
 
     Parameters
     ----------
@@ -184,16 +186,18 @@ def write_frames(
     size = struct.unpack(">2I", still[16:24])
 
     def control(number: int, delay: Delay) -> bytes:
-        data = struct.pack(">I", number) + _CONTROL.pack(*size, 0, 0, *delay, 0, 0)
-        return make_chunk(b"fcTL", data)
+        return struct.pack(">I", number) + _CONTROL.pack(*size, 0, 0, *delay, 0, 0)
 
-    parts = [make_chunk(kind, data) for kind, data in _walk(still)]
-    first = next(at for at, part in enumerate(parts) if part[4:8] == b"IDAT")
-    parts.insert(first, make_chunk(b"acTL", struct.pack(">2I", len(delays), loop)))
-    parts.insert(first + 1, control(0, delays[0]))
+    chunks: list[tuple[bytes, bytes | memoryview]] = [*_walk(still)]
+    first = next(at for at, (kind, _) in enumerate(chunks) if kind == b"IDAT")
+    chunks.insert(first, (b"acTL", struct.pack(">2I", len(delays), loop)))
+    chunks.insert(first + 1, (b"fcTL", control(0, delays[0])))
+    yield SIGNATURE
+    for kind, data in chunks[:-1]:
+        yield make_chunk(kind, data)
     # Controls and pixels of frames are counted together.
     for number, (other, delay) in enumerate(zip(others, delays[1:], strict=True)):
         pixels = b"".join(data for kind, data in _walk(other) if kind == b"IDAT")
-        frame = make_chunk(b"fdAT", struct.pack(">I", 2 * number + 2) + pixels)
-        parts[-1:] = [control(2 * number + 1, delay), frame, parts[-1]]
-    return b"".join([SIGNATURE, *parts])
+        yield make_chunk(b"fcTL", control(2 * number + 1, delay))
+        yield make_chunk(b"fdAT", struct.pack(">I", 2 * number + 2) + pixels)
+    yield make_chunk(*chunks[-1])

@@ -69,12 +69,15 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     own = picture.metadata if picture.format == "gif" else Metadata()
     at = _after_colours(content, 13, content[10:11])
     comments = b"".join(data for _, data in own.blocks)
-    rest = content[at:]
+    rest = memoryview(content)[at:]  # an animation may be large
     if len(picture.pages) == 1 and picture.pages[0].shape[2] in (1, 3):
         # libvips declares a transparent colour that no pixel has.
-        flags = rest.find(b"!\xf9\x04") + 3
-        rest = rest[:flags] + bytes([rest[flags] & ~1]) + rest[flags + 1 :] if flags > 2 else rest
-    file.write(content[:at] + comments + rest + own.tail)
+        flags = content.find(b"!\xf9\x04", at) + 3
+        if flags > 2:
+            content = content[:flags] + bytes([content[flags] & ~1]) + content[flags + 1 :]
+            rest = memoryview(content)[at:]
+    for part in (content[:at], comments, rest, own.tail):
+        file.write(part)
 
 
 def name_own(metadata: Metadata) -> tuple[str, ...]:

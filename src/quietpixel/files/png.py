@@ -145,10 +145,12 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         return
     still = vips.save_bytes(image, "pngsave", rewrite=rewrite, **options)
     others = (vips.from_array(page) for page in picture.pages[1:])
-    frames = [vips.save_bytes(page, "pngsave", **options) for page in others]
+    frames = (vips.save_bytes(page, "pngsave", **options) for page in others)
     exact = picture.metadata.native if own else None
     delays = exact or tuple((delay, 1000) for delay in encoding.delays)
-    file.write(write_frames(still, frames, delays, encoding.loop) + tail)
+    for part in write_frames(still, frames, delays, encoding.loop):
+        file.write(part)
+    file.write(tail)
 
 
 def _blocks_of(picture: Picture) -> tuple[Block, ...]:

@@ -187,7 +187,9 @@ def open_page(
     page = {} if number is None else {"page": number}
     # Sequential access: rows are decoded as they are read, without a whole copy inside libvips.
     load = getattr(pyvips.Image, f"{loader}_source")
-    return load(opened, access="sequential", fail_on=fail_on, **page, **options)
+    # WebP is decoded whole, from 100 MB on into a temporary file: not where only bytes were given.
+    memory = isinstance(source, bytes)
+    return load(opened, access="sequential", memory=memory, fail_on=fail_on, **page, **options)
 
 
 def to_array(image: Any) -> Pixels:
@@ -284,13 +286,13 @@ def save(
 
     def write(data: Any) -> int:
         nonlocal rewrite
-        content = bytes(data)
-        if rewrite is not None:
-            head.extend(content)
-            if (start := rewrite(bytes(head))) is None:
-                return len(data)
-            rewrite, content = None, start
-        file.write(content)
+        if rewrite is None:
+            file.write(data)
+            return len(data)
+        head.extend(data)
+        if (start := rewrite(bytes(head))) is not None:
+            rewrite = None
+            file.write(start)
         return len(data)
 
     def guard(function: Callable[..., Any], failed: object) -> Callable[..., Any]:

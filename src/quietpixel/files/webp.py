@@ -70,7 +70,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         own = put_block(metadata.blocks, "EXIF", b"", metadata.exif)
         blocks = put_block(own, "XMP ", b"", metadata.xmp, new_at=len(own))
     image = vips.from_pages([vips.as_rgb(page) for page in picture.pages])
-    whole = vips.save_bytes(
+    content = vips.save_bytes(
         vips.with_timing(image, encoding.delays, encoding.loop),
         "webpsave",
         page_height=picture.size[1],
@@ -79,32 +79,38 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         smart_subsample=True,  # 0.1 dB better, for 3 % more bytes
         exact=True,  # keeps the colours of transparent pixels
     )
-    file.write(_graft(whole, blocks, picture) if blocks else whole)
+    for part in _graft(memoryview(content), blocks, picture) if blocks else (content,):
+        file.write(part)
     file.write(metadata.tail if picture.format == "webp" else b"")
 
 
-def _graft(whole: bytes, blocks: tuple[Block, ...], picture: Picture) -> bytes:
-    """Return the file that libvips wrote with metadata put in, which needs an extended header."""
+def _graft(
+    whole: memoryview, blocks: tuple[Block, ...], picture: Picture
+) -> list[bytes | memoryview]:
+    """Put metadata into the file that libvips wrote, which needs an extended header.
+
+    The parts that it returns share the memory of the file: an animation may be large.
+    """
     flags = (_ALPHA if picture.alpha else 0) | (_ANIMATION if len(picture.pages) > 1 else 0)
     flags |= sum({_FLAGS.get(name, 0) for name, _ in blocks})
     # Sides are stored minus one, in 24 bits.
     sides = (side - 1 for side in picture.size)
     extended = bytes([flags, 0, 0, 0]) + b"".join(side.to_bytes(3, "little") for side in sides)
-    at, pixels = 12, b""
+    at, pixels = 12, list[bytes | memoryview]()
     background = (first_block(blocks, _TIMING) or b"")[:4]
     while at + 8 <= len(whole):
-        kind, size = struct.unpack("<4sI", whole[at : at + 8])
+        kind, size = struct.unpack_from("<4sI", whole, at)
         end = at + 8 + size + (size & 1)
         if kind in (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"):
-            part = whole[at:end]
-            if kind == b"ANIM":  # libvips makes the background white
-                part = part[:8] + background + part[8 + len(background) :]
-            pixels += part
+            # libvips makes the background white.
+            own = background if kind == b"ANIM" else b""
+            pixels += [whole[at : at + 8], own, whole[at + 8 + len(own) : end]]
         at = end
     # The profile comes before the pixels, everything else after them.
-    first = b"".join(_chunk(*block) for block in blocks if block[0] == "ICCP")
-    last = b"".join(_chunk(*block) for block in blocks if block[0] not in ("ICCP", _TIMING))
-    return _chunk("RIFF", b"WEBP" + _chunk("VP8X", extended) + first + pixels + last)
+    first = [_chunk(*block) for block in blocks if block[0] == "ICCP"]
+    last = [_chunk(*block) for block in blocks if block[0] not in ("ICCP", _TIMING)]
+    parts = [b"WEBP", _chunk("VP8X", extended), *first, *pixels, *last]
+    return [b"RIFF" + struct.pack("<I", sum(map(len, parts))), *parts]
 
 
 def _chunk(name: str, data: bytes) -> bytes:
