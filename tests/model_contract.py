@@ -146,7 +146,7 @@ def gradient_reaches_all_weights(name: str, tmp_path: Path) -> None:
     model = build_small(name)
     inputs = random_inputs(model)
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
-    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
     model.fit(inputs if len(inputs) > 1 else inputs[0], np.zeros_like(inputs[0]), verbose=0)
     for weight, old in zip(model.trainable_weights, before, strict=True):
         assert np.abs(keras.ops.convert_to_numpy(weight) - old).max() > 0, weight.path

@@ -38,6 +38,11 @@ SKIPPED = {
     r"^evaluate .*held-back": "tunes methods for a minute: tests/workflows/test_evaluate.py",
 }
 """Commands that are not run, with the reason."""
+LONG = {
+    "compare.md": "tunes classical methods: tests/cli/test_evaluate.py",
+    "page-without-server.md": "fetches onnxruntime-web: tests/web/test_static_page.py",
+}
+"""Pages whose commands take long, with the fast tests of what they do."""
 OUTPUTS = ("-o", "--report", "--json", "--compare", "--uncertainty", "--plot", "--run")
 RNG = np.random.default_rng(0)
 COUNTS = RNG.poisson(400, (40, 48)).astype(np.uint16)
@@ -120,8 +125,7 @@ WITH_COMMANDS = [
 @pytest.mark.parametrize(
     "page",
     [
-        # It tunes classical methods, for half a minute on a busy machine.
-        pytest.param(page, marks=pytest.mark.slow if page.name == "compare.md" else ())
+        pytest.param(page, marks=pytest.mark.slow if page.name in LONG else ())
         for page in WITH_COMMANDS
     ],
     ids=lambda page: page.stem,

@@ -56,15 +56,23 @@ def test_a_clone_starts_anew_with_the_same_parameters(fitted) -> None:
     assert not hasattr(new, "model_")
 
 
-def test_it_works_in_a_pipeline_and_a_grid_search(digits) -> None:
+@pytest.mark.parametrize("codes", [[2], pytest.param([1, 2], marks=pytest.mark.slow)])
+def test_it_works_in_a_pipeline_and_a_grid_search(digits, codes) -> None:
     pipeline = make_pipeline(MinMaxScaler(), DenoisingAutoencoder(epochs=1))
-    search = GridSearchCV(pipeline, {"denoisingautoencoder__code": [1, 2]}, cv=2)
+    search = GridSearchCV(pipeline, {"denoisingautoencoder__code": codes}, cv=2)
     search.fit(digits[:60])
-    assert search.best_params_["denoisingautoencoder__code"] in (1, 2)
+    assert search.best_params_["denoisingautoencoder__code"] in codes
     assert search.best_estimator_.transform(digits[:3]).shape == (3, 64)
 
 
-@pytest.mark.parametrize(("model", "shape"), [("bottleneck", (10, 9)), ("unet", (8, 12, 3))])
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        ("bottleneck", (10, 9)),
+        ("bottleneck", (8, 12, 3)),
+        pytest.param("unet", (8, 12, 3), marks=pytest.mark.slow),
+    ],
+)
 def test_images_of_any_shape_come_back_in_it(model: str, shape: tuple[int, ...]) -> None:
     images = np.random.default_rng(0).random((4, *shape)).astype(np.float32)
     estimator = DenoisingAutoencoder(model=model, epochs=1).fit(images)

@@ -49,7 +49,7 @@ def test_lazy_equals_whole_to_the_last_bit(models, case) -> None:
 
 @pytest.mark.parametrize("memory", ["512MB", "100KB"])
 def test_blocks_larger_than_a_tile_are_cut(models, memory) -> None:
-    array = np.random.default_rng(1).random((300, 277), np.float32)
+    array = np.random.default_rng(1).random((150, 139), np.float32)
     lazy = denoise(
         dask.array.from_array(array, chunks=-1), models["blur"], precision="f32", memory=memory
     )

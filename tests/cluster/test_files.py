@@ -106,6 +106,7 @@ def test_in_place_on_a_cluster(run, machines, tmp_path) -> None:
     assert "6 of 6 images were done before." in run(*words)
 
 
+@pytest.mark.slow
 def test_two_clients_do_not_denoise_an_image_twice(start, machines, tmp_path) -> None:
     source = fill(tmp_path / "in", 60)
     words = [source, "--recursive", "--in-place", "--scheduler", machines.address]
@@ -186,6 +187,7 @@ def test_random_kills_of_workers_lose_nothing(start, own_machines, tmp_path) -> 
         number += 1
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_is_said_and_the_next_run_goes_on(
     start, run, mortal_machines, tmp_path, machines
 ) -> None:
@@ -262,6 +264,7 @@ def test_workers_that_cannot_do_it_are_said(run, own_machines, tmp_path, before,
     assert not contents(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_the_first_worker_to_come_may_be_unfit(start, own_machines, tmp_path) -> None:
     source = fill(tmp_path / "in", 4)
     line = [source, "--recursive", "-o", tmp_path / "out", "--scheduler", own_machines.address]

@@ -408,6 +408,7 @@ def test_a_lost_scheduler(tmp_path, models, blur, mortal_machines) -> None:
     assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="other signals")
 @pytest.mark.parametrize("words", [(), pytest.param(("--workers", 2), marks=pytest.mark.slow)])
 def test_a_killed_command_is_finished_by_the_next(start, tmp_path, models, words) -> None:
@@ -558,6 +559,7 @@ def test_a_mixture_is_refused(tmp_path, models, capsys) -> None:
     assert "use two separate calls" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_on_workers(start, tmp_path) -> None:
     pixels = noise((200, 190), "uint8", 255)
     source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))

@@ -73,13 +73,12 @@ def wait_for_end(process: int) -> None:
 
 def test_batches_are_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
     made = []
-    for workers in (0, 1, 2):
+    for workers in (0, 2):
         with Batches(make_sampler(tmp_path), workers=workers) as batches:
             batches[0]  # Keras reads a batch before the first epoch
             made.append(run_epochs(batches))
-    for other in made[1:]:
-        for one, two in zip(made[0], other, strict=True):
-            np.testing.assert_array_equal(one, two)
+    for one, two in zip(*made, strict=True):
+        np.testing.assert_array_equal(one, two)
     assert len({part.tobytes() for part in made[0]}) == len(made[0]) == 12
 
 

@@ -20,6 +20,8 @@ from ..waiting import PATIENCE, wait_until
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="other signals")
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+COUNT = 40
+"""Images of a folder run, enough to be interrupted after the third."""
 SOON = 1.0
 """Seconds of the processor after a signal; by the clock, a busy machine would be measured."""
 
@@ -62,7 +64,12 @@ def unfinished(folder):
 
 @pytest.mark.parametrize(
     ("moment", "number"),
-    [(0.0, signal.SIGINT), (0.0, signal.SIGTERM), (0.1, signal.SIGTERM), (0.2, signal.SIGINT)],
+    [
+        (0.0, signal.SIGINT),
+        (0.1, signal.SIGTERM),
+        pytest.param(0.0, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(0.2, signal.SIGINT, marks=pytest.mark.slow),
+    ],
 )
 def test_within_one_large_image(start, large, tmp_path, number, moment) -> None:
     """Interrupt at several moments; the output folder appears before the first picture is read."""
@@ -76,7 +83,9 @@ def test_within_one_large_image(start, large, tmp_path, number, moment) -> None:
     assert not unfinished(tmp_path)
 
 
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_while_a_large_image_is_written(start, large, tmp_path, number) -> None:
     target = tmp_path / "out.png"
     process = start(large, "-o", target, "--json", tmp_path / "report.json")
@@ -95,9 +104,11 @@ def test_while_a_large_image_is_written(start, large, tmp_path, number) -> None:
         assert [each["status"] for each in report["files"]] == ["left"]
 
 
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_in_a_folder_run_that_says_what_was_done(start, fill, tmp_path, number) -> None:
-    fill(tmp_path / "in", 60, side=500)
+    fill(tmp_path / "in", COUNT, side=500)
     out = tmp_path / "out"
     words = [tmp_path / "in", "--recursive", "-o", out, "--json", tmp_path / "report.json"]
     process = start(*words)
@@ -106,22 +117,22 @@ def test_in_a_folder_run_that_says_what_was_done(start, fill, tmp_path, number) 
     assert err.splitlines()[-1] == "quietpixel: interrupted"
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["interrupted"]
-    assert len(report["files"]) == 60
+    assert len(report["files"]) == COUNT
     done = {each["target"] for each in report["files"] if each["status"] == "done"}
     assert done == {str(path) for path in out.rglob("*.png")}
-    left = 60 - len(done)
-    assert f"{left} of 60 images are left; run the same command again" in err
+    left = COUNT - len(done)
+    assert f"{left} of {COUNT} images are left; run the same command again" in err
     assert not unfinished(tmp_path)
     if number != signal.SIGINT:  # the ledger does not know which signal it was
         return
     again = start(*words)
     _, err = again.communicate(timeout=PATIENCE)
-    assert f"{len(done)} of 60 images were done before." in err.decode()
+    assert f"{len(done)} of {COUNT} images were done before." in err.decode()
     assert again.returncode == 0
 
 
 def test_a_closed_terminal_ends_it_with_a_report(start, fill, tmp_path) -> None:
-    fill(tmp_path / "in", 60, side=500)
+    fill(tmp_path / "in", COUNT, side=500)
     process = start(tmp_path / "in", "-o", tmp_path / "out", "--json", tmp_path / "report.json")
     wait_until(lambda: len(list((tmp_path / "out").rglob("*.png"))) > 2, process)
     process.send_signal(signal.SIGHUP)

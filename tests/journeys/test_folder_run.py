@@ -16,6 +16,7 @@ from quietpixel.batch import lock_folders
 from ..waiting import PATIENCE
 
 COUNT = 30
+MORE_KILLS = ((3, True), (25, False), (25, True))
 
 
 def contents(folder):
@@ -33,8 +34,10 @@ def finish(process, code=0):
     return out, err.decode()
 
 
-@pytest.mark.parametrize("in_place", [False, True])
-@pytest.mark.parametrize("kills", [pytest.param(3), pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kills", "in_place"),
+    [(3, False), *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE_KILLS)],
+)
 def test_a_killed_run_is_finished_by_the_next(start, fill, tmp_path, kills, in_place) -> None:
     def words(folder):
         made = [folder / "in", "--recursive"]
@@ -100,7 +103,9 @@ def test_bytes_in_bytes_out(start) -> None:
     assert np.unique(image).tolist() == [100]
 
 
-@pytest.mark.parametrize("words", [["--in-place"], ["-o", "{}/out"]])
+@pytest.mark.parametrize(
+    "words", [["--in-place"], pytest.param(["-o", "{}/out"], marks=pytest.mark.slow)]
+)
 def test_two_runs_at_once_do_not_do_the_same(start, fill, tmp_path, words) -> None:
     """One waits; in place, a picture that was denoised twice would have a quarter of its values."""
     fill(tmp_path / "in", COUNT)

@@ -1,5 +1,6 @@
 """Every picture is a PNG of the expected size, always the same, and refuses what it cannot show."""
 
+import functools
 import io
 import sys
 from itertools import combinations
@@ -34,9 +35,14 @@ DRAWINGS = {
 }
 
 
+@functools.cache
+def draw(name):
+    return DRAWINGS[name]()
+
+
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_is_a_png_with_something_on_white(name):
-    image = pixels(DRAWINGS[name]())
+    image = pixels(draw(name))
     assert (image[0] == 255).all()
     assert (image[:, 0] == 255).all()
     assert image.min() < 100
@@ -45,14 +51,14 @@ def test_is_a_png_with_something_on_white(name):
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_the_page_shows_through_around_a_picture(name):
     """Else a report in the dark has white slabs."""
-    image = pytest.importorskip("PIL.Image").open(io.BytesIO(DRAWINGS[name]()))
+    image = pytest.importorskip("PIL.Image").open(io.BytesIO(draw(name)))
     alpha = np.asarray(image.convert("RGBA"))[..., 3]
     assert (alpha[0] == 0).all()
     assert (alpha == 0).mean() > 0.1
 
 
 def test_the_same_arrays_give_the_same_bytes():
-    assert DRAWINGS["samples"]() == DRAWINGS["samples"]()
+    assert DRAWINGS["samples"]() == draw("samples")
 
 
 def test_images_are_shown_without_blur():

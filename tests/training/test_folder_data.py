@@ -276,7 +276,7 @@ def test_a_folder_run_resumes_and_says_what_it_was_made_of(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("both_ways", "no_export")
-@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+@pytest.mark.parametrize("schedule", ["cosine", pytest.param("constant", marks=pytest.mark.slow)])
 def test_a_run_by_the_clock_stops(tmp_path: Path, schedule: str) -> None:
     data = make_photos(tmp_path / "photos", 2)
     changes = {**TINY, "optimizer": "convolution-muon", "steps": 10_000, "schedule": schedule}
@@ -312,7 +312,9 @@ def test_loading_and_finishing_are_part_of_the_time(
 
 
 @pytest.mark.usefixtures("both_ways", "no_export")
-@pytest.mark.parametrize("stop", [signal.SIGKILL, KeyboardInterrupt])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGKILL, pytest.param(KeyboardInterrupt, marks=pytest.mark.slow)]
+)
 def test_a_run_that_stops_closes_its_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: object
 ) -> None:
@@ -338,6 +340,7 @@ def test_a_run_that_stops_closes_its_workers(
     assert not Path(f"/proc/{workers.pop()}").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("both_ways", "no_export")
 def test_a_run_is_the_same_with_and_without_workers(tmp_path: Path) -> None:
     recipe = recipe_for(make_photos(tmp_path / "photos", 5), epochs=2)

@@ -157,6 +157,7 @@ def test_depth_and_profile_come_back_and_strength_acts(visit):
         assert file.pages[0].tags[34675].value == profile
 
 
+@pytest.mark.slow
 def test_a_preview_follows_the_noise_level(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
@@ -181,6 +182,7 @@ def test_a_preview_follows_the_noise_level(visit):
     wait_until(page, lambda: seen() < noisy_still / 2)
 
 
+@pytest.mark.slow
 def test_what_a_result_tells_is_not_asked_again(visit):
     """A model that finds the level by itself takes a level as a limit, which the page applies."""
     page = visit(viewport={"width": 1200, "height": 800})
@@ -263,6 +265,7 @@ def test_one_bad_file_among_good_ones_and_all_as_a_zip(visit):
     expect(page.locator("#choose")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_zoom_and_what_was_taken_away(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     page.set_input_files("#files", as_file("a.png", coded(noisy(400, 1300))))
@@ -288,6 +291,7 @@ def test_zoom_and_what_was_taken_away(visit):
     wait_until(page, is_gray)
 
 
+@pytest.mark.slow
 def test_the_model_and_its_card(visit):
     page = visit()
     page.set_input_files("#files", as_file("a.png", coded(noisy(28, 28))))
@@ -358,6 +362,7 @@ def test_digits(visit):
     expect(page.locator("#restore")).to_be_disabled()
 
 
+@pytest.mark.slow
 def test_convolutions_components_and_a_walk_are_shown(visit):
     page = visit("/#digits", viewport={"width": 1200, "height": 800})
     expect(page.locator(".number output")).to_have_count(16)
@@ -377,6 +382,7 @@ def test_convolutions_components_and_a_walk_are_shown(visit):
     assert np.array_equal(canvas_pixels(page, "#walk")[:, :28, 0], walk[:, :28])  # still from the 4
 
 
+@pytest.mark.slow
 def test_a_digit_is_drawn_with_the_mouse(visit):
     page = visit("/#digits", viewport={"width": 1200, "height": 800})
     expect(page.locator(".number output")).to_have_count(16)
@@ -395,6 +401,7 @@ def test_a_digit_is_drawn_with_the_mouse(visit):
     wait_until(page, lambda: canvas_pixels(page, "#drawn")[6:22, 11:17, 0].mean() > 80)
 
 
+@pytest.mark.slow
 def test_a_narrow_screen_and_a_finger(visit):
     phone = {"has_touch": True, "is_mobile": True, "device_scale_factor": 3}
     page = visit(viewport={"width": 360, "height": 740}, **phone)
@@ -538,6 +545,7 @@ def test_a_preview_and_the_result_share_their_noise_level(visit):
     assert float(re.search("sigma=([0-9.]+)", sent[-1])[1]) == pytest.approx(used, rel=2e-5)
 
 
+@pytest.mark.slow
 def test_a_preview_of_channels_that_share_nothing_keeps_them_apart(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     page.route(re.compile("v1/denoise"), lambda route: None)  # so the preview stays
@@ -562,6 +570,7 @@ def test_a_preview_follows_the_law_of_photon_noise_in_place_of_a_level(visit):
     expect(page.locator("#tag")).to_have_text("Preview")
 
 
+@pytest.mark.slow
 def test_removed_images_come_back(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     drop(page, "a.png", "b.png", "c.png")
@@ -645,6 +654,7 @@ def test_the_film_strip_by_keyboard(visit):
         assert box["y"] + box["height"] <= 720
 
 
+@pytest.mark.slow
 def test_forced_colours_mark_what_is_chosen(visit):
     page = visit(viewport={"width": 1200, "height": 800}, forced_colors="active")
     drop(page, "a.png", "b.png")
@@ -675,6 +685,7 @@ def test_controls_are_large_enough_for_fingers(visit):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+@pytest.mark.slow
 def test_the_bars_of_a_code_follow_its_largest_number(visit):
     code = [28.4, -12.5] + [1.0] * 14
     page = visit(viewport={"width": 820, "height": 1180})
@@ -689,6 +700,7 @@ def test_the_bars_of_a_code_follow_its_largest_number(visit):
     assert len({box["x"] for box in boxes}) == len({box["y"] for box in boxes}) == 2
 
 
+@pytest.mark.slow
 def test_the_time_left_counts_down_between_two_tiles(visit):
     """Progress stands still while a tile is computed, which must not raise the time left."""
     page = visit(viewport={"width": 1200, "height": 800})
@@ -711,6 +723,36 @@ def test_the_time_left_counts_down_between_two_tiles(visit):
     wait_until(page, collect)
     assert seen == sorted(seen, reverse=True)
     assert seen[0] > seen[-1]
+
+
+def test_one_visit_by_hand_through_settings_and_views(visit):
+    """A bit of each of the slow tests of this module, at the price of one page."""
+    page = visit(viewport={"width": 1200, "height": 800})
+    drop(page, "a.png")
+    expect(page.locator("#noise-words")).to_have_text(re.compile("Noise: (very )?strong"))
+    expect(page.locator("#tag")).to_have_text("After")
+    page.fill("#split", "0")
+    after = roughness(stage_pixels(page))
+    page.focus("#stage")
+    page.keyboard.down("o")
+    wait_until(page, lambda: roughness(stage_pixels(page)) > 1.3 * after)
+    page.keyboard.up("o")
+    for key, caption in (("1", "100 %"), ("+", "200 %")):
+        page.keyboard.press(key)
+        expect(page.locator("#zoom")).to_have_text(caption)
+    page.click("label:has([name=amount][value='60'])")
+    expect(page.locator("#strength-value")).to_have_text("60 %")
+    page.click("#rival")
+    expect(page.locator("#tag-before")).to_have_text("A: Light")
+    page.click("#keep-first")
+    page.select_option("#model", "mnist-unet")
+    expect(page.locator("#sigma-auto")).to_be_disabled()
+    page.click("#card-open")
+    expect(page.locator("#card")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.click("#clear")
+    page.click("#undo")
+    expect(page.locator(".row-item")).to_have_count(1)
 
 
 def test_sliders_are_read_aloud_with_their_unit(visit):
@@ -740,6 +782,7 @@ def test_the_welcome_screen_denoises_its_example_and_samples(visit):
     assert page.locator(".row-item .name").all_inner_texts() == ["microscope.png"]
 
 
+@pytest.mark.slow
 def test_a_dropped_picture_does_not_wait_for_the_example(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     page.route("**/page/estimate", lambda route: None)  # never answered
@@ -750,6 +793,7 @@ def test_a_dropped_picture_does_not_wait_for_the_example(visit):
     assert ended.value.failure == "net::ERR_ABORTED"
 
 
+@pytest.mark.slow
 def test_the_noise_is_named_and_three_buttons_set_the_strength(visit):
     page = visit(viewport={"width": 1200, "height": 800}, advanced=False)
     expect(page.locator("#model")).to_be_hidden()
@@ -767,6 +811,7 @@ def test_the_noise_is_named_and_three_buttons_set_the_strength(visit):
     expect(page.locator("[name=amount][value='150']")).to_be_disabled()
 
 
+@pytest.mark.slow
 def test_coarse_grain_is_named(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     rng = np.random.default_rng(0)
@@ -790,6 +835,7 @@ def test_coarse_grain_is_named(visit):
     expect(page.locator("#noise-words")).to_contain_text("coarse grain")
 
 
+@pytest.mark.slow
 def test_the_original_shows_while_a_button_or_key_is_held(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     drop(page, "a.png")
@@ -811,6 +857,7 @@ def test_the_original_shows_while_a_button_or_key_is_held(visit):
         page.focus("#stage")
 
 
+@pytest.mark.slow
 def test_two_settings_are_compared_and_one_is_kept(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     drop(page, "a.png")

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from quietpixel.web.options import Limits
 from quietpixel.web.parameters import PARAMETERS
 
@@ -43,6 +45,7 @@ def test_the_token_is_declared(make_client, client):
     assert "security" not in client.get("/openapi.json").json()
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing(start, tmp_path):
     """All checks but one: random bytes match the schema of a body, but they are not an image."""
     port, _ = start(Limits(max_pixels=200_000), token="secret")

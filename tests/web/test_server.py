@@ -89,7 +89,9 @@ def post_image(address: str):
         yield answer
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "kind", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_lets_the_running_request_finish(launch_held, tmp_path, kind):
     process, address = launch_held()
     with post_image(address) as answer:
@@ -137,27 +139,21 @@ def test_requests_beyond_the_grace_are_503_and_new_ones_do_not_prolong_it(launch
     assert "The service is shutting down" in detail(answer.result(), 503)
 
 
-def test_the_log_has_short_urls_and_trusts_no_forwarded_address(launch):
+def test_the_log_has_short_urls_no_files_of_the_page_and_trusts_no_forwarded_address(launch):
     forged = {"X-Forwarded-For": "203.0.113.7"}
     for words, client in (((), "127.0.0.1"), (("--trusted-proxy=127.0.0.1",), "203.0.113.7")):
         process, address = launch("--no-browser", *words)
         httpx.get(f"{address}/healthz?{'x' * 60_000}", headers=forged)
+        for path in ("", "/static/base.css", "/page/progress?job=none", "/static/missing.css"):
+            httpx.get(f"{address}{path}")
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=120)
-        (line,) = errors.splitlines()
+        line, *others = errors.splitlines()
         assert f" {client}:" in line
         assert len(line) < 300
         assert line.endswith(" 200")
-
-
-def test_the_log_leaves_out_the_files_of_the_page_but_not_failures(launch):
-    process, address = launch("--no-browser")
-    for path in ("", "/static/base.css", "/page/progress?job=none", "/static/missing.css"):
-        httpx.get(f"{address}{path}")
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
-    found = [line.split(" - ")[1] for line in errors.splitlines()]
-    assert found == ['"GET / HTTP/1.1" 200', '"GET /static/missing.css HTTP/1.1" 404']
+        found = [each.split(" - ")[1] for each in others]
+        assert found == ['"GET / HTTP/1.1" 200', '"GET /static/missing.css HTTP/1.1" 404']
 
 
 def test_a_token_on_the_command_line_is_warned_about(launch):

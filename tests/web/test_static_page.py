@@ -1,6 +1,7 @@
 """The page as a folder: its files, and denoising in the browser compared with Python."""
 
 import base64
+import contextlib
 import functools
 import http.server
 import io
@@ -110,24 +111,32 @@ def test_npm_is_needed_to_fetch_the_runtime(monkeypatch, tmp_path):
 
 @pytest.fixture
 def visit(browser):
-    """Open a page that may import the modules of the page, from a host of static files."""
-    servers, contexts = [], []
+    """Open a page of a host of static files."""
+    with contextlib.ExitStack() as stack:
+        yield functools.partial(open_page, stack, browser)
 
-    def go(folder: Path, path: str, headers=(), **options):
-        server = serve(folder, headers)
-        servers.append(server)
-        context = browser.new_context(accept_downloads=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(f"http://localhost:{server.server_port}/{path}")
-        return page
 
-    yield go
-    for context in contexts:
-        context.close()
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+@pytest.fixture(scope="module")
+def tab(browser):
+    """Return a page that may import the modules of the page, for all tests."""
+    with contextlib.ExitStack() as stack:
+        yield open_page(stack, browser, static_page.STATIC, "icon.svg")
+
+
+@pytest.fixture
+def page(tab):
+    """Return it with all modules yet to be imported."""
+    tab.reload()
+    return tab
+
+
+def open_page(stack: contextlib.ExitStack, browser, folder: Path, path: str, headers=()):
+    server = serve(folder, headers)
+    stack.callback(server.server_close)
+    stack.callback(server.shutdown)
+    page = stack.enter_context(browser.new_context(accept_downloads=True)).new_page()
+    page.goto(f"http://localhost:{server.server_port}/{path}")
+    return page
 
 
 def serve(folder: Path, headers=()) -> http.server.ThreadingHTTPServer:
@@ -193,8 +202,7 @@ def level_weights() -> dict:
         return {name: values.tolist() for name, values in stored.items()}
 
 
-def test_the_noise_level_is_that_of_python(visit):
-    page = visit(static_page.STATIC, "icon.svg")
+def test_the_noise_level_is_that_of_python(page):
     images = [photo(64, 100), photo(70, 90, 1), blurred(photo(96, 96)), photo(80, 64, sigma=0.02)]
     images += [np.repeat(photo(64, 64, 1), 3, axis=2), photo(20, 24)]
     grain = blurred(blurred(np.random.default_rng(0).standard_normal((96, 96, 1))))
@@ -214,8 +222,7 @@ def test_the_noise_level_is_that_of_python(visit):
         assert found["blotches"] == pytest.approx(blotches, abs=1e-3)
 
 
-def test_blotches_are_found_as_in_python(visit):
-    page = visit(static_page.STATIC, "icon.svg")
+def test_blotches_are_found_as_in_python(page):
     body = """const { measureLevel } = await import("/noise_level.js");
         return measureLevel(read(words[0]), words[1]);"""
     for strength in (1, 2):
@@ -288,6 +295,7 @@ def counted(light: np.ndarray, peak: float, read: float = 0, black: float = 0) -
     return black + (1 - black) * counts
 
 
+@functools.cache
 def photon_cases() -> dict:
     """Return gray images of 8 bits, options, and whether photon noise is found in them."""
     rng, waves = np.random.default_rng(1), photo(200, 180, 1, sigma=0) ** 2
@@ -349,10 +357,20 @@ CASES = {
 }
 
 
-def test_what_the_browser_computes_equals_python(visit, models):
-    page = visit(static_page.STATIC, "icon.svg")
+OFTEN = (
+    "blended", "raised", "gray", "colour in a gray model", "blind with a level", "impulses",
+    "strokes of text", "rows", "fluorescence", "blotches",
+)  # fmt: skip
+"""Cases of the fast tests, which show each difference once."""
+
+
+@pytest.mark.parametrize(
+    "cases", [OFTEN, pytest.param(CASES.keys() - {*OFTEN}, marks=pytest.mark.slow)], ids=len
+)
+def test_what_the_browser_computes_equals_python(page, models, cases):
     cards = {each["name"]: each for each in models.describe()["models"]}
-    for case, (image, given) in CASES.items():
+    for case in sorted(cases):
+        image, given = CASES[case]
         options = dict(given)
         name = options.pop("model", models.default)
         denoiser = Denoiser(models.paths[name], precision="f32", threads=1)
@@ -372,10 +390,21 @@ def test_what_the_browser_computes_equals_python(visit, models):
         assert notes == list(result.notes), case
 
 
-def test_photon_noise_is_stabilised_as_in_python(visit, models):
-    page = visit(static_page.STATIC, "icon.svg")
+@pytest.mark.parametrize(
+    "cases",
+    [
+        ("dim", "offset", "few photons", "stripes", "given"),
+        pytest.param(
+            ("photons", "hot pixels", "blind", "no law", "grain", "white", "speckle"),
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=len,
+)
+def test_photon_noise_is_stabilised_as_in_python(page, models, cases):
     cards = {each["name"]: each for each in models.describe()["models"]}
-    for case, (image, given, stabilised) in photon_cases().items():
+    for case in cases:
+        image, given, stabilised = photon_cases()[case]
         options = dict(given)
         name = options.pop("model", models.default)
         denoiser = Denoiser(models.paths[name], precision="f32", threads=1)
@@ -403,8 +432,7 @@ def test_photon_noise_is_stabilised_as_in_python(visit, models):
     ],
     ids=["other", "16 bits", "transparent", "apng", "webp"],
 )  # fmt: skip
-def test_what_a_browser_would_change_is_refused(visit, content, sentence):
-    page = visit(static_page.STATIC, "icon.svg")
+def test_what_a_browser_would_change_is_refused(page, content, sentence):
     found = call(page, """const { readPicture } = await import("/picture_file.js");
         const bytes = Uint8Array.from(atob(words[0]), (c) => c.charCodeAt(0));
         return readPicture(new File([bytes], "a")).then(() => "", (error) => error.message);""",
@@ -412,8 +440,7 @@ def test_what_a_browser_would_change_is_refused(visit, content, sentence):
     assert sentence in found
 
 
-def test_a_browser_that_cannot_and_a_picture_too_large_are_told(visit):
-    page = visit(static_page.STATIC, "icon.svg")
+def test_a_browser_that_cannot_and_a_picture_too_large_are_told(page):
     found = call(page, """const { readPicture } = await import("/picture_file.js");
         const { BrowserEngine } = await import("/browser_engine.js");
         Object.defineProperty(navigator, "deviceMemory", { value: 0.25 });
@@ -432,8 +459,7 @@ def test_a_browser_that_cannot_and_a_picture_too_large_are_told(visit):
 @pytest.mark.parametrize(
     ("content", "sentence"), [(b"II*", "JPEG, PNG and WebP can be"), (b"\xff\xd8", "is damaged")]
 )
-def test_a_file_that_cannot_be_shown_says_so_before_its_turn(visit, content, sentence):
-    page = visit(static_page.STATIC, "icon.svg")
+def test_a_file_that_cannot_be_shown_says_so_before_its_turn(page, content, sentence):
     found = call(page, """const { BrowserEngine } = await import("/browser_engine.js");
         const bytes = Uint8Array.from(atob(words[0]), (c) => c.charCodeAt(0));
         const opened = new BrowserEngine().openImage(new File([bytes], "a"));
@@ -442,11 +468,10 @@ def test_a_file_that_cannot_be_shown_says_so_before_its_turn(visit, content, sen
     assert sentence in found
 
 
-def test_a_jpeg_keeps_its_exif_upright_and_without_thumbnail(visit):
+def test_a_jpeg_keeps_its_exif_upright_and_without_thumbnail(page):
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Maker"
     content = coded(noisy(40, 60), "JPEG", exif=exif, quality=95)
-    page = visit(static_page.STATIC, "icon.svg")
     found = call(page, """const { readPicture, writePicture } = await import("/picture_file.js");
         const bytes = Uint8Array.from(atob(words[0]), (c) => c.charCodeAt(0));
         const { blob, facts } = await writePicture(await readPicture(new File([bytes], "a.jpg")));
@@ -458,8 +483,7 @@ def test_a_jpeg_keeps_its_exif_upright_and_without_thumbnail(visit):
     assert found[1]["format"] == "jpeg"
 
 
-def test_a_png_keeps_its_pixels_and_channels(visit):
-    page = visit(static_page.STATIC, "icon.svg")
+def test_a_png_keeps_its_pixels_and_channels(page):
     body = """const { readPicture, writePicture } = await import("/picture_file.js");
         const bytes = Uint8Array.from(atob(words[0]), (c) => c.charCodeAt(0));
         const { blob } = await writePicture(await readPicture(new File([bytes], "a.png")));
@@ -484,7 +508,7 @@ export const InferenceSession = { create: async (address, { executionProviders }
     [
         ("Promise.resolve({ info: {} })", ("webgpu", 12)),
         ("Promise.resolve({ info: { isFallbackAdapter: true } })", ("wasm", 21)),
-        ("Promise.reject(new Error())", ("wasm", 21)),
+        pytest.param("Promise.reject(new Error())", ("wasm", 21), marks=pytest.mark.slow),
     ],
     ids=["gpu", "software", "no driver"],
 )

@@ -16,6 +16,8 @@ from quietpixel.workflows import evaluate as workflow
 from quietpixel.workflows import evaluation_data
 from quietpixel.workflows.evaluate import fix_law
 
+pytestmark = pytest.mark.usefixtures("few_digits")
+
 
 def write(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,10 @@ def test_a_run_shows_itself(run: Path) -> None:
     page = (run / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "src=" not in page.replace('src="data:image/png', "")
-    assert quietpixel.read_card(run / "model.onnx").training["options"]["code"] == 5
+    assert "of pixels of held-out images" in page
+    card = quietpixel.read_card(run / "model.onnx")
+    assert card.training["options"]["code"] == 5
+    assert card.uncertainty["coverage"] == pytest.approx(0.9, abs=0.05)
 
 
 def test_the_code_is_remembered_by_the_recipe(run: Path) -> None:
@@ -81,6 +84,7 @@ def test_unknown_words_are_reported(run: Path, tmp_path: Path) -> None:
         quietpixel.evaluate(tmp_path, "digits")
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures_trains_and_shows_itself(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()

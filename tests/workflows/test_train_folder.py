@@ -209,8 +209,16 @@ def test_two_noisy_shots_are_targets_of_each_other(tmp_path: Path) -> None:
     ("words", "fact"),
     [
         ({}, "No clean images: squared error against noisy neighbours"),
-        ({"structure": "v:2"}, "No clean images: squared error at hidden pixels"),
-        ({"noise": "gaussian:0.1"}, "Estimated without clean images (SURE)"),
+        pytest.param(
+            {"structure": "v:2"},
+            "No clean images: squared error at hidden pixels",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"noise": "gaussian:0.1"},
+            "Estimated without clean images (SURE)",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_noisy_pictures_alone_never_open_a_clean_file(

@@ -65,6 +65,7 @@ def test_a_run_without_clean_pictures_has_no_error_bars(data, tmp_path) -> None:
     assert "Error bars" not in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_digits")
 def test_a_named_set_measures_its_coverage(tmp_path) -> None:
     small = {"model": "bottleneck", "options": {"filters": (4, 8)}, "batch": 64}
