@@ -96,7 +96,8 @@ def test_in_place_leaves_links_alone(tmp_path):
     (tmp_path / "link.png").symlink_to(tmp_path / "x.png")
     plan = make_plan([tmp_path], in_place=True)
     assert [job.source.name for job in plan.jobs] == ["x.png"]
-    assert plan.skipped == ((tmp_path / "link.png", "it is a link, and its file stays in place"),)
+    reason = "it is a link, and its file stays in place; name that file instead"
+    assert plan.skipped == ((tmp_path / "link.png", reason),)
 
 
 # The look before work.

@@ -244,7 +244,8 @@ def test_a_link_alone_cannot_be_denoised_in_place(quietpixel, halver, gray, tmp_
     (tmp_path / "link.png").symlink_to(gray)
     outcome = quietpixel("denoise", tmp_path / "link.png", "--model", halver, "--in-place")
     assert outcome.code == 2
-    assert "it is a link, and its file stays in place" in outcome.err
+    assert "it is a link, and its file stays in place; name that file instead." in outcome.err
+    assert "so there is nothing to denoise; name other files." in outcome.err
     assert mean_of(gray) == 200
 
 

@@ -163,6 +163,7 @@ def test_reports_do_not_take_the_place_of_pictures(quietpixel, halver, gray, wor
     assert f"{word} must name a file of its own; " in outcome.err
     stream = quietpixel("denoise", gray, "-o", "-", "--model", halver, word, gray)
     assert f"{word} must name a file of its own; " in stream.err
+    assert stream.err.endswith("Choose another name.\n")
     assert pixels(gray)[0, 0] == 200
 
 
@@ -178,6 +179,7 @@ def test_a_report_into_nowhere_is_refused_before_any_work(
     outcome = quietpixel("denoise", gray, "--model", halver, "--json", tmp_path / "no" / "a.json")
     assert outcome.code == 2
     assert "--json must lie in a folder that exists; got '" in outcome.err
+    assert outcome.err.endswith("Make the folder first.\n")
     assert not clean(gray).exists()
 
 

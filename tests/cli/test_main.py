@@ -138,11 +138,11 @@ def caused(error: Exception) -> Exception:
         (KeyboardInterrupt(), 130, "quietpixel: interrupted\n"),
         (caused(RuntimeError("Error calling __set_name__")), 130, "quietpixel: interrupted\n"),
         (OSError(28, "No space left on device", "a.png"), 2, "'a.png': No space left on device."),
-        (MemoryError(), 2, "There is not enough memory for this."),
+        (MemoryError(), 2, "There is not enough memory; end other programs, or take smaller"),
         (
             RuntimeError("Resource temporarily unavailable"),
             2,
-            "There is not enough memory for this.",
+            "There is not enough memory; end other programs, or take smaller images.",
         ),
         (package.QuietpixelError("Two\nlines."), 2, "quietpixel: Two lines.\n"),
     ],

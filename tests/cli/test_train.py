@@ -99,11 +99,14 @@ def test_any_field_of_the_recipe_can_be_set(quietpixel, calls) -> None:
     [
         (["--set", "warmpu=1"], "Unknown recipe field 'warmpu': did you mean 'warmup'?"),
         (["--set", "warmup"], "--set must be FIELD=VALUE; got 'warmup'. Try warmup=1."),
-        (["--set", "warmup=x"], "--set warmup must be a number; got 'x'."),
-        (["--set", "steps=2.5"], "--set steps must be a whole number; got '2.5'."),
+        (["--set", "warmup=x"], "--set warmup must be a number, such as 0.5; got 'x'."),
+        (["--set", "steps=2.5"], "--set steps must be a whole number, such as 3; got '2.5'."),
         (["--set", "fresh_noise=1"], "--set fresh_noise must be true or false; got '1'."),
         (["--set", "options=[]"], "--set options must be a JSON object, such as"),
-        (["--set", "epochs=2", "--epochs", "3"], "--set epochs and --epochs exclude each other."),
+        (
+            ["--set", "epochs=2", "--epochs", "3"],
+            "--set epochs and --epochs say the same; give one",
+        ),
         (["--recipe", "potho"], "Unknown recipe 'potho': did you mean 'photo'?"),
     ],
 )

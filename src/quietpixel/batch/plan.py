@@ -134,7 +134,8 @@ def make_plan(
     # Replacing the link would leave its file noisy, and its file was not named.
     if in_place:
         links = [job for job in jobs if job.source.is_symlink()]
-        skipped += [(job.source, "it is a link, and its file stays in place") for job in links]
+        reason = "it is a link, and its file stays in place; name that file instead"
+        skipped += [(job.source, reason) for job in links]
         jobs = [job for job in jobs if job not in links]
     ledgers = tuple(folders) if target is None else (target,)
     unique = unique_jobs(jobs)

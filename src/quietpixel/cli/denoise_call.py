@@ -76,10 +76,12 @@ class DenoiseCall:
             if path.resolve() in places:
                 raise ArgumentError(
                     f"--{name} must name a file of its own; '{path}' is read or written as an "
-                    "image or as another report."
+                    "image or as another report. Choose another name."
                 )
             if name == "json" and not path.resolve().parent.is_dir():
-                raise ArgumentError(f"--json must lie in a folder that exists; got '{path}'.")
+                raise ArgumentError(
+                    f"--json must lie in a folder that exists; got '{path}'. Make the folder first."
+                )
             # Two reports cannot share a file either.
             places.add(path.resolve())
 

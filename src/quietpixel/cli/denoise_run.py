@@ -150,7 +150,9 @@ class DenoiseRun:
             single = not plan.folders and len(findings) == 1
             if not findings and not any(file.is_image for file in plan.unread):
                 if plan.skipped:
-                    raise FileError("All inputs are skipped, so there is nothing to denoise.")
+                    raise FileError(
+                        "All inputs are skipped, so there is nothing to denoise; name other files."
+                    )
                 self._view.notify("No images found; use --recursive to search subfolders.")
             # Success would promise a result at the place that was asked for.
             if single and findings[0].state == "skip" and not call.in_place:

@@ -1,11 +1,12 @@
 """The command `quietpixel`: finds the subcommand, and turns errors into one line and a code."""
 
+import contextlib
 import os
 import re
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -58,12 +59,24 @@ class LazyGroup(click.Group):
             raise unknown_name("command", args[0], COMMANDS)
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *words: Any, **extra: Any) -> click.Context:
+        """Read the options, of which --version and --help do all their work here."""
+        with _aborting():
+            return super().make_context(*words, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Call the subcommand; after Ctrl-C, without the empty line that click would print."""
-        try:
+        """Call the subcommand."""
+        with _aborting():
             return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            raise click.Abort from error
+
+
+@contextlib.contextmanager
+def _aborting() -> Iterator[None]:
+    """End after Ctrl-C without the empty line that click would print."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise click.Abort from error
 
 
 @click.group(cls=LazyGroup, invoke_without_command=True, context_settings=CONTEXT)
@@ -132,7 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sentence, code = "interrupted", INTERRUPTED
         # Where memory is limited, threads and shared libraries fail before NumPy does.
         elif isinstance(error, MemoryError) or LOW_MEMORY.search(str(error)):
-            sentence, code = "There is not enough memory for this.", FAILED
+            sentence = "There is not enough memory; end other programs, or take smaller images."
+            code = FAILED
         else:
             raise
         return _report(sentence, code)

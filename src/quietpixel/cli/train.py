@@ -94,7 +94,12 @@ def convert(text: str, default: Any) -> Any:
 
 KINDS = defaultdict(
     lambda: 'a JSON object, such as {"dropout": 0.1}',
-    {bool: "true or false", int: "a whole number", float: "a number", type(None): "a number"},
+    {
+        bool: "true or false",
+        int: "a whole number, such as 3",
+        float: "a number, such as 0.5",
+        type(None): "a number, such as 0.5",
+    },
 )
 """What a field must be, by the type of its default; the others are options of the model."""
 EXAMPLES = (
@@ -242,7 +247,9 @@ def command(data: str | None, *, set: dict[str, Any], describe: bool, **options:
         data = "digits"  # a resumed run has its data in its recipe
     for name in set:
         if name != "seed" and options.get(name) is not None:
-            raise ArgumentError(f"--set {name} and --{name.replace('_', '-')} exclude each other.")
+            raise ArgumentError(
+                f"--set {name} and --{name.replace('_', '-')} say the same; give one of them."
+            )
     from quietpixel.cli.progress import show_progress
     from quietpixel.cli.silence_stderr import load_training
     from quietpixel.workflows.train import list_layers, new_run_path, train
