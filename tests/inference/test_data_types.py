@@ -24,6 +24,14 @@ UNITS = {
 """A width of the scene and an offset for each type."""
 HOLES = np.zeros(SCENE.shape, bool)
 HOLES[:9], HOLES[50, 40] = True, True
+every_type = pytest.mark.parametrize(
+    ("name", "order"),
+    [
+        *((name, "<") for name in UNITS),
+        ("uint16", ">"),
+        *(pytest.param(each, ">", marks=pytest.mark.slow) for each in UNITS if each != "uint16"),
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +54,7 @@ def error(image: np.ndarray, where: np.ndarray | bool = True) -> float:
     return float(np.sqrt(np.mean((values - SCENE) ** 2, where=where)))
 
 
-@pytest.mark.parametrize("order", "<>")
-@pytest.mark.parametrize("name", UNITS)
+@every_type
 def test_every_type_is_denoised_and_comes_back(photo: Denoiser, name: str, order: str) -> None:
     noisy = in_type(np.dtype(name).newbyteorder(order).str)
     result = photo(noisy)
@@ -79,8 +86,7 @@ def test_results_with_fractions_on_request(photo: Denoiser) -> None:
         DenoiseOptions(dtype="float33")
 
 
-@pytest.mark.parametrize("order", "<>")
-@pytest.mark.parametrize("name", UNITS)
+@every_type
 def test_every_type_of_tiff_is_denoised(tmp_path: Path, name: str, order: str) -> None:
     noisy = in_type(name)
     tifffile.imwrite(tmp_path / "a.tif", noisy, byteorder=order)

@@ -1,5 +1,7 @@
 """The scale of an image follows its content, not single extreme values, its unit or its offset."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ def photo() -> Denoiser:
     return Denoiser("photo", precision="f32")
 
 
+@functools.cache
 def scene() -> np.ndarray:
     """Soft discs on a gradient, in [0, 1]."""
     rng = np.random.default_rng(0)
@@ -37,18 +40,26 @@ def rmse(image: np.ndarray, truth: np.ndarray, where: np.ndarray | bool = True) 
     return float(np.sqrt(np.mean((np.asarray(image, float) - truth) ** 2, where=where)))
 
 
+@pytest.fixture(scope="module")
+def plain(photo: Denoiser) -> np.ndarray:
+    """Return what the model makes of the image without damage."""
+    return photo(NOISY)
+
+
 @pytest.mark.parametrize("value", [1100, 5000, 65535])
 @pytest.mark.parametrize("count", [1, 10])
-def test_hot_pixels_leave_the_others_unaffected(photo: Denoiser, value: int, count: int) -> None:
+def test_hot_pixels_leave_the_others_unaffected(
+    photo: Denoiser, plain: np.ndarray, value: int, count: int
+) -> None:
     places = np.random.default_rng(2).permutation(SIDE**2)[:count]
     hot, others = NOISY.copy(), np.ones(NOISY.shape, bool)
     hot.flat[places] = value
     others.flat[places] = False
     result = photo.denoise(hot)
-    assert rmse(result.image, TRUTH, others) < 1.05 * rmse(photo(NOISY), TRUTH, others)
+    assert rmse(result.image, TRUTH, others) < 1.05 * rmse(plain, TRUTH, others)
     assert (result.image.flat[places] == value).all()
     assert result.scale == pytest.approx((100, 510), abs=25)
-    assert rmse(photo(NOISY), TRUTH) < 0.5 * rmse(NOISY, TRUTH)
+    assert rmse(plain, TRUTH) < 0.5 * rmse(NOISY, TRUTH)
 
 
 @pytest.mark.parametrize("model", ["photo", "photo-gray"])
@@ -57,12 +68,14 @@ def test_a_saturated_area_and_a_star_leave_the_others_unaffected(model: str) -> 
     y, x = np.mgrid[:SIDE, :SIDE]
     distance = np.hypot(y - 40, x - 70)
     star = (NOISY + 30000 * np.exp(-(distance**2) / 3)).astype(np.uint16)
-    assert rmse(photo(star), TRUTH, distance > 9) < 1.05 * rmse(photo(NOISY), TRUTH, distance > 9)
+    plain = photo(NOISY)
+    assert rmse(photo(star), TRUTH, distance > 9) < 1.05 * rmse(plain, TRUTH, distance > 9)
     plate = NOISY.copy()
     plate[:20, :30] = 65535
     others = (y > 24) | (x > 34)
-    assert rmse(photo(plate), TRUTH, others) < 1.05 * rmse(photo(NOISY), TRUTH, others)
-    assert (photo(plate)[:20, :30] == 65535).all()
+    denoised = photo(plate)
+    assert rmse(denoised, TRUTH, others) < 1.05 * rmse(plain, TRUTH, others)
+    assert (denoised[:20, :30] == 65535).all()
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_repaired_tiles_equal_the_whole() -> None:
     noisy[np.random.default_rng(2).random(noisy.shape[:2]) < 0.01, 1] = 255
     options = {"precision": "f32", "threads": 1}
     whole = Denoiser("photo", memory="2GB", **options).prepare(noisy)
-    tiled = Denoiser("photo", memory="12MB", **options).prepare(noisy)
+    tiled = Denoiser("photo", memory="19MB", **options).prepare(noisy)
     assert whole.repair is not None
     assert whole.repair.kinds == ("stripes", "impulses")
     assert len(whole.tiles) == 1
