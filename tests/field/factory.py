@@ -13,6 +13,7 @@ import imagecodecs
 import numpy as np
 import OpenEXR
 import pillow_heif
+import pyvips
 import rawpy
 import tifffile
 from PIL import Image, ImageCms
@@ -174,6 +175,13 @@ def motion_photo(n: int) -> bytes:
 def stereo_views(n: int) -> bytes:
     views = [Image.fromarray(np.roll(photo(n), 9 * each, axis=1)) for each in range(2 + n)]
     return save(views[0], "MPO", save_all=True, append_images=views[1:], quality=92)
+
+
+@kind("jpg", first_by_pillow, tolerance=3 / 255)
+def ultra_hdr(n: int) -> bytes:
+    light = (photo(n) / np.float32(64)) ** 2
+    image = pyvips.Image.new_from_array(light.astype(np.float32)).copy(interpretation="scrgb")
+    return image.uhdrsave_buffer(Q=92)
 
 
 @kind("jpg", by_pillow, tolerance=3 / 255)
