@@ -248,6 +248,13 @@ def test_the_number_of_frames_is_limited(quietpixel, halver, tmp_path, monkeypat
     assert not clean(path).exists()
 
 
+def test_the_comment_of_a_still_gif_stays(quietpixel, halver, tmp_path) -> None:
+    path = tmp_path / "a.gif"
+    Image.fromarray(smooth()).save(path, comment="Taken at dawn.")
+    assert quietpixel(*WORD, path, "--model", halver).code == 0
+    assert Image.open(clean(path)).info["comment"] == b"Taken at dawn."
+
+
 def test_xmp_of_a_gif_stays(quietpixel, tmp_path) -> None:
     path = animation(tmp_path / "a.gif", comment="Taken at dawn.")
     xmp = b"!\xff\x0bXMP DataXMP<x/>" + bytes([1, *range(255, -1, -1), 0])
@@ -508,6 +515,21 @@ def test_a_palette_of_few_colours_takes_few_bits(tmp_path) -> None:
     write_picture(read_picture(path), path, overwrite=True)
     assert path.read_bytes()[24:26] == b"\x04\x03"
     assert Image.open(path).convert("RGB").tobytes() == image.convert("RGB").tobytes()
+
+
+def test_a_palette_with_transparency_stays_one(quietpixel, tmp_path) -> None:
+    """A drawing of few colours, in which the model finds no noise."""
+    path = tmp_path / "a.png"
+    blocks = np.arange(16, dtype=np.uint8).reshape(4, 4).repeat(24, 0).repeat(24, 1)
+    image = Image.fromarray(blocks).convert("P")
+    image.putpalette([value for each in range(16) for value in (8 * each, 255 - 8 * each, 100)])
+    image.save(path, transparency=bytes(range(100, 260, 10)))
+    assert quietpixel(*WORD, path).code == 0
+    with Image.open(path) as before, Image.open(clean(path)) as result:
+        assert result.mode == "P"
+        old, new = (np.asarray(each.convert("RGBA"), int) for each in (before, result))
+    np.testing.assert_array_equal(new[..., 3], old[..., 3])
+    assert np.abs(new - old).mean() < 1
 
 
 @pytest.mark.parametrize("suffix", ["bmp", "png", "tif"])
