@@ -3,8 +3,10 @@
 import ast
 import html
 import importlib
+import inspect
 import io
 import json
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -125,16 +127,34 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert set(quietpixel.__all__) - {"__version__", "QuietpixelError"} <= names
 
 
-def test_each_option_has_a_python_name_and_a_page() -> None:
+@pytest.fixture
+def option_table(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    return importlib.import_module("option_table")
+
+
+def test_each_option_has_a_python_name_and_a_page(option_table: Any) -> None:
     """The table itself is a page of the reference."""
-    sys.path.insert(0, str(ROOT / "docs"))
-    try:
-        table = importlib.import_module("option_table").describe_options(ROOT / "docs")
-    finally:
-        sys.path.pop(0)
+    table = option_table.describe_options(ROOT / "docs")
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
     assert len(rows) > 80
     assert not [row for row in rows if len(row) != 3 or not all(map(str.strip, row))]
+
+
+def test_the_python_names_of_options_exist(option_table: Any) -> None:
+    options = {
+        f"{command} {words[-1]}"
+        for command, found in option_table.all_options().items()
+        for words in found.values()
+    }
+    assert option_table.PYTHON.keys() <= options
+    for sentence in option_table.PYTHON.values():
+        found = re.match(r"`(quietpixel\.[\w.]+)`(?:, argument `(\w+)`)?", sentence)
+        if found is None:
+            continue  # an attribute of a result, or an argument named like no option
+        target = pkgutil.resolve_name(found[1])
+        if found[2]:
+            assert found[2] in inspect.signature(target).parameters, sentence
 
 
 def test_figures_of_the_readme_are_measured() -> None:

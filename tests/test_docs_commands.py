@@ -29,20 +29,14 @@ ELSEWHERE = {
 }
 """Pages whose commands other tests run."""
 SKIPPED = {
-    r"^train ": "minutes of training; test_training_commands_choose_a_model tries their options",
-    r"^calibrate .* clean/$": "draws 640 squares: tests/workflows/test_calibrate.py",
     r"^demo": "a minute of training: tests/cli/test_train.py",
     r"^serve": "runs until it is stopped: tests/web",
     r"\.CR3": "no camera file is free: tests/cli/test_denoise_raw.py",
-    r"^evaluate .* digits ": "tunes methods for a minute: tests/cli/test_evaluate.py",
-    r"^evaluate .*held-back": "tunes methods for a minute: tests/workflows/test_evaluate.py",
+    r"^train --resume": "continues an interrupted run: tests/training/test_training.py",
 }
 """Commands that are not run, with the reason."""
-LONG = {
-    "compare.md": "tunes classical methods: tests/cli/test_evaluate.py",
-    "page-without-server.md": "fetches onnxruntime-web: tests/web/test_static_page.py",
-}
-"""Pages whose commands take long, with the fast tests of what they do."""
+SLOW = re.compile(r"^(train|calibrate|page) |^evaluate .*(digits|held-back|pairs)")
+"""Commands that train, tune methods or fetch onnxruntime-web; pages with one are slow tests too."""
 OUTPUTS = ("-o", "--report", "--json", "--compare", "--uncertainty", "--plot", "--run")
 RNG = np.random.default_rng(0)
 COUNTS = RNG.poisson(400, (40, 48)).astype(np.uint16)
@@ -76,6 +70,8 @@ def write_image(path: Path) -> None:
 
 def create_inputs(words: list[str]) -> None:
     """Create what a command reads: images, and folders of images or of pairs."""
+    if words[0] == "train" and words[1].endswith("/"):
+        create_training_folder(Path(words[1]), words)
     for before, word in pairwise(words):
         path = Path(word.partition("::")[0])
         if before in OUTPUTS or word.startswith("-") or path.exists():
@@ -89,6 +85,29 @@ def create_inputs(words: list[str]) -> None:
             write_image(path)
         elif path.suffix in SCIENTIFIC:
             path.write_bytes(SCIENTIFIC[path.suffix](path))
+
+
+def create_training_folder(folder: Path, words: list[str]) -> None:
+    """Create six images, or six pairs in subfolders or under the names of a pattern."""
+    parts = ("noisy/*", "clean/*") if "scans" in folder.name else ("*",)
+    if "--pairs" in words:
+        parts = tuple(words[words.index("--pairs") + 1].replace(".*", "").split("="))
+    for part in parts:
+        for number in range(6):
+            write_image(folder / f"{part.replace('*', str(number))}.png")
+
+
+def shorten(words: list[str]) -> list[str]:
+    """Return the words of a training that ends after a few steps and needs no network."""
+    if words[0] != "train":
+        return words
+    kept = ["digits" if word == "mnist" else word for word in words]  # of the same size
+    for option in ("--minutes", "--epochs"):
+        if option in kept:
+            at = kept.index(option)
+            del kept[at : at + 2]
+    steps = [] if "digits" in kept else ["--patch", "32", "--batch", "2", "--set", "steps=2"]
+    return [*kept, "--epochs", "1", *steps]
 
 
 def expand(word: str) -> list[str]:
@@ -117,28 +136,43 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-WITH_COMMANDS = [
-    page for page in PAGES if page.name not in ELSEWHERE and any(map(runs, commands_of(page)))
+def quick(line: str) -> bool:
+    return runs(line) and not SLOW.search(line)
+
+
+OWN = [page for page in PAGES if page.name not in ELSEWHERE]
+QUICK_PAGES = [page for page in OWN if any(map(quick, commands_of(page)))]
+SLOW_PAGES = [
+    page for page in OWN if any(runs(line) and not quick(line) for line in commands_of(page))
 ]
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, marks=pytest.mark.slow if page.name in LONG else ())
-        for page in WITH_COMMANDS
-    ],
-    ids=lambda page: page.stem,
-)
-@pytest.mark.usefixtures("few_squares")
+@pytest.mark.parametrize("page", QUICK_PAGES, ids=lambda page: page.stem)
 def test_commands_of_a_page_run_in_order(
     page: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for line in filter(runs, commands_of(page)):
+    run_in_order([*filter(quick, commands_of(page))], place, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", SLOW_PAGES, ids=lambda page: page.stem)
+@pytest.mark.usefixtures("eager", "few_digits", "few_squares", "no_report")
+def test_commands_of_a_page_with_training_run_in_order(
+    page: Path, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quietpixel.workflows.evaluate.TUNING_COUNT", 1)
+    for name in re.findall(r"--name ([\w-]+)", page.read_text(encoding="utf-8")):
+        # The page itself makes this model.
+        (place / "home" / "quietpixel" / "models" / f"{name}.onnx").unlink(missing_ok=True)
+    run_in_order(commands_of(page), place, capsys)
+
+
+def run_in_order(lines: list[str], place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in filter(runs, lines):
         words = shlex.split(line)
         create_inputs(words)
         before = {path for path in place.rglob("*") if path.is_file()}
-        code = main([part for word in words for part in expand(word)])
+        code = main([part for word in shorten(words) for part in expand(word)])
         printed = capsys.readouterr()
         assert code == 0, f"{line}\n{printed.err}"
         outputs = [Path(word) for option, word in pairwise(words) if option in OUTPUTS]
@@ -156,23 +190,6 @@ def test_every_reason_to_skip_is_needed() -> None:
 
 def test_the_readme_shows_the_commands_of_the_start_page() -> None:
     assert commands_of(PAGES[0]) == commands_of(ROOT / "docs" / "index.md")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "line",
-    sorted({each for page in PAGES for each in commands_of(page) if each.startswith("train ")}),
-)
-def test_training_commands_choose_a_model(
-    line: str, place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    if "--resume" in line or "--target" in line or "--noise auto" in line or "scans/" in line:
-        pytest.skip("needs the files of a run or of a data set")
-    # Of the same size, and needs neither files nor a network.
-    words = ["digits" if word == "mnist" else word for word in shlex.split(line)]
-    create_inputs(words)
-    assert main([*words, "--describe"]) == 0, capsys.readouterr().err
-    assert "weights" in capsys.readouterr().out
 
 
 def test_report_of_the_folder_tutorial_names_model_and_noise(

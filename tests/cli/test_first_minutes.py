@@ -268,6 +268,7 @@ def test_the_shell_completes_commands_models_recipes_and_engines() -> None:
     assert complete("den") == ["denoise"]
     assert complete("denoise", "--model", "photo-") == ["photo-gray"]
     assert complete("denoise", "--engine", "on") == ["onnxruntime"]
+    assert complete("denoise", "--device", "g") == ["gpu"]
     assert complete("train", "--recipe", "photo-l") == ["photo-level"]
     assert complete("train", "fash") == ["fashion-mnist"]
     assert complete("evaluate", "photo", "fash") == ["fashion-mnist"]

@@ -163,6 +163,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--device",
+            type=Names("device", ("auto", "cpu", "gpu"), open=True),
             default="cpu",
             metavar="auto|cpu|gpu|NAME",
             help="Device that computes; auto takes a GPU where there is one.",

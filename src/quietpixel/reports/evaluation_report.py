@@ -83,7 +83,7 @@ def result_sections(comparison: Comparison) -> list[str]:
             drawn = draw_worst(methods, pairs, law, seed=seed, numbers=table.worst)
             caption = (
                 "The area of each image in which the first method is farthest from the clean "
-                "image, each pixel as one."
+                "image, at full size."
             )
             sections.append(picture_section(f"The worst images, {noise}", caption, drawn))
         crops.append(build_crops(methods, pairs, law, seed=seed, psnr=table.rows[0].psnr))
