@@ -75,6 +75,12 @@ def test_a_card_of_endless_depth_or_of_another_type_is_refused(tmp_path):
         Denoiser(path)
 
 
+def test_what_a_card_lacks_is_named(tmp_path, capsys):
+    path = write_model(tmp_path / "a.onnx", {"name": "double", "size": None})
+    assert main(["denoise", str(tmp_path / "a.png"), "--model", str(path)]) == 2
+    assert "card cannot be read (it lacks architecture, channels);" in capsys.readouterr().err
+
+
 def test_a_good_card_is_accepted():
     card = asdict(CARD) | {"values": 68.5, "size": [28, 28], "training": {"options": {"code": 16}}}
     assert Card.from_json(json.dumps(card)).size == (28, 28)

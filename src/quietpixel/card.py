@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from quietpixel.errors import ModelError
@@ -135,6 +135,9 @@ class Card:
         """
         try:
             values = json.loads(text)
+            required = [f.name for f in fields(cls) if f.default is f.default_factory is MISSING]
+            if missing := [name for name in required if name not in values]:
+                raise ValueError(f"it lacks {', '.join(missing)}")
             # Keys of later versions are skipped, so that their models still run.
             known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
             if known.get("size") is not None:
