@@ -287,7 +287,6 @@ def build_plain(*, channels: int = 1, filters: int = 4) -> keras.Model:
     return keras.Model(image, keras.layers.Subtract(dtype="float32")([image, x]), name="plain")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_a_model_that_is_only_registered_trains_on_a_folder_and_starts_another_run(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
