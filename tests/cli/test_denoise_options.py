@@ -122,7 +122,7 @@ def test_a_wrong_option_is_said_once_and_not_of_each_file(quietpixel, gray, word
 def test_an_ending_of_no_format_is_refused(quietpixel, halver, gray, tmp_path) -> None:
     outcome = quietpixel(*WORD, gray, "-o", tmp_path / "out.svg", "--model", halver)
     assert outcome.code == 2
-    assert "its suffix, .svg, is of no format" in outcome.err
+    assert "no format that quietpixel writes has the suffix .svg; choose another" in outcome.err
     assert not (tmp_path / "out.svg").exists()
 
 
