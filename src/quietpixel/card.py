@@ -103,9 +103,11 @@ class Card:
         """Whether images may be shown on an estimated intensity scale.
 
         It learned a range of noise levels, so that a change of the scale is another level to it. A
-        model that learned from noisy images alone knows their scale only.
+        model that learned from noisy images alone knows their scale only, unless it was shown each
+        on a scale of its own.
         """
-        return self.sigma_input and not self.training.get("method")
+        training = self.training
+        return self.sigma_input and bool(not training.get("method") or training.get("measured"))
 
     @property
     def training_range(self) -> tuple[float, float] | None:

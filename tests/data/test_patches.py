@@ -5,7 +5,7 @@ import pytest
 
 from quietpixel.card import UNKNOWN_SIGMA
 from quietpixel.data.batches import Batches
-from quietpixel.data.image_cache import SkippedFiles, StoredImage
+from quietpixel.data.image_cache import SkippedFiles, StoredImage, show_pages
 from quietpixel.data.patches import PatchSampler, PatchSampling, shrink, turn
 from quietpixel.data.self_supervised import HidePixels, SplitNeighbours
 from quietpixel.data.tasks import AddNoise, TakePair, Task
@@ -147,6 +147,22 @@ def test_a_model_that_takes_the_noise_level_gets_it_sometimes() -> None:
     given = levels[:, 0, 0, 0]
     assert {bool(level == np.float32(UNKNOWN_SIGMA)) for level in given} == {True, False}
     np.testing.assert_allclose(given[given > 0], 0.1, rtol=0.2)
+
+
+def test_a_measured_level_is_given_with_every_patch_of_its_page() -> None:
+    class Shown(ArraySource):
+        def open(self, index: int) -> tuple:
+            half = (
+                show_pages(i, lambda p: (p / np.float32(510), 0.03)) for i in super().open(index)
+            )
+            return tuple(half)
+
+    source = Shown([(SMALL,), (LARGE,)])
+    draw = PatchSampling(patch=8, batch=20, steps=1, seed=0, level_fraction=0.0)
+    (noisy, levels), _ = PatchSampler(source, SplitNeighbours(), draw).make(0, 0)
+    assert levels.shape == (20, 4, 4, 1)
+    assert (levels == np.float32(0.03)).all()
+    assert noisy.max() <= 0.5
 
 
 def test_plain_patches_stand_in_as_often_as_asked() -> None:

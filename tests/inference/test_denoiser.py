@@ -289,6 +289,23 @@ def test_streams_compute_at_once_and_give_the_same(models, blur):
         np.testing.assert_allclose(result, blur(image), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["photons of 8 bits", "photons of 16 bits", "gray", "colour"])
+def test_training_is_shown_an_image_as_denoising_shows_it(kind):
+    rng, rows = np.random.default_rng(0), np.linspace(0.05, 0.9, 96)
+    clean = np.broadcast_to(rows[:, None, None], (96, 96, 3 if kind == "colour" else 1))
+    image = np.clip(255 * clean + 10 * rng.standard_normal(clean.shape), 0, 255).astype(np.uint8)
+    if kind.startswith("photons"):
+        bits = 8 if "8" in kind else 16
+        counts = 1000 * (bits == 16) + 4 * rng.poisson(60 * clean)
+        image = np.clip(counts, 0, 2**bits - 1).astype(f"uint{bits}")
+    denoiser = Denoiser("photo", precision="f32")
+    shown, level = denoiser.show(image)
+    job = denoiser.prepare(image)
+    assert (job.finish is not None) == kind.startswith("photons")
+    np.testing.assert_allclose(shown, job.layout.to_model(job.seen)[:, :, 0], atol=1e-6)
+    assert level == pytest.approx(job.level.values.item(), rel=1e-6)
+
+
 def test_a_model_that_finds_the_level_itself_is_told_that_nobody_knows_it(models):
     blind, image = exact(models["blind"]), noisy(30, 30)
     unit = {"range": (0, 1)}

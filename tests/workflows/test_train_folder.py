@@ -12,7 +12,7 @@ import pytest
 
 import quietpixel
 from quietpixel.errors import ArgumentError, DataError, FileError, UnknownNameError
-from quietpixel.files import Picture, write_picture
+from quietpixel.files import Picture, read_picture, write_picture
 from quietpixel.inference.model_store import known_models
 from quietpixel.models import MODELS
 from quietpixel.training.initial_weights import default_start
@@ -110,14 +110,43 @@ def test_runs_that_give_the_level_start_from_a_model_that_obeys_it(pairs: Path) 
         "clean": choose(pairs / "clean").start,
         "pairs": choose(pairs).start,
         "none": choose(pairs, target="none").start,
+        "hidden": choose(pairs, target="none", method="hidden").start,
     }
     obeys = {
         name: quietpixel.read_card(known_models()[name]).takes_level
         for name in set(starts.values())
     }
     assert {kind: obeys[start] for kind, start in starts.items()} == {
-        "clean": True, "pairs": False, "none": False,
+        "clean": True, "pairs": False, "none": True, "hidden": False,
     }  # fmt: skip
+
+
+def test_noisy_images_fine_tune_a_model_that_is_shown_them_as_in_denoising(pairs: Path) -> None:
+    chosen = choose(pairs, target="none")
+    assert (chosen.measured, chosen.learning_rate, chosen.patch) == (True, 1e-4, 64)
+    assert choose(pairs, target="none", patch=16, learning_rate=1e-3).learning_rate == 1e-3
+    for words in ({"start": "nothing"}, {"start": "photo-gray"}, {"method": "hidden"}):
+        assert not choose(pairs, target="none", **words).measured
+    large = pairs.parent / "large"
+    for i in range(2):
+        put(large / f"{i}.png", np.kron(scene(i), np.ones((2, 2))), 0.1, i)
+    assert choose(large, target="none").patch == 128
+    with pytest.raises(ArgumentError, match="`measured` is for noisy images alone"):
+        choose(pairs / "clean", measured=True)
+
+
+def test_a_model_of_noisy_images_obeys_its_level_and_finds_it_again(pairs: Path) -> None:
+    noisy = pairs / "noisy"
+    small = {"epochs": 1, "steps": 2, "batch": 2, "patch": 32, "workers": 0}
+    run = quietpixel.train(str(noisy), target="none", run=pairs.parent / "run", **small)
+    denoiser = quietpixel.Denoiser(run / "model.onnx")
+    card = denoiser.card
+    assert (card.takes_level, card.scale_free, card.training_range) == (True, True, None)
+    image = np.asarray(read_picture(noisy / "0.png").pages[0])
+    own, photo = (each.prepare(image).level for each in (denoiser, quietpixel.Denoiser("photo")))
+    assert own is not None
+    assert photo is not None
+    assert own.values == photo.values
 
 
 def test_the_noise_of_noisy_pictures_is_measured(pairs: Path) -> None:

@@ -48,6 +48,8 @@ class StoredImage:
     ----------
     masks
         Which pixels count, (H, W): one for all pages, or one for each; empty where all do.
+    levels
+        The noise level of each page on the scale of `part`; empty where it is not known.
 
     Examples
     --------
@@ -67,6 +69,7 @@ class StoredImage:
         self.page_count = 1 if pixels.ndim == 3 else len(pixels)
         self.pages = list(range(self.page_count) if pages is None else pages)
         self.masks: tuple[Mask, ...] = ()
+        self.levels: tuple[float, ...] = ()
 
     def part(self, top: int, left: int, height: int, width: int, *, page: int = 0) -> Array:
         """Return a part of a page as float32 (height, width, C) in [0, 1]."""
@@ -89,6 +92,8 @@ class StoredImage:
 
 Check = Callable[[Sequence[StoredImage], Paths], str]
 """Returns what is wrong with the images of a scene, given its files; empty if nothing is."""
+Show = Callable[[Pixels], tuple[Array, float]]
+"""Returns what a model is shown of a page (H, W, C), and the noise level that it is given."""
 
 
 @dataclass
@@ -132,6 +137,9 @@ class ImageCache:
         Collects the files that cannot be used.
     check
         Inspects the images of a scene when it is opened.
+    show
+        Makes of each page what a model is shown of it, and finds its noise level; None leaves them
+        as they are.
     cache
         Folder for decoded pixels; None keeps none.
     masks
@@ -153,13 +161,15 @@ class ImageCache:
         channels: int,
         skipped: SkippedFiles,
         check: Check | None = None,
+        show: Show | None = None,
         cache: "PixelCache | None" = None,
         masks: Mapping[Paths, Path] = MappingProxyType({}),
     ) -> None:
         self.masks = dict(masks)
         self.range: Range | None = None
         self.scenes, self.areas, self.channels = scenes, areas, channels
-        self.skipped, self.check, self.cache, self.memory = skipped, check, cache, MEMORY
+        self.skipped, self.check, self.show, self.cache = skipped, check, show, cache
+        self.memory = MEMORY
         self._open: OrderedDict[int, tuple[StoredImage, ...]] = OrderedDict()
         self._bytes = 0
 
@@ -192,6 +202,8 @@ class ImageCache:
                 fault = f"'{paths[0]}': {why}."
             for image in images:
                 image.pages = pages
+            if self.show is not None and not fault:
+                images = tuple(show_pages(image, self.show) for image in images)
         except QuietpixelError as error:
             fault = str(error)
         if fault:
@@ -218,6 +230,17 @@ class ImageCache:
     def __getstate__(self) -> dict[str, Any]:
         """Drop the open images: a worker process opens its own."""
         return self.__dict__ | {"_open": OrderedDict(), "_bytes": 0}
+
+
+def show_pages(image: StoredImage, show: Show) -> StoredImage:
+    """Return an image with its pages as a model is shown them, and their noise levels."""
+    pages = image.pixels if image.pixels.ndim == 4 else image.pixels[np.newaxis]
+    stack, levels = np.zeros(pages.shape, np.float32), np.zeros(len(pages))
+    for number in image.pages:
+        stack[number], levels[number] = show(pages[number])
+    shown = StoredImage(stack, 0.0, 1.0, image.pages)
+    shown.masks, shown.levels = image.masks, tuple(levels.tolist())
+    return shown
 
 
 def _count_bytes(images: Sequence[StoredImage]) -> int:

@@ -43,8 +43,8 @@ class PatchSampling:
     upright
         Whether rows must stay horizontal: patches are then only flipped.
     level_fraction
-        For a model that takes the noise level: the fraction of patches for which it is given.
-        None for other models.
+        For a model that takes the noise level: the fraction of patches for which it is given, where
+        the level of the image is not known. None for other models.
     level_excess
         The level given for noise that is not white is up to this many times the true one.
     downscale_fraction
@@ -90,19 +90,26 @@ class PatchSampler:
         numbers = range(index * self.draw.batch, (index + 1) * self.draw.batch)
         rngs = [image_rng(self.draw.seed, epoch, number) for number in numbers]
         cuts = [self._cut(epoch, rng) for rng in rngs]
-        pairs = [self.task(parts, rng) for (parts, _), rng in zip(cuts, rngs, strict=True)]
+        pairs = [self.task(parts, rng) for (parts, *_), rng in zip(cuts, rngs, strict=True)]
         inputs, targets = (np.stack(part) for part in zip(*pairs, strict=True))
         if self.source.masks:
-            masks = [mask for _, mask in cuts]
+            masks = [mask for _, mask, _ in cuts]
             weighted = zip(targets, masks, strict=True)
             targets = np.stack([add_weights(*each, inputs.shape[-1]) for each in weighted])
         if self.draw.level_fraction is None:
             return inputs, targets
-        levels = [self._level(*pair, rng) for pair, rng in zip(pairs, rngs, strict=True)]
+        levels = [
+            self._level(*pair, known, rng)
+            for pair, (*_, known), rng in zip(pairs, cuts, rngs, strict=True)
+        ]
         return (inputs, np.stack(levels)), targets
 
-    def _level(self, noisy: Array, clean: Array, rng: np.random.Generator) -> Array:
+    def _level(
+        self, noisy: Array, clean: Array, known: float | None, rng: np.random.Generator
+    ) -> Array:
         """Return the noise level of a patch as a map, (H, W, 1), or the value for "unknown"."""
+        if known is not None:
+            return np.full((*noisy.shape[:2], 1), known, np.float32)
         if not rng.random() < (self.draw.level_fraction or 0):
             return np.full((*noisy.shape[:2], 1), UNKNOWN_SIGMA, np.float32)
         # Measured, because a law may draw its strength anew for each image.
@@ -119,8 +126,10 @@ class PatchSampler:
             return local
         return np.full(squared.shape, np.sqrt(squared.mean()), np.float32)
 
-    def _cut(self, epoch: int, rng: np.random.Generator) -> tuple[tuple[Array, ...], Mask | None]:
-        """Return the patches at one random place of a random scene, and which pixels count."""
+    def _cut(
+        self, epoch: int, rng: np.random.Generator
+    ) -> tuple[tuple[Array, ...], Mask | None, float | None]:
+        """Return the patches at a random place of a random scene, which pixels count, the level."""
         chosen, areas = self._choose_scenes(epoch)
         draw, side = self.draw, self.draw.patch
         # A scene that cannot be used is replaced by the next that the same generator draws, so
@@ -147,7 +156,8 @@ class PatchSampler:
                 mask = turn(np.asarray(shrink(inside, side)[..., 0] > 0.99), way)
             cut = (image.part(top, left, wide, wide, page=page) for image in images)
             parts = (shrink(part, side) for part in cut)
-            return tuple(np.ascontiguousarray(turn(part, way)) for part in parts), mask
+            level = images[0].levels[page] if images[0].levels else None
+            return tuple(np.ascontiguousarray(turn(part, way)) for part in parts), mask, level
         raise DataError(
             f"{PATIENCE} images in a row could not be used, so there is nothing left to train on; "
             "see the skipped files above."

@@ -28,12 +28,19 @@ from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_store import cache_of, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
-from quietpixel.inference.photons import find_photons, may_have_photons, stabilised_job
+from quietpixel.inference.photons import (
+    find_photons,
+    may_have_photons,
+    stabilise,
+    stabilised_job,
+    stable_options,
+)
 from quietpixel.inference.planes import denoise_planes, join, shared_level, split
 from quietpixel.inference.repair import fill_stack, find_hidden, find_repair
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
 Array = NDArray[Any]
+FloatArray = NDArray[np.float32]
 OPENING = ("engine", "precision", "device", "threads", "memory", "streams", "quality")
 """Options of a denoiser; the others concern an image."""
 
@@ -320,6 +327,31 @@ class Denoiser:
         if not self.card.scale_free:
             return scale
         return replace(scale, photons=find_photons(images, options, scale))
+
+    def show(self, image: Array) -> tuple[FloatArray, float]:
+        """Return what a model that obeys a level is shown of an image, and the level it is given.
+
+        As `prepare` decides it, so that training from noisy images can do the same: photon noise is
+        made equally strong, other noise is estimated.
+
+        Parameters
+        ----------
+        image
+            Finite values, (H, W, 1) or (H, W, 3), not all equal.
+
+        Returns
+        -------
+        shown, level
+            (H, W, C), black and white at 0 and 1, and the level on this scale.
+        """
+        layout = read_layout(image)
+        scale = self.find_scale([image], layouts=[layout])
+        layout = layout.on_scale(scale)
+        if scale.photons is None:
+            return layout.to_model(image), estimate_level(layout, image)
+        options = stable_options(self.options, layout, scale.photons, takes_level=True)
+        stable = np.asarray(stabilise(image, layout, scale.photons))
+        return read_layout(stable, options.range).to_model(stable), float(options.sigma)
 
     def prepare_stack(
         self,

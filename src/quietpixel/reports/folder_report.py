@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.data.image_cache import StoredImage
 from quietpixel.imaging.metrics import psnr, psnr_of_error
 from quietpixel.imaging.residual import LAGS, Residual, estimate_error, examine
 from quietpixel.inference.denoiser import Denoiser
@@ -82,7 +83,14 @@ def denoise_scenes(recipe: Recipe, folder: Folder, denoiser: Denoiser) -> list[S
             rng = image_rng(recipe.seed + VALIDATION_SEED_OFFSET, FROZEN_EPOCH, index)
             states["clean"], first = first, parse_noise(recipe.noise)(first, rng)
         name = folder.validation.scenes[index][0].name
-        scenes.append(Scene(name, first, denoiser(first, range=(0.0, 1.0)), **states))
+        if recipe.measured:  # on a scale and with a noise level of its own, as a file
+            stored, (height, width) = images[0], first.shape[:2]
+            page = stored.pixels if stored.pixels.ndim == 3 else stored.pixels[0]
+            result = np.asarray(denoiser(page[:height, :width]))
+            denoised = StoredImage(result, stored.low, stored.high).whole()
+        else:
+            denoised = denoiser(first, range=(0.0, 1.0))
+        scenes.append(Scene(name, first, denoised, **states))
         if len(scenes) == SHOWN:
             break
     return scenes

@@ -82,7 +82,8 @@ def _show_folder(
 ) -> Shown:
     """Show whole validation images of a folder; scores of patches where there are clean ones."""
     recipe = replace(recipe, masks="")  # scores are those of whole images
-    images = open_folder(recipe, cache=None, notify=lambda text: None)
+    # As they are stored, which is what denoising starts from.
+    images = open_folder(replace(recipe, measured=False), cache=None, notify=lambda text: None)
     scenes = denoise_scenes(recipe, images, denoiser)
     quality = estimate_quality(recipe, scenes, denoiser, denoiser.card.scores["validation"])
     tables = []

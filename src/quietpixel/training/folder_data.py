@@ -22,6 +22,7 @@ from quietpixel.data.image_folder import Layout, find_layout, find_masks, find_m
 from quietpixel.errors import DataError, QuietpixelError
 from quietpixel.files import Size
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, estimate_range, scale_places
+from quietpixel.inference.denoiser import Denoiser
 from quietpixel.noise.measure import LEAST_SIDE, NoiseMeasure, measure_noise
 from quietpixel.training.recipe import Recipe
 
@@ -108,6 +109,7 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
             channels=recipe.channels,
             skipped=skipped,
             check=find_mismatch if layout.kind == "pairs" else None,
+            show=Denoiser().show if recipe.measured else None,
             cache=None if cache is None else PixelCache(cache),
             masks=masks,
         )
@@ -119,7 +121,8 @@ def open_folder(recipe: Recipe, *, cache: Path | None, notify: Notify) -> Folder
         validation = [train.pop()]
         validating = put(validation)
     training = put(train)
-    shared = find_training_range(training, method=recipe.method)
+    # Measured images have a scale each.
+    shared = None if recipe.measured else find_training_range(training, method=recipe.method)
     if shared is not None:
         training.rescale(shared)
         validating.rescale(shared)
@@ -232,6 +235,22 @@ def find_channels(layout: Layout) -> int:
             if any(measure_size(path).colour for path in scene):
                 return 3
     return 1
+
+
+def find_side(layout: Layout) -> int:
+    """Return the smallest height or width of the images of a folder that are inspected.
+
+    Parameters
+    ----------
+    layout
+        The scenes of the folder.
+    """
+    sides = []
+    for scene in layout.scenes[:: max(1, len(layout.scenes) // INSPECTED)]:
+        with suppress(QuietpixelError):  # reported when the folder is opened
+            size = measure_size(scene[0])
+            sides.append(min(size.height, size.width))
+    return min(sides, default=0)
 
 
 def measure_folder(layout: Layout, channels: int) -> NoiseMeasure:

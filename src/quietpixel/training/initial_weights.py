@@ -331,7 +331,7 @@ def default_start(channels: int, *, takes_level: bool = False) -> Start | None:
     channels
         1 or 3.
     takes_level
-        Whether the run tells the model the noise level. One that obeys it is preferred then: after
+        Whether the run tells the model the noise level. One that obeys it comes first then: after
         80 steps from the blind ``photo-gray``, results for 5/255 and 50/255 were still the same.
     """
     models = [open_start(name) for name in DEFAULTS[channels] if name in known_models()]

@@ -111,6 +111,9 @@ class Recipe:
     method
         How to learn from noisy images alone: ``"recorrupted"`` (the law of their noise is known),
         ``"neighbours"`` or ``"hidden"`` (it is not). ``"pairs"`` for pairs, empty for clean images.
+    measured
+        Of noisy images alone: whether the model is shown each as in denoising, on an intensity
+        scale of its own, with photon noise made equally strong and its measured level.
     structure
         For ``"hidden"``: noise that rows (``"h:5"``) or columns (``"v:5"``) share over this many
         pixels on both sides.
@@ -157,6 +160,7 @@ class Recipe:
     pairs: str = ""
     masks: str = ""
     method: str = ""
+    measured: bool = False
     structure: str = ""
     start: str = "nothing"
 
@@ -177,6 +181,11 @@ class Recipe:
         self._require("minutes", self.minutes is None or self.minutes > 0, "be more than 0")
         self._require("seed", self.seed >= 0, "be at least 0")
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
+        if self.measured and not (self.method == "neighbours" and self.options.get("sigma")):
+            raise ArgumentError(
+                "`measured` is for noisy images alone (`method` neighbours) and a model that takes "
+                "a noise level; omit it, or start from a model that obeys one, such as photo."
+            )
         for name in FRACTIONS:
             self._require(name, 0 <= getattr(self, name) <= 1, "lie in [0, 1]")
         self._require("level_excess", self.level_excess >= 1, "be at least 1")

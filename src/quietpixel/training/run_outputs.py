@@ -82,8 +82,8 @@ class Outcome:
             size=None if height is None else (height, width),
             noise=recipe.noise,
             sigma_input=takes_sigma,
-            # Only a clean target shows the noise level, so other methods train with it unknown.
-            blind=takes_sigma and bool(recipe.method),
+            # Only a clean target shows the noise level; with others it is measured, or unknown.
+            blind=takes_sigma and bool(recipe.method) and not recipe.measured,
             operations=facts.operations,
             values=facts.values,
             parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),

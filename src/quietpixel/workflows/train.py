@@ -114,8 +114,8 @@ def train(  # noqa: PLR0913  (the options of the command line)
         The model whose weights the run starts from: a name, an .onnx or .keras file, a run folder,
         or ``"nothing"`` for random weights. The run uses its layers and channels; other ones are
         refused, except more `blocks`, and gray instead of colour. None starts the run of a folder
-        from the bundled ``photo``, or for gray pairs and noisy images ``photo-gray``, if that has
-        the layers of the recipe, and other runs from random weights.
+        from the bundled ``photo``, or for gray pairs, a known law and hidden pixels ``photo-gray``,
+        if that has the layers of the recipe, and other runs from random weights.
     run
         Folder of the run; None creates one in ``runs/``, named by data and time.
     resume
