@@ -44,7 +44,7 @@ def test_a_lesson_has_a_question_something_to_move_code_and_limits(page: Path) -
     text = page.read_text("utf-8")
     assert re.search(r"^\*\*.*\?", text, re.MULTILINE)
     assert 'type="range"' in text or "!panels draw noisy" in text
-    assert "## The code behind it" in text
+    assert "## The program behind it" in text
     assert PYTHON.search(text)
     assert re.search(r"^## Where (it ends|they stop)", text, re.MULTILINE)
     for canvas in re.findall(r'<canvas id="[^>]*>', text):
