@@ -18,6 +18,7 @@ from playwright.sync_api import expect
 from web_making import coded, decoded, noisy
 
 from quietpixel import Denoiser
+from quietpixel.card import Card
 from quietpixel.cli.main import main
 from quietpixel.errors import MissingDependencyError
 from quietpixel.inference.options import DenoiseOptions
@@ -417,6 +418,21 @@ def test_photon_noise_is_stabilised_as_in_python(page, models, cases):
         assert np.abs(as_image(found, image.shape) - result.image).max() < 255 * 1e-4, case
         assert sigma == (result.noise.sigma and pytest.approx(result.noise.sigma, rel=1e-4)), case
         assert notes == list(result.notes), case
+
+
+@pytest.mark.parametrize(
+    ("training", "stabilised"),
+    [({"method": "neighbours", "measured": True}, True), ({"method": "neighbours"}, False)],
+)
+def test_only_a_model_that_learned_so_is_shown_stabilised_noise(page, models, training, stabilised):
+    own = Card(name="a", architecture="b", channels=1, sigma_input=True, training=training)
+    assert own.scale_free == stabilised
+    cards = {each["name"]: each for each in models.describe()["models"]}
+    card = cards[models.default] | {"training": training}
+    image, options, _ = photon_cases()["dim"]
+    options = {**options, "colourStrength": options["colour_strength"], "white": 255}
+    *_, notes = call(page, DENOISE, as_text(image), card, level_weights(), options)
+    assert any("Photon noise" in note for note in notes) == stabilised
 
 
 @pytest.mark.parametrize(

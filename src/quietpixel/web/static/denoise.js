@@ -108,7 +108,8 @@ export async function denoiseImage(image, openModel, { channels, onTile = () => 
 // Makes photon noise equally strong, if there is any, and restores the values after the model.
 async function denoiseAny(image, model, { law: given, ...options }) {
   const { sigma_input: takesSigma, training, blind } = model.card;
-  const measured = image.channels === 1 && options.sigma == null && given !== "none" && takesSigma && !training.method;
+  const scaleFree = takesSigma && (!training.method || training.measured); // as in the card
+  const measured = image.channels === 1 && options.sigma == null && given !== "none" && scaleFree;
   const law = measured ? given || lawOf(image) : null;
   if (!law) return denoisePlane(image, model, options);
   const { width, height } = image, { strength = 1 } = options;
