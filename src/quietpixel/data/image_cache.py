@@ -71,9 +71,13 @@ class StoredImage:
         self.masks: tuple[Mask, ...] = ()
         self.levels: tuple[float, ...] = ()
 
+    def page(self, number: int) -> Pixels:
+        """Return the stored values of a page, (H, W, C)."""
+        return self.pixels if self.pixels.ndim == 3 else self.pixels[number]
+
     def part(self, top: int, left: int, height: int, width: int, *, page: int = 0) -> Array:
         """Return a part of a page as float32 (height, width, C) in [0, 1]."""
-        pixels = self.pixels if self.pixels.ndim == 3 else self.pixels[page]
+        pixels = self.page(page)
         # Only the part is converted, so that images stay as small as they are stored.
         # float32 keeps 24 bits, too few for an offset of many times the range.
         wide: type[Any] = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
@@ -234,10 +238,10 @@ class ImageCache:
 
 def show_pages(image: StoredImage, show: Show) -> StoredImage:
     """Return an image with its pages as a model is shown them, and their noise levels."""
-    pages = image.pixels if image.pixels.ndim == 4 else image.pixels[np.newaxis]
-    stack, levels = np.zeros(pages.shape, np.float32), np.zeros(len(pages))
+    stack = np.zeros((image.page_count, *image.pixels.shape[-3:]), np.float32)
+    levels = np.zeros(image.page_count)
     for number in image.pages:
-        stack[number], levels[number] = show(pages[number])
+        stack[number], levels[number] = show(image.page(number))
     shown = StoredImage(stack, 0.0, 1.0, image.pages)
     shown.masks, shown.levels = image.masks, tuple(levels.tolist())
     return shown

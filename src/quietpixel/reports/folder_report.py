@@ -85,8 +85,7 @@ def denoise_scenes(recipe: Recipe, folder: Folder, denoiser: Denoiser) -> list[S
         name = folder.validation.scenes[index][0].name
         if recipe.measured:  # on a scale and with a noise level of its own, as a file
             stored, (height, width) = images[0], first.shape[:2]
-            page = stored.pixels if stored.pixels.ndim == 3 else stored.pixels[0]
-            result = np.asarray(denoiser(page[:height, :width]))
+            result = np.asarray(denoiser(stored.page(0)[:height, :width]))
             denoised = StoredImage(result, stored.low, stored.high).whole()
         else:
             denoised = denoiser(first, range=(0.0, 1.0))

@@ -1,6 +1,6 @@
 """An image folder as scenes for training and for validation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,7 +185,7 @@ def find_training_range(scenes: ImageCache, *, method: str) -> Range | None:
         for image in scenes.open(index) or ():
             if image.pixels.dtype.name in FIXED_SCALES:
                 return None
-            page = image.pixels if image.pixels.ndim == 3 else image.pixels[image.pages[0]]
+            page = image.page(image.pages[0])
             rows, columns = scale_places(page.shape, SCALED)
             ranges.append((image.low, image.high))
             samples.append(page[rows][:, columns])
@@ -229,12 +229,7 @@ def find_channels(layout: Layout) -> int:
     layout
         The scenes of the folder.
     """
-    scenes = layout.scenes
-    for scene in scenes[:: max(1, len(scenes) // INSPECTED)]:
-        with suppress(QuietpixelError):  # reported when the folder is opened
-            if any(measure_size(path).colour for path in scene):
-                return 3
-    return 1
+    return 3 if any(size.colour for size in _inspect(layout)) else 1
 
 
 def find_side(layout: Layout) -> int:
@@ -245,12 +240,16 @@ def find_side(layout: Layout) -> int:
     layout
         The scenes of the folder.
     """
-    sides = []
-    for scene in layout.scenes[:: max(1, len(layout.scenes) // INSPECTED)]:
+    return min((min(size.height, size.width) for size in _inspect(layout)), default=0)
+
+
+def _inspect(layout: Layout) -> Iterator[Size]:
+    """Yield the sizes of the images of evenly spaced scenes, as far as they can be read."""
+    scenes = layout.scenes
+    for scene in scenes[:: max(1, len(scenes) // INSPECTED)]:
         with suppress(QuietpixelError):  # reported when the folder is opened
-            size = measure_size(scene[0])
-            sides.append(min(size.height, size.width))
-    return min(sides, default=0)
+            for path in scene:
+                yield measure_size(path)
 
 
 def measure_folder(layout: Layout, channels: int) -> NoiseMeasure:
