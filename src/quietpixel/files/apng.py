@@ -106,7 +106,7 @@ def read_frames(source: Source, header: Picture, limits: ReadLimits) -> Picture:
     # At most four channels of 16 bits, and the canvas beside the frames.
     count, size = len(found.frames), width * height * 4 * max(found.header[8] // 8, 1)
     long = reserve_frames(source, size, count, limits, canvas=size)
-    with vips.working(), vips.decoding_errors():
+    with vips.decoding_errors():
         frames = _compose(found, height, width)
         pages = store_frames(frames, count) if long else tuple(frames)
     if not found.header[9] & 4:  # partial frames added alpha to an animation without any
@@ -145,6 +145,7 @@ def _compose(found: _File, height: int, width: int) -> Iterator[Pixels]:
             part[...] = before if frame.disposal == _RESTORE and number else 0
 
 
+@vips.working()
 def _decode(found: _File, frame: _Frame) -> Pixels:
     header = struct.pack(">2I", frame.width, frame.height) + found.header[8:]
     pixels = (make_chunk(b"IDAT", each) for each in frame.data)

@@ -140,6 +140,7 @@ def _put_numbers(content: bytes, primaries: int, curve: int) -> bytes:
     return bytes(changed)
 
 
+@vips.working()
 def find_lost(source: Source) -> tuple[str, ...]:
     """Name further images, colour numbers beside a profile, and a thumbnail."""
     with vips.decoding_errors():

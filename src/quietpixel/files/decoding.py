@@ -19,6 +19,7 @@ _HARMLESS = re.compile("not sorted in ascending order|Unknown field with tag|rea
 def size_reader(loader: str, number: int | None = None) -> Callable[[Source], Size]:
     """Return a function that reads the size of a page with one of libvips' loaders."""
 
+    @vips.working()
     def read_size(source: Source) -> Size:
         with vips.decoding_errors():
             image = vips.open_page(loader, source, number)
@@ -64,18 +65,16 @@ def read_pages(
     if warnings.shared or "" in warnings:  # another thread's warnings, or its hand on the texts
         del picture
         limits = replace(limits, on_reserve=None)  # its memory is reserved already
-        with vips.collect_warnings(alone=True) as warnings, vips.decoding_errors():
+        with vips.working(alone=True), vips.collect_warnings() as warnings, vips.decoding_errors():
             picture = _decode(loader, source, header, limits, () if frames else numbers)
     if on_warnings is not None:
         on_warnings(warnings)
-    # Another image may be meant, and a wrong note is worse than none.
-    if warnings.shared:
-        return picture
     telling = (text for text in dict.fromkeys(warnings) if text and not _HARMLESS.search(text))
     # Damaged files can cause thousands of different warnings.
     return picture.with_notes(*[f"The decoder warned: {text}." for text in telling][:5])
 
 
+@vips.working()
 def _decode(
     loader: str, source: Source, header: Picture, limits: ReadLimits, numbers: Sequence[int | None]
 ) -> Picture:

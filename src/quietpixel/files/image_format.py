@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from quietpixel.errors import FileError, TooLargeError
+from quietpixel.files import vips
 from quietpixel.files.picture import Metadata, Picture
 
 Source = Path | bytes
@@ -63,7 +64,8 @@ class ReadLimits:
     def reserve(self, size: int) -> None:
         """Announce `size` bytes, or wait until they are free."""
         if self.on_reserve is not None:
-            self.on_reserve(size)
+            with vips.resting():
+                self.on_reserve(size)
 
 
 Reader = Callable[[Source, ReadLimits], Picture]

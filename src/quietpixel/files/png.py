@@ -78,7 +78,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     header = Picture((), "png", metadata=metadata)
     if not _count_frames(chunks):
         return read_pages("pngload", source, header, limits)
-    with vips.decoding_errors():
+    with vips.working(), vips.decoding_errors():
         header = add_fields(header, vips.open_page("pngload", source))
     return read_frames(source, header, limits)
 

@@ -97,6 +97,7 @@ def _walk_jpegs(exif: bytes) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
+@vips.working()
 def _is_alike(old: bytes, new: bytes) -> bool:
     """Return whether two JPEGs show the same."""
     try:
@@ -196,6 +197,7 @@ def _renew_extended_xmp(metadata: Metadata, pixels: Pixels) -> Metadata:
     return replace(metadata, xmp=xmp, blocks=tuple(blocks))
 
 
+@vips.working()
 def _shrink(pixels: Pixels, old: bytes) -> bytes | None:
     """Return a JPEG of the size of another one in no more bytes, so that no offset changes.
 

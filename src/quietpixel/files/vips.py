@@ -42,6 +42,13 @@ class Warnings(list[str]):
     shared = False
 
 
+_changed = threading.Condition()
+_working: dict[int, bool] = {}
+"""For each thread at work in libvips, by its number, whether it has to be alone."""
+_waiting: list[int] = []
+"""The threads that wait to be alone: until they were, no other one begins."""
+
+
 class _Collector(logging.Handler):
     """Gathers warnings for each thread that asked for them."""
 
@@ -50,12 +57,13 @@ class _Collector(logging.Handler):
         self.lists: dict[int, Warnings] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        # libvips decodes in threads of its own: a warning may concern any reader now at work.
+        # libvips decodes in threads of its own: a warning may concern any thread now at work.
         lines = [line for line in record.getMessage().strip().splitlines() if line]
-        lists = list(self.lists.values())
-        for found in lists:
-            found.shared = found.shared or len(lists) > 1
-            found.extend(re.sub(r"^VIPS:\s*", "", line).rstrip(".") for line in lines)
+        working = list(_working)
+        for key, found in list(self.lists.items()):
+            if key in working:
+                found.shared = found.shared or len(working) > 1
+                found.extend(re.sub(r"^VIPS:\s*", "", line).rstrip(".") for line in lines)
 
 
 _collector = _Collector()
@@ -63,47 +71,68 @@ logging.getLogger("pyvips").addHandler(_collector)
 logging.getLogger("pyvips").propagate = False  # warnings become notes, not lines on stderr
 
 
-_ALONE_SECONDS = 10.0
-"""How long a reader waits to be alone; another one may hold its place while it waits for memory."""
-_changed = threading.Condition()
-_working: list[bool] = []
-"""For each thread that reads or writes with libvips, whether it has to be alone."""
-
-
 @contextlib.contextmanager
 def working(*, alone: bool = False) -> Iterator[None]:
-    """Take part in reading and writing; `alone` waits until no other thread does.
+    """Read or write with libvips next to other threads, or `alone`; within itself without effect.
 
-    All threads share one buffer for the texts of errors and warnings: next to others, the warning
-    of one image reached the readers of all, and a quarter of them refused a whole JPEG.
+    All threads share one buffer for the texts of errors and warnings, which even headers cause:
+    next to others, the warning of one image reached the readers of all. Readers warn once more when
+    their images are freed, so it is best used as a decorator, which outlasts local variables.
     """
-    with _changed:
-        _changed.wait_for(
-            lambda: not any(_working) and not (alone and _working),
-            _ALONE_SECONDS if alone else None,
-        )
-        _working.append(alone)
+    if threading.get_ident() in _working:
+        yield
+        return
+    _begin(alone=alone)
     try:
         if alone:
             pyvips.vips_lib.vips_error_clear()  # what earlier images left
         yield
     finally:
-        with _changed:
-            _working.remove(alone)
-            _changed.notify_all()
+        _end()
 
 
 @contextlib.contextmanager
-def collect_warnings(*, alone: bool = False) -> Iterator[Warnings]:
+def resting() -> Iterator[None]:
+    """Let threads that have to be alone work while this one waits, for memory."""
+    if threading.get_ident() not in _working:
+        yield
+        return
+    _end()
+    try:
+        yield
+    finally:
+        _begin()
+
+
+def _begin(*, alone: bool = False) -> None:
+    key = threading.get_ident()
+    with _changed:
+        if alone:
+            _waiting.append(key)
+            try:
+                _changed.wait_for(lambda: not _working and _waiting[0] == key)
+            finally:
+                _waiting.remove(key)
+        else:
+            _changed.wait_for(lambda: not _waiting and not any(_working.values()))
+        _working[key] = alone
+
+
+def _end() -> None:
+    with _changed:
+        del _working[threading.get_ident()]
+        _changed.notify_all()
+
+
+@contextlib.contextmanager
+def collect_warnings() -> Iterator[Warnings]:
     """Give a list that receives the warnings of libvips while the block runs."""
     key = threading.get_ident()
-    found = Warnings()
-    with working(alone=alone):
-        _collector.lists[key] = found
-        try:
-            yield found
-        finally:
-            _collector.lists.pop(key, None)
+    found = _collector.lists[key] = Warnings()
+    try:
+        yield found
+    finally:
+        del _collector.lists[key]
 
 
 @contextlib.contextmanager
