@@ -99,7 +99,7 @@ def _cells(name: str, card: Card) -> Iterator[str]:
     yield f"**`{name}`**"
     size = card.only_size
     size = "any size" if size is None else f"{size[1]} x {size[0]} pixels"
-    yield f"{'gray' if card.channels == 1 else 'RGB'}, {size}"
+    yield f"{'gray' if card.channels == 1 else 'colour and gray'}, {size}"
     yield PURPOSES.get(name, card.data)
     if not card.sigma_input:
         yield "fixed"

@@ -205,6 +205,31 @@ def test_the_reference_shows_the_type_and_default_of_each_parameter(site: Path) 
         "memory int | str As for DenoiseOptions . '512MB'",
     ):
         assert row in text
+    compared = [compare_with_signature(part) for part in page.split('class="doc doc-object')]
+    assert sum(compared) > 60
+
+
+def compare_with_signature(part: str) -> int:
+    """Compare the table of parameters with the signature above it; return how many there are."""
+    signature = re.search(r'<div class="doc-signature.*?</div>', part, re.DOTALL)
+    if signature is None:
+        return 0
+    code = re.sub(r"\s", "", plain(signature[0])).replace('"', "'")
+    table = part.split("Parameters:</span>")[1:] or [""]
+    rows = re.findall(
+        r'<tr class="doc-section-item">(.*?)</tr>', table[0].split("</table>")[0], re.DOTALL
+    )
+    for row in rows:
+        name, kind, _, default = (
+            re.sub(r"\s", "", plain(cell)) for cell in re.findall(r"<td>(.*?)</td>", row, re.DOTALL)
+        )
+        value = "" if default == "required" or name.startswith("*") else "=" + default
+        assert re.search(re.escape(f"{name}:{kind}{value}") + "[,)]", code), (name, code)
+    return len(rows)
+
+
+def plain(markup: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", markup))
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from quietpixel.cli.denoise_view import FolderView
 from quietpixel.cli.main import COMMANDS
 from quietpixel.files import Job
 from quietpixel.inference.level import Noise
+from quietpixel.models import MODELS
 
 
 def test_the_name_alone_shows_the_help(quietpixel) -> None:
@@ -273,6 +274,12 @@ def test_the_shell_completes_commands_models_recipes_and_engines() -> None:
     assert complete("train", "fash") == ["fashion-mnist"]
     assert complete("evaluate", "photo", "fash") == ["fashion-mnist"]
     assert complete("evaluate", "photo", "wav") == ["wavelet"]
+    assert complete("train", "--noise", "spe") == ["speckle:"]
+    assert complete("denoise", "--law", "no") == ["none"]
+
+
+def test_the_shell_completes_every_architecture() -> None:
+    assert complete("train", "--model", "") == list(MODELS)
 
 
 def test_the_shell_completes_files_where_a_path_is_expected() -> None:

@@ -75,6 +75,11 @@ def test_numbers_have_no_more_digits_than_say_something(card) -> None:
     assert "mse 0.01329, mse_interval 0.01316 to 0.01342" in text
 
 
+def test_a_score_in_decibels_is_not_shown_as_the_loss_that_it_was(card) -> None:
+    text = describe_card("small", replace(card, scores={"validation": {"negative_psnr": -33.394}}))
+    assert "validation: psnr 33.39" in text
+
+
 def test_what_a_card_does_not_say_is_skipped(card) -> None:
     assert describe_card("small", card).splitlines() == [
         "small",
@@ -85,4 +90,6 @@ def test_what_a_card_does_not_say_is_skipped(card) -> None:
 
 
 def test_a_model_for_any_colour_image(card) -> None:
-    assert "RGB, any size" in describe_card("small", replace(card, size=None, channels=3))
+    assert "colour and gray, any size" in describe_card(
+        "small", replace(card, size=None, channels=3)
+    )

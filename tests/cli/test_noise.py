@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from quietpixel import parse_noise
 from quietpixel.containers import measure_noise
@@ -61,6 +62,16 @@ def test_an_empty_folder_is_said(quietpixel, tmp_path) -> None:
     outcome = quietpixel("noise", tmp_path)
     assert outcome.code == 2
     assert "holds no images to measure" in outcome.err
+
+
+def test_what_holds_for_many_files_is_said_once(quietpixel, noisy) -> None:
+    soft = gaussian_filter(np.random.default_rng(1).normal(120, 40, (90, 120)), 1)
+    for number in range(5):
+        Image.fromarray(soft.astype(np.uint8)).save(noisy.with_name(f"soft-{number}.png"))
+    out = quietpixel("noise", noisy.parent).out
+    names = ", ".join(str(noisy.with_name(f"soft-{number}.png")) for number in range(3))
+    assert f"\n{names} and 2 more: the noise of neighbouring pixels is correlated" in out
+    assert out.count("is correlated") == 1
 
 
 def test_a_bad_file_does_not_stop_the_others(quietpixel, noisy, tmp_path) -> None:

@@ -49,7 +49,7 @@ def test_an_interrupted_run_leaves_a_model_and_a_report(tmp_path: Path, number: 
 def test_a_run_names_its_estimate_and_each_step(tmp_path: Path) -> None:
     _, err = begin(tmp_path, "digits", "--epochs", 1, "--run", tmp_path / "run").communicate()
     starts = (
-        "Training with Keras and ", "About ", "epoch 1/1  loss ", "Exporting the model",
+        "Training with Keras (backend ", "About ", "epoch 1/1  loss ", "Exporting the model",
         "Kept the model of epoch 1 of 1", "Calibrating error bars", "Writing the report",
     )  # fmt: skip
     lines = err.decode().splitlines()

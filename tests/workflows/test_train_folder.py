@@ -18,7 +18,7 @@ from quietpixel.models import MODELS
 from quietpixel.training.initial_weights import default_start
 from quietpixel.training.recipe import FRACTIONS
 from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
-from quietpixel.workflows.train_run import check_name
+from quietpixel.workflows.train_run import check_name, keep_model
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -291,8 +291,20 @@ def test_a_model_gets_a_name_among_the_users_own(
     assert denoiser.card.name == "lab"
     assert denoiser(np.zeros((20, 24), np.uint8)).shape == (20, 24)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "run" / "model.onnx"))
-    with pytest.raises(FileError, match="cannot be stored as 'lab'"):
-        quietpixel.train(str(pairs), run=tmp_path / "again", name="lab", **TINY)
+    with pytest.raises(FileError, match=r"cannot be stored as 'lab'.* it is still in '.*onnx'"):
+        keep_model(tmp_path / "run" / "model.onnx", "lab")
+
+
+@pytest.mark.parametrize("home", ["file", "home"])
+def test_a_model_that_cannot_be_kept_is_reported_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / home))
+    name = "lab" if home == "file" else 250 * "a"
+    with pytest.raises(FileError, match=f"No model can be stored as '{name}' in .* omit it"):
+        quietpixel.train("digits", run=tmp_path / "run", name=name)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", "a b", "x.onnx", "-a", "nothing"])

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from quietpixel.cli.denoise import read_range
-from quietpixel.cli.options import MODEL, PATH, Command
+from quietpixel.cli.options import LAW, MODEL, PATH, Command
 
 EXAMPLES = (
     "quietpixel calibrate runs/mine clean/",
@@ -32,6 +32,7 @@ EXAMPLES = (
 )
 @click.option(
     "--noise",
+    type=LAW,
     metavar="LAW",
     help="Law of the noise that is added to clean images.  [default: that of the model]",
 )

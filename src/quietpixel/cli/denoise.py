@@ -12,6 +12,7 @@ import click
 
 from quietpixel.cli.options import (
     COUNT,
+    LAW,
     MODEL,
     PATH,
     PATH_TEXT,
@@ -98,6 +99,7 @@ GROUPS = {
 )
 @click.option(
     "--law",
+    type=LAW,
     metavar="auto|none|LAW",
     default="auto",
     show_default=True,
@@ -128,7 +130,9 @@ GROUPS = {
 )
 @click.option("--again", is_flag=True, help="Denoise results of quietpixel too.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
-@click.option("--format", help="Output format, such as png.  [default: that of the input]")
+@click.option(
+    "--format", metavar="FORMAT", help="Output format, such as png.  [default: that of the input]"
+)
 @click.option(
     "--quality",
     type=Names("quality", ("normal", "best")),
@@ -144,7 +148,10 @@ GROUPS = {
 )
 @engine_options
 @click.option(
-    "--memory", default="512MB", help="Memory limit for tiles and queued images, such as 2GB."
+    "--memory",
+    metavar="SIZE",
+    default="512MB",
+    help="Memory limit for tiles and queued images, such as 2GB.",
 )
 @click.option(
     "--max-pixels", type=COUNT, default=500_000_000, help="Size limit of an image in pixels."
@@ -162,7 +169,9 @@ GROUPS = {
     help="float32: results with fractions, in the input's units.  [default: type of the input]",
 )
 @click.option(
-    "--axes", help="Dimensions of a Zarr or a stack, such as tczyx or yxc; c: channels, s: RGB."
+    "--axes",
+    metavar="LETTERS",
+    help="Dimensions of a Zarr or a stack, such as tczyx or yxc; c: channels, s: RGB.",
 )
 @click.option(
     "--channels",

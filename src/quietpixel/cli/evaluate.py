@@ -10,6 +10,7 @@ from quietpixel.cli.options import (
     CHANNELS,
     COUNT,
     DATA,
+    LAW,
     PATH,
     PRECISION,
     Command,
@@ -72,7 +73,11 @@ GROUPS = {
 @click.argument("models", metavar="MODEL...", type=Names("model", known_words, open=True), nargs=-1)
 @click.argument("data", metavar="DATA", type=DATA)
 @click.option(
-    "--noise", metavar="LAW", callback=read_noise, help="Noise law.  [default: that of the model]"
+    "--noise",
+    type=LAW,
+    metavar="LAW",
+    callback=read_noise,
+    help="Noise law.  [default: that of the model]",
 )
 @click.option(
     "--sigmas",

@@ -83,7 +83,7 @@ def _facts(card: "Card") -> Iterator[tuple[str, str]]:
 
 
 def _images(card: "Card") -> str:
-    colours = "gray" if card.channels == 1 else "RGB"
+    colours = "gray" if card.channels == 1 else "colour and gray"
     if card.only_size is None:
         return f"{colours}, any size"
     return f"{colours}, {card.only_size[1]} x {card.only_size[0]} pixels only"
@@ -98,12 +98,18 @@ def _flat(values: Mapping[str, Any]) -> str:
     'mnist: mse 0.0124, count 10000; note seed 0'
     """
     parts = [
-        f"{name}: " + ", ".join(f"{key} {_short(value)}" for key, value in inner.items())
+        f"{name}: " + ", ".join(_score(key, value) for key, value in inner.items())
         if isinstance(inner, Mapping)
         else f"{name} {_short(inner)}"
         for name, inner in values.items()
     ]
     return "; ".join(parts)
+
+
+def _score(name: str, value: Any) -> str:
+    if name.startswith("negative_"):  # a loss, which training makes small
+        return f"{name.removeprefix('negative_')} {_short(-value)}"
+    return f"{name} {_short(value)}"
 
 
 def _short(value: Any) -> str:

@@ -70,9 +70,9 @@ def command(
         click.echo(text)
     elif measures:
         click.echo(format_measures(measures))
-        for name, measure in measures.items():
-            for sentence in describe_measure(measure):
-                click.echo(f"{name}: {sentence}")
+        for sentence, names in collect_sentences(measures).items():
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            click.echo(f"{', '.join(names[:3])}{more}: {sentence}")
     outputs = {} if json_file in (None, "-") else {json_file: text.encode() + b"\n"}
     if plot is not None and measures:
         from quietpixel.reports.charts import noise_chart
@@ -97,6 +97,15 @@ def format_measures(measures: "dict[str, NoiseMeasure]") -> str:
             f"{measure.read_noise:.4f}", kind, "none" if measure.warning else str(measure.law),
         ))  # fmt: skip
     return format_table(rows)
+
+
+def collect_sentences(measures: "dict[str, NoiseMeasure]") -> dict[str, list[str]]:
+    """Return each sentence once, with the files that it holds for."""
+    found: dict[str, list[str]] = {}
+    for name, measure in measures.items():
+        for sentence in describe_measure(measure):
+            found.setdefault(sentence, []).append(name)
+    return found
 
 
 def describe_measure(measure: "NoiseMeasure") -> list[str]:

@@ -137,7 +137,15 @@ def known_data_sets() -> tuple[str, ...]:
     return named_sets()
 
 
+def known_laws() -> list[str]:
+    """Return the words that begin a noise law, and those that stand for one."""
+    from quietpixel.noise.parser import NOISE_LAWS
+
+    return ["auto", "none", *(f"{word}:" for word in NOISE_LAWS)]
+
+
 MODEL = Names("model", known_models, open=True)
+LAW = Names("law", known_laws, open=True)
 DATA = Names("data set", known_data_sets, open=True)
 COUNT = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)

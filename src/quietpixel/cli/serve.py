@@ -34,7 +34,7 @@ GROUPS = {
 
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
-@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -43,12 +43,16 @@ GROUPS = {
 )
 @click.option(
     "--token",
+    metavar="SECRET",
     envvar="QUIETPIXEL_TOKEN",
     help="Secret that callers must send; also taken from the variable QUIETPIXEL_TOKEN.",
 )
 @click.option("--open", is_flag=True, help="Let anyone who can reach HOST use the service.")
 @click.option(
-    "--allow-host", multiple=True, help="Another host name of the service; may be repeated."
+    "--allow-host",
+    metavar="HOST",
+    multiple=True,
+    help="Another host name of the service; may be repeated.",
 )
 @click.option(
     "--cors",
@@ -58,6 +62,7 @@ GROUPS = {
 )
 @click.option(
     "--trusted-proxy",
+    metavar="ADDRESS",
     multiple=True,
     help="Address of a proxy whose X-Forwarded-For is logged; may be repeated.",
 )
@@ -73,13 +78,20 @@ GROUPS = {
     help="Images denoised at the same time; they share cores and models.",
 )
 @engine_options
-@click.option("--memory", default="512MB", help="Memory limit for a tile.")
-@click.option("--max-body", default="128MB", callback=read_size, help="Size limit of an upload.")
+@click.option("--memory", metavar="SIZE", default="512MB", help="Memory limit for a tile.")
+@click.option(
+    "--max-body",
+    metavar="SIZE",
+    default="128MB",
+    callback=read_size,
+    help="Size limit of an upload.",
+)
 @click.option(
     "--max-pixels", type=COUNT, default=64_000_000, help="Size limit of an image in pixels."
 )
 @click.option(
     "--max-held",
+    metavar="SIZE",
     default="512MB",
     callback=read_size,
     help="Size limit of all uploads and results together.",

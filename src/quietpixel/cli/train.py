@@ -17,6 +17,7 @@ from quietpixel.cli.options import (
     CHANNELS,
     COUNT,
     DATA,
+    LAW,
     MODEL,
     PATH,
     PATH_TEXT,
@@ -118,6 +119,7 @@ GROUPS = {
 @click.argument("data", metavar="[DATA]", type=DATA, required=False)
 @click.option(
     "--model",
+    type=Names("architecture", ("bottleneck", "unet"), open=True),  # MODELS would load Keras
     metavar="NAME",
     help="Architecture: bottleneck, unet, or one that was added.  [default: by the recipe]",
 )
@@ -130,6 +132,7 @@ GROUPS = {
 )
 @click.option(
     "--noise",
+    type=LAW,
     metavar="LAW",
     callback=read_noise,
     help="Noise law, such as gaussian:0.5; auto measures it.  [default: by the recipe]",

@@ -111,7 +111,7 @@ def run_recipe(recipe: Recipe, folder: RunFolder, options: RunOptions | None = N
     precision = choose_precision(recipe.precision)
     # First of all: Keras places variables on the devices that are set when they are made.
     backend, used = keras.backend.backend(), use_devices(recipe.batch, options.devices)
-    options.notify(f"Training with Keras and {backend} in {precision} on {used}")
+    options.notify(f"Training with Keras (backend {backend}) in {precision} on {used}")
     data = load_data(recipe, options)
     model = _compile(recipe, data, precision, options)
     checkpoint, callbacks = _make_callbacks(model, recipe, folder, options)

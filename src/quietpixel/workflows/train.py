@@ -136,7 +136,7 @@ def train(  # noqa: PLR0913  (the options of the command line)
         uses one for a folder if there are two cores or more. The result is the same.
     on_progress
         Called with a `Progress` after each step.
-    overrides
+    **overrides
         Other fields of `quietpixel.Recipe`, such as ``minutes``, ``channels``, ``target``,
         ``pairs``, ``masks`` and ``structure``.
 

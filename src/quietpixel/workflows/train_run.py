@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def _scenes(recipe: Recipe) -> Iterator[list[Image]]:
 
 
 def check_name(name: str) -> None:
-    """Refuse an invalid name for a model, before anything is trained.
+    """Refuse a name under which no model can be kept, before anything is trained.
 
     Parameters
     ----------
@@ -106,6 +107,8 @@ def check_name(name: str) -> None:
     ------
     ArgumentError
         If it holds other than letters, digits, '.', '_' and '-', or is that of a bundled model.
+    FileError
+        If the folder of the user's models cannot be written, or takes no name of that length.
     """
     if not ALLOWED.fullmatch(name) or name.endswith((".onnx", ".keras")) or name == "nothing":
         raise ArgumentError(
@@ -117,6 +120,16 @@ def check_name(name: str) -> None:
             "`name` must not be that of a bundled model because it would hide that model; got "
             f"'{name}'. Try 'my-{name}'."
         )
+    folder = user_models_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Under a name as long as that of the file which `replace_card` writes first.
+        NamedTemporaryFile(dir=folder, prefix=f".{name}", suffix=".onnx.card.onnx").close()
+    except OSError as error:
+        raise FileError(
+            f"No model can be stored as '{name}' in '{folder}' ({error.strerror or error}); make "
+            "that folder writable, choose another `name`, or omit it."
+        ) from error
 
 
 def keep_model(model: Path, name: str) -> None:
