@@ -18,9 +18,9 @@ EXAMPLES = (
 def command(ctx: click.Context, shell: str) -> None:
     """Print the script that completes commands in a shell.
 
-    It completes commands, options, files, and the names of models, data sets, recipes and engines.
-    Add the first example to ~/.bashrc, or with zsh in place of bash to ~/.zshrc, and the second to
-    ~/.config/fish/config.fish.
+    It completes commands, options, files, and names such as those of models, data sets and noise
+    laws. Add the first example to ~/.bashrc, or with zsh in place of bash to ~/.zshrc, below the
+    line 'autoload -Uz compinit; compinit', and the second to ~/.config/fish/config.fish.
     """
     kind = get_completion_class(shell)
     assert kind is not None
