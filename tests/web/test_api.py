@@ -212,7 +212,9 @@ def test_bodies_without_one_image_are_explained(client):
 def test_pixels_beyond_the_limit_are_413(make_client):
     client = make_client(Limits(max_pixels=1000))
     answer = client.post("/v1/denoise", content=coded(noisy()))
-    assert "2,400 in all, and `max_pixels` is 1,000" in detail(answer, 413)
+    sentence = detail(answer, 413)
+    assert "2,400 in all, and `max_pixels` is 1,000" in sentence
+    assert "make it smaller, or start the service with a higher `max_pixels`" in sentence
 
 
 def test_without_a_default_model_the_wanted_names_are_given(models, monkeypatch, client):

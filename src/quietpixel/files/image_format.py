@@ -57,8 +57,8 @@ class ReadLimits:
             stack = f" on each of {pages} pages" if pages > 1 else ""
             raise TooLargeError(
                 f"it declares {width} x {height} pixels{stack}, {total:,} in all, and `max_pixels` "
-                f"is {self.max_pixels:,} to protect the memory; raise `max_pixels` if the file can "
-                "be trusted."
+                f"is {self.max_pixels:,} to protect the memory; make it smaller, or raise "
+                "`max_pixels` if the file can be trusted."
             )
 
     def reserve(self, size: int) -> None:

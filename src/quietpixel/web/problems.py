@@ -96,7 +96,10 @@ def add_handlers(app: FastAPI) -> None:
     async def explain(request: Request, error: QuietpixelError) -> Response:
         # 413 lets clients tell a limit of the service from a file that no service can use.
         status = 413 if isinstance(error, TooLargeError) else 422
-        return problem(status, " ".join(str(error).split()))
+        sentence = " ".join(str(error).split())
+        # A limit of the service, which a request cannot raise.
+        started = "start the service with a higher `max_pixels`"
+        return problem(status, sentence.replace("raise `max_pixels`", started))
 
     @app.exception_handler(ClientGoneError)
     async def give_up(request: Request, error: ClientGoneError) -> Response:

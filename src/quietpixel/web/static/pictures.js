@@ -425,7 +425,7 @@ export class Pictures {
 }
 
 function fileSize({ size }) {
-  return size < 1e5 ? `${Math.max(1, Math.round(size / 1e3))} KB` : `${(size / 1e6).toFixed(1)} MB`;
+  return size < 999_500 ? `${Math.max(1, Math.round(size / 1e3))} KB` : `${(size / 1e6).toFixed(1)} MB`;
 }
 
 function showCard(card) {
