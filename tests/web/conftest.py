@@ -9,11 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from quietpixel.errors import MissingDependencyError
 from quietpixel.inference import planes
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.web.models import Models, find_models
 from quietpixel.web.options import Limits, ServiceOptions
 from quietpixel.web.server import make_app
+from quietpixel.web.static_page import RuntimeFilesError, write_page
 
 _SPEC = importlib.util.spec_from_file_location("web_making", Path(__file__).with_name("making.py"))
 making = importlib.util.module_from_spec(_SPEC)
@@ -90,3 +92,14 @@ def slow(monkeypatch) -> "making.Slow":
     run = making.Slow()
     monkeypatch.setattr(planes, "run", run)
     return run
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """Return a folder with the bundled models and the real onnxruntime-web, from npm."""
+    folder = tmp_path_factory.mktemp("site")
+    try:
+        write_page(folder)
+    except (MissingDependencyError, RuntimeFilesError) as error:
+        pytest.skip(str(error))
+    return folder

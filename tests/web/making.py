@@ -1,6 +1,8 @@
 """Tiny models, images and a server in a thread, for tests of the service."""
 
 import contextlib
+import functools
+import http.server
 import io
 import threading
 import time
@@ -148,3 +150,25 @@ def wait_for(condition, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def serve_folder(folder: Path, headers=()) -> http.server.ThreadingHTTPServer:
+    """Serve the files of a folder from a thread, as any web host does."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def guess_type(self, path: str) -> str:
+            known = {".mjs": "text/javascript", ".wasm": "application/wasm"}
+            return known.get(Path(path).suffix) or super().guess_type(path)
+
+        def log_message(self, *words) -> None: ...
+
+        def end_headers(self) -> None:
+            for name, value in headers:
+                self.send_header(name, value)
+            super().end_headers()
+
+    server = http.server.ThreadingHTTPServer(
+        ("localhost", 0), functools.partial(Handler, directory=folder)
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server

@@ -3,19 +3,17 @@
 import base64
 import contextlib
 import functools
-import http.server
 import io
 import json
 import re
 import tarfile
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
-from web_making import coded, decoded, noisy
+from web_making import coded, decoded, noisy, serve_folder
 
 from quietpixel import Denoiser
 from quietpixel.card import Card
@@ -132,32 +130,12 @@ def page(tab):
 
 
 def open_page(stack: contextlib.ExitStack, browser, folder: Path, path: str, headers=()):
-    server = serve(folder, headers)
+    server = serve_folder(folder, headers)
     stack.callback(server.server_close)
     stack.callback(server.shutdown)
     page = stack.enter_context(browser.new_context(accept_downloads=True)).new_page()
     page.goto(f"http://localhost:{server.server_port}/{path}")
     return page
-
-
-def serve(folder: Path, headers=()) -> http.server.ThreadingHTTPServer:
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def guess_type(self, path: str) -> str:
-            known = {".mjs": "text/javascript", ".wasm": "application/wasm"}
-            return known.get(Path(path).suffix) or super().guess_type(path)
-
-        def log_message(self, *words) -> None: ...
-
-        def end_headers(self) -> None:
-            for name, value in headers:
-                self.send_header(name, value)
-            super().end_headers()
-
-    server = http.server.ThreadingHTTPServer(
-        ("localhost", 0), functools.partial(Handler, directory=folder)
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
 
 
 def as_text(image: np.ndarray) -> list:
@@ -555,17 +533,6 @@ def test_a_graphics_processor_computes_where_there_is_one(
     values = as_image(found, (20, 24, 3))
     assert (used, values.min(), values.max()) == (expected[0], expected[1], expected[1])
     assert 0.9 < shares[-1] < 1  # the file is yet to be written
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    """Return a folder with the bundled models and the real onnxruntime-web, from npm."""
-    folder = tmp_path_factory.mktemp("site")
-    try:
-        write_page(folder)
-    except (MissingDependencyError, RuntimeFilesError) as error:
-        pytest.skip(str(error))
-    return folder
 
 
 ISOLATED = (
