@@ -150,6 +150,16 @@ def test_offset_gain_and_read_noise_are_fitted_in_counts(
     np.testing.assert_allclose(variance * entry["white"] ** 2, expected, rtol=0.2)
 
 
+def test_an_offset_hides_neither_gain_nor_read_noise(quietpixel, tmp_path: Path) -> None:
+    """White is 65535, because the image uses all of its 16 bits."""
+    path, report = tmp_path / "counts.tif", tmp_path / "noise.json"
+    write_counts(path, 100, 700, 5000, 550)
+    quietpixel("noise", path, "--json", report)
+    (entry,) = json.loads(report.read_text())
+    assert 65535 * entry["gain"] == pytest.approx(100, rel=0.1)
+    assert 65535 * entry["read_noise"] == pytest.approx(700, rel=0.2)
+
+
 def test_the_value_without_light_is_given(quietpixel, tmp_path: Path) -> None:
     path = tmp_path / "counts.tif"
     write_counts(path, 1.5, 5, 100, 300)

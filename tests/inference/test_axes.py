@@ -9,7 +9,7 @@ import tifffile
 import xarray
 
 import quietpixel
-from quietpixel import DenoiseOptions, Denoiser
+from quietpixel import Denoiser
 from quietpixel.cli.main import main
 from quietpixel.errors import ArgumentError, ImageError, UnknownNameError
 
@@ -53,7 +53,7 @@ def test_each_plane_is_an_image_and_each_channel_has_a_scale(
 ) -> None:
     view = np.einsum(f"tzcyx->{order}", STACK)
     channels = "separate" if order.endswith("c") else "auto"
-    result = photo.denoise(view, DenoiseOptions(axes=order, channels=channels))
+    result = photo.denoise(view, quietpixel.DenoiseOptions(axes=order, channels=channels))
     wanted = np.einsum(f"tzcyx->{order}", expected)
     if order.startswith("x"):  # the model sees the planes turned
         assert rmse(result.image, wanted) < 0.5 * rmse(view, wanted)
@@ -64,7 +64,8 @@ def test_each_plane_is_an_image_and_each_channel_has_a_scale(
 
 
 def test_in_place_and_into_another_array(photo: Denoiser, expected: np.ndarray) -> None:
-    options, place, work = DenoiseOptions(axes="tzcyx"), np.empty_like(STACK), STACK.copy()
+    options = quietpixel.DenoiseOptions(axes="tzcyx")
+    place, work = np.empty_like(STACK), STACK.copy()
     photo.denoise(STACK, options, out=place)
     photo.denoise(work, options, out=work)
     np.testing.assert_array_equal(place, expected)
@@ -152,10 +153,10 @@ def test_axes_of_a_plain_stack_are_given(
     assert "its 2 pages cannot be split into the axes 'tcyx'" in capsys.readouterr().err
 
 
-def test_dask_and_xarray_in_the_same_kind_out(photo: Denoiser) -> None:
+def test_dask_and_xarray_in_the_same_kind_out() -> None:
     options = {"model": "photo", "precision": "f32"}
-    expected = photo.denoise(STACK, DenoiseOptions(axes="tzcyx")).image
     lazy = dask.array.from_array(STACK, chunks=(1, 1, 1, 48, 48))
+    expected = quietpixel.denoise(STACK, axes="tzcyx", **options)
     result = quietpixel.denoise(lazy, axes="tzcyx", **options)
     assert isinstance(result, dask.array.Array)
     assert (result.shape, result.dtype) == (STACK.shape, STACK.dtype)

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 import quietpixel
-from quietpixel import DenoiseOptions, Denoiser
+from quietpixel import Denoiser
 from quietpixel.cli.main import main
 from quietpixel.errors import UnknownNameError
 from quietpixel.files import read_picture, write_picture
@@ -74,7 +74,7 @@ def test_bool_is_decided_by_the_middle(photo: Denoiser) -> None:
 
 def test_results_with_fractions_on_request(photo: Denoiser) -> None:
     noisy = in_type("uint16")
-    options = DenoiseOptions(dtype="float32")
+    options = quietpixel.DenoiseOptions(dtype="float32")
     result = photo.denoise(noisy, options).image
     assert result.dtype == np.float32
     np.testing.assert_array_equal(np.rint(result), photo(noisy))
@@ -83,7 +83,7 @@ def test_results_with_fractions_on_request(photo: Denoiser) -> None:
     photo.denoise(noisy, options, out=out)
     np.testing.assert_array_equal(out, result)
     with pytest.raises(UnknownNameError, match="Unknown dtype 'float33': did you mean 'float32'"):
-        DenoiseOptions(dtype="float33")
+        quietpixel.DenoiseOptions(dtype="float33")
 
 
 @every_type

@@ -125,16 +125,27 @@ def test_a_run_that_is_interrupted_in_its_first_epoch_keeps_its_model_and_can_re
     names = {path.name for path in run.iterdir()}
     assert {"model.onnx", "report.html", "checkpoint.npz"} <= names
     assert ".lock" not in names
-    wrong = {"epochs": 5, "code": 4, "noise": "gaussian:0.4", "seed": 1, "recipe": "wide"}
-    wrong |= {"minutes": 3, "start": "mnist-unet", "blocks": (1, 1), "plain": 0.5, "data": "mnist"}
-    for name, value in wrong.items():
-        with pytest.raises(ArgumentError, match=f"`{name}` cannot change when a run is continued"):
-            quietpixel.train(**{"run": run, "resume": True, name: value})
     request.getfixturevalue("no_report")
     assert quietpixel.train(run=run, resume=True, workers=0, **words) == run
     assert quietpixel.read_card(run / "model.onnx").training["epochs_done"] == 2
     with pytest.raises(TrainingError, match="is finished, so there is nothing to continue"):
         quietpixel.train("digits", run=run, resume=True)
+
+
+@pytest.mark.usefixtures("no_report", "no_export")
+def test_a_run_is_not_continued_with_other_settings(tmp_path: Path) -> None:
+    def interrupt(progress: object) -> None:
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        quietpixel.train("digits", run=run, on_progress=interrupt, epochs=2, code=3, **SMALL)
+    wrong = {"epochs": 5, "code": 4, "noise": "gaussian:0.4", "seed": 1, "recipe": "wide"}
+    wrong |= {"minutes": 3, "start": "mnist-unet", "blocks": (1, 1), "plain": 0.5, "data": "mnist"}
+    for name, value in wrong.items():
+        with pytest.raises(ArgumentError, match=f"`{name}` cannot change when a run is continued"):
+            quietpixel.train(**{"run": run, "resume": True, name: value})
 
 
 def test_a_run_that_diverges_in_its_first_epoch_says_that_there_is_no_model(tmp_path: Path) -> None:
