@@ -2,18 +2,21 @@
 
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from quietpixel.card import Card
 from quietpixel.errors import FileError
 from quietpixel.evaluation.evaluator import Comparison, Evaluation, Method, Table, evaluate_methods
 from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.noise.parser import Gaussian
 from quietpixel.reports.evaluation_report import (
     build_differences,
+    describe_model,
     evaluation_sections,
     write_evaluation_report,
 )
@@ -71,9 +74,9 @@ def test_a_report_needs_nothing_from_outside_and_closes_its_tags(tables, pairs, 
     balance = Balance()
     balance.feed(page)
     assert balance.open == []
-    # Speed twice, noise, worst twice; four states and their errors of two images, twice; samples,
-    # extremes, error by label.
-    assert len(balance.sources) == 5 + 2 * 2 * 2 * 4 + 3
+    # Speed twice, noise, worst twice; four states and the errors of three of two images, twice;
+    # samples, extremes, error by label.
+    assert len(balance.sources) == 5 + 2 * 2 * (4 + 3) + 3
     assert all(source.startswith("data:image/png;base64,") for source in balance.sources)
     assert not re.search(r"https?:|url\(|@import", page)
     assert "default-src 'none'" in page
@@ -95,6 +98,18 @@ def test_small_images_have_no_crops_and_pictures_no_second_title(tmp_path) -> No
     assert len(headings) == len(set(headings))
     assert 'class="pane"' not in page
     assert not any("worst images" in heading for heading in headings)
+
+
+def test_brightness_is_no_fact_of_a_model_of_digits() -> None:
+    entry = {
+        "share": 0.9, "coverage": 0.9, "coverage_by_level": [[0.1, 0.9]], "images": 2,
+        "brightness": {"slope": 1.2, "offset": -0.1, "dark_bias": 0.0},
+    }  # fmt: skip
+    card = Card(name="m", architecture="m", channels=1, uncertainty=entry)
+    assert describe_model(card)["Brightness"].startswith("result against input: slope 1.2")
+    digits = describe_model(replace(card, size=(28, 28)))
+    assert "Brightness" not in digits
+    assert "Error bars" in digits
 
 
 def test_everything_given_is_escaped() -> None:

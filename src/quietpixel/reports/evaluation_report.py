@@ -104,6 +104,8 @@ def result_sections(comparison: Comparison) -> list[str]:
 def describe_model(card: Card) -> dict[str, Any]:
     """Return what the card of a model says of it, as words and values."""
     brightness = card.uncertainty.get("brightness") if card.uncertainty else None
+    if card.only_size:  # a digit has too few squares, and its result is no measurement
+        brightness = None
     return {
         "Architecture": card.architecture,
         "Trained on": card.data,

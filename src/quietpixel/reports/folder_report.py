@@ -46,7 +46,7 @@ WHOLE = 640
 """Largest height and width of a whole image in a picture, in pixels."""
 DETAIL, ENLARGED = 240, 2
 """Side of a detail in pixels, and its magnification."""
-GAP, MARGIN, HEAD = 10, 24, 30
+GAP, MARGIN, HEAD, LABEL = 10, 24, 48, 18
 """Pixels between images, around all, and for the name above each."""
 SCENE_CAPTION = (
     "A validation image; below it the detail with the strongest contrasts, each pixel as 2 x 2. "
@@ -225,7 +225,8 @@ def draw_scene(images: Sequence[tuple[str, Image]]) -> bytes:
     for column, (name, _) in enumerate(images):
         left, top = MARGIN + column * (cell + GAP), MARGIN
         for part, label in ((wholes[column], name), (details[column], "detail")):
-            write_text(figure, left, top + 14, label)
+            # Larger than in charts: a page shows this picture at less than half its size.
+            write_text(figure, left, top + HEAD / 2, label, size=LABEL)
             place_image(figure, part, (left, top + HEAD, part.shape[1], part.shape[0]))
             top += part.shape[0] + HEAD
     return to_png(figure)

@@ -197,19 +197,21 @@ def build_crops(
     order = np.argsort(psnr, kind="stable").tolist()
     groups = ""
     # Of one image, which is both, only once.
-    for index, reason in {order[0]: "worst", order[len(order) // 2]: "middle"}.items():
+    shown = {order[0]: "worst: ", order[len(order) // 2]: "middle: "}
+    for index, reason in shown.items():
         states, part = _denoise(methods, *pairs.pair(index, law, seed), CROP_SIDE)
         groups += _build_group(
-            f"{reason}: {pairs.name(index)}",
+            (reason if len(order) > 1 else "") + pairs.name(index),
             {name: image[part] for name, image in states.items()},
             "noisy" if methods[0].run is None else methods[0].name,
         )
     noise = describe_noise("" if law is None else str(law))
     text = (
         "Drag one and all follow; the arrow keys move them too. Below each is its error: output "
-        f"minus clean image, {ERROR_GAIN} times, gray where they are equal. The images are those "
-        f"on which {methods[0].name} is worst, and in the middle."
+        f"minus clean image, {ERROR_GAIN} times, gray where they are equal."
     )
+    if len(order) > 1:
+        text += f" The images are those on which {methods[0].name} is worst, and in the middle."
     title = escape(f"At full size, {noise}")
     return f"<section><h2>{title}</h2><p>{escape(text)}</p>{groups}</section>"
 
@@ -233,8 +235,10 @@ def _build_group(title: str, states: dict[str, Image], first: str) -> str:
     scale = max(1, PANE // max(clean.shape[:2]))
     cells = ""
     for name, image in states.items():
-        error = np.clip(0.5 + ERROR_GAIN * (image - clean), 0, 1)
-        panes = _pane(name, image, scale) + _pane(f"{name}: error", error, scale)
+        panes = _pane(name, image, scale)
+        if image is not clean:
+            error = np.clip(0.5 + ERROR_GAIN * (image - clean), 0, 1)
+            panes += _pane(f"{name}: error", error, scale)
         cells += f"<figure>{panes}<figcaption>{escape(name)}</figcaption></figure>"
     # The crops start there, not at their corner, so that the error is in view at once.
     rows, columns = find_worst_place(clean, states[first], DETAIL_SIDE)

@@ -20,7 +20,11 @@ from quietpixel.workflows.train import train
 
 PHOTO_NOISE = "poisson:60+gaussian:0.02"
 """Few photons and read noise, as at high ISO; one law, so that rivals can be tuned for it."""
-DIGITS = "An autoencoder was trained on noisy digits. Each image passes through 16 numbers."
+DIGITS = (
+    "{run} is an autoencoder that was trained here, on digits with noise of half the range from "
+    "black to white. Each image passes through 16 numbers. The noisy digits and the classical "
+    "methods are beside it, these with the best parameters for this noise."
+)
 PHOTO = (
     "A photograph (Rachel Michetti, CC0) with simulated high-ISO noise, denoised by a bundled "
     "model, which found the noise level by itself. The classical methods were given the best "
@@ -65,7 +69,7 @@ def run_demo(
     digits, photo = made
     facts = {**(describe_model(digits.card) if digits.card else {}), "Epochs": epochs}
     sections = [
-        heading("Digits", DIGITS),
+        heading("Digits", DIGITS.format(run=folder.path)),
         *result_sections(digits),
         picture_section("Learning", "Error by epoch.", learning_curves(folder.read_history())),
         heading("A photo", PHOTO),
