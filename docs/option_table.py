@@ -78,7 +78,7 @@ def describe_options(docs: Path) -> str:
             continue
         text += f"\n## quietpixel {command}\n\n| option | in Python | shown in |\n|---|---|---|\n"
         for name, words in options.items():
-            where = find_page(words, pages, docs)
+            where = find_page(command, words, pages, docs)
             text += f"| `{words[-1]}` | {find_python(command, name, words[-1])} | {where} |\n"
     return text
 
@@ -106,13 +106,21 @@ def find_python(command: str, name: str, option: str) -> str:
     return ""
 
 
-def find_page(words: list[str], pages: Mapping[Path, str], docs: Path) -> str:
-    """Return a link to the page that names an option most often; empty if there is none."""
-    pattern = re.compile("|".join(rf"(?<!-){re.escape(word)}(?![\w-])" for word in words))
-    counts = {path: len(pattern.findall(text)) for path, text in pages.items()}
+def find_page(command: str, words: list[str], pages: Mapping[Path, str], docs: Path) -> str:
+    """Return a link to the page that names an option most often; empty if there is none.
+
+    One that shows the option with its command comes first, then one that shows the command.
+    """
+    option = "(?:" + "|".join(rf"(?<!-){re.escape(word)}(?![\w-])" for word in words) + ")"
+    counts = {}
+    for path, text in pages.items():
+        count = len(re.findall(option, text))
+        together = len(re.findall(rf"quietpixel {command}\b.*{option}", text))
+        counts[path] = (together, count * (f"quietpixel {command}" in text), count)
     best = max(counts, key=lambda path: counts[path])
-    if not counts[best]:
+    if not any(counts[best]):
         return ""
     link = posixpath.relpath(best.relative_to(docs).as_posix(), "reference")
-    title = pages[best].splitlines()[0].lstrip("# ")
-    return f"[{title}]({link})"
+    # The first heading and not the first line, which may begin the settings of a page.
+    title = re.search(r"^# (.+)$", pages[best], re.MULTILINE)
+    return f"[{title[1] if title else link}]({link})"

@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +137,24 @@ def option_table(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_each_option_has_a_python_name_and_a_page(option_table: Any) -> None:
     """The table itself is a page of the reference."""
     table = option_table.describe_options(ROOT / "docs")
-    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    rows = [row for _, row in rows_of(table)]
     assert len(rows) > 80
     assert not [row for row in rows if len(row) != 3 or not all(map(str.strip, row))]
+    shown = {(command, row[0]): row[2] for command, row in rows_of(table)}
+    # The page of the command, and not one that has an option of that name.
+    assert shown["models", "`--json`"] == "[Train on your own images](../how-to/train.md)"
+    assert shown["evaluate", "`--json`"] == "[Compare methods](../how-to/compare.md)"
+    assert shown["demo", "`--run`"] == "[A model of your own](../tutorials/own-model.md)"
+    assert "[-" not in table
+
+
+def rows_of(table: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the rows of the table of options, each with its command."""
+    for part in table.split("\n## quietpixel ")[1:]:
+        command, _, text = part.partition("\n")
+        for line in text.splitlines():
+            if line.startswith("| `"):
+                yield command, line.strip("| ").split(" | ")
 
 
 def test_the_python_names_of_options_exist(option_table: Any) -> None:
