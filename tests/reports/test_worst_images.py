@@ -9,7 +9,7 @@ from quietpixel.evaluation.evaluator import Method, evaluate_methods
 from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.noise.parser import Gaussian
 from quietpixel.reports.evaluation_report import build_differences, evaluation_sections
-from quietpixel.reports.page import build_page
+from quietpixel.reports.page import build_page, heading
 from quietpixel.reports.pictures import SCRIPT, build_crops, draw_worst, find_worst_place
 
 LAW = Gaussian(0.1)
@@ -29,7 +29,9 @@ def page() -> str:
     pairs = ImagePairs(3, lambda index: (images[index], None), ["a.png", "b.png", "c.png"])
     table = evaluate_methods(METHODS, pairs, LAW, measure_memory=False)
     crops = build_crops(METHODS, pairs, LAW, seed=0, psnr=table.rows[0].psnr)
-    return build_page("x", {}, [*evaluation_sections([table], pairs.name), crops], script=SCRIPT)
+    law = heading("gaussian:0..55/255,clip=no|camera:0.02", "A mixture has no place to break.")
+    tables = evaluation_sections([table], pairs.name)
+    return build_page("x", {}, [law, *tables, crops], script=SCRIPT)
 
 
 def test_each_method_is_shown_with_its_error(page) -> None:
@@ -92,6 +94,21 @@ def test_the_worst_place_holds_the_most_error() -> None:
     assert (rows.start <= 41, rows.stop >= 49) == (True, True)
     assert (columns.start <= 3, columns.stop >= 11) == (True, True)
     assert rows.stop - rows.start == columns.stop - columns.start == 16
+
+
+def test_panes_and_long_laws_fit_on_a_phone(page, browser, tmp_path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(page)
+    view = browser.new_page(viewport={"width": 390, "height": 800})
+    view.goto(file.as_uri())
+    assert view.evaluate("document.documentElement.scrollWidth") == 390
+    lefts = (
+        view.locator(".panes")
+        .first.locator("figure")
+        .evaluate_all("figures => figures.map(figure => figure.getBoundingClientRect().left)")
+    )
+    assert len(set(lefts)) == 2  # beside each other, to be compared
+    view.close()
 
 
 def test_panes_move_together_by_mouse_and_keyboard(page, browser, tmp_path) -> None:
