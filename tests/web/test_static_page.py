@@ -435,23 +435,41 @@ def test_what_a_browser_would_change_is_refused(page, content, sentence):
 
 
 def test_a_browser_that_cannot_and_a_picture_too_large_are_told(page):
+    large = np.zeros((2200, 1900, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    files = [coded(large), coded(large, "JPEG"), coded(large, "JPEG", progressive=True)]
+    files += [coded(large, "WEBP"), coded(large, "WEBP", lossless=True)]
+    files.append(coded(large, "WEBP", exif=exif))  # the extended kind
     found = call(page, """const { readPicture } = await import("/picture_file.js");
         const { BrowserEngine } = await import("/browser_engine.js");
         Object.defineProperty(navigator, "deviceMemory", { value: 0.25 });
-        const bitmap = { width: 2000, height: 2000 };
-        window.createImageBitmap = async () => bitmap;
-        const bytes = Uint8Array.from(atob(words[0]), (c) => c.charCodeAt(0));
-        const large = await readPicture(new File([bytes], "a.png")).catch(({ message }) => message);
+        const found = [];
+        for (const text of words) {
+            const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+            found.push(await readPicture(new File([bytes], "a")).catch(({ message }) => message));
+        }
         delete window.OffscreenCanvas;
-        return [large, await new BrowserEngine().setup().catch(({ message }) => message)];""",
-        base64.b64encode(coded(noisy(4, 4))).decode())  # fmt: skip
-    assert found[0].startswith("The picture has 4 megapixels; the memory of this tab is enough for")
-    assert "3.4. Use the command line or the service" in found[0]
-    assert found[1].startswith("This browser lacks OffscreenCanvas. Update it, or use Chrome")
+        found.push(await new BrowserEngine().setup().catch(({ message }) => message));
+        return found;""", *[base64.b64encode(file).decode() for file in files])  # fmt: skip
+    for sentence in found[:-1]:
+        assert sentence.startswith("The picture has 4.2 megapixels; the memory of this tab is")
+        assert "enough for 3.4. Use the command line or the service" in sentence
+    assert found[-1].startswith("This browser lacks OffscreenCanvas. Update it, or use Chrome")
+
+
+HUGE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (30_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"), [(b"II*", "JPEG, PNG and WebP can be"), (b"\xff\xd8", "is damaged")]
+    ("content", "sentence"),
+    [
+        (b"II*", "JPEG, PNG and WebP can be"),
+        (b"\xff\xd8", "is damaged"),
+        (b"\x89PNG", "is damaged"),
+        (HUGE, "has 900 megapixels; the memory of this tab is enough for"),
+    ],
+    ids=["another format", "cut JPEG", "cut PNG", "too large"],
 )
 def test_a_file_that_cannot_be_shown_says_so_before_its_turn(page, content, sentence):
     found = call(page, """const { BrowserEngine } = await import("/browser_engine.js");

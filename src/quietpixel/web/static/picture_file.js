@@ -11,7 +11,13 @@ const PIXEL_BYTES = 20; // decoded, pixels, result, and a canvas to encode them
 
 // Returns {bitmap, format, exif, lossless, notes}.
 export async function openPicture(file) {
-  const found = inspectFile(new Uint8Array(await file.arrayBuffer()));
+  const { width, height, ...found } = inspectFile(new Uint8Array(await file.arrayBuffer()));
+  // By the header, because a browser fails to decode what it has no memory for.
+  const most = Math.round(((navigator.deviceMemory ?? 4) * 2 ** 30) / 4 / PIXEL_BYTES);
+  if (width * height > most) {
+    throw new Error(`The picture has ${megapixels(width * height)} megapixels; the memory of this tab is enough for ` +
+      `${megapixels(most)}. ${ELSEWHERE}`);
+  }
   const bitmap = await createImageBitmap(file).catch(() => {
     throw new Error("The file is damaged, or of a kind that this browser does not know.");
   });
@@ -22,11 +28,6 @@ export async function openPicture(file) {
 export async function readPicture(file) {
   const { bitmap, format, exif, lossless, notes } = await openPicture(file);
   const { width, height } = bitmap;
-  const most = Math.round(((navigator.deviceMemory ?? 4) * 2 ** 30) / 4 / PIXEL_BYTES);
-  if (width * height > most) {
-    throw new Error(`The picture has ${megapixels(width * height)} megapixels; the memory of this tab is enough for ` +
-      `${megapixels(most)}. ${ELSEWHERE}`);
-  }
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   let pixels;
   try {
@@ -90,7 +91,7 @@ function pngChunk(name, content) {
   return chunk;
 }
 
-// Returns {format, exif, lossless, notes} of a file that the browser can treat, or throws.
+// Returns {width, height, format, exif, lossless, notes} of a file that the browser can treat, or throws.
 function inspectFile(bytes) {
   const text = (at, length) => String.fromCharCode(...bytes.subarray(at, at + length));
   if (bytes[0] === 0xff && bytes[1] === 0xd8) return inspectJpeg(bytes, text);
@@ -102,11 +103,15 @@ function inspectFile(bytes) {
 const PROFILE = "The colours are converted to sRGB.", LOST = "The browser does not keep all metadata of this file.";
 
 function inspectJpeg(bytes, text) {
-  let exif = null, at = 2;
+  let exif = null, at = 2, width = 0, height = 0;
   const notes = new Set();
   while (bytes[at] === 0xff && bytes[at + 1] !== 0xda) {
     const marker = bytes[at + 1], length = (bytes[at + 2] << 8) | bytes[at + 3];
-    if (marker >= 0xc0 && marker <= 0xc2 && bytes[at + 9] === 4) throw new Error(`The picture is in CMYK. ${ELSEWHERE}`);
+    if (marker >= 0xc0 && marker <= 0xc2) {
+      height = (bytes[at + 5] << 8) | bytes[at + 6];
+      width = (bytes[at + 7] << 8) | bytes[at + 8];
+      if (bytes[at + 9] === 4) throw new Error(`The picture is in CMYK. ${ELSEWHERE}`);
+    }
     if (marker === 0xe1 && text(at + 4, 4) === "Exif") {
       exif = uprightExif(bytes.slice(at, at + 2 + length));
       if (!exif) notes.add(LOST);
@@ -114,7 +119,7 @@ function inspectJpeg(bytes, text) {
     else if ((marker > 0xe0 && marker !== 0xee) || marker === 0xfe) notes.add(LOST);
     at += 2 + length;
   }
-  return { format: "jpeg", exif, notes: [...notes] };
+  return { width, height, format: "jpeg", exif, notes: [...notes] };
 }
 
 // The segment with orientation 1 and without the thumbnail, which would show the noise; null if it is
@@ -152,7 +157,8 @@ function inspectPng(bytes, text) {
     if (kind === "iCCP") notes.add(PROFILE);
     else if (["eXIf", "tEXt", "zTXt", "iTXt", "pHYs"].includes(kind)) notes.add(LOST);
   }
-  return { format: "png", notes: [...notes] };
+  const [width, height] = [16, 20].map((at) => (at + 4 > bytes.length ? 0 : view.getUint32(at)));
+  return { width, height, format: "png", notes: [...notes] };
 }
 
 function inspectWebp(bytes, text) {
@@ -160,5 +166,13 @@ function inspectWebp(bytes, text) {
   if (flags & 0x02) throw new Error(`The picture has several frames. ${ELSEWHERE}`);
   const notes = [...(flags & 0x20 ? [PROFILE] : []), ...(flags & 0x0c ? [LOST] : [])];
   const from = extended ? new TextDecoder("latin1").decode(bytes).search("VP8[ L]") : 12;
-  return { format: "webp", lossless: text(from, 4) === "VP8L", notes };
+  return { ...webpSize(bytes, text(12, 4)), format: "webp", lossless: text(from, 4) === "VP8L", notes };
+}
+
+// The three kinds of a first chunk store the size in 24, 14 and 14 bits, the first two of them less 1.
+function webpSize(bytes, kind) {
+  const bits = (at) => bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16);
+  if (kind === "VP8X") return { width: bits(24) + 1, height: bits(27) + 1 };
+  if (kind === "VP8L") return { width: (bits(21) & 0x3fff) + 1, height: ((bits(22) >> 6) & 0x3fff) + 1 };
+  return { width: bits(26) & 0x3fff, height: bits(28) & 0x3fff };
 }
