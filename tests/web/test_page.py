@@ -132,6 +132,22 @@ def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
     expect(page.locator("#split")).to_have_attribute("aria-valuetext", "100 % before")
 
 
+@pytest.mark.slow
+def test_a_dropped_folder_gives_the_pictures_in_it(visit, tmp_path):
+    page = visit(viewport={"width": 1200, "height": 800})
+    for name in ("a.png", "below/b.png", ".hidden.png"):
+        path = tmp_path / "holiday" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(coded(noisy()))
+    # Only the browser itself makes a drop that holds a folder.
+    client = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(tmp_path / "holiday")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        client.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
+    expect(page.locator(".row-item.done")).to_have_count(2)
+    assert set(page.locator(".row-item .name").all_inner_texts()) == {"a.png", "b.png"}
+
+
 def test_depth_and_profile_come_back_and_strength_acts(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     expect(page.locator("#formats")).to_contain_text("Nikon ND2 and Leica LIF.")
@@ -531,6 +547,29 @@ def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
     wait_until(page, lambda: roughness(stage_pixels(page)) < 1)
     page.click("[data-zoom=fit]")
     expect(navigator).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_what_comes_into_view_is_computed(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    page.route(re.compile("v1/denoise"), lambda route: None)  # so previews stay
+    drop(page, "a.png", size=(1600, 2400))
+    expect(page.locator("#tag")).to_have_text("Preview")
+    box = page.locator("#navigator").bounding_box()
+    held = []
+
+    def hold(route) -> None:
+        held.append(route)
+
+    page.route("**/page/preview*", hold)
+    for at in (5, box["width"] - 5):  # at least one is elsewhere
+        page.mouse.click(box["x"] + at, box["y"] + box["height"] - 5)
+    wait_until(page, lambda: held)
+    assert page.inner_text("#tag") in ("Not denoised yet", "Preview of a part")
+    page.unroute("**/page/preview*")
+    for route in held:
+        route.continue_()
+    expect(page.locator("#tag")).to_have_text("Preview")
 
 
 def test_a_preview_and_the_result_share_their_noise_level(visit):
