@@ -68,6 +68,19 @@ def test_the_level_is_estimated_and_said(quietpixel, adder, tmp_path) -> None:
     assert np.median(added) == round(said)
 
 
+def test_the_words_follow_the_scale_of_the_image(quietpixel, adder, tmp_path) -> None:
+    """Strong noise of an image of few counts was called hardly any."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((80, 90))
+    counts = 2e-4 * (np.linspace(0, 1, 90) + noise)
+    tifffile.imwrite(tmp_path / "a.tif", counts.astype(np.float32))
+    said = quietpixel(*WORD, tmp_path / "a.tif", "--model", adder).out
+    assert "  strong, fine noise (" in said or "  strong noise (" in said
+    share, level = (float(part.split()[-1].strip("(")) for part in said.split("/255")[:2])
+    assert "/255 of black to white, as --sigma" in said
+    assert level / 255 == pytest.approx(2e-5, rel=0.15)
+    assert 0.06 < share / 255 < 0.1  # the noise makes the scale wider than the content
+
+
 @pytest.mark.parametrize("text", ["20/255", "0.0784314"])
 def test_a_number_is_honoured(quietpixel, adder, tmp_path, text) -> None:
     picture = noisy(tmp_path / "a.png", sigma=0.05)
@@ -152,7 +165,8 @@ def test_strengths_act_and_the_report_holds_what_was_found(
     assert (pixels(clean(picture)) == pixels(picture) + 30).all()
     (entry,) = json.loads(report.read_text())["files"]
     (noise,) = entry["noise"]
-    assert noise == {"sigma": pytest.approx(20 / 255), "source": "given", "kinds": []}
+    level = pytest.approx(20 / 255)
+    assert noise == {"sigma": level, "source": "given", "kinds": [], "share": level}
     assert entry["scale"] == [[0, 255]]
     assert entry["notes"] == ["The image is gray, so the colour strength has no effect."]
 

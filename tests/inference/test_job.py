@@ -61,10 +61,13 @@ def test_options_do_not_change():
 def test_a_result_says_where_the_level_comes_from(models):
     adder, image = exact(models["adder"]), noisy(30, 30)
     found = adder.denoise(image)
-    assert found.noise == Noise(pytest.approx(adder.estimate_sigma(image)), "estimated")
+    level = pytest.approx(adder.estimate_sigma(image))
+    assert (found.noise.sigma, found.noise.source) == (level, "estimated")
+    width = np.ptp(found.scale)  # in units of the level
+    assert found.noise.share == pytest.approx(found.noise.sigma / width)
     np.testing.assert_array_equal(found.image, adder(image))
     given = adder.denoise(image, DenoiseOptions(sigma=0.25))
-    assert given.noise == Noise(0.25, "given")
+    assert given.noise == Noise(0.25, "given", share=pytest.approx(0.25 / width))
     assert given.notes == found.notes[:1]
     assert exact(models["blur"]).denoise(image).noise == Noise(None, "unknown")
     assert exact(models["blind"]).denoise(image).noise == Noise(None, "unknown")

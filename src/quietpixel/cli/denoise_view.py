@@ -337,12 +337,17 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
     'strong, coarse luminance noise (17.9/255), stripes, JPEG'
     >>> describe_noise([Noise(0.1, "given")]), describe_noise([Noise()])
     ('noise level 25.5/255 as given', 'noise not measured')
+    >>> describe_noise([Noise(1e-5, "estimated", (), share=0.05)])
+    'moderate noise (12.8/255 of black to white, as --sigma 0.00255/255)'
     """
     levels = [page.sigma for page in pages if page.sigma is not None]
     words = list(dict.fromkeys(kind for page in pages for kind in page.kinds))
     if levels:
         mean = sum(levels) / len(levels)
-        word = next(word for limit, word in LEVELS.items() if 255 * mean < limit)
+        shares = [page.share for page in pages if page.share is not None]
+        # On the scale of its type, an image of few counts would hardly have any noise.
+        share = sum(shares) / len(shares) if shares else mean
+        word = next(word for limit, word in LEVELS.items() if 255 * share < limit)
         size = next((kind for kind in words if kind in ("coarse", "fine")), "")
         # Photographers' word for what the channels share.
         noun = "luminance noise" if "shared" in words else "noise"
@@ -350,7 +355,11 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
         given = any(page.source == "given" for page in pages)
         level = f"{255 * mean:.3g}/255"
         found = f"{word}, {size} {noun}" if size else f"{word} {noun}"
-        words.insert(0, f"noise level {level} as given" if given else f"{found} ({level})")
+        if not math.isclose(share, mean, rel_tol=0.01, abs_tol=1e-9):
+            found_level = f"{255 * share:.3g}/255 of black to white, as --sigma {level}"
+        else:
+            found_level = level
+        words.insert(0, f"noise level {level} as given" if given else f"{found} ({found_level})")
     return ", ".join(words) or "noise not measured"
 
 

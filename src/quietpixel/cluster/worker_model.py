@@ -112,7 +112,8 @@ class BlockWork:
         if self.photons is not None:
             return (middle_noise(self.photons, layout.range, layout.unit or 1.0),)
         if levels is not None:
-            return tuple(Noise(level / layout.level_factor, "estimated") for level in levels)
+            factor = layout.level_factor
+            return tuple(Noise(level / factor, "estimated", share=level) for level in levels)
         return (Noise() if isinstance(sigma, str) else Noise(float(np.mean(sigma)), "given"),)
 
     def planes(self, region: NDArray[Any]) -> NDArray[Any]:

@@ -42,11 +42,15 @@ class Noise:
         Where the level comes from.
     kinds
         Kinds of noise that were found, one word each.
+    share
+        The level as a share of the distance from black to white, which is `sigma` itself only where
+        the image uses the whole scale of its type; None where it is not known.
     """
 
     sigma: float | None = None
     source: Literal["given", "estimated", "unknown"] = "unknown"
     kinds: tuple[str, ...] = ()
+    share: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,14 +205,14 @@ def find_level(
         found = np.array([each.level for each in measured], np.float32).reshape(1, 1, -1)
         kinds += tuple(dict.fromkeys(kind for each in measured for kind in each.kinds))
         sigma = float(found.mean()) / layout.level_factor
-        noise = Noise(sigma, "estimated", kinds)
+        noise = Noise(sigma, "estimated", kinds, float(found.mean()))
         return NoiseLevel(found, noise, blotches=_find_blotches(measured, card))
     given = np.asarray(sigma, np.float32)
     if given.shape not in ((), images.shape[:2]):
         shape = images.shape[:2]
         raise wrong_level(f"an array of shape {given.shape} for an image of shape {shape}")
     level = given.reshape(given.shape or (1, 1))[..., np.newaxis] * np.float32(layout.level_factor)
-    noise = Noise(float(given.mean()), "given", kinds)
+    noise = Noise(float(given.mean()), "given", kinds, float(level.mean()))
     if not card.blind:
         # A level says how much noise there is, not whether its colour has blotches.
         seen = removes and layout.colours == 3 and can_find_blotches(card)

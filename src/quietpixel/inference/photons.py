@@ -185,7 +185,7 @@ def middle_noise(photons: PhotonNoise, range: Range, unit: float) -> Noise:
     """Return the noise halfway between black and white, for which a level of 1 is `unit`."""
     light = max(sum(range) / 2 - photons.offset, 0)
     sigma = float(np.sqrt(photons.gain * light + photons.read_noise**2))
-    return Noise(sigma / unit, "estimated")
+    return Noise(sigma / unit, "estimated", share=sigma / (range[1] - range[0]))
 
 
 def stabilised_job(

@@ -83,9 +83,10 @@ def join(planes: Sequence[Plane], results: Sequence[Result], image: Array) -> Re
         What the results were put into.
     """
     levels = [each.noise.sigma for each in results if each.noise.sigma is not None]
+    shares = [each.noise.share for each in results if each.noise.share is not None]
     kinds = dict.fromkeys(kind for each in results for kind in each.noise.kinds)
     # A record has one level; those of channels may differ.
-    sigma = float(np.mean(levels)) if levels else None
+    sigma, share = (float(np.mean(each)) if each else None for each in (levels, shares))
     notes = [
         f"Channel {plane.channel + 1}: {note}"
         for plane, result in zip(planes, results, strict=True)
@@ -96,7 +97,7 @@ def join(planes: Sequence[Plane], results: Sequence[Result], image: Array) -> Re
     return replace(
         results[0],
         image=image,
-        noise=Noise(sigma, results[0].noise.source, tuple(kinds)),
+        noise=Noise(sigma, results[0].noise.source, tuple(kinds), share),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -195,7 +196,7 @@ def shared_level(scale: Scale, layout: Layout, options: DenoiseOptions) -> Noise
     estimated = isinstance(options.sigma, str) and options.strength > 0
     if scale.level is None or not estimated:
         return None
-    noise = Noise(scale.level / layout.level_factor, "estimated", scale.kinds)
+    noise = Noise(scale.level / layout.level_factor, "estimated", scale.kinds, scale.level)
     blotches = np.array([scale.blotches], np.float32) if scale.blotches else None
     return replace(constant_level(scale.level), noise=noise, blotches=blotches)
 
