@@ -44,6 +44,7 @@ SECTIONS = {
         "digits": "Digits (built in)",
         "documents": "Scanned pages",
         "w2s": "Fluorescence microscopy (W2S)",
+        "hagen2021": "Fluorescence microscopy, exposures of two lengths (Hagen 2021)",
         "noisy": "Models trained here, without clean images and on pairs",
     },
     "Speed and memory": {

@@ -4,8 +4,8 @@
 
 FOLDER (default: the variable QUIETPIXEL_DATA) may hold ``mnist``, ``photos/test/set12`` (and
 ``bsd68``, ``cbsd68``), ``photos/real/polyu``, ``rivals`` (weights of FFDNet and DnCNN),
-``documents`` and ``microscopy/w2s``; a benchmark whose data are missing is named and skipped.
-``--only`` runs some of them. The exit code is 1 if a benchmark failed.
+``documents`` and ``microscopy`` (``w2s``, ``hagen2021``); a benchmark whose data are missing is
+named and skipped. ``--only`` runs some of them. The exit code is 1 if a benchmark failed.
 
 Each benchmark that succeeds replaces its record, ``benchmarks/results/NAME.json``; then
 ``benchmarks/RESULTS.md`` is written from all records (`results_page.py`). ``--quick`` uses few
@@ -144,9 +144,12 @@ def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
     # Without BM3D, which would take an hour for all kinds of noise.
     yield script("files", "file_quality.py", str(tests / "cbsd68"), "--pairs", str(pairs),
                  "--methods", "wavelet,nlm", *beside, needs=pairs)  # fmt: skip
-    for name in ("documents", "microscopy/w2s"):
+    learned = ("--train", "3")
+    for name, more in {
+        "documents": (), "microscopy/w2s": learned, "microscopy/hagen2021": learned,
+    }.items():  # fmt: skip
         yield script(name.split("/")[-1], "pairs_quality.py", str(folder / name), "photo",
-                     "--classical", "--last", "20", needs=folder / name)  # fmt: skip
+                     "--classical", "--last", "20", *more, needs=folder / name)  # fmt: skip
     yield script("training", "time_to_quality.py", str(mnist), "--epochs", "6", "--batch", "64",
                  "--optimizer", "convolution-muon", needs=mnist)  # fmt: skip
     if importlib.util.find_spec("fastapi"):
