@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError
-from quietpixel.noise.camera import compress
+from quietpixel.noise.camera import BAYER, FROM_YCC, SQUARE, TO_YCC, compress
 from quietpixel.noise.laws import Array, DrawnNoise
 
 OCTAVES = 6
 """Octaves of spatial frequency from the finest; the last has periods of 64 pixels and more."""
-CAMERA, WHITE, BLURRED, SMOOTHED, JPEG = 0.5, 0.2, 0.2, 0.5, 0.5
-"""Shares of the draws with spectra as cameras deliver them, with white and with blurred luminance
-noise, behind a camera's own denoising, and compressed as JPEG."""
+PROCESSED, CAMERA, WHITE, BLURRED, SMOOTHED, JPEG = 0.4, 0.5, 0.2, 0.2, 0.5, 0.5
+"""Shares of the draws with noise of a sensor that a camera has processed; of the others, with
+spectra as cameras deliver them, with white and with blurred luminance noise, and behind a camera's
+own denoising; of all, compressed as JPEG."""
 LUMINANCE_STEPS = np.array([1.2, 0.6, 0.4, 0.3, 0.3])
 """How the amplitude of luminance noise grows from octave to octave, as a power of 2: 600D."""
 
@@ -66,15 +67,102 @@ class PhotoNoise(DrawnNoise):
 
     def draw(self, clean: Array, rng: np.random.Generator) -> Array:
         """Return `clean` (H, W, C) with such noise, not clipped."""
-        noise = _draw_noise(clean.shape, rng) * _brightness_gain(clean, rng)
-        if rng.random() < SMOOTHED:
-            noise = _smooth_flat_areas(noise, clean, rng)
+        if clean.shape[2] == 3 and rng.random() < PROCESSED:
+            noise = self._process(clean, rng)
+        else:
+            noise = _draw_noise(clean.shape, rng) * _brightness_gain(clean, rng)
+            if rng.random() < SMOOTHED:
+                noise = _smooth_flat_areas(noise, clean, rng)
         noise *= np.float32(self.sigma / max(float(np.sqrt(np.mean(np.square(noise)))), 1e-9))
         noise -= noise.mean((0, 1))
         noisy = clean + noise
         if rng.random() >= JPEG:
             return noisy.astype(np.float32, copy=False)
         return compress(noisy, int(rng.integers(30, 99)), rng)
+
+    def _process(self, clean: Array, rng: np.random.Generator) -> Array:
+        """Return what a camera's processing makes of a sensor's noise, which is stronger."""
+        white = rng.standard_normal(clean.shape, np.float32) * _brightness_gain(clean, rng)
+        white *= np.float32(self.sigma * rng.uniform(1, 4) / (white.std() + 1e-9))
+        camera = _CameraProcessing.draw(float(white.std()), rng)
+        noise: Array = camera.apply(clean + white) - camera.apply(clean)
+        return noise
+
+
+@dataclass(frozen=True)
+class _CameraProcessing:
+    """Demosaicing, denoising and sharpening as cameras do it; all depend on the image.
+
+    Parameters
+    ----------
+    along_edges
+        Whether green is interpolated in the direction in which it changes less; else from all
+        four neighbours.
+    side
+        Of the windows of the guided filter, in pixels.
+    flat
+        Standard deviation up to which a window counts as flat, on the [0, 1] scale.
+    share
+        How far brightness is denoised, 0 to 1.
+    blur, sharpen
+        Gaussian blur of the colour, in pixels, and strength of the sharpening.
+    """
+
+    along_edges: bool
+    side: int
+    flat: float
+    share: float
+    blur: float
+    sharpen: float
+
+    @classmethod
+    def draw(cls, sigma: float, rng: np.random.Generator) -> "_CameraProcessing":
+        """Draw a camera that was set up for noise of this deviation."""
+        return cls(
+            along_edges=bool(rng.random() < 0.7),
+            side=int(rng.choice([3, 5, 7])),
+            flat=sigma * rng.uniform(0.4, 2),
+            share=rng.uniform(0.2, 0.95),
+            blur=rng.uniform(0.5, 4),
+            sharpen=max(rng.uniform(-0.5, 1.5), 0.0),
+        )
+
+    def apply(self, image: Array) -> Array:
+        from scipy import ndimage  # only training draws this noise; denoising needs no scipy
+
+        planes = self._demosaic(image) @ TO_YCC.T
+        light, side = planes[..., 0], self.side
+        # The guided filter of He, Sun and Tang, guided by the brightness itself.
+        mean = ndimage.uniform_filter(light, side)
+        variance = ndimage.uniform_filter(np.square(light), side) - np.square(mean)
+        kept = np.maximum(variance, 0) / (np.maximum(variance, 0) + np.float32(self.flat**2))
+        smooth = ndimage.uniform_filter(kept, side) * light
+        smooth += ndimage.uniform_filter((1 - kept) * mean, side)
+        light = light + np.float32(self.share) * (smooth - light)
+        light = light + np.float32(self.sharpen) * (light - ndimage.gaussian_filter(light, 1))
+        colour = ndimage.gaussian_filter(planes[..., 1:], (self.blur, self.blur, 0))
+        return np.concatenate([light[..., np.newaxis], colour], axis=2) @ FROM_YCC.T
+
+    def _demosaic(self, image: Array) -> Array:
+        """Return RGB interpolated from a mosaic: green, then how red and blue differ from it."""
+        from scipy import ndimage
+
+        red, green, blue = (_sites(image.shape[:2], place) for place in BAYER)
+        mosaic = np.where(red, image[..., 0], np.where(green, image[..., 1], image[..., 2]))
+        across, down = (ndimage.convolve1d(mosaic, [0.5, 0, 0.5], axis=axis) for axis in (1, 0))
+        middle = (across + down) / 2
+        if self.along_edges:  # Hamilton and Adams, without their second differences
+            steps = [np.abs(ndimage.convolve1d(mosaic, [1, 0, -1], axis=axis)) for axis in (1, 0)]
+            middle = np.where(steps[0] < steps[1], across, down)
+        full = np.where(green, mosaic, middle)
+        planes = [full + ndimage.convolve((mosaic - full) * sites, SQUARE) for sites in (red, blue)]
+        return np.stack([planes[0], full, planes[1]], axis=-1).astype(np.float32)
+
+
+def _sites(shape: tuple[int, ...], place: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where the mosaic of a sensor has a colour."""
+    tiles = [-(-length // 2) for length in shape]
+    return np.tile(place, tiles)[: shape[0], : shape[1]] > 0
 
 
 def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
