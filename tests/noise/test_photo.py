@@ -41,7 +41,8 @@ def test_channels_share_all_some_or_none_of_it() -> None:
     assert 0.2 < np.mean((shared > 0.2) & (shared < 0.95)) < 0.9
 
 
-def test_it_is_white_or_coarse() -> None:
+def test_it_is_white_or_coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo, "PROCESSED", 0)
     noise = draw(PhotoNoise(10 / 255), GRAY, 100)[..., 0]
     neighbours = np.mean(noise[:, :, 1:] * noise[:, :, :-1], axis=(1, 2)) / noise.var(axis=(1, 2))
     far = np.mean(noise[:, :, 6:] * noise[:, :, :-6], axis=(1, 2)) / noise.var(axis=(1, 2))
@@ -60,8 +61,9 @@ def test_it_depends_on_brightness_in_some_images() -> None:
 
 
 def test_some_of_it_is_as_smooth_as_film_grain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo, "PROCESSED", 0)
     monkeypatch.setattr(photo, "JPEG", 0)
-    noise = draw(PhotoNoise(10 / 255), GRAY, 100)[..., 0]
+    noise = draw(PhotoNoise(10 / 255), GRAY, 200)[..., 0]
     power = np.abs(np.fft.fft2(noise)) ** 2
     finest = power[:, 24:40, 24:40].mean(axis=(1, 2))
     coarser = power[:, 4:8, 4:8].mean(axis=(1, 2))
@@ -69,6 +71,7 @@ def test_some_of_it_is_as_smooth_as_film_grain(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_some_of_it_is_weaker_on_flat_areas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo, "PROCESSED", 0)
     monkeypatch.setattr(photo, "JPEG", 0)
     clean = GRAY.copy()
     clean[:, 32:] += np.random.default_rng(0).normal(0, 0.1, (64, 32, 1)).astype(np.float32)
@@ -76,6 +79,36 @@ def test_some_of_it_is_weaker_on_flat_areas(monkeypatch: pytest.MonkeyPatch) -> 
     ratio = noise[:, :, :28].std(axis=(1, 2, 3)) / noise[:, :, 36:].std(axis=(1, 2, 3))
     assert np.quantile(ratio, 0.1) < 0.6
     assert np.quantile(ratio, 0.7) == pytest.approx(1, abs=0.15)
+
+
+def test_a_camera_leaves_more_of_it_in_detail_and_blotches_of_colour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(photo, "PROCESSED", 1)
+    monkeypatch.setattr(photo, "JPEG", 0)
+    clean = GRAY.copy()
+    clean[:, 32:] += np.random.default_rng(0).normal(0, 0.1, (64, 32, 1)).astype(np.float32)
+    noise = draw(PhotoNoise(5 / 255), clean, 30)
+    ratio = noise[:, :, :28].std(axis=(1, 2, 3)) / noise[:, :, 36:].std(axis=(1, 2, 3))
+    assert np.median(ratio) < 0.9
+    flat = noise[:, :, :28]
+    luminance, colour = flat.mean(axis=-1), flat[..., 0] - flat[..., 2]
+    likeness = [
+        np.mean(each[:, :, 2:] * each[:, :, :-2], axis=(1, 2)) / each.var(axis=(1, 2))
+        for each in (luminance, colour)
+    ]
+    assert np.median(likeness[1]) > np.median(likeness[0]) + 0.3
+
+
+def test_interpolation_of_a_mosaic_keeps_gray_ramps_and_edges() -> None:
+    ramp = np.broadcast_to(np.linspace(0.2, 0.8, 32, dtype=np.float32)[:, None, None], (32, 32, 3))
+    edge = np.where(np.arange(32)[:, None, None] < 16, 0.2, 0.8) * np.ones((32, 32, 3), np.float32)
+    camera = photo._CameraProcessing(
+        along_edges=True, side=3, flat=0.0, share=0.0, blur=0.0, sharpen=0.0
+    )
+    for clean in (ramp, edge.astype(np.float32)):
+        inner = np.s_[2:-2, 2:-2]
+        np.testing.assert_allclose(camera.apply(clean)[inner], clean[inner], atol=1e-5)
 
 
 def test_it_is_a_law_in_words() -> None:

@@ -29,7 +29,9 @@ Spectrum = Callable[[Numbers], Numbers] | None
 class PhotoNoise(DrawnNoise):
     """Noise of processed photographs, scans and film; another kind for each image.
 
-    White noise is coloured in frequency and shared between the channels. Drawn at random for each
+    For two of five colour images it is the noise of a sensor behind a camera's processing: edge-
+    aware or bilinear demosaicing, a guided filter, blurred colour, sharpening. For the others,
+    white noise is coloured in frequency and shared between the channels. Drawn at random for each
     image: how much of the noise the channels share (none to all), how coarse luminance and colour
     noise are (a gain for each octave of spatial frequency, up to periods of 64 pixels, as
     demosaicing, resizing, denoising and sharpening leave it; or the Gaussian blur of film grain),
@@ -49,7 +51,9 @@ class PhotoNoise(DrawnNoise):
 
     References
     ----------
-    J. Xu et al., "Real-world noisy image denoising: a new benchmark", 2018 (PolyU).
+    J. Xu et al., "Real-world noisy image denoising: a new benchmark", 2018 (PolyU);
+    K. He et al., "Guided image filtering", ECCV 2010; J. F. Hamilton and J. E. Adams, US patent
+    5,629,734 (green interpolated along edges), expired.
     """
 
     sigma: float
@@ -135,7 +139,8 @@ class _CameraProcessing:
         # The guided filter of He, Sun and Tang, guided by the brightness itself.
         mean = ndimage.uniform_filter(light, side)
         variance = ndimage.uniform_filter(np.square(light), side) - np.square(mean)
-        kept = np.maximum(variance, 0) / (np.maximum(variance, 0) + np.float32(self.flat**2))
+        variance = np.maximum(variance, 0)
+        kept = variance / (variance + np.float32(self.flat**2 + 1e-12))
         smooth = ndimage.uniform_filter(kept, side) * light
         smooth += ndimage.uniform_filter((1 - kept) * mean, side)
         light = light + np.float32(self.share) * (smooth - light)
