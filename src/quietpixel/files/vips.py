@@ -113,6 +113,7 @@ def _begin(*, alone: bool = False) -> None:
                 _changed.wait_for(lambda: not _working and _waiting[0] == key)
             finally:
                 _waiting.remove(key)
+                _changed.notify_all()  # an interrupt leaves the place to others
         else:
             _changed.wait_for(lambda: not _waiting and not any(_working.values()))
         _working[key] = alone
