@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from quietpixel import Denoiser
+
 pytestmark = pytest.mark.usefixtures("few_digits")
 
 
@@ -51,7 +53,9 @@ def test_a_photo_model_on_a_folder_names_its_law(quietpixel, tmp_path: Path) -> 
     Image.fromarray(np.stack([levels] * 3, axis=-1)).save(tmp_path / "a.png")
     done = quietpixel("evaluate", "photo", tmp_path)
     assert (done.code, done.out.splitlines()[2]) == (0, "gaussian:37.5/255,clip=no")
-    assert "The noise is derived from the law of the model, 17*gaussian:0..75/255" in done.out
+    law = Denoiser("photo").card.noise
+    assert "*gaussian:0..75/255" in law
+    assert f"The noise is derived from the law of the model, {law}." in done.out
 
 
 def test_levels_beyond_the_scale_come_with_a_suggestion(quietpixel) -> None:
