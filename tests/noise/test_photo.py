@@ -111,6 +111,18 @@ def test_interpolation_of_a_mosaic_keeps_gray_ramps_and_edges() -> None:
         np.testing.assert_allclose(camera.apply(clean)[inner], clean[inner], atol=1e-5)
 
 
+def test_a_camera_smooths_flat_areas_and_leaves_detail() -> None:
+    rng = np.random.default_rng(0)
+    clean = GRAY.copy()
+    clean[:, 32:] += rng.normal(0, 0.1, (64, 32, 1)).astype(np.float32)
+    noisy = clean + rng.normal(0, 0.01, clean.shape).astype(np.float32)
+    camera = photo._CameraProcessing(
+        along_edges=False, side=5, flat=0.02, share=0.9, blur=1.0, sharpen=0.0
+    )
+    noise = camera.apply(noisy) - camera.apply(clean)
+    assert noise[:, 4:28].std() < 0.6 * noise[:, 36:60].std()
+
+
 def test_it_is_a_law_in_words() -> None:
     assert parse_noise("photo:0.02") == PhotoNoise(0.02)
     assert str(parse_noise("photo:0..20/255|gaussian:0.01")).startswith("photo:0..")

@@ -174,12 +174,23 @@ def _interpolate(noise: Array) -> Array:
     """Return the noise of a colour mosaic after bilinear interpolation."""
     from scipy import ndimage  # only training draws this noise; denoising needs no scipy
 
-    tiles = [-(-length // 2) for length in noise.shape[:2]]
     planes = []
     for number, (place, kernel) in enumerate(zip(BAYER, (SQUARE, CROSS, SQUARE), strict=True)):
-        mask = np.tile(place, tiles)[: noise.shape[0], : noise.shape[1]]
-        planes.append(ndimage.convolve(noise[..., number] * mask, kernel, mode="mirror"))
+        sites = find_sites(noise.shape, place)
+        planes.append(ndimage.convolve(noise[..., number] * sites, kernel, mode="mirror"))
     return np.stack(planes, axis=-1)
+
+
+def find_sites(shape: tuple[int, ...], place: Array) -> Array:
+    """Return where a sensor of this shape (H, W, ...) sees a colour: 1 there, 0 elsewhere, (H, W).
+
+    Parameters
+    ----------
+    shape, place
+        Of the image, and the sites of the colour in a square of 2 x 2 pixels, as in `BAYER`.
+    """
+    tiles = [-(-length // 2) for length in shape[:2]]
+    return np.tile(place, tiles)[: shape[0], : shape[1]]
 
 
 def _brightness(noise: Array) -> Array:

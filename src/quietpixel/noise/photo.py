@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError
-from quietpixel.noise.camera import BAYER, FROM_YCC, SQUARE, TO_YCC, compress
+from quietpixel.noise.camera import BAYER, FROM_YCC, SQUARE, TO_YCC, compress, find_sites
 from quietpixel.noise.laws import Array, DrawnNoise
 
 OCTAVES = 6
@@ -152,7 +152,7 @@ class _CameraProcessing:
         """Return RGB interpolated from a mosaic: green, then how red and blue differ from it."""
         from scipy import ndimage
 
-        red, green, blue = (_sites(image.shape[:2], place) for place in BAYER)
+        red, green, blue = (find_sites(image.shape, place) > 0 for place in BAYER)
         mosaic = np.where(red, image[..., 0], np.where(green, image[..., 1], image[..., 2]))
         across, down = (ndimage.convolve1d(mosaic, [0.5, 0, 0.5], axis=axis) for axis in (1, 0))
         middle = (across + down) / 2
@@ -162,12 +162,6 @@ class _CameraProcessing:
         full = np.where(green, mosaic, middle)
         planes = [full + ndimage.convolve((mosaic - full) * sites, SQUARE) for sites in (red, blue)]
         return np.stack([planes[0], full, planes[1]], axis=-1).astype(np.float32)
-
-
-def _sites(shape: tuple[int, ...], place: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where the mosaic of a sensor has a colour."""
-    tiles = [-(-length // 2) for length in shape]
-    return np.tile(place, tiles)[: shape[0], : shape[1]] > 0
 
 
 def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
