@@ -15,6 +15,9 @@ from typing import Any
 class QuietpixelError(Exception):
     """Base of every error that quietpixel raises on purpose."""
 
+    unnamed: "QuietpixelError | None" = None
+    """The same error before the name of a file was put into it, for where the name is shown."""
+
 
 class ArgumentError(QuietpixelError, ValueError):
     """An argument breaks its rule."""
@@ -25,7 +28,34 @@ class ImageError(QuietpixelError, ValueError):
 
 
 class TooLargeError(ImageError):
-    """An image has more pixels than were allowed."""
+    """An image exceeds a limit.
+
+    Parameters
+    ----------
+    sentence
+        What is too large, and what to do with the image; without a full stop.
+    limit
+        Name of the argument that sets the limit; None if nothing raises it.
+
+    Examples
+    --------
+    >>> error = TooLargeError("There are 9 pixels, and at most 8 are read; crop it", "max_pixels")
+    >>> print(error)
+    There are 9 pixels, and at most 8 are read; crop it, or raise `max_pixels`.
+    >>> error.explain("ask for more")
+    'There are 9 pixels, and at most 8 are read; crop it, or ask for more.'
+    """
+
+    def __init__(self, sentence: str, limit: str | None = None) -> None:
+        super().__init__(sentence, limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return self.explain(f"raise `{self.limit}`" if self.limit else None)
+
+    def explain(self, way: str | None) -> str:
+        """Return the message with the way to raise the limit from where the caller is, if any."""
+        return f"{self.args[0]}, or {way}." if way else f"{self.args[0]}."
 
 
 class UnknownNameError(QuietpixelError, LookupError):

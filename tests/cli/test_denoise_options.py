@@ -160,7 +160,8 @@ def test_another_jpeg_quality_is_refused(quietpixel, halver, gray, word) -> None
 def test_more_pixels_than_allowed_are_refused(quietpixel, halver, gray) -> None:
     outcome = quietpixel("denoise", gray, "--model", halver, "--max-pixels", 62)
     assert outcome.code == 2
-    assert "declares 7 x 9 pixels, 63 in all, and --max-pixels is 62" in outcome.err
+    assert "declares 7 x 9 pixels, 63 in all, and at most 62 are read" in outcome.err
+    assert "make it smaller, or raise --max-pixels." in outcome.err
     assert quietpixel("denoise", gray, "--model", halver, "--max-pixels", 63).code == 0
 
 

@@ -93,6 +93,15 @@ def test_an_image_that_is_too_small_is_named(quietpixel, gray, noisy) -> None:
     assert "at least 24 x 24 pixels" in outcome.err
 
 
+def test_an_option_that_the_command_lacks_is_no_remedy(quietpixel, noisy, tmp_path) -> None:
+    huge = tmp_path / "huge.pgm"
+    huge.write_bytes(b"P5 30000 30000 255\n")
+    for words in ([huge], [huge, noisy]):
+        outcome = quietpixel("noise", *words)
+        assert "at most 500,000,000 are read" in outcome.err
+        assert outcome.err.endswith("make it smaller.\n")
+
+
 def test_pages_depths_and_colours_are_measured(tmp_path) -> None:
     rng = np.random.default_rng(0)
     deep = (32768 + 3000 * rng.standard_normal((64, 64))).astype(np.uint16)

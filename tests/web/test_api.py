@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms
-from web_making import coded, decoded, detail, noisy
+from web_making import coded, decoded, detail, noisy, wait_for
 
 from quietpixel.card import SMALL_SETS
 from quietpixel.data.registry import LOADERS
@@ -181,9 +181,10 @@ def test_photographs_are_refused_by_models_of_digits(client):
 
 def test_unreadable_images_are_named(client):
     answer = client.post("/v1/denoise", files={"file": ("no picture.jpg", b"nothing like it")})
-    assert detail(answer, 422).startswith(
-        "'no picture.jpg' cannot be read: the file is not an image of a supported format"
-    )
+    sentence = detail(answer, 422)
+    reason = answer.json()["reason"]
+    assert sentence == f"'no picture.jpg' cannot be read: {reason}"
+    assert reason.startswith("the file is not an image of a supported format")
     assert detail(client.post("/v1/denoise", content=b"nothing"), 422).startswith(
         "The data cannot be read: "
     )
@@ -213,8 +214,11 @@ def test_pixels_beyond_the_limit_are_413(make_client):
     client = make_client(Limits(max_pixels=1000))
     answer = client.post("/v1/denoise", content=coded(noisy()))
     sentence = detail(answer, 413)
-    assert "2,400 in all, and `max_pixels` is 1,000" in sentence
-    assert "make it smaller, or start the service with a higher `max_pixels`" in sentence
+    assert "2,400 in all, and at most 1,000 are read" in sentence
+    assert "make it smaller, or start the service with a higher `max_pixels`." in sentence
+    place = client.post("/v1/jobs", content=coded(noisy())).headers["location"]
+    wait_for(lambda: client.get(place).json()["state"] == "failed")
+    assert client.get(place).json()["detail"] == sentence
 
 
 def test_without_a_default_model_the_wanted_names_are_given(models, monkeypatch, client):

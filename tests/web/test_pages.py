@@ -78,7 +78,9 @@ def test_a_preview_is_the_denoised_image(client):
     )
     assert np.array_equal(decoded(part.content), colours.image)
     large = coded(np.zeros((2000, 1600), np.uint8), "PPM")
-    assert "`max_pixels` is 3,000,000" in detail(client.post("/page/preview", content=large), 413)
+    for path in ("/page/preview", "/page/estimate"):
+        sentence = detail(client.post(path, content=large), 413)
+        assert "at most 3,000,000 are read, to protect the memory; make it smaller." in sentence
 
 
 def test_the_noise_of_a_part_is_estimated(client):

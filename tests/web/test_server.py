@@ -248,7 +248,11 @@ def test_nothing_reaches_the_disk(launch, monkeypatch):
         (["--memory", "0"], "--memory must be"),
         (["--model", "phto"], "Unknown model 'phto': did you mean 'photo'?"),
         (["--engine", "openvno"], "did you mean 'openvino'?"),
-        (["--host", "203.0.113.9", "--open"], "The service cannot listen on 203.0.113.9:"),
+        (
+            ["--host", "203.0.113.9", "--open"],
+            "cannot listen on 203.0.113.9:0 (cannot assign requested address);",
+        ),
+        (["--host", "name.invalid", "--open"], "The service cannot listen on name.invalid:0 ("),
         (["--workers", "0"], "'--workers'"),
         (["--port", "70000"], "'--port'"),
     ],

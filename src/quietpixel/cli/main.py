@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import name_options, option_names, printable
+from quietpixel.cli.options import explain, option_names, printable
 from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
 
 COMMANDS = (
@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = next((word for word in words if word in COMMANDS), "")
         command = group.get_command(click.Context(group), name)
         names = option_names(command) if command else {}
-        sentence = name_options(str(error), names)
+        sentence = explain(error, names)
         for word in words:  # before line ends in the sentence become spaces
             sentence = sentence.replace(word, printable(word))
         return _report(sentence, FAILED)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quietpixel.cli.denoise import read_range
-from quietpixel.cli.options import PATH_TEXT, Command
+from quietpixel.cli.options import PATH_TEXT, Command, explain, option_names
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import FileError, QuietpixelError
 
@@ -54,6 +54,7 @@ def command(
 
     paths = _list_files(files)
     measures, failed = {}, False
+    options = option_names(click.get_current_context().command)
     for path in paths:
         try:
             measures[str(path)] = measure_noise(path, range=range)
@@ -61,7 +62,7 @@ def command(
             # One file that fails is an error; of several, the others are still measured.
             if len(paths) == 1:
                 raise
-            failed, text = True, " ".join(str(error).split())
+            failed, text = True, " ".join(explain(error, options).split())
             named = text if str(path) in text else f"{path}: {text}"
             click.echo(f"quietpixel: {named}", err=True)
     text = json.dumps([_entry(name, measure) for name, measure in measures.items()], indent=2)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
+from quietpixel.errors import ArgumentError, QuietpixelError, TooLargeError, unknown_name
 
 Record = TypeVar("Record")
 
@@ -254,6 +254,22 @@ def printable(text: object) -> str:
     'a\\\\nb\\\\x1b[1m.png'
     """
     return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], str(text))
+
+
+def explain(error: QuietpixelError, names: Mapping[str, str]) -> str:
+    """Return the message of an error with the options of a command that it names or can raise.
+
+    Examples
+    --------
+    >>> error = TooLargeError("It is too large; crop it", "max_pixels")
+    >>> explain(error, {"max_pixels": "--max-pixels"}), explain(error, {})
+    ('It is too large; crop it, or raise --max-pixels.', 'It is too large; crop it.')
+    """
+    sentence = str(error)
+    if isinstance(error, TooLargeError):
+        option = names.get(error.limit or "")
+        sentence = error.explain(f"raise {option}" if option else None)
+    return name_options(sentence, names)
 
 
 def name_options(sentence: str, names: Mapping[str, str]) -> str:

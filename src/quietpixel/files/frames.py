@@ -41,7 +41,7 @@ def reserve_frames(
     if count > MOST_FRAMES:
         raise TooLargeError(
             f"it has {count:,} frames, and at most {MOST_FRAMES:,} are read; split it into shorter "
-            "animations."
+            "animations"
         )
     total = size * count + canvas
     long = not isinstance(source, bytes) and total > MOST_IN_MEMORY

@@ -56,9 +56,9 @@ class ReadLimits:
         if total > self.max_pixels:
             stack = f" on each of {pages} pages" if pages > 1 else ""
             raise TooLargeError(
-                f"it declares {width} x {height} pixels{stack}, {total:,} in all, and `max_pixels` "
-                f"is {self.max_pixels:,} to protect the memory; make it smaller, or raise "
-                "`max_pixels` if the file can be trusted."
+                f"it declares {width} x {height} pixels{stack}, {total:,} in all, and at most "
+                f"{self.max_pixels:,} are read, to protect the memory; make it smaller",
+                "max_pixels",
             )
 
     def reserve(self, size: int) -> None:

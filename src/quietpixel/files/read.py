@@ -164,7 +164,10 @@ def _naming(source: str | Path | bytes | BinaryIO) -> Iterator[None]:
         yield
     except (FileError, ImageError) as error:
         # The cause is that of libvips; the error without a name would only repeat the sentence.
-        raise type(error)(f"{name} cannot be read: {error}") from error.__cause__
+        sentence, *fields = error.args
+        named = type(error)(f"{name} cannot be read: {sentence}", *fields)
+        named.unnamed = error
+        raise named from error.__cause__
     except OSError as error:
         raise FileError(f"{name} cannot be read: {error.strerror or error}.") from error
     except MemoryError as error:

@@ -1,7 +1,7 @@
 """Tile sizes: what a model computes in the memory allowed."""
 
 from quietpixel.card import Card
-from quietpixel.errors import ImageError, ModelError
+from quietpixel.errors import ImageError, TooLargeError
 from quietpixel.imaging.tiling import Grid, plan_grid, round_up
 
 VALUE_BYTES = {"f32": 4, "bf16": 2, "f16": 2}
@@ -41,7 +41,7 @@ def choose_grid(card: Card, shape: tuple[int, int], pixels: int, *, repair_halo:
     ------
     ImageError
         If the model takes only one size, and this is another.
-    ModelError
+    TooLargeError
         If the model looks at the whole image, and the image is too large for that.
     """
     if card.size is not None and tuple(shape) != tuple(card.size):
@@ -58,9 +58,10 @@ def choose_grid(card: Card, shape: tuple[int, int], pixels: int, *, repair_halo:
     whole = round_up(shape[0], card.divisor), round_up(shape[1], card.divisor)
     # A model of one size leaves no choice, whatever the budget.
     if card.size is None and whole[0] * whole[1] > pixels:
-        raise ModelError(
+        raise TooLargeError(
             f"The model '{card.name}' cannot take an image of {shape[0]}x{shape[1]} in the memory "
-            "allowed, and not in tiles because it looks at the whole image at once; raise "
-            "`memory`, or use a model whose card names a halo."
+            "allowed, and not in tiles because it looks at the whole image at once; use a model "
+            "whose card names a halo",
+            "memory",
         )
     return Grid(shape, whole, halo=0, divisor=card.divisor)

@@ -15,7 +15,7 @@ from quietpixel.errors import QuietpixelError
 from quietpixel.web.api import BODY, IMAGE, UPLOAD, image_response
 from quietpixel.web.app_state import AppState, Progress, get_app_state
 from quietpixel.web.parameters import PARAMETERS, read_settings
-from quietpixel.web.problems import BusyError, RefusalError, problem_responses
+from quietpixel.web.problems import BusyError, RefusalError, problem_responses, word
 from quietpixel.web.processing import Result, Upload, denoise
 from quietpixel.web.uploads import receive_upload
 
@@ -103,7 +103,7 @@ def describe(error: BaseException) -> str:
     if isinstance(error, RefusalError):
         return error.detail
     if isinstance(error, QuietpixelError):
-        return " ".join(str(error).split())
+        return word(error)
     if isinstance(error, asyncio.CancelledError):
         return "The service is shutting down."
     return "The service failed at this job; its log says why."

@@ -1,6 +1,8 @@
 """The web page and the routes that only the page uses: previews, views, progress."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +10,13 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from quietpixel.errors import ArgumentError
+from quietpixel.errors import ArgumentError, TooLargeError
 from quietpixel.files import FORMATS
 from quietpixel.web.api import result_headers
 from quietpixel.web.app_state import get_app_state
 from quietpixel.web.digit_parts import find_digit_model
 from quietpixel.web.parameters import check_names, read_settings
+from quietpixel.web.problems import RefusalError
 from quietpixel.web.processing import denoise, estimate, view
 from quietpixel.web.uploads import ChunkedResponse
 
@@ -80,11 +83,12 @@ async def denoise_preview(request: Request) -> Response:
     # Channels of a flat part have nothing in common but its noise, which says nothing of the whole.
     defaults = replace(app_state.options.denoise, channels="rgb")
     settings = read_settings(request.query_params, defaults, PREVIEW_PIXELS)
-    result = await app_state.process(
-        request,
-        lambda upload, progress: denoise(app_state.models, upload, settings, progress),
-        queue=app_state.previews,
-    )
+    with _fixed_limit():
+        result = await app_state.process(
+            request,
+            lambda upload, progress: denoise(app_state.models, upload, settings, progress),
+            queue=app_state.previews,
+        )
     headers, media_type = result_headers(result), "application/octet-stream"
     return ChunkedResponse(result.content, app_state.memory, media_type, headers)
 
@@ -93,12 +97,22 @@ async def denoise_preview(request: Request) -> Response:
 async def estimate_part(request: Request) -> JSONResponse:
     """Return the noise level of a part of an image, ahead of the queue of full-size images."""
     app_state = get_app_state(request)
-    found = await app_state.process(
-        request,
-        lambda upload, progress: estimate(app_state.models, upload, PREVIEW_PIXELS, progress),
-        queue=app_state.previews,
-    )
+    with _fixed_limit():
+        found = await app_state.process(
+            request,
+            lambda upload, progress: estimate(app_state.models, upload, PREVIEW_PIXELS, progress),
+            queue=app_state.previews,
+        )
     return JSONResponse(found)
+
+
+@contextlib.contextmanager
+def _fixed_limit() -> Iterator[None]:
+    """Name no option of the service where none raises the limit."""
+    try:
+        yield
+    except TooLargeError as error:
+        raise RefusalError(413, error.explain(None)) from error
 
 
 @router.post("/page/view")

@@ -21,6 +21,7 @@ SCHEMA = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "What went wrong, why, and what to do."},
+        "reason": {"type": "string", "description": "The detail without the name of the file."},
     },
 }
 
@@ -69,11 +70,23 @@ class FaultError(Exception):
     """The service failed; the log holds the traceback."""
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+def word(error: QuietpixelError) -> str:
+    """Return what a client is told of an error of the library."""
+    sentence = str(error)
+    if isinstance(error, TooLargeError) and error.limit:  # which no request can raise
+        sentence = error.explain(f"start the service with a higher `{error.limit}`")
+    return " ".join(sentence.split())
+
+
+def problem(
+    status: int, detail: str, headers: dict[str, str] | None = None, *, reason: str | None = None
+) -> Response:
     """Return the response for an error."""
     # RFC 9457: the type "about:blank" says that the status alone is the kind of problem.
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if reason is not None:
+        body["reason"] = reason
     return Response(json.dumps(body), status, headers, media_type=MEDIA_TYPE)
 
 
@@ -96,10 +109,8 @@ def add_handlers(app: FastAPI) -> None:
     async def explain(request: Request, error: QuietpixelError) -> Response:
         # 413 lets clients tell a limit of the service from a file that no service can use.
         status = 413 if isinstance(error, TooLargeError) else 422
-        sentence = " ".join(str(error).split())
-        # A limit of the service, which a request cannot raise.
-        started = "start the service with a higher `max_pixels`"
-        return problem(status, sentence.replace("raise `max_pixels`", started))
+        reason = word(error.unnamed) if error.unnamed else None
+        return problem(status, word(error), reason=reason)
 
     @app.exception_handler(ClientGoneError)
     async def give_up(request: Request, error: ClientGoneError) -> Response:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -327,8 +328,9 @@ def listen(options: ServiceOptions) -> socket.socket:
     try:
         return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
-        # Python adds the address to the message of the system.
-        reason = (error.strerror or str(error)).partition(" (while")[0]
+        # Python adds the address to the text of the system, except where it finds no such host.
+        unknown = isinstance(error, socket.gaierror)
+        reason = str(error.strerror) if unknown else os.strerror(error.errno or 0)
         raise ServiceError(
             f"The service cannot listen on {options.host}:{options.port} ({reason.lower()}); "
             "choose another `port`, or 0 for any free one."

@@ -15,17 +15,22 @@ function headers(more = {}) {
   return token ? { ...more, Authorization: `Bearer ${token}` } : more;
 }
 
+export function hasToken() {
+  return Boolean(sessionStorage.getItem(TOKEN));
+}
+
 export function keepToken(token) {
   sessionStorage.setItem(TOKEN, token);
 }
 
 function readProblem(status, text, retryAfter) {
-  let detail = text;
+  let detail = "", reason = "";
   try {
-    detail = JSON.parse(text).detail;
+    ({ detail, reason } = JSON.parse(text));
   } catch {
-    detail = "";
+    // A proxy in between answered.
   }
+  if (reason) detail = reason[0].toUpperCase() + reason.slice(1); // the page shows the name elsewhere
   return new Problem(status, detail || `The service answered with status ${status}.`, retryAfter);
 }
 

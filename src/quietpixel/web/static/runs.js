@@ -109,7 +109,7 @@ export class Runs extends EventTarget {
       if (!parameters.sigma && sigma !== null) item.sigma = sigma;
     } catch (error) {
       if (stopper.signal.aborted) return;
-      Object.assign(item, { state: "failed", error: withoutName(error.message, item.name) });
+      Object.assign(item, { state: "failed", error: error.message });
     }
     item.lost = false;
     this.changed(item);
@@ -151,12 +151,6 @@ export class Runs extends EventTarget {
     }
     return { share, left: open.length ? this.clock.left() : null, open: open.length };
   }
-}
-
-// The row names the file already.
-function withoutName(sentence, name) {
-  const short = sentence.replace(`'${name}' cannot be read: `, "");
-  return short[0].toUpperCase() + short.slice(1);
 }
 
 const sum = (items, value) => items.reduce((total, item) => total + value(item), 0);

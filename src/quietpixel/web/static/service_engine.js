@@ -1,6 +1,6 @@
 // The engine that computes on the service that serves the page.
 
-import { Problem, callJson, keepToken, pause, postBytes, postJson, query, sendFile } from "./api.js";
+import { Problem, callJson, hasToken, keepToken, pause, postBytes, postJson, query, sendFile } from "./api.js";
 import { decodePnm, encodePnm } from "./pnm.js";
 
 const POLL = 400; // milliseconds between requests for progress
@@ -31,7 +31,7 @@ export class ServiceEngine {
         return await Promise.all([callJson("/page/setup"), callJson("/v1/models")]);
       } catch (error) {
         if (!(error instanceof Problem) || error.status !== 401) throw error;
-        keepToken(await this.askToken(error.message.split(";")[0])); // after it, what programs do
+        keepToken(await this.askToken(hasToken() ? "The token is wrong" : "This service needs a token"));
       }
     }
   }
