@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from quietpixel.batch import make_plan
-from quietpixel.errors import ArgumentError, FileError
+from quietpixel.errors import ArgumentError
 
 
 def value_of(path: Path) -> int:
@@ -95,9 +96,31 @@ def test_a_wrong_model_is_told_before_any_work(quietpixel, gray) -> None:
     assert outcome.err.count("\n") == 1
 
 
-def test_two_inputs_for_one_output_are_refused(tmp_path) -> None:
-    with pytest.raises(FileError, match=r"'x/a.png' and 'y/a.png' would both be written to"):
-        make_plan([Path("x/a.png"), Path("y/a.png")], str(tmp_path))
+def test_only_inputs_for_one_output_are_refused(quietpixel, gray, halver, tmp_path) -> None:
+    names = ("in/x/a.png", "in/y/a.png", "in/b.png")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(gray, tmp_path / name)
+    folders = [tmp_path / "in", tmp_path / "in" / "x", tmp_path / "in" / "y"]
+    words = ["denoise", *folders, "-o", tmp_path / "out", "--model", halver, "--json", "-"]
+    for more in ((), ("--dry-run",)):
+        outcome = quietpixel(*words, *more)
+        assert outcome.code == 1, outcome.err
+        said = outcome.err + outcome.out
+        assert "x/a.png' and '" in said
+        assert "y/a.png' would be written to the same file, '" in said
+    files = json.loads(quietpixel(*words).out)["files"]
+    states = {(Path(each["source"]).name, each["status"]) for each in files}
+    assert states == {("a.png", "failed"), ("b.png", "skipped")}
+    assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["b.png"]
+    outcome = quietpixel("denoise", *folders[1:], "-o", tmp_path / "none", "--model", halver)
+    assert outcome.code == 2
+
+
+def test_a_dry_run_names_options(quietpixel, gray, halver) -> None:
+    gray.with_name(f"{gray.stem}-clean.png").touch()
+    outcome = quietpixel("denoise", gray, "--model", halver, "--dry-run")
+    assert "or use --overwrite to replace it" in outcome.out
 
 
 def test_many_inputs_need_a_folder(tmp_path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from quietpixel.errors import ArgumentError, FileError
-from quietpixel.files import list_images, plan_jobs, refuse_collisions
+from quietpixel.files import find_collisions, list_images, plan_jobs
 
 
 @pytest.fixture
@@ -74,10 +74,15 @@ def test_results_of_an_earlier_run_are_no_sources(folder):
 
 
 def test_collisions_are_found_before_any_work():
-    with pytest.raises(FileError, match="would both be written to"):
-        refuse_collisions(plan_jobs([Path("a.png"), Path("a.jpg")], format="png"))
-    with pytest.raises(FileError, match="would both be written to"):
-        refuse_collisions(plan_jobs([Path("x/a.png"), Path("y/a.png")], output=Path("out")))
+    found = find_collisions(plan_jobs([Path("a.png"), Path("a.jpg"), Path("b.jpg")], format="png"))
+    assert [job.source.name for job in found] == ["a.png", "a.jpg"]
+    same = "would be written to the same file, 'a-clean.png'; rename all but one"
+    assert next(iter(found.values())).startswith(f"'a.png' and 'a.jpg' {same}")
+    sources = [Path(f"{folder}/a.png") for folder in "vwxyz"]
+    found = find_collisions(plan_jobs(sources, output=Path("out")))
+    assert len(found) == 5
+    assert all(f"{path}'" in "".join(found.values()) for path in sources)
+    assert "'z/a.png' and 'v/a.png', 'w/a.png', 'x/a.png' and 1 more would" in [*found.values()][-1]
 
 
 def test_the_same_source_twice_is_one_job():

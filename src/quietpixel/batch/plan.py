@@ -2,9 +2,9 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -21,12 +21,12 @@ from quietpixel.files import (
     SkippedFile,
     check_readable,
     check_target,
+    find_collisions,
     inspect_content,
     list_images,
     plan_jobs,
     read_picture,
     refuse_backup,
-    refuse_collisions,
     refuse_existing,
     refuse_loss,
     unique_jobs,
@@ -58,12 +58,15 @@ class Plan:
         Files of the folders that are of a known kind, but not read.
     folders
         The folders that keep a ledger in a folder run: that of the results, or each input folder.
+    collisions
+        Why jobs cannot be done whose result would take the place of another result or input.
     """
 
     jobs: tuple[Job, ...]
     skipped: tuple[tuple[Path, str], ...] = ()
     unread: tuple[SkippedFile, ...] = ()
     folders: tuple[Path, ...] = ()
+    collisions: Mapping[Job, str] = field(default_factory=dict)
 
 
 def make_plan(
@@ -75,7 +78,7 @@ def make_plan(
     in_place: bool = False,
     format: str | None = None,
 ) -> Plan:
-    """Return the plan of a run; collisions are found here.
+    """Return the plan of a run.
 
     Parameters
     ----------
@@ -95,9 +98,9 @@ def make_plan(
     Raises
     ------
     ArgumentError
-        If options contradict each other, or two inputs would become one file.
+        If options contradict each other.
     FileError
-        If a folder cannot be read, or two of its pictures would become one file.
+        If a folder cannot be read.
 
     Examples
     --------
@@ -139,8 +142,13 @@ def make_plan(
         jobs = [job for job in jobs if job not in links]
     ledgers = tuple(folders) if target is None else (target,)
     unique = unique_jobs(jobs)
-    refuse_collisions(unique)
-    return Plan(unique, tuple(skipped), tuple(dict.fromkeys(unread)), ledgers if folders else ())
+    return Plan(
+        unique,
+        tuple(skipped),
+        tuple(dict.fromkeys(unread)),
+        folders=ledgers if folders else (),
+        collisions=find_collisions(unique),
+    )
 
 
 def _without_results(images: Sequence[Path], folder: Path, target: Path | None) -> list[Path]:
@@ -177,6 +185,7 @@ def preflight_jobs(
     *,
     ledger: Ledger | None = None,
     repeat: bool = False,
+    collisions: Mapping[Job, str] | None = None,
 ) -> tuple[PreflightResult, ...]:
     """Return what would be done with each job; nothing is decoded.
 
@@ -192,8 +201,15 @@ def preflight_jobs(
         by their mark alone.
     repeat
         Whether what is done already is done once more.
+    collisions
+        Those of the plan, which are refused.
     """
-    return tuple(_preflight(job, settings or Settings(), ledger, repeat) for job in jobs)
+    return tuple(
+        PreflightResult(job, "refuse", collisions[job])
+        if collisions and job in collisions
+        else _preflight(job, settings or Settings(), ledger, repeat)
+        for job in jobs
+    )
 
 
 def _preflight(

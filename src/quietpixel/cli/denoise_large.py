@@ -77,7 +77,7 @@ class LargeRun:
         if len(findings) == 1 and findings[0].state == "skip":
             raise FileError(findings[0].reason)
         if self._call.dry_run:
-            return show_findings(findings)
+            return show_findings(findings, names=self._call.option_names)
         self._view.begin(findings)
         with contextlib.ExitStack() as opened:
             cluster = None

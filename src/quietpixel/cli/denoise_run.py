@@ -146,6 +146,7 @@ class DenoiseRun:
                 settings,
                 ledger=self._ledger,
                 repeat=bool(settings.compare or settings.uncertainty),  # both need the work
+                collisions=plan.collisions,
             )
             single = not plan.folders and len(findings) == 1
             if not findings and not any(file.is_image for file in plan.unread):
@@ -158,7 +159,7 @@ class DenoiseRun:
             if single and findings[0].state == "skip" and not call.in_place:
                 raise FileError(findings[0].reason)
             if call.dry_run:
-                return show_findings(findings, unread=plan.unread)
+                return show_findings(findings, names=call.option_names, unread=plan.unread)
             return self._work(denoiser, findings, folder=bool(plan.folders))
 
     def _work(

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -364,7 +364,10 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
 
 
 def show_findings(
-    findings: "Sequence[PreflightResult]", *, unread: "Sequence[SkippedFile]" = ()
+    findings: "Sequence[PreflightResult]",
+    *,
+    names: Mapping[str, str],
+    unread: "Sequence[SkippedFile]" = (),
 ) -> int:
     """Print what would be done with each file, and return the exit code of such a run."""
     words = {
@@ -373,7 +376,7 @@ def show_findings(
     }  # fmt: skip
     for found in findings:
         paths = f"{found.job.source} -> {found.job.target}"
-        reason = found.reason and f", because {found.reason}"
+        reason = found.reason and f", because {name_options(found.reason, names)}"
         click.echo(printable(f"{paths}: {words[found.state]}{reason}"))
     for file in unread:
         click.echo(printable(f"{file.path}: would be skipped ({file.reason})"))

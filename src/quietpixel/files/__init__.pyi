@@ -12,9 +12,9 @@ from .image_format import Size as Size
 from .listing import Job as Job
 from .listing import Listing as Listing
 from .listing import SkippedFile as SkippedFile
+from .listing import find_collisions as find_collisions
 from .listing import list_images as list_images
 from .listing import plan_jobs as plan_jobs
-from .listing import refuse_collisions as refuse_collisions
 from .listing import unique_jobs as unique_jobs
 from .picture import MARK as MARK
 from .picture import Encoding as Encoding

@@ -199,7 +199,7 @@ def plan_jobs(
     suffix: str = "-clean",
     format: str | None = None,
 ) -> tuple[Job, ...]:
-    """Return the path of each result; `refuse_collisions` checks them.
+    """Return the path of each result; `find_collisions` checks them.
 
     Parameters
     ----------
@@ -265,21 +265,33 @@ def unique_jobs(jobs: Iterable[Job]) -> tuple[Job, ...]:
     return tuple(unique.values())
 
 
-def refuse_collisions(jobs: Iterable[Job]) -> None:
-    """Raise an error if a result would take the place of another result or of another input."""
+def find_collisions(jobs: Iterable[Job]) -> dict[Job, str]:
+    """Return the jobs whose result would take the place of another result or input, and why.
+
+    Examples
+    --------
+    >>> jobs = plan_jobs([Path("a.png"), Path("a.jpg"), Path("b.jpg")], format="webp")
+    >>> [job.source.name for job in find_collisions(jobs)]
+    ['a.png', 'a.jpg']
+    """
     jobs = list(jobs)
     sources = {_place(job.source): job.source for job in jobs}
-    taken: dict[str, Path] = {}
+    rivals: dict[str, dict[str, Path]] = {}
+    for job in jobs:
+        rivals.setdefault(_place(job.target), {})[_place(job.source)] = job.source
+    found = {}
     for job in jobs:
         place, own = _place(job.target), _place(job.source)
-        other = taken.setdefault(place, job.source)
-        if _place(other) != own:
-            raise FileError(
-                f"'{other}' and '{job.source}' would both be written to '{job.target}'; "
-                "rename one, or write them into different folders."
+        if others := [str(path) for key, path in rivals[place].items() if key != own]:
+            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+            named = "', '".join(others[:3])
+            found[job] = (
+                f"'{job.source}' and '{named}'{more} would be written to the same file, "
+                f"'{job.target}'; rename all but one, or write them into different folders."
             )
-        if place in sources and place != own:
-            raise ArgumentError(
+        elif place in sources and place != own:
+            found[job] = (
                 f"The result of '{job.source}' would take the place of another input, "
                 f"'{sources[place]}'; choose another `output` or `suffix`."
             )
+    return found
