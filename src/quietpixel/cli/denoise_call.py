@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quietpixel.cli.options import check_report
 from quietpixel.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -78,10 +79,8 @@ class DenoiseCall:
                     f"--{name} must name a file of its own; '{path}' is read or written as an "
                     "image or as another report. Choose another name."
                 )
-            if name == "json" and not path.resolve().parent.is_dir():
-                raise ArgumentError(
-                    f"--json must lie in a folder that exists; got '{path}'. Make the folder first."
-                )
+            if name == "json":
+                check_report("--json", path, "JSON")
             # Two reports cannot share a file either.
             places.add(path.resolve())
 

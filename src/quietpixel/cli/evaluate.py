@@ -15,6 +15,7 @@ from quietpixel.cli.options import (
     PRECISION,
     Command,
     Names,
+    check_report,
     known_data_sets,
     known_models,
     read_noise,
@@ -132,6 +133,7 @@ def command(
         raise click.MissingParameter(ctx=context, param_hint="'DATA'", param_type="argument")
     if noise and sigmas:
         raise ArgumentError("`sigmas` and `noise` both say which noise to add; give one of them.")
+    check_report("--json", json_file, "JSON")
     # Loaded here, so that --help and wrong options are answered at once.
     from quietpixel.cli.progress import show_progress
     from quietpixel.workflows.evaluate import compare

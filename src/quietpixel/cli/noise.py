@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quietpixel.cli.denoise import read_range
-from quietpixel.cli.options import PATH_TEXT, Command, explain, option_names
+from quietpixel.cli.options import PATH_TEXT, Command, check_report, explain, option_names
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import FileError, QuietpixelError
 
@@ -52,6 +52,8 @@ def command(
     from quietpixel.containers import measure_noise
     from quietpixel.files import atomic_file
 
+    check_report("--plot", plot, "chart")
+    check_report("--json", json_file, "JSON")
     paths = _list_files(files)
     measures, failed = {}, False
     options = option_names(click.get_current_context().command)

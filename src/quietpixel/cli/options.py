@@ -190,6 +190,29 @@ def fill(kind: type[Record], values: Mapping[str, Any], **more: Any) -> Record:
     return kind(**{name: value for name, value in values.items() if name in names}, **more)
 
 
+def check_report(option: str, path: Path | str | None, kind: str) -> None:
+    """Raise an error before any work if a report cannot be written, or would replace other files.
+
+    Parameters
+    ----------
+    option
+        Its option, such as ``"--json"``.
+    path
+        Its path; None and ``-`` are always right.
+    kind
+        Its kind, as for `quietpixel.files.refuse_foreign`.
+    """
+    if path is None or str(path) == "-":
+        return
+    from quietpixel.files import refuse_foreign
+
+    if not Path(path).resolve().parent.is_dir():
+        raise ArgumentError(
+            f"{option} must lie in a folder that exists; got '{path}'. Make the folder first."
+        )
+    refuse_foreign(Path(path), kind)
+
+
 def option_names(command: click.Command) -> dict[str, str]:
     """Return the option of a command for each argument of the library that it sets."""
     return {

@@ -2,6 +2,7 @@ from .atomic import abandon as abandon
 from .atomic import atomic_file as atomic_file
 from .atomic import refuse_backup as refuse_backup
 from .atomic import refuse_existing as refuse_existing
+from .atomic import refuse_foreign as refuse_foreign
 from .atomic import remove_leftovers as remove_leftovers
 from .formats import FORMATS as FORMATS
 from .formats import find_format as find_format

@@ -8,6 +8,7 @@ from what another process is writing at this moment.
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -159,6 +160,35 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
         kind = "link" if stat.S_ISLNK(mode) else "device or pipe"
         raise FileError(
             f"'{target}' is a {kind}, and only regular files are replaced; choose another name."
+        )
+
+
+_REPORTS = {"JSON": r"\s*[\[{]", "HTML": r"\s*<!doctype html", "chart": r"\x89PNG.*quietpixel"}
+"""How the reports of this package begin."""
+
+
+def refuse_foreign(path: Path, kind: str) -> None:
+    """Raise `FileError` if a report would replace a file that is no report.
+
+    ``--json *.jpg`` names the first photograph as the report on the others.
+
+    Parameters
+    ----------
+    path
+        Path of the report.
+    kind
+        ``"JSON"``, ``"HTML"`` or ``"chart"``, a PNG.
+    """
+    refuse_existing(path, overwrite=True)
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024).decode("latin-1")
+    except OSError:  # nothing is there, or the writer says what is wrong with the path
+        return
+    if head and not re.match(_REPORTS[kind], head, re.DOTALL | re.IGNORECASE):
+        raise FileError(
+            f"'{path}' exists and is no {kind} report, so a report does not replace it; choose "
+            "another name."
         )
 
 

@@ -134,8 +134,9 @@ def annotate(
 def to_png(figure: Any) -> bytes:
     """Return a figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    # The name of the software has the version of matplotlib in it.
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    # By default the name of the software has the version of matplotlib in it. By this one a later
+    # chart knows that it may replace this one.
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": "quietpixel"})
     return buffer.getvalue()
 
 

@@ -10,6 +10,7 @@ from quietpixel.errors import ArgumentError, ModelError, UnknownNameError, unkno
 from quietpixel.evaluation.evaluator import NOISY, Comparison, Evaluation, Method, evaluate_methods
 from quietpixel.evaluation.image_pairs import cut_patches, describe_noise
 from quietpixel.evaluation.methods import CLASSICAL, METHODS, tune
+from quietpixel.files import refuse_foreign
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.model_store import find_model, known_models
 from quietpixel.noise.parser import Gaussian, Mixture, NoiseLaw, Ranged, parse_noise
@@ -141,6 +142,8 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     >>> [row.name for row in evaluation.tables[0].rows]
     ['median', 'noisy']
     """
+    if report is not None and not callable(report):
+        refuse_foreign(Path(report), "HTML")  # before hours of work
     limits = _list_methods(models, classical=classical)
     denoisers = {
         name: Denoiser(name, precision=precision)
