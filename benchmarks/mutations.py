@@ -146,8 +146,8 @@ MUTATIONS = [
     # One image: transparency, flips and turns, levels above the one found.
     Mutation(
         "inference/repair.py",
-        "hidden = images[..., -1:] == 0",
-        "hidden = images[..., -1:] < 0",
+        "hidden = values[..., -1:] == 0",
+        "hidden = values[..., -1:] < 0",
         GOLDEN,
     ),
     Mutation(

@@ -216,15 +216,13 @@ class BlockDenoiser(Denoiser):
         # Tiles that meet a side of the region inside the image are wrong within the halo, which is
         # cut off at the end.
         grid = choose_grid(engine.card, region.shape[:2], self._tile_pixels(engine))
-        masked = np.ma.isMaskedArray(region)
         job = self.prepare_stack(
-            np.asarray(region)[:, :, np.newaxis],
+            region[:, :, np.newaxis],
             work.layout,
             work.options,
             level=None if level is None else constant_level(level),
             tiles=grid.tiles(),
             origin=(block.rows.start, block.columns.start),
-            mask=np.ma.getmaskarray(region)[:, :, np.newaxis] if masked else None,
         )
         return run(job).image[block.rows.inner, block.columns.inner][:, :, 0]
 

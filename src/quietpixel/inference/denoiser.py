@@ -36,7 +36,7 @@ from quietpixel.inference.photons import (
     stable_options,
 )
 from quietpixel.inference.planes import denoise_planes, join, shared_level, split
-from quietpixel.inference.repair import fill_stack, find_hidden, find_repair
+from quietpixel.inference.repair import fill_holes, find_repair
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
 Array = NDArray[Any]
@@ -242,7 +242,7 @@ class Denoiser:
             # One value everywhere: no noise that could be estimated or removed.
             options = replace(options, strength=0.0)
         flat = (*image.shape[:2], 1, -1)
-        images, masked = np.asarray(image).reshape(flat), isinstance(image, np.ma.MaskedArray)
+        images = image.reshape(flat)
         job = self.prepare_stack(
             images,
             layout,
@@ -250,7 +250,6 @@ class Denoiser:
             level=shared_level(scale, layout, options),
             shape=image.shape,
             out=images if out is image else None if out is None else out.reshape(flat),
-            mask=np.ma.getmaskarray(image).reshape(flat) if masked else None,
         )
         usual = scale.range in ((0, 1), (0, type_ceiling(layout.dtype))) and not scale.trained
         if usual or scale.black == scale.white:
@@ -364,14 +363,13 @@ class Denoiser:
         origin: tuple[int, int] = (0, 0),
         shape: tuple[int, ...] | None = None,
         out: Array | None = None,
-        mask: NDArray[np.bool_] | None = None,
     ) -> DenoiseJob:
         """Return the job for images of one size, or for a part of a larger image.
 
         Parameters
         ----------
         images
-            (H, W, N, channels), checked before.
+            (H, W, N, channels), checked before; what is masked is not used or changed.
         layout
             How the images, or the whole image, represent their values.
         options
@@ -386,8 +384,6 @@ class Denoiser:
             Shape of the result; None takes that of `images`.
         out
             Where the result is put, of the shape of `images`.
-        mask
-            Values that are not to be used or changed, of the shape of `images`.
         """
         layout, notes = replace(layout, colours=layout.model_colours), []
         if layout.colours == 1 and options.colour_strength is not None:
@@ -395,10 +391,8 @@ class Denoiser:
             notes.append("The image is gray, so the colour strength has no effect.")
         engine = self.engine
         factors = level_factors(options.strength, options.colour_strength)
-        hidden, seen = None, images
-        if factors:
-            hidden = find_hidden(images, layout, mask)
-            seen = images if hidden is None else fill_stack(images, layout, hidden)
+        values = np.asarray(images)
+        seen, hidden = fill_holes(images, layout) if factors else (values, None)
         repair = None
         if tiles is None:
             if factors and images.shape[2] == 1 and engine.card.takes_level:
@@ -411,9 +405,11 @@ class Denoiser:
         if repair is not None:
             notes += repair.notes
         return DenoiseJob(
-            images=images, seen=seen, hidden=hidden, mask=mask, shape=shape or images.shape,
+            images=values, seen=seen, hidden=hidden, shape=shape or images.shape,
+            mask=np.ma.getmaskarray(images) if np.ma.isMaskedArray(images) else None,
             layout=layout, engine=engine, options=options, factors=factors, tiles=tuple(tiles),
-            level=level, repair=repair, origin=origin, out=out, notes=tuple(notes),
+            level=level, repair=repair, origin=origin, notes=tuple(notes),
+            out=values if out is images else out,
         )  # fmt: skip
 
     def batch(
@@ -462,8 +458,6 @@ class Denoiser:
             replace(read_layout(image, scale.range, holes=True), unit=scale.unit, output=output)
             for image in images
         ]
-        masked = isinstance(images, np.ma.MaskedArray)
-        pixels, masks = np.asarray(images), np.ma.getmaskarray(images)
         result = np.empty(images.shape, layouts[0].result)
         for layout in dict.fromkeys(layouts):  # colour, and gray that is stored three times
             alike = np.flatnonzero([each == layout for each in layouts])
@@ -471,11 +465,11 @@ class Denoiser:
             step = max(most // (images.shape[1] * images.shape[2]), 1)
             for start in np.arange(0, len(alike), step):
                 some = alike[start : start + step]
-                mask = np.moveaxis(masks[some], 0, 2) if masked else None
-                stack = np.moveaxis(pixels[some], 0, 2)
-                job = self.prepare_stack(stack, layout, options, mask=mask)
+                job = self.prepare_stack(np.moveaxis(images[some], 0, 2), layout, options)
                 result[some] = np.moveaxis(np.asarray(run(job).image), 2, 0)
-        return np.ma.MaskedArray(result, masks) if masked else result
+        if np.ma.isMaskedArray(images):
+            return np.ma.MaskedArray(result, np.ma.getmaskarray(images))
+        return result
 
     def estimate_sigma(self, image: Array, *, range: Range | None = None) -> float:
         """Return the noise level of `image` on the [0, 1] scale, as ``sigma="auto"`` finds it."""

@@ -13,7 +13,7 @@ from quietpixel.inference.arrays import Layout, Range, type_ceiling, with_channe
 from quietpixel.inference.job import DenoiseJob, Result
 from quietpixel.inference.level import Noise, sample_places
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.repair import find_hidden
+from quietpixel.inference.repair import fill_holes
 from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
 from quietpixel.noise.laws import Sequence as Steps
 from quietpixel.noise.measure import measure_noise
@@ -128,12 +128,10 @@ def stabilise(image: Array, layout: Layout, photons: PhotonNoise) -> np.ma.Maske
     photons
         Its noise.
     """
-    values, mask = np.asarray(image), np.ma.getmaskarray(image)
     # By the scale of the image: the square root brings hot pixels close to the others.
-    stack, holes = (with_channels(each)[:, :, np.newaxis] for each in (values, mask))
-    hidden = find_hidden(stack, layout, holes)
-    stable: Array = photons.stabilise(values)
-    return np.ma.MaskedArray(stable, mask if hidden is None else hidden.reshape(image.shape))
+    _, hidden = fill_holes(with_channels(image), layout)
+    stable: Array = photons.stabilise(np.asarray(image))
+    return np.ma.MaskedArray(stable, False if hidden is None else hidden.reshape(image.shape))
 
 
 def stable_options(

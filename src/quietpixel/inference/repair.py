@@ -37,34 +37,36 @@ BELOW, ABOVE = -1.0, 2.0
 spoils 40 pixels around it. Where they are not rare, they are content."""
 
 
-def find_hidden(
-    images: Array, layout: Layout, mask: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_] | None:
-    """Return which values are hidden: transparent, masked, not finite, or far beyond the scale.
+def fill_holes(images: Array, layout: Layout) -> tuple[Array, NDArray[np.bool_] | None]:
+    """Return images with hidden values filled, and which those are.
+
+    Hidden are values that are transparent, masked, not finite, or far beyond the scale. Images
+    without any come back as they are, otherwise their colours, without transparency.
 
     Parameters
     ----------
     images
-        (H, W, N, channels).
+        (H, W, channels) or (H, W, N, channels), which may be a masked array.
     layout
         How they represent their values.
-    mask
-        Further values, of the shape of `images`.
 
     Returns
     -------
+    filled
+        (..., colours) if anything was filled.
     hidden
-        (H, W, N, colours) or (H, W, N, 1); None if there is none.
+        (..., colours) or (..., 1); None if there is none.
     """
+    values = np.asarray(images)
+    colours = values[..., : layout.colours]
     # As large as the image only where something is hidden.
-    hidden = np.zeros((1, 1, 1, 1), bool)
+    hidden = np.zeros((1,) * values.ndim, bool)
     if layout.alpha:
-        hidden = images[..., -1:] == 0
-    if mask is not None:
-        hidden = hidden | mask[..., : layout.colours]
+        hidden = values[..., -1:] == 0
+    if np.ma.isMaskedArray(images):
+        hidden = hidden | np.ma.getmaskarray(images)[..., : layout.colours]
     if not layout.bounded:
-        (low, high), colours = layout.range, images[..., : layout.colours]
-        width = high - low
+        low, width = layout.range[0], layout.range[1] - layout.range[0]
         # NaN is neither above nor below, so what lies inside is asked for.
         outside = ~((colours >= low + BELOW * width) & (colours <= low + ABOVE * width))
         if outside.any():
@@ -74,28 +76,13 @@ def find_hidden(
             rare = far_out <= tail_share(known) * known
             far = ~((colours >= low + LOWEST * width) & (colours <= low + HIGHEST * width))
             hidden = hidden | (outside if rare else far)
-    return hidden if hidden.any() else None
-
-
-def fill_stack(images: Array, layout: Layout, hidden: NDArray[np.bool_]) -> Array:
-    """Return the colours of `images` (H, W, N, channels) with hidden values filled."""
-    colours = images[..., : layout.colours]
-    count = images.shape[2]
-    parts = [fill_hidden(colours[:, :, n], ~hidden[:, :, n]) for n in range(count)]
-    return parts[0][:, :, np.newaxis] if count == 1 else np.stack(parts, axis=2)
-
-
-def fill_holes(image: Array, layout: Layout) -> tuple[Array, NDArray[np.bool_] | None]:
-    """Return an image (H, W, channels) with hidden and masked values filled, and which they are.
-
-    An image without them comes back as it is, otherwise its colours, without transparency.
-    """
-    stack = np.asarray(image)[:, :, np.newaxis]
-    mask = np.ma.getmaskarray(image)[:, :, np.newaxis] if np.ma.isMaskedArray(image) else None
-    hidden = find_hidden(stack, layout, mask)
-    if hidden is None:
-        return stack[:, :, 0], None
-    return fill_stack(stack, layout, hidden)[:, :, 0], hidden[:, :, 0]
+    if not hidden.any():
+        return values, None
+    if values.ndim == 3:
+        return fill_hidden(colours, ~hidden), hidden
+    parts = [fill_hidden(colours[:, :, n], ~hidden[:, :, n]) for n in range(values.shape[2])]
+    # A single one without a copy.
+    return parts[0][:, :, np.newaxis] if len(parts) == 1 else np.stack(parts, axis=2), hidden
 
 
 @dataclass(frozen=True, eq=False)
