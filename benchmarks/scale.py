@@ -40,7 +40,7 @@ from quietpixel.batch import Ledger, Settings, make_plan, preflight_jobs
 from quietpixel.batch import run_jobs as run_here
 from quietpixel.cluster import connect
 from quietpixel.cluster.files import run_jobs
-from quietpixel.cluster.large_image import LargeSettings, denoise_image
+from quietpixel.cluster.large_image import denoise_image
 from quietpixel.cluster.task_pool import TaskPool
 from quietpixel.cluster.worker_model import pack_model
 from quietpixel.files import Job, Picture, write_picture
@@ -214,9 +214,9 @@ def measure_stack(words: argparse.Namespace, folder: Path) -> bool:
     pixels = np.random.default_rng(0).integers(0, 256, (count, SMALL, SMALL), np.uint8)
     chunks = (min(count, 1000), SMALL, SMALL)
     zarr.create_array(str(folder / "in.zarr"), data=pixels, chunks=chunks)
-    settings = LargeSettings(options=DenoiseOptions(threads=1))
+    options = DenoiseOptions(model=words.model, threads=1)
     before = time.process_time()
-    denoise_image(str(folder / "in.zarr"), str(folder / "out.zarr"), words.model, settings)
+    denoise_image(str(folder / "in.zarr"), str(folder / "out.zarr"), options)
     each = 1000 * (time.process_time() - before) / count
     print(f"\n{count} planes of {SMALL}x{SMALL} in one Zarr: {each:.2f} ms of processor time each.")
     return True
@@ -269,9 +269,9 @@ def measure_pixels(words: argparse.Namespace, folder: Path) -> bool:
             before = processor_seconds(cluster)
             begin = time.perf_counter()
             threads = max((os.cpu_count() or 2) // 2, 1)
-            settings = LargeSettings(overwrite=True, options=DenoiseOptions(threads=threads))
+            options = DenoiseOptions(model=words.model, threads=threads)
             source, target = str(folder / "in.zarr"), str(folder / "out.zarr")
-            denoise_image(source, target, words.model, settings, cluster=cluster)
+            denoise_image(source, target, options, overwrite=True, cluster=cluster)
             seconds = time.perf_counter() - begin
             after = processor_seconds(cluster)
             held = max(cluster.client.run(eval, _RESIDENT).values()) / 1e9

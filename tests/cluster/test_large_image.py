@@ -16,7 +16,7 @@ from quietpixel.batch import lock_folders
 from quietpixel.cli.main import main
 from quietpixel.cluster import large_image
 from quietpixel.cluster.blocks import Field, cut
-from quietpixel.cluster.large_image import LargeSettings, denoise_image
+from quietpixel.cluster.large_image import denoise_image
 from quietpixel.cluster.workers import connect
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
 from quietpixel.files import MARK
@@ -28,7 +28,12 @@ from quietpixel.inference.options import DenoiseOptions
 from ..tiles import run_tiles
 from .conftest import finish
 
-EXACT = LargeSettings(options=DenoiseOptions(precision="f32"))
+EXACT = DenoiseOptions(precision="f32")
+
+
+def denoise(source, target, model, options=None, **more):
+    options = replace(options or DenoiseOptions(), model=model)
+    return denoise_image(source, target, options, **more)
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +126,7 @@ def test_zarr_of_both_versions(tmp_path, models, blur, form) -> None:
         **more,
     )  # fmt: skip
     shares = []
-    done = denoise_image(
+    done = denoise(
         source, str(tmp_path / "b.zarr"), models["blur"], EXACT, on_progress=shares.append
     )
     before, after = zarr.open(source, mode="r"), zarr.open(str(tmp_path / "b.zarr"), mode="r")
@@ -143,7 +148,7 @@ def test_black_and_white_of_floats_are_those_of_one_machine(tmp_path, models, bl
     pixels = rng.uniform(*values, (130, 120)).astype("float32")
     pixels[5, 5] = values[1]
     source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
-    denoise_image(source, str(tmp_path / "b.zarr"), models["blur"], EXACT)
+    denoise(source, str(tmp_path / "b.zarr"), models["blur"], EXACT)
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], blur(pixels))
 
 
@@ -178,7 +183,7 @@ def write_ome(path, pixels, form=2):
 def test_an_ome_zarr_keeps_its_metadata_and_gets_its_pyramid(tmp_path, models, blur, form) -> None:
     pixels = noise((2, 3, 101, 90), white=250)
     source = write_ome(tmp_path / "a.zarr", pixels, form)
-    denoise_image(source, str(tmp_path / "b.zarr"), models["blur"], EXACT)
+    denoise(source, str(tmp_path / "b.zarr"), models["blur"], EXACT)
     before, after = zarr.open(source, mode="r"), zarr.open(str(tmp_path / "b.zarr"), mode="r")
     assert after.attrs.asdict() == before.attrs.asdict() | {MARK: True}
     assert (tmp_path / "b.zarr" / "labels" / "note").read_text() == "kept"
@@ -198,7 +203,7 @@ def test_a_tiled_tiff_and_its_metadata(tmp_path, models, blur) -> None:
         source, pixels, tile=(64, 48), compression="zlib", bigtiff=True, description="mine",
         resolution=(300, 200), iccprofile=b"profile", software="camera", metadata=None,
     )  # fmt: skip
-    denoise_image(str(source), str(target), models["blur"], EXACT)
+    denoise(str(source), str(target), models["blur"], EXACT)
     with tifffile.TiffFile(target) as file:
         page = file.pages[0]
         assert np.array_equal(file.asarray(), blur(pixels))
@@ -221,7 +226,7 @@ def test_the_levels_of_a_tiff_are_made_anew(tmp_path, models, blur, kind) -> Non
     with tifffile.TiffWriter(source) as writer:
         writer.write(pixels, subifds=1 if "below" in kind else None, **options)
         writer.write(small, subfiletype=1, **options)
-    denoise_image(str(source), str(target), models["blur"], EXACT)
+    denoise(str(source), str(target), models["blur"], EXACT)
     with tifffile.TiffFile(source) as before, tifffile.TiffFile(target) as after:
         old, new = (file.series[0].levels for file in (before, after))
         assert [level.shape for level in new] == [level.shape for level in old]
@@ -254,7 +259,7 @@ def test_other_tiffs(tmp_path, models, blur, kind) -> None:
     else:
         pixels = noise((2, 3, 50, 60), "uint8", 255)
         tifffile.imwrite(source, pixels, metadata={"axes": "TCYX"})
-    denoise_image(str(source), str(target), models["blur"], EXACT)
+    denoise(str(source), str(target), models["blur"], EXACT)
     planes = pixels.reshape(-1, *pixels.shape[-2:]) if kind == "ome" else pixels[None]
     wanted = np.stack([blur(plane) for plane in planes]).reshape(pixels.shape)
     with tifffile.TiffFile(source) as before, tifffile.TiffFile(target) as after:
@@ -268,15 +273,14 @@ def test_the_noise_level_is_estimated_of_each_plane(tmp_path, models) -> None:
     pixels[1] *= 0.1
     source = put(tmp_path / "a.zarr", pixels, chunks=(1, 50, 50), dimension_names=list("tyx"))
     options = DenoiseOptions(law="none")
-    settings = LargeSettings(options=options)
-    done = denoise_image(source, str(tmp_path / "b.zarr"), models["level"], settings)
+    done = denoise(source, str(tmp_path / "b.zarr"), models["level"], options)
     denoiser = Denoiser(models["level"])
     scale = denoiser.find_scale(list(pixels), options)
     results = [denoiser.denoise(plane, options, scale=scale) for plane in pixels]
-    assert done.model == results[0].model
-    assert [each.source for each in done.noise] == ["estimated", "estimated"]
+    assert done.findings.model == results[0].model
+    assert [each.source for each in done.findings.noise] == ["estimated", "estimated"]
     levels = [each.noise.sigma for each in results]
-    assert [each.sigma for each in done.noise] == pytest.approx(levels)
+    assert [each.sigma for each in done.findings.noise] == pytest.approx(levels)
     wanted = np.stack([result.image for result in results])
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], wanted)
 
@@ -285,13 +289,13 @@ def test_the_scale_of_counts_is_estimated_as_on_one_machine(tmp_path, models) ->
     pixels = (100 + 300 * noise((100, 90), "float32", 1)).astype(np.uint16)
     pixels[20, 30] = 65535
     source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
-    done = denoise_image(source, str(tmp_path / "b.zarr"), models["level"])
+    done = denoise(source, str(tmp_path / "b.zarr"), models["level"])
     found = Denoiser(models["level"]).denoise(pixels)
     result = zarr.open(str(tmp_path / "b.zarr"), mode="r")[...]
     assert np.array_equal(result, found.image)
     assert result[20, 30] == 65535
     assert done.notes[0] == found.notes[-1]
-    assert done.noise[0].source == "estimated"
+    assert done.findings.noise[0].source == "estimated"
 
 
 def test_interrupted_work_goes_on_at_the_part(tmp_path, models, blur) -> None:
@@ -306,7 +310,7 @@ def test_interrupted_work_goes_on_at_the_part(tmp_path, models, blur) -> None:
             raise StopError
 
     with pytest.raises(StopError):
-        denoise_image(source, target, models["blur"], EXACT, on_progress=stop)
+        denoise(source, target, models["blur"], EXACT, on_progress=stop)
     assert not (tmp_path / "b.zarr").exists()
     (work,) = hidden(tmp_path)
     done = sorted((tmp_path / work / "done").iterdir())
@@ -316,11 +320,11 @@ def test_interrupted_work_goes_on_at_the_part(tmp_path, models, blur) -> None:
         path: path.stat().st_mtime_ns for path in (tmp_path / work).rglob("c/*/*") if path.is_file()
     }
     with pytest.raises(StopError):
-        denoise_image(source, target, models["blur"], EXACT, on_progress=stop)
+        denoise(source, target, models["blur"], EXACT, on_progress=stop)
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert {path: path.stat().st_mtime_ns for path in chunks} == chunks  # nothing written twice
-    other = LargeSettings(options=DenoiseOptions(precision="f32", threads=1, memory="100MB"))
-    result = denoise_image(source, target, models["blur"], other)  # no matter for the result
+    other = DenoiseOptions(precision="f32", threads=1, memory="100MB")
+    result = denoise(source, target, models["blur"], other)  # no matter for the result
     assert any("parts were done before." in note for note in result.notes)
     assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
     assert not hidden(tmp_path)
@@ -335,8 +339,8 @@ def test_other_settings_begin_again(tmp_path, models) -> None:
             raise KeyError
 
     with pytest.raises(KeyError):
-        denoise_image(source, target, models["blur"], EXACT, on_progress=stop)
-    assert not denoise_image(source, target, models["halver"], EXACT).notes
+        denoise(source, target, models["blur"], EXACT, on_progress=stop)
+    assert not denoise(source, target, models["halver"], EXACT).notes
     assert abs(zarr.open(target, mode="r")[...] - pixels / 2).max() <= 1
 
 
@@ -345,7 +349,7 @@ def test_an_image_that_changed_is_opened_anew(tmp_path, models) -> None:
     for side in (40, 60):
         pixels = noise((side, side), "uint8", 255)
         source = put(tmp_path / "a.zarr", pixels, chunks=(20, 20), overwrite=True)
-        denoise_image(source, target, models["halver"], LargeSettings(overwrite=True))
+        denoise(source, target, models["halver"], overwrite=True)
         assert abs(zarr.open(target, mode="r")[...] - pixels / 2).max() <= 1
 
 
@@ -353,10 +357,10 @@ def test_urls(models, blur) -> None:
     pixels = noise((60, 50), "uint8", 255)
     array = zarr.create_array("memory://a.zarr", shape=(60, 50), dtype="uint8", chunks=(30, 30))
     array[...] = pixels
-    denoise_image("memory://a.zarr", "memory://out/b.zarr", models["blur"], EXACT)
+    denoise("memory://a.zarr", "memory://out/b.zarr", models["blur"], EXACT)
     assert np.array_equal(zarr.open("memory://out/b.zarr", mode="r")[...], blur(pixels))
     with pytest.raises(FileError, match=r"'nonsense://a' cannot be reached .* fsspec needs a"):
-        denoise_image("nonsense://a", "memory://c", models["blur"])
+        denoise("nonsense://a", "memory://c", models["blur"])
 
 
 def test_on_real_workers(tmp_path, models, blur, machines) -> None:
@@ -366,7 +370,7 @@ def test_on_real_workers(tmp_path, models, blur, machines) -> None:
     with connect(scheduler=machines.address) as cluster:
         for name in ("b.zarr", "b.tif"):
             before = source if name == "b.zarr" else str(tmp_path / "a.tif")
-            denoise_image(before, str(tmp_path / name), models["blur"], EXACT, cluster=cluster)
+            denoise(before, str(tmp_path / name), models["blur"], EXACT, cluster=cluster)
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], blur(pixels))
     assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), blur(pixels))
 
@@ -383,7 +387,7 @@ def test_a_killed_worker_and_a_late_one(tmp_path, models, blur, own_machines) ->
             first.join()
 
     with connect(scheduler=own_machines.address) as cluster:
-        denoise_image(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)
+        denoise(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)
     assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
 
 
@@ -401,9 +405,9 @@ def test_a_lost_scheduler(tmp_path, models, blur, mortal_machines) -> None:
         pytest.raises(ClusterError, match="was lost during the work; finished work is kept"),
         connect(scheduler=mortal_machines.address) as cluster,
     ):
-        denoise_image(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)
+        denoise(source, target, models["blur"], EXACT, cluster=cluster, on_progress=kill)
     assert not (tmp_path / "b.zarr").exists()
-    result = denoise_image(source, target, models["blur"], EXACT)
+    result = denoise(source, target, models["blur"], EXACT)
     assert any("were done before" in note for note in result.notes)
     assert np.array_equal(zarr.open(target, mode="r")[...], blur(pixels))
 
@@ -528,29 +532,29 @@ def test_wrong_words(tmp_path, models, capsys, case) -> None:
 def test_wrong_images(tmp_path, models) -> None:
     target, model = str(tmp_path / "out.zarr"), models["blur"]
     with pytest.raises(FileError, match="nothing is there"):
-        denoise_image(str(tmp_path / "gone.zarr"), target, model)
+        denoise(str(tmp_path / "gone.zarr"), target, model)
     (tmp_path / "empty.zarr").mkdir()
     with pytest.raises(FileError, match="it is not a Zarr array or group"):
-        denoise_image(str(tmp_path / "empty.zarr"), target, model)
+        denoise(str(tmp_path / "empty.zarr"), target, model)
     (tmp_path / "words.tif").write_bytes(b"only words")
     with pytest.raises(FileError, match="cannot be read as a TIFF"):
-        denoise_image(str(tmp_path / "words.tif"), str(tmp_path / "out.tif"), model)
+        denoise(str(tmp_path / "words.tif"), str(tmp_path / "out.tif"), model)
     zarr.open_group(str(tmp_path / "group.zarr"), mode="w").create_group("well")
     with pytest.raises(ImageError, match=r"is a group and not one image; it holds well"):
-        denoise_image(str(tmp_path / "group.zarr"), target, model)
+        denoise(str(tmp_path / "group.zarr"), target, model)
     tifffile.imwrite(tmp_path / "apart.tif", noise((3, 40, 40), "uint8", 255), photometric="rgb")
     with pytest.raises(ImageError, match="keeps each colour in a plane of its own"):
-        denoise_image(str(tmp_path / "apart.tif"), str(tmp_path / "out.tif"), model)
+        denoise(str(tmp_path / "apart.tif"), str(tmp_path / "out.tif"), model)
     source = put(tmp_path / "a.zarr", noise((40, 40), "uint8", 255), chunks=(20, 20))
     with pytest.raises(ArgumentError, match="cannot be replaced while it is read"):
-        denoise_image(source, source, model)
+        denoise(source, source, model)
     with pytest.raises(FileError, match="is a folder with other things"):
-        denoise_image(source, str(tmp_path), model, LargeSettings(overwrite=True))
+        denoise(source, str(tmp_path), model, overwrite=True)
     with pytest.raises(ModelError, match="cannot denoise in blocks"):
-        denoise_image(source, target, "mnist-bottleneck")
+        denoise(source, target, "mnist-bottleneck")
     bad = put(tmp_path / "bad.zarr", np.full((40, 40), np.nan, "float32"), chunks=(20, 20))
     with pytest.raises(ImageError, match="holds no finite value"):
-        denoise_image(bad, target, model)
+        denoise(bad, target, model)
 
 
 def test_a_mixture_is_refused(tmp_path, models, capsys) -> None:
@@ -572,6 +576,6 @@ def test_the_command_on_workers(start, tmp_path) -> None:
 def test_blocks_need_a_halo(models, tmp_path) -> None:
     source = put(tmp_path / "in.zarr", noise((28, 28)), chunks=(28, 28))
     with pytest.raises(ModelError, match="cannot denoise in blocks"):
-        denoise_image(source, str(tmp_path / "out.zarr"), "mnist-bottleneck")
+        denoise(source, str(tmp_path / "out.zarr"), "mnist-bottleneck")
     # A halo of 0 is one: each pixel depends on itself alone.
-    denoise_image(source, str(tmp_path / "out.zarr"), models["halver"])
+    denoise(source, str(tmp_path / "out.zarr"), models["halver"])

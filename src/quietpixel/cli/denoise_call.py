@@ -31,7 +31,6 @@ class DenoiseCall:
     recursive: bool = False
     suffix: str = "-clean"
     in_place: bool = False
-    axes: str | None = None
     workers: int | None = None
     scheduler: str | None = None
     dry_run: bool = False

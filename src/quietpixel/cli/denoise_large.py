@@ -151,18 +151,15 @@ class LargeRun:
 
     def _denoise(self, job: "Job", cluster: "Cluster | None") -> "Outcome":
         from quietpixel.batch import Outcome
-        from quietpixel.batch.denoise import Findings
-        from quietpixel.cluster.large_image import LargeSettings, denoise_image
+        from quietpixel.cluster.large_image import denoise_image
 
         call, view = self._call, self._view
-        settings = LargeSettings(
-            axes=call.axes, options=call.worker_options, overwrite=call.settings.overwrite
-        )
         try:
-            done = denoise_image(
+            return denoise_image(
                 str(job.source),
                 str(job.target),
-                settings=settings,
+                call.worker_options,
+                overwrite=call.settings.overwrite,
                 cluster=cluster,
                 on_progress=view.advance,
                 notify=view.notify,
@@ -172,10 +169,3 @@ class LargeRun:
             if len(self._jobs) == 1:
                 raise
             return Outcome(job, error=str(error))
-        return Outcome(
-            job,
-            findings=Findings(done.noise, model=done.model),
-            notes=done.notes,
-            megapixels=done.megapixels,
-            compute_seconds=done.seconds,
-        )

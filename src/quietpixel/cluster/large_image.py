@@ -6,14 +6,15 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.batch.denoise import make_folder
+from quietpixel.batch import Outcome
+from quietpixel.batch.denoise import Findings, make_folder
 from quietpixel.batch.lock import lock_folders
 from quietpixel.cluster import tiff_image, zarr_image
 from quietpixel.cluster.blocks import Field, Part, cut
@@ -24,6 +25,7 @@ from quietpixel.cluster.worker_model import BlockWork, plan_blocks
 from quietpixel.cluster.workers import Cluster
 from quietpixel.cluster.zarr_image import ZarrImage
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
+from quietpixel.files import Job
 from quietpixel.imaging.defects import FILL_CELL
 from quietpixel.imaging.intensity_scale import (
     FIXED_SCALES,
@@ -37,7 +39,7 @@ from quietpixel.imaging.intensity_scale import (
 )
 from quietpixel.inference.arrays import Layout, type_ceiling
 from quietpixel.inference.job import OnProgress
-from quietpixel.inference.level import Noise, estimate_level, level_factors, sample_places
+from quietpixel.inference.level import estimate_level, level_factors, sample_places
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.photons import MOST, find_photons, may_have_photons
 from quietpixel.inference.planes import MOST_MEASURED, common_level, spaced
@@ -215,62 +217,20 @@ def estimate_levels(work: Work) -> tuple[float, ...]:
     return measure(count) if common is None else (common,) * count
 
 
-@dataclass(frozen=True)
-class LargeSettings:
-    """How a large image is read, denoised and written.
-
-    Parameters
-    ----------
-    axes
-        A letter for each dimension; None takes those that the file names.
-    options
-        How the image is denoised; the noise level is a number or ``"auto"``.
-    overwrite
-        Whether an existing image is replaced.
-    """
-
-    axes: str | None = None
-    options: DenoiseOptions = field(default_factory=DenoiseOptions)
-    overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class Done:
-    """The result of denoising a large image.
-
-    Parameters
-    ----------
-    megapixels
-        Of all planes.
-    seconds
-        How long this run took.
-    notes
-        Sentences on what a user should know.
-    noise, model
-        Noise of each plane, and the name of the model.
-    """
-
-    megapixels: float
-    seconds: float
-    notes: tuple[str, ...] = ()
-    noise: tuple[Noise, ...] = ()
-    model: str = ""
-
-
 def denoise_image(
     source: str,
     target: str,
-    model: str | Path | None = None,
-    settings: LargeSettings | None = None,
+    options: DenoiseOptions | None = None,
     *,
+    overwrite: bool = False,
     cluster: Cluster | None = None,
     on_progress: OnProgress | None = None,
     notify: Notify = lambda sentence: None,
-) -> Done:
+) -> Outcome:
     """Denoise a Zarr, an OME-Zarr or a TIFF file that may be larger than memory.
 
     A hidden folder beside the target holds the work until all is done. The same call with the
-    same settings continues an interrupted one.
+    same options continues an interrupted one.
 
     Parameters
     ----------
@@ -278,10 +238,11 @@ def denoise_image(
         Path or URL.
     target
         Path or URL of the same kind.
-    model
-        As for a `quietpixel.Denoiser`; it must have a halo. None takes that of the settings.
-    settings
-        How it is denoised; None for the defaults.
+    options
+        How it is denoised, by a model that has a halo; the noise level is a number or ``"auto"``.
+        Without `axes`, the file names the dimensions. None for the defaults.
+    overwrite
+        Whether an existing image is replaced.
     cluster
         The workers; None for this process alone.
     on_progress
@@ -294,27 +255,27 @@ def denoise_image(
     FileError, ImageError
         If the image cannot be read, or the target exists.
     ArgumentError, ModelError
-        If a setting or the model does not fit.
+        If an option or the model does not fit.
     ClusterError
         If the scheduler is lost.
     """
-    settings = settings or LargeSettings()
-    if model is not None:
-        settings = replace(settings, options=replace(settings.options, model=model))
+    options = options or DenoiseOptions()
     places = Place(source.rstrip("/")).whole(), Place(target.rstrip("/")).whole()
-    _check_places(*places, overwrite=settings.overwrite)
+    _check_places(*places, overwrite=overwrite)
     with contextlib.ExitStack() as opened:
         if not places[1].is_url:  # which has no locks
             folder = Path(places[1].name).parent
             make_folder(folder)
             opened.enter_context(lock_folders([folder], notify=notify))
-        _check_places(*places, overwrite=settings.overwrite)  # another run may have been at work
+        _check_places(*places, overwrite=overwrite)  # another run may have been at work
         begin = time.perf_counter()
-        run = _LargeRun(*places, settings, cluster, notify)
+        run = _LargeRun(*places, options, cluster, notify)
         run.find_range()
         run.process(on_progress or (lambda share: None))
-        run.publish()
-        return run.report(time.perf_counter() - begin)
+        run.publish(overwrite=overwrite)
+        # A path would lose a slash of ``s3://``.
+        job: Any = Job(source, target)  # type: ignore[arg-type]
+        return run.report(job, time.perf_counter() - begin)
 
 
 def is_result(name: str) -> bool:
@@ -358,16 +319,16 @@ class _LargeRun:
         self,
         source: Place,
         target: Place,
-        settings: LargeSettings,
+        options: DenoiseOptions,
         cluster: Cluster | None,
         notify: Notify,
     ) -> None:
-        self._target, self._settings = target, settings
+        self._target, self._options = target, options
         self._cluster, self._notify = cluster, notify
         self._kind: Any = tiff_image if source.is_tiff else zarr_image
         self._image = self._kind.open_image(source)
         array = self._image.array()
-        blocks = plan_blocks(array, settings.axes or self._image.axes, settings.options)
+        blocks = plan_blocks(array, options.axes or self._image.axes, options)
         if blocks.card.halo is None:
             raise ModelError(
                 f"The model '{blocks.card.name}' cannot denoise in blocks because its result "
@@ -390,10 +351,9 @@ class _LargeRun:
         info = system.info(path)
         when = info.get("mtime") or info.get("LastModified") or info.get("ETag") or ""
         # Neither threads nor memory change the result.
-        options = replace(self._settings.options, model=blocks.model.name, threads=None, memory=1)
-        settings = replace(self._settings, overwrite=False, options=options)
+        options = replace(self._options, model=blocks.model.name, threads=None, memory=1)
         # The number is that of the form of unfinished work.
-        asked = repr((blocks.model.digest, settings, blocks.axes, 2)).encode()
+        asked = repr((blocks.model.digest, options, blocks.axes, 3)).encode()
         digest = hashlib.sha256(asked).hexdigest()
         about = to_json({"source": f"{source.name} {info.get('size')} {when}", "settings": digest})
         place, note = self._folder.below("image"), self._folder.below("about.json")
@@ -418,11 +378,13 @@ class _LargeRun:
                 raise result
             yield result
 
-    def report(self, seconds: float) -> Done:
+    def report(self, job: Job, seconds: float) -> Outcome:
         """Return what was done, in so many seconds."""
-        blocks = self._work.blocks
-        noise = blocks.noise(self._work.levels)
-        return Done(self.megapixels, seconds, tuple(self.notes), noise, blocks.card.name)
+        blocks, notes = self._work.blocks, tuple(self.notes)
+        found = Findings(blocks.noise(self._work.levels), model=blocks.card.name)
+        return Outcome(
+            job, notes=notes, findings=found, megapixels=self.megapixels, compute_seconds=seconds
+        )
 
     def find_range(self) -> None:
         """Find scale, photon noise and noise level, which takes reading values unless given."""
@@ -435,7 +397,7 @@ class _LargeRun:
         scale = Scale.from_dict(json.loads(kept))
         blocks = self._work.blocks.on_scale(scale)
         dtype = blocks.layout.dtype
-        if dtype == np.uint16 and self._settings.options.range is None:
+        if dtype == np.uint16 and self._options.range is None:
             blocks = replace(
                 blocks, layout=replace(blocks.layout, ceiling=scale.nominal + scale.unit)
             )
@@ -449,7 +411,7 @@ class _LargeRun:
             self._work = replace(self._work, levels=estimate_levels(self._work))
 
     def _find_scale(self) -> Scale:
-        options, blocks = self._settings.options, self._work.blocks
+        options, blocks = self._options, self._work.blocks
         low, high = blocks.layout.range
         if options.range is None and blocks.layout.dtype.name not in FIXED_SCALES:
             seen = list(self._run(measure_part, self._parts(0)))
@@ -482,14 +444,14 @@ class _LargeRun:
                 count += 1
                 on_progress(count / total)
 
-    def publish(self) -> None:
+    def publish(self, *, overwrite: bool) -> None:
         """Put the whole result in its place and remove the hidden folder."""
-        options = self._settings.options
+        options = self._options
         self._kind.publish(
             self._image,
             self._work.target,
             self._target,
-            overwrite=self._settings.overwrite,
+            overwrite=overwrite,
             marked=bool(level_factors(options.strength, options.colour_strength)),
         )
         self._folder.remove()
