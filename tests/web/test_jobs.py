@@ -69,6 +69,14 @@ def test_a_bad_image_and_an_unknown_model_are_explained(client):
     assert "Unknown model" in detail(client.post("/v1/jobs?model=x", content=b"x"), 422)
 
 
+def test_a_job_for_too_large_an_image_says_what_would_take_it(make_client):
+    client = make_client(Limits(max_pixels=100))
+    place = client.post("/v1/jobs", content=coded(noisy())).headers["location"]
+    remedy = "start the service with a higher `max_pixels`"
+    assert remedy in wait_until_done(client, place)["detail"]
+    assert remedy in detail(client.get(f"{place}/result"), 413)
+
+
 def test_jobs_are_bounded_and_expire(make_client, slow, monkeypatch):
     client = make_client(Limits(queue=1))
     places = [client.post("/v1/jobs", content=coded(noisy())).headers["location"] for _ in range(3)]
