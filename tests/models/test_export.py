@@ -92,8 +92,8 @@ def test_a_reshape_of_the_channel_axis_becomes_a_transpose(lost: str) -> None:
 def test_a_graph_of_another_output_shape_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = export._call
-    monkeypatch.setattr(export, "_call", lambda *given: run(*given)[np.newaxis])
+    run = export.run_keras
+    monkeypatch.setattr(export, "run_keras", lambda *given: run(*given)[np.newaxis])
     with pytest.raises(ModelError, match=r"shape \(2, 64, 48, 1\) where Keras gives \(1, 2, 64"):
         export_onnx(build_random(), tmp_path / "m.onnx", CARD)
 
@@ -127,13 +127,13 @@ def test_a_graph_with_a_wrong_weight_is_refused(
 def test_a_graph_that_is_wrong_for_other_sizes_only_is_refused(
     exported: tuple[keras.Model, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, sizes = export._call, []
+    run, sizes = export.run_keras, []
 
     def call(model: object, inputs: list[np.ndarray]) -> np.ndarray:
         sizes.append(inputs[0].shape[1:3])
         return run(model, inputs) + (len(set(sizes)) > 1)
 
-    monkeypatch.setattr(export, "_call", call)
+    monkeypatch.setattr(export, "run_keras", call)
     with pytest.raises(ModelError, match="differs from Keras by up to 1"):
         check_parity(*exported)
     assert len(set(sizes)) == 2
@@ -142,6 +142,6 @@ def test_a_graph_that_is_wrong_for_other_sizes_only_is_refused(
 def test_values_that_are_not_numbers_are_refused(
     exported: tuple[keras.Model, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "_call", lambda model, inputs: inputs[0] * np.nan)
+    monkeypatch.setattr(export, "run_keras", lambda model, inputs: inputs[0] * np.nan)
     with pytest.raises(ModelError, match="differs from Keras by up to nan"):
         check_parity(*exported)

@@ -3,7 +3,6 @@
 import os
 import warnings
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from quietpixel.card import METADATA_KEY, Card
 from quietpixel.errors import ModelError
 from quietpixel.models.receptive_field import measure_model
+
+FloatArray = NDArray[np.float32]
 
 TOLERANCE = 1e-4
 """Greatest difference between Keras and the exported file; float32 alone differs by about 1e-6."""
@@ -43,7 +44,7 @@ def export_onnx(model: keras.Model, path: Path, card: Card) -> None:
     portable = _as_float32(model)
     partial = path.with_name(f".{path.name}.partial.onnx")
     try:
-        _call(portable, [np.zeros(shape) for shape in _probe_shapes(portable)[0]])  # builds it
+        run_keras(portable, probe_inputs(portable)[0])  # builds it
         with warnings.catch_warnings():  # tf2onnx uses names that NumPy has deprecated
             warnings.simplefilter("ignore")
             portable.export(partial, format="onnx", verbose=False)
@@ -80,13 +81,11 @@ def check_parity(model: keras.Model, path: Path) -> float:
 
     core, portable = openvino.Core(), _as_float32(model)
     compiled = core.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    rng = np.random.default_rng(0)
     difference = 0.0
-    for shapes in _probe_shapes(portable):
-        inputs = [rng.random(shape, np.float32) for shape in shapes]
+    for inputs in probe_inputs(portable):
         by_name = {port.name: value for port, value in zip(portable.inputs, inputs, strict=True)}
         exported = compiled([by_name[port.any_name] for port in compiled.inputs])[0]
-        expected = _call(portable, inputs)
+        expected = run_keras(portable, inputs)
         if exported.shape != expected.shape:
             raise ModelError(
                 f"The exported model gives arrays of shape {exported.shape} where Keras gives "
@@ -102,19 +101,24 @@ def check_parity(model: keras.Model, path: Path) -> float:
     return difference
 
 
-def _call(model: keras.Model, inputs: list[NDArray[Any]]) -> NDArray[np.float32]:
+def run_keras(model: keras.Model, inputs: list[FloatArray]) -> FloatArray:
+    """Return what a model makes of an array for each of its inputs, as float32."""
     output = model(inputs if len(inputs) > 1 else inputs[0], training=False)
     return np.asarray(keras.ops.convert_to_numpy(output), np.float32)
 
 
-def _probe_shapes(model: keras.Model) -> list[list[list[int]]]:
-    """Return the shapes of all inputs, for each size that the model is checked at."""
+def probe_inputs(model: keras.Model) -> list[list[FloatArray]]:
+    """Return random arrays for all inputs of a model, for each size that it is checked at."""
+    rng = np.random.default_rng(0)  # two calls give the same arrays
     divisor = measure_model(model).divisor
     free = None in model.inputs[0].shape[1:3]
     probes = [[-(-side // divisor) * divisor for side in probe] for probe in PROBES]
     return [
         [
-            [2, *(length or probe[axis] for axis, length in enumerate(tensor.shape[1:]))]
+            rng.random(
+                [2, *(length or probe[axis] for axis, length in enumerate(tensor.shape[1:]))],
+                np.float32,
+            )
             for tensor in model.inputs
         ]
         for probe in probes[: 2 if free else 1]

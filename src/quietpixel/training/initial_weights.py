@@ -14,7 +14,7 @@ from quietpixel.errors import ModelError, TrainingError
 from quietpixel.inference.engine import open_engine, read_card
 from quietpixel.inference.model_store import find_model, known_models
 from quietpixel.models import build, complete_options
-from quietpixel.models.receptive_field import measure_model
+from quietpixel.models.export import probe_inputs, run_keras
 from quietpixel.models.unet import BLOCK, LAST_OF_BLOCK
 from quietpixel.training.run_folder import RunFolder
 
@@ -26,8 +26,6 @@ TOLERANCE = 1e-3
 """Largest difference allowed between the model in its file and in Keras."""
 DEFAULTS = {1: ("photo-gray", "photo"), 3: ("photo",)}
 """The models that the run of a folder starts from, by channels; colour models can become gray."""
-PROBE = 64
-"""Height and width of the random image that both are compared on, where the size is free."""
 KINDS = {
     "Conv": ("Conv2D", "DepthwiseConv2D"),
     "ConvTranspose": ("Conv2DTranspose",),
@@ -172,7 +170,7 @@ def start_from(model: keras.Model, start: Start) -> None:
         raise _unlike(start, str(error)) from error
     # A gray model from a colour model agrees with it only on equal channels.
     if own.inputs[0].shape[-1] == model.inputs[0].shape[-1]:
-        _check_same(model, _run(own, _probe(model)), start)
+        _check_same(model, run_keras(own, probe_inputs(model)[0]), start)
 
 
 def _read_keras(path: Path) -> keras.Model:
@@ -208,12 +206,13 @@ def _read_onnx(start: Start, card: Card) -> keras.Model:
     if stored:
         raise _unlike(start, f"{len(stored)} layers of its file are not in its card.")
     # In float32: bfloat16 differs by more than the tolerance.
-    _check_same(model, open_engine(start.path, precision="f32")(*_probe(model)), start)
+    engine = open_engine(start.path, precision="f32")
+    _check_same(model, engine(*probe_inputs(model)[0]), start)
     return model
 
 
 def _check_same(model: keras.Model, expected: Array, start: Start) -> None:
-    difference = float(np.abs(_run(model, _probe(model)) - expected).max())
+    difference = float(np.abs(run_keras(model, probe_inputs(model)[0]) - expected).max())
     if not difference <= TOLERANCE:
         raise TrainingError(
             f"'{start.name}' cannot be the start because its output on a random image differs by "
@@ -227,20 +226,6 @@ def _unlike(start: Start, what: str) -> TrainingError:
         f"'{start.name}' cannot be the start of this run. {what} Omit `model` and the options of "
         f"the model to use those of the start, or set `start` to '{NOTHING}'."
     )
-
-
-def _probe(model: keras.Model) -> list[Array]:
-    """Return a random array for each input of `model`, the same at each call."""
-    rng = np.random.default_rng(0)
-    divisor = measure_model(model).divisor
-    side = -(-PROBE // divisor) * divisor
-    shapes = [[1, *(length or side for length in tensor.shape[1:])] for tensor in model.inputs]
-    return [rng.random(shape, np.float32) for shape in shapes]
-
-
-def _run(model: keras.Model, inputs: list[Array]) -> Array:
-    output = model(inputs[0] if len(inputs) == 1 else inputs, training=False)
-    return np.asarray(keras.ops.convert_to_numpy(output), np.float32)
 
 
 def transfer(source: keras.Model, target: keras.Model) -> None:
