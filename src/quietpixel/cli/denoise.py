@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any, NoReturn
 
 import click
@@ -25,8 +26,10 @@ from quietpixel.cli.options import (
 )
 from quietpixel.errors import ArgumentError
 
-ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""The signals besides Ctrl-C that end the process; Windows has no SIGHUP."""
+ENDING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+"""The signals that end the process; Windows has no SIGHUP."""
 _POLL_SECONDS = 0.1
 """Between checks for signals; the end of the work is seen at once."""
 _CLEANUP_SECONDS = 0.5
@@ -239,10 +242,6 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     ctx.exit(run_interruptibly(run, run.stop))
 
 
-class _Ended(BaseException):
-    """A signal that ends the process was received; its number is the argument."""
-
-
 def run_interruptibly(work: Callable[[], int], cleanup: Callable[[], None]) -> int:
     """Return what `work` returns, computed on a thread of its own.
 
@@ -262,20 +261,12 @@ def run_interruptibly(work: Callable[[], int], cleanup: Callable[[], None]) -> i
         return work()
     # What is ignored stays so: nohup is there to ignore SIGHUP.
     caught = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {each: signal.signal(each, _raise_ended) for each in caught}
+    before = {each: signal.signal(each, partial(_exit, cleanup)) for each in caught}
     try:
         return _wait_for(work)
-    except KeyboardInterrupt:
-        _exit(cleanup, signal.SIGINT)
-    except _Ended as end:
-        _exit(cleanup, end.args[0])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _raise_ended(number: int, frame: Any) -> NoReturn:
-    raise _Ended(number)
 
 
 def _wait_for(work: Callable[[], int]) -> int:
@@ -294,9 +285,9 @@ def _wait_for(work: Callable[[], int]) -> int:
     return done.result()
 
 
-def _exit(cleanup: Callable[[], None], number: int) -> NoReturn:
+def _exit(cleanup: Callable[[], None], number: int, frame: object) -> NoReturn:
     """Leave by `os._exit`, because the interpreter would wait for threads inside libraries."""
-    for each in (signal.SIGINT, *ENDING):
+    for each in ENDING:
         signal.signal(each, signal.SIG_IGN)
 
     def clean() -> None:
