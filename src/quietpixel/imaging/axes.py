@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.intensity_scale import scale_places
+from quietpixel.imaging.tiling import mean_of_squares
 
 Array = NDArray[Any]
 
@@ -148,9 +149,7 @@ def share_nothing(image: Array) -> bool:
     # Means of squares, because the noise of channels is independent in any image.
     part = np.ma.filled(image[rows][:, columns].astype(np.float64), 0)
     part = np.where(np.isfinite(part), part, 0)
-    height, width = (length // CELL for length in part.shape[:2])
-    cells = part[: height * CELL, : width * CELL].reshape(height, CELL, width, CELL, 3)
-    means = cells.mean(axis=(1, 3)).reshape(-1, 3)
+    means = mean_of_squares(part, CELL).reshape(-1, 3)
     spread = means.std(axis=0)
     if not spread.any():
         return False

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.imaging.tiling import mean_of_squares
+
 Array = NDArray[Any]
 
 CELL = 16
@@ -66,7 +68,10 @@ def measure_brightness(noisy: Sequence[Array], denoised: Sequence[Array]) -> Bri
     (0.9, 0.05)
     """
     before, after = (
-        np.concatenate([_cell_means(image) for image in images]) for images in (noisy, denoised)
+        np.concatenate(
+            [mean_of_squares(image.astype(np.float64), CELL).ravel() for image in images]
+        )
+        for images in (noisy, denoised)
     )
     if before.size < 2 or before.std() == 0:
         return None
@@ -75,11 +80,3 @@ def measure_brightness(noisy: Sequence[Array], denoised: Sequence[Array]) -> Bri
     both = before + after
     dark = both <= np.quantile(both, DARK)
     return Brightness(float(slope), float(offset), float(np.mean((after - before)[dark])))
-
-
-def _cell_means(image: Array) -> Array:
-    """Return the mean of each square of each channel."""
-    rows, columns = (length // CELL for length in image.shape[:2])
-    part = image[: rows * CELL, : columns * CELL].astype(np.float64)
-    means: Array = part.reshape(rows, CELL, columns, CELL, -1).mean(axis=(1, 3))
-    return means.ravel()

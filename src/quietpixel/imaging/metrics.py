@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from quietpixel.errors import ArgumentError, ImageError, import_optional
+from quietpixel.imaging.tiling import mean_of_squares
 
 SSIM_WINDOW = 11
 """Width in pixels of the window of `ssim`; an image must be at least as high and as wide."""
@@ -248,9 +249,7 @@ def _halve(plane: FloatArray, *, pad: bool = False) -> FloatArray:
     """Return the means of 2 x 2 pixels; an odd last row is repeated if `pad`, else dropped."""
     if pad:
         plane = np.pad(plane, [(0, length % 2) for length in plane.shape], mode="edge")
-    height, width = (length // 2 for length in plane.shape)
-    blocks = plane[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
-    return np.asarray(blocks.mean(axis=(1, 3)))
+    return mean_of_squares(plane, 2)
 
 
 def _pair(clean: ArrayLike, image: ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -236,3 +236,16 @@ def _side(length: int, count: int, margin: int, divisor: int) -> int:
     if count == 1:
         return end
     return min(round_up(-(-(end - 2 * margin) // count), divisor) + 2 * margin, end)
+
+
+def mean_of_squares(image: Array, side: int) -> Array:
+    """Return the mean of each square of an image (H, W, ...); the rest at the ends is left out.
+
+    Examples
+    --------
+    >>> mean_of_squares(np.arange(10).reshape(2, 5), 2).tolist()
+    [[3.0, 5.0]]
+    """
+    rows, columns = (length // side for length in image.shape[:2])
+    whole = image[: rows * side, : columns * side]
+    return np.asarray(whole.reshape(rows, side, columns, side, *image.shape[2:]).mean(axis=(1, 3)))

@@ -161,11 +161,7 @@ def draw_pixels(
 ) -> FloatArray:
     """Return the error, strength and variety of some pixels of an image, (3, n)."""
     ready = np.clip(denoised, 0, 1)
-    values = np.stack([np.abs(clean - ready), *describe_pixels(noisy, ready)]).reshape(3, -1)
-    if values.shape[1] <= PER_IMAGE:
-        return values
-    rng = np.random.default_rng(seed)
-    return values[:, rng.choice(values.shape[1], PER_IMAGE, replace=False)]
+    return _draw([np.abs(clean - ready), *describe_pixels(noisy, ready)], PER_IMAGE, seed)
 
 
 def draw_shots(
@@ -188,11 +184,14 @@ def draw_shots(
     """
     (first, second), (one, other) = shots, denoised
     squares = ((one - second) ** 2 + (other - first) ** 2 - (first - second) ** 2) / 2
-    values = np.stack([squares, *describe_pixels(first, one)]).reshape(3, -1)
-    if values.shape[1] <= PER_PAIR_OF_SHOTS:
+    return _draw([squares, *describe_pixels(first, one)], PER_PAIR_OF_SHOTS, seed)
+
+
+def _draw(facts: Sequence[FloatArray], most: int, seed: int) -> FloatArray:
+    values = np.stack(facts).reshape(len(facts), -1)
+    if values.shape[1] <= most:
         return values
-    rng = np.random.default_rng(seed)
-    return values[:, rng.choice(values.shape[1], PER_PAIR_OF_SHOTS, replace=False)]
+    return values[:, np.random.default_rng(seed).choice(values.shape[1], most, replace=False)]
 
 
 def normal_quantile(squares: FloatArray, share: float) -> float:

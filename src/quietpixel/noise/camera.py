@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from quietpixel.errors import ArgumentError
+from quietpixel.imaging.tiling import mean_of_squares
 from quietpixel.noise.laws import Array, DrawnNoise
 
 BLOCK = 8
@@ -67,10 +68,8 @@ def lose_as_jpeg(
     # As encoders do: a repeated edge adds no frequencies of its own.
     planes = np.pad(planes, (*pad, (0, 0)), mode="edge")
     lost = [_lose_plane(planes[..., 0], LUMA_TABLE, quality)]
-    rows, columns = (side // sampling for side in planes.shape[:2])
     for number in range(1, channels):
-        blocks = planes[..., number].reshape(rows, sampling, columns, sampling)
-        small = blocks.mean(axis=(1, 3), dtype=np.float32)
+        small = mean_of_squares(planes[..., number], sampling)
         plane = _lose_plane(small, CHROMA_TABLE, quality)
         lost.append(plane.repeat(sampling, axis=0).repeat(sampling, axis=1))
     result = np.stack(lost, axis=-1)[:height, :width]

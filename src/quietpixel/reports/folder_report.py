@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from quietpixel.data.image_cache import StoredImage
 from quietpixel.imaging.metrics import psnr, psnr_of_error
 from quietpixel.imaging.residual import LAGS, Residual, estimate_error, examine
+from quietpixel.imaging.tiling import mean_of_squares
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.noise.laws import Sequence as LawSequence
 from quietpixel.noise.parser import (
@@ -263,7 +264,4 @@ def draw_residual(residual: Residual) -> bytes:
 
 def _shrink(image: Image) -> Image:
     """Return the means of square blocks, at most `WHOLE` pixels high and wide."""
-    step = -(-max(image.shape[:2]) // WHOLE)
-    height, width = (length // step * step for length in image.shape[:2])
-    blocks = image[:height, :width].reshape(height // step, step, width // step, step, -1)
-    return np.asarray(blocks.mean(axis=(1, 3)))
+    return mean_of_squares(image, -(-max(image.shape[:2]) // WHOLE))
