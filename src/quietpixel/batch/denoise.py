@@ -23,7 +23,6 @@ from quietpixel.files import (
 from quietpixel.files.formats import find_format
 from quietpixel.files.jpeg import denoised_encoding
 from quietpixel.files.write import writer_of
-from quietpixel.imaging.axes import find_axes
 from quietpixel.imaging.intensity_scale import Range, Scale
 from quietpixel.inference.arrays import read_axes, read_layout
 from quietpixel.inference.denoiser import Denoiser
@@ -31,7 +30,7 @@ from quietpixel.inference.error_bars import find_difference, measure_half_width,
 from quietpixel.inference.job import OnProgress, Result
 from quietpixel.inference.level import Noise, level_factors
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.planes import denoise_planes, join, split
+from quietpixel.inference.planes import denoise_planes, join, split_page
 
 _GAP = 8
 """White pixels between the parts of a comparison."""
@@ -300,9 +299,7 @@ def _denoise_pages(
     for page, channel in zip(picture.pages, picture.channels or cycle([0]), strict=False):
         own = page if reuse and page.flags.writeable else None
         targets.append(np.empty(page.shape, options.dtype or page.dtype) if own is None else own)
-        samples = page.shape[2] if options.channels == "separate" else 1
-        axes = find_axes(page.shape, channels=options.channels)
-        parts.append(split(page, targets[-1], axes, first=channel * samples))
+        parts.append(split_page(page, targets[-1], options.channels, number=channel))
     planes = list(chain.from_iterable(parts))
     results = iter(
         denoise_planes(denoiser, planes, options, scales=scales, on_progress=on_progress)

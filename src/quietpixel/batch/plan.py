@@ -31,12 +31,11 @@ from quietpixel.files import (
     refuse_loss,
     unique_jobs,
 )
-from quietpixel.imaging.axes import find_axes
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.inference.arrays import Layout, read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.level import sample_places
-from quietpixel.inference.planes import split
+from quietpixel.inference.planes import split_page
 
 Array = NDArray[Any]
 
@@ -314,9 +313,7 @@ def find_folder_scale(
         step = -(-len(picture.pages) // MOST_PAGES)
         numbered = list(zip(picture.pages, picture.channels or cycle([0]), strict=False))
         for page, channel in numbered[::step]:
-            each = page.shape[2] if options.channels == "separate" else 1
-            axes = find_axes(page.shape, channels=options.channels)
-            for plane in split(page, page, axes, first=channel * each):
+            for plane in split_page(page, page, options.channels, number=channel):
                 layouts[plane.channel].append(read_layout(plane.image, holes=True))
                 # Of a few squares, so that many files fit into memory.
                 rows, columns = (sample_places(length) for length in plane.image.shape[:2])

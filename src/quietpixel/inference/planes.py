@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.imaging.axes import Axes
+from quietpixel.imaging.axes import Axes, find_axes
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
@@ -70,6 +70,22 @@ def split(image: Array, out: Array, axes: Axes, *, first: int = 0) -> list[Plane
         Plane(view, first + channel, place)
         for (channel, view), (_, place) in zip(pairs, outs, strict=True)
     ]
+
+
+def split_page(page: Array, out: Array, channels: str, *, number: int = 0) -> list[Plane]:
+    """Return the planes of one page of a file.
+
+    Parameters
+    ----------
+    page, out
+        As for `split`.
+    channels
+        As in `DenoiseOptions`.
+    number
+        Which channel of the stack the page is.
+    """
+    samples = page.shape[2] if channels == "separate" else 1
+    return split(page, out, find_axes(page.shape, channels=channels), first=number * samples)
 
 
 def join(planes: Sequence[Plane], results: Sequence[Result], image: Array) -> Result:

@@ -134,9 +134,11 @@ async def make_view(request: Request) -> Response:
             )
         range = low, high
     max_pixels = app_state.options.limits.max_pixels
-    shown = await app_state.process(request, lambda upload, _: view(upload, max_pixels, range))
-    headers = {"Quietpixel-Range": "{:.9g},{:.9g}".format(*shown.range)}
-    return ChunkedResponse(shown.content, app_state.memory, shown.media_type, headers)
+    content, media_type, shown = await app_state.process(
+        request, lambda upload, _: view(upload, max_pixels, range)
+    )
+    headers = {"Quietpixel-Range": "{:.9g},{:.9g}".format(*shown)}
+    return ChunkedResponse(content, app_state.memory, media_type, headers)
 
 
 @router.get("/page/progress")

@@ -13,12 +13,11 @@ import numpy as np
 from quietpixel.batch.denoise import Settings, choose_channels, denoise_picture
 from quietpixel.files import FORMATS, Metadata, Picture, read_picture, turn_upright
 from quietpixel.files.write import check_writable, choose_format, write_picture
-from quietpixel.imaging.axes import find_axes
 from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.level import sample_image
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.photons import may_have_photons, middle_noise, write_law
-from quietpixel.inference.planes import split
+from quietpixel.inference.planes import split_page
 from quietpixel.inference.repair import find_repair
 from quietpixel.noise.level import measure_level
 from quietpixel.web.models import Models
@@ -109,8 +108,8 @@ def estimate(
     on_progress(0.0)
     page = picture.pages[0]
     options = choose_channels(picture, DenoiseOptions())
-    axes = find_axes(page.shape, channels=options.channels)
-    planes = [with_channels(plane.image) for plane in split(page, page, axes)]
+    parts = split_page(page, page, options.channels)
+    planes = [with_channels(plane.image) for plane in parts]
     levels = []
     for plane in planes:
         layout = read_layout(plane, picture.declared_range)
@@ -156,17 +155,12 @@ def describe(picture: Picture) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class View:
-    """An image for a screen: 8 bits, upright, in a format that browsers show."""
+def view(
+    upload: Upload, max_pixels: int, range: tuple[float, float] | None = None
+) -> tuple[bytes, str, tuple[float, float]]:
+    """Return the first page of an image file for a screen, its media type, and black and white.
 
-    content: bytes
-    media_type: str
-    range: tuple[float, float]
-
-
-def view(upload: Upload, max_pixels: int, range: tuple[float, float] | None = None) -> View:
-    """Return the first page of an image file for a screen.
+    It has 8 bits, is upright, and in a format that browsers show.
 
     Parameters
     ----------
@@ -188,7 +182,7 @@ def view(upload: Upload, max_pixels: int, range: tuple[float, float] | None = No
     screen = replace(screen, format="", metadata=Metadata(icc=picture.metadata.icc))
     large = shown.shape[0] * shown.shape[1] > LARGE and not picture.alpha
     format = "jpeg" if large else "png"
-    return View(encode(screen, format)[0], FORMATS[format].media_type, (low, high))
+    return encode(screen, format)[0], FORMATS[format].media_type, (low, high)
 
 
 def _to_bytes(values: Any, low: float, high: float) -> Any:
