@@ -139,15 +139,13 @@ def nominal_range(dtype: np.dtype[Any], smallest: float, largest: float, *, far:
     Parameters
     ----------
     dtype
-        The array's type.
+        The array's type, none of `FIXED_SCALES`.
     smallest, largest
         Extreme values.
     far
         Whether floats lie far beyond [0, 1] in many places, or are all whole numbers; it counts
         only where the extremes lie beyond [-1, 2].
     """
-    if dtype.name in FIXED_SCALES:
-        return FIXED_SCALES[dtype.name]
     if dtype.name == "uint16":  # whatever its byte order
         return 0.0, next(float(s) for s in (255, 1023, 4095, 65535) if largest <= s)
     counts = dtype.kind in "ui"
