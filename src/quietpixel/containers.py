@@ -14,7 +14,7 @@ from quietpixel.cluster.worker_model import plan_blocks
 from quietpixel.errors import ImageError
 from quietpixel.imaging.axes import find_axes, letters_of
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, Scale, find_range
-from quietpixel.inference.arrays import read_layout, with_channels
+from quietpixel.inference.arrays import check_kind, read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.level import sample_places
 from quietpixel.inference.options import DenoiseOptions, Sigma
@@ -78,7 +78,7 @@ def denoise(
     if hasattr(image, "dims") and hasattr(image, "coords"):
         settings = replace(settings, axes=axes or letters_of(image.dims))
         return image.copy(data=_denoise_array(image.data, settings))
-    if isinstance(image, str | Path | bytes) or hasattr(image, "read"):
+    if _is_file(image):
         return _denoise_file(cast(Source, image), settings)
     return _denoise_array(image, settings)
 
@@ -121,14 +121,20 @@ def measure_noise(image: NDArray[Any] | Source, *, range: Range | None = None) -
     >>> measure.kind, round(255 * measure.sigma)
     ('white', 20)
     """
-    if isinstance(image, np.ndarray):
-        return _measure([image], range, nominal=image.dtype.name in FIXED_SCALES)
+    if not _is_file(image):
+        array = cast(NDArray[Any], image)
+        check_kind(array)
+        return _measure([array], range, nominal=array.dtype.name in FIXED_SCALES)
     from quietpixel.files import read_picture, turn_upright  # arrays need no image library
 
     # Upright, so that rows and columns of stripes are those that a viewer shows.
-    picture = turn_upright(read_picture(image))
+    picture = turn_upright(read_picture(cast(Source, image)))
     nominal = picture.metadata.icc is not None or picture.dtype.name in FIXED_SCALES
     return _measure(picture.pages, range or picture.declared_range, nominal=nominal)
+
+
+def _is_file(image: Any) -> bool:
+    return isinstance(image, str | Path | bytes) or hasattr(image, "read")
 
 
 def _denoise_array(image: Any, settings: DenoiseOptions) -> Any:

@@ -196,3 +196,21 @@ def test_large_images_are_stabilised_in_parts(
     law = ["--law", "none", "--overwrite"]
     assert main([str(word) for word in [*words, *law]]) == 0
     assert rmse(result, truth) < 0.8 * rmse(zarr.open(str(output), mode="r")[...], truth)
+
+
+def test_holes_in_every_block_leave_the_law_unmeasured() -> None:
+    image = np.random.default_rng(0).normal(100, 5, (64, 64)).astype(np.float32)
+    image[::7] = np.nan
+    result = Denoiser().denoise(image)
+    assert (np.isnan(result.image) == np.isnan(image)).all()
+    assert np.nanstd(result.image) < 0.7 * np.nanstd(image)
+
+
+def test_holes_do_not_pass_for_bright_blocks() -> None:
+    rng = np.random.default_rng(0)
+    light = np.tile(np.linspace(2, 60, 96), (96, 1))
+    image = np.clip(rng.poisson(light) * 4, 0, 255).astype(np.uint8)
+    hidden = np.zeros(image.shape, bool)
+    hidden[:48] = True
+    found = Denoiser().denoise(np.ma.masked_array(image, hidden))
+    assert any("Photon noise" in note for note in found.notes)

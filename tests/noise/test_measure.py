@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from quietpixel import containers
 from quietpixel.errors import ImageError
 from quietpixel.noise.fit import PoissonGaussian, fit_levels
 from quietpixel.noise.flat_blocks import Levels
@@ -156,3 +157,16 @@ def test_values_that_are_not_finite_are_neither_noise_nor_outliers(
     measure = measure_noise(image, offset=offset)
     assert (measure.kind, measure.outliers) == ("white", (0, 0))
     assert measure.sigma == pytest.approx(0.05, rel=0.06)
+
+
+def test_an_image_whose_holes_leave_no_block_is_refused_in_a_sentence() -> None:
+    image = np.random.default_rng(0).normal(100, 5, (64, 64)).astype(np.float32)
+    image[::7] = np.nan
+    with pytest.raises(ImageError, match="must hold blocks of 8 x 8 pixels that are finite"):
+        containers.measure_noise(image)
+
+
+@pytest.mark.parametrize("image", [[[1, 2], [3, 4]], None, 3.0])
+def test_what_is_no_array_is_refused_in_a_sentence(image) -> None:
+    with pytest.raises(ImageError, match=r"`image` must be a NumPy array; got \w+\. Try"):
+        containers.measure_noise(image)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.errors import ImageError
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.inference.arrays import Layout, Range, type_ceiling, with_channels
@@ -73,7 +74,10 @@ def find_photons(
         samples.append(values)
     if eight_bits and not any(_grows_with_light(sample) for sample in samples):
         return None
-    found = measure_noise(samples, offset=True)
+    try:
+        found = measure_noise(samples, offset=True)
+    except ImageError:  # holes leave no block to measure in
+        return None
     law = found.model
     if found.kind not in ("white", "impulses") or law.gain <= 0:
         return None
@@ -89,8 +93,12 @@ def _grows_with_light(image: Array) -> bool:
     blocks = image[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).swapaxes(1, 2)
     details = blocks[..., ::2] - blocks[..., 1::2]
     power = np.square(details[:, :, ::2] - details[:, :, 1::2]).mean(axis=(2, 3)).ravel()
-    dark, _, bright = np.array_split(power[np.argsort(blocks.mean(axis=(2, 3)).ravel())], 3)
-    return bool(np.nanquantile(bright, 0.1) > STRONGER**2 * np.nanquantile(dark, 0.1))
+    brightness = blocks.mean(axis=(2, 3)).ravel()
+    known = np.isfinite(brightness)  # holes would pass for the brightest blocks
+    if known.sum() < 3:
+        return False
+    dark, _, bright = np.array_split(power[known][np.argsort(brightness[known])], 3)
+    return bool(np.quantile(bright, 0.1) > STRONGER**2 * np.quantile(dark, 0.1))
 
 
 def write_law(photons: PhotonNoise, scale: Scale) -> str:

@@ -90,7 +90,7 @@ def block_spectra(image: Array) -> Spectra:
     coefficients = (COSINES @ blocks @ COSINES.T).reshape(-1, SIDE * SIDE)
     # The first coefficient is the mean times the side.
     spectra = Spectra(coefficients[:, 0] / SIDE, coefficients**2)
-    alive = np.ptp(blocks.reshape(len(blocks), -1), axis=1) > 0
+    alive = np.ptp(blocks.reshape(-1, SIDE * SIDE), axis=1) > 0
     return spectra.among(alive) if alive.any() else spectra
 
 
