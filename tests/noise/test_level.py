@@ -1,5 +1,6 @@
 """The automatic level: the standard deviation of white noise, and enough for noise that is not."""
 
+import re
 from io import BytesIO
 
 import numpy as np
@@ -103,6 +104,14 @@ def test_noise_that_is_left_is_reported_with_what_helps() -> None:
     assert "may be left" in left
     assert "/255 or a `strength` above 1 removes more." in left
     assert "may be left" not in notes(noisy(20 / 255, 1, blur=0.9))
+    # The level is a share of all 65535 counts, of which the image has few.
+    counts = (1500 * noisy(12 / 255, 1, blur=3) + 20_000).astype(np.uint16)
+    (proposed,) = (
+        float(found[1])
+        for note in Denoiser("photo").denoise(counts).notes
+        if (found := re.search(r"`sigma` ([\d.]+)/255", note))
+    )
+    assert 0.05 < proposed < 0.5
     # What was asked for is no surprise.
     assert "may be left" not in notes(noisy(12 / 255, 1, blur=3), strength=0.5)
 

@@ -250,9 +250,10 @@ def describe_rest(noise: Noise, layout: Layout, result: Array) -> tuple[str, ...
     level = rest / layout.level_factor
     if rest < REST or level < REST_SHARE * noise.sigma:
         return ()
+    text = f"{level * 255:.3g}/255"  # of few counts in 16 bits, less than 1/255
     return (
-        f"Noise of about {level * 255:.1f}/255 may be left, coarser than the model takes; "
-        f"`sigma` {level * 255:.0f}/255 or a `strength` above 1 removes more.",
+        f"Noise of about {text} may be left, coarser than the model takes; `sigma` {text} or a "
+        "`strength` above 1 removes more.",
     )
 
 
