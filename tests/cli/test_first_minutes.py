@@ -302,3 +302,19 @@ def test_the_script_of_a_shell_calls_quietpixel(quietpixel, shell) -> None:
     outcome = quietpixel("completion", shell)
     assert outcome.code == 0
     assert f"_QUIETPIXEL_COMPLETE={shell}_complete" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("law", "meant"),
+    [
+        ("gaussian:25", "gaussian:25/255"),
+        ("poisson:30+gaussian:2", "gaussian:2/255"),
+        ("photo:0..40", "photo:40/255"),
+        ("25", "gaussian:25/255"),
+    ],
+)
+@pytest.mark.parametrize("words", [("train", "digits"), ("evaluate", "noisy", "digits")])
+def test_noise_out_of_255_is_not_taken_as_a_share(quietpixel, words, law, meant) -> None:
+    outcome = quietpixel(*words, "--noise", law)
+    assert outcome.code == 2
+    assert outcome.err.endswith(f"Try {meant}.\n")

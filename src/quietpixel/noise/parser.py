@@ -43,6 +43,7 @@ __all__ = [
     "Uniform",
     "add_noise",
     "image_rng",
+    "list_levels",
     "parse_noise",
     "parse_number",
 ]
@@ -83,6 +84,22 @@ NOISE_LAWS: dict[str, type[NoiseLaw]] = {
     law.word: law for law in (Camera, Gaussian, PhotoNoise, Poisson, SaltPepper, Speckle, Uniform)
 }
 """Every noise law by the word that names it."""
+
+
+def list_levels(law: NoiseLaw) -> list[tuple[str, float]]:
+    """Return word and highest level of each part of a law whose level is a share of black to white.
+
+    Examples
+    --------
+    >>> list_levels(parse_noise("poisson:30+gaussian:0.02|photo:0.01..0.2"))
+    [('gaussian', 0.02), ('photo', 0.2)]
+    """
+    if isinstance(law, Sequence | Mixture):
+        return [level for part in law.laws for level in list_levels(part)]
+    if isinstance(law, Ranged):
+        return list_levels(law.highest)
+    shares = isinstance(law, Gaussian | Uniform | PhotoNoise)
+    return [(law.word, float(getattr(law, law.main)))] if shares else []
 
 
 def parse_noise(text: str) -> NoiseLaw:
