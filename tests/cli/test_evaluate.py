@@ -12,7 +12,8 @@ from quietpixel import Denoiser
 pytestmark = pytest.mark.usefixtures("few_digits")
 
 
-def test_several_models_and_levels_make_tables(quietpixel, tmp_path: Path) -> None:
+def test_several_models_and_levels_make_tables(quietpixel, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     file = tmp_path / "results.json"
     done = quietpixel(
         "evaluate", "mnist-unet", "median", "digits", "--sigmas", "25/255,0.3", "--count", 4,
@@ -75,3 +76,17 @@ def test_unknown_names_are_refused(quietpixel) -> None:
     done = quietpixel("evaluate", "mnist-unit", "median", "digits", "--noise", "gaussian:0.1")
     assert done.code == 2
     assert "did you mean 'mnist-unet'" in done.err
+
+
+def test_a_table_is_as_wide_as_the_terminal(quietpixel, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    outcome = quietpixel("evaluate", "median", "digits", "--noise", "gaussian:0.1", "--count", 3)
+    lines = outcome.out.splitlines()
+    heads = [line for line in lines if line.startswith("method ")]
+    assert len(heads) > 1
+    assert max(map(len, lines)) <= 60
+    assert " ".join(heads).count("SSIM") == 1
+    assert sum(line.startswith("median ") for line in lines) == len(heads)
+    monkeypatch.setenv("COLUMNS", "300")
+    outcome = quietpixel("evaluate", "median", "digits", "--noise", "gaussian:0.1", "--count", 3)
+    assert outcome.out.count("method ") == 1

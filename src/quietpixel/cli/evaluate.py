@@ -1,5 +1,6 @@
 """`quietpixel evaluate`: models and methods on images whose clean version is known."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ from quietpixel.errors import ArgumentError
 
 if TYPE_CHECKING:
     from quietpixel.evaluation.evaluator import Evaluation, Table
+
+PIPE_WIDTH = 120
+"""Most characters in a line of a table where there is no terminal."""
 
 
 def read_sigmas(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
@@ -194,4 +198,5 @@ def _format_table(table: "Table") -> str:
         cells = column.cells
         words = [f"{c.text} ({' to '.join(c.interval)})" if c.interval else c.text for c in cells]
         columns.append([column.title, *words])
-    return format_table(zip(*columns, strict=True), numbers=range(1, len(columns)))
+    width = shutil.get_terminal_size((PIPE_WIDTH, 24)).columns
+    return format_table(zip(*columns, strict=True), numbers=range(1, len(columns)), width=width)

@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 
-def format_table(rows: Iterable[Sequence[str]], *, numbers: Iterable[int] = ()) -> str:
+def format_table(
+    rows: Iterable[Sequence[str]], *, numbers: Iterable[int] = (), width: int | None = None
+) -> str:
     """Return rows as lines with aligned columns.
+
 
     Parameters
     ----------
@@ -12,6 +15,9 @@ def format_table(rows: Iterable[Sequence[str]], *, numbers: Iterable[int] = ()) 
         The heading and the rows, of equal length.
     numbers
         Columns that are aligned on the right.
+    width
+        Most characters in a line: columns that do not fit beside the others follow below, after the
+        first column once more. None sets no limit.
 
     Examples
     --------
@@ -21,11 +27,24 @@ def format_table(rows: Iterable[Sequence[str]], *, numbers: Iterable[int] = ()) 
     bcdef     7
     """
     rows, right = list(rows), set(numbers)  # rows may be an iterator
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    parts, used = [[0]], widths[0]
+    for number in range(1, len(columns)):
+        used += widths[number] + 2
+        if width is not None and used > width and len(parts[-1]) > 1:
+            parts.append([0])
+            used = widths[0] + widths[number] + 2
+        parts[-1].append(number)
+    return "\n\n".join(
+        "\n".join(
+            "  ".join(
+                row[number].rjust(widths[number])
+                if number in right
+                else row[number].ljust(widths[number])
+                for number in part
+            ).rstrip()
+            for row in rows
+        )
+        for part in parts
     )
