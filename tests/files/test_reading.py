@@ -175,3 +175,9 @@ def test_a_name_with_colons_is_that_of_a_file(tmp_path):
         Image.new("L", (len(name), 5)).save(tmp_path / name, "png")
     for name in ("::b.png", "a.png::b.png"):
         assert read_picture(tmp_path / name).size == (len(name), 5)
+
+
+def test_a_part_of_a_file_without_named_images_is_refused(tmp_path):
+    Image.new("L", (5, 5)).save(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="it is PNG, whose images have no names; got '::2'"):
+        read_picture(f"{tmp_path / 'a.png'}::2")

@@ -107,6 +107,7 @@ FORMAT = array_format(
     media_type="image/fits",
     recognise=starts_with(b"SIMPLE  ="),
     write=write,
+    named_images=True,
     package=("astropy", "science"),
     dtypes=(*INTEGERS, "float32", "float64"),
     alpha=False,

@@ -101,6 +101,7 @@ FORMAT = array_format(
     media_type="image/x-hdf5",
     recognise=starts_with(b"\x89HDF\r\n\x1a\n"),
     write=write,
+    named_images=True,
     package=("h5py", "science"),
     dtypes=NUMBERS,
     name_own=lambda metadata: ("attributes and other data sets of the HDF5 file",),

@@ -130,6 +130,8 @@ class Format:
         Names what a file of another format does not hold of the metadata, besides its fields.
     tail
         Whether what follows the image in a file is kept: a video, a gain map, further views.
+    named_images
+        Whether a file may hold several images with names, one of which is asked for.
     lossless
         Whether it returns any pixels unchanged.
     quality
@@ -160,6 +162,7 @@ class Format:
     largest_block: int = 2**31 - 1
     name_own: Callable[[Metadata], tuple[str, ...]] = lambda metadata: ()
     tail: bool = False
+    named_images: bool = False
     lossless: bool = True
     quality: bool = False
 

@@ -194,6 +194,7 @@ def _record(name: str, title: str, package: str, mark: bytes, open_file: _Opener
         suffixes=(f".{name}",),
         media_type=f"image/x-{name}",
         recognise=starts_with(mark),
+        named_images=name == "lif",
         replacement="tiff",
         package=(package, "science"),
         tested=False,

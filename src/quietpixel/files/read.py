@@ -63,6 +63,10 @@ def read_picture(
             part = part or named
         content = _open(source)
         kind = identify(content)
+        if part is not None and not kind.named_images:
+            raise ImageError(
+                f"it is {kind.title}, whose images have no names; got '::{part}'. Omit it."
+            )
         lost = kind.find_lost(content)
         picture = kind.read(content, ReadLimits(max_pixels, reserve, axes, part))
         picture = replace(picture, lost=lost)
