@@ -403,11 +403,9 @@ def test_a_digit_is_drawn_with_the_mouse(visit):
     page = visit("/#digits", viewport={"width": 1200, "height": 800})
     expect(page.locator(".number output")).to_have_count(16)
     page.fill("#noise", "0")
-    page.click("#wipe")
-    wait_until(page, lambda: canvas_pixels(page, "#noisy")[..., 0].max() == 0)
     box = page.locator("#pad").bounding_box()
     page.mouse.move(box["x"] + 40, box["y"] + 30)
-    page.mouse.down()
+    page.mouse.down()  # the example vanishes
     page.mouse.move(box["x"] + 50, box["y"] + 150, steps=5)
     page.mouse.up()
     wait_until(page, lambda: canvas_pixels(page, "#noisy")[..., 0].max() == 255)
@@ -415,6 +413,12 @@ def test_a_digit_is_drawn_with_the_mouse(visit):
     assert seen[:, 12:16].max() == 255
     assert seen[:, :8].max() == 0
     wait_until(page, lambda: canvas_pixels(page, "#drawn")[6:22, 11:17, 0].mean() > 80)
+    page.mouse.move(box["x"] + 100, box["y"] + 30)
+    page.mouse.down()  # what was drawn stays
+    page.mouse.up()
+    wait_until(page, lambda: (canvas_pixels(page, "#noisy")[..., 0].max(0) > 0).sum() > 8)
+    page.click("#wipe")
+    wait_until(page, lambda: canvas_pixels(page, "#noisy")[..., 0].max() == 0)
 
 
 @pytest.mark.slow
@@ -942,8 +946,12 @@ def test_light_and_dark(visit):
 
 
 def test_the_page_asks_for_the_token(visit):
-    page = visit(service={"token": "secret"}, ready=False)
+    page = visit(service={"token": "secret"}, ready=False, viewport={"width": 320, "height": 640})
     title = page.locator("#token-title")
+    expect(title).to_be_visible()
+    right = "element => element.getBoundingClientRect().right"
+    inner, outer = (page.eval_on_selector(each, right) for each in ("#token-text", "#token form"))
+    assert inner <= outer
     for reason, attempt in (("This service needs a token", "wrong"), ("is wrong", "secret")):
         expect(title).to_contain_text(reason)
         page.fill("#token-text", attempt)
@@ -951,6 +959,15 @@ def test_the_page_asks_for_the_token(visit):
     page.wait_for_selector("body[data-ready]")
     page.set_input_files("#files", as_file("a.png", coded(noisy())))
     expect(page.locator(".row-item.done")).to_have_count(1)
+
+
+def test_a_page_that_cannot_start_offers_nothing(visit):
+    page = visit()
+    page.route(re.compile("page/setup"), lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#notice")).to_contain_text("The service cannot be reached")
+    for selector in ("#choose", "#tab-digits", "#demo-stage"):
+        expect(page.locator(selector)).to_be_hidden()
 
 
 def test_the_description_for_programs(visit):

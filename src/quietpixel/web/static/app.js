@@ -67,6 +67,8 @@ async function start() {
   } catch (error) {
     find("notice").textContent = error.message;
     find("notice").hidden = false;
+    if (document.body.dataset.ready) return;
+    for (const part of document.querySelectorAll("[role=tabpanel], .tabs")) part.hidden = true; // nothing in them works
   }
 }
 

@@ -16,6 +16,7 @@ export class Pad extends EventTarget {
     this.context.fillStyle = "#000";
     this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
     this.empty = true;
+    this.isExample = false;
     this.dispatchEvent(new Event("drawn"));
   }
 
@@ -35,6 +36,7 @@ export class Pad extends EventTarget {
     this.wipe();
     const { width, height } = this.canvas;
     for (const points of strokes) this.stroke(points.map(([x, y]) => [x * width, y * height]));
+    this.isExample = true;
     this.dispatchEvent(new Event("drawn"));
   }
 
@@ -48,6 +50,7 @@ export class Pad extends EventTarget {
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
       last = place(event);
+      if (this.isExample) this.wipe();
       this.stroke([last]);
       this.dispatchEvent(new Event("drawn"));
     });
