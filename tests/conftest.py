@@ -1,6 +1,7 @@
 """Fixtures and settings for all tests."""
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -42,6 +43,17 @@ SLOWEST = (
     "test_toys.py", "test_lessons.py", "test_examples.py", "torture/", "field/", "cli/",
 )  # fmt: skip
 """Modules and folders that take longest, those of all others last."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage among what stays: that took a fifth of the time of collecting."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
