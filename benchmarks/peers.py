@@ -4,11 +4,12 @@
                                [--python PYTHON] [--json FILE]
 
 FOLDER holds ``noisy/`` and ``clean/`` gray images of one size with the same names; only the noisy
-ones are learned from, and the same are denoised. Each run is a process of its own. SECONDS of
+ones are learned from, and the same are denoised. ``quietpixel`` starts from a bundled model, as its
+command does, ``quietpixel-scratch`` from random weights, as CAREamics does (0.3, N2V and N2V2, with
+the settings of the example in its documentation: patches of 64 pixels, batches of 32). PYTHON is an
+interpreter that has CAREamics, where this one has not. Each run is a process of its own. SECONDS of
 processor time, of all threads, are for the training; the table has those of the whole process, with
-imports and the images themselves. CAREamics (0.3, N2V and N2V2) has the settings of the example in
-its documentation: patches of 64 pixels, batches of 32. PYTHON is an interpreter that has it, where
-this one has not. PSNR in dB, mean over images.
+imports and the images themselves. PSNR in dB, mean over images.
 """
 
 import argparse
@@ -22,12 +23,16 @@ from typing import Any
 
 import numpy as np
 
-METHODS = ("quietpixel", "n2v", "n2v2")
+OURS = {"quietpixel": None, "quietpixel-scratch": "nothing"}
+"""What each starts from."""
+METHODS = (*OURS, "n2v", "n2v2")
 EPOCHS = 10_000
 """More than there is time for."""
 
 
-def learn_with_quietpixel(noisy: Any, seconds: float, seed: int, folder: Path) -> Any:
+def learn_with_quietpixel(
+    noisy: Any, seconds: float, seed: int, folder: Path, *, start: str | None
+) -> Any:
     """Return the denoised images; training stops after `seconds` of processor time."""
     # `minutes` counts by this clock, so it counts processor time.
     time.perf_counter = time.process_time
@@ -35,7 +40,7 @@ def learn_with_quietpixel(noisy: Any, seconds: float, seed: int, folder: Path) -
 
     np.save(folder / "noisy.npy", noisy)
     run = quietpixel.train(
-        str(folder / "noisy.npy"), target="none", start="nothing", workers=0, seed=seed,
+        str(folder / "noisy.npy"), target="none", start=start, workers=0, seed=seed,
         minutes=seconds / 60, run=folder / "run",
     )  # fmt: skip
     denoiser = quietpixel.Denoiser(run, precision="f32")
@@ -72,8 +77,9 @@ def run_child(method: str, noisy: Path, result: Path, seconds: float, seed: int)
     images = np.load(noisy)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        if method == "quietpixel":
-            denoised = learn_with_quietpixel(images, seconds, seed, place)
+        if method in OURS:
+            start = OURS[method]
+            denoised = learn_with_quietpixel(images, seconds, seed, place, start=start)
         else:
             version2 = method == "n2v2"
             denoised = learn_with_careamics(images, seconds, seed, place, version2=version2)
@@ -84,7 +90,7 @@ def measure(
     python: str, method: str, noisy: Path, seconds: float, seed: int
 ) -> tuple[Any, float] | None:
     """Return the denoised images of a process and its processor time; None without the package."""
-    package = "quietpixel" if method == "quietpixel" else "careamics"
+    package = "quietpixel" if method in OURS else "careamics"
     if subprocess.run(
         [python, "-c", f"import importlib.util as u; u.find_spec('{package}') or 1 / 0"],
         capture_output=True,
@@ -126,7 +132,7 @@ def main() -> None:
         path = Path(folder) / "noisy.npy"
         np.save(path, noisy)
         for method in given.methods:
-            python = sys.executable if method == "quietpixel" else given.python
+            python = sys.executable if method in OURS else given.python
             for seconds in given.seconds:
                 for seed in range(given.seeds):
                     found = measure(python, method, path, seconds, seed)
