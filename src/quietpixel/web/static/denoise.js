@@ -166,7 +166,7 @@ async function denoisePlane(image, model, { side = 512, weights, onTile, ...opti
   return { level, notes: [...notes, ...(repair?.notes ?? []), ...findRest(image, settings, level, weights)] };
 }
 
-// A sentence on the noise that is left in the middle of a result (inference/job.py), or none.
+// A sentence on the noise that is left in the middle of a result (inference/level.py), or none.
 function findRest(image, { strength }, level, weights) {
   if (level?.source !== "estimated" || !level.sigma || strength < 1) return [];
   const [rows, columns] = [image.height, image.width].map((length) => {
@@ -175,8 +175,9 @@ function findRest(image, { strength }, level, weights) {
   });
   const { sigma } = measureLevel(pick(image, rows, columns), weights);
   if (sigma < REST || sigma < REST_SHARE * level.sigma) return [];
-  return [`Noise of about ${(sigma * 255).toFixed(1)}/255 may be left, coarser than the model takes; `
-    + `\`sigma\` ${(sigma * 255).toFixed(0)}/255 or a \`strength\` above 1 removes more.`];
+  const text = `${Number((sigma * 255).toPrecision(3))}/255`;
+  return [`Noise of about ${text} may be left, coarser than the model takes; `
+    + `\`sigma\` ${text} or a \`strength\` above 1 removes more.`];
 }
 
 async function denoiseTile({ noisy, shown }, model, { strength, colourStrength }, level, factors) {
