@@ -44,7 +44,7 @@ def learn_with_quietpixel(
         minutes=seconds / 60, run=folder / "run",
     )  # fmt: skip
     denoiser = quietpixel.Denoiser(run, precision="f32")
-    return np.stack([denoiser(image, range=(0.0, 1.0)) for image in noisy])
+    return np.stack([denoiser(image) for image in noisy])
 
 
 def learn_with_careamics(
