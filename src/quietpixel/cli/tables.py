@@ -8,7 +8,6 @@ def format_table(
 ) -> str:
     """Return rows as lines with aligned columns.
 
-
     Parameters
     ----------
     rows

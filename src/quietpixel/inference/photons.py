@@ -14,7 +14,7 @@ from quietpixel.inference.arrays import Layout, Range, type_ceiling, with_channe
 from quietpixel.inference.job import DenoiseJob, Result
 from quietpixel.inference.level import Noise, sample_places
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.repair import fill_holes
+from quietpixel.inference.repair import find_hidden
 from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
 from quietpixel.noise.laws import Sequence as Steps
 from quietpixel.noise.measure import measure_noise
@@ -137,7 +137,7 @@ def stabilise(image: Array, layout: Layout, photons: PhotonNoise) -> np.ma.Maske
         Its noise.
     """
     # By the scale of the image: the square root brings hot pixels close to the others.
-    _, hidden = fill_holes(with_channels(image), layout)
+    hidden = find_hidden(with_channels(image), layout)
     stable: Array = photons.stabilise(np.asarray(image))
     return np.ma.MaskedArray(stable, False if hidden is None else hidden.reshape(image.shape))
 

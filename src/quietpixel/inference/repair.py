@@ -37,11 +37,8 @@ BELOW, ABOVE = -1.0, 2.0
 spoils 40 pixels around it. Where they are not rare, they are content."""
 
 
-def fill_holes(images: Array, layout: Layout) -> tuple[Array, NDArray[np.bool_] | None]:
-    """Return images with hidden values filled, and which those are.
-
-    Hidden are values that are transparent, masked, not finite, or far beyond the scale. Images
-    without any come back as they are, otherwise their colours, without transparency.
+def find_hidden(images: Array, layout: Layout) -> NDArray[np.bool_] | None:
+    """Return which values are hidden: transparent, masked, not finite, or far beyond the scale.
 
     Parameters
     ----------
@@ -52,13 +49,10 @@ def fill_holes(images: Array, layout: Layout) -> tuple[Array, NDArray[np.bool_] 
 
     Returns
     -------
-    filled
-        (..., colours) if anything was filled.
     hidden
         (..., colours) or (..., 1); None if there is none.
     """
     values = np.asarray(images)
-    colours = values[..., : layout.colours]
     # As large as the image only where something is hidden.
     hidden = np.zeros((1,) * values.ndim, bool)
     if layout.alpha:
@@ -66,7 +60,8 @@ def fill_holes(images: Array, layout: Layout) -> tuple[Array, NDArray[np.bool_] 
     if np.ma.isMaskedArray(images):
         hidden = hidden | np.ma.getmaskarray(images)[..., : layout.colours]
     if not layout.bounded:
-        low, width = layout.range[0], layout.range[1] - layout.range[0]
+        (low, high), colours = layout.range, values[..., : layout.colours]
+        width = high - low
         # NaN is neither above nor below, so what lies inside is asked for.
         outside = ~((colours >= low + BELOW * width) & (colours <= low + ABOVE * width))
         if outside.any():
@@ -76,8 +71,28 @@ def fill_holes(images: Array, layout: Layout) -> tuple[Array, NDArray[np.bool_] 
             rare = far_out <= tail_share(known) * known
             far = ~((colours >= low + LOWEST * width) & (colours <= low + HIGHEST * width))
             hidden = hidden | (outside if rare else far)
-    if not hidden.any():
+    return hidden if hidden.any() else None
+
+
+def fill_holes(images: Array, layout: Layout) -> tuple[Array, NDArray[np.bool_] | None]:
+    """Return images with hidden values filled, and which those are.
+
+    Parameters
+    ----------
+    images, layout
+        As for `find_hidden`.
+
+    Returns
+    -------
+    filled
+        The images as they are if nothing is hidden, otherwise their colours, (..., colours).
+    hidden
+        As `find_hidden` returns it.
+    """
+    values, hidden = np.asarray(images), find_hidden(images, layout)
+    if hidden is None:
         return values, None
+    colours = values[..., : layout.colours]
     if values.ndim == 3:
         return fill_hidden(colours, ~hidden), hidden
     parts = [fill_hidden(colours[:, :, n], ~hidden[:, :, n]) for n in range(values.shape[2])]
