@@ -1,11 +1,13 @@
 """PSNR of a photo model on the kinds of noise that real pictures have, simulated.
 
-    python benchmarks/kinds_of_noise.py MODEL FOLDER [--images 12]
+    python benchmarks/kinds_of_noise.py MODEL FOLDER [--images 12] [--before CHECKOUT]
+                                        [--json FILE]
 
 The level is found automatically, the result rounded to 8 bits. Noise of 20/255 of which a share is
 the same in all channels; a gray picture toned by (1, 0.98, 0.95) with noise of its own; film grain
 (blurred by a Gaussian of 0.9 pixels, shared by the channels); salt and pepper of 2 %; row noise of
-8/255; no noise. Prints a Markdown table of means in dB, with the shift of the mean of a channel.
+8/255; no noise. Means in dB, and how far the mean of a channel moved at most. --before names a
+checkout of an earlier version, whose own weights for MODEL are run beside it, by today's code.
 """
 
 import argparse
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from record import Record
 from scipy import ndimage
 
 from quietpixel import Denoiser
@@ -28,16 +31,26 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=12)
+    parser.add_argument("--before", type=Path)
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    denoiser = Denoiser(given.model)
+    models, names = [given.model], [given.model]
+    if given.before:
+        models.append(given.before / "src" / "quietpixel" / "weights" / f"{given.model}.onnx")
+        names.append("that of the version before")
+    denoisers, record = [Denoiser(model) for model in models], Record()
     paths = list_images(given.folder).images[: given.images]
-    print("| noise | noisy | denoised | largest shift of a mean, of 255 |\n|---|---|---|---|")
+    record.table(f"{len(paths)} images", "noisy", *names, "largest shift of a mean, of 255")
     for name, noise in kinds():
-        rows = [judge(denoiser, path, noise, seed) for seed, path in enumerate(paths)]
-        before, after, shift = np.array(rows).T
-        print(
-            f"| {name} | {before.mean():.2f} | {after.mean():.2f} | {shift.max():.2f} |", flush=True
-        )
+        rows = [
+            [judge(denoiser, path, noise, seed) for denoiser in denoisers]
+            for seed, path in enumerate(paths)
+        ]
+        scores = np.array(rows).transpose(1, 0, 2)  # model, image, what was judged
+        before, after = scores[0, :, 0].mean(), scores[:, :, 1].mean(axis=1)
+        shift = scores[0, :, 2].max()
+        record.row(name, f"{before:.2f}", *(f"{each:.2f}" for each in after), f"{shift:.2f}")
+    record.save(given.json)
 
 
 def judge(denoiser: Denoiser, path: Path, noise: Noise, seed: int) -> tuple[float, float, float]:

@@ -1,11 +1,14 @@
 """Runs the benchmarks, keeps what each measured, and writes the page of results.
 
     python benchmarks/run_all.py [--quick] [--data FOLDER] [--records FOLDER] [--only NAME ...]
+                                 [--before CHECKOUT]
 
 FOLDER (default: the variable QUIETPIXEL_DATA) may hold ``mnist``, ``photos/test/set12`` (and
 ``bsd68``, ``cbsd68``), ``photos/real/polyu``, ``rivals`` (weights of FFDNet and DnCNN),
 ``documents`` and ``microscopy`` (``w2s``, ``hagen2021``); a benchmark whose data are missing is
-named and skipped. ``--only`` runs some of them. The exit code is 1 if a benchmark failed.
+named and skipped. ``--only`` runs some of them. ``--before`` names a checkout of an earlier
+version, to which speed, kinds of noise and service are compared. The exit code is 1 if a benchmark
+failed.
 
 Each benchmark that succeeds replaces its record, ``benchmarks/results/NAME.json``; then
 ``benchmarks/RESULTS.md`` is written from all records (`results_page.py`). ``--quick`` uses few
@@ -23,7 +26,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -49,12 +52,13 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=os.environ.get("QUIETPIXEL_DATA") or None)
     parser.add_argument("--records", type=Path)
     parser.add_argument("--only", nargs="+", metavar="NAME")
+    parser.add_argument("--before", type=Path)
     given = parser.parse_args()
     data = given.data and given.data.resolve()
     quick = HERE.parent / "build" / "bench" / "results"
     records = given.records or (quick if given.quick else RECORDS)
     records.mkdir(parents=True, exist_ok=True)
-    failed, found = [], list(jobs(data, quick=given.quick))
+    failed, found = [], list(jobs(data, given.before, quick=given.quick))
     if unknown := set(given.only or ()) - {job.name for job in found}:
         parser.error(f"no benchmark is named {', '.join(unknown)}")
     for job in found:
@@ -62,14 +66,14 @@ def main() -> int:
             continue
         if job.lacks_data():
             print(f"\nSkipping {job.name}: '{job.needs}' is missing; --data names the folder.")
-        elif not run(job, records, data):
+        elif not run(job, records, {"FOLDER": data, "BEFORE": given.before}):
             failed.append(job.name)
     write_page(records, records.parent / "RESULTS.md")
     print(f"\nFailed: {', '.join(failed) or 'none'}. Written to {records.parent / 'RESULTS.md'}.")
     return bool(failed)
 
 
-def run(job: Job, records: Path, data: Path | None) -> bool:
+def run(job: Job, records: Path, places: Mapping[str, Path | None]) -> bool:
     """Run a benchmark, complete and keep its record, and return whether it succeeded."""
     print(f"\n== {job.name}: python {shlex.join(job.words)}", flush=True)
     path = records / f"{job.name}.json"
@@ -80,17 +84,19 @@ def run(job: Job, records: Path, data: Path | None) -> bool:
     print(f"{time.monotonic() - start:.0f} s{'' if done else ', FAILED'}", flush=True)
     if done:
         record = json.loads(unfinished.read_text(encoding="utf-8"))
-        record |= {"command": show_command(job, data), "date": f"{date.today()}",
+        record |= {"command": show_command(job, places), "date": f"{date.today()}",
                    "machine": machine}  # fmt: skip
         unfinished.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
         unfinished.replace(path)
     return done
 
 
-def show_command(job: Job, data: Path | None) -> str:
-    """Return the command with FOLDER in place of the absolute path of the data."""
+def show_command(job: Job, places: Mapping[str, Path | None]) -> str:
+    """Return the command with names in place of absolute paths."""
     command = f"python {shlex.join(job.words)}"
-    return command if data is None else command.replace(str(data), "FOLDER")
+    for name, place in places.items():
+        command = command.replace(str(place), name) if place else command
+    return command
 
 
 def describe_machine() -> str:
@@ -104,8 +110,9 @@ def describe_machine() -> str:
     return f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}{busy}"
 
 
-def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
+def jobs(data: Path | None, before: Path | None = None, *, quick: bool) -> Iterator[Job]:
     """Yield the benchmarks in order."""
+    earlier = ("--before", str(before)) if before else ()
     folder = data or Path("FOLDER")
     photos, mnist = folder / "photos", folder / "mnist"
     tests, pairs = photos / "test", photos / "real" / "polyu"
@@ -115,7 +122,7 @@ def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
     count = ("--count", "300") if quick else ()
     some = ("--sigmas", "25", "--count", "3") if quick else ()
     gray = ("photo", "photo-gray", "gaussian-gray")
-    yield script("speed", "speed.py", "photo", *few)
+    yield script("speed", "speed.py", "photo", *few, *earlier)
     yield script("matrix", "matrix_rate.py", "photo")
     yield script("memory", "memory.py", "photo", "--kinds", "jpeg", "--megapixels", *sizes)
     yield script("mnist", "quality.py", "mnist", "mnist-unet", "mnist-bottleneck", *classical,
@@ -139,6 +146,8 @@ def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
     yield script("beside-colour", "quality.py", str(tests / "cbsd68"), "photo",
                  *outside(slow=True), "tv", "nlm", "--sigmas", "25", "--count", "3",
                  "--precision", "auto", *beside, needs=tests / "cbsd68")  # fmt: skip
+    yield script("kinds", "kinds_of_noise.py", "photo", str(tests / "cbsd68"), *earlier,
+                 needs=tests / "cbsd68")  # fmt: skip
     yield script("polyu", "quality.py", str(pairs), "photo", "--pairs", "*_real.*=*_mean.*",
                  needs=pairs)  # fmt: skip
     # Without BM3D, which would take an hour for all kinds of noise.
@@ -153,7 +162,7 @@ def jobs(data: Path | None, *, quick: bool) -> Iterator[Job]:
     yield script("training", "time_to_quality.py", str(mnist), "--epochs", "6", "--batch", "64",
                  "--optimizer", "convolution-muon", needs=mnist)  # fmt: skip
     if importlib.util.find_spec("fastapi"):
-        yield script("service", "service.py", "photo")
+        yield script("service", "service.py", "photo", *earlier)
         if importlib.util.find_spec("playwright"):
             yield script("page", "page.py", "photo")
 

@@ -1,7 +1,7 @@
 """Throughput, latency, overhead and memory of the service, from real clients over HTTP.
 
     python benchmarks/service.py [MODEL] [--workers 1] [--seconds 20] [--requests 2000]
-                                 [--size 1000 1000] [--json FILE]
+                                 [--size 1000 1000] [--before CHECKOUT] [--json FILE]
 
 MODEL is a bundled name, a run folder or an .onnx file. JPEGs of --size are made here, sent
 by 1, 2, 8 and 32 clients at once, each sending the next picture when the last has come back; a
@@ -9,13 +9,15 @@ client that gets 503 retries later, and the wait counts. The overhead is the tim
 clients minus the time of the engine: `quietpixel.Denoiser` on the same decoded pixels in a process
 of its own, measured before and after, by the clock and in processor time, which other work on the
 machine disturbs less. Memory is the resident memory reported by `/metrics` while two clients send
-`--requests` pictures.
+`--requests` pictures. --before names a checkout of an earlier version: its service and this one
+take turns at 8 clients, three times each.
 """
 
 import argparse
 import http.client
 import io
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -60,6 +62,8 @@ def main() -> int:
         served = report_clients(port, files, options, record)
         report_preview(port, record)
         memory = report_memory(port, options, record)
+        if options.before:
+            report_before(port, files, options, words, record)
     after = time_engine(options, files[0])
     engine = Cost(*(statistics.mean(pair) for pair in zip(before, after, strict=True)))
     clock, processor = (a / b - 1 for a, b in zip(served, engine, strict=True))
@@ -93,6 +97,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=2000, help="for the memory; 0 leaves it")
     parser.add_argument("--size", type=int, nargs=2, default=(1000, 1000), help="of the images")
     parser.add_argument("--side", type=int, default=512, help="of the pictures for the memory")
+    parser.add_argument("--before", type=Path)
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
@@ -121,19 +126,23 @@ def time_engine(options: argparse.Namespace, file: bytes) -> Cost:
 
 
 @contextmanager
-def service(model: str, *words: str) -> Iterator[int]:
+def service(model: str, *words: str, checkout: Path | None = None) -> Iterator[int]:
     """Run the service in a process of its own with further options, and yield its port."""
-    with running(model, *words) as (_, port):
+    with running(model, *words, checkout=checkout) as (_, port):
         yield port
 
 
 @contextmanager
-def running(model: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def running(
+    model: str, *words: str, checkout: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Run the service as `service` does, and yield its process and port."""
     line = ["serve", "--port=0", "--quiet", "--no-browser", f"--model={model}", *words]
+    source = {"PYTHONPATH": str(checkout.resolve() / "src")} if checkout else {}
     process = subprocess.Popen(
-        [sys.executable, "-m", "quietpixel", *line], stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "quietpixel", *line],
+        stdout=subprocess.PIPE, text=True, env=os.environ | source,
+    )  # fmt: skip
     try:
         assert process.stdout is not None
         found = re.search(r":(\d+) ", process.stdout.readline())
@@ -206,6 +215,24 @@ def run_clients(
 
     run_threads(work, count)
     return clients, time.perf_counter() - start
+
+
+def report_before(
+    port: int, files: list[bytes], options: argparse.Namespace, words: list[str], record: Record
+) -> None:
+    """Let this service and that of an earlier version take turns; report both."""
+    rounds = []
+    with service(options.model, *words, checkout=options.before) as earlier:
+        for each in (port, earlier) * 4:
+            clients, seconds = run_clients(each, files, 8, "", options.seconds)
+            times = [time for client in clients for time in client.times]
+            rounds.append((len(times) / seconds, 1000 * float(np.percentile(times, 95))))
+    # The first of each is for warming up.
+    now, then = (np.median(rounds[start::2], axis=0) for start in (2, 3))
+    record.note(
+        f"At 8 clients, in turn with the version before: {now[0]:.2f} images/s, p95 {now[1]:.0f} "
+        f"ms, where that makes {then[0]:.2f}, {then[1]:.0f} ms: {now[0] / then[0]:.2f} times."
+    )
 
 
 def report_preview(port: int, record: Record) -> None:

@@ -1,15 +1,17 @@
 """Speed of the engine, of the real command, of a folder run and of a cold start.
 
     python benchmarks/speed.py [MODEL] [--megapixels 12] [--small 200] [--repeats 5] [--json FILE]
-                               [--pictures FOLDER]
+                               [--pictures FOLDER] [--before CHECKOUT]
 
 MODEL is a bundled name, a run folder or an .onnx file. Pictures are made here: smooth waves with
 noise, as JPEG of quality 92. The command runs in a process of its own, with compiled models kept in
 a folder made for this run; its time is split into start (all that is no picture: interpreter,
 libraries, compiling), read, compute and write, and the engine's part of compute is measured inside
-that process. Times are medians of --repeats runs, of the large picture and the folder of the best
-third. --pictures names a folder of clean pictures on which the loss by bfloat16 is measured
-(noise of 25/255, seeded). Other work on the machine disturbs all of it.
+that process. Times are medians of --repeats runs, of three fifths as many for the folder.
+--pictures names a folder of clean pictures on which the loss by bfloat16 is measured
+(noise of 25/255, seeded). --before names a checkout of an earlier version: its commands, with its
+own model of that name, run in turn with these, and the last column has the ratio of the medians
+(below 1: faster now). Other work on the machine disturbs all of it.
 """
 
 import argparse
@@ -73,13 +75,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--before", type=Path)
     given = parser.parse_args()
-    path = find_model(given.model)
     record = Record()
-    record.table("what", "measured")
+    record.table("what", "measured", *(["time, of that before"] if given.before else []))
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
-        bench = Bench(path, Path(folder), given.repeats, record)
+        bench = Bench(given, Path(folder), record)
         bench.time_engine()
         bench.time_start()
         bench.time_large(given.megapixels)
@@ -92,10 +94,14 @@ def main() -> None:
 class Bench:
     """One model, a folder to work in, how often each thing is timed, and what is measured."""
 
-    def __init__(self, model: Path, folder: Path, repeats: int, record: Record) -> None:
-        self.model, self.folder, self.repeats = model, folder, repeats
-        self.report = record.row
-        self.channels = read_card(model).channels
+    def __init__(self, given: argparse.Namespace, folder: Path, record: Record) -> None:
+        self.model, self.folder, self.repeats = find_model(given.model), folder, given.repeats
+        self.name, self.before, self.record = given.model, given.before, record
+        self.channels = read_card(self.model).channels
+
+    def report(self, what: str, measured: str, ratio: float | None = None) -> None:
+        shown = [] if ratio is None else [f"{ratio:.2f}"]
+        self.record.row(what, measured, *(shown or [""] * bool(self.before)))
 
     def time_engine(self) -> None:
         """Time the engine alone on tiles of 512 x 1024 in each precision that it has."""
@@ -116,46 +122,59 @@ class Bench:
         """Time the command on a picture of 64 x 64: model not compiled yet, then compiled."""
         source = self.write("small.png", 64, 64)
         first = self.run(source, "-o", self.folder / "small-first.png")["wall"]
-        later = [
-            self.run(source, "-o", self.folder / f"small-{number}.png")["wall"]
-            for number in range(self.repeats)
-        ]
+        runs, ratio = self.repeat(self.repeats, source, "small-{}.png")
+        median = statistics.median(run["wall"] for run in runs)
         self.report("cold start, model not compiled before", f"{first:.2f} s")
-        self.report("cold start, model compiled before", f"{statistics.median(later):.2f} s")
+        self.report("cold start, model compiled before", f"{median:.2f} s", ratio)
 
     def time_large(self, megapixels: float) -> None:
         """Time the command on one JPEG and report where the time goes."""
         height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
         source = self.write("large.jpg", height, height * 4 // 3)
-        runs = [
-            self.run(source, "-o", self.folder / f"large-{number}.jpg")
-            for number in range(self.repeats)
-        ]
-        best = min(runs, key=lambda run: run["wall"])
-        size, speed = best["megapixels"], best["megapixels"] / best["wall"]
-        taken = f"{best['wall']:.2f} s, {speed:.2f} megapixels/s"
-        self.report(f"command, JPEG of {size:.1f} megapixels", taken)
+        runs, ratio = self.repeat(self.repeats, source, "large-{}.jpg")
+        middle = sorted(runs, key=lambda run: run["wall"])[len(runs) // 2]
+        size, speed = middle["megapixels"], middle["megapixels"] / middle["wall"]
+        taken = f"{middle['wall']:.2f} s, {speed:.2f} megapixels/s"
+        self.report(f"command, JPEG of {size:.1f} megapixels", taken, ratio)
         shares = (
-            f"{part} {best[part] / best['wall']:.1%}"
+            f"{part} {middle[part] / middle['wall']:.1%}"
             for part in ("start", "read", "compute", "write", "engine")
         )
         self.report("of it (the engine is a part of compute)", ", ".join(shares))
-        part = best["engine_cpu"] / best["cpu"]
-        self.report("processor time", f"{best['cpu']:.2f} s, {part:.1%} of it in the engine")
+        part = middle["engine_cpu"] / middle["cpu"]
+        self.report("processor time", f"{middle['cpu']:.2f} s, {part:.1%} of it in the engine")
 
     def time_folder(self, count: int) -> None:
         """Time a folder run over small JPEGs."""
         for number in range(count):
             self.write(f"many/picture-{number}.jpg", 480, 640, seed=number)
-        runs = [
-            self.run(self.folder / "many", "-o", self.folder / f"many-{number}")
-            for number in range(max(self.repeats // 2, 1))
-        ]
-        best = min(runs, key=lambda run: run["wall"])
-        speed = best["megapixels"] / best["wall"]
-        text = f"{best['wall']:.2f} s, {speed:.2f} megapixels/s"
-        self.report(f"folder of {count} JPEGs of 640 x 480", text)
-        self.report("share of the engine there", f"{best['engine'] / best['wall']:.1%}")
+        runs, ratio = self.repeat(max(self.repeats * 3 // 5, 1), self.folder / "many", "many-{}")
+        middle = sorted(runs, key=lambda run: run["wall"])[len(runs) // 2]
+        speed = middle["megapixels"] / middle["wall"]
+        text = f"{middle['wall']:.2f} s, {speed:.2f} megapixels/s"
+        self.report(f"folder of {count} JPEGs of 640 x 480", text, ratio)
+        self.report("share of the engine there", f"{middle['engine'] / middle['wall']:.1%}")
+
+    def repeat(self, count: int, source: Path, target: str) -> tuple[list[Numbers], float | None]:
+        """Run the command so often, in turn with the earlier version, and return the ratio too."""
+        if self.before:  # it compiles its model once, too
+            self.run_before(source, "-o", self.folder / f"before-{target.format('first')}")
+        runs, earlier = [], []
+        for number in range(count):
+            runs.append(self.run(source, "-o", self.folder / target.format(number)))
+            if self.before:
+                place = self.folder / f"before-{target.format(number)}"
+                earlier.append(self.run_before(source, "-o", place))
+        now = statistics.median(run["wall"] for run in runs)
+        return runs, now / statistics.median(earlier) if earlier else None
+
+    def run_before(self, source: Path, *words: object) -> float:
+        """Run the command of the earlier version; return its seconds."""
+        line = [sys.executable, "-m", "quietpixel", "denoise", source, *words, "--model", self.name]
+        env = os.environ | {"PYTHONPATH": str(self.before.resolve() / "src")}
+        start = time.perf_counter()
+        subprocess.run(list(map(str, line)), env=env, capture_output=True, check=True)
+        return time.perf_counter() - start
 
     def measure_loss(self, pictures: Path) -> None:
         """Report the mean PSNR in float32 less that in the automatic precision."""

@@ -81,12 +81,12 @@ def test_a_run_replaces_its_record_unless_it_fails(
     script, data = tmp_path / "measure.py", tmp_path / "data"
     script.write_text(MEASURE)
     words = (str(script), str(data / "some"))
-    assert run_all.run(run_all.Job("set12", words), tmp_path, data)
+    assert run_all.run(run_all.Job("set12", words), tmp_path, {"FOLDER": data})
     record = json.loads((tmp_path / "set12.json").read_text(encoding="utf-8"))
     assert record["command"] == f"python {script} FOLDER/some"
     assert record["machine"].startswith(f"{os.cpu_count()} cores, ")
     assert record["tables"][0]["rows"] == [[str(data / "some"), "30.10"]]
-    assert not run_all.run(run_all.Job("set12", (*words, "--fail")), tmp_path, data)
+    assert not run_all.run(run_all.Job("set12", (*words, "--fail")), tmp_path, {"FOLDER": data})
     assert json.loads((tmp_path / "set12.json").read_text(encoding="utf-8")) == record
 
 
