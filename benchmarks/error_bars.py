@@ -17,7 +17,8 @@ import numpy as np
 
 import quietpixel
 from quietpixel.files import list_images, read_picture
-from quietpixel.noise.parser import FROZEN_EPOCH, Array, Gaussian, image_rng
+from quietpixel.noise.laws import Array, Gaussian
+from quietpixel.noise.parser import FROZEN_EPOCH, image_rng
 
 
 def main() -> None:

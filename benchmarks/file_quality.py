@@ -30,7 +30,8 @@ from rival_networks import RivalNetwork
 from scipy import ndimage
 
 from quietpixel import Denoiser
-from quietpixel.batch import Settings, denoise_one
+from quietpixel.batch.denoise import Settings
+from quietpixel.batch.pipeline import denoise_one
 from quietpixel.evaluation.methods import tune
 from quietpixel.files import Picture, list_images, read_picture, write_picture
 from quietpixel.imaging.metrics import bootstrap_interval, psnr

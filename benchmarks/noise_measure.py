@@ -18,8 +18,9 @@ import numpy as np
 
 from quietpixel.files import list_images, read_picture
 from quietpixel.noise.estimate import estimate_sigma
+from quietpixel.noise.laws import Array
 from quietpixel.noise.measure import measure_noise
-from quietpixel.noise.parser import FROZEN_EPOCH, Array, image_rng, parse_noise
+from quietpixel.noise.parser import FROZEN_EPOCH, image_rng, parse_noise
 
 LAWS = (
     *("gaussian:2/255", "gaussian:5/255", "gaussian:15/255", "gaussian:25/255", "gaussian:50/255"),

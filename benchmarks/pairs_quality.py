@@ -27,7 +27,7 @@ from quietpixel.data.image_cache import decode
 from quietpixel.evaluation.methods import CLASSICAL, tune
 from quietpixel.files import list_images
 from quietpixel.imaging.metrics import psnr
-from quietpixel.noise.parser import Array
+from quietpixel.noise.laws import Array
 
 TUNED_ON = 4
 BLURS = (0.7, 1.0, 1.4, 2.0, 2.5, 3.0)

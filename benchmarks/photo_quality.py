@@ -22,7 +22,8 @@ from quietpixel import Denoiser
 from quietpixel.data.tasks import draw_plain
 from quietpixel.files import list_images, read_picture
 from quietpixel.imaging.metrics import psnr
-from quietpixel.noise.parser import FROZEN_EPOCH, Array, Gaussian, image_rng
+from quietpixel.noise.laws import Array, Gaussian
+from quietpixel.noise.parser import FROZEN_EPOCH, image_rng
 
 SIGMAS = (15.0, 25.0, 50.0)
 RANGE = (0.0, 1.0)

@@ -36,8 +36,10 @@ from typing import Any
 
 import numpy as np
 
-from quietpixel.batch import Ledger, Settings, make_plan, preflight_jobs
-from quietpixel.batch import run_jobs as run_here
+from quietpixel.batch.denoise import Settings
+from quietpixel.batch.ledger import Ledger
+from quietpixel.batch.pipeline import run_jobs as run_here
+from quietpixel.batch.plan import make_plan, preflight_jobs
 from quietpixel.cluster import connect
 from quietpixel.cluster.files import run_jobs
 from quietpixel.cluster.large_image import denoise_image

@@ -32,7 +32,8 @@ from record import Record
 from quietpixel import Denoiser
 from quietpixel.files import Picture, list_images, read_picture, write_picture
 from quietpixel.imaging.metrics import psnr
-from quietpixel.inference.engine import open_engine, read_card
+from quietpixel.inference.engine import open_engine
+from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import find_model
 
 Numbers = dict[str, Any]

@@ -11,7 +11,7 @@ from option_table import describe_options
 from quietpixel.card import Card
 from quietpixel.cli.main import COMMANDS, group
 from quietpixel.files import FORMATS, Format
-from quietpixel.inference.engine import read_card
+from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import bundled_models
 
 MODELS_PAGE = """---

@@ -14,7 +14,8 @@ from astropy.io import fits
 from PIL import Image
 
 from quietpixel.cli.main import main
-from quietpixel.inference.engine import Engine, open_engine, read_card
+from quietpixel.inference.engine import Engine, open_engine
+from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import find_model
 
 from .science import fits_file, hdf5, mrc, npy

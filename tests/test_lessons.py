@@ -16,7 +16,7 @@ import pytest
 import quietpixel
 from quietpixel.errors import MissingDependencyError
 from quietpixel.imaging.uncertainty import Calibration
-from quietpixel.inference.engine import read_card
+from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import find_model
 from quietpixel.web.static_page import RUNTIME_FILES, STATIC, RuntimeFilesError, read_runtime
 

@@ -5,7 +5,7 @@ from .containers import denoise as denoise
 from .containers import measure_noise as measure_noise
 from .errors import QuietpixelError as QuietpixelError
 from .inference.denoiser import Denoiser as Denoiser
-from .inference.engine import read_card as read_card
+from .inference.model_file import read_card as read_card
 from .inference.options import DenoiseOptions as DenoiseOptions
 from .noise.measure import fit_law as fit_law
 from .noise.parser import parse_noise as parse_noise

@@ -9,18 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quietpixel.batch import (
-    Ledger,
-    Settings,
-    lock_folders,
-    make_plan,
-    pipeline,
-    preflight_jobs,
-    run_jobs,
-)
-from quietpixel.batch.denoise import compare_pictures
-from quietpixel.batch.ledger import fingerprint
-from quietpixel.batch.pipeline import MemoryBudget
+from quietpixel.batch import pipeline
+from quietpixel.batch.denoise import Settings, compare_pictures
+from quietpixel.batch.ledger import Ledger, fingerprint
+from quietpixel.batch.lock import lock_folders
+from quietpixel.batch.pipeline import MemoryBudget, run_jobs
+from quietpixel.batch.plan import make_plan, preflight_jobs
 from quietpixel.errors import ArgumentError, FileError
 from quietpixel.files import Job, Picture, read_picture, write_picture
 from quietpixel.inference.denoiser import Denoiser

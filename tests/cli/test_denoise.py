@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quietpixel.batch import make_plan
+from quietpixel.batch.plan import make_plan
 from quietpixel.errors import ArgumentError
 
 

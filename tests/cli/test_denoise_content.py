@@ -16,8 +16,7 @@ import tifffile
 from PIL import Image
 from skimage import data
 
-from quietpixel.batch import Settings
-from quietpixel.batch.denoise import denoise_picture
+from quietpixel.batch.denoise import Settings, denoise_picture
 from quietpixel.files import Picture, frames, read_picture, vips, write_picture
 from quietpixel.files.apng import make_chunk
 from quietpixel.inference.denoiser import Denoiser

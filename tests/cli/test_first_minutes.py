@@ -15,8 +15,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 import quietpixel as package
-from quietpixel.batch import Outcome, PreflightResult, Settings
-from quietpixel.batch.denoise import Findings
+from quietpixel.batch.denoise import Findings, Settings
+from quietpixel.batch.pipeline import Outcome
+from quietpixel.batch.plan import PreflightResult
 from quietpixel.cli.denoise_call import DenoiseCall
 from quietpixel.cli.denoise_view import FolderView
 from quietpixel.cli.main import COMMANDS

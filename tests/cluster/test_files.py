@@ -15,7 +15,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from quietpixel.batch import lock_folders
+from quietpixel.batch.lock import lock_folders
 from quietpixel.cluster.task_pool import AHEAD, LEAST, TaskPool
 from quietpixel.cluster.workers import connect
 
@@ -306,7 +306,7 @@ def test_a_full_disk_on_one_worker(run, own_machines, tmp_path) -> None:
 
 
 def test_a_picture_that_kills_workers_is_a_failure_of_its_own() -> None:
-    from quietpixel.batch import Settings
+    from quietpixel.batch.denoise import Settings
     from quietpixel.cluster.files import Item, _Run
     from quietpixel.cluster.task_pool import WorkerDiedError
     from quietpixel.files import Job
@@ -358,7 +358,7 @@ def test_one_kind_of_cluster_is_asked_for(words) -> None:
 
 def test_a_result_that_an_earlier_attempt_left_is_not_made_again(tmp_path, models) -> None:
     """As after a worker that died between putting a result in place and telling so."""
-    from quietpixel.batch import Settings
+    from quietpixel.batch.denoise import Settings
     from quietpixel.cluster.files import Item, denoise_items, stamp
     from quietpixel.cluster.worker_model import pack_model
     from quietpixel.files import Job
@@ -378,7 +378,8 @@ def test_a_result_that_an_earlier_attempt_left_is_not_made_again(tmp_path, model
 
 @pytest.mark.parametrize("case", ["worker lost", "to be replaced", "somebody else's"])
 def test_what_was_found_is_judged(case) -> None:
-    from quietpixel.batch import Outcome, Settings
+    from quietpixel.batch.denoise import Settings
+    from quietpixel.batch.pipeline import Outcome
     from quietpixel.cluster.files import Answer, Item, _Run
     from quietpixel.files import Job
 

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 import zarr
 
-from quietpixel.batch import lock_folders
+from quietpixel.batch.lock import lock_folders
 from quietpixel.cli.main import main
 from quietpixel.cluster import large_image
 from quietpixel.cluster.blocks import Field, cut

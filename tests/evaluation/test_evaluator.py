@@ -11,7 +11,7 @@ from quietpixel.evaluation.evaluator import Evaluation, Method, evaluate_methods
 from quietpixel.evaluation.image_pairs import ImagePairs, cut_patches, describe_noise
 from quietpixel.evaluation.metrics import METRICS
 from quietpixel.evaluation.tables import build_columns
-from quietpixel.noise.parser import Gaussian
+from quietpixel.noise.laws import Gaussian
 
 LAW = Gaussian(0.2, clip=False)
 SIZES = [(16, 16), (16, 16), (12, 20), (16, 16)]

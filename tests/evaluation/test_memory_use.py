@@ -13,7 +13,7 @@ from quietpixel.evaluation.evaluator import (
 )
 from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.evaluation.methods import METHODS
-from quietpixel.noise.parser import Gaussian
+from quietpixel.noise.laws import Gaussian
 
 MIB = 2**20
 

@@ -10,8 +10,7 @@ from quietpixel.containers import denoise
 from quietpixel.errors import ArgumentError, ImageError, ModelError, QuietpixelError, TooLargeError
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.engine import read_card
-from quietpixel.inference.model_file import replace_card
+from quietpixel.inference.model_file import read_card, replace_card
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
 PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32")

@@ -14,9 +14,9 @@ from quietpixel.inference.engine import (
     choose_device,
     choose_precision,
     open_engine,
-    read_card,
     run_model,
 )
+from quietpixel.inference.model_file import read_card
 
 from ..tiny_models import write_model
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from quietpixel.batch import run_jobs  # noqa: F401  (loaded once, before processes are forked)
+from quietpixel.batch import pipeline, plan  # noqa: F401  (loaded once, before processes are forked)
 from quietpixel.cli.main import main as quietpixel
 from quietpixel.inference.engine import import_openvino
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quietpixel.batch import lock_folders
+from quietpixel.batch.lock import lock_folders
 
 from ..waiting import PATIENCE
 

@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 
 from quietpixel.errors import ArgumentError, UnknownNameError
-from quietpixel.noise.parser import (
-    NOISE_LAWS,
-    Gaussian,
-    Poisson,
-    Sequence,
-    add_noise,
-    image_rng,
-    parse_noise,
-    parse_number,
-)
+from quietpixel.noise.laws import Gaussian, Poisson, Sequence
+from quietpixel.noise.parser import NOISE_LAWS, add_noise, image_rng, parse_noise, parse_number
 
 TEXTS = [
     # Every law with one mean and variance; 0.1 photons at white would need more pixels.

@@ -13,7 +13,7 @@ from quietpixel.card import Card
 from quietpixel.errors import FileError
 from quietpixel.evaluation.evaluator import Comparison, Evaluation, Method, Table, evaluate_methods
 from quietpixel.evaluation.image_pairs import ImagePairs
-from quietpixel.noise.parser import Gaussian
+from quietpixel.noise.laws import Gaussian
 from quietpixel.reports.evaluation_report import (
     build_differences,
     describe_model,

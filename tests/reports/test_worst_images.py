@@ -7,7 +7,7 @@ import pytest
 
 from quietpixel.evaluation.evaluator import Method, evaluate_methods
 from quietpixel.evaluation.image_pairs import ImagePairs
-from quietpixel.noise.parser import Gaussian
+from quietpixel.noise.laws import Gaussian
 from quietpixel.reports.evaluation_report import build_differences, evaluation_sections
 from quietpixel.reports.page import build_page, heading
 from quietpixel.reports.pictures import SCRIPT, build_crops, draw_worst, find_worst_place

@@ -7,7 +7,7 @@ import pytest
 
 from quietpixel.card import Card
 from quietpixel.errors import ModelError
-from quietpixel.inference.engine import read_card
+from quietpixel.inference.model_file import read_card
 from quietpixel.models import build
 from quietpixel.training.run_outputs import export_anywhere
 

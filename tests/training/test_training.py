@@ -17,7 +17,7 @@ from quietpixel.data import Split
 from quietpixel.data.batches import Batches
 from quietpixel.data.samplers import NoisySampler
 from quietpixel.errors import ArgumentError, FileError, TrainingError, UnknownNameError
-from quietpixel.noise.parser import Gaussian
+from quietpixel.noise.laws import Gaussian
 from quietpixel.training import trainer
 from quietpixel.training.devices import choose_precision, processor_flags
 from quietpixel.training.named_recipes import named_recipe

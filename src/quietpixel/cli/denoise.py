@@ -220,7 +220,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     # NumPy's share is small, and its threads would wait for cores that the engine computes on.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Imported here because NumPy and libvips take 0.2 s that --help does not need.
-    from quietpixel.batch import Settings
+    from quietpixel.batch.denoise import Settings
     from quietpixel.cli.denoise_call import DenoiseCall
     from quietpixel.cli.denoise_large import LargeRun, is_large
     from quietpixel.cli.denoise_run import DenoiseRun

@@ -15,7 +15,7 @@ from quietpixel.cli.options import check_report
 from quietpixel.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from quietpixel.batch import Settings
+    from quietpixel.batch.denoise import Settings
     from quietpixel.cluster.workers import Cluster
     from quietpixel.inference.options import DenoiseOptions
 

@@ -12,7 +12,8 @@ from quietpixel.cli.denoise_view import FolderView, show_findings
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 
 if TYPE_CHECKING:
-    from quietpixel.batch import Outcome, PreflightResult
+    from quietpixel.batch.pipeline import Outcome
+    from quietpixel.batch.plan import PreflightResult
     from quietpixel.cluster.workers import Cluster
     from quietpixel.files import Job
 
@@ -138,8 +139,8 @@ class LargeRun:
                 )
 
     def _preflight(self, job: "Job") -> "PreflightResult":
-        from quietpixel.batch import PreflightResult
         from quietpixel.batch.ledger import RESULT
+        from quietpixel.batch.plan import PreflightResult
         from quietpixel.cluster.large_image import is_result
 
         try:
@@ -150,7 +151,7 @@ class LargeRun:
         return PreflightResult(job, "write")
 
     def _denoise(self, job: "Job", cluster: "Cluster | None") -> "Outcome":
-        from quietpixel.batch import Outcome
+        from quietpixel.batch.pipeline import Outcome
         from quietpixel.cluster.large_image import denoise_image
 
         call, view = self._call, self._view

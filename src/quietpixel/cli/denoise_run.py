@@ -15,7 +15,9 @@ from quietpixel.cli.denoise_view import FolderView, describe_outcome, show_findi
 from quietpixel.errors import ArgumentError, ClusterError, FileError
 
 if TYPE_CHECKING:
-    from quietpixel.batch import Ledger, Outcome, Plan, PreflightResult
+    from quietpixel.batch.ledger import Ledger
+    from quietpixel.batch.pipeline import Outcome
+    from quietpixel.batch.plan import Plan, PreflightResult
     from quietpixel.cluster.workers import Cluster
     from quietpixel.files import Job
     from quietpixel.inference.denoiser import Denoiser
@@ -46,7 +48,7 @@ class DenoiseRun:
 
     def stop(self) -> None:
         """Remove unfinished files, close the progress bar and report what was done so far."""
-        from quietpixel.batch import Outcome
+        from quietpixel.batch.pipeline import Outcome
         from quietpixel.files import abandon
 
         self._view.close()  # first, so that files that fail because of the stop are no failures
@@ -68,7 +70,7 @@ class DenoiseRun:
         self._view.write_json(interrupted=True)
 
     def _plan(self) -> "Plan":
-        from quietpixel.batch import make_plan
+        from quietpixel.batch.plan import make_plan
 
         call, settings = self._call, self._settings
         if settings.backup is not None and not call.in_place:
@@ -128,8 +130,10 @@ class DenoiseRun:
         return denoiser
 
     def _run_plan(self, plan: "Plan", denoiser: "Denoiser") -> int:
-        from quietpixel.batch import Ledger, lock_folders, preflight_jobs
         from quietpixel.batch.denoise import make_folder
+        from quietpixel.batch.ledger import Ledger
+        from quietpixel.batch.lock import lock_folders
+        from quietpixel.batch.plan import preflight_jobs
 
         call, settings = self._call, self._settings
         with contextlib.ExitStack() as held:
@@ -166,7 +170,7 @@ class DenoiseRun:
         self, denoiser: "Denoiser", findings: "tuple[PreflightResult, ...]", *, folder: bool
     ) -> int:
         """Report what will not be done, and do the rest."""
-        from quietpixel.batch import share_scale
+        from quietpixel.batch.plan import share_scale
         from quietpixel.files import remove_leftovers
 
         jobs = tuple(finding.job for finding in findings if finding.state == "write")
@@ -202,7 +206,7 @@ class DenoiseRun:
     def _outcomes(self, denoiser: "Denoiser", jobs: "tuple[Job, ...]") -> "Iterator[Outcome]":
         settings, view = self._settings, self._view
         if self._cluster is None:
-            from quietpixel.batch import run_jobs as run_here
+            from quietpixel.batch.pipeline import run_jobs as run_here
 
             return run_here(denoiser, jobs, settings, ledger=self._ledger, on_progress=view.advance)
         from quietpixel.cluster.files import run_jobs
@@ -215,8 +219,8 @@ class DenoiseRun:
 
     def _run_stream(self) -> int:
         """Denoise one image where its source, its target or both are a stream."""
-        from quietpixel.batch import Ledger, denoise_one
-        from quietpixel.batch.ledger import RESULT
+        from quietpixel.batch.ledger import RESULT, Ledger
+        from quietpixel.batch.pipeline import denoise_one
         from quietpixel.files import check_readable, inspect_content, refuse_existing
 
         call = self._call

@@ -19,8 +19,9 @@ from quietpixel.cli.progress import describe_seconds, make_bar
 from quietpixel.errors import FileError
 
 if TYPE_CHECKING:
-    from quietpixel.batch import Outcome, PreflightResult
     from quietpixel.batch.denoise import FolderScale
+    from quietpixel.batch.pipeline import Outcome
+    from quietpixel.batch.plan import PreflightResult
     from quietpixel.files import Job, SkippedFile
     from quietpixel.inference.level import Noise
 
@@ -59,7 +60,7 @@ class FolderView:
 
     def begin(self, findings: "Sequence[PreflightResult]", *, folder: bool = False) -> None:
         """Take what is known before the work: what is done already, and what is refused."""
-        from quietpixel.batch import Outcome
+        from quietpixel.batch.pipeline import Outcome
 
         self._total, self.folder = len(findings), folder
         self._pending = [found.job for found in findings if found.state == "write"]

@@ -25,7 +25,7 @@ def command(name: str | None, as_json: bool) -> None:
 
     NAME is one of the names, a run folder or an .onnx file.
     """
-    from quietpixel.inference.engine import read_card
+    from quietpixel.inference.model_file import read_card
     from quietpixel.inference.model_store import find_model, known_models
 
     paths = known_models() if name is None else {name: find_model(name)}

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from quietpixel import batch
-from quietpixel.batch import Ledger, Outcome, Settings
+from quietpixel.batch import pipeline
+from quietpixel.batch.denoise import Settings
+from quietpixel.batch.ledger import Ledger
+from quietpixel.batch.pipeline import Outcome
 from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.task_pool import Notify, TaskPool, WorkerDiedError
 from quietpixel.cluster.worker_model import TravellingModel, open_model
@@ -104,7 +106,7 @@ def denoise_items(items: Sequence[Item], shared: tuple[TravellingModel, Settings
     left = [item.job for item in items if not guard.changed(item.job)]
     outcomes = {}
     if left:
-        run = batch.run_jobs(open_model(model), left, settings, ledger=guard)
+        run = pipeline.run_jobs(open_model(model), left, settings, ledger=guard)
         outcomes = {outcome.job: outcome for outcome in run}
     try:
         here = str(need("distributed").get_worker().address)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.batch import Outcome
 from quietpixel.batch.denoise import Findings, make_folder
 from quietpixel.batch.lock import lock_folders
+from quietpixel.batch.pipeline import Outcome
 from quietpixel.cluster import tiff_image, zarr_image
 from quietpixel.cluster.blocks import Field, Part, cut
 from quietpixel.cluster.storage import Place, is_store, to_json

@@ -19,7 +19,7 @@ from quietpixel.errors import FileError, ImageError, QuietpixelError
 from quietpixel.files import Picture, Size, read_picture, read_size, split_name
 from quietpixel.files.zarr_store import is_store, read_store, read_store_size
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, find_range
-from quietpixel.noise.parser import Array
+from quietpixel.noise.laws import Array
 
 Notify = Callable[[str], None]
 Pixels = NDArray[Any]

@@ -10,7 +10,8 @@ from quietpixel.card import UNKNOWN_SIGMA
 from quietpixel.data.image_cache import ImageCache, Mask
 from quietpixel.data.tasks import Task
 from quietpixel.errors import DataError
-from quietpixel.noise.parser import Array, image_rng
+from quietpixel.noise.laws import Array
+from quietpixel.noise.parser import image_rng
 
 PATIENCE = 200
 """Number of unusable scenes in a row after which a run ends."""

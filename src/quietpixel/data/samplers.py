@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from quietpixel.data.image_cache import SkippedFiles
 from quietpixel.errors import TrainingError
-from quietpixel.noise.parser import FROZEN_EPOCH, Array, NoiseLaw, image_rng
+from quietpixel.noise.laws import Array, NoiseLaw
+from quietpixel.noise.parser import FROZEN_EPOCH, image_rng
 
 SHUFFLE_INDEX = 2**31
 """Index of the generator that shuffles an epoch."""

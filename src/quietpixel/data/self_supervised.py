@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from quietpixel.data.tasks import Patches
 from quietpixel.errors import ArgumentError
-from quietpixel.noise.parser import Array, NoiseLaw
+from quietpixel.noise.laws import Array, NoiseLaw
 
 PERIOD = 8
 """One of about PERIOD x PERIOD pixels is hidden and predicted."""

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from quietpixel.noise.camera import LUMA
-from quietpixel.noise.parser import Array, NoiseLaw
+from quietpixel.noise.laws import Array, NoiseLaw
 
 Patches = tuple[Array, ...]
 

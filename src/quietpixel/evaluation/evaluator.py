@@ -22,7 +22,7 @@ from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.evaluation.image_pairs import DenoiseBatch, ImagePairs, Images
 from quietpixel.evaluation.metrics import METRICS
 from quietpixel.imaging.metrics import bootstrap_interval
-from quietpixel.noise.parser import NoiseLaw
+from quietpixel.noise.laws import NoiseLaw
 
 Interval = tuple[float, float]
 
@@ -283,7 +283,7 @@ def evaluate_methods(
 
     Examples
     --------
-    >>> from quietpixel.noise.parser import Gaussian
+    >>> from quietpixel.noise.laws import Gaussian
     >>> pairs = ImagePairs.from_arrays(np.full((4, 32, 32, 1), 0.5, np.float32))
     >>> methods = [Method("mean", lambda x: x * 0 + 0.5), Method("noisy", None)]
     >>> table = evaluate_methods(methods, pairs, Gaussian(0.1, clip=False))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError
-from quietpixel.noise.parser import FROZEN_EPOCH, NoiseLaw, image_rng
+from quietpixel.noise.laws import NoiseLaw
+from quietpixel.noise.parser import FROZEN_EPOCH, image_rng
 
 Image = NDArray[np.float32]
 Images = NDArray[np.float32]
@@ -38,7 +39,7 @@ class ImagePairs:
 
     Examples
     --------
-    >>> from quietpixel.noise.parser import Gaussian
+    >>> from quietpixel.noise.laws import Gaussian
     >>> pairs = ImagePairs(3, lambda index: (np.full((4, 4 + index // 2, 1), 0.5), None))
     >>> [clean.shape for clean, noisy in pairs.batches(Gaussian(0.1), seed=0)]
     [(2, 4, 4, 1), (1, 4, 5, 1)]

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.axes import Axes, find_axes, share_nothing
 from quietpixel.imaging.intensity_scale import Range, Scale, find_range, nominal_range
-from quietpixel.imaging.tiling import spread_runs
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
@@ -17,11 +16,6 @@ FloatArray = NDArray[np.float32]
 INTEGERS = tuple(f"{sign}int{bits}" for sign in ("u", "") for bits in (8, 16, 32, 64))
 FLOATS = ("float16", "float32", "float64")
 DTYPES = ("bool", *INTEGERS, *FLOATS)
-
-__all__ = [
-    "DTYPES", "Layout", "Range", "check_array", "check_batch", "check_out",
-    "check_range", "read_axes", "read_layout", "spread_runs", "type_ceiling", "with_channels",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
-from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale, estimate_range, follow_training
+from quietpixel.imaging.intensity_scale import (
+    FIXED_SCALES,
+    Range,
+    Scale,
+    estimate_range,
+    follow_training,
+)
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
     Layout,
-    Range,
     check_batch,
     check_out,
     check_range,
@@ -23,9 +28,10 @@ from quietpixel.inference.arrays import (
     type_ceiling,
     with_channels,
 )
-from quietpixel.inference.engine import Engine, open_engine, read_card
+from quietpixel.inference.engine import Engine, open_engine
 from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
+from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import cache_of, find_model
 from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
 from quietpixel.inference.photons import (

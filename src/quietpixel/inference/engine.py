@@ -21,8 +21,6 @@ from quietpixel.inference.model_file import read_card, unreadable
 
 FloatArray = NDArray[np.float32]
 
-__all__ = ["ENGINES", "Engine", "import_openvino", "open_engine", "read_card", "run_model"]
-
 PRECISIONS = ("auto", "f32", "bf16")
 _DAMAGE = (RuntimeError, ValueError, MemoryError)
 """Errors of OpenVINO on a damaged model; a damaged name in it is a ValueError (Unicode)."""

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.card import Card
+from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import blend
 from quietpixel.imaging.tiling import Tile
-from quietpixel.inference.arrays import Layout, Range
+from quietpixel.inference.arrays import Layout
 from quietpixel.inference.blotches import enlarge, find_blotches
 from quietpixel.inference.engine import Engine, run_model
 from quietpixel.inference.level import Noise, NoiseLevel, describe_rest

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError
-from quietpixel.imaging.tiling import Tile
-from quietpixel.inference.arrays import Layout, spread_runs
+from quietpixel.imaging.tiling import Tile, spread_runs
+from quietpixel.inference.arrays import Layout
 from quietpixel.inference.blotches import can_find as can_find_blotches
 from quietpixel.inference.options import DenoiseOptions, wrong_level
 from quietpixel.inference.repair import Repair, fill_holes

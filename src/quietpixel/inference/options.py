@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, check_known, unknown_name
 from quietpixel.imaging.axes import CHANNELS
+from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import check_strength
-from quietpixel.inference.arrays import Range, check_range
+from quietpixel.inference.arrays import check_range
 from quietpixel.inference.engine import check_engine
 from quietpixel.noise.parser import parse_noise
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ImageError
-from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale
+from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
-from quietpixel.inference.arrays import Layout, Range, type_ceiling, with_channels
+from quietpixel.inference.arrays import Layout, type_ceiling, with_channels
 from quietpixel.inference.job import DenoiseJob, Result
 from quietpixel.inference.level import Noise, sample_places
 from quietpixel.inference.options import DenoiseOptions

@@ -19,8 +19,8 @@ from quietpixel.imaging.defects import (
     stripe_offsets,
 )
 from quietpixel.imaging.intensity_scale import tail_share
-from quietpixel.imaging.tiling import Tile
-from quietpixel.inference.arrays import Layout, spread_runs
+from quietpixel.imaging.tiling import Tile, spread_runs
+from quietpixel.inference.arrays import Layout
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]

@@ -22,7 +22,7 @@ from quietpixel.noise.flat_blocks import (
     Spectra,
     low_orders,
 )
-from quietpixel.noise.parser import Gaussian, NoiseLaw, Poisson, Sequence
+from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson, Sequence
 
 NOTHING = (0.05 / 255) ** 2
 """A variance below this is none: far less than the steps of 8 bits."""

@@ -22,8 +22,8 @@ from quietpixel.noise.flat_blocks import (
     low_orders,
     noise_levels,
 )
-from quietpixel.noise.parser import NoiseLaw, SaltPepper, Speckle
-from quietpixel.noise.parser import Sequence as Steps
+from quietpixel.noise.laws import NoiseLaw, SaltPepper, Speckle
+from quietpixel.noise.laws import Sequence as Steps
 
 Array = NDArray[Any]
 

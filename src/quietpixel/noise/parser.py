@@ -26,28 +26,6 @@ from quietpixel.noise.laws import (
 )
 from quietpixel.noise.photo import PhotoNoise
 
-__all__ = [
-    "FROZEN_EPOCH",
-    "NOISE_LAWS",
-    "Array",
-    "Camera",
-    "Gaussian",
-    "Mixture",
-    "NoiseLaw",
-    "PhotoNoise",
-    "Poisson",
-    "Ranged",
-    "SaltPepper",
-    "Sequence",
-    "Speckle",
-    "Uniform",
-    "add_noise",
-    "image_rng",
-    "list_levels",
-    "parse_noise",
-    "parse_number",
-]
-
 FROZEN_EPOCH = 0
 """The epoch of noise that is drawn once, before training."""
 

@@ -12,15 +12,9 @@ from quietpixel.imaging.metrics import psnr, psnr_of_error
 from quietpixel.imaging.residual import LAGS, Residual, estimate_error, examine
 from quietpixel.imaging.tiling import mean_of_squares
 from quietpixel.inference.denoiser import Denoiser
+from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
 from quietpixel.noise.laws import Sequence as LawSequence
-from quietpixel.noise.parser import (
-    FROZEN_EPOCH,
-    Gaussian,
-    NoiseLaw,
-    Poisson,
-    image_rng,
-    parse_noise,
-)
+from quietpixel.noise.parser import FROZEN_EPOCH, image_rng, parse_noise
 from quietpixel.reports.figures import (
     BLUE,
     MUTED,

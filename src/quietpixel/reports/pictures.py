@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from quietpixel.evaluation.evaluator import Method
 from quietpixel.evaluation.image_pairs import ImagePairs, describe_noise
 from quietpixel.imaging.metrics import mean_squared_error
-from quietpixel.noise.parser import NoiseLaw
+from quietpixel.noise.laws import NoiseLaw
 from quietpixel.reports.charts import error_by_digit
 from quietpixel.reports.figures import Block, draw_mosaic, find_square
 from quietpixel.reports.page import Picture, escape

@@ -14,7 +14,8 @@ from quietpixel.data.batches import Batches
 from quietpixel.data.samplers import NoisySampler
 from quietpixel.models import build
 from quietpixel.models.bottleneck import decoder, encoder
-from quietpixel.noise.parser import Array, parse_noise
+from quietpixel.noise.laws import Array
+from quietpixel.noise.parser import parse_noise
 from quietpixel.training.callbacks import StopOnNaN
 from quietpixel.training.compiled_model import make_optimizer
 from quietpixel.training.losses import find_loss

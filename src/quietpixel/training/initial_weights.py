@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from quietpixel.card import Card
 from quietpixel.errors import ModelError, TrainingError
-from quietpixel.inference.engine import open_engine, read_card
+from quietpixel.inference.engine import open_engine
+from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import find_model, known_models
 from quietpixel.models import build, complete_options
 from quietpixel.models.export import probe_inputs, run_keras

@@ -15,7 +15,8 @@ from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
 from quietpixel.errors import ArgumentError, DataError, check_known
 from quietpixel.files import split_name
 from quietpixel.imaging.intensity_scale import Range
-from quietpixel.noise.parser import Array, add_noise, parse_noise
+from quietpixel.noise.laws import Array
+from quietpixel.noise.parser import add_noise, parse_noise
 from quietpixel.training.folder_data import Folder
 from quietpixel.training.losses import WEIGHTED
 from quietpixel.training.recipe import Recipe

@@ -10,7 +10,7 @@ from typing import Any
 from quietpixel.card import Card
 from quietpixel.errors import QuietpixelError, check_known
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.engine import read_card
+from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import DEFAULTS, find_model, known_models
 from quietpixel.inference.options import DenoiseOptions
 

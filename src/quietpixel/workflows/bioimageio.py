@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from quietpixel.card import METADATA_KEY, UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError, ImageError, ModelError, naming_missing
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.engine import open_engine, read_card
+from quietpixel.inference.engine import open_engine
+from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import bundled_models, find_model
 from quietpixel.inference.options import check_level
 from quietpixel.workflows.calibrate import read_images

@@ -14,15 +14,17 @@ from quietpixel.data.image_cache import to_channels
 from quietpixel.errors import ArgumentError, DataError, ModelError, import_optional
 from quietpixel.imaging.brightness import measure_brightness
 from quietpixel.imaging.familiarity import describe_image, fit_familiarity
+from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.uncertainty import SHARE, draw_pixels, draw_shots, fit_pixels
-from quietpixel.inference.arrays import Range, read_layout, with_channels
+from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import Coverage, find_difference, measure_half_width
 from quietpixel.inference.model_file import replace_card
 from quietpixel.inference.model_store import bundled_models, find_model
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.repair import fill_holes
-from quietpixel.noise.parser import NoiseLaw, image_rng, parse_noise
+from quietpixel.noise.laws import NoiseLaw
+from quietpixel.noise.parser import image_rng, parse_noise
 
 Array = NDArray[Any]
 Image = NDArray[np.float32]

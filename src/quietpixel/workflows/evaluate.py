@@ -13,8 +13,9 @@ from quietpixel.evaluation.methods import CLASSICAL, METHODS, tune
 from quietpixel.files import refuse_foreign
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.model_store import find_model, known_models
-from quietpixel.noise.parser import Gaussian, Mixture, NoiseLaw, Ranged, parse_noise
-from quietpixel.noise.parser import Sequence as LawSequence
+from quietpixel.noise.laws import Gaussian, Mixture, NoiseLaw, Ranged
+from quietpixel.noise.laws import Sequence as LawSequence
+from quietpixel.noise.parser import parse_noise
 from quietpixel.reports.evaluation_report import write_evaluation_report
 from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.workflows.evaluation_data import EvaluationData, open_data

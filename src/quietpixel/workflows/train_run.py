@@ -11,8 +11,7 @@ import numpy as np
 from quietpixel.data import load_split
 from quietpixel.errors import ArgumentError, FileError, TrainingError
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.engine import read_card
-from quietpixel.inference.model_file import replace_card
+from quietpixel.inference.model_file import read_card, replace_card
 from quietpixel.inference.model_store import bundled_models, user_models_folder
 from quietpixel.noise.parser import parse_noise
 from quietpixel.reports.run_report import show_run
