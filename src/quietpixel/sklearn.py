@@ -140,8 +140,7 @@ class DenoisingAutoencoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     @available_if(_has_code)  # type: ignore[untyped-decorator]
     def encode(self, X: Any) -> FloatArray:  # noqa: N803
         """Return the codes of images, (N, code); only for the bottleneck."""
-        codes: FloatArray = self.model_.encode(self._to_images(self._rows(X)[0]))
-        return codes
+        return self.model_.encode(self._to_images(self._rows(X)[0]))
 
     @available_if(_has_code)  # type: ignore[untyped-decorator]
     def decode(self, codes: Any) -> FloatArray:

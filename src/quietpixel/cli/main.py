@@ -45,8 +45,7 @@ class LazyGroup(click.Group):
         """Return the command from the module of its name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"quietpixel.cli.{cmd_name}").command
-        return command
+        return import_module(f"quietpixel.cli.{cmd_name}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

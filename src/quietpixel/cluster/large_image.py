@@ -362,8 +362,7 @@ class _LargeRun:
             self._kind.create_like(self._image, place)
             # Last, so that a result that was not made whole is made again.
             note.write(about)
-        result: ZarrImage = self._image.moved(place)
-        return result
+        return self._image.moved(place)
 
     def _run(self, function: Callable[[Part, Work], Any], parts: Iterable[Part]) -> Iterator[Any]:
         """Yield the results of parts as they come; the first failure ends all."""

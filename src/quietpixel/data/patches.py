@@ -123,8 +123,7 @@ class PatchSampler:
 
             width = rng.uniform(*LOCAL_WIDTHS)
             squared = ndimage.gaussian_filter(squared, (width, width, 0), mode="mirror")
-            local: Array = np.sqrt(squared)
-            return local
+            return np.sqrt(squared)
         return np.full(squared.shape, np.sqrt(squared.mean()), np.float32)
 
     def _cut(
@@ -245,8 +244,7 @@ def shrink(part: Array, side: int) -> Array:
     planes = (Image.fromarray(part[..., channel]) for channel in range(part.shape[2]))
     smaller = (plane.resize((side, side), Image.Resampling.LANCZOS) for plane in planes)
     # Lanczos overshoots at edges.
-    patch: Array = np.clip(np.stack([np.asarray(plane) for plane in smaller], axis=-1), 0, 1)
-    return patch
+    return np.clip(np.stack([np.asarray(plane) for plane in smaller], axis=-1), 0, 1)
 
 
 def turn(patch: NDArray[Any], way: int) -> NDArray[Any]:

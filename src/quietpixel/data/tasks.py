@@ -107,8 +107,7 @@ def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     angle = np.float32(rng.uniform(0, 2 * np.pi))
     slope = np.cos(angle) * down[:, None] + np.sin(angle) * right
     share = np.clip((slope + 1) / 2, 0, 1)[..., None]
-    plain: Array = (first + share * (second - first)).astype(np.float32)
-    return plain
+    return (first + share * (second - first)).astype(np.float32)
 
 
 def blur(clean: Array, rng: np.random.Generator) -> Array:
@@ -127,8 +126,7 @@ def blur(clean: Array, rng: np.random.Generator) -> Array:
     from scipy import ndimage  # denoising needs no scipy
 
     width = rng.uniform(0.3, 1.3)
-    blurred: Array = ndimage.gaussian_filter(clean, (width, width, 0), mode="mirror")
-    return blurred
+    return ndimage.gaussian_filter(clean, (width, width, 0), mode="mirror")
 
 
 def change_contrast(clean: Array, rng: np.random.Generator) -> Array:
@@ -144,8 +142,7 @@ def change_contrast(clean: Array, rng: np.random.Generator) -> Array:
         Random generator.
     """
     centre, gain = np.float32(rng.random()), np.float32(rng.uniform(0.75, 1.35))
-    changed: Array = centre + gain * (clean - centre)
-    return changed
+    return centre + gain * (clean - centre)
 
 
 def draw_pattern(clean: Array, rng: np.random.Generator) -> Array:
@@ -174,8 +171,7 @@ def draw_pattern(clean: Array, rng: np.random.Generator) -> Array:
         """Return one slow wave (H, W) in [-1, 1] with a period between the two."""
         right, down, phase, height = rng.uniform(-1, 1, 4)
         frequency = 2 * np.pi / rng.uniform(shortest, longest)
-        slow: Array = np.sin((right * x + down * y) * frequency + np.pi * phase) * height
-        return slow
+        return np.sin((right * x + down * y) * frequency + np.pi * phase) * height
 
     def stripes(period: float, angle: float) -> Array:
         """Return stripes (H, W) in [-1, 1] across `angle`, bent by a slow wave."""

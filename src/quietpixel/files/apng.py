@@ -164,8 +164,7 @@ def _blend(below: Pixels, above: Pixels) -> Pixels:
     colours = above[..., :-1] * top + below[..., :-1] * rest
     colours = np.divide(colours, alpha, out=np.zeros_like(colours), where=alpha > 0)
     blended = np.concatenate([colours, alpha * np.float32(white)], axis=2)
-    result: Pixels = np.rint(blended).astype(above.dtype)
-    return result
+    return np.rint(blended).astype(above.dtype)
 
 
 def write_frames(

@@ -112,8 +112,7 @@ def _beyond(image: Array, around: Array, least: float, spreads: float) -> NDArra
     # Not the extremes, so that an outlier does not hide the one beside it.
     low, high = around[1], around[6]
     reach = np.float32(least) + np.float32(spreads) * (high - low)
-    beyond: NDArray[np.bool_] = (image > high + reach) | (image < low - reach)
-    return beyond
+    return (image > high + reach) | (image < low - reach)
 
 
 def single_pixels(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -306,13 +305,11 @@ def _sum_around(values: FloatArray) -> FloatArray:
     height, width = values.shape[:2]
     framed = np.pad(values, ((1, 1), (1, 1), (0, 0)))
     rows = framed[:height] + framed[1:-1] + framed[2:]
-    total: FloatArray = rows[:, :width] + rows[:, 1:-1] + rows[:, 2:]
-    return total
+    return rows[:, :width] + rows[:, 1:-1] + rows[:, 2:]
 
 
 def _sum_pairs(values: FloatArray) -> FloatArray:
     """Return the sums over squares of 2x2."""
     height, width = values.shape[:2]
     even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)))
-    total: FloatArray = even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]
-    return total
+    return even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]

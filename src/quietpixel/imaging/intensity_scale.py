@@ -307,5 +307,4 @@ def _median_of_rows(image: Array) -> Array:
     padded = np.pad(image, ((1, 1), *((0, 0),) * (image.ndim - 1)), mode="edge")
     above, own, below = padded[:-2], image, padded[2:]
     least, most = np.minimum(above, own), np.maximum(above, own)
-    median: Array = np.maximum(least, np.minimum(most, below))
-    return median
+    return np.maximum(least, np.minimum(most, below))

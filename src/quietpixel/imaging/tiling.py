@@ -65,8 +65,7 @@ class Tile:
         # A view, without a copy, for all tiles but those at the end.
         if rows.stop <= image.shape[0] and columns.stop <= image.shape[1]:
             return image[rows.start : rows.stop, columns.start : columns.stop]
-        taken: Array = image[np.ix_(*self.places(image.shape))]
-        return taken
+        return image[np.ix_(*self.places(image.shape))]
 
     def places(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the rows and columns of an image (H, W, ...) that `read` takes."""

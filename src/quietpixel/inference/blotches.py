@@ -92,5 +92,4 @@ def _shrink(pixels: NDArray[Any]) -> FloatArray:
     whole = np.pad(pixels, (*missing, *((0, 0),) * (pixels.ndim - 2)), mode="edge")
     height, width = (length // STEP for length in whole.shape[:2])
     squares = whole.reshape(height, STEP, width, STEP, *whole.shape[2:])
-    mean: FloatArray = squares.mean(axis=(1, 3), dtype=np.float32)
-    return mean
+    return squares.mean(axis=(1, 3), dtype=np.float32)

@@ -269,8 +269,7 @@ def sample_image(layout: Layout, pixels: Array, repair: Repair | None = None) ->
 def sample_hidden(hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which pixels of `sample_image` hold a hidden value, from (H, W, channels)."""
     rows, columns = (sample_places(length) for length in hidden.shape[:2])
-    result: NDArray[np.bool_] = np.any(hidden[rows][:, columns], axis=-1)
-    return result
+    return np.any(hidden[rows][:, columns], axis=-1)
 
 
 def sample_places(length: int) -> NDArray[np.intp]:

@@ -194,8 +194,7 @@ def find_sites(shape: tuple[int, ...], place: Array) -> Array:
 
 def _brightness(noise: Array) -> Array:
     """Return the brightness, (H, W, 1), of (H, W, 3)."""
-    bright: Array = (noise @ LUMA)[..., np.newaxis]
-    return bright
+    return (noise @ LUMA)[..., np.newaxis]
 
 
 def _smooth(noise: Array, rng: np.random.Generator) -> Array:
@@ -215,8 +214,7 @@ def _smooth(noise: Array, rng: np.random.Generator) -> Array:
 def _blur(noise: Array, width: float) -> Array:
     from scipy import ndimage  # only training draws this noise; denoising needs no scipy
 
-    smooth: Array = ndimage.gaussian_filter(noise, (width, width, 0))
-    return smooth
+    return ndimage.gaussian_filter(noise, (width, width, 0))
 
 
 def compress(image: Array, quality: int, rng: np.random.Generator) -> Array:

@@ -166,8 +166,7 @@ class Poisson(NoiseLaw):
     def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
         """Return `clean` with this noise, not clipped; negative light counts as none."""
         photons = rng.poisson(np.maximum(clean - np.float32(self.black), 0.0) * self.peak)
-        noisy: Array = (photons / self.peak + self.black).astype(np.float32)
-        return noisy
+        return (photons / self.peak + self.black).astype(np.float32)
 
     def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
         """Return mean and variance of the unclipped output, given those of the input."""

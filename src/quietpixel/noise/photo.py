@@ -89,8 +89,7 @@ class PhotoNoise(DrawnNoise):
         white = rng.standard_normal(clean.shape, np.float32) * _brightness_gain(clean, rng)
         white *= np.float32(self.sigma * rng.uniform(1, 4) / (white.std() + 1e-9))
         camera = _CameraProcessing.draw(float(white.std()), rng)
-        noise: Array = camera.apply(clean + white) - camera.apply(clean)
-        return noise
+        return camera.apply(clean + white) - camera.apply(clean)
 
 
 @dataclass(frozen=True)
@@ -226,8 +225,7 @@ def _colour_noise(
     gain[0, 0] = 0  # mean zero
     coloured = fft.irfft2(fft.rfft2(noise) * gain, s=(height, width))
     scale = np.sqrt(np.mean(np.square(coloured), axis=(1, 2), keepdims=True)) + 1e-9
-    result: Array = (coloured / scale).astype(np.float32)
-    return result
+    return (coloured / scale).astype(np.float32)
 
 
 def _brightness_gain(clean: Array, rng: np.random.Generator) -> Array:
@@ -237,16 +235,14 @@ def _brightness_gain(clean: Array, rng: np.random.Generator) -> Array:
     if kind < 0.25:
         return np.ones_like(clean)
     if kind < 0.4:  # photons in linear data
-        photons: Array = np.sqrt(light + np.float32(rng.uniform(0.005, 0.3)))
-        return photons
+        return np.sqrt(light + np.float32(rng.uniform(0.005, 0.3)))
     if kind < 0.7:  # most in the middle tones, behind a tone curve
         middle, width = rng.uniform(0.1, 0.8), rng.uniform(0.12, 0.4)
         hill: Array = np.exp(-np.square((light - np.float32(middle)) / np.float32(width)))
         return np.asarray(np.exp(np.float32(rng.uniform(0.2, 1.6)) * hill))
     tilt, bend = rng.normal(-0.6, 1.0), rng.normal(-0.5, 1.5)
     centred = light - np.float32(0.5)
-    curve: Array = np.exp(np.float32(tilt) * centred + np.float32(bend) * np.square(centred))
-    return curve
+    return np.exp(np.float32(tilt) * centred + np.float32(bend) * np.square(centred))
 
 
 def _smooth_flat_areas(noise: Array, clean: Array, rng: np.random.Generator) -> Array:

@@ -74,5 +74,4 @@ def _rename(model: Any, names: Mapping[str, str]) -> bytes:
     for node in graph.node:
         for places in (node.input, node.output):
             places[:] = [names.get(name, name) for name in places]
-    content: bytes = model.SerializeToString()
-    return content
+    return model.SerializeToString()

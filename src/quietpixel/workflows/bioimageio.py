@@ -168,8 +168,7 @@ def smallest_tile(card: Card) -> int:
 def stretch(image: Image) -> Image:
     """Return an image as the preprocessing ``scale_range`` of a package makes it."""
     low, high = np.percentile(image, STRETCH)
-    stretched: Image = ((image - low) / (high - low + 1e-6)).astype(np.float32)
-    return stretched
+    return ((image - low) / (high - low + 1e-6)).astype(np.float32)
 
 
 def find_fixed_level(path: Path, card: Card, image: Image, sigma: float | str) -> float | None:
