@@ -23,9 +23,10 @@ import onnxruntime
 from onnxruntime import quantization
 from record import Record
 
+from quietpixel.array_types import FloatArray
 from quietpixel.files import list_images, read_picture
 from quietpixel.imaging.metrics import psnr
-from quietpixel.inference.engine import FloatArray, open_engine
+from quietpixel.inference.engine import open_engine
 
 LAYERS = ("_2_block", "lowest", "to_2_", "to_3_", "down_1_block_1", "up_1_block_1")
 """The two lowest levels and half of the blocks above: most of the gain, least of the loss."""

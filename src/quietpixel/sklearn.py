@@ -6,8 +6,8 @@ Nothing else of quietpixel imports this module; ``import quietpixel`` does not l
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, FloatArray
 from quietpixel.errors import ArgumentError, naming_missing
 from quietpixel.noise.parser import add_noise, parse_noise
 
@@ -17,8 +17,6 @@ with naming_missing("quietpixel.sklearn needs", "train"):
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-Array = NDArray[Any]
-FloatArray = NDArray[np.float32]
 
 MULTIPLE = 4
 """The models halve an image twice, so height and width are padded to a multiple of this."""

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from numpy.typing import NDArray
-
+from quietpixel.array_types import Array
 from quietpixel.batch.denoise import FolderScale, Settings, choose_channels, other_type
 from quietpixel.batch.ledger import RESULT, Ledger
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
@@ -36,8 +35,6 @@ from quietpixel.inference.arrays import Layout, read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.level import sample_places
 from quietpixel.inference.planes import split_page
-
-Array = NDArray[Any]
 
 MOST_FILES, MOST_PAGES = 16, 2
 """How many files are examined, evenly spaced by name, and how many pages of each."""

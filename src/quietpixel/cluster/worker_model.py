@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.cluster.blocks import find_axes
 from quietpixel.errors import ArgumentError, ImageError
@@ -116,18 +116,16 @@ class BlockWork:
             return tuple(Noise(level / factor, "estimated", share=level) for level in levels)
         return (Noise() if isinstance(sigma, str) else Noise(float(np.mean(sigma)), "given"),)
 
-    def planes(self, region: NDArray[Any]) -> NDArray[Any]:
+    def planes(self, region: Array) -> Array:
         """Return a part of the array as (planes, height, width, channels)."""
         height, width = region.shape[self.axes.y], region.shape[self.axes.x]
         return region.reshape(-1, height, width, region.shape[-1] if self.axes.colours else 1)
 
-    def estimate(self, region: NDArray[Any]) -> list[float]:
+    def estimate(self, region: Array) -> list[float]:
         """Return the noise level of each plane of a part of the array."""
         return [estimate_level(self.layout, plane) for plane in self.planes(region)]
 
-    def denoise(
-        self, region: NDArray[Any], block: Tile, levels: Iterable[float | None]
-    ) -> NDArray[Any]:
+    def denoise(self, region: Array, block: Tile, levels: Iterable[float | None]) -> Array:
         """Return what a block keeps, denoised; called on a worker.
 
         Parameters
@@ -195,8 +193,8 @@ class BlockDenoiser(Denoiser):
     """A denoiser that also takes a part of an image, and knows where in it the part lies."""
 
     def denoise_block(
-        self, region: NDArray[Any], block: Tile, work: BlockWork, level: float | None
-    ) -> NDArray[Any]:
+        self, region: Array, block: Tile, work: BlockWork, level: float | None
+    ) -> Array:
         """Return what a block keeps, with the values that the whole image would get.
 
         Parameters
@@ -227,8 +225,8 @@ class BlockDenoiser(Denoiser):
         return run(job).image[block.rows.inner, block.columns.inner][:, :, 0]
 
     def _denoise_stabilised(
-        self, region: NDArray[Any], block: Tile, work: BlockWork, photons: PhotonNoise
-    ) -> NDArray[Any]:
+        self, region: Array, block: Tile, work: BlockWork, photons: PhotonNoise
+    ) -> Array:
         stable = stabilise(region, work.layout, photons)
         takes_level = work.card.takes_level
         options = stable_options(work.options, work.layout, photons, takes_level=takes_level)

@@ -1,11 +1,10 @@
 """A part of a data set: images, and labels where there are any."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, FloatArray
 from quietpixel.errors import DataError, check_known
 
 SPLIT_NAMES = ("train", "validation", "test")
@@ -40,8 +39,8 @@ class Split:
     (2, np.float32(1.0))
     """
 
-    images: NDArray[Any]
-    labels: NDArray[Any] | None
+    images: Array
+    labels: Array | None
     name: str
     split: str
 
@@ -70,7 +69,7 @@ class Split:
         """Return the number of images."""
         return len(self.images)
 
-    def as_float(self) -> NDArray[np.float32]:
+    def as_float(self) -> FloatArray:
         """Return the images as float32 (N, H, W, C) in [0, 1]."""
         if self.images.dtype == np.uint8:
             return self.images.astype(np.float32) / np.float32(255)

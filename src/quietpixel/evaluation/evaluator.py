@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import Images
 from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, ImageError
-from quietpixel.evaluation.image_pairs import DenoiseBatch, ImagePairs, Images
+from quietpixel.evaluation.image_pairs import DenoiseBatch, ImagePairs
 from quietpixel.evaluation.metrics import METRICS
 from quietpixel.imaging.metrics import bootstrap_interval
 from quietpixel.noise.laws import NoiseLaw

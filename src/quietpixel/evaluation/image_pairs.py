@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Image, Images
 from quietpixel.errors import ArgumentError
 from quietpixel.noise.laws import NoiseLaw
 from quietpixel.noise.parser import FROZEN_EPOCH, image_rng
 
-Image = NDArray[np.float32]
-Images = NDArray[np.float32]
 DenoiseBatch = Callable[[Images], Images]
 """From noisy images, float32 (N, H, W, C), to denoised ones of the same shape."""
 Batch = tuple[Images, Images]

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import Images
 from quietpixel.errors import ArgumentError, import_optional, unknown_name
 
 Image = NDArray[np.float64]
-Images = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

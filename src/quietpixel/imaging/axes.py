@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.intensity_scale import scale_places
 from quietpixel.imaging.tiling import mean_of_squares
-
-Array = NDArray[Any]
 
 CHANNELS = ("auto", "rgb", "separate")
 """What a last dimension of 3 channels means: decided by the image, colours, or channels of their

@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array
 from quietpixel.imaging.tiling import mean_of_squares
-
-Array = NDArray[Any]
 
 CELL = 16
 """Side in pixels of the squares whose means are compared: noise hardly changes such a mean."""

@@ -6,13 +6,9 @@ Stripes are rows or columns that are lighter or darker as a whole. Hidden pixels
 masked, not finite) are filled from those around them. The screen of a halftone print is found only.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-FloatArray = NDArray[np.float32]
+from quietpixel.array_types import Array, BoolArray, FloatArray
 
 PASSES = 3
 """Repairs one after the other: the second finds outliers that had another one beside them."""
@@ -62,7 +58,7 @@ def outlier_distance(image: Array) -> float | None:
     return None if sparse and _share_alone(image, usual, found) < ALONE else distance
 
 
-def _share_alone(image: Array, usual: Array, found: NDArray[np.bool_]) -> float:
+def _share_alone(image: Array, usual: Array, found: BoolArray) -> float:
     """Return the share of found values with none two pixels away that differs as much."""
     padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="symmetric")
     rows, columns, channels = np.nonzero(found)
@@ -108,14 +104,14 @@ def _sorted_neighbours(image: Array) -> Array:
     return around
 
 
-def _beyond(image: Array, around: Array, least: float, spreads: float) -> NDArray[np.bool_]:
+def _beyond(image: Array, around: Array, least: float, spreads: float) -> BoolArray:
     # Not the extremes, so that an outlier does not hide the one beside it.
     low, high = around[1], around[6]
     reach = np.float32(least) + np.float32(spreads) * (high - low)
     return (image > high + reach) | (image < low - reach)
 
 
-def single_pixels(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def single_pixels(marked: BoolArray) -> BoolArray:
     """Return which of the marked values have no marked one among their eight neighbours.
 
     Parameters
@@ -242,7 +238,7 @@ def has_screen(luminance: Array) -> bool:
     return bool(min(power[y, x], second) > SCREEN_PEAK)
 
 
-def fill_hidden(image: Array, visible: NDArray[np.bool_]) -> Array:
+def fill_hidden(image: Array, visible: BoolArray) -> Array:
     """Return `image` with the values that are not visible filled from those around them.
 
     The visible values are averaged over ever larger squares, and each hidden one takes the

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import Array
 from quietpixel.imaging.residual import examine
 from quietpixel.imaging.tiling import spread_runs
 from quietpixel.imaging.uncertainty import conformal_quantile, describe_pixels
 
-Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
 
 SIDE, MOST = 96, 4

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import Array
 from quietpixel.imaging.defects import single_pixels
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.imaging.tiling import spread_runs
 
-Array = NDArray[Any]
 Range = tuple[float, float]
 
 FIXED_SCALES = {"bool": (0.0, 1.0), "uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from quietpixel.array_types import Array
+
 Denoise = Callable[[Array], Array]
 
 LAGS = 6

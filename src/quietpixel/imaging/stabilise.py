@@ -1,12 +1,12 @@
 """Photon noise made equally strong everywhere, and the unbiased way back."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from quietpixel.array_types import Array
+
 FloatArray = NDArray[np.float64]
 
 

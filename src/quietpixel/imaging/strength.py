@@ -3,11 +3,9 @@
 from typing import SupportsFloat
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.errors import ArgumentError
-
-FloatArray = NDArray[np.float32]
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Share of red, green and blue in the luminance (Rec. 709)."""

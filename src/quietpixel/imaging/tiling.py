@@ -9,14 +9,12 @@ sides inside the image get a margin. Every tile size thus gives the same result.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import Array
 from quietpixel.errors import ArgumentError
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

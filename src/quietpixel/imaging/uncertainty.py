@@ -13,9 +13,8 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from quietpixel.array_types import Array, FloatArray
 
 SHARE = 0.9
 """The share of pixels whose truth is to lie inside."""
@@ -209,7 +208,7 @@ def normal_quantile(squares: FloatArray, share: float) -> float:
     return float(deviations * np.sqrt(max(squares.mean(dtype=np.float64), 0)))
 
 
-def conformal_quantile(scores: NDArray[Any], share: float) -> float:
+def conformal_quantile(scores: Array, share: float) -> float:
     """Return the ceil((n + 1) * share)-th smallest of n scores, or the largest if there are few.
 
     Examples
@@ -222,7 +221,7 @@ def conformal_quantile(scores: NDArray[Any], share: float) -> float:
     return float(np.partition(scores, rank - 1)[rank - 1])
 
 
-def _limits(values: FloatArray, count: int) -> NDArray[Any]:
+def _limits(values: FloatArray, count: int) -> Array:
     return np.asarray(np.quantile(values, np.arange(1, count) / count))
 
 

@@ -4,14 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, FloatArray
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.axes import Axes, find_axes, share_nothing
 from quietpixel.imaging.intensity_scale import Range, Scale, find_range, nominal_range
-
-Array = NDArray[Any]
-FloatArray = NDArray[np.float32]
 
 INTEGERS = tuple(f"{sign}int{bits}" for sign in ("u", "") for bits in (8, 16, 32, 64))
 FLOATS = ("float16", "float32", "float64")

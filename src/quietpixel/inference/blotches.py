@@ -6,18 +6,16 @@ of four megapixels takes 1.09 times as long with it.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, FloatArray
 from quietpixel.card import Card
 from quietpixel.imaging.strength import LUMINANCE
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.engine import Engine, run_model
 from quietpixel.inference.tile_plan import choose_grid
-
-FloatArray = NDArray[np.float32]
 
 STEP = 4
 """Pixels of the image along a side of one pixel of the copy."""
@@ -86,7 +84,7 @@ def enlarge(blotches: FloatArray, rows: NDArray[np.intp], columns: NDArray[np.in
     return result
 
 
-def _shrink(pixels: NDArray[Any]) -> FloatArray:
+def _shrink(pixels: Array) -> FloatArray:
     """Return the means of squares of STEP x STEP pixels; the last ones repeat the border."""
     missing = [(0, -length % STEP) for length in pixels.shape[:2]]
     whole = np.pad(pixels, (*missing, *((0, 0),) * (pixels.ndim - 2)), mode="edge")

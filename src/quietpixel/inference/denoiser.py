@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, FloatArray
 from quietpixel.card import Card
 from quietpixel.imaging.intensity_scale import (
     FIXED_SCALES,
@@ -45,8 +45,6 @@ from quietpixel.inference.planes import denoise_planes, join, shared_level, spli
 from quietpixel.inference.repair import fill_holes, find_repair
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
 
-Array = NDArray[Any]
-FloatArray = NDArray[np.float32]
 OPENING = ("engine", "precision", "device", "threads", "memory", "streams", "quality")
 """Options of a denoiser; the others concern an image."""
 

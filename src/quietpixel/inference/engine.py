@@ -12,14 +12,12 @@ from threading import Lock, Semaphore
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, FileError, MissingDependencyError, check_known
 from quietpixel.files.atomic import atomic_file
 from quietpixel.inference.model_file import read_card, unreadable
-
-FloatArray = NDArray[np.float32]
 
 PRECISIONS = ("auto", "f32", "bf16")
 _DAMAGE = (RuntimeError, ValueError, MemoryError)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, FloatArray
 from quietpixel.card import Card
 from quietpixel.errors import ImageError, ModelError
 from quietpixel.imaging.brightness import Brightness
@@ -14,9 +14,6 @@ from quietpixel.imaging.familiarity import Familiarity, describe_image
 from quietpixel.imaging.uncertainty import REACH, Calibration
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.repair import fill_holes
-
-Array = NDArray[Any]
-FloatArray = NDArray[np.float32]
 
 _STRIP = 512
 """Rows treated at once, so that large images need little memory beside the result."""

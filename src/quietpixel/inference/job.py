@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, BoolArray, FloatArray
 from quietpixel.card import Card
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import blend
@@ -18,8 +17,6 @@ from quietpixel.inference.level import Noise, NoiseLevel, describe_rest
 from quietpixel.inference.options import QUALITIES, DenoiseOptions
 from quietpixel.inference.repair import HIGHEST, LOWEST
 
-Array = NDArray[Any]
-FloatArray = NDArray[np.float32]
 OnProgress = Callable[[float], None]
 """Gets the share that is done, in [0, 1]; what it raises ends the work."""
 Repair = Callable[[FloatArray, Tile], FloatArray]
@@ -82,8 +79,8 @@ class DenoiseJob:
     origin: tuple[int, int] = (0, 0)
     out: Array | None = None
     notes: tuple[str, ...] = ()
-    hidden: NDArray[np.bool_] | None = None
-    mask: NDArray[np.bool_] | None = None
+    hidden: BoolArray | None = None
+    mask: BoolArray | None = None
     finish: "Callable[[Result], Result] | None" = None
 
 

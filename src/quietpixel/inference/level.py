@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, FloatArray
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import Tile, spread_runs
@@ -16,9 +17,6 @@ from quietpixel.inference.options import DenoiseOptions, wrong_level
 from quietpixel.inference.repair import Repair, fill_holes
 from quietpixel.noise import level as automatic
 from quietpixel.noise.estimate import estimate_sigma
-
-Array = NDArray[Any]
-FloatArray = NDArray[np.float32]
 
 _CHECKED = 192
 """Side in pixels of the part of a result in which noise is looked for."""

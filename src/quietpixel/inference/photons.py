@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array
 from quietpixel.errors import ImageError
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
@@ -19,8 +19,6 @@ from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
 from quietpixel.noise.laws import Sequence as Steps
 from quietpixel.noise.measure import measure_noise
 from quietpixel.noise.parser import parse_noise
-
-Array = NDArray[Any]
 
 LEAST_SIDE, MOST = 64, 4
 """Smallest height and width of an image whose law is measured, and how many of a stack are used."""

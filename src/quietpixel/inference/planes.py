@@ -4,19 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array
 from quietpixel.imaging.axes import Axes, find_axes
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import Noise, NoiseLevel, constant_level
 from quietpixel.inference.options import DenoiseOptions
-
-Array = NDArray[Any]
 
 MOST_MEASURED, MOST_APART = 5, 1.5
 """How many images of a stack are measured for one level, and the ratio of levels that are one."""

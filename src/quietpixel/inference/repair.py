@@ -4,11 +4,10 @@ Hidden values are those that the model must not see and that come back unchanged
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, BoolArray, FloatArray
 from quietpixel.imaging.defects import (
     HALO,
     SCREEN_SIDE,
@@ -22,9 +21,6 @@ from quietpixel.imaging.intensity_scale import tail_share
 from quietpixel.imaging.tiling import Tile, spread_runs
 from quietpixel.inference.arrays import Layout
 
-Array = NDArray[Any]
-FloatArray = NDArray[np.float32]
-
 SIDE, PARTS = 128, 2
 """Impulses are looked for in 2 x 2 squares of 128 pixels, in one channel; it takes milliseconds."""
 LINES = 256
@@ -37,7 +33,7 @@ BELOW, ABOVE = -1.0, 2.0
 spoils 40 pixels around it. Where they are not rare, they are content."""
 
 
-def find_hidden(images: Array, layout: Layout) -> NDArray[np.bool_] | None:
+def find_hidden(images: Array, layout: Layout) -> BoolArray | None:
     """Return which values are hidden: transparent, masked, not finite, or far beyond the scale.
 
     Parameters
@@ -74,7 +70,7 @@ def find_hidden(images: Array, layout: Layout) -> NDArray[np.bool_] | None:
     return hidden if hidden.any() else None
 
 
-def fill_holes(images: Array, layout: Layout) -> tuple[Array, NDArray[np.bool_] | None]:
+def fill_holes(images: Array, layout: Layout) -> tuple[Array, BoolArray | None]:
     """Return images with hidden values filled, and which those are.
 
     Parameters

@@ -6,13 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import layers
-from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.errors import ArgumentError
 
-Half = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Half = Callable[[FloatArray], FloatArray]
 
 CODE = "code"
 """The name of the layer whose output is the code."""

@@ -7,13 +7,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.card import METADATA_KEY, Card
 from quietpixel.errors import ModelError
 from quietpixel.models.receptive_field import measure_model
-
-FloatArray = NDArray[np.float32]
 
 TOLERANCE = 1e-4
 """Greatest difference between Keras and the exported file; float32 alone differs by about 1e-6."""

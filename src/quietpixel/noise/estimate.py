@@ -1,12 +1,11 @@
 """The level of white noise, estimated from the image alone."""
 
-from typing import Any
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from quietpixel.array_types import Array
+
 Covariance = NDArray[np.float64]
 
 _SIDE = 6

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array
 from quietpixel.errors import ImageError
 from quietpixel.imaging.defects import RARE, fill_hidden, outlier_distance, repair_outliers
 from quietpixel.imaging.intensity_scale import estimate_range
@@ -24,8 +23,6 @@ from quietpixel.noise.flat_blocks import (
 )
 from quietpixel.noise.laws import NoiseLaw, SaltPepper, Speckle
 from quietpixel.noise.laws import Sequence as Steps
-
-Array = NDArray[Any]
 
 KINDS = ("white", "correlated", "stripes", "impulses", "speckle")
 DARKEST = 0.02

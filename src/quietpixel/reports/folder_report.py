@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Image
 from quietpixel.data.image_cache import StoredImage
 from quietpixel.imaging.metrics import psnr, psnr_of_error
 from quietpixel.imaging.residual import LAGS, Residual, estimate_error, examine
@@ -30,8 +30,6 @@ from quietpixel.reports.page import Picture
 from quietpixel.training.folder_data import Folder
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.training_data import VALIDATION_SEED_OFFSET
-
-Image = NDArray[np.float32]
 
 SHOWN = 3
 """Number of validation images that are shown whole: the first ones, not chosen by hand."""

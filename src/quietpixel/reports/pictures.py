@@ -4,11 +4,11 @@ import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from quietpixel.array_types import Array, Image, Images
 from quietpixel.evaluation.evaluator import Method
 from quietpixel.evaluation.image_pairs import ImagePairs, describe_noise
 from quietpixel.imaging.metrics import mean_squared_error
@@ -16,9 +16,6 @@ from quietpixel.noise.laws import NoiseLaw
 from quietpixel.reports.charts import error_by_digit
 from quietpixel.reports.figures import Block, draw_mosaic, find_square
 from quietpixel.reports.page import Picture, escape
-
-Image = NDArray[np.float32]
-Images = NDArray[np.float32]
 
 ROWS = ("original", "noisy", "reconstructed")
 """Names of the rows of `samples` and `extremes`."""
@@ -38,7 +35,7 @@ ERROR_GAIN = 4
 
 
 def show_images(
-    clean: Images, noisy: Images, denoised: Images, *, labels: NDArray[Any] | None
+    clean: Images, noisy: Images, denoised: Images, *, labels: Array | None
 ) -> list[Picture]:
     """Return samples, the best and worst images, and the error by label, with their captions.
 

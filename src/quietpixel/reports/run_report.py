@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, Images
 from quietpixel.data import load_split
 from quietpixel.evaluation.evaluator import NOISY, Method, Table, evaluate_methods
 from quietpixel.evaluation.image_pairs import ImagePairs
@@ -23,8 +22,6 @@ from quietpixel.training.folder_data import open_folder
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.training_data import from_folder, is_folder
-
-Images = NDArray[np.float32]
 
 SHOWN = 1000
 """Validation images that the report of a named set is made from."""
@@ -103,7 +100,7 @@ def _evaluate(denoiser: Denoiser, recipe: Recipe, clean: Images, noisy: Images) 
     return replace(table, noise=recipe.noise)
 
 
-def _show_codes(folder: RunFolder, labels: NDArray[Any], noisy: Images) -> list[Picture]:
+def _show_codes(folder: RunFolder, labels: Array, noisy: Images) -> list[Picture]:
     """Return a map of the codes of a bottleneck, and walks between those of two images."""
     from quietpixel.models.bottleneck import open_halves
 

@@ -6,17 +6,15 @@ from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
-from numpy.typing import NDArray
 from starlette.responses import JSONResponse
 
+from quietpixel.array_types import FloatArray
 from quietpixel.errors import ImageError
 from quietpixel.inference.engine import import_openvino
 from quietpixel.web.app_state import get_app_state
 from quietpixel.web.digit_parts import SIZE, find_digit_model, split_digit_model
 from quietpixel.web.models import Models
 from quietpixel.web.problems import RefusalError
-
-FloatArray = NDArray[np.float32]
 
 router = APIRouter(include_in_schema=False)
 

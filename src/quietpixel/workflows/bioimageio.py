@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Image
 from quietpixel.card import METADATA_KEY, UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError, ImageError, ModelError, naming_missing
 from quietpixel.inference.denoiser import Denoiser
@@ -21,8 +21,6 @@ from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import bundled_models, find_model
 from quietpixel.inference.options import check_level
 from quietpixel.workflows.calibrate import read_images
-
-Image = NDArray[np.float32]
 
 SAMPLES = Path(__file__).parents[1] / "web" / "static"
 BUNDLED_SAMPLES = {1: SAMPLES / "sample-microscope.png", 3: SAMPLES / "sample-photo.jpg"}

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, Image
 from quietpixel.data.image_cache import to_channels
 from quietpixel.errors import ArgumentError, DataError, ModelError, import_optional
 from quietpixel.imaging.brightness import measure_brightness
@@ -26,8 +26,6 @@ from quietpixel.inference.repair import fill_holes
 from quietpixel.noise.laws import NoiseLaw
 from quietpixel.noise.parser import image_rng, parse_noise
 
-Array = NDArray[Any]
-Image = NDArray[np.float32]
 Images = str | Path | Iterable[Any]
 """A folder, or image files and arrays."""
 Pair = tuple[int, Image, Image]

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, Image
 from quietpixel.data import load_split, named_sets
 from quietpixel.data.image_cache import StoredImage, decode, to_channels
 from quietpixel.data.image_folder import Layout, find_layout
@@ -17,8 +17,6 @@ from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.evaluation.methods import load_scikit_image
 from quietpixel.imaging.intensity_scale import FIXED_SCALES
 from quietpixel.training.folder_data import find_channels
-
-Image = NDArray[np.float32]
 
 PHOTOGRAPHS = ("camera", "chelsea", "coffee")
 """Photographs of scikit-image that methods are tuned on if there is no other choice."""
@@ -54,7 +52,7 @@ class EvaluationData:
     channels: int
     own_noise: bool = False
     full_scale: bool = True
-    labels: NDArray[Any] | None = None
+    labels: Array | None = None
     open_tuning: Callable[[], ImagePairs]
     tuned_on: str
 

@@ -8,6 +8,7 @@ from tempfile import NamedTemporaryFile
 
 import numpy as np
 
+from quietpixel.array_types import Image
 from quietpixel.data import load_split
 from quietpixel.errors import ArgumentError, FileError, TrainingError
 from quietpixel.inference.denoiser import Denoiser
@@ -20,7 +21,7 @@ from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import RunOptions, run_recipe
 from quietpixel.training.training_data import is_folder
-from quietpixel.workflows.calibrate import Image, Pair, draw_pairs, write_calibration
+from quietpixel.workflows.calibrate import Pair, draw_pairs, write_calibration
 
 ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names that a model may have."""

@@ -1,0 +1,17 @@
+"""Names of the arrays that most modules pass on, for annotations."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+"""Of any type and shape."""
+FloatArray = NDArray[np.float32]
+"""Values for a model, or from one."""
+Image = NDArray[np.float32]
+"""(H, W, C), black 0 and white 1."""
+Images = NDArray[np.float32]
+"""(N, H, W, C), black 0 and white 1."""
+BoolArray = NDArray[np.bool_]
+"""Marks of pixels."""
