@@ -327,6 +327,31 @@ def test_the_model_and_its_card(visit):
     assert Image.open(io.BytesIO(content)).format == "JPEG"
 
 
+def test_the_page_speaks_of_its_own_controls(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    grain = np.random.default_rng(0).normal(30000, 9000, (200, 280, 1))
+    deep = io.BytesIO()
+    tifffile.imwrite(deep, np.clip(grain, 0, 65535).astype(np.uint16)[..., 0])
+    page.set_input_files("#files", as_file("deep.tif", deep.getvalue(), "image/tiff"))
+    caption = page.locator("#caption")
+    expect(caption).to_contain_text("16-bit TIFF")
+    expect(caption).to_contain_text("“Fine-tune” above 100 % removes more")  # not `strength`
+    expect(caption).not_to_contain_text("Intensity scale")
+    expect(page.locator("#colour-help")).to_be_visible()
+    expect(page.locator("#colour-strength-auto")).to_be_disabled()
+    page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
+    page.click(".row-item:has-text('a.png') .pick")
+    expect(page.locator("#colour-strength-auto")).to_be_enabled()
+    expect(page.locator("#colour-help")).to_be_hidden()
+    expect(page.locator(".row-item.done")).to_have_count(2)
+    page.click("#card-open")
+    expect(page.locator("#card")).to_contain_text("White noise of 26 of 255.")
+    page.keyboard.press("Escape")
+    page.select_option("#model", "mnist-unet")
+    page.click("#apply")
+    expect(page.locator(".row-item.bad").first).to_contain_text("image must be 28x28")
+
+
 def is_of_a_drawing(answer) -> bool:
     """The pad is cleared before an example is drawn, which also sends an empty digit."""
     if not answer.url.endswith("/page/digit"):

@@ -59,6 +59,8 @@ class Scale:
     --------
     >>> Scale(98, 1190, 4095).describe(np.dtype(np.uint16))
     'Intensity scale: black 98, white 1190 of 65535.'
+    >>> Scale(-94, 41906, 65535).describe(np.dtype(np.uint16))
+    'Intensity scale: black -94, white 41906 of 65535, with room for its noise.'
     """
 
     black: float
@@ -96,6 +98,10 @@ class Scale:
                 f", because the image lies beyond the values {low:.6g} to {high:.6g} that the "
                 "model was trained on; its result may be worse"
             )
+        elif dtype.kind in "ui" and not (
+            np.iinfo(dtype).min <= self.black and self.white <= np.iinfo(dtype).max
+        ):
+            beyond = ", with room for its noise"
         return f"Intensity scale: {self.describe_range(dtype)}{beyond}."
 
     def describe_range(self, dtype: np.dtype[Any]) -> str:

@@ -4,9 +4,9 @@ import { FilmStrip, describe, describeFacts, duration } from "./filmstrip.js";
 import { act, listen } from "./gestures.js";
 import { droppedFiles, saveFile } from "./images.js";
 import { Preview, keyOf } from "./preview.js";
-import { findNoisyPlace } from "./regions.js";
+import { findNoisyPlace, looksGray } from "./regions.js";
 import { Runs } from "./runs.js";
-import { describeCard, describeStrength, levelOf } from "./settings.js";
+import { describeCard, describeStrength, inWordsOfPage, levelOf } from "./settings.js";
 import { Stage } from "./stage.js";
 import { makeZip } from "./zip.js";
 
@@ -179,6 +179,7 @@ export class Pictures {
       this.render();
       return;
     }
+    item.gray ??= looksGray(item.image);
     this.stage.open(item.image, () => (item.place ??= findNoisyPlace(item.image)));
     this.render();
     if (item.isCurrent) this.look();
@@ -216,7 +217,7 @@ export class Pictures {
     }
     if (item.sigma === undefined) return; // a preview follows once the level is known
     this.preview.refresh(item.image, this.settings.forPreview(item), (state) => {
-      this.previewError = state instanceof Error ? state.message : null;
+      this.previewError = state instanceof Error ? inWordsOfPage(state.message) : null;
       if (state !== "busy") this.release();
       this.caption();
     }, { ...options, whole: this.shown?.whole });

@@ -1,8 +1,9 @@
 // Chooses parts of an image: where to look first, and where its noise is estimated.
 
+import { isGray } from "./pnm.js";
 import { LEVEL_CELL, levelPlaces } from "./tiles.js";
 
-const SIDE = 64, PLACES = 7;
+const SIDE = 64, PLACES = 7, SMALL = 256;
 
 // Pixels of a part of an image, as ImageData.
 export function readPart(image, { x, y, width, height }) {
@@ -22,6 +23,13 @@ export function readLevelSample(image) {
     }
   }
   return context.getImageData(0, 0, columns.length, rows.length);
+}
+
+// Whether an image looks gray on a small scale.
+export function looksGray(image) {
+  const context = makeContext(SMALL, SMALL);
+  context.drawImage(image, 0, 0, SMALL, SMALL);
+  return isGray(context.getImageData(0, 0, SMALL, SMALL).data);
 }
 
 // The middle of the square with the clearest noise that also shows some detail.

@@ -1,6 +1,7 @@
 // The images of the page and their work, a few at a time.
 
 import { Countdown } from "./countdown.js";
+import { inWordsOfPage } from "./settings.js";
 
 const TICK = 400; // milliseconds between two looks at the time left
 const FIRST = 0.16; // share from which the time left is told: sending says little about computing
@@ -105,11 +106,11 @@ export class Runs extends EventTarget {
       });
       if (stopper.signal.aborted) return;
       // A given level is no estimate.
-      Object.assign(item, rest, { result: blob, resultName: name, state: "done", share: 1 });
+      Object.assign(item, rest, { notes: rest.notes.map(inWordsOfPage), result: blob, resultName: name, state: "done", share: 1 });
       if (!parameters.sigma && sigma !== null) item.sigma = sigma;
     } catch (error) {
       if (stopper.signal.aborted) return;
-      Object.assign(item, { state: "failed", error: error.message });
+      Object.assign(item, { state: "failed", error: inWordsOfPage(error.message) });
     }
     item.lost = false;
     this.changed(item);

@@ -8,6 +8,9 @@ const SENT = 0.08; // share of the progress that sending takes
 const BUSY_TRIES = 60, LOST_TRIES = 8; // the latter wait a minute in all, enough for a restart
 // Formats whose depth or kind browsers do not show rightly are left to the service.
 const BY_SERVICE = /\.(tiff?|p[bgpna]m|pfm|pnm)$/i;
+// Which values count as black and white says nothing to who only looks at a picture.
+const PLAIN_SCALE = /^Intensity scale: black \S+, white \S+ of \d+(, with room for its noise)?\.$/;
+
 export class ServiceEngine {
   constructor(askToken) {
     Object.assign(this, { askToken, isService: true });
@@ -114,10 +117,11 @@ function newName() {
 
 function readAnswer(file, { blob, header }) {
   const level = header("Quietpixel-Sigma");
+  const notes = JSON.parse(header("Quietpixel-Notes") ?? "[]");
   const named = /filename\*=UTF-8''([^;]+)/.exec(header("Content-Disposition") ?? "");
   return {
     blob, name: named ? decodeURIComponent(named[1]) : `clean-${file.name}`,
-    facts: JSON.parse(header("Quietpixel-Picture") ?? "{}"), notes: JSON.parse(header("Quietpixel-Notes") ?? "[]"),
+    facts: JSON.parse(header("Quietpixel-Picture") ?? "{}"), notes: notes.filter((note) => !PLAIN_SCALE.test(note)),
     sigma: level ? Number(level) : null,
   };
 }

@@ -102,8 +102,8 @@ export class Settings extends EventTarget {
   }
 
   // Shows the settings, and the noise that was found in an image.
-  show({ sigma: estimate, kinds } = this.noise ?? {}) {
-    this.noise = { sigma: estimate, kinds };
+  show({ sigma: estimate, kinds, gray } = this.noise ?? {}) {
+    this.noise = { sigma: estimate, kinds, gray };
     const { sigma, "sigma-auto": auto } = this.controls;
     const { strength, "colour-strength": colour, "colour-strength-auto": same } = this.controls;
     strength.max = colour.max = this.raisesLevel ? 200 : 100;
@@ -113,12 +113,14 @@ export class Settings extends EventTarget {
       amount.disabled = Number(amount.value) > Number(strength.max);
     }
     find("noise-words").textContent = estimate == null ? "" : `Noise: ${describeNoise(estimate, kinds)}`;
-    colour.disabled = colour.hidden = same.checked;
+    same.disabled = Boolean(gray);
+    find("colour-help").hidden = !gray;
+    colour.disabled = colour.hidden = gray || same.checked;
     find("strength-value").textContent = `${strength.value} %`;
-    find("colour-strength-value").textContent = same.checked ? "" : `${colour.value} %`;
+    find("colour-strength-value").textContent = gray || same.checked ? "" : `${colour.value} %`;
     for (const slider of [strength, colour]) slider.setAttribute("aria-valuetext", `${slider.value} %`);
     find("strength-help").textContent = this.raisesLevel
-      ? "Above 100 %, more than the estimated noise is removed." : "";
+      ? `Above 100 %, more than the ${this.sigma === null ? "estimated noise" : "noise level below"} is removed.` : "";
     auto.disabled = !this.takesSigma;
     sigma.disabled = sigma.hidden = !this.takesSigma || auto.checked;
     if (auto.checked && estimate != null) sigma.value = Math.round(estimate * 510) / 2;
@@ -148,17 +150,38 @@ export function describeStrength({ strength }) {
   return { 60: "Light", 100: "Normal", 150: "Strong" }[strength] ?? `${strength} %`;
 }
 
+// A sentence of the library in the words of the page, which has controls in place of arguments.
+export const inWordsOfPage = (text) => text
+  .replace(/`sigma` ([\d.]+)\/255 or a `strength` above 1/, "“Noise level” at $1 or “Fine-tune” above 100 %")
+  .replaceAll("`", "");
+
+const NETWORKS = { bottleneck: "Autoencoder with a narrow code", unet: "U-Net" };
+const LAWS = { gaussian: "white noise", photo: "noise of processed photographs", camera: "noise of cameras", poisson: "photon noise",
+               "salt-pepper": "black and white pixels", speckle: "speckle", uniform: "evenly spread noise" };
+
+// A noise law in words: each kind once, with its highest level where it has one.
+function describeLaw(text) {
+  const highest = new Map();
+  for (const [, word, range, number, unit] of text.matchAll(/([a-z-]+):([\d./]*\.\.)?([\d.]+)(\/255)?/g)) {
+    const level = ["gaussian", "photo"].includes(word) ? Math.round(number * (unit ? 1 : 255)) : 0;
+    const [above] = highest.get(word) ?? [-1];
+    if (level > above) highest.set(word, [level, `${LAWS[word] ?? word}${level ? ` ${range ? "up to" : "of"} ${level} of 255` : ""}`]);
+  }
+  const words = new Intl.ListFormat("en-GB").format([...highest.values()].map(([, each]) => each));
+  return words && `${words[0].toUpperCase()}${words.slice(1)}.`;
+}
+
 // A card as pairs of a term and a sentence.
 export function describeCard(card) {
   const number = (value) => value.toLocaleString("en");
-  const colours = card.channels === 1 ? "Gray" : "Colour (RGB)";
+  const colours = card.channels === 1 ? "Gray" : "Colour and gray";
   const level = !card.sigma_input ? "The model finds the noise level by itself."
     : card.blind ? "It finds the noise level by itself; a level that is set limits what it removes." : "The noise level is an input.";
   return [
-    ["Network", card.architecture && `${card.architecture}${card.parameters ? ` with ${number(card.parameters)} weights` : ""}`],
+    ["Network", card.architecture && `${NETWORKS[card.architecture] ?? card.architecture}${card.parameters ? ` with ${number(card.parameters)} weights` : ""}`],
     ["Images", card.size ? `${colours} images of ${card.size[1]} × ${card.size[0]} pixels only.` : `${colours} images of any size.`],
     ["Noise level", level],
-    ["Trained on noise", card.noise],
+    ["Trained on noise", describeLaw(card.noise)],
     ["Trained on", card.data],
     ["Cost", card.operations && `${number(card.operations)} multiplications per pixel.`],
     ["Quality", Object.entries(card.scores ?? {}).map(([data, score]) => describeScore(data, score)).filter(Boolean).join(" ")],
@@ -174,7 +197,7 @@ function describeScore(data, score) {
   const words = values.map(([name, value]) => {
     const [metric, ...rest] = name.split(" ");
     const shown = metric === "psnr" ? `PSNR ${value.toFixed(2)} dB` : `SSIM ${value.toFixed(3)}`;
-    return [shown, ...rest].join(" ");
+    return [shown, ...rest].join(" ").replace(/gaussian:([\d.]+)\/255/, "white noise of $1 of 255").replace(/of the noisy$/, "of the noisy images");
   });
   return `On ${data}: ${words.join(", ")}.`;
 }
