@@ -221,7 +221,7 @@ def test_a_second_name_that_is_no_file_is_taken_for_an_output(quietpixel, gray, 
 
 
 def test_a_file_in_place_of_a_command_gets_the_whole_line(quietpixel, gray) -> None:
-    outcome = quietpixel(gray, "b.png")
+    outcome = quietpixel(gray, "denoise", "b.png")
     assert outcome.code == 2
     assert outcome.err.endswith(f"to denoise it, type: quietpixel denoise {gray} b.png\n")
 

@@ -107,7 +107,27 @@ def test_help_loads_nothing_heavy() -> None:
             "Unknown command 'trian': did you mean 'train'? Known: calibrate, completion, demo, ",
         ),
         (["train", "--epoks", "3"], "No such option '--epoks'."),
-        (["train", "--epochs", "0"], "Invalid value for '--epochs': 0 is not in the range x>=1."),
+        (["train", "--epochs", "0"], "--epochs must be a whole number of at least 1; got '0'."),
+        (
+            ["denoise", "a.png", "--strength", "80%"],
+            "--strength must be a number from 0 to 2; got '80%'. 80% is 0.8. Try 'quietpixel den",
+        ),
+        (
+            ["denoise", "a.png", "--model", "photo", "--model", "photo-gray"],
+            "--model is given twice; give it once. Try 'quietpixel denoise --help'.",
+        ),
+        (["denoise", "--output"], "'--output' requires an argument. Try 'quietpixel denoise --h"),
+        (["models", "a", "b"], "extra argument (b). Try 'quietpixel models --help'."),
+        (
+            ["denoise", "a.png", "b.png", "-o", "c.png"],
+            "--output must be a folder because there are many inputs; 'c.png' is the name of an "
+            "image. 'c.png/' would be a folder.",
+        ),
+        (
+            ["denoise", "http://example.invalid/a.jpg"],
+            "'http://example.invalid/a.jpg' cannot be read or written by its address, only Zarr ",
+        ),
+        (["denoise", "nonsense://a.zarr"], "'nonsense://a.zarr' cannot be reached (Protocol not "),
         (["train", "--noise", "gausian:0.5"], "Unknown noise law 'gausian': did you mean 'gauss"),
         (["train", "--noise", "gaussian:-1"], "must not be negative"),
         (["denoise"], "Missing argument 'INPUT...'. Try 'quietpixel denoise --help'."),

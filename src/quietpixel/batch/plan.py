@@ -21,6 +21,7 @@ from quietpixel.files import (
     check_readable,
     check_target,
     find_collisions,
+    format_of_name,
     inspect_content,
     list_images,
     plan_jobs,
@@ -114,6 +115,11 @@ def make_plan(
         if target.exists():
             raise ArgumentError(
                 f"`output` must be a folder because there are many inputs; '{output}' is a file."
+            )
+        if format_of_name(target) and not output.endswith(("/", "\\")):
+            raise ArgumentError(
+                "`output` must be a folder because there are many inputs; "
+                f"'{output}' is the name of an image. '{output}/' would be a folder."
             )
     place = partial(
         plan_jobs, output=target, suffix="" if in_place or target else suffix, format=format

@@ -158,7 +158,8 @@ class DenoiseRun:
                     raise FileError(
                         "All inputs are skipped, so there is nothing to denoise; name other files."
                     )
-                self._view.notify("No images found; use --recursive to search subfolders.")
+                further = "" if call.recursive else "; use --recursive to search subfolders"
+                self._view.notify(f"No images found{further}.")
             # Success would promise a result at the place that was asked for.
             if single and findings[0].state == "skip" and not call.in_place:
                 raise FileError(findings[0].reason)

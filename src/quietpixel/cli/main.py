@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import explain, option_names, printable
+from quietpixel.cli.options import describe_number, explain, option_names, printable
 from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
 
 COMMANDS = (
@@ -53,7 +53,8 @@ class LazyGroup(click.Group):
         """Return the command of that name, or raise an error that suggests a similar one."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             if os.path.exists(args[0]):
-                words = shlex.join(["quietpixel", "denoise", *args])
+                others = [word for word in args if word not in COMMANDS]
+                words = shlex.join(["quietpixel", "denoise", *others])
                 raise ArgumentError(f"'{args[0]}' is not a command; to denoise it, type: {words}")
             raise unknown_name("command", args[0], COMMANDS)
         return super().resolve_command(ctx, args)
@@ -120,9 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Abort:
         return _report("interrupted", INTERRUPTED)
     except click.ClickException as error:
+        # Without a context, the command is found among the words.
+        name = next((word for word in words if word in COMMANDS), "")
         context = getattr(error, "ctx", None)
-        path = context.command_path if context else "quietpixel"
-        sentence = error.format_message()
+        path = context.command_path if context else f"quietpixel {name}".rstrip()
+        sentence = describe_number(error) or error.format_message().rstrip(".") + "."
         if isinstance(error, click.NoSuchOption) and path.endswith(" denoise"):
             sentence = MEANT.get(error.option_name, sentence)
         return _report(f"{sentence} Try '{path} --help'.", FAILED)

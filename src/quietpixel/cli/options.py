@@ -45,6 +45,15 @@ class Command(click.Command):
         records = [option.get_help_record(ctx) for option in options]
         return super().collect_usage_pieces(ctx) + [record[0] for record in records if record]
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; click would drop all but the last value of one."""
+        given = self.make_parser(ctx).parse_args([*args])[2]
+        for each in given:
+            values = isinstance(each, click.Option) and not (each.is_flag or each.multiple)
+            if values and given.count(each) > 1 and not ctx.resilient_parsing:
+                raise click.UsageError(f"{each.opts[0]} is given twice; give it once.", ctx)
+        return super().parse_args(ctx, args)
+
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the description."""
         text = inspect.cleandoc(self.help or "")
@@ -80,6 +89,25 @@ def shorten_types(words: str) -> str:
     ('--port N', '--strength NUMBER')
     """
     return re.sub("INTEGER( RANGE)?", "N", re.sub("FLOAT( RANGE)?", "NUMBER", words))
+
+
+def describe_number(error: click.ClickException) -> str | None:
+    """Return a sentence on a value that is no number of an option's range, None on other errors."""
+    option = getattr(error, "param", None)
+    if not isinstance(error, click.BadParameter) or option is None:
+        return None
+    kind = option.type
+    if not isinstance(kind, click.IntRange | click.FloatRange):
+        return None
+    what = "a whole number" if isinstance(kind, click.IntRange) else "a number"
+    if kind.max is not None:
+        limits = f"from {kind.min:g} to {kind.max:g}"
+    else:
+        limits = f"{'above' if kind.min_open else 'of at least'} {kind.min:g}"
+    got = error.message.partition(" is not ")[0].strip("'")
+    share = re.fullmatch(r"(\d+)%", got)
+    meant = f" {got} is {int(share[1]) / 100:g}." if share and what == "a number" else ""
+    return f"{option.opts[0]} must be {what} {limits}; got '{got}'.{meant}"
 
 
 class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2

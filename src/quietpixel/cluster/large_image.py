@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from quietpixel.cluster.worker_model import BlockWork, plan_blocks
 from quietpixel.cluster.workers import Cluster
 from quietpixel.cluster.zarr_image import ZarrImage
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
-from quietpixel.files import Job
+from quietpixel.files import Job, format_of_name
 from quietpixel.imaging.defects import FILL_CELL
 from quietpixel.imaging.intensity_scale import (
     FIXED_SCALES,
@@ -287,12 +287,22 @@ def is_result(name: str) -> bool:
         If it cannot be read.
     """
     place = Place(name.rstrip("/")).whole()
+    _check_address(place)
     return tiff_image.is_result(place) if place.is_tiff else zarr_image.is_result(place)
+
+
+def _check_address(place: Place) -> None:
+    if place.is_url and format_of_name(PurePath(place.name)) not in (None, "tiff"):
+        raise FileError(
+            f"'{place.name}' cannot be read or written by its address, only Zarr can; download the "
+            "image, and denoise that file."
+        )
+    place.files()  # an unknown kind of address fails here
 
 
 def _check_places(source: Place, target: Place, *, overwrite: bool) -> None:
     for place in (source, target):
-        place.files()  # an unknown kind of address fails here
+        _check_address(place)
     if source.is_tiff != target.is_tiff:
         raise ArgumentError(
             f"The result of '{source.name}' must be of the same kind; got '{target.name}'. "
