@@ -28,7 +28,9 @@ def test_engines_agree(models, name):
     rng = np.random.default_rng(1)
     batch = rng.random((3, height, width, card.channels), np.float32)
     sigma = rng.random((3, height, width, 1), np.float32) if card.sigma_input else None
-    first, second = (open_engine(models[name], name=engine, precision="f32") for engine in ENGINES)
+    first, second = (
+        open_engine(models[name], engine=engine, precision="f32") for engine in ENGINES
+    )
     expected = first(batch, sigma)
     assert expected.dtype == np.float32
     assert expected.shape == batch.shape
@@ -37,7 +39,7 @@ def test_engines_agree(models, name):
 
 @pytest.mark.parametrize("name", list(ENGINES))
 def test_results_are_the_same_bytes_and_stay(models, name):
-    engine = open_engine(models["blur"], name=name, threads=2)
+    engine = open_engine(models["blur"], engine=name, threads=2)
     batch = np.random.default_rng(1).random((2, 30, 20, 1), np.float32)
     first = engine(batch)
     kept = first.copy()
@@ -123,7 +125,7 @@ def test_a_card_around_nonsense_is_refused(models, tmp_path, name):
     with pytest.raises(
         ModelError, match=r"nonsense.onnx' is not a model .* cannot read its layers"
     ):
-        open_engine(path, name=name)
+        open_engine(path, engine=name)
 
 
 def test_missing_file_is_named():
@@ -138,7 +140,7 @@ def test_model_without_a_card_is_refused(models):
 
 def test_names_are_checked(models):
     with pytest.raises(UnknownNameError, match=r"engine 'openvno': did you mean 'openvino'\?"):
-        open_engine(models["blur"], name="openvno")
+        open_engine(models["blur"], engine="openvno")
     with pytest.raises(UnknownNameError, match=r"precision 'f31': did you mean 'f32'\?"):
         open_engine(models["blur"], precision="f31")
     with pytest.raises(ArgumentError, match=r"`threads` must be 1 or more .* got 0. Omit it"):
@@ -149,7 +151,7 @@ def test_names_are_checked(models):
 
 def test_precision_is_reported(models):
     assert open_engine(models["blur"], precision="f32").precision == "f32"
-    assert open_engine(models["blur"], name="onnxruntime").precision == "f32"
+    assert open_engine(models["blur"], engine="onnxruntime").precision == "f32"
 
 
 @pytest.mark.parametrize(
@@ -169,9 +171,9 @@ def test_the_device_is_chosen_among_those_available(wanted, available, expected)
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
 def test_the_processor_computes_where_a_device_is_missing(name, models):
-    engine = open_engine(models["blur"], name=name, precision="f32", device="TPU")
+    engine = open_engine(models["blur"], engine=name, precision="f32", device="TPU")
     batch = np.random.default_rng(0).random((1, 8, 8, 1), np.float32)
-    expected = open_engine(models["blur"], name=name, precision="f32")
+    expected = open_engine(models["blur"], engine=name, precision="f32")
     assert engine.device == expected.device
     assert engine.device.startswith("CPU")
     assert expected.fallback == ""
@@ -191,13 +193,13 @@ def test_bf16_is_refused_where_it_would_not_be_computed(models):
     with pytest.raises(ArgumentError, match=r"auto or f32 on this processor because"):
         choose_precision("bf16", native=False)
     with pytest.raises(ArgumentError, match=r"auto or f32 with ONNX Runtime because"):
-        open_engine(models["blur"], name="onnxruntime", precision="bf16")
+        open_engine(models["blur"], engine="onnxruntime", precision="bf16")
 
 
 def test_missing_onnxruntime_says_how_to_install(models, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'quietpixel\[onnxruntime\]'"):
-        open_engine(models["blur"], name="onnxruntime")
+        open_engine(models["blur"], engine="onnxruntime")
 
 
 def test_compiled_models_are_kept_and_give_the_same_bytes(models, tmp_path):

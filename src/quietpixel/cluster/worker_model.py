@@ -20,12 +20,12 @@ from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import DTYPES, Layout, check_range, type_ceiling
-from quietpixel.inference.denoiser import OPENING, Denoiser
+from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.job import run
 from quietpixel.inference.level import Noise, check_model, constant_level, estimate_level
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import BUNDLED, find_model
-from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.options import OPENING, DenoiseOptions
 from quietpixel.inference.photons import middle_noise, restore, stabilise, stable_options
 from quietpixel.inference.tile_plan import choose_grid
 
@@ -252,7 +252,7 @@ def pack_model(options: DenoiseOptions) -> TravellingModel:
         If there is no such model.
     """
     # Workers keep denoisers open by these options, so what concerns one image has its default.
-    opening = DenoiseOptions(**{word: getattr(options, word) for word in OPENING})
+    opening = DenoiseOptions(**options.of(OPENING))
     path = find_model(options.model)
     if path.parent == BUNDLED:
         return TravellingModel(path.stem, opening)

@@ -33,7 +33,13 @@ from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import cache_of, find_model
-from quietpixel.inference.options import DenoiseOptions, Sigma, parse_memory
+from quietpixel.inference.options import (
+    ENGINE_OPTIONS,
+    OPENING,
+    DenoiseOptions,
+    Sigma,
+    parse_memory,
+)
 from quietpixel.inference.photons import (
     find_photons,
     may_have_photons,
@@ -44,9 +50,6 @@ from quietpixel.inference.photons import (
 from quietpixel.inference.planes import denoise_planes, join, shared_level, split
 from quietpixel.inference.repair import fill_holes, find_repair
 from quietpixel.inference.tile_plan import bytes_per_pixel, choose_grid
-
-OPENING = ("engine", "precision", "device", "threads", "memory", "streams", "quality")
-"""Options of a denoiser; the others concern an image."""
 
 
 class Denoiser:
@@ -96,7 +99,7 @@ class Denoiser:
     @classmethod
     def from_options(cls, options: DenoiseOptions) -> Self:
         """Return a denoiser with options that also say how an image is treated by default."""
-        denoiser = cls(options.model, **{word: getattr(options, word) for word in OPENING})
+        denoiser = cls(options.model, **options.of(OPENING))
         denoiser.options = options
         return denoiser
 
@@ -126,14 +129,10 @@ class Denoiser:
     @property
     def engine(self) -> Engine:
         """The open model; it says on which device it computes."""
-        options = self.options
         with self._lock:
             if self._opened is None:
-                self._opened = open_engine(
-                    self._path, name=options.engine, precision=options.precision,
-                    device=options.device, threads=options.threads, streams=options.streams,
-                    cache=cache_of(self._path),
-                )  # fmt: skip
+                options = self.options.of(ENGINE_OPTIONS)
+                self._opened = open_engine(self._path, cache=cache_of(self._path), **options)
             return self._opened
 
     def __call__(

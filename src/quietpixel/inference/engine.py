@@ -15,11 +15,11 @@ import numpy as np
 
 from quietpixel.array_types import FloatArray
 from quietpixel.card import Card
-from quietpixel.errors import ArgumentError, FileError, MissingDependencyError, check_known
+from quietpixel.errors import ArgumentError, FileError, MissingDependencyError
 from quietpixel.files.atomic import atomic_file
 from quietpixel.inference.model_file import read_card, unreadable
+from quietpixel.inference.options import ENGINE_NAMES, DenoiseOptions
 
-PRECISIONS = ("auto", "f32", "bf16")
 _DAMAGE = (RuntimeError, ValueError, MemoryError)
 """Errors of OpenVINO on a damaged model; a damaged name in it is a ValueError (Unicode)."""
 _DIGEST = 32
@@ -51,72 +51,29 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(
-    path: str | Path,
-    *,
-    name: str = "openvino",
-    precision: str = "auto",
-    device: str = "cpu",
-    threads: int | None = None,
-    streams: int = 1,
-    cache: Path | None = None,
-) -> Engine:
-    """Open a model file with the engine of that name.
+def open_engine(path: str | Path, *, cache: Path | None = None, **options: Any) -> Engine:
+    """Open a model file.
 
     Parameters
     ----------
     path
         An ONNX file that carries a quietpixel card.
-    name
-        ``"openvino"`` or ``"onnxruntime"``.
-    precision
-        ``"f32"``, ``"bf16"``, or ``"auto"``: bfloat16 only where the processor computes in it,
-        float16 on a GPU of OpenVINO.
-    device
-        ``"cpu"``, ``"gpu"``, or ``"auto"``, which takes a GPU where there is one; or the name of a
-        device of OpenVINO or of a provider of ONNX Runtime, untested. Without the device the
-        processor computes, and `fallback` of the engine says so.
-    threads
-        Number of threads; ``None`` leaves it to the engine.
-    streams
-        How many batches may be computed at once, by callers in threads of their own; they share
-        `threads` and the weights.
     cache
         A folder in which OpenVINO keeps the compiled model for the next process; None keeps none.
+    **options
+        `engine`, `precision`, `device`, `threads` and `streams`, as for `DenoiseOptions`.
 
     Raises
     ------
     UnknownNameError, ArgumentError
-        If an option is not one of the above.
+        If an option breaks its rule.
     ModelError
         If `path` is not a model file, or carries no card.
     MissingDependencyError
         If the engine is not installed.
     """
-    check_engine(name, precision, threads, streams)
-    return ENGINES[name](
-        Path(path),
-        precision=precision,
-        device=device,
-        threads=threads,
-        streams=streams,
-        cache=cache,
-    )
-
-
-def check_engine(name: str, precision: str, threads: int | None, streams: int) -> None:
-    """Raise the errors of `open_engine` for these options, before a model is looked for."""
-    check_known("engine", name, ENGINES)
-    check_known("precision", precision, PRECISIONS)
-    if threads is not None and threads < 1:
-        raise ArgumentError(
-            f"`threads` must be 1 or more because something must compute; got {threads}. "
-            "Omit it to use all cores."
-        )
-    if streams < 1:
-        raise ArgumentError(
-            f"`streams` must be 1 or more because something must compute; got {streams}. Try 1."
-        )
+    checked = DenoiseOptions(**options)
+    return ENGINES[checked.engine](Path(path), checked, cache)
 
 
 def choose_device(wanted: str, available: Sequence[str], *, gpu: str, cpu: str) -> tuple[str, str]:
@@ -150,17 +107,9 @@ def choose_device(wanted: str, available: Sequence[str], *, gpu: str, cpu: str) 
 class OpenVINOEngine:
     """Runs the model with OpenVINO."""
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        precision: str,
-        device: str,
-        threads: int | None,
-        streams: int,
-        cache: Path | None,
-    ) -> None:
+    def __init__(self, path: Path, options: DenoiseOptions, cache: Path | None) -> None:
         self.card = read_card(path)
+        precision, device, threads = options.precision, options.device, options.threads
         core = import_openvino().Core()
         # Looking for devices loads all plugins, which the processor does not need.
         found = () if device == "cpu" else core.available_devices
@@ -176,8 +125,8 @@ class OpenVINOEngine:
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        if streams > 1:
-            settings |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": streams}
+        if options.streams > 1:
+            settings |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": options.streams}
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
             settings["ENABLE_CPU_PINNING"] = False  # or all processes of few threads share a core
@@ -189,7 +138,7 @@ class OpenVINOEngine:
         # A tensor may have several names once layers are merged; "sigma" is the one that counts.
         self._names = [max(value.get_names(), key=_is_sigma) for value in compiled.inputs]
         self._requests: SimpleQueue[Any] = SimpleQueue()  # one for each stream
-        for _ in range(streams):
+        for _ in range(options.streams):
             self._requests.put(compiled.create_infer_request())
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
@@ -207,19 +156,10 @@ class OpenVINOEngine:
 class OnnxRuntimeEngine:
     """Runs the model with ONNX Runtime, its memory arena off."""
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        precision: str,
-        device: str,
-        threads: int | None,
-        streams: int,
-        **unused: Any,
-    ) -> None:
+    def __init__(self, path: Path, options: DenoiseOptions, cache: Path | None) -> None:
         self.card = read_card(path)
         self.precision = "f32"
-        if precision == "bf16":
+        if options.precision == "bf16":
             raise ArgumentError(
                 "`precision` must be auto or f32 with ONNX Runtime because it computes in float32 "
                 "on the processor; got bf16. Use the openvino engine for bf16."
@@ -233,16 +173,16 @@ class OnnxRuntimeEngine:
             ) from error
         cpu, found = "CPUExecutionProvider", runtime.get_available_providers()
         self.device, self.fallback = choose_device(
-            device, found, gpu="CUDAExecutionProvider", cpu=cpu
+            options.device, found, gpu="CUDAExecutionProvider", cpu=cpu
         )
-        options = runtime.SessionOptions()
+        settings = runtime.SessionOptions()
         # The arena would keep the memory of the largest tile.
-        options.enable_cpu_mem_arena = False
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads or 0
+        settings.enable_cpu_mem_arena = False
+        settings.log_severity_level = 3
+        settings.intra_op_num_threads = options.threads or 0
         try:
             self._session = runtime.InferenceSession(
-                str(path), options, providers=list(dict.fromkeys((self.device, cpu)))
+                str(path), settings, providers=list(dict.fromkeys((self.device, cpu)))
             )
         except Exception as error:  # ONNX Runtime's own kinds have no public base
             raise unreadable(path, "ONNX Runtime cannot read its layers") from error
@@ -251,7 +191,7 @@ class OnnxRuntimeEngine:
             self.device, self.fallback = choose_device(self.device, (used,), gpu="", cpu=used)
         self._path = path
         self._names = [value.name for value in self._session.get_inputs()]
-        self._slots = Semaphore(streams)
+        self._slots = Semaphore(options.streams)
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
         """Denoise a batch; see `Engine`."""
@@ -263,10 +203,7 @@ class OnnxRuntimeEngine:
         return _checked(self._path, result, batch)
 
 
-ENGINES: dict[str, type[OpenVINOEngine] | type[OnnxRuntimeEngine]] = {
-    "openvino": OpenVINOEngine,
-    "onnxruntime": OnnxRuntimeEngine,
-}
+ENGINES: dict[str, Any] = dict(zip(ENGINE_NAMES, (OpenVINOEngine, OnnxRuntimeEngine), strict=True))
 
 
 def run_model(engine: Engine, images: FloatArray, sigma: FloatArray | None) -> FloatArray:

@@ -1,7 +1,7 @@
 """What a user may set for an image and for the denoiser, in one object that is passed on whole."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,13 +15,17 @@ from quietpixel.imaging.axes import CHANNELS
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import check_range
-from quietpixel.inference.engine import check_engine
 from quietpixel.noise.parser import parse_noise
 
 Sigma = float | str | NDArray[Any]
 
 QUALITIES: Mapping[str, int] = MappingProxyType({"normal": 1, "best": 8})
 """How many flips and quarter turns of an image are denoised and averaged, by name."""
+ENGINE_NAMES = ("openvino", "onnxruntime")
+PRECISIONS = ("auto", "f32", "bf16")
+ENGINE_OPTIONS = ("engine", "precision", "device", "threads", "streams")
+OPENING = (*ENGINE_OPTIONS, "memory", "quality")
+"""Options of a denoiser; the others concern an image."""
 NUMBERS = ("sigma", "strength", "colour_strength", "range", "threads", "memory", "streams")
 """Options that are numbers, or may be."""
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -69,10 +73,12 @@ class DenoiseOptions:
     engine
         ``"openvino"`` or ``"onnxruntime"``.
     precision
-        ``"auto"``, ``"f32"`` or ``"bf16"``.
+        ``"f32"``, ``"bf16"``, or ``"auto"``: bfloat16 only where the processor computes in it,
+        float16 on a GPU of OpenVINO.
     device
         ``"cpu"``, ``"gpu"``, ``"auto"`` for a GPU where there is one, or the name of another device
-        of OpenVINO or provider of ONNX Runtime, untested (`open_engine`).
+        of OpenVINO or provider of ONNX Runtime, untested. Without the device the processor
+        computes, and `fallback` of the engine says so.
     threads
         Number of threads, None for all cores.
     memory
@@ -126,9 +132,23 @@ class DenoiseOptions:
         if self.dtype not in (None, "float32"):
             raise unknown_name("dtype", self.dtype, ("float32",))
         check_known("quality", self.quality, QUALITIES)
-        # Without opening a model, which takes longer than all the checks.
-        check_engine(self.engine, self.precision, self.threads, self.streams)
+        check_known("engine", self.engine, ENGINE_NAMES)
+        check_known("precision", self.precision, PRECISIONS)
+        if self.threads is not None and self.threads < 1:
+            raise ArgumentError(
+                f"`threads` must be 1 or more because something must compute; got {self.threads}. "
+                "Omit it to use all cores."
+            )
+        if self.streams < 1:
+            raise ArgumentError(
+                f"`streams` must be 1 or more because something must compute; got {self.streams}. "
+                "Try 1."
+            )
         parse_memory(self.memory)
+
+    def of(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the options of these names."""
+        return {name: getattr(self, name) for name in names}
 
     def changed(self, **values: Any) -> Self:
         """Return the options with those values that are not None."""
