@@ -112,10 +112,6 @@ def test_help_loads_nothing_heavy() -> None:
             ["denoise", "a.png", "--strength", "80%"],
             "--strength must be a number from 0 to 2; got '80%'. 80% is 0.8. Try 'quietpixel den",
         ),
-        (
-            ["denoise", "a.png", "--model", "photo", "--model", "photo-gray"],
-            "--model is given twice; give it once. Try 'quietpixel denoise --help'.",
-        ),
         (["denoise", "--output"], "'--output' requires an argument. Try 'quietpixel denoise --h"),
         (["models", "a", "b"], "extra argument (b). Try 'quietpixel models --help'."),
         (

@@ -45,15 +45,6 @@ class Command(click.Command):
         records = [option.get_help_record(ctx) for option in options]
         return super().collect_usage_pieces(ctx) + [record[0] for record in records if record]
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the options; click would drop all but the last value of one."""
-        given = self.make_parser(ctx).parse_args([*args])[2]
-        for each in given:
-            values = isinstance(each, click.Option) and not (each.is_flag or each.multiple)
-            if values and given.count(each) > 1 and not ctx.resilient_parsing:
-                raise click.UsageError(f"{each.opts[0]} is given twice; give it once.", ctx)
-        return super().parse_args(ctx, args)
-
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the description."""
         text = inspect.cleandoc(self.help or "")
