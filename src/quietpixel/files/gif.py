@@ -17,12 +17,12 @@ def _read_comments(source: Source) -> tuple[tuple[Block, ...], bytes]:
     """Return comments, XMP and the like, which libvips does not know, and what follows the GIF."""
     content = vips.read_bytes(source, 0, -1)
     comments = []
-    at = _after_colours(content, 13, content[10:11])
+    at = _after_colours(13, content[10:11])
     while content[at : at + 1] in (b"!", b","):
         start, label = at, content[at : at + 2]
         at += 2
         if label[:1] == b",":
-            at = _after_colours(content, start + 10, content[start + 9 : start + 10]) + 1
+            at = _after_colours(start + 10, content[start + 9 : start + 10]) + 1
         while (size := int.from_bytes(content[at : at + 1])) > 0:
             at += 1 + size
         at += 1
@@ -33,7 +33,7 @@ def _read_comments(source: Source) -> tuple[tuple[Block, ...], bytes]:
     return tuple(comments), drop_padding(tail, b"\0;")
 
 
-def _after_colours(content: bytes, at: int, flags: bytes) -> int:
+def _after_colours(at: int, flags: bytes) -> int:
     """Return the offset behind a table of colours, whose presence and size the flags say."""
     packed = int.from_bytes(flags)
     return at + (3 << (packed & 7) + 1 if packed & 0x80 else 0)
@@ -67,7 +67,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         keep_duplicate_frames=True,
     )
     own = picture.metadata if picture.format == "gif" else Metadata()
-    at = _after_colours(content, 13, content[10:11])
+    at = _after_colours(13, content[10:11])
     comments = b"".join(data for _, data in own.blocks)
     rest = memoryview(content)[at:]  # an animation may be large
     if len(picture.pages) == 1 and picture.pages[0].shape[2] in (1, 3):
@@ -76,8 +76,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         if flags > 2:
             content = content[:flags] + bytes([content[flags] & ~1]) + content[flags + 1 :]
             rest = memoryview(content)[at:]
-    for part in (content[:at], comments, rest, own.tail):
-        file.write(part)
+    file.writelines((content[:at], comments, rest, own.tail))
 
 
 def name_own(metadata: Metadata) -> tuple[str, ...]:

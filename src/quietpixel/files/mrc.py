@@ -64,8 +64,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     else:
         mrc.set_data(stack_pages(picture))
         header = mrc.header
-    for part in (header.tobytes(), extended, np.ascontiguousarray(mrc.data).data):
-        file.write(part)
+    file.writelines((header.tobytes(), extended, np.ascontiguousarray(mrc.data).data))
 
 
 FORMAT = array_format(

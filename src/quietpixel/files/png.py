@@ -148,8 +148,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     frames = (vips.save_bytes(page, "pngsave", **options) for page in others)
     exact = picture.metadata.native if own else None
     delays = exact or tuple((delay, 1000) for delay in encoding.delays)
-    for part in write_frames(still, frames, delays, encoding.loop):
-        file.write(part)
+    file.writelines(write_frames(still, frames, delays, encoding.loop))
     file.write(tail)
 
 

@@ -152,8 +152,7 @@ _PARSERS: dict[str, Callable[[bytes, _Header], Pixels]] = {
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write a PNM file."""
-    for part in encode(picture.pages[0], picture.maximum):
-        file.write(part)
+    file.writelines(encode(picture.pages[0], picture.maximum))
 
 
 def encode(pixels: Pixels, maximum: float) -> tuple[bytes, bytes]:
