@@ -13,5 +13,8 @@ Image = NDArray[np.float32]
 """(H, W, C), black 0 and white 1."""
 Images = NDArray[np.float32]
 """(N, H, W, C), black 0 and white 1."""
+INTEGERS = tuple(f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("u", ""))
+NUMBERS = ("bool", *INTEGERS, "float16", "float32", "float64")
+"""Types of the elements of an image that can be denoised."""
 BoolArray = NDArray[np.bool_]
 """Marks of pixels."""

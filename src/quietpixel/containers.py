@@ -12,7 +12,7 @@ from quietpixel.cluster.arrays import denoise_blocks
 from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.worker_model import plan_blocks
 from quietpixel.errors import ImageError
-from quietpixel.imaging.axes import find_axes, letters_of
+from quietpixel.imaging.axes import OTHER_LETTERS, find_axes, letters_of
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, Scale, find_range
 from quietpixel.inference.arrays import check_kind, read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
@@ -24,7 +24,6 @@ from quietpixel.noise.measure import measure_noise as measure_images
 
 Source = str | Path | bytes | BinaryIO
 
-_OUTER = "abdefghijklmnop"
 MOST_PLANES = 16
 """How many planes of a Dask array decide its intensity scale and photon noise."""
 
@@ -178,7 +177,7 @@ def _denoise_dask(array: Any, settings: DenoiseOptions) -> Any:
 def _denoise_channel(array: Any, settings: DenoiseOptions, colours: bool) -> Any:
     """Denoise an array (..., H, W), or (..., H, W, C) with colours, lazily."""
     outer = array.ndim - 2 - colours
-    work = plan_blocks(array, _OUTER[:outer] + "yxc"[: 2 + colours], settings)
+    work = plan_blocks(array, OTHER_LETTERS[:outer] + "yxc"[: 2 + colours], settings)
     return denoise_blocks(array, work.on_scale(_find_scale(array, outer, settings)))
 
 

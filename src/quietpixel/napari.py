@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 from quietpixel.containers import denoise
-from quietpixel.imaging.axes import letters_of
+from quietpixel.imaging.axes import OTHER_LETTERS, letters_of
 from quietpixel.inference.model_store import known_models
 
 if TYPE_CHECKING:
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 AUTOMATIC = "automatic"
 """Stands for the default models, one for colour and one for gray."""
-_PLANES = "abdefghijklmnop"
 
 
 def model_names(*widgets: Any) -> list[str]:
@@ -49,6 +48,6 @@ def denoise_layer(
         data,
         None if model == AUTOMATIC else model,
         strength=strength,
-        axes=letters_of(labels) or f"{_PLANES[:planes]}yx{'s' * len(rgb)}",
+        axes=letters_of(labels) or f"{OTHER_LETTERS[:planes]}yx{'s' * len(rgb)}",
     )
     return denoised, {**state, "name": f"{state['name']} denoised"}, kind

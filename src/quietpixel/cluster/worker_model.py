@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from quietpixel.array_types import Array
+from quietpixel.array_types import NUMBERS, Array
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.cluster.blocks import find_axes
 from quietpixel.errors import ArgumentError, ImageError
@@ -19,7 +19,7 @@ from quietpixel.imaging.axes import Axes
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.imaging.tiling import Tile
-from quietpixel.inference.arrays import DTYPES, Layout, check_range, type_ceiling
+from quietpixel.inference.arrays import Layout, check_range, type_ceiling
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.job import run
 from quietpixel.inference.level import Noise, check_model, constant_level, estimate_level
@@ -165,7 +165,7 @@ def plan_blocks(array: Any, axes: str | None, options: DenoiseOptions) -> BlockW
     """
     places, model = find_axes(array.shape, axes), pack_model(options)
     dtype = np.dtype(array.dtype)
-    if dtype.name not in DTYPES or not dtype.isnative:
+    if dtype.name not in NUMBERS or not dtype.isnative:
         raise ImageError(
             "`array` must hold bool, integers of 8 to 64 bits or floats of 16 to 64 bits in this "
             f"machine's byte order; got {dtype}. Try array.astype('float32')."
@@ -235,10 +235,10 @@ class BlockDenoiser(Denoiser):
         inner = replace(work, options=options, layout=layout, photons=None)
         denoised = self.denoise_block(stable, block, inner, inner.level)
         kept = block.rows.inner, block.columns.inner
-        restored = restore(region[kept], stable[kept], denoised, photons, work.options.strength)
-        result = work.layout.to_type(restored)
-        masked = np.ma.isMaskedArray(region)
-        return np.ma.MaskedArray(result, np.ma.getmaskarray(region)[kept]) if masked else result
+        strength = work.options.strength
+        return restore(
+            region[kept], stable[kept], denoised, work.layout, photons, strength=strength
+        )
 
 
 def pack_model(options: DenoiseOptions) -> TravellingModel:

@@ -19,6 +19,7 @@ from quietpixel.errors import FileError, ImageError, QuietpixelError
 from quietpixel.files import Picture, Size, read_picture, read_size, split_name
 from quietpixel.files.zarr_store import is_store, read_store, read_store_size
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, find_range
+from quietpixel.noise.camera import LUMA
 from quietpixel.noise.laws import Array
 
 Notify = Callable[[str], None]
@@ -28,8 +29,6 @@ Paths = tuple[Path, ...]
 
 MEMORY = 512 * 2**20
 """Bytes of pixels kept in memory; a constant, so that a run is the same on every machine."""
-GRAY = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in gray, by ITU-R BT.601."""
 
 
 class StoredImage:
@@ -449,6 +448,6 @@ def to_channels(page: Pixels, channels: int) -> Pixels:
     if page.shape[-1] < channels:
         return np.repeat(page, channels, axis=-1)
     if page.shape[-1] > channels:
-        gray = (page.astype(np.float32) @ GRAY)[..., None]
+        gray = (page.astype(np.float32) @ LUMA)[..., None]
         return (np.rint(gray) if page.dtype.kind == "u" else gray).astype(page.dtype)
     return np.ascontiguousarray(page)

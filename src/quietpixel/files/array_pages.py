@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from quietpixel.array_types import NUMBERS
 from quietpixel.errors import ImageError
 from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged
 from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels
-from quietpixel.imaging.axes import Axes, find_axes
-
-INTEGERS = tuple(f"{sign}int{bits}" for bits in (8, 16, 32, 64) for sign in ("u", ""))
-NUMBERS = ("bool", *INTEGERS, "float16", "float32", "float64")
-_PLANES = "abdefghijklmnop"
+from quietpixel.imaging.axes import OTHER_LETTERS, Axes, find_axes
 
 
 @dataclass(frozen=True)
@@ -163,7 +160,7 @@ def name_axes(shape: Sequence[int], *, samples: bool = True) -> Axes:
     (Axes(y=1, x=2, colours=None, channels=None), Axes(y=0, x=1, colours=2, channels=None))
     """
     inner = "yxs" if samples and len(shape) > 2 and shape[-1] <= 4 else "yx"
-    return find_axes(shape, _PLANES[: len(shape) - len(inner)] + inner)
+    return find_axes(shape, OTHER_LETTERS[: len(shape) - len(inner)] + inner)
 
 
 def stack_pages(picture: Picture) -> Pixels:

@@ -8,15 +8,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from quietpixel.array_types import INTEGERS
 from quietpixel.errors import ImageError
 from quietpixel.files import vips
-from quietpixel.files.array_pages import (
-    INTEGERS,
-    StoredArray,
-    array_format,
-    describe_array,
-    stack_pages,
-)
+from quietpixel.files.array_pages import StoredArray, array_format, describe_array, stack_pages
 from quietpixel.files.image_format import ReadLimits, Source, damaged, starts_with
 from quietpixel.files.picture import Metadata, Picture, Pixels
 

@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from quietpixel.array_types import NUMBERS
 from quietpixel.errors import ImageError
 from quietpixel.files import vips
 from quietpixel.files.array_pages import (
-    NUMBERS,
     ArrayForm,
     StoredArray,
     array_format,

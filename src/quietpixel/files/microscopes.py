@@ -14,15 +14,10 @@ from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
+from quietpixel.array_types import NUMBERS
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import vips
-from quietpixel.files.array_pages import (
-    NUMBERS,
-    ArrayForm,
-    StoredArray,
-    array_format,
-    describe_array,
-)
+from quietpixel.files.array_pages import ArrayForm, StoredArray, array_format, describe_array
 from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import Metadata, Pixels
 from quietpixel.files.tags import Directory, Tag

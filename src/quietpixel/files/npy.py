@@ -7,9 +7,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from quietpixel.array_types import NUMBERS
 from quietpixel.files import vips
 from quietpixel.files.array_pages import (
-    NUMBERS,
     StoredArray,
     array_format,
     describe_array,

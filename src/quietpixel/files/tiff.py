@@ -13,9 +13,9 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
+from quietpixel.array_types import INTEGERS
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import cmyk, jpeg, tags, vips
-from quietpixel.files.array_pages import INTEGERS
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import (
     DEFAULT_QUALITY,

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from quietpixel.array_types import NUMBERS
 from quietpixel.errors import FileError, ImageError, import_optional
-from quietpixel.files.array_pages import NUMBERS, ArrayForm, describe_array
+from quietpixel.files.array_pages import ArrayForm, describe_array
 from quietpixel.files.frames import store_frames
 from quietpixel.files.image_format import Size
 from quietpixel.files.picture import Picture, Pixels

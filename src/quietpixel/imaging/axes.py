@@ -11,6 +11,8 @@ from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.intensity_scale import scale_places
 from quietpixel.imaging.tiling import mean_of_squares
 
+OTHER_LETTERS = "abdefghijklmnop"
+"""For dimensions without a name: neither channels nor rows nor columns."""
 CHANNELS = ("auto", "rgb", "separate")
 """What a last dimension of 3 channels means: decided by the image, colours, or channels of their
 own."""

@@ -5,14 +5,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from quietpixel.array_types import Array, FloatArray
+from quietpixel.array_types import NUMBERS, Array, FloatArray
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.axes import Axes, find_axes, share_nothing
 from quietpixel.imaging.intensity_scale import Range, Scale, find_range, nominal_range
-
-INTEGERS = tuple(f"{sign}int{bits}" for sign in ("u", "") for bits in (8, 16, 32, 64))
-FLOATS = ("float16", "float32", "float64")
-DTYPES = ("bool", *INTEGERS, *FLOATS)
 
 
 @dataclass(frozen=True)
@@ -239,7 +235,7 @@ def check_kind(array: Array) -> None:
         raise ImageError(
             f"`image` must be a NumPy array; got {type(array).__name__}. Try numpy.asarray(image)."
         )
-    if array.dtype.name not in DTYPES:
+    if array.dtype.name not in NUMBERS:
         raise ImageError(
             "`image` must hold bool, integers of 8 to 64 bits or floats of 16 to 64 bits; got "
             f"{array.dtype}. Convert it to float64, or pass the real and imaginary parts apart."
@@ -311,6 +307,12 @@ def check_out(out: Any, image: Any, dtype: np.dtype[Any]) -> None:
         raise ArgumentError("`out` cannot be written to; omit it for a new array.")
     if out is not image and np.may_share_memory(out, image):
         raise ArgumentError("`out` overlaps `image`; pass `image` itself, or an array of its own.")
+
+
+def with_mask(result: Array, image: Array) -> Array:
+    """Return `result` with the mask of `image`, if that is a masked array."""
+    masked = isinstance(image, np.ma.MaskedArray)
+    return np.ma.MaskedArray(result, np.ma.getmaskarray(image)) if masked else result
 
 
 def with_channels(image: Array) -> Array:

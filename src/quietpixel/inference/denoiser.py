@@ -27,6 +27,7 @@ from quietpixel.inference.arrays import (
     read_layout,
     type_ceiling,
     with_channels,
+    with_mask,
 )
 from quietpixel.inference.engine import Engine, open_engine
 from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
@@ -211,9 +212,7 @@ class Denoiser:
         planes = split(image, target, axes)
         scales = {} if scale is None else {plane.channel: scale for plane in planes}
         results = denoise_planes(self, planes, options, scales=scales, on_progress=on_progress)
-        if isinstance(image, np.ma.MaskedArray):
-            target = np.ma.MaskedArray(target, np.ma.getmaskarray(image))
-        return join(planes, results, target)
+        return join(planes, results, with_mask(target, image))
 
     def prepare(
         self,
@@ -455,8 +454,7 @@ class Denoiser:
                 scale = replace(found, unit=scale.unit)
         if scale.photons is not None:
             jobs = (self.prepare(image, options, scale=scale) for image in images)
-            done = [run(job).image for job in jobs]
-            return np.ma.stack(done) if isinstance(images, np.ma.MaskedArray) else np.stack(done)
+            return with_mask(np.stack([np.asarray(run(job).image) for job in jobs]), images)
         layouts = [
             replace(read_layout(image, scale.range, holes=True), unit=scale.unit, output=output)
             for image in images
@@ -470,9 +468,7 @@ class Denoiser:
                 some = alike[start : start + step]
                 job = self.prepare_stack(np.moveaxis(images[some], 0, 2), layout, options)
                 result[some] = np.moveaxis(np.asarray(run(job).image), 2, 0)
-        if np.ma.isMaskedArray(images):
-            return np.ma.MaskedArray(result, np.ma.getmaskarray(images))
-        return result
+        return with_mask(result, images)
 
     def estimate_sigma(self, image: Array, *, range: Range | None = None) -> float:
         """Return the noise level of `image` on the [0, 1] scale, as ``sigma="auto"`` finds it."""

@@ -15,13 +15,10 @@ from quietpixel.inference.blotches import enlarge, find_blotches
 from quietpixel.inference.engine import Engine, run_model
 from quietpixel.inference.level import Noise, NoiseLevel, describe_rest
 from quietpixel.inference.options import QUALITIES, DenoiseOptions
-from quietpixel.inference.repair import HIGHEST, LOWEST
+from quietpixel.inference.repair import HIGHEST, LOWEST, Repair
 
 OnProgress = Callable[[float], None]
 """Gets the share that is done, in [0, 1]; what it raises ends the work."""
-Repair = Callable[[FloatArray, Tile], FloatArray]
-"""Repairs what a tile of the whole image reads, (h, w, N, C), before the model sees it; the tiles
-must have its halo."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -164,7 +161,7 @@ def _find_blotches(job: DenoiseJob) -> FloatArray | None:
 
     def read(tile: Tile) -> tuple[FloatArray, FloatArray]:
         shown = _show(job, tile, job.layout.to_model(tile.read(job.seen)))
-        return shown, noise.read(tile, shown.shape[2]) * factor
+        return shown, noise.read(tile, shown.shape[2])[0] * factor
 
     shape = (*job.images.shape[:3], job.layout.colours)
     return find_blotches(job.engine, shape, job.tiles, read)
@@ -186,9 +183,7 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, blotches: FloatArray | None) -> A
     noisy = job.layout.to_model(part)
     shown = _show(job, tile, noisy, blotches)
     place = tile.shift(*job.origin)  # in the whole image, for whatever depends on position
-    count = noisy.shape[2]
-    level = None if job.level is None else job.level.read(place, count)
-    share = None if job.level is None else job.level.read_share(place, count)
+    level, share = (None, None) if job.level is None else job.level.read(place, noisy.shape[2])
     results = []
     for factor in job.factors:
         scaled = level if level is None or factor == 1 else level * np.float32(factor)

@@ -74,22 +74,17 @@ class NoiseLevel:
     share: FloatArray | None = None
     blotches: FloatArray | None = None
 
-    def read(self, tile: Tile, count: int) -> FloatArray:
-        """Return the level of `count` images in a tile of the whole image, (h, w, N)."""
-        return _read(self.values, tile, count)
+    def read(self, tile: Tile, count: int) -> tuple[FloatArray, FloatArray | None]:
+        """Return level and share of `count` images in a tile of the whole image, each (h, w, N)."""
+        sides = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
 
-    def read_share(self, tile: Tile, count: int) -> FloatArray | None:
-        """Return the part that is removed in a tile of the whole image, (h, w, N), or None."""
-        return None if self.share is None else _read(self.share, tile, count)
+        def cut(values: FloatArray) -> FloatArray:
+            # One level holds everywhere; only a map has places.
+            part = values if values.shape[:2] == (1, 1) else tile.read(values)
+            # A view, so that a constant level takes no memory.
+            return np.broadcast_to(part, (*sides, count))
 
-
-def _read(values: FloatArray, tile: Tile, count: int) -> FloatArray:
-    # One level holds everywhere; only a map has places.
-    if values.shape[:2] != (1, 1):
-        values = tile.read(values)
-    height, width = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
-    # A view, so that a constant level takes no memory.
-    return np.broadcast_to(values, (height, width, count))
+        return cut(self.values), None if self.share is None else cut(self.share)
 
 
 def constant_level(sigma: float) -> NoiseLevel:

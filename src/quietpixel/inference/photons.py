@@ -10,7 +10,7 @@ from quietpixel.array_types import Array
 from quietpixel.errors import ImageError
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
-from quietpixel.inference.arrays import Layout, type_ceiling, with_channels
+from quietpixel.inference.arrays import Layout, type_ceiling, with_channels, with_mask
 from quietpixel.inference.job import DenoiseJob, Result
 from quietpixel.inference.level import Noise, sample_places
 from quietpixel.inference.options import DenoiseOptions
@@ -163,10 +163,12 @@ def restore(
     image: Array,
     stable: np.ma.MaskedArray[Any, Any],
     denoised: Array,
+    layout: Layout,
     photons: PhotonNoise,
+    *,
     strength: float,
 ) -> Array:
-    """Return the denoised values in the units of the image.
+    """Return the denoised image in the units, of the type and with the mask of the image.
 
     Parameters
     ----------
@@ -174,6 +176,8 @@ def restore(
         The image, and what `stabilise` returned for it.
     denoised
         What the model made of that.
+    layout
+        Of the image.
     photons, strength
         The noise, and how much of it is removed.
     """
@@ -182,7 +186,7 @@ def restore(
     same = np.ma.getmaskarray(stable) | (denoised == np.asarray(stable))
     with np.errstate(invalid="ignore"):
         change = min(strength, 1.0) * (photons.restore(denoised) - values)
-    return np.where(same, values, values + change)
+    return with_mask(layout.to_type(np.where(same, values, values + change)), image)
 
 
 def middle_noise(photons: PhotonNoise, range: Range, unit: float) -> Noise:
@@ -226,12 +230,11 @@ def stabilised_job(
 
     def finish(result: Result) -> Result:
         target = np.empty(image.shape, layout.result) if out is None else out
-        denoised = restore(image, stable, result.image, photons, options.strength)
-        target[...] = layout.to_type(denoised)
-        masked = isinstance(image, np.ma.MaskedArray)
+        strength = options.strength
+        target[...] = restore(image, stable, result.image, layout, photons, strength=strength)
         return replace(
             result,
-            image=np.ma.MaskedArray(target, np.ma.getmaskarray(image)) if masked else target,
+            image=with_mask(target, image),
             noise=replace(middle_noise(photons, scale.range, scale.unit), kinds=result.noise.kinds),
             scale=scale.range,
             notes=(*result.notes, *known, photons.describe()),
