@@ -50,6 +50,14 @@ def test_nothing_outside_the_folder_is_served(client):
         assert client.get(path).status_code == 404
 
 
+def test_only_formats_that_can_be_read_are_promised(client, monkeypatch):
+    monkeypatch.setattr("quietpixel.files.image_format.find_spec", lambda name: None)
+    answered = client.get("/page/setup").json()
+    assert "JPEG" in answered["formats"]
+    assert "HEIC" not in answered["formats"]
+    assert ".heic" in answered["suffixes"]  # the answer to such a file says what to install
+
+
 def test_setup(client):
     answered = client.get("/page/setup").json()
     # A new format is accepted and named without a change of the page.

@@ -70,7 +70,8 @@ async def get_setup(request: Request) -> JSONResponse:
             "pixels": limits.max_pixels,
             "preview": PREVIEW_PIXELS,
             "digits": find_digit_model(app_state.models),
-            "formats": [kind.title for kind in FORMATS.values()],
+            # Files of others may be chosen too: the answer says what to install.
+            "formats": [kind.title for kind in FORMATS.values() if kind.remedy is None],
             "suffixes": [suffix for kind in FORMATS.values() for suffix in kind.suffixes],
         }
     )

@@ -153,7 +153,7 @@ export function describeStrength({ strength }) {
 // A sentence of the library in the words of the page, which has controls in place of arguments.
 export const inWordsOfPage = (text) => text
   .replace(/`sigma` ([\d.]+)\/255 or a `strength` above 1/, "“Noise level” at $1 or “Fine-tune” above 100 %")
-  .replaceAll("`", "");
+  .replace("`max_pixels`", "--max-pixels").replaceAll("`", "");
 
 const NETWORKS = { bottleneck: "Autoencoder with a narrow code", unet: "U-Net" };
 const LAWS = { gaussian: "white noise", photo: "noise of processed photographs", camera: "noise of cameras", poisson: "photon noise",
@@ -176,7 +176,7 @@ export function describeCard(card) {
   const number = (value) => value.toLocaleString("en");
   const colours = card.channels === 1 ? "Gray" : "Colour and gray";
   const level = !card.sigma_input ? "The model finds the noise level by itself."
-    : card.blind ? "It finds the noise level by itself; a level that is set limits what it removes." : "The noise level is an input.";
+    : card.blind ? "It finds the noise level by itself; a level that is set limits what it removes." : "It is told the noise level, which is estimated or set by hand.";
   return [
     ["Network", card.architecture && `${NETWORKS[card.architecture] ?? card.architecture}${card.parameters ? ` with ${number(card.parameters)} weights` : ""}`],
     ["Images", card.size ? `${colours} images of ${card.size[1]} × ${card.size[0]} pixels only.` : `${colours} images of any size.`],
