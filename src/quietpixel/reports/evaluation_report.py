@@ -18,9 +18,7 @@ from quietpixel.reports.page import build_page, escape, picture_section, write_p
 from quietpixel.reports.pictures import (
     SCRIPT,
     build_crops,
-    draw_methods,
     draw_worst,
-    first_of_each,
     show_images,
 )
 
@@ -93,10 +91,9 @@ def result_sections(comparison: Comparison) -> list[str]:
         count = min(pairs.count, SHOWN_IMAGES)
         shown = [pairs.pair(index, law, seed) for index in range(count)]
         clean, noisy = (np.stack(side) for side in zip(*shown, strict=True))
-        pictures = show_images(clean, noisy, methods[0].run(noisy), labels=labels[:count])
-        first = first_of_each(labels[:count])
-        drawn = draw_methods(methods, clean[first], noisy[first], labels=labels[first])
-        pictures[0] = (*pictures[0][:2], drawn)
+        pictures = show_images(
+            clean, noisy, methods[0].run(noisy), labels=labels[:count], methods=methods
+        )
         sections += [picture_section(*each) for each in pictures]
     return [*sections, *crops]
 

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from quietpixel.reports.figures import Block, draw_mosaic, find_square
 from quietpixel.reports.page import Picture, escape
 
 ROWS = ("original", "noisy", "reconstructed")
-"""Names of the rows of `samples` and `extremes`."""
+"""Names of the rows of `extremes`."""
 SCRIPT = (Path(__file__).parent / "crops.js").read_text()
 """Moves the crops of one image together."""
 
@@ -35,7 +35,12 @@ ERROR_GAIN = 4
 
 
 def show_images(
-    clean: Images, noisy: Images, denoised: Images, *, labels: Array | None
+    clean: Images,
+    noisy: Images,
+    denoised: Images,
+    *,
+    labels: Array | None,
+    methods: Sequence[Method] = (),
 ) -> list[Picture]:
     """Return samples, the best and worst images, and the error by label, with their captions.
 
@@ -45,6 +50,8 @@ def show_images(
         (N, H, W, C); `denoised` is clipped to [0, 1].
     labels
         Integers (N,), if there are any.
+    methods
+        Those whose results the samples show, instead of `denoised`.
     """
     # As a file would hold it; values outside could not be seen.
     denoised = np.clip(denoised, 0, 1)
@@ -52,11 +59,16 @@ def show_images(
     first = np.arange(len(clean))[:10] if labels is None else first_of_each(labels)
     # Labels follow the images that were chosen, not the whole set.
     names = None if labels is None else labels[first]
+    results = {each.name: each.run(noisy[first]) for each in methods if each.run}
+    rows = {
+        "original": clean[first], "noisy": noisy[first],
+        **(results or {"reconstructed": denoised[first]}),
+    }  # fmt: skip
     shown = [
         (
             "Samples",
             "The first images, one of each label; not chosen by hand.",
-            samples(clean[first], noisy[first], denoised[first], labels=names),
+            samples(rows, names),
         ),
         (
             "Best and worst",
@@ -81,39 +93,17 @@ def first_of_each(labels: ArrayLike) -> NDArray[np.int64]:
     return np.unique(np.asarray(labels), return_index=True)[1][:10].astype(np.int64)
 
 
-def samples(
-    clean: Images, noisy: Images, denoised: Images, *, labels: ArrayLike | None = None
-) -> bytes:
-    """Return three rows of images: original, noisy and reconstructed.
+def samples(rows: Mapping[str, Images], labels: ArrayLike | None = None) -> bytes:
+    """Return a named row of images for each state, such as original, noisy and reconstructed.
 
     Parameters
     ----------
-    clean, noisy, denoised
-        (N, H, W, C) in [0, 1]; the first ten are shown.
+    rows
+        (N, H, W, C), shown from 0 to 1; the first ten are shown.
     labels
         Integers (N,), written above the columns.
     """
     names = [] if labels is None else [str(label) for label in np.asarray(labels)[:10]]
-    return draw_mosaic(Block(np.stack([clean, noisy, denoised])[:, :10], ROWS, names))
-
-
-def draw_methods(
-    methods: Sequence[Method], clean: Images, noisy: Images, *, labels: ArrayLike
-) -> bytes:
-    """Return a row of images for each state: original, noisy, and the output of each method.
-
-    Parameters
-    ----------
-    methods
-        The methods.
-    clean, noisy
-        (N, H, W, C); the first ten are shown.
-    labels
-        Integers (N,), written above the columns.
-    """
-    rows = {"original": clean, "noisy": np.clip(noisy, 0, 1)}
-    rows |= {each.name: np.clip(each.run(noisy), 0, 1) for each in methods if each.run}
-    names = [str(label) for label in np.asarray(labels)[:10]]
     shown = np.stack([images[:10] for images in rows.values()])
     return draw_mosaic(Block(shown, [*rows], names))
 
