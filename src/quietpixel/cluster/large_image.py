@@ -37,7 +37,7 @@ from quietpixel.imaging.intensity_scale import (
     nominal_range,
     scale_places,
 )
-from quietpixel.inference.arrays import Layout, type_ceiling
+from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import estimate_level, level_factors, sample_places
 from quietpixel.inference.options import DenoiseOptions
@@ -411,9 +411,7 @@ class _LargeRun:
                 blocks, layout=replace(blocks.layout, ceiling=scale.nominal + scale.unit)
             )
         self._work = replace(self._work, blocks=blocks)
-        usual = scale.range in ((0.0, type_ceiling(dtype)), (0.0, 1.0)) and not scale.trained
-        if not usual:
-            self.notes.append(scale.describe(dtype))
+        self.notes += scale.notes(dtype)
         if scale.photons is not None:
             self.notes.append(scale.photons.describe())
         if blocks.automatic:  # the level is estimated on the scale that was just found

@@ -16,10 +16,10 @@ from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.cluster.blocks import find_axes
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.axes import Axes
-from quietpixel.imaging.intensity_scale import Scale
+from quietpixel.imaging.intensity_scale import Scale, type_ceiling
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.imaging.tiling import Tile
-from quietpixel.inference.arrays import Layout, check_range, type_ceiling
+from quietpixel.inference.arrays import Layout, check_range
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.job import run
 from quietpixel.inference.level import Noise, check_model, constant_level, estimate_level

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.data.idx import IdxSet
-from quietpixel.data.split import SPLIT_NAMES, Split, check_split_name
+from quietpixel.data.split import SPLIT_NAMES, Split
 from quietpixel.errors import check_known, import_optional
 
 Loader = Callable[[str, Path | None], Split]
@@ -155,7 +155,7 @@ def load_split(name: str, split: str, *, data_dir: str | Path | None = None) -> 
     >>> load_split("digits", "test").images.shape
     (299, 28, 28, 1)
     """
-    check_split_name(split)
+    check_known("split", split, SPLIT_NAMES)
     # Checked here, so that a loader never sees a name of another set.
     check_known("data set", name, LOADERS)
     return LOADERS[name](split, None if data_dir is None else Path(data_dir))

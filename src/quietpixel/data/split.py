@@ -45,7 +45,7 @@ class Split:
     split: str
 
     def __post_init__(self) -> None:
-        check_split_name(self.split)
+        check_known("split", self.split, SPLIT_NAMES)
         shape, kind = self.images.shape, self.images.dtype
         if len(shape) != 4 or shape[-1] not in (1, 3) or kind not in (np.uint8, np.float32):
             raise DataError(
@@ -74,14 +74,3 @@ class Split:
         if self.images.dtype == np.uint8:
             return self.images.astype(np.float32) / np.float32(255)
         return self.images.astype(np.float32)
-
-
-def check_split_name(split: str) -> None:
-    """Raise `UnknownNameError` unless `split` is one of `SPLIT_NAMES`.
-
-    Parameters
-    ----------
-    split
-        The name.
-    """
-    check_known("split", split, SPLIT_NAMES)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from quietpixel.array_types import Array
 from quietpixel.imaging.residual import examine
 from quietpixel.imaging.tiling import spread_runs
-from quietpixel.imaging.uncertainty import conformal_quantile, describe_pixels
+from quietpixel.imaging.uncertainty import conformal_quantile, describe_pixels, shorten
 
 FloatArray = NDArray[np.float64]
 
@@ -77,10 +77,7 @@ class Familiarity:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
-        rows = [[float(f"{value:.5g}") for value in row] for row in self.whitening]
-        centre = [float(f"{value:.5g}") for value in self.centre]
-        found = {"centre": centre, "whitening": rows, "limit": float(f"{self.limit:.5g}")}
-        return found | {"detail": float(f"{self.detail:.5g}")}
+        return {name: shorten(np.asarray(value), 5) for name, value in vars(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Familiarity":

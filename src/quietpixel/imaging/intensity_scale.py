@@ -89,6 +89,11 @@ class Scale:
         """Black and white."""
         return self.black, self.white
 
+    def notes(self, dtype: np.dtype[Any]) -> tuple[str, ...]:
+        """Return what a user should know of it: nothing where it is that of the type or [0, 1]."""
+        usual = self.range in ((0, 1), (0, type_ceiling(dtype))) and not self.trained
+        return () if usual or self.black == self.white else (self.describe(dtype),)
+
     def describe(self, dtype: np.dtype[Any]) -> str:
         """Return a sentence."""
         beyond = ""
@@ -108,6 +113,13 @@ class Scale:
         """Return black and white; integers name the largest value of their type too."""
         full = f" of {np.iinfo(dtype).max}" if dtype.kind in "ui" and dtype.itemsize <= 2 else ""
         return f"black {self.black:.6g}, white {self.white:.6g}{full}"
+
+
+def type_ceiling(dtype: np.dtype[Any]) -> float:
+    """Return the largest value that a type holds."""
+    if dtype.kind == "b":
+        return 1.0
+    return float(np.iinfo(dtype).max if dtype.kind in "ui" else np.finfo(dtype).max)
 
 
 def find_range(array: Array) -> Range:

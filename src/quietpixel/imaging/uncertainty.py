@@ -77,7 +77,7 @@ class Calibration:
     def to_dict(self) -> dict[str, Any]:
         """Return the calibration as what JSON can hold, numbers rounded to four digits."""
         words = ("strengths", "varieties", "factors")
-        return {"share": self.share} | {word: _shorten(getattr(self, word)) for word in words}
+        return {"share": self.share} | {word: shorten(getattr(self, word), 4) for word in words}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
@@ -238,7 +238,8 @@ def _mean_around(image: FloatArray, radius: int) -> FloatArray:
     return image
 
 
-def _shorten(values: FloatArray) -> Any:
-    if values.ndim > 1:
-        return [_shorten(row) for row in values]
-    return [float(f"{value:.4g}") for value in values]
+def shorten(values: Array, digits: int) -> Any:
+    """Return numbers of any shape as nested lists, each with so many significant digits."""
+    return (
+        [shorten(row, digits) for row in values] if values.ndim else float(f"{values:.{digits}g}")
+    )

@@ -8,7 +8,7 @@ import numpy as np
 from quietpixel.array_types import NUMBERS, Array, FloatArray
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.axes import Axes, find_axes, share_nothing
-from quietpixel.imaging.intensity_scale import Range, Scale, find_range, nominal_range
+from quietpixel.imaging.intensity_scale import Range, Scale, find_range, nominal_range, type_ceiling
 
 
 @dataclass(frozen=True)
@@ -191,13 +191,6 @@ def read_layout(array: Array, range: Range | None = None, *, holes: bool = False
         for part in np.array_split(array, max(len(array) // 64, 1))
     )
     return Layout(array.dtype, channels - alpha, alpha, nominal, ceiling, neutral)
-
-
-def type_ceiling(dtype: np.dtype[Any]) -> float:
-    """Return the largest value that a type holds."""
-    if dtype.kind == "b":
-        return 1.0
-    return float(np.iinfo(dtype).max if dtype.kind in "ui" else np.finfo(dtype).max)
 
 
 def type_floor(dtype: np.dtype[Any]) -> float:

@@ -16,6 +16,7 @@ from quietpixel.imaging.intensity_scale import (
     Scale,
     estimate_range,
     follow_training,
+    type_ceiling,
 )
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import (
@@ -25,7 +26,6 @@ from quietpixel.inference.arrays import (
     check_range,
     read_axes,
     read_layout,
-    type_ceiling,
     with_channels,
     with_mask,
 )
@@ -253,10 +253,7 @@ class Denoiser:
             shape=image.shape,
             out=images if out is image else None if out is None else out.reshape(flat),
         )
-        usual = scale.range in ((0, 1), (0, type_ceiling(layout.dtype))) and not scale.trained
-        if usual or scale.black == scale.white:
-            return job
-        return replace(job, notes=(*job.notes, scale.describe(layout.dtype)))
+        return replace(job, notes=(*job.notes, *scale.notes(layout.dtype)))
 
     def layout_for(self, image: Array, options: DenoiseOptions | None = None) -> Layout:
         """Return the layout of `image`, with the black and white that the model is shown.

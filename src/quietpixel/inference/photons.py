@@ -10,7 +10,7 @@ from quietpixel.array_types import Array
 from quietpixel.errors import ImageError
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
-from quietpixel.inference.arrays import Layout, type_ceiling, with_channels, with_mask
+from quietpixel.inference.arrays import Layout, with_channels, with_mask
 from quietpixel.inference.job import DenoiseJob, Result
 from quietpixel.inference.level import Noise, sample_places
 from quietpixel.inference.options import DenoiseOptions
@@ -225,9 +225,6 @@ def stabilised_job(
     inner = stable_options(options, layout, photons, takes_level=takes_level)
     job = prepare(stable, inner)
 
-    usual = scale.range == (0, type_ceiling(image.dtype))
-    known = () if usual else (scale.describe(image.dtype),)
-
     def finish(result: Result) -> Result:
         target = np.empty(image.shape, layout.result) if out is None else out
         strength = options.strength
@@ -237,7 +234,7 @@ def stabilised_job(
             image=with_mask(target, image),
             noise=replace(middle_noise(photons, scale.range, scale.unit), kinds=result.noise.kinds),
             scale=scale.range,
-            notes=(*result.notes, *known, photons.describe()),
+            notes=(*result.notes, *scale.notes(image.dtype), photons.describe()),
         )
 
     low, high = job.layout.range
