@@ -85,6 +85,7 @@ export class Digits {
     this.waiting = [question, use];
     if (this.asking) return;
     this.asking = true;
+    find("drawn-text").textContent ||= "Waiting for the network.";
     while (this.waiting) {
       const [what, then] = this.waiting;
       this.waiting = null;
