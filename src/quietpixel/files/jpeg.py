@@ -115,8 +115,9 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         resolution = (across / scale, down / scale) if across and down else None
     tail = drop_padding(tail, b"\0\xff")
     several = bool(tail) and not _is_damaged(segments, tail, offset)
+    resources = (data for name, data in segments if name == "ed" and data.startswith(_PHOTOSHOP))
     metadata = Metadata(
-        iptc=b"".join(_resources_of(segments)) or None,
+        iptc=b"".join(each.removeprefix(_PHOTOSHOP) for each in resources) or None,
         resolution=resolution,
         blocks=tuple(
             (name, data)
@@ -325,12 +326,6 @@ def _blocks_of(picture: Picture) -> tuple[Block, ...]:
         for number, part in enumerate(profile, start=1):
             blocks.append(("e2", _ICC + bytes([number, len(profile)]) + part))
     return (*blocks, *(("ed", _PHOTOSHOP + part) for part in photoshop))
-
-
-def _resources_of(segments: tuple[Block, ...]) -> list[bytes]:
-    """Return the parts of Photoshop's block, which may span several segments."""
-    found = (data for name, data in segments if name == "ed")
-    return [data[len(_PHOTOSHOP) :] for data in found if data.startswith(_PHOTOSHOP)]
 
 
 def _put_resources(segments: tuple[Block, ...], new: bytes) -> tuple[Block, ...]:

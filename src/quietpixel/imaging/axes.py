@@ -62,10 +62,6 @@ class Axes:
         planes = (axis for axis in range(count) if axis not in first + self.inner)
         return [*first, *planes, *self.inner]
 
-    def one_image(self, count: int) -> bool:
-        """Return whether an array of `count` dimensions is (H, W) or (H, W, C) as it is."""
-        return self.inner == tuple(range(count))
-
     def planes(self, array: Array) -> Iterator[tuple[int, Array]]:
         """Yield the channel and the view (H, W) or (H, W, C) of each plane of an array."""
         view = array.transpose(self.order(array.ndim))

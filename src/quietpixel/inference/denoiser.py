@@ -204,7 +204,7 @@ class Denoiser:
         """
         options = options or self.options
         axes = read_axes(image, options.axes, options.channels)
-        if axes.one_image(image.ndim):
+        if axes.inner == tuple(range(image.ndim)):
             return run(self.prepare(image, options, scale=scale, out=out), on_progress)
         dtype = np.dtype(options.dtype or image.dtype)
         target = np.empty(image.shape, dtype) if out is None else out

@@ -250,11 +250,6 @@ class _Fit:
         gain = share * sigma**2 / max(float(np.median(self.brightness)) - self.offset, 1e-3)
         return PoissonGaussian(gain, float(np.sqrt(1 - share)) * sigma, self.offset)
 
-    def speckle_misfit(self) -> float:
-        """Return the misfit of noise whose standard deviation is a share of the light."""
-        off = np.log(self.variance / (self.brightness - self.offset) ** 2)
-        return _discounted(off - np.median(off))
-
     def misfit(self, law: PoissonGaussian) -> float:
         model = law.clipped if self.clipped else law.sigma
         expected = np.maximum(model(self.brightness) ** 2, NOTHING)
@@ -304,6 +299,8 @@ def fit_speckle(levels: Levels, law: PoissonGaussian) -> float | None:
     if known.sum() < FEWEST_LEVELS or light[known].max() < CONTRAST * light[known].min():
         return None
     fit = _Fit(levels.brightness[known], levels.variance[known], False, law.offset)
-    if SPECKLED * fit.speckle_misfit() + 0.01 > fit.misfit(law):
+    # Speckle is in proportion to the light.
+    off = np.log(fit.variance / light[known] ** 2)
+    if SPECKLED * _discounted(off - np.median(off)) + 0.01 > fit.misfit(law):
         return None
     return float(np.sqrt(np.median(levels.variance[known] / light[known] ** 2)))

@@ -26,6 +26,9 @@ FRACTIONS = (
     "contrast_fraction",
 )
 """The fields that say which fraction of a folder's patches is modified."""
+LEAST = {
+    "epochs": 1, "batch": 1, "patch": 8, "steps": 1, "clip_norm": 0, "seed": 0, "level_excess": 1,
+}  # fmt: skip
 RENAMED = {
     "plain": "clean_fraction",
     "soft": "blur_fraction",
@@ -172,14 +175,10 @@ class Recipe:
         # Now, because Keras would refuse a wrong name only after the data are loaded.
         for name, known in CHOICES.items():
             check_known(name, getattr(self, name), known)
-        self._require("epochs", self.epochs >= 1, "be at least 1")
-        self._require("batch", self.batch >= 1, "be at least 1")
-        self._require("patch", self.patch >= 8, "be at least 8")
-        self._require("steps", self.steps >= 1, "be at least 1")
+        for name, least in LEAST.items():
+            self._require(name, getattr(self, name) >= least, f"be at least {least}")
         self._require("channels", self.channels in (1, 3), "be 1 or 3")
-        self._require("clip_norm", self.clip_norm >= 0, "not be negative")
         self._require("minutes", self.minutes is None or self.minutes > 0, "be more than 0")
-        self._require("seed", self.seed >= 0, "be at least 0")
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
         if self.measured and not (self.method == "neighbours" and self.options.get("sigma")):
             raise ArgumentError(
@@ -188,7 +187,6 @@ class Recipe:
             )
         for name in FRACTIONS:
             self._require(name, 0 <= getattr(self, name) <= 1, "lie in [0, 1]")
-        self._require("level_excess", self.level_excess >= 1, "be at least 1")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")
 
     def _require(self, name: str, holds: bool, rule: str) -> None:

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from quietpixel.array_types import FloatArray
-from quietpixel.errors import ImageError
 from quietpixel.inference.engine import import_openvino
 from quietpixel.web.app_state import get_app_state
 from quietpixel.web.digit_parts import SIZE, find_digit_model, split_digit_model
@@ -49,24 +48,19 @@ class SplitModel:
             core.compile_model(core.read_model(part), "CPU", settings)
             for part in split_digit_model(path)
         )
-        self.size = tuple(encoder.input(0).partial_shape[axis].get_length() for axis in (1, 2))
         self.length = decoder.input(0).partial_shape[1].get_length()
         self._encoder = encoder.create_infer_request()
         self._decoder = decoder.create_infer_request()
 
     def encode(self, image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the code (length,) of an image (H, W) in [0, 1], and what both convolutions
+        """Return the code (length,) of a digit (28, 28) in [0, 1], and what both convolutions
         return (channels, H, W).
         """
-        if image.shape != self.size:
-            raise ImageError(f"`image` must be {self.size[0]} x {self.size[1]}; got {image.shape}.")
         code, first, second = self._run(self._encoder, image[np.newaxis, :, :, np.newaxis])
         return code[0], first[0], second[0]
 
     def decode(self, code: FloatArray) -> FloatArray:
         """Return the image (H, W) for a code (length,)."""
-        if code.shape != (self.length,):
-            raise ImageError(f"`code` must hold {self.length} numbers; got {code.shape}.")
         return self._run(self._decoder, code[np.newaxis])[0][0, :, :, 0]
 
     def _run(self, request: Any, batch: FloatArray) -> list[FloatArray]:
