@@ -17,6 +17,7 @@ from quietpixel.cli.options import (
     Command,
     Names,
     check_report,
+    data_dir,
     known_data_sets,
     known_models,
     read_noise,
@@ -101,11 +102,7 @@ GROUPS = {
 )
 @click.option("--count", type=COUNT, help="Number of images, from the first.  [default: all]")
 @click.option("--precision", type=PRECISION, help="Arithmetic of the models.  [default: auto]")
-@click.option(
-    "--data-dir",
-    type=PATH,
-    help="Folder with the files of a data set.  [default: QUIETPIXEL_DATA, else a download]",
-)
+@data_dir
 @click.option(
     "--json",
     "json_file",

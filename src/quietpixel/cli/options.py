@@ -177,6 +177,16 @@ CHANNELS: dict[str, Any] = {
     "callback": lambda ctx, parameter, value: value and int(value),
 }
 """Settings of an option whose value is 1 (gray) or 3 (RGB)."""
+replacing_model = click.option(
+    "--model",
+    type=MODEL,
+    help="Model name, run folder or .onnx file that replaces the default models.",
+)
+data_dir = click.option(
+    "--data-dir",
+    type=PATH,
+    help="Folder with the files of a data set.  [default: QUIETPIXEL_DATA, else a download]",
+)
 ENGINE = Names("engine", ("openvino", "onnxruntime"))
 PRECISION = Names("precision", ("auto", "f32", "bf16"))
 

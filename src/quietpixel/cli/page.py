@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import MODEL, Command
+from quietpixel.cli.options import Command, replacing_model
 
 EXAMPLES = (
     "quietpixel page --static site",
@@ -29,11 +29,7 @@ EXAMPLES = (
     help="The package onnxruntime-web from npm, as an archive (.tgz) or a folder.  [default: "
     "fetched with npm]",
 )
-@click.option(
-    "--model",
-    type=MODEL,
-    help="Model name, run folder or .onnx file that replaces the default models.",
-)
+@replacing_model
 def command(folder: Path, runtime: Path | None, model: Any) -> None:
     """Write the web page as files that need no server program.
 

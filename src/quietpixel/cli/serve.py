@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from quietpixel.cli.options import COUNT, MODEL, Command, engine_options, fill
+from quietpixel.cli.options import COUNT, Command, engine_options, fill, replacing_model
 from quietpixel.errors import ArgumentError, naming_missing
 
 
@@ -66,11 +66,7 @@ GROUPS = {
     multiple=True,
     help="Address of a proxy whose X-Forwarded-For is logged; may be repeated.",
 )
-@click.option(
-    "--model",
-    type=MODEL,
-    help="Model name, run folder or .onnx file that replaces the default models.",
-)
+@replacing_model
 @click.option(
     "--workers",
     type=COUNT,

@@ -23,6 +23,7 @@ from quietpixel.cli.options import (
     PATH_TEXT,
     Command,
     Names,
+    data_dir,
     known_data_sets,
     read_counts,
     read_noise,
@@ -228,11 +229,7 @@ GROUPS = {
     help="Processes that make batches ahead of time.  [default: 1 for a folder, else 0]",
 )
 @click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard to the run folder.")
-@click.option(
-    "--data-dir",
-    type=PATH,
-    help="Folder with the files of a data set.  [default: QUIETPIXEL_DATA, else a download]",
-)
+@data_dir
 def command(data: str | None, *, set: dict[str, Any], describe: bool, **options: Any) -> None:
     """Train a model.
 
