@@ -130,6 +130,7 @@ def test_gray_is_that_of_bt_601_and_alpha_falls_away(tmp_path: Path) -> None:
     [
         (np.array([[0, 4095, 1001]], np.uint16), [0, 1, 1001 / 4095]),
         (np.array([[0, 65535, 1001]], np.uint16), [0, 1, 1001 / 65535]),
+        (np.array([[0, 4095, 1001]], np.uint32), [0, 1, 1001 / 4095]),
         (np.array([[-0.2, 1.3, 0.12345678]], np.float32), [-0.2, 1.3, 0.12345678]),
     ],
 )

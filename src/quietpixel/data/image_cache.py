@@ -388,9 +388,7 @@ def decode(path: Path, channels: int) -> StoredImage:
     colours = [page[..., :3] if page.shape[-1] >= 3 else page[..., :1] for page in pages]
     stack = _join(colours)
     # Rows of all pages below each other, as the scale is one for the whole stack.
-    low, high = find_range(stack.reshape(-1, *stack.shape[-2:]))
-    if not signed and picture.maximum not in (255.0, 65535.0, 1.0):
-        low, high = 0.0, picture.maximum  # the file itself declares its white
+    low, high = picture.declared_range or find_range(stack.reshape(-1, *stack.shape[-2:]))
     varied = [number for number, page in enumerate(colours) if np.ptp(page)]
     return StoredImage(to_channels(stack, channels), low, high, varied)
 
