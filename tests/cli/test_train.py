@@ -135,7 +135,7 @@ def test_an_unknown_data_set_is_noticed_before_the_start(quietpixel, tmp_path) -
 
     outcome = quietpixel("train", "mnst", "--run", tmp_path / "run")
     assert outcome.err == (
-        "quietpixel: Unknown data set 'mnst': did you mean 'mnist'? "
+        "quietpixel: Unknown data set or folder 'mnst': did you mean 'mnist'? "
         f"Known: {', '.join(sorted(named_sets()))}.\n"
     )
     assert not (tmp_path / "run").exists()

@@ -346,7 +346,7 @@ def test_the_page_speaks_of_its_own_controls(visit):
     expect(page.locator(".row-item.done")).to_have_count(2)
     page.click("#card-open")
     expect(page.locator("#card")).to_contain_text("White noise of 26 of 255.")
-    expect(page.locator("#card-title")).to_be_focused()  # a narrow screen would show the end of the card
+    expect(page.locator("#card-title")).to_be_focused()  # else narrow screens show its end
     page.keyboard.press("Escape")
     page.select_option("#model", "mnist-unet")
     page.click("#apply")

@@ -125,7 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = next((word for word in words if word in COMMANDS), "")
         context = getattr(error, "ctx", None)
         path = context.command_path if context else f"quietpixel {name}".rstrip()
-        sentence = describe_number(error) or error.format_message().rstrip(".") + "."
+        sentence = describe_number(error) or error.format_message()
+        sentence += "" if re.search(r"[.?]\)?$", sentence) else "."
         if isinstance(error, click.NoSuchOption) and path.endswith(" denoise"):
             sentence = MEANT.get(error.option_name, sentence)
         return _report(f"{sentence} Try '{path} --help'.", FAILED)

@@ -130,6 +130,7 @@ class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before cli
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the name, or raise UnknownNameError."""
+        check_filled(value, param)
         if not self._open and value not in self._names():
             raise unknown_name(self._kind, value, self._names())
         return value
@@ -140,6 +141,24 @@ class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before cli
         """Return the names that begin like `incomplete`; the shell adds paths where they fit."""
         found = [CompletionItem(name) for name in self._names() if name.startswith(incomplete)]
         return found or ([CompletionItem(incomplete, type="file")] if self._open else [])
+
+
+def check_filled(value: Any, param: click.Parameter | None) -> None:
+    """Raise ArgumentError for an empty path, which would mean the folder one is in."""
+    if value == "":
+        name = param.human_readable_name.strip("[].") if param else "A path"
+        raise ArgumentError(
+            f"{name} is empty, perhaps as a variable of the shell; write . for this folder."
+        )
+
+
+class FilledPath(click.Path):
+    """A path that is not empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or raise ArgumentError."""
+        check_filled(value, param)
+        return super().convert(value, param, ctx)
 
 
 def known_models() -> list[str]:
@@ -167,10 +186,10 @@ MODEL = Names("model", known_models, open=True)
 LAW = Names("law", known_laws, open=True)
 DATA = Names("data set", known_data_sets, open=True)
 COUNT = click.IntRange(min=1)
-PATH = click.Path(path_type=Path)
+PATH = FilledPath(path_type=Path)
 # Text that may be a path, a URL, a name or -. The type lets shells complete files; click must not
 # check access, because one unreadable input would end the run before the others.
-PATH_TEXT = click.Path(readable=False)
+PATH_TEXT = FilledPath(readable=False)
 CHANNELS: dict[str, Any] = {
     "type": click.Choice(["1", "3"]),
     "metavar": "1|3",

@@ -150,7 +150,7 @@ def _parse_law(text: str) -> NoiseLaw:
     if not colon or not number:
         raise ArgumentError(
             f"The noise law '{word}' needs a number for its {law.main}, for example "
-            f"'{word}:0.1', but '{text}' gives none."
+            f"'{word}:{100 if law.main == 'peak' else 0.1}', but '{text}' gives none."
         )
     settings: dict[str, float | bool] = {}
     known = [f.name for f in fields(law) if f.name != law.main]

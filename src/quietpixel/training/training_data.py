@@ -78,7 +78,7 @@ def check_data(data: str) -> None:
             f"The folder '{data}' does not exist; give the path of a folder of images, of one "
             f"stack, or the name of a set: {', '.join(named_sets())}."
         )
-    check_known("data set", data, named_sets())
+    check_known("data set or folder", data, named_sets())
 
 
 def from_splits(recipe: Recipe, train: Split, validation: Split) -> TrainingData:

@@ -162,7 +162,7 @@ def _suit_folder(name: str | None, data: str, given: Fields) -> tuple[str, Field
         if kind != "noisy":
             raise ArgumentError(
                 f"`noise` auto measures noisy images, and those in '{data}' are taken to be clean; "
-                "measure noisy ones with measure_noise, and give the law that it returns."
+                "measure the noise of noisy ones first, and give its law."
             )
         measured = measure_folder(layout, given["channels"])
         # A law describes white noise only; other noise is hidden by its structure.
