@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 import quietpixel
+from quietpixel.array_types import FloatArray
 from quietpixel.files import list_images, read_picture
-from quietpixel.noise.laws import Array, Gaussian
+from quietpixel.noise.laws import Gaussian
 from quietpixel.noise.parser import FROZEN_EPOCH, image_rng
 
 
@@ -47,7 +48,7 @@ def main() -> None:
             print(measure(denoiser, images, sigma, given.seed), flush=True)
 
 
-def read(path: Path, denoiser: quietpixel.Denoiser) -> Array:
+def read(path: Path, denoiser: quietpixel.Denoiser) -> FloatArray:
     picture = read_picture(path)
     pixels = picture.pages[0].astype(np.float32) / np.float32(picture.maximum)
     if denoiser.card.channels == 1:
@@ -55,7 +56,9 @@ def read(path: Path, denoiser: quietpixel.Denoiser) -> Array:
     return pixels
 
 
-def measure(denoiser: quietpixel.Denoiser, images: list[Array], sigma: float, seed: int) -> str:
+def measure(
+    denoiser: quietpixel.Denoiser, images: list[FloatArray], sigma: float, seed: int
+) -> str:
     law = Gaussian(sigma / 255, clip=False)
     inside, widths = [], []
     for index, clean in enumerate(images):

@@ -30,14 +30,14 @@ from rival_networks import RivalNetwork
 from scipy import ndimage
 
 from quietpixel import Denoiser
+from quietpixel.array_types import FloatArray
 from quietpixel.batch.denoise import Settings
 from quietpixel.batch.pipeline import denoise_one
 from quietpixel.evaluation.methods import tune
 from quietpixel.files import Picture, list_images, read_picture, write_picture
 from quietpixel.imaging.metrics import bootstrap_interval, psnr
-from quietpixel.noise.laws import Array
 
-Rival = Callable[[Array, float], Array]
+Rival = Callable[[FloatArray, float], FloatArray]
 POLYU = "PolyU, JPEG of the camera"
 SIDE = 192
 """Side of the crops on which classical methods are tuned."""
@@ -52,7 +52,7 @@ class Kind:
     suffix: str = ".png"
     quality: int | None = None
 
-    def save(self, noisy: Array, path: Path) -> Path:
+    def save(self, noisy: FloatArray, path: Path) -> Path:
         """Write a noisy image (H, W, C), or a stack (N, H, W, C), as this kind of file."""
         if self.suffix == ".tif":
             pages = np.rint(np.clip(noisy, 0, 1) * 65535).astype(np.uint16)
@@ -80,16 +80,18 @@ def all_kinds() -> Iterator[Kind]:
     yield Kind("stack of 16 bits, hot pixels", hot_stack, ".tif")
 
 
-def white(sigma: float, clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def white(
+    sigma: float, clean: FloatArray, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
     return clean, clean + sigma / 255 * rng.standard_normal(clean.shape)
 
 
-def coarse(clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def coarse(clean: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     noise = ndimage.gaussian_filter(rng.standard_normal(clean.shape), (2, 2, 0))
     return clean, clean + 10 / 255 * noise / noise.std()
 
 
-def blotches(clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def blotches(clean: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Draw a picture at a sixth of the light, with fine noise and colour noise of 6 pixels."""
     dark = clean / 6
     colour = ndimage.gaussian_filter(rng.standard_normal(clean.shape), (6, 6, 0))
@@ -98,7 +100,7 @@ def blotches(clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     return dark, dark + 5 / 255 * colour / colour.std() + 4 / 255 * fine
 
 
-def hot_stack(clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def hot_stack(clean: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Draw four gray pages with noise of 10/255 and hot pixels, one of 2,000, at fixed places."""
     pages = np.stack([clean.mean(axis=2, keepdims=True) / 2] * 4)
     noisy = pages + 10 / 255 * rng.standard_normal(pages.shape)
@@ -141,7 +143,7 @@ class Bench:
         self.networks = {name: each for name, each in networks.items() if each.channels == 3}
 
     def measure_all(
-        self, given: argparse.Namespace, photos: list[Array]
+        self, given: argparse.Namespace, photos: list[FloatArray]
     ) -> Iterator[tuple[str, dict[str, list[float]]]]:
         for kind in all_kinds():
             if given.kinds in kind.name:
@@ -150,7 +152,7 @@ class Bench:
             yield POLYU, self.measure_pairs(given.pairs, given.count)
 
     def measure(
-        self, kind: Kind, photos: list[Array], others: list[Array]
+        self, kind: Kind, photos: list[FloatArray], others: list[FloatArray]
     ) -> dict[str, list[float]]:
         """Return the PSNR of each photograph by method, ``noisy`` and ``file`` among them."""
         crops = [kind.noise(photo, np.random.default_rng(-1 % 2**32)) for photo in others]
@@ -172,7 +174,7 @@ class Bench:
         rivals = self.tune(pairs) | networks
         return gather([self.score(read_clean(path), path, rivals) for path in sources[:count]])
 
-    def tune(self, pairs: list[tuple[Array, Array]]) -> dict[str, Rival]:
+    def tune(self, pairs: list[tuple[FloatArray, FloatArray]]) -> dict[str, Rival]:
         clean, noisy = (
             np.stack([pair[side][:SIDE, :SIDE] for pair in pairs]).astype(np.float32)
             for side in (0, 1)
@@ -183,7 +185,7 @@ class Bench:
             for name, method in methods.items()
         }
 
-    def score(self, clean: Array, source: Path, rivals: dict[str, Rival]) -> dict[str, float]:
+    def score(self, clean: FloatArray, source: Path, rivals: dict[str, Rival]) -> dict[str, float]:
         target = self.folder / f"denoised{source.suffix}"
         denoise_one(self.denoiser, source, target, Settings(overwrite=True))
         noisy = read_pixels(source)
@@ -207,13 +209,13 @@ def is_blind(rival: Rival) -> bool:
     return isinstance(rival, RivalNetwork) and not rival.takes_level
 
 
-def read_pixels(path: Path) -> Array:
+def read_pixels(path: Path) -> FloatArray:
     picture = read_picture(path)
     pages = np.stack(picture.pages).astype(np.float32) / np.float32(picture.maximum)
     return pages if len(pages) > 1 else pages[0]
 
 
-def read_clean(path: Path) -> Array:
+def read_clean(path: Path) -> FloatArray:
     return read_pixels(path.with_name(path.name.replace("_real", "_mean")))
 
 

@@ -19,11 +19,12 @@ from record import Record
 from scipy import ndimage
 
 from quietpixel import Denoiser
+from quietpixel.array_types import FloatArray
 from quietpixel.files import list_images, read_picture
 from quietpixel.imaging.metrics import psnr
-from quietpixel.noise.laws import Array, SaltPepper
+from quietpixel.noise.laws import SaltPepper
 
-Noise = Callable[[Array, np.random.Generator], tuple[Array, Array]]
+Noise = Callable[[FloatArray, np.random.Generator], tuple[FloatArray, FloatArray]]
 
 
 def main() -> None:
@@ -76,25 +77,25 @@ def kinds() -> Iterator[tuple[str, Noise]]:
 
 
 def shared(share: float) -> Noise:
-    def noise(clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def noise(clean: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         own, common = rng.standard_normal(clean.shape), rng.standard_normal((*clean.shape[:2], 1))
         return clean, clean + 20 / 255 * (np.sqrt(1 - share) * own + np.sqrt(share) * common)
 
     return noise
 
 
-def toned(clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def toned(clean: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     gray = clean.mean(axis=2, keepdims=True)
     tone = np.array([1, 0.98, 0.95], np.float32)
     return gray * tone, (gray + 20 / 255 * rng.standard_normal(gray.shape)) * tone
 
 
-def grain(clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def grain(clean: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     noise = ndimage.gaussian_filter(rng.standard_normal((*clean.shape[:2], 1)), (0.9, 0.9, 0))
     return clean, clean + 20 / 255 * noise / noise.std()
 
 
-def rows(clean: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def rows(clean: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     return clean, clean + 8 / 255 * rng.standard_normal((len(clean), 1, 1))
 
 

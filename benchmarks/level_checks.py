@@ -25,13 +25,13 @@ from record import Record
 from scipy import ndimage
 
 from quietpixel import Denoiser
+from quietpixel.array_types import FloatArray
 from quietpixel.files import list_images, read_picture
 from quietpixel.imaging.metrics import psnr
-from quietpixel.noise.laws import Array
 
 Rng = np.random.Generator
-Noise = Callable[[Array, Rng], Array]
-Pairs = list[tuple[Array, Array]]
+Noise = Callable[[FloatArray, Rng], FloatArray]
+Pairs = list[tuple[FloatArray, FloatArray]]
 SIDE = 256
 PRINTS = ("Vinegar", "Old_Tom_Morris")
 
@@ -89,7 +89,7 @@ def compare(
     """Add the row of one kind of noise: means over the pairs of clean and noisy images."""
     nominal = (0.0, 255.0) if pairs[0][1].dtype == np.uint8 else (0.0, 1.0)
 
-    def score(image: Array, clean: Array) -> float:
+    def score(image: FloatArray, clean: FloatArray) -> float:
         return psnr(clean, (image / np.float32(nominal[1])).clip(0, 1))
 
     def quality(sigma: float | str) -> float:
@@ -126,7 +126,7 @@ def kinds() -> Iterator[tuple[str, float | None, Noise]]:
 def grain(sigma: float, blur: float, shared: float = 1) -> Noise:
     """Return Gaussian noise of which the channels share a part of the variance."""
 
-    def noise(clean: Array, rng: Rng) -> Array:
+    def noise(clean: FloatArray, rng: Rng) -> FloatArray:
         own, common = rng.standard_normal(clean.shape), rng.standard_normal((*clean.shape[:2], 1))
         drawn = np.sqrt(1 - shared) * own + np.sqrt(shared) * common
         if blur:
@@ -137,7 +137,7 @@ def grain(sigma: float, blur: float, shared: float = 1) -> Noise:
     return noise
 
 
-def store(image: Array, quality: int) -> Array:
+def store(image: FloatArray, quality: int) -> FloatArray:
     """Return a gray image as JPEG of this quality gives it back."""
     stored, pixels = BytesIO(), np.rint(image[..., 0].clip(0, 1) * 255).astype(np.uint8)
     Image.fromarray(pixels).save(stored, "JPEG", quality=quality)
@@ -148,38 +148,38 @@ def validation(folder: Path) -> list[Path]:
     return list(list_images(folder, recursive=True).images[19::20])
 
 
-def read_middle(path: Path) -> Array:
+def read_middle(path: Path) -> FloatArray:
     pixels = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
     top, left = (max(length - SIDE, 0) // 2 for length in pixels.shape[:2])
     return pixels[top : top + SIDE, left : left + SIDE]
 
 
-def gray(image: Array) -> Array:
+def gray(image: FloatArray) -> FloatArray:
     return (image @ np.array([0.299, 0.587, 0.114], np.float32))[..., np.newaxis]
 
 
-def gray_bytes(image: Array) -> Array:
+def gray_bytes(image: FloatArray) -> FloatArray:
     return np.rint(gray(image.astype(np.float32))).astype(np.uint8)
 
 
-def halve(image: Array) -> Array:
+def halve(image: FloatArray) -> FloatArray:
     return np.asarray(Image.fromarray(image).reduce(2))
 
 
-def sharpen(image: Array) -> Array:
+def sharpen(image: FloatArray) -> FloatArray:
     """Return an image sharpened as strongly as a camera does at most."""
     values = image.astype(np.float32)
     blurred = ndimage.gaussian_filter(values, (1, 1, 0))
     return np.rint((2 * values - blurred).clip(0, 255)).astype(np.uint8)
 
 
-def amplify(mean: Array, real: Array, times: int) -> Array:
+def amplify(mean: FloatArray, real: FloatArray, times: int) -> FloatArray:
     """Return the real photograph with so many times its noise, of 8 bits."""
     noise = real.astype(np.int16) - mean
     return (mean + times * noise).clip(0, 255).astype(np.uint8)
 
 
-def read_pairs(folder: Path) -> Iterator[tuple[Array, Array]]:
+def read_pairs(folder: Path) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield mean and real photograph of each pair of the Canon 600D, of 8 bits."""
     for path in list_images(folder).images:
         if path.name.startswith("Canon600D") and "_real." in path.name:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from quietpixel.array_types import FloatArray
 from quietpixel.files import list_images, read_picture
 from quietpixel.noise.estimate import estimate_sigma
-from quietpixel.noise.laws import Array
 from quietpixel.noise.measure import measure_noise
 from quietpixel.noise.parser import FROZEN_EPOCH, image_rng, parse_noise
 
@@ -48,13 +48,13 @@ def main() -> None:
             print(judge_kind(name, make, sigma, images), flush=True)
 
 
-def read_gray(path: Path) -> Array:
+def read_gray(path: Path) -> FloatArray:
     picture = read_picture(path)
     pixels = picture.pages[0].astype(np.float32) / np.float32(picture.maximum)
     return pixels.mean(axis=2, keepdims=True)
 
 
-def judge_law(text: str, images: list[Array], seed: int) -> str:
+def judge_law(text: str, images: list[FloatArray], seed: int) -> str:
     law = parse_noise(text)
     errors, rivals, gains, reads = [], [], [], []
     for index, clean in enumerate(images):
@@ -73,7 +73,7 @@ def points(errors: list[float]) -> str:
     return " / ".join(f"{value:+.1f}" for value in np.percentile(errors, [10, 50, 90]))
 
 
-def blurred(shape: tuple[int, ...], rng: np.random.Generator, *, width: float) -> Array:
+def blurred(shape: tuple[int, ...], rng: np.random.Generator, *, width: float) -> FloatArray:
     weights = np.exp(-(np.arange(-4, 5) ** 2) / (2 * width**2))
     noise = rng.standard_normal(shape[:2])
     for axis in (0, 1):
@@ -81,13 +81,13 @@ def blurred(shape: tuple[int, ...], rng: np.random.Generator, *, width: float) -
     return (noise / noise.std())[..., np.newaxis].astype(np.float32)
 
 
-def lines(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def lines(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     """Return white noise and columns of their own brightness, half of the variance each."""
     both = rng.standard_normal(shape) + rng.standard_normal((1, shape[1], 1))
     return (both * np.sqrt(0.5)).astype(np.float32)
 
 
-KINDS: dict[str, Callable[..., Array]] = {
+KINDS: dict[str, Callable[..., FloatArray]] = {
     "white": lambda shape, rng: rng.standard_normal(shape, np.float32),
     "blurred by 0.5 pixels": lambda shape, rng: blurred(shape, rng, width=0.5),
     "blurred by 0.7 pixels": lambda shape, rng: blurred(shape, rng, width=0.7),
@@ -96,7 +96,9 @@ KINDS: dict[str, Callable[..., Array]] = {
 }
 
 
-def judge_kind(name: str, make: Callable[..., Array], sigma: int, images: list[Array]) -> str:
+def judge_kind(
+    name: str, make: Callable[..., FloatArray], sigma: int, images: list[FloatArray]
+) -> str:
     found: Counter[str] = Counter()
     ratios = []
     for index, clean in enumerate(images):

@@ -23,15 +23,15 @@ from scipy.ndimage import gaussian_filter
 
 import quietpixel
 from quietpixel import Denoiser
+from quietpixel.array_types import FloatArray
 from quietpixel.data.image_cache import decode
 from quietpixel.evaluation.methods import CLASSICAL, tune
 from quietpixel.files import list_images
 from quietpixel.imaging.metrics import psnr
-from quietpixel.noise.laws import Array
 
 TUNED_ON = 4
 BLURS = (0.7, 1.0, 1.4, 2.0, 2.5, 3.0)
-Pairs = list[tuple[Array, Array]]
+Pairs = list[tuple[FloatArray, FloatArray]]
 
 
 def read(folder: Path, last: int | None) -> Pairs:
@@ -44,7 +44,9 @@ def read(folder: Path, last: int | None) -> Pairs:
     ]  # type: ignore[misc]
 
 
-def score(record: Record, name: str, method: Callable[[Array], Array], pairs: Pairs) -> None:
+def score(
+    record: Record, name: str, method: Callable[[FloatArray], FloatArray], pairs: Pairs
+) -> None:
     denoised = [np.clip(method(noisy), 0, 1) for noisy, _ in pairs]
     quality = np.mean(
         [psnr(clean, image) for image, (_, clean) in zip(denoised, pairs, strict=True)]
@@ -57,7 +59,7 @@ def score(record: Record, name: str, method: Callable[[Array], Array], pairs: Pa
 
 
 def score_classical(record: Record, pairs: Pairs) -> None:
-    def blur(sigma: float) -> Callable[[Array], Array]:
+    def blur(sigma: float) -> Callable[[FloatArray], FloatArray]:
         return lambda image: gaussian_filter(image, (sigma, sigma, 0))
 
     few = pairs[:TUNED_ON]
@@ -72,7 +74,7 @@ def score_classical(record: Record, pairs: Pairs) -> None:
 def score_model(record: Record, model: str | Path, quality: str, pairs: Pairs) -> None:
     denoiser = Denoiser(model, precision="f32", quality=quality)
 
-    def run(image: Array) -> Array:
+    def run(image: FloatArray) -> FloatArray:
         # As the file has it, since 8 bits have a scale and photon noise of their own.
         steps = np.rint(255 * image)
         if np.abs(steps / 255 - image).max() < 1e-6:

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from quietpixel import Denoiser
+from quietpixel.array_types import FloatArray
 from quietpixel.data.tasks import draw_plain
 from quietpixel.files import list_images, read_picture
 from quietpixel.imaging.metrics import psnr
-from quietpixel.noise.laws import Array, Gaussian
+from quietpixel.noise.laws import Gaussian
 from quietpixel.noise.parser import FROZEN_EPOCH, image_rng
 
 SIGMAS = (15.0, 25.0, 50.0)
@@ -62,7 +63,7 @@ def main() -> None:
         print_plain(denoiser, channels, given.seed)
 
 
-def read_folder(folder: Path, channels: int) -> Iterator[tuple[Path, Array]]:
+def read_folder(folder: Path, channels: int) -> Iterator[tuple[Path, FloatArray]]:
     """Yield the pictures of a folder as float32 (H, W, C) in [0, 1], with their paths."""
     for path in list_images(folder).images:
         picture = read_picture(path)
@@ -76,7 +77,7 @@ def read_folder(folder: Path, channels: int) -> Iterator[tuple[Path, Array]]:
 
 
 def score(
-    denoiser: Denoiser, images: list[Array], sigma: float, given: argparse.Namespace
+    denoiser: Denoiser, images: list[FloatArray], sigma: float, given: argparse.Namespace
 ) -> tuple[float, float]:
     """Return the mean PSNR of the noisy images, clipped too, and of the denoised ones."""
     law = Gaussian(sigma, clip=False)
@@ -91,7 +92,7 @@ def score(
     return float(np.mean(before)), float(np.mean(after))
 
 
-def level_for(denoiser: Denoiser, noisy: Array, sigma: float, level: str) -> float | str:
+def level_for(denoiser: Denoiser, noisy: FloatArray, sigma: float, level: str) -> float | str:
     """Return the noise level given to the model."""
     if level == "true":
         return sigma
@@ -110,7 +111,7 @@ def judge_pairs(denoiser: Denoiser, folder: Path, channels: int) -> tuple[float,
     return float(np.mean(before)), float(np.mean(after)), len(noisy)
 
 
-def print_clean(denoiser: Denoiser, images: list[Array], name: str) -> None:
+def print_clean(denoiser: Denoiser, images: list[FloatArray], name: str) -> None:
     """Print how far the output for pictures without noise is from them."""
     values, shifts = [], []
     for clean in images:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.errors import FileError, ImageError, QuietpixelError
 from quietpixel.files import Picture, Size, read_picture, read_size, split_name
 from quietpixel.files.zarr_store import is_store, read_store, read_store_size
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, find_range
 from quietpixel.noise.camera import LUMA
-from quietpixel.noise.laws import Array
 
 Notify = Callable[[str], None]
 Pixels = NDArray[Any]
@@ -74,13 +74,15 @@ class StoredImage:
         """Return the stored values of a page, (H, W, C)."""
         return self.pixels if self.pixels.ndim == 3 else self.pixels[number]
 
-    def part(self, top: int, left: int, height: int, width: int, *, page: int = 0) -> Array:
+    def part(self, top: int, left: int, height: int, width: int, *, page: int = 0) -> FloatArray:
         """Return a part of a page as float32 (height, width, C) in [0, 1]."""
         pixels = self.page(page)
         # Only the part is converted, so that images stay as small as they are stored.
         # float32 keeps 24 bits, too few for an offset of many times the range.
         wide: type[Any] = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
-        part: Array = pixels[top : top + height, left : left + width].astype(wide) - wide(self.low)
+        part: FloatArray = pixels[top : top + height, left : left + width].astype(wide) - wide(
+            self.low
+        )
         part /= wide(self.high - self.low)
         return part.astype(np.float32, copy=False)
 
@@ -88,14 +90,14 @@ class StoredImage:
         """Return which pixels of a page count, (H, W); None for all."""
         return self.masks[page % len(self.masks)] if self.masks else None
 
-    def whole(self) -> Array:
+    def whole(self) -> FloatArray:
         """Return the first page as float32 (H, W, C) in [0, 1]."""
         return self.part(0, 0, *self.size)
 
 
 Check = Callable[[Sequence[StoredImage], Paths], str]
 """Returns what is wrong with the images of a scene, given its files; empty if nothing is."""
-Show = Callable[[Pixels], tuple[Array, float]]
+Show = Callable[[Pixels], tuple[FloatArray, float]]
 """Returns what a model is shown of a page (H, W, C), and the noise level that it is given."""
 
 

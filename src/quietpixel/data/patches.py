@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.card import UNKNOWN_SIGMA
 from quietpixel.data.image_cache import ImageCache, Mask
 from quietpixel.data.tasks import Task
 from quietpixel.errors import DataError
-from quietpixel.noise.laws import Array
 from quietpixel.noise.parser import image_rng
 
 PATIENCE = 200
@@ -86,7 +86,7 @@ class PatchSampler:
         """Return the number of batches in an epoch."""
         return self.draw.steps
 
-    def make(self, epoch: int, index: int) -> tuple[Any, Array]:
+    def make(self, epoch: int, index: int) -> tuple[Any, FloatArray]:
         """Return batch number `index` of `epoch`: (input, target) or ((input, level), target)."""
         numbers = range(index * self.draw.batch, (index + 1) * self.draw.batch)
         rngs = [image_rng(self.draw.seed, epoch, number) for number in numbers]
@@ -106,8 +106,8 @@ class PatchSampler:
         return (inputs, np.stack(levels)), targets
 
     def _level(
-        self, noisy: Array, clean: Array, known: float | None, rng: np.random.Generator
-    ) -> Array:
+        self, noisy: FloatArray, clean: FloatArray, known: float | None, rng: np.random.Generator
+    ) -> FloatArray:
         """Return the noise level of a patch as a map, (H, W, 1), or the value for "unknown"."""
         if known is not None:
             return np.full((*noisy.shape[:2], 1), known, np.float32)
@@ -128,7 +128,7 @@ class PatchSampler:
 
     def _cut(
         self, epoch: int, rng: np.random.Generator
-    ) -> tuple[tuple[Array, ...], Mask | None, float | None]:
+    ) -> tuple[tuple[FloatArray, ...], Mask | None, float | None]:
         """Return the patches at a random place of a random scene, which pixels count, the level."""
         chosen, areas = self._choose_scenes(epoch)
         draw, side = self.draw, self.draw.patch
@@ -184,7 +184,7 @@ def place_in_mask(mask: Mask, side: int, rng: np.random.Generator) -> tuple[int,
     return int(top), int(left)
 
 
-def add_weights(target: Array, mask: Mask | None, channels: int) -> Array:
+def add_weights(target: FloatArray, mask: Mask | None, channels: int) -> FloatArray:
     """Return a target followed by the weights of its pixels, 1 on average.
 
     Parameters
@@ -213,7 +213,7 @@ def add_weights(target: Array, mask: Mask | None, channels: int) -> Array:
     return np.concatenate([values, weights.astype(np.float32)], axis=-1)
 
 
-def is_correlated(noise: Array) -> bool:
+def is_correlated(noise: FloatArray) -> bool:
     """Return whether neighbouring pixels of noise (H, W, C) have something in common.
 
     Examples
@@ -227,7 +227,7 @@ def is_correlated(noise: Array) -> bool:
     return largest > CORRELATED * float(np.mean(np.square(noise)))
 
 
-def shrink(part: Array, side: int) -> Array:
+def shrink(part: FloatArray, side: int) -> FloatArray:
     """Return a square image downscaled by a Lanczos filter.
 
     Parameters

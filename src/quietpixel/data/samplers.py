@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.data.image_cache import SkippedFiles
 from quietpixel.errors import TrainingError
-from quietpixel.noise.laws import Array, NoiseLaw
+from quietpixel.noise.laws import NoiseLaw
 from quietpixel.noise.parser import FROZEN_EPOCH, image_rng
 
 SHUFFLE_INDEX = 2**31
@@ -70,7 +71,7 @@ class NoisySampler:
         """Return the number of batches in an epoch."""
         return max(1, len(self.images) // self.batch)
 
-    def make(self, epoch: int, index: int) -> tuple[Array, Array]:
+    def make(self, epoch: int, index: int) -> tuple[FloatArray, FloatArray]:
         """Return batch number `index` of `epoch` as (noisy, clean)."""
         if self._order[0] != epoch:
             rng = image_rng(self.seed, epoch, SHUFFLE_INDEX)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.data.tasks import Patches
 from quietpixel.errors import ArgumentError
-from quietpixel.noise.laws import Array, NoiseLaw
+from quietpixel.noise.laws import NoiseLaw
 
 PERIOD = 8
 """One of about PERIOD x PERIOD pixels is hidden and predicted."""
@@ -82,7 +83,7 @@ class HidePixels:
 
     structure: Structure = Structure()
 
-    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Return input and target."""
         noisy = patches[0]
         predicted = _choose_pixels(noisy.shape[:2], rng)
@@ -118,7 +119,7 @@ class Recorrupt:
 
     law: NoiseLaw
 
-    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Return input and target."""
         noisy = patches[0]
         # The law is wanted at the clean values, which the noisy ones stand for.
@@ -142,7 +143,7 @@ class SplitNeighbours:
     CVPR 2021.
     """
 
-    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Return input and target."""
         height, width = (length // 2 for length in patches[0].shape[:2])
         noisy = patches[0][: 2 * height, : 2 * width]
@@ -167,7 +168,7 @@ def _choose_pixels(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[
     return chosen
 
 
-def _replace(noisy: Array, structure: Structure, rng: np.random.Generator) -> Array:
+def _replace(noisy: FloatArray, structure: Structure, rng: np.random.Generator) -> FloatArray:
     """Return for each pixel the value of a random one near it, outside its structure."""
     height, width = noisy.shape[:2]
     # At least one step, because no pixel may stand for itself.

@@ -9,10 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
+from quietpixel.array_types import FloatArray
 from quietpixel.noise.camera import LUMA
-from quietpixel.noise.laws import Array, NoiseLaw
+from quietpixel.noise.laws import NoiseLaw
 
-Patches = tuple[Array, ...]
+Patches = tuple[FloatArray, ...]
 
 PERIODS = 2.3, 12.0
 """Shortest and longest period of a pattern, in pixels."""
@@ -23,7 +24,7 @@ AMPLITUDES = 0.02, 0.3
 class Task(Protocol):
     """Makes an example from the patches of a scene."""
 
-    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Return input and target."""
         ...
 
@@ -57,7 +58,7 @@ class AddNoise:
     gray_fraction: float = 0.0
     contrast_fraction: float = 0.0
 
-    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Return input and target."""
 
         # A fraction of 0 draws no number, so that runs of older recipes stay reproducible.
@@ -87,7 +88,7 @@ class AddNoise:
         return noisy * tone, gray * tone
 
 
-def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     """Return an image (H, W, C) of one colour, or of a gradient between two colours.
 
     Photographs have few plain areas in strong colours, and a model shifts colours that it has
@@ -110,7 +111,7 @@ def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return (first + share * (second - first)).astype(np.float32)
 
 
-def blur(clean: Array, rng: np.random.Generator) -> Array:
+def blur(clean: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Return an image as soft as the pixels of a camera, by a Gaussian of 0.3 to 1.3 pixels.
 
     Photographs collected for training were mostly downscaled and are sharper than those that come
@@ -129,7 +130,7 @@ def blur(clean: Array, rng: np.random.Generator) -> Array:
     return ndimage.gaussian_filter(clean, (width, width, 0), mode="mirror")
 
 
-def change_contrast(clean: Array, rng: np.random.Generator) -> Array:
+def change_contrast(clean: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Return an image with 0.75 to 1.35 times the contrast, around a random value.
 
     Where black and white are estimated, some of the content lies beyond them.
@@ -145,7 +146,7 @@ def change_contrast(clean: Array, rng: np.random.Generator) -> Array:
     return centre + gain * (clean - centre)
 
 
-def draw_pattern(clean: Array, rng: np.random.Generator) -> Array:
+def draw_pattern(clean: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Return an image with a regular fine pattern on a part of it.
 
     Cloth, blinds, bricks and rows of windows repeat every few pixels. Most photographs have no
@@ -167,17 +168,17 @@ def draw_pattern(clean: Array, rng: np.random.Generator) -> Array:
         # Even on a logarithmic scale: short periods are as frequent as long ones.
         return float(np.exp(rng.uniform(*np.log(ends))))
 
-    def wave(shortest: float, longest: float) -> Array:
+    def wave(shortest: float, longest: float) -> FloatArray:
         """Return one slow wave (H, W) in [-1, 1] with a period between the two."""
         right, down, phase, height = rng.uniform(-1, 1, 4)
         frequency = 2 * np.pi / rng.uniform(shortest, longest)
         return np.sin((right * x + down * y) * frequency + np.pi * phase) * height
 
-    def stripes(period: float, angle: float) -> Array:
+    def stripes(period: float, angle: float) -> FloatArray:
         """Return stripes (H, W) in [-1, 1] across `angle`, bent by a slow wave."""
         across = np.cos(angle) * x + np.sin(angle) * y
         bend = wave(60, 200) * rng.uniform(0, 6)
-        sine: Array = np.sin(across * (2 * np.pi / period) + bend + rng.uniform(0, 2 * np.pi))
+        sine: FloatArray = np.sin(across * (2 * np.pi / period) + bend + rng.uniform(0, 2 * np.pi))
         hardness = rng.uniform(0, max(period - 4, 0))  # hard edges alias in short periods
         return sine if hardness < 0.1 else np.tanh(hardness * sine) / np.tanh(hardness)
 
@@ -193,7 +194,7 @@ def draw_pattern(clean: Array, rng: np.random.Generator) -> Array:
     amplitudes = between(AMPLITUDES) * rng.uniform(0.6, 1, clean.shape[2])
     fade = share * rng.uniform(0, 0.7)
     below = clean + fade * (clean.mean((0, 1), keepdims=True) - clean)
-    drawn: Array = np.clip(below + share * pattern[..., None] * amplitudes, 0, 1)
+    drawn: FloatArray = np.clip(below + share * pattern[..., None] * amplitudes, 0, 1)
     return drawn.astype(np.float32)
 
 
@@ -201,7 +202,7 @@ def draw_pattern(clean: Array, rng: np.random.Generator) -> Array:
 class TakePair:
     """From a noisy and a clean patch of one scene: input and target as they are."""
 
-    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Return input and target."""
         return patches[0], patches[1]
 
@@ -215,7 +216,7 @@ class SwapPair:
     J. Lehtinen et al., "Noise2Noise: Learning image restoration without clean data", ICML 2018.
     """
 
-    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Return input and target."""
         first = int(rng.integers(2))
         return patches[first], patches[1 - first]

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from quietpixel.array_types import FloatArray
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import mean_of_squares
-from quietpixel.noise.laws import Array, DrawnNoise
+from quietpixel.noise.laws import DrawnNoise
 
 BLOCK = 8
 LUMA_TABLE = np.array(
@@ -34,8 +35,8 @@ FROM_YCC = np.linalg.inv(TO_YCC).astype(np.float32)
 
 
 def lose_as_jpeg(
-    image: Array, quality: int, *, halve_colour: bool = True, clip: bool = True
-) -> Array:
+    image: FloatArray, quality: int, *, halve_colour: bool = True, clip: bool = True
+) -> FloatArray:
     """Return `image` after JPEG compression.
 
     Parameters
@@ -78,7 +79,7 @@ def lose_as_jpeg(
     return (np.clip(result, 0, 1) if clip else result).astype(np.float32, copy=False)
 
 
-def _lose_plane(plane: Array, table: Array, quality: int) -> Array:
+def _lose_plane(plane: FloatArray, table: FloatArray, quality: int) -> FloatArray:
     from scipy import fft  # only training loses images so; denoising needs no scipy
 
     # The rule of libjpeg (jpeg_quality_scaling); the standard has none.
@@ -87,7 +88,7 @@ def _lose_plane(plane: Array, table: Array, quality: int) -> Array:
     rows, columns = (length // BLOCK for length in plane.shape)
     blocks = plane.reshape(rows, BLOCK, columns, BLOCK).transpose(0, 2, 1, 3)
     kept = np.rint(fft.dctn(blocks, axes=(2, 3), norm="ortho") / steps) * steps
-    back: Array = fft.idctn(kept, axes=(2, 3), norm="ortho").transpose(0, 2, 1, 3)
+    back: FloatArray = fft.idctn(kept, axes=(2, 3), norm="ortho").transpose(0, 2, 1, 3)
     return back.reshape(plane.shape)
 
 
@@ -138,7 +139,7 @@ class Camera(DrawnNoise):
                 f"got {self.gain}. Try camera:0.02."
             )
 
-    def draw(self, clean: Array, rng: np.random.Generator) -> Array:
+    def draw(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` (H, W, C) as such a camera would have given it, not clipped."""
         bright = np.clip(clean, 0, 1)
         # The slope of the square root keeps the mean; the root of clipped light darkened the image,
@@ -147,7 +148,7 @@ class Camera(DrawnNoise):
         noisy = clean + _smooth(noise, rng)
         return noisy if rng.random() < 0.4 else compress(noisy, int(rng.integers(60, 99)), rng)
 
-    def _sensor_noise(self, light: Array, rng: np.random.Generator) -> Array:
+    def _sensor_noise(self, light: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return the noise in linear light, after white balance and colour matrix."""
         colour = light.shape[-1] == 3
         # Even on a logarithmic scale, as the sensitivities of cameras are.
@@ -158,7 +159,7 @@ class Camera(DrawnNoise):
             # Cameras amplify red and blue, which their sensors see less of than green.
             balance = np.array([rng.uniform(1.3, 2.4), 1, rng.uniform(1.2, 2.2)], np.float32)
         deviation = np.sqrt(gain * light / balance + read**2)
-        noise: Array = deviation * rng.standard_normal(light.shape, np.float32)
+        noise: FloatArray = deviation * rng.standard_normal(light.shape, np.float32)
         if colour and rng.random() < 0.6:
             noise = _interpolate(noise)
         # After the interpolation, as in a camera.
@@ -169,7 +170,7 @@ class Camera(DrawnNoise):
         return noise
 
 
-def _interpolate(noise: Array) -> Array:
+def _interpolate(noise: FloatArray) -> FloatArray:
     """Return the noise of a colour mosaic after bilinear interpolation."""
     from scipy import ndimage  # only training draws this noise; denoising needs no scipy
 
@@ -180,7 +181,7 @@ def _interpolate(noise: Array) -> Array:
     return np.stack(planes, axis=-1)
 
 
-def find_sites(shape: tuple[int, ...], place: Array) -> Array:
+def find_sites(shape: tuple[int, ...], place: FloatArray) -> FloatArray:
     """Return where a sensor of this shape (H, W, ...) sees a colour: 1 there, 0 elsewhere, (H, W).
 
     Parameters
@@ -192,12 +193,12 @@ def find_sites(shape: tuple[int, ...], place: Array) -> Array:
     return np.tile(place, tiles)[: shape[0], : shape[1]]
 
 
-def _brightness(noise: Array) -> Array:
+def _brightness(noise: FloatArray) -> FloatArray:
     """Return the brightness, (H, W, 1), of (H, W, 3)."""
     return (noise @ LUMA)[..., np.newaxis]
 
 
-def _smooth(noise: Array, rng: np.random.Generator) -> Array:
+def _smooth(noise: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Return `noise` as resizing and a camera's own noise filter would leave it, or as it is.
 
     Colour is smoothed more than brightness: what cameras leave of its noise are blotches.
@@ -211,13 +212,13 @@ def _smooth(noise: Array, rng: np.random.Generator) -> Array:
     return _blur(gray, width) + _blur(noise - gray, width * rng.uniform(1.0, 2.0))
 
 
-def _blur(noise: Array, width: float) -> Array:
+def _blur(noise: FloatArray, width: float) -> FloatArray:
     from scipy import ndimage  # only training draws this noise; denoising needs no scipy
 
     return ndimage.gaussian_filter(noise, (width, width, 0))
 
 
-def compress(image: Array, quality: int, rng: np.random.Generator) -> Array:
+def compress(image: FloatArray, quality: int, rng: np.random.Generator) -> FloatArray:
     """Return `image` (H, W, C) compressed as JPEG, on a grid of blocks that starts anywhere."""
     top, left = (int(offset) for offset in rng.integers(8, size=2))
     # A patch comes from anywhere in a file, whose blocks begin at its corner.

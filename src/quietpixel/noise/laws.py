@@ -5,11 +5,9 @@ from itertools import groupby
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from quietpixel.array_types import FloatArray
 from quietpixel.errors import ArgumentError
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class NoiseLaw:
     varies: ClassVar[str] = ""
     """What differs from image to image, for a law without one mean and variance."""
 
-    def __call__(self, clean: Array, rng: np.random.Generator) -> Array:
+    def __call__(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` (float32, [0, 1], any shape) with this noise, the same shape."""
         # Clipped here and not in `corrupt`, so that a sequence is clipped once, at its end.
         noisy = self.corrupt(clean, rng).astype(np.float32, copy=False)
@@ -31,11 +29,11 @@ class NoiseLaw:
     def _clips(self) -> bool:
         return bool(getattr(self, "clip", True))
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+    def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped."""
         raise NotImplementedError
 
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+    def propagate(self, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and variance of the unclipped output, given those of the input.
 
         Raises
@@ -75,11 +73,11 @@ class DrawnNoise(NoiseLaw):
 
     _clips: ClassVar[bool] = False
 
-    def draw(self, clean: Array, rng: np.random.Generator) -> Array:
+    def draw(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` (H, W, C), 1 or 3 channels, with noise, not clipped."""
         raise NotImplementedError
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+    def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean`, (H, W) or (H, W, C), with noise, not clipped.
 
         Raises
@@ -125,12 +123,12 @@ class Gaussian(NoiseLaw):
     def __post_init__(self) -> None:
         _require(self.sigma >= 0, self, "not be negative", "a standard deviation has no sign")
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+    def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped."""
         noise = rng.standard_normal(clean.shape, np.float32)
         return clean + np.float32(self.sigma) * noise + np.float32(self.mean)
 
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+    def propagate(self, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and variance of the unclipped output, given those of the input."""
         return mean + self.mean, variance + self.sigma**2
 
@@ -163,14 +161,14 @@ class Poisson(NoiseLaw):
     def __post_init__(self) -> None:
         _require(self.peak > 0, self, "be more than 0", "it is the number of photons at value 1")
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+    def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped; negative light counts as none."""
         photons = rng.poisson(np.maximum(clean - np.float32(self.black), 0.0) * self.peak)
         return (photons / self.peak + self.black).astype(np.float32)
 
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+    def propagate(self, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and variance of the unclipped output, given those of the input."""
-        light: Array = mean - np.float32(self.black)
+        light: FloatArray = mean - np.float32(self.black)
         return mean, variance + light / np.float32(self.peak)
 
 
@@ -192,14 +190,14 @@ class SaltPepper(NoiseLaw):
     def __post_init__(self) -> None:
         _require(0 <= self.amount <= 1, self, "lie in [0, 1]", "it is a share of the pixels")
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+    def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped."""
         # One draw for both, so that no pixel becomes black and white.
         draw = rng.random(clean.shape, np.float32)
         noisy = np.where(draw < self.amount / 2, np.float32(0), clean)
         return np.where(draw >= 1 - self.amount / 2, np.float32(1), noisy)
 
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+    def propagate(self, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and variance of the unclipped output, given those of the input."""
         # The law of total variance over pixels that are kept, black and white.
         kept = 1 - self.amount
@@ -225,11 +223,11 @@ class Speckle(NoiseLaw):
     def __post_init__(self) -> None:
         _require(self.sigma >= 0, self, "not be negative", "a standard deviation has no sign")
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+    def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped."""
         return clean * (1 + np.float32(self.sigma) * rng.standard_normal(clean.shape, np.float32))
 
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+    def propagate(self, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and variance of the unclipped output, given those of the input."""
         # The variance of a product of independent factors, one of mean 1.
         return mean, variance * (1 + self.sigma**2) + mean**2 * self.sigma**2
@@ -253,11 +251,11 @@ class Uniform(NoiseLaw):
     def __post_init__(self) -> None:
         _require(self.width >= 0, self, "not be negative", "it is the largest deviation")
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+    def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped."""
         return clean + np.float32(self.width) * (2 * rng.random(clean.shape, np.float32) - 1)
 
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+    def propagate(self, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and variance of the unclipped output, given those of the input."""
         # A uniform law on [-w, w] has the variance w**2 / 3.
         return mean, variance + self.width**2 / 3
@@ -318,7 +316,7 @@ class Ranged(NoiseLaw):
     def _simpler(self) -> str:
         return str(self.highest)
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+    def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with noise of a strength drawn from `rng`, not clipped."""
         number = float(rng.uniform(*self._ends))
         law = replace(self.lowest, **{self.lowest.main: number})
@@ -346,13 +344,13 @@ class Sequence(NoiseLaw):
     def _clips(self) -> bool:
         return self.laws[-1]._clips
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+    def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with all the noise, not clipped."""
         for law in self.laws:
             clean = law.corrupt(clean, rng)
         return clean
 
-    def propagate(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+    def propagate(self, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and variance of the unclipped output, given those of the input."""
         for law in self.laws:
             mean, variance = law.propagate(mean, variance)
@@ -383,7 +381,7 @@ class Mixture(NoiseLaw):
     def _simpler(self) -> str:
         return str(self.laws[0])
 
-    def corrupt(self, clean: Array, rng: np.random.Generator) -> Array:
+    def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with the noise of one of the laws, clipped if that law clips."""
         return self.laws[int(rng.integers(len(self.laws)))](clean, rng)
 

@@ -10,10 +10,10 @@ from dataclasses import fields, replace
 
 import numpy as np
 
+from quietpixel.array_types import FloatArray
 from quietpixel.errors import ArgumentError, check_known, unknown_name
 from quietpixel.noise.camera import Camera
 from quietpixel.noise.laws import (
-    Array,
     Gaussian,
     Mixture,
     NoiseLaw,
@@ -41,7 +41,7 @@ def image_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
     return np.random.default_rng((seed, epoch, index))
 
 
-def add_noise(clean: Array, law: NoiseLaw, *, seed: int) -> Array:
+def add_noise(clean: FloatArray, law: NoiseLaw, *, seed: int) -> FloatArray:
     """Return images (N, H, W, C) with noise drawn once, each image's own by its place.
 
     Parameters

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.errors import ArgumentError
 from quietpixel.noise.camera import BAYER, FROM_YCC, SQUARE, TO_YCC, compress, find_sites
-from quietpixel.noise.laws import Array, DrawnNoise
+from quietpixel.noise.laws import DrawnNoise
 
 OCTAVES = 6
 """Octaves of spatial frequency from the finest; the last has periods of 64 pixels and more."""
@@ -69,7 +70,7 @@ class PhotoNoise(DrawnNoise):
                 f"sign; got {self.sigma}. Try photo:10/255."
             )
 
-    def draw(self, clean: Array, rng: np.random.Generator) -> Array:
+    def draw(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` (H, W, C) with such noise, not clipped."""
         if clean.shape[2] == 3 and rng.random() < PROCESSED:
             noise = self._process(clean, rng)
@@ -84,7 +85,7 @@ class PhotoNoise(DrawnNoise):
             return noisy.astype(np.float32, copy=False)
         return compress(noisy, int(rng.integers(30, 99)), rng)
 
-    def _process(self, clean: Array, rng: np.random.Generator) -> Array:
+    def _process(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return what a camera's processing makes of a sensor's noise, which is stronger."""
         white = rng.standard_normal(clean.shape, np.float32) * _brightness_gain(clean, rng)
         white *= np.float32(self.sigma * rng.uniform(1, 4) / (white.std() + 1e-9))
@@ -130,7 +131,7 @@ class _CameraProcessing:
             sharpen=max(rng.uniform(-0.5, 1.5), 0.0),
         )
 
-    def apply(self, image: Array) -> Array:
+    def apply(self, image: FloatArray) -> FloatArray:
         from scipy import ndimage  # only training draws this noise; denoising needs no scipy
 
         planes = self._demosaic(image) @ TO_YCC.T
@@ -147,7 +148,7 @@ class _CameraProcessing:
         colour = ndimage.gaussian_filter(planes[..., 1:], (self.blur, self.blur, 0))
         return np.concatenate([light[..., np.newaxis], colour], axis=2) @ FROM_YCC.T
 
-    def _demosaic(self, image: Array) -> Array:
+    def _demosaic(self, image: FloatArray) -> FloatArray:
         """Return RGB interpolated from a mosaic: green, then how red and blue differ from it."""
         from scipy import ndimage
 
@@ -163,7 +164,7 @@ class _CameraProcessing:
         return np.stack([planes[0], full, planes[1]], axis=-1).astype(np.float32)
 
 
-def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     """Return stationary noise (H, W, C): a part that the channels share, and a part of each."""
     height, width, channels = shape
     luminance, colour, share = _draw_spectra(rng)
@@ -212,7 +213,7 @@ def _octaves(steps: Numbers) -> Spectrum:
 
 def _colour_noise(
     shape: tuple[int, int, int], spectrum: Spectrum, rng: np.random.Generator
-) -> Array:
+) -> FloatArray:
     """Return noise (C, H, W) of variance 1 with this spectrum."""
     noise = rng.standard_normal(shape, np.float32)
     if spectrum is None:
@@ -228,7 +229,7 @@ def _colour_noise(
     return (coloured / scale).astype(np.float32)
 
 
-def _brightness_gain(clean: Array, rng: np.random.Generator) -> Array:
+def _brightness_gain(clean: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Return how strong the noise is at each pixel, (H, W, C), by a random curve of brightness."""
     kind = rng.random()
     light = np.clip(clean, 0, 1)
@@ -238,14 +239,16 @@ def _brightness_gain(clean: Array, rng: np.random.Generator) -> Array:
         return np.sqrt(light + np.float32(rng.uniform(0.005, 0.3)))
     if kind < 0.7:  # most in the middle tones, behind a tone curve
         middle, width = rng.uniform(0.1, 0.8), rng.uniform(0.12, 0.4)
-        hill: Array = np.exp(-np.square((light - np.float32(middle)) / np.float32(width)))
+        hill: FloatArray = np.exp(-np.square((light - np.float32(middle)) / np.float32(width)))
         return np.asarray(np.exp(np.float32(rng.uniform(0.2, 1.6)) * hill))
     tilt, bend = rng.normal(-0.6, 1.0), rng.normal(-0.5, 1.5)
     centred = light - np.float32(0.5)
     return np.exp(np.float32(tilt) * centred + np.float32(bend) * np.square(centred))
 
 
-def _smooth_flat_areas(noise: Array, clean: Array, rng: np.random.Generator) -> Array:
+def _smooth_flat_areas(
+    noise: FloatArray, clean: FloatArray, rng: np.random.Generator
+) -> FloatArray:
     """Return `noise` (H, W, C) as a denoiser in the camera leaves it: more at edges, in texture."""
     from scipy import ndimage
 
@@ -260,5 +263,5 @@ def _smooth_flat_areas(noise: Array, clean: Array, rng: np.random.Generator) -> 
     # times from the finest octave on.
     width, power = rng.uniform(0.7, 2.5), rng.uniform(0.2, 0.7)
     coarse = ndimage.gaussian_filter(noise, (width, width, 0))
-    smoothed: Array = (noise - coarse) * gain + coarse * gain**power
+    smoothed: FloatArray = (noise - coarse) * gain + coarse * gain**power
     return smoothed.astype(np.float32)

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.data.batches import Batches
 from quietpixel.data.samplers import NoisySampler
 from quietpixel.models import build
 from quietpixel.models.bottleneck import decoder, encoder
-from quietpixel.noise.laws import Array
 from quietpixel.noise.parser import parse_noise
 from quietpixel.training.callbacks import StopOnNaN
 from quietpixel.training.compiled_model import make_optimizer
@@ -48,19 +48,19 @@ class ImageModel:
         """Drop the Keras models, which are built again from the rest."""
         return {**self.__dict__, "_open": {}}
 
-    def denoise(self, images: Array) -> Array:
+    def denoise(self, images: FloatArray) -> FloatArray:
         """Return float32 images (N, H, W, C) in [0, 1] without their noise."""
         return self._run("whole", images)
 
-    def encode(self, images: Array) -> Array:
+    def encode(self, images: FloatArray) -> FloatArray:
         """Return the codes (N, code) of images (N, H, W, C), for a model with a code."""
         return self._run("encoder", images)
 
-    def decode(self, codes: Array) -> Array:
+    def decode(self, codes: FloatArray) -> FloatArray:
         """Return the images of codes (N, code), for a model with a code."""
         return self._run("decoder", codes)
 
-    def _run(self, half: str, batch: Array) -> Array:
+    def _run(self, half: str, batch: FloatArray) -> FloatArray:
         model = self._half(half)
         parts = [
             keras.ops.convert_to_numpy(model(batch[start : start + BATCH], training=False))
@@ -81,7 +81,7 @@ class ImageModel:
         return self._open[half]
 
 
-def fit_images(images: Array, recipe: Recipe) -> ImageModel:
+def fit_images(images: FloatArray, recipe: Recipe) -> ImageModel:
     """Return a model trained on clean images with `recipe`.
 
     The random states of Python and NumPy stay unchanged.

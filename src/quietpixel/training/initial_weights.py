@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import FloatArray
 from quietpixel.card import Card
 from quietpixel.errors import ModelError, TrainingError
 from quietpixel.inference.engine import open_engine
@@ -18,8 +18,6 @@ from quietpixel.models import build, complete_options
 from quietpixel.models.export import probe_inputs, run_keras
 from quietpixel.models.unet import BLOCK, LAST_OF_BLOCK
 from quietpixel.training.run_folder import RunFolder
-
-Array = NDArray[np.float32]
 
 NOTHING = "nothing"
 """Name of the start of a run with random weights."""
@@ -52,10 +50,10 @@ class StoredWeights:
     """
 
     operator: str
-    kernel: Array
-    bias: Array | None
+    kernel: FloatArray
+    bias: FloatArray | None
 
-    def as_keras(self, kind: str, shapes: list[tuple[int, ...]]) -> list[Array] | None:
+    def as_keras(self, kind: str, shapes: list[tuple[int, ...]]) -> list[FloatArray] | None:
         """Return kernel and, if the layer has one, bias in the layout of Keras.
 
         Parameters
@@ -115,7 +113,7 @@ def read_weights(path: Path) -> list[StoredWeights]:
     ]
 
 
-def _find_bias(node: Any, graph: Any, stored: dict[str, Any]) -> Array | None:
+def _find_bias(node: Any, graph: Any, stored: dict[str, Any]) -> FloatArray | None:
     """Return the third input of `node`, or what is added to its output right after."""
     if len(node.input) > 2:
         return np.ravel(stored[node.input[2]])
@@ -212,7 +210,7 @@ def _read_onnx(start: Start, card: Card) -> keras.Model:
     return model
 
 
-def _check_same(model: keras.Model, expected: Array, start: Start) -> None:
+def _check_same(model: keras.Model, expected: FloatArray, start: Start) -> None:
     difference = float(np.abs(run_keras(model, probe_inputs(model)[0]) - expected).max())
     if not difference <= TOLERANCE:
         raise TrainingError(

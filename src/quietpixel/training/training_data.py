@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from quietpixel.array_types import FloatArray
 from quietpixel.data import Split, named_sets
 from quietpixel.data.patches import PatchSampler, PatchSampling
 from quietpixel.data.samplers import NoisySampler, Sampler
@@ -15,7 +16,6 @@ from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
 from quietpixel.errors import ArgumentError, DataError, check_known
 from quietpixel.files import split_name
 from quietpixel.imaging.intensity_scale import Range
-from quietpixel.noise.laws import Array
 from quietpixel.noise.parser import add_noise, parse_noise
 from quietpixel.training.folder_data import Folder
 from quietpixel.training.losses import WEIGHTED
@@ -56,7 +56,7 @@ class TrainingData:
     """
 
     sampler: Sampler
-    validation: tuple[Any, Array]
+    validation: tuple[Any, FloatArray]
     channels: int
     size: int | None = None
     loss: Callable[[Any, Any], Any] | None = None

@@ -2,7 +2,6 @@
 
 import io
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
@@ -14,6 +13,7 @@ from quietpixel.batch.denoise import Settings, choose_channels, denoise_picture
 from quietpixel.files import FORMATS, Metadata, Picture, read_picture, turn_upright
 from quietpixel.files.write import check_writable, choose_format, write_picture
 from quietpixel.inference.arrays import read_layout, with_channels
+from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import sample_image
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.photons import may_have_photons, middle_noise, write_law
@@ -24,9 +24,6 @@ from quietpixel.web.models import Models
 
 LARGE = 4_000_000
 """Pixels above which a view is a JPEG: encoding it as a PNG would take seconds."""
-
-OnProgress = Callable[[float], None]
-"""Called with the completed fraction; an exception that it raises ends the work."""
 
 
 @dataclass(frozen=True)
