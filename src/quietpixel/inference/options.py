@@ -134,16 +134,13 @@ class DenoiseOptions:
         check_known("quality", self.quality, QUALITIES)
         check_known("engine", self.engine, ENGINE_NAMES)
         check_known("precision", self.precision, PRECISIONS)
-        if self.threads is not None and self.threads < 1:
-            raise ArgumentError(
-                f"`threads` must be 1 or more because something must compute; got {self.threads}. "
-                "Omit it to use all cores."
-            )
-        if self.streams < 1:
-            raise ArgumentError(
-                f"`streams` must be 1 or more because something must compute; got {self.streams}. "
-                "Try 1."
-            )
+        remedies = {"threads": "Omit it to use all cores.", "streams": "Try 1."}
+        for name, remedy in remedies.items():
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise ArgumentError(
+                    f"`{name}` must be 1 or more because something must compute; got {count}. "
+                    f"{remedy}"
+                )
         parse_memory(self.memory)
 
     def of(self, names: Iterable[str]) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from quietpixel.array_types import FloatArray
-from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import mean_of_squares
-from quietpixel.noise.laws import DrawnNoise
+from quietpixel.noise.laws import DrawnNoise, require
 
 BLOCK = 8
 LUMA_TABLE = np.array(
@@ -133,11 +132,7 @@ class Camera(DrawnNoise):
     varies: ClassVar[str] = "another camera"
 
     def __post_init__(self) -> None:
-        if not self.gain > 0:
-            raise ArgumentError(
-                "`gain` of camera noise must be more than 0 because it is a variance; "
-                f"got {self.gain}. Try camera:0.02."
-            )
+        require(self.gain > 0, self, "be more than 0", "it is a variance", "camera:0.02")
 
     def draw(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` (H, W, C) as such a camera would have given it, not clipped."""

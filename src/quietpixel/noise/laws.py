@@ -121,7 +121,7 @@ class Gaussian(NoiseLaw):
     main: ClassVar[str] = "sigma"
 
     def __post_init__(self) -> None:
-        _require(self.sigma >= 0, self, "not be negative", "a standard deviation has no sign")
+        require(self.sigma >= 0, self, "not be negative", "a standard deviation has no sign")
 
     def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped."""
@@ -159,7 +159,7 @@ class Poisson(NoiseLaw):
     main: ClassVar[str] = "peak"
 
     def __post_init__(self) -> None:
-        _require(self.peak > 0, self, "be more than 0", "it is the number of photons at value 1")
+        require(self.peak > 0, self, "be more than 0", "it is the number of photons at value 1")
 
     def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped; negative light counts as none."""
@@ -188,7 +188,7 @@ class SaltPepper(NoiseLaw):
     main: ClassVar[str] = "amount"
 
     def __post_init__(self) -> None:
-        _require(0 <= self.amount <= 1, self, "lie in [0, 1]", "it is a share of the pixels")
+        require(0 <= self.amount <= 1, self, "lie in [0, 1]", "it is a share of the pixels")
 
     def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped."""
@@ -221,7 +221,7 @@ class Speckle(NoiseLaw):
     main: ClassVar[str] = "sigma"
 
     def __post_init__(self) -> None:
-        _require(self.sigma >= 0, self, "not be negative", "a standard deviation has no sign")
+        require(self.sigma >= 0, self, "not be negative", "a standard deviation has no sign")
 
     def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped."""
@@ -249,7 +249,7 @@ class Uniform(NoiseLaw):
     main: ClassVar[str] = "width"
 
     def __post_init__(self) -> None:
-        _require(self.width >= 0, self, "not be negative", "it is the largest deviation")
+        require(self.width >= 0, self, "not be negative", "it is the largest deviation")
 
     def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped."""
@@ -269,11 +269,12 @@ def print_value(value: float | bool) -> str:
     return format(value, "g") if float(format(value, "g")) == value else repr(value)
 
 
-def _require(holds: bool, law: NoiseLaw, rule: str, reason: str) -> None:
+def require(holds: bool, law: NoiseLaw, rule: str, reason: str, remedy: str = "") -> None:
+    """Raise ArgumentError unless the main number of a law obeys its rule."""
     if not holds:
         raise ArgumentError(
             f"`{law.main}` of the noise law '{law.word}' must {rule} because {reason}; "
-            f"got {getattr(law, law.main):g}."
+            f"got {getattr(law, law.main):g}.{remedy and f' Try {remedy}.'}"
         )
 
 

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.array_types import FloatArray
-from quietpixel.errors import ArgumentError
 from quietpixel.noise.camera import BAYER, FROM_YCC, SQUARE, TO_YCC, compress, find_sites
-from quietpixel.noise.laws import DrawnNoise
+from quietpixel.noise.laws import DrawnNoise, require
 
 OCTAVES = 6
 """Octaves of spatial frequency from the finest; the last has periods of 64 pixels and more."""
@@ -64,11 +63,8 @@ class PhotoNoise(DrawnNoise):
     varies: ClassVar[str] = "another kind of noise"
 
     def __post_init__(self) -> None:
-        if not self.sigma >= 0:
-            raise ArgumentError(
-                "`sigma` of photo noise must not be negative because a standard deviation has no "
-                f"sign; got {self.sigma}. Try photo:10/255."
-            )
+        reason = "a standard deviation has no sign"
+        require(self.sigma >= 0, self, "not be negative", reason, "photo:10/255")
 
     def draw(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` (H, W, C) with such noise, not clipped."""
