@@ -15,7 +15,7 @@ import numpy as np
 
 from quietpixel.array_types import FloatArray
 from quietpixel.card import Card
-from quietpixel.errors import ArgumentError, FileError, MissingDependencyError
+from quietpixel.errors import ArgumentError, FileError, import_optional
 from quietpixel.files.atomic import atomic_file
 from quietpixel.inference.model_file import read_card, unreadable
 from quietpixel.inference.options import ENGINE_NAMES, DenoiseOptions
@@ -164,13 +164,9 @@ class OnnxRuntimeEngine:
                 "`precision` must be auto or f32 with ONNX Runtime because it computes in float32 "
                 "on the processor; got bf16. Use the openvino engine for bf16."
             )
-        try:
-            import onnxruntime as runtime
-        except ImportError as error:
-            raise MissingDependencyError(
-                "The engine 'onnxruntime' needs the package onnxruntime; install it with "
-                "pip install 'quietpixel[onnxruntime]', or use the openvino engine."
-            ) from error
+        need = "The engine 'onnxruntime' needs the package onnxruntime"
+        install = "'quietpixel[onnxruntime]', or use the openvino engine"
+        runtime = import_optional("onnxruntime", need, install)
         cpu, found = "CPUExecutionProvider", runtime.get_available_providers()
         self.device, self.fallback = choose_device(
             options.device, found, gpu="CUDAExecutionProvider", cpu=cpu
