@@ -349,8 +349,10 @@ def test_the_page_speaks_of_its_own_controls(visit):
     expect(page.locator("#card-title")).to_be_focused()  # else narrow screens show its end
     page.keyboard.press("Escape")
     page.select_option("#model", "mnist-unet")
+    expect(caption).to_contain_text("Image must be 28x28")
+    expect(page.locator("#tag")).to_have_text("Not denoised")
     page.click("#apply")
-    expect(page.locator(".row-item.bad").first).to_contain_text("image must be 28x28")
+    expect(page.locator(".row-item.bad").first).to_contain_text("Image must be 28x28")
 
 
 def is_of_a_drawing(answer) -> bool:

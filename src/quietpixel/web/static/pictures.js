@@ -357,7 +357,7 @@ export class Pictures {
     const { computed } = this.stage;
     if (computed === "whole") return "After";
     if (computed === "view") return "Preview";
-    if (item.state === "failed") return "Not denoised";
+    if (item.state === "failed" || this.previewError) return "Not denoised";
     if (computed === "part") return "Preview of a part";
     if (item.state === "done") return item.isOutdated ? "Updating" : "Opening";
     return item.share ? `Denoising ${Math.round(100 * item.share)} %` : "Not denoised yet";

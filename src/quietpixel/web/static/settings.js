@@ -153,7 +153,9 @@ export function describeStrength({ strength }) {
 // A sentence of the library in the words of the page, which has controls in place of arguments.
 export const inWordsOfPage = (text) => text
   .replace(/`sigma` ([\d.]+)\/255 or a `strength` above 1/, "“Noise level” at $1 or “Fine-tune” above 100 %")
-  .replace("`max_pixels`", "--max-pixels").replaceAll("`", "");
+  .replace("`max_pixels`", "--max-pixels").replaceAll("`", "").replace(/^./, capital);
+
+const capital = (letter) => letter.toUpperCase();
 
 const NETWORKS = { bottleneck: "Autoencoder with a narrow code", unet: "U-Net" };
 const LAWS = { gaussian: "white noise", photo: "noise of processed photographs", camera: "noise of cameras", poisson: "photon noise",
@@ -168,7 +170,7 @@ function describeLaw(text) {
     if (level > above) highest.set(word, [level, `${LAWS[word] ?? word}${level ? ` ${range ? "up to" : "of"} ${level} of 255` : ""}`]);
   }
   const words = new Intl.ListFormat("en-GB").format([...highest.values()].map(([, each]) => each));
-  return words && `${words[0].toUpperCase()}${words.slice(1)}.`;
+  return words && `${words.replace(/^./, capital)}.`;
 }
 
 // A card as pairs of a term and a sentence.
