@@ -100,7 +100,7 @@ def test_wrong_parameters_are_reported_at_fit(digits) -> None:
         DenoisingAutoencoder(image_shape=(7, 7)).fit(digits)
     with pytest.raises(UnknownNameError, match="Unknown noise law 'gausian'"):
         DenoisingAutoencoder(noise="gausian:1").fit(digits)
-    with pytest.raises(ArgumentError, match="`epochs` must be at least 1"):
+    with pytest.raises(ArgumentError, match="`epochs` must be a whole number of at least 1"):
         DenoisingAutoencoder(epochs=0).fit(digits)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -103,7 +105,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     >>> print(unknown_name("noise law", "gausian", ["gaussian", "poisson"]))
     Unknown noise law 'gausian': did you mean 'gaussian'? Known: gaussian, poisson.
     """
-    names = sorted(known)
+    name, names = str(name), sorted(known)
     close = get_close_matches(name, names, n=1)
     hint = f": did you mean '{close[0]}'?" if close else "."
     return UnknownNameError(f"Unknown {kind} '{name}'{hint} Known: {', '.join(names)}.")
@@ -124,6 +126,33 @@ def check_known(kind: str, name: str, known: Collection[str]) -> None:
     """
     if name not in known:
         raise unknown_name(kind, str(name), known)
+
+
+def check_number(
+    name: str, value: object, *, whole: bool = True, least: float | None = None
+) -> None:
+    """Raise ArgumentError unless an argument is a finite number; True and False are none.
+
+    Parameters
+    ----------
+    name, value
+        Of the argument.
+    whole
+        Whether it must be an integer.
+    least
+        The smallest value that it may have; None for any.
+
+    Examples
+    --------
+    >>> check_number("count", 1.5)
+    Traceback (most recent call last):
+    quietpixel.errors.ArgumentError: `count` must be a whole number; got 1.5.
+    """
+    good = not isinstance(value, bool) and isinstance(value, Integral if whole else Real)
+    if not good or not isfinite(value) or (least is not None and value < least):  # type: ignore[arg-type, operator]
+        kind = "a whole number" if whole else "a finite number"
+        limit = "" if least is None else f" of at least {least}"
+        raise ArgumentError(f"`{name}` must be {kind}{limit}; got {value!r}.")
 
 
 def import_optional(module: str, need: str, install: str = "'quietpixel[train]'") -> Any:

@@ -349,9 +349,7 @@ def test_wrong_words_are_refused(models, tmp_path, capsys, monkeypatch) -> None:
 def test_one_kind_of_cluster_is_asked_for(words) -> None:
     from quietpixel.errors import ArgumentError
 
-    reported = (
-        "`workers` must be 1 or more" if words == {"workers": 0} else "must be given, and not both"
-    )
+    reported = "of at least 1; got 0" if words == {"workers": 0} else "must be given, and not both"
     with pytest.raises(ArgumentError, match=reported), connect(**words):
         pass
 

@@ -96,14 +96,31 @@ def test_a_denoiser_goes_to_other_processes(models):
     [
         ({"engine": "openvin"}, "Unknown engine 'openvin': did you mean 'openvino'"),
         ({"precision": None}, "Unknown precision 'None'"),
-        ({"threads": 0}, "`threads` must be 1 or more"),
-        ({"streams": 0}, "`streams` must be 1 or more"),
+        ({"threads": 0}, "`threads` must be a whole number of at least 1"),
+        ({"streams": 0}, "`streams` must be a whole number of at least 1"),
+        ({"threads": 1.5}, "`threads` must be a whole number of at least 1; got 1.5"),
+        ({"streams": np.nan}, "`streams` must be a whole number of at least 1; got nan"),
         ({"model": 3}, "`model` must be a name, a run folder or an .onnx file; got int"),
     ],
 )
 def test_options_are_checked_before_an_image_comes(options, words):
     with pytest.raises(QuietpixelError, match=words):
         Denoiser(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"axes": 3}, "`axes` must name each dimension by a letter"),
+        ({"dtype": np.float32}, "Unknown dtype .*float32.*Known: float32"),
+        ({"law": 3}, "noise law must be text"),
+        ({"strength": np.ones(2)}, "`strength` must lie between 0"),
+        ({"sigma": True}, "`sigma` must be a number because True and False name no amount"),
+    ],
+)
+def test_settings_of_another_type_are_refused(models, options, words):
+    with pytest.raises(QuietpixelError, match=words):
+        denoise(noisy(9, 9), models["blur"], **options)
 
 
 @pytest.mark.parametrize("image", [[[0.0]], None, 3, np.ones((9, 9)).view(np.matrix)])

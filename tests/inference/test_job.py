@@ -37,7 +37,7 @@ def noisy(*shape):
         ({"colour_strength": -0.1}, "`colour_strength` must lie between 0"),
         ({"range": (3, 1)}, "`range` must be two numbers"),
         ({"memory": "much"}, "`memory` must be a size above 0"),
-        ({"threads": 0}, "`threads` must be 1 or more"),
+        ({"threads": 0}, "`threads` must be a whole number of at least 1"),
         *(({name: True}, f"`{name}` must be a number because True") for name in NUMBERS),
         ({"sigma": np.ones((2, 2), bool)}, "`sigma` must be a number"),
         ({"range": (0, True)}, r"`range` must be a number .*; got \(0, True\)"),

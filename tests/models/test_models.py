@@ -88,6 +88,9 @@ def test_operations_are_counted_as_by_hand() -> None:
         ("bottleneck", {"size": 27}, "multiple of 4 because.*got 27. Try 28"),
         ("bottleneck", {"filters": (4,)}, "`filters` must be two numbers"),
         ("bottleneck", {"kernel_sizes": (3, 0)}, "`kernel_sizes` must be two numbers"),
+        ("bottleneck", {"code": 1.5}, "`code` must be a whole number; got 1.5"),
+        ("unet", {"filters": (8, True)}, "`filters` must be a whole number; got True"),
+        ("unet", {"blocks": 2}, "`blocks` must be several whole numbers; got 2"),
         ("bottleneck", {"code": 0}, "`code` must be at least 1"),
         ("bottleneck", {"dropout": 1.0}, r"`dropout` must lie in \[0, 1\)"),
         (

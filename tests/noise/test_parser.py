@@ -64,6 +64,11 @@ def test_fractions_and_exponents_are_numbers() -> None:
     assert parse_number("1/4") == 0.25
 
 
+def test_a_law_is_text() -> None:
+    with pytest.raises(ArgumentError, match="A noise law must be text"):
+        parse_noise(3)
+
+
 def test_each_image_has_its_own_noise_by_its_place() -> None:
     clean = np.zeros((3, 4, 4, 1), np.float32)
     noisy = add_noise(clean, Gaussian(0.5, clip=False), seed=5)
@@ -84,6 +89,7 @@ def test_each_image_has_its_own_noise_by_its_place() -> None:
         ("gaussian:abc", r"'abc' is not a number; give one such as 0.1"),
         ("gaussian:1/0", r"'1/0' is not a number; give one such as 0.1"),
         ("gaussian:nan", r"'nan' is not a number; give one such as 0.1"),
+        ("gaussian:25", r"on a scale from 0, black, to 1, white; got 25. Try gaussian:25/255\."),
         ("gaussian:0.1,clip=maybe", r"`clip` must be yes or no; got 'maybe'"),
     ],
 )

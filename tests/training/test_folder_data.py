@@ -352,7 +352,7 @@ def test_a_run_is_the_same_with_and_without_workers(tmp_path: Path) -> None:
         run_recipe(recipe, folder, RunOptions(workers=workers))
         losses.append([row["validation_loss"] for row in folder.read_history()])
     assert losses[0] == losses[1]
-    with pytest.raises(ArgumentError, match="`workers` must be at least 0; got -1"):
+    with pytest.raises(ArgumentError, match="`workers` must be a whole number of at least 0"):
         RunOptions(workers=-1)
 
 

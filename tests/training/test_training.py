@@ -248,9 +248,14 @@ def test_resuming_nothing_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"epochs": 0}, ArgumentError, "`epochs` must be at least 1; got 0"),
-        ({"batch": 0}, ArgumentError, "`batch` must be at least 1; got 0"),
-        ({"seed": -1}, ArgumentError, "`seed` must be at least 0; got -1"),
+        ({"epochs": 0}, ArgumentError, "`epochs` must be a whole number of at least 1; got 0"),
+        ({"batch": 0}, ArgumentError, "`batch` must be a whole number of at least 1; got 0"),
+        ({"seed": -1}, ArgumentError, "`seed` must be a whole number of at least 0; got -1"),
+        ({"epochs": 1.5}, ArgumentError, "`epochs` must be a whole number of at least 1; got 1.5"),
+        ({"steps": True}, ArgumentError, "`steps` must be a whole number of at least 1; got True"),
+        ({"warmup": -1}, ArgumentError, "`warmup` must be a finite number of at least 0; got -1"),
+        ({"learning_rate": np.inf}, ArgumentError, "`learning_rate` must be a finite number"),
+        ({"minutes": np.nan}, ArgumentError, "`minutes` must be a finite number; got nan"),
         ({"learning_rate": 0}, ArgumentError, "`learning_rate` must be more than 0; got 0"),
         ({"averaging": 1.0}, ArgumentError, r"`averaging` must lie in \[0, 1\); got 1.0"),
         ({"schedule": "cosin"}, UnknownNameError, "did you mean 'cosine'"),

@@ -216,9 +216,20 @@ def test_a_name_given_twice_is_refused() -> None:
         quietpixel.compare(["median", "median"], "digits", noise="gaussian:0.5")
 
 
-@pytest.mark.parametrize("count", [0, -1])
-def test_a_count_below_one_is_refused(count: int) -> None:
-    with pytest.raises(ArgumentError, match="`count` must be at least 1"):
+def test_numbers_out_of_range_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="`seed` must be a whole number of at least 0; got -1"):
+        quietpixel.compare(["median"], "digits", noise="gaussian:0.1", seed=-1)
+    with pytest.raises(ArgumentError, match=r"white; got 25. Try gaussian:25/255\."):
+        quietpixel.compare(["median"], "digits", noise="gaussian:25")
+    with pytest.raises(ArgumentError, match=r"`channels` must be 1 \(gray\) or 3 \(RGB\); got 2"):
+        quietpixel.compare(["median"], "digits", noise="gaussian:0.1", channels=2)
+    with pytest.raises(ArgumentError, match=r"list of names; got 'median'. Try \['median'\]"):
+        quietpixel.compare("median", "digits", noise="gaussian:0.1")
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5])
+def test_a_count_below_one_is_refused(count: float) -> None:
+    with pytest.raises(ArgumentError, match="`count` must be a whole number of at least 1"):
         quietpixel.compare(["noisy"], "digits", noise="gaussian:0.5", count=count)
 
 

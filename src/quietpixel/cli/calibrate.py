@@ -42,7 +42,7 @@ EXAMPLES = (
     callback=read_range,
     help="Values of black and white.  [default: found in each image]",
 )
-@click.option("--seed", type=int, default=0, help="Seed of the added noise.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the added noise.")
 @click.option(
     "-o",
     "--output",

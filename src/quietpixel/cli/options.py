@@ -274,20 +274,12 @@ def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None
     """Check a noise law at once, before anything heavy is loaded; ``"auto"`` is none to check."""
     if value is None or value == "auto":
         return value
-    from quietpixel.noise.parser import list_levels, parse_noise, parse_number
+    from quietpixel.noise.parser import parse_noise, parse_number
 
     try:
         number = parse_number(value)
     except QuietpixelError:
-        law = parse_noise(value)
-        for word, level in list_levels(law):
-            # 25 of 255 is meant: such noise would leave nothing of an image.
-            if level > 1:
-                raise ArgumentError(
-                    f"--noise is on a scale from 0, black, to 1, white; got {word}:{level:g}. "
-                    f"Try {word}:{level:g}/255."
-                ) from None
-        return str(law)
+        return str(parse_noise(value))
     # It is a number, so a law was meant without its name.
     meant = f"{value}/255" if number > 1 else value
     raise ArgumentError(f"--noise must name a noise law; got '{value}'. Try gaussian:{meant}.")

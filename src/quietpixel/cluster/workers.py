@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from quietpixel.cluster.optional_imports import need
-from quietpixel.errors import ArgumentError, ClusterError
+from quietpixel.errors import ArgumentError, ClusterError, check_number
 from quietpixel.files import abandon
 
 CONNECT_SECONDS = 10.0
@@ -264,10 +264,7 @@ def connect(*, workers: int | None = None, scheduler: str | None = None) -> Iter
 
 
 def _start(distributed: Any, workers: int) -> Cluster:
-    if workers < 1:
-        raise ArgumentError(
-            f"`workers` must be 1 or more because something must compute; got {workers}. Try 2."
-        )
+    check_number("workers", workers, least=1)
     need("bokeh")  # for the dashboard
     with need("dask.config").set(_CALM):  # workers inherit it
         local = distributed.LocalCluster(

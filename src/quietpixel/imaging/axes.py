@@ -111,7 +111,7 @@ def find_axes(shape: Sequence[int], axes: str | None = None, channels: str = "au
                 "`axes` must be given for an image that is neither (H, W) nor (H, W, channels) "
                 f"with 1 to 4 channels; got shape {tuple(shape)}. Try 'zyx', 'cyx' or 'tczyx'."
             )
-    text = axes.lower()
+    text = str(axes).lower()
     samples = "s" if "s" in text else "c" if text.endswith("c") and shape[-1] <= 4 else None
     fits = len(text) == len(shape) == len(set(text)) and text.isalpha() and {"y", "x"} <= set(text)
     if not fits or ("s" in text and not 1 <= shape[text.index("s")] <= 4):

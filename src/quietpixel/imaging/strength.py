@@ -62,7 +62,8 @@ def _mix(noisy: FloatArray, denoised: FloatArray, strength: float) -> FloatArray
 
 def check_strength(strength: float, name: str = "strength") -> None:
     """Raise ArgumentError unless `strength` lies between 0 and 2."""
-    if not (isinstance(strength, SupportsFloat) and 0 <= float(strength) <= 2):
+    number = isinstance(strength, SupportsFloat) and np.ndim(strength) == 0
+    if not (number and 0 <= float(strength) <= 2):
         raise ArgumentError(
             f"`{name}` must lie between 0 (no change) and 2 (twice the noise level); "
             f"got {strength}."

@@ -100,7 +100,7 @@ def choose_device(wanted: str, available: Sequence[str], *, gpu: str, cpu: str) 
         return device, ""
     return cpu, (
         f"The device '{wanted}' is not available, so the processor computes; "
-        f"there are {', '.join(available)}."
+        f"this machine has {', '.join(available)}."
     )
 
 

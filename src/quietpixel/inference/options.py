@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import ArgumentError, check_known, unknown_name
+from quietpixel.errors import ArgumentError, check_known, check_number, unknown_name
 from quietpixel.imaging.axes import CHANNELS
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import check_strength
@@ -26,7 +26,7 @@ PRECISIONS = ("auto", "f32", "bf16")
 ENGINE_OPTIONS = ("engine", "precision", "device", "threads", "streams")
 OPENING = (*ENGINE_OPTIONS, "memory", "quality")
 """Options of a denoiser; the others concern an image."""
-NUMBERS = ("sigma", "strength", "colour_strength", "range", "threads", "memory", "streams")
+NUMBERS = ("strength", "colour_strength", "range", "threads", "memory", "streams")
 """Options that are numbers, or may be."""
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -134,13 +134,9 @@ class DenoiseOptions:
         check_known("quality", self.quality, QUALITIES)
         check_known("engine", self.engine, ENGINE_NAMES)
         check_known("precision", self.precision, PRECISIONS)
-        remedies = {"threads": "Omit it to use all cores.", "streams": "Try 1."}
-        for name, remedy in remedies.items():
-            if (count := getattr(self, name)) is not None and count < 1:
-                raise ArgumentError(
-                    f"`{name}` must be 1 or more because something must compute; got {count}. "
-                    f"{remedy}"
-                )
+        check_number("streams", self.streams, least=1)
+        if self.threads is not None:
+            check_number("threads", self.threads, least=1)
         parse_memory(self.memory)
 
     def of(self, names: Iterable[str]) -> dict[str, Any]:
@@ -165,6 +161,7 @@ def check_no_truth(name: str, value: object) -> None:
 
 def check_level(sigma: Sigma) -> None:
     """Raise ArgumentError unless `sigma` is ``"auto"`` or levels that an image can have."""
+    check_no_truth("sigma", sigma)
     if isinstance(sigma, str) and sigma == "auto":
         return
     try:

@@ -1,12 +1,12 @@
 """The autoencoders, built in Keras and registered by name."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
-from quietpixel.errors import ArgumentError, check_known
+from quietpixel.errors import ArgumentError, check_known, check_number
 from quietpixel.models.bottleneck import build_bottleneck
 from quietpixel.models.unet import build_unet
 
@@ -91,10 +91,16 @@ def build(name: str, **options: Any) -> keras.Model:
     """
     known = model_options(name)
     # Python's own error would name the builder and not the model.
-    for option in options:
+    for option, value in options.items():
         if option not in known:
             raise ArgumentError(
                 f"The model '{name}' cannot be built with `{option}` because it has no such "
                 f"option; its options are {', '.join(known)}."
             )
+        several = isinstance(known[option], tuple)
+        if several and not isinstance(value, Sequence):
+            raise ArgumentError(f"`{option}` must be several whole numbers; got {value!r}.")
+        if several or type(known[option]) is int:
+            for each in value if several else (value,):
+                check_number(option, each)
     return MODELS[name](**options)

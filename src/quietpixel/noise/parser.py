@@ -105,6 +105,8 @@ def parse_noise(text: str) -> NoiseLaw:
     >>> parse_noise("gaussian:51/255,clip=no").sigma
     0.2
     """
+    if not isinstance(text, str):
+        raise ArgumentError(f"A noise law must be text, such as 'gaussian:0.1'; got {text!r}.")
     # First, because each part between bars may be a sequence.
     if "|" in text:
         parts = [re.fullmatch(r"(?:\s*([1-9]\d?)\*)?(.*)", part, re.S) for part in text.split("|")]
@@ -164,7 +166,15 @@ def _parse_law(text: str) -> NoiseLaw:
         else:
             raise ArgumentError(f"`clip` must be yes or no; got '{value}'.")
     ends = [law(**{law.main: parse_number(end)}, **settings) for end in number.split("..", 1)]
-    return ends[0] if len(ends) == 1 else Ranged(*ends)
+    parsed = ends[0] if len(ends) == 1 else Ranged(*ends)
+    for _, level in list_levels(parsed):
+        # 25 of 255 is meant: such noise would leave nothing of an image.
+        if level > 1:
+            raise ArgumentError(
+                f"The {law.main} of the noise law '{word}' is on a scale from 0, black, to 1, "
+                f"white; got {level:g}. Try {word}:{level:g}/255."
+            )
+    return parsed
 
 
 def _with_clip(law: NoiseLaw) -> NoiseLaw:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from quietpixel.errors import ArgumentError
+from quietpixel.errors import ArgumentError, check_number
 
 
 def use_devices(batch: int, wanted: int | None = None) -> str:
@@ -29,6 +29,8 @@ def use_devices(batch: int, wanted: int | None = None) -> str:
         If there are fewer devices than wanted, or the batch cannot be distributed over them.
     """
     found = list_devices()
+    if wanted is not None:
+        check_number("devices", wanted)
     if wanted is not None and not 1 <= wanted <= len(found):
         raise ArgumentError(
             f"`devices` must be from 1 to {len(found)} because Keras with "

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from quietpixel.data.self_supervised import Structure
-from quietpixel.errors import ArgumentError, TrainingError, check_known
+from quietpixel.errors import ArgumentError, TrainingError, check_known, check_number
 from quietpixel.noise.parser import parse_noise
 
 CHOICES = {
@@ -27,8 +27,10 @@ FRACTIONS = (
 )
 """The fields that say which fraction of a folder's patches is modified."""
 LEAST = {
-    "epochs": 1, "batch": 1, "patch": 8, "steps": 1, "clip_norm": 0, "seed": 0, "level_excess": 1,
+    "epochs": 1, "batch": 1, "seed": 0, "patch": 8, "steps": 1, "warmup": 0, "clip_norm": 0,
+    "level_excess": 1,
 }  # fmt: skip
+"""The smallest values of fields that have one."""
 RENAMED = {
     "plain": "clean_fraction",
     "soft": "blur_fraction",
@@ -175,8 +177,10 @@ class Recipe:
         # Now, because Keras would refuse a wrong name only after the data are loaded.
         for name, known in CHOICES.items():
             check_known(name, getattr(self, name), known)
-        for name, least in LEAST.items():
-            self._require(name, getattr(self, name) >= least, f"be at least {least}")
+        for each in fields(self):
+            value, kind = getattr(self, each.name), type(each.default)
+            if kind in (int, float) or (each.name == "minutes" and value is not None):
+                check_number(each.name, value, whole=kind is int, least=LEAST.get(each.name))
         self._require("channels", self.channels in (1, 3), "be 1 or 3")
         self._require("minutes", self.minutes is None or self.minutes > 0, "be more than 0")
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")

@@ -9,7 +9,7 @@ import keras
 from quietpixel.card import Card
 from quietpixel.data import load_split
 from quietpixel.data.batches import Batches
-from quietpixel.errors import ArgumentError, TrainingError
+from quietpixel.errors import TrainingError, check_number
 from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
 from quietpixel.training.compiled_model import build_for, make_optimizer
 from quietpixel.training.devices import choose_precision, part_evenly, release, use_devices
@@ -74,8 +74,8 @@ class RunOptions:
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 0:
-            raise ArgumentError(f"`workers` must be at least 0; got {self.workers}.")
+        if self.workers is not None:
+            check_number("workers", self.workers, least=0)
 
     def notify(self, text: str) -> None:
         """Report a sentence through `on_progress`."""

@@ -6,7 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from quietpixel.data import named_sets
-from quietpixel.errors import ArgumentError, ModelError, UnknownNameError, unknown_name
+from quietpixel.errors import (
+    ArgumentError,
+    ModelError,
+    UnknownNameError,
+    check_number,
+    unknown_name,
+)
 from quietpixel.evaluation.evaluator import NOISY, Comparison, Evaluation, Method, evaluate_methods
 from quietpixel.evaluation.image_pairs import cut_patches, describe_noise
 from quietpixel.evaluation.methods import CLASSICAL, METHODS, tune
@@ -145,6 +151,11 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     """
     if report is not None and not callable(report):
         refuse_foreign(Path(report), "HTML")  # before hours of work
+    check_number("seed", seed, least=0)
+    if isinstance(models, str):
+        raise ArgumentError(f"`models` must be a list of names; got '{models}'. Try ['{models}'].")
+    if channels not in (None, 1, 3):
+        raise ArgumentError(f"`channels` must be 1 (gray) or 3 (RGB); got {channels!r}.")
     limits = _list_methods(models, classical=classical)
     denoisers = {
         name: Denoiser(name, precision=precision)

@@ -12,7 +12,7 @@ from quietpixel.array_types import Array, Image
 from quietpixel.data import load_split, named_sets
 from quietpixel.data.image_cache import StoredImage, decode, to_channels
 from quietpixel.data.image_folder import Layout, find_layout
-from quietpixel.errors import ArgumentError, DataError, unknown_name
+from quietpixel.errors import ArgumentError, DataError, check_number, unknown_name
 from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.evaluation.methods import load_scikit_image
 from quietpixel.imaging.intensity_scale import FIXED_SCALES
@@ -60,8 +60,7 @@ class EvaluationData:
         """Return the data with the first `count` images only; None keeps all."""
         if count is None:
             return self
-        if count < 1:
-            raise ArgumentError(f"`count` must be at least 1; got {count}.")
+        check_number("count", count, least=1)
         return replace(self, pairs=replace(self.pairs, count=min(self.pairs.count, count)))
 
 
@@ -135,6 +134,8 @@ def open_folder(folder: str | Path, channels: int, *, pairs: str = "") -> ImageP
 
 
 def _find_layout(folder: str | Path, pairs: str) -> Layout:
+    if Path(folder).is_file():
+        raise DataError(f"'{folder}' is a file; give the name of a folder of images.")
     if not Path(folder).is_dir():
         # A name with a slash is meant as a path: a similar data set would be no help.
         if "/" in str(folder) or "\\" in str(folder):
