@@ -57,3 +57,40 @@ def test_a_report_into_nowhere_is_refused_at_once(words, quietpixel, gray, tmp_p
     outcome = quietpixel(*words, "--json", tmp_path / "no" / "a.json")
     assert (outcome.code, outcome.out) == (2, "")
     assert "--json must lie in a folder that exists" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("calibrate", "HALVER", "FOLDER", "-o", "PHOTO"),
+        ("calibrate", "HALVER", "FOLDER", "-o", "LINK"),
+        ("calibrate", "HALVER", "FOLDER", "-o", "NOWHERE"),
+        ("export", "HALVER", "--author", "A", "--bioimageio", "ZIP"),
+        ("train", "digits", "--epochs", 1, "--run", "FOLDER"),
+        ("train", "digits", "--epochs", 1, "--name", "photo-of-mine"),
+    ],
+)
+def test_no_model_replaces_another_file(words, quietpixel, halver, gray, tmp_path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    places = {
+        "HALVER": halver,
+        "FOLDER": folder,
+        "PHOTO": folder / "samples.png",
+        "LINK": folder / "link.onnx",
+        "NOWHERE": folder / "no" / "a.onnx",
+        "ZIP": folder / "a.zip",
+    }
+    kept = tmp_path / "data" / "quietpixel" / "models" / "photo-of-mine.onnx"
+    kept.parent.mkdir(parents=True)
+    photos = [places["PHOTO"], places["ZIP"], kept]
+    for photo in photos:
+        shutil.copy(gray, photo)
+    places["LINK"].symlink_to(halver)
+    outcome = quietpixel(*(places.get(word, word) for word in words))
+    assert outcome.code == 2, outcome.err
+    assert "choose another" in outcome.err or "the folder does not exist" in outcome.err
+    assert "Calibrating" not in outcome.err
+    assert all(photo.read_bytes() == gray.read_bytes() for photo in photos)
+    assert places["LINK"].is_symlink()
+    assert not (folder / "recipe.json").exists()

@@ -81,6 +81,12 @@ def test_a_page_is_replaced_and_other_files_are_not(runtime, tmp_path, capsys):
     assert not (folder / "static/old.js").exists()
     assert main(["page", "--static", str(tmp_path), "--runtime", str(runtime)]) == 2
     assert "holds other files; choose a new or an empty folder" in capsys.readouterr().err
+    # A file of that name makes no page of a project, all of which was deleted.
+    (tmp_path / "models.json").write_text("{}")
+    assert main(["page", "--static", str(tmp_path), "--runtime", str(runtime)]) == 2
+    (folder / "CNAME").touch()
+    write_page(folder, runtime=runtime)
+    assert (folder / "CNAME").exists()
 
 
 def test_the_runtime_comes_as_a_folder_or_an_archive(runtime, tmp_path):

@@ -1,13 +1,14 @@
 """Reads the card out of a model file without loading an engine, and writes another one."""
 
-import os
+import errno
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from quietpixel.card import METADATA_KEY, Card
-from quietpixel.errors import ModelError, import_optional
+from quietpixel.errors import FileError, ModelError, import_optional
+from quietpixel.files.atomic import atomic_file, refuse_existing, write_error
 
 _METADATA_FIELD = 14  # ModelProto.metadata_props
 
@@ -52,15 +53,30 @@ def replace_card(source: Path, target: Path, card: Card) -> None:
     ------
     MissingDependencyError
         If the package onnx is not installed.
+    FileError
+        If the file cannot be written, or would replace one that is no model of quietpixel.
     """
     onnx = import_optional("onnx", "Writing a card needs the package onnx")
-    model, partial = onnx.load(source), target.with_name(f".{target.name}.card.onnx")
+    model = onnx.load(source)
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    refuse_other_file(target)
+    with atomic_file(target, overwrite=True) as file:
+        file.write(model.SerializeToString())
+
+
+def refuse_other_file(target: Path) -> None:
+    """Raise `FileError` if a model cannot be written, or would replace a file that is none."""
+    if not target.resolve().parent.is_dir():
+        raise write_error(target, FileNotFoundError(errno.ENOENT, "missing"))
+    refuse_existing(target, overwrite=True)
     try:
-        onnx.save(model, partial)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+        if target.exists() and target.stat().st_size:
+            read_card(target)
+    except ModelError as error:
+        raise FileError(
+            f"'{target}' exists and is no model of quietpixel, so a model does not replace it; "
+            "choose another name."
+        ) from error
 
 
 def unreadable(path: Path, what: str) -> ModelError:

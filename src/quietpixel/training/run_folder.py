@@ -20,6 +20,12 @@ from quietpixel.training.recipe import Recipe
 
 PACKAGES = ("quietpixel", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "numpy", "onnx")
 
+OUTPUTS = (
+    "environment.json", "history.csv", "checkpoint.npz", "model.keras", "model.onnx", "samples.png",
+    "report.html",
+)  # fmt: skip
+"""Files that a run writes beside its recipe."""
+
 
 class RunFolder:
     """Reads and writes the files of a run.
@@ -79,7 +85,7 @@ class RunFolder:
         Raises
         ------
         TrainingError
-            If the folder already holds a run, or cannot be created.
+            If the folder already holds a run or files of the same names, or cannot be created.
         FileError
             If a file in it cannot be written.
         """
@@ -88,6 +94,12 @@ class RunFolder:
                 f"'{self.path}' already holds a run; continue it with `resume`, or choose another "
                 "folder as `run`."
             )
+        for name in OUTPUTS:
+            if os.path.lexists(self.path / name):
+                raise TrainingError(
+                    f"'{self.path}' holds '{name}', which the run would replace; choose another "
+                    "folder as `run`."
+                )
         self._create()
         # The recipe comes last, because a folder with a recipe counts as a run.
         self.write("environment.json", json.dumps(describe_environment(), indent=2))

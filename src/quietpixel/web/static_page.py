@@ -60,7 +60,8 @@ def write_page(
     Parameters
     ----------
     folder
-        New or empty folder, or one that holds an earlier page, which is replaced.
+        New or empty folder, or one that holds an earlier page, which is replaced; other files
+        beside it stay.
     runtime
         The package onnxruntime-web: its folder, or the archive that ``npm pack`` writes. None
         fetches the version that the page was tested with through npm.
@@ -81,7 +82,7 @@ def write_page(
     RuntimeFilesError, MissingDependencyError
         If onnxruntime-web cannot be fetched or read, or the package onnx is not installed.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / "models.json").exists():
+    if folder.exists() and any(folder.iterdir()) and not _holds_page(folder):
         raise FileError(
             f"The folder '{folder}' holds other files; choose a new or an empty folder."
         )
@@ -90,14 +91,21 @@ def write_page(
     late = {f"runtime/{name}" for name, early in RUNTIME_FILES.items() if not early}
     # Last, because its version is a digest of all the other files.
     files["service_worker.js"] = _service_worker(files, late)
-    # Only now, so that a failed download leaves the earlier page.
-    if folder.exists():
-        shutil.rmtree(folder)
+    # Only now, so that a failed download leaves the earlier page; what others put there stays.
+    for name in {Path(name).parts[0] for name in files}:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return sum(map(len, files.values()))
+
+
+def _holds_page(folder: Path) -> bool:
+    manifest = folder / "manifest.webmanifest"
+    named = manifest.is_file() and '"name": "quietpixel"' in manifest.read_text(errors="replace")
+    return named and (folder / "models.json").is_file()
 
 
 def _page_files() -> dict[str, bytes]:

@@ -88,7 +88,7 @@ def export_bioimageio(
     --------
     >>> export_bioimageio("photo-gray", "photo-gray.zip")  # doctest: +SKIP
     """
-    from quietpixel.files import atomic_file
+    from quietpixel.files import atomic_file, refuse_existing
 
     target = Path(target)
     if target.suffix.lower() != ".zip":
@@ -96,6 +96,7 @@ def export_bioimageio(
             f"`target` must end in .zip because a package is a zip archive; got '{target}'. Try "
             "model.zip."
         )
+    refuse_existing(target, overwrite=overwrite)  # before the work
     check_level(sigma)
     if np.ndim(sigma):
         raise ArgumentError(

@@ -11,7 +11,7 @@ import numpy as np
 
 from quietpixel.array_types import Array, Image
 from quietpixel.data.image_cache import to_channels
-from quietpixel.errors import ArgumentError, DataError, ModelError, import_optional
+from quietpixel.errors import ArgumentError, DataError, ModelError, check_number, import_optional
 from quietpixel.imaging.brightness import measure_brightness
 from quietpixel.imaging.familiarity import describe_image, fit_familiarity
 from quietpixel.imaging.intensity_scale import Range
@@ -19,7 +19,7 @@ from quietpixel.imaging.uncertainty import SHARE, draw_pixels, draw_shots, fit_p
 from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.error_bars import Coverage, find_difference, measure_half_width
-from quietpixel.inference.model_file import replace_card
+from quietpixel.inference.model_file import refuse_other_file, replace_card
 from quietpixel.inference.model_store import bundled_models, find_model
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.repair import fill_holes
@@ -140,6 +140,7 @@ def calibrate(
     --------
     >>> print(calibrate("runs/mine", "photos/unseen").describe())  # doctest: +SKIP
     """
+    check_number("seed", seed, least=0)
     path = find_model(model)
     target = Path(output) if output is not None else path
     if output is None and path in bundled_models().values():
@@ -147,6 +148,7 @@ def calibrate(
             f"The model '{model}' comes with quietpixel and is not changed; `output` must be the "
             "path of a new .onnx file."
         )
+    refuse_other_file(target)  # before the work
     denoiser = Denoiser(path)
     card = denoiser.card
     if second is not None:

@@ -12,7 +12,7 @@ from quietpixel.array_types import Image
 from quietpixel.data import load_split
 from quietpixel.errors import ArgumentError, FileError, TrainingError
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.model_file import read_card, replace_card
+from quietpixel.inference.model_file import read_card, refuse_other_file, replace_card
 from quietpixel.inference.model_store import bundled_models, user_models_folder
 from quietpixel.noise.parser import parse_noise
 from quietpixel.reports.run_report import show_run
@@ -123,13 +123,14 @@ def check_name(name: str) -> None:
     folder = user_models_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Under a name as long as that of the file which `replace_card` writes first.
-        NamedTemporaryFile(dir=folder, prefix=f".{name}", suffix=".onnx.card.onnx").close()
+        # Under a name that is no shorter than that of the file.
+        NamedTemporaryFile(dir=folder, prefix=name, suffix=".onnx").close()
     except OSError as error:
         raise FileError(
             f"No model can be stored as '{name}' in '{folder}' ({error.strerror or error}); make "
             "that folder writable, choose another `name`, or omit it."
         ) from error
+    refuse_other_file(folder / f"{name}.onnx")
 
 
 def keep_model(model: Path, name: str) -> None:
