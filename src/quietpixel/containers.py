@@ -90,7 +90,7 @@ def measure_noise(image: NDArray[Any] | Source, *, range: Range | None = None) -
     image
         An array as a `Denoiser` takes it, (H, W) or (H, W, C), at least 24 x 24 pixels, whose
         masked values and those that are not finite do not count; or an image file (a path, its
-        bytes or an open binary file), whose pages are assumed to have the same noise.
+        bytes or an open binary file) or a Zarr, whose pages are assumed to have the same noise.
     range
         The values of black, which is without light, and of white. None takes the nominal ones, and
         the darkest part as without light unless the image has 8 bits or a colour profile.
@@ -125,9 +125,13 @@ def measure_noise(image: NDArray[Any] | Source, *, range: Range | None = None) -
         check_kind(array)
         return _measure([array], range, nominal=array.dtype.name in FIXED_SCALES)
     from quietpixel.files import read_picture, turn_upright  # arrays need no image library
+    from quietpixel.files.zarr_store import is_store, read_store
 
     # Upright, so that rows and columns of stripes are those that a viewer shows.
-    picture = turn_upright(read_picture(cast(Source, image)))
+    if isinstance(image, str | Path) and is_store(Path(image)):
+        picture = read_store(Path(image))
+    else:
+        picture = turn_upright(read_picture(cast(Source, image)))
     nominal = picture.metadata.icc is not None or picture.dtype.name in FIXED_SCALES
     return _measure(picture.pages, range or picture.declared_range, nominal=nominal)
 
@@ -164,6 +168,10 @@ def _denoise_file(source: Source, settings: DenoiseOptions) -> NDArray[Any]:
 
 def _denoise_dask(array: Any, settings: DenoiseOptions) -> Any:
     """Denoise each plane of a Dask array, those of one channel on one intensity scale."""
+    dtype = array.dtype
+    if not dtype.isnative:
+        native = _denoise_dask(array.astype(dtype.newbyteorder("=")), settings)
+        return native if settings.dtype else native.astype(dtype)
     axes = find_axes(array.shape, settings.axes, settings.channels)
     order = axes.order(array.ndim)
     view, back = array.transpose(order), np.argsort(order).tolist()
@@ -187,12 +195,12 @@ def _find_scale(array: Any, outer: int, settings: DenoiseOptions) -> Scale:
     some = [planes[number] for number in spaced(len(planes), MOST_PLANES)]
     rows, columns = (sample_places(length) for length in array.shape[outer : outer + 2])
     samples = need("dask").compute(*(array[plane][rows][:, columns] for plane in some))
-    layouts = None
-    # A level that is given is a share of the nominal range, which the largest value decides.
-    if not isinstance(settings.sigma, str) and array.dtype.name not in FIXED_SCALES:
+    denoiser, layouts = Denoiser.from_options(settings), None
+    # The largest value decides the nominal range, of which a level that is given is a share.
+    needed = not isinstance(settings.sigma, str) or not denoiser.card.scale_free
+    if needed and settings.range is None and array.dtype.name not in FIXED_SCALES:
         nominal = _find_nominal_range(array, outer)
         layouts = [replace(read_layout(each, holes=True), range=nominal) for each in samples]
-    denoiser = Denoiser.from_options(settings)
     scale = denoiser.find_scale(samples, settings, layouts=layouts)
     if scale.black == scale.white:  # all values are equal
         return replace(scale, white=scale.black + scale.unit)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -58,10 +59,24 @@ def test_a_folder_stands_for_its_images(quietpixel, noisy) -> None:
     assert str(noisy) in quietpixel("noise", noisy.parent).out
 
 
-def test_an_empty_folder_is_said(quietpixel, tmp_path) -> None:
-    outcome = quietpixel("noise", tmp_path)
+def test_an_empty_folder_is_said(quietpixel, tmp_path, noisy) -> None:
+    (tmp_path / "empty").mkdir()
+    outcome = quietpixel("noise", tmp_path / "empty")
     assert outcome.code == 2
     assert "holds no images to measure" in outcome.err
+    outcome = quietpixel("noise", tmp_path / "empty", noisy)
+    assert (outcome.code, str(noisy) in outcome.out) == (1, True)
+    assert "holds no images to measure" in outcome.err
+
+
+def test_a_zarr_is_measured_like_a_file(quietpixel, noisy, tmp_path) -> None:
+    values = np.asarray(Image.open(noisy))
+    zarr.save_array(tmp_path / "a.zarr", values)
+    np.save(tmp_path / "a.npy", values)
+    outcome = quietpixel("noise", tmp_path / "a.zarr", tmp_path / "a.npy", "--json", "-")
+    stored, plain = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert stored | {"file": ""} == plain | {"file": ""}
 
 
 def test_what_holds_for_many_files_is_said_once(quietpixel, noisy) -> None:

@@ -72,6 +72,16 @@ def test_bool_is_decided_by_the_middle(photo: Denoiser) -> None:
     assert (result != clean).sum() < 0.6 * flipped.sum()
 
 
+@pytest.mark.parametrize(("name", "offset"), [("uint64", 2**60), ("int64", -(2**62))])
+def test_whole_numbers_that_no_float_holds(photo: Denoiser, name: str, offset: int) -> None:
+    """Rounded to multiples of 256, results were worse than the input."""
+    noisy = np.rint(1000 * NOISY).astype(np.int64)
+    result = photo(noisy.astype(name) + np.array(offset, name)) - np.array(offset, name)
+    wrong = [each.astype(np.int64) - 1000 * SCENE for each in (result, photo(noisy), noisy)]
+    far, near, before = (float(np.sqrt(np.mean(each**2))) for each in wrong)
+    assert far < 1.1 * near < 0.5 * before
+
+
 def test_results_with_fractions_on_request(photo: Denoiser) -> None:
     noisy = in_type("uint16")
     options = quietpixel.DenoiseOptions(dtype="float32")
@@ -135,6 +145,13 @@ def test_masked_values_come_back_from_stacks_and_blocks(photo: Denoiser, name: s
         np.testing.assert_array_equal(result.mask, HOLES)
         np.testing.assert_array_equal(result.data[HOLES], spoiled[HOLES])
         assert error(result.data, ~HOLES) < 1.1 * plain
+
+
+def test_blocks_of_the_other_byte_order_come_back_in_it(photo: Denoiser) -> None:
+    noisy = in_type(">u2")
+    lazy = quietpixel.denoise(dask.array.from_array(noisy, chunks=48), "photo", precision="f32")
+    assert lazy.dtype == lazy.compute().dtype == noisy.dtype
+    assert error(lazy.compute()) < 1.1 * error(photo(noisy))
 
 
 def test_nan_comes_back_from_files_and_blocks(photo: Denoiser, tmp_path: Path) -> None:

@@ -47,10 +47,11 @@ def command(
     Prints sigma, the law that training takes as --noise, and whether the noise is white,
     correlated, in stripes, impulses or speckle. The numbers of the table are on the [0, 1] scale;
     below it they are repeated in the units of images that have another. A folder stands for the
-    images in it.
+    images in it, and a Zarr is one image.
     """
     from quietpixel.containers import measure_noise
     from quietpixel.files import atomic_file
+    from quietpixel.files.zarr_store import is_store
 
     check_report("--plot", plot, "chart")
     check_report("--json", json_file, "JSON")
@@ -59,6 +60,8 @@ def command(
     options = option_names(click.get_current_context().command)
     for path in paths:
         try:
+            if path.is_dir() and not is_store(path):
+                raise FileError(f"The folder '{path}' holds no images to measure; name files.")
             measures[str(path)] = measure_noise(path, range=range)
         except QuietpixelError as error:
             # One file that fails is an error; of several, the others are still measured.
@@ -130,15 +133,14 @@ def describe_measure(measure: "NoiseMeasure") -> list[str]:
 
 
 def _list_files(names: Sequence[str]) -> list[Path]:
-    """Return the files, with the images of a folder in place of the folder."""
+    """Return the files, with the images of a folder, if it has any, in place of the folder."""
     from quietpixel.files import list_images
+    from quietpixel.files.zarr_store import is_store
 
     paths: list[Path] = []
     for path in map(Path, names):
-        images = list_images(path).images if path.is_dir() else [path]
-        if not images:
-            raise FileError(f"The folder '{path}' holds no images to measure; name files.")
-        paths += images
+        folder = path.is_dir() and not is_store(path)
+        paths += (list_images(path).images if folder else ()) or [path]
     return paths
 
 

@@ -83,9 +83,15 @@ class Layout:
             return part[..., : self.colours].astype(np.float32)
         # float32 keeps 24 bits, too few for an offset of many times the range.
         wide = np.float32 if self.dtype.itemsize <= 2 else np.float64
-        image: FloatArray = part[..., : self.colours].astype(wide)
+        colours = part[..., : self.colours]
+        image: FloatArray = colours.astype(wide)
         if low != 0:
             image -= low
+            if part.dtype.kind in "ui" and part.dtype.itemsize == 8:
+                # float64 rounds whole numbers beyond 2**53, but not their distance from black.
+                steps = colours.astype(np.uint64) - np.uint64(int(low) % 2**64)
+                exact = steps.view(np.int64) - low % 1
+                image = np.where(np.abs(image) < 2**62, exact, image)
         image *= 1 / (high - low)
         return image.astype(np.float32, copy=False)
 
