@@ -7,11 +7,13 @@ import time
 from dataclasses import replace
 from functools import partial
 
+import dask.array
 import numpy as np
 import pytest
 import tifffile
 import zarr
 
+import quietpixel
 from quietpixel.batch.lock import lock_folders
 from quietpixel.cli.main import main
 from quietpixel.cluster import large_image
@@ -150,6 +152,22 @@ def test_black_and_white_of_floats_are_those_of_one_machine(tmp_path, models, bl
     source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
     denoise(source, str(tmp_path / "b.zarr"), models["blur"], EXACT)
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], blur(pixels))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32", "uint32"])
+def test_a_hot_pixel_does_not_set_white(tmp_path, models, blur, dtype) -> None:
+    """Nor does a sample of a Dask array, where the brightest part is small."""
+    pixels = noise((200, 180)).astype(dtype) // 8
+    pixels[150:170, 150:170] *= 7
+    pixels[5, 5] = 60000
+    expected = blur(pixels)
+    source = put(tmp_path / "a.zarr", pixels, chunks=(50, 50))
+    denoise(source, str(tmp_path / "b.zarr"), models["blur"], EXACT)
+    assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], expected)
+    lazy = quietpixel.denoise(
+        dask.array.from_array(pixels, (50, 50)), models["blur"], precision="f32"
+    )
+    assert np.array_equal(lazy.compute(), expected)
 
 
 def write_ome(path, pixels, form=2):

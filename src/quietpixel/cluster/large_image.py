@@ -34,6 +34,7 @@ from quietpixel.imaging.intensity_scale import (
     Scale,
     estimate_range,
     follow_training,
+    largest_sound,
     nominal_range,
     scale_places,
 )
@@ -127,10 +128,14 @@ def _shrink(part: Part, work: Work) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Extent:
-    """Statistics of the values of a part, from which black and white are found."""
+    """Statistics of the values of a part, from which black and white are found.
+
+    Hot pixels do not count in `sound`.
+    """
 
     smallest: float
     largest: float
+    sound: float
     whole: bool
     outside: int
     count: int
@@ -153,13 +158,16 @@ def measure_part(part: Part, work: Work) -> Extent:
     outside = int(((sample > 8) | (sample < -8)).sum())
     finite = region if np.isfinite(region).all() else region[np.isfinite(region)]
     if not finite.size:
-        return Extent(np.inf, -np.inf, True, 0, 0)
-    return Extent(float(finite.min()), float(finite.max()), whole, outside, sample.size)
+        return Extent(np.inf, -np.inf, -np.inf, True, 0, 0)
+    smallest, largest = float(finite.min()), float(finite.max())
+    planes = region.reshape(-1, *region.shape[blocks.axes.y :])
+    sound = max(largest_sound(plane, largest) for plane in planes)
+    return Extent(smallest, largest, sound, whole, outside, sample.size)
 
 
 def find_nominal_range(layout: Layout, seen: list[Extent]) -> Range:
     """Return black and white as `nominal_range` finds them in the whole."""
-    smallest, largest = min(each.smallest for each in seen), max(each.largest for each in seen)
+    smallest, largest = min(each.smallest for each in seen), max(each.sound for each in seen)
     if smallest > largest:
         raise ImageError("The image holds no finite value; all of its values are NaN or infinite.")
     share = sum(each.outside for each in seen) / max(sum(each.count for each in seen), 1)
@@ -363,7 +371,7 @@ class _LargeRun:
         # Neither threads nor memory change the result.
         options = replace(self._options, model=blocks.model.name, threads=None, memory=1)
         # The number is that of the form of unfinished work.
-        asked = repr((blocks.model.digest, options, blocks.axes, 3)).encode()
+        asked = repr((blocks.model.digest, options, blocks.axes, 4)).encode()
         digest = hashlib.sha256(asked).hexdigest()
         about = to_json({"source": f"{source.name} {info.get('size')} {when}", "settings": digest})
         place, note = self._folder.below("image"), self._folder.below("about.json")
@@ -401,15 +409,14 @@ class _LargeRun:
         place = self._folder.below("scale.json")
         kept = place.read()
         if kept is None:
-            kept = to_json(asdict(self._find_scale()))
+            found, ceiling = self._find_scale()
+            kept = to_json({"scale": asdict(found), "ceiling": ceiling})
             place.write(kept)
-        scale = Scale.from_dict(json.loads(kept))
+        values = json.loads(kept)
+        scale = Scale.from_dict(values["scale"])
         blocks = self._work.blocks.on_scale(scale)
         dtype = blocks.layout.dtype
-        if dtype == np.uint16 and self._options.range is None:
-            blocks = replace(
-                blocks, layout=replace(blocks.layout, ceiling=scale.nominal + scale.unit)
-            )
+        blocks = replace(blocks, layout=replace(blocks.layout, ceiling=values["ceiling"]))
         self._work = replace(self._work, blocks=blocks)
         self.notes += scale.notes(dtype)
         if scale.photons is not None:
@@ -417,19 +424,23 @@ class _LargeRun:
         if blocks.automatic:  # the level is estimated on the scale that was just found
             self._work = replace(self._work, levels=estimate_levels(self._work))
 
-    def _find_scale(self) -> Scale:
+    def _find_scale(self) -> tuple[Scale, float]:
+        """Return the scale, and the largest value that the type, or the bits in use, can hold."""
         options, blocks = self._options, self._work.blocks
-        low, high = blocks.layout.range
+        (low, high), ceiling = blocks.layout.range, blocks.layout.ceiling
         if options.range is None and blocks.layout.dtype.name not in FIXED_SCALES:
             seen = list(self._run(measure_part, self._parts(0)))
             low, high = find_nominal_range(blocks.layout, seen)
+            if blocks.layout.dtype == np.uint16:  # a hot pixel counts: it is kept
+                largest = max(each.largest for each in seen)
+                _, ceiling = nominal_range(blocks.layout.dtype, 0, largest, far=False)
             scale = estimate_scale(self._work, Scale(low, high, high - low, low))
         else:
             scale = Scale(low, high, high - low, low)
         some = list(sample_planes(self._work, MOST))
         if not blocks.card.scale_free or not may_have_photons(some[0], options):
-            return scale
-        return replace(scale, photons=find_photons(some, options, scale))
+            return scale, ceiling
+        return replace(scale, photons=find_photons(some, options, scale)), ceiling
 
     def _parts(self, level: int) -> Iterator[Part]:
         array = self._work.target.array(level)

@@ -147,7 +147,7 @@ def find_range(array: Array) -> Range:
         largest, smallest = float(finite.max()), float(finite.min())
     far = array.dtype.kind in "ui" or _far_beyond(colours, smallest, largest)
     if far:
-        largest = _largest_sound(colours, largest)
+        largest = largest_sound(colours, largest)
     return nominal_range(array.dtype, smallest, largest, far=far)
 
 
@@ -183,7 +183,7 @@ def _far_beyond(colours: Array, smallest: float, largest: float) -> bool:
     return bool(outside > 0.01 or np.array_equal(sample, np.rint(sample)))
 
 
-def _largest_sound(colours: Array, largest: float) -> float:
+def largest_sound(colours: Array, largest: float) -> float:
     """Return the largest value without hot pixels: rare values with no like among neighbours."""
     if min(colours.shape[:2]) < LEAST_SIDE:
         return largest
