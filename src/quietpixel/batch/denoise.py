@@ -305,7 +305,7 @@ def _denoise_pages(
         denoise_planes(denoiser, planes, options, scales=scales, on_progress=on_progress)
     )
     return [
-        join(part, list(islice(results, len(part))), target)
+        join(list(islice(results, len(part))), target)
         for part, target in zip(parts, targets, strict=True)
     ]
 

@@ -212,7 +212,7 @@ class Denoiser:
         planes = split(image, target, axes)
         scales = {} if scale is None else {plane.channel: scale for plane in planes}
         results = denoise_planes(self, planes, options, scales=scales, on_progress=on_progress)
-        return join(planes, results, with_mask(target, image))
+        return join(results, with_mask(target, image))
 
     def prepare(
         self,

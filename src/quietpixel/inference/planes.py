@@ -86,13 +86,13 @@ def split_page(page: Array, out: Array, channels: str, *, number: int = 0) -> li
     return split(page, out, find_axes(page.shape, channels=channels), first=number * samples)
 
 
-def join(planes: Sequence[Plane], results: Sequence[Result], image: Array) -> Result:
+def join(results: Sequence[Result], image: Array) -> Result:
     """Return the results of planes as one.
 
     Parameters
     ----------
-    planes, results
-        As many of each.
+    results
+        One for each plane.
     image
         What the results were put into.
     """
@@ -101,18 +101,12 @@ def join(planes: Sequence[Plane], results: Sequence[Result], image: Array) -> Re
     kinds = dict.fromkeys(kind for each in results for kind in each.noise.kinds)
     # A record has one level; those of channels may differ.
     sigma, share = (float(np.mean(each)) if each else None for each in (levels, shares))
-    notes = [
-        f"Channel {plane.channel + 1}: {note}"
-        for plane, result in zip(planes, results, strict=True)
-        for note in result.notes
-    ]
-    if len({plane.channel for plane in planes}) == 1:
-        notes = [note for result in results for note in result.notes]
+    notes = dict.fromkeys(note for result in results for note in result.notes)
     return replace(
         results[0],
         image=image,
         noise=Noise(sigma, results[0].noise.source, tuple(kinds), share),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(notes),
     )
 
 
@@ -231,6 +225,7 @@ def denoise_planes(
         A `Denoiser`.
     planes
         The images, and where their results are put. One without a known value comes back as it is.
+        Where they are of several channels, notes begin with that of theirs.
     options, on_progress
         As for a `Denoiser`.
     scales
@@ -260,7 +255,12 @@ def denoise_planes(
         else:
             plane.out[...] = plane.image
             results.append(Result(plane.out, Noise(), (0.0, 1.0)))
-    return results
+    if len({plane.channel for plane in planes}) == 1:
+        return results
+    return [
+        replace(result, notes=tuple(f"Channel {plane.channel + 1}: {n}" for n in result.notes))
+        for plane, result in zip(planes, results, strict=True)
+    ]
 
 
 def _report_part(on_progress: OnProgress, number: int, count: int, share: float) -> None:
