@@ -59,6 +59,18 @@ def test_axes_say_which_dimension_is_which(quietpixel, halver, tmp_path) -> None
     assert len(json.loads((tmp_path / "a.json").read_text())["files"][0]["scale"]) == 3
 
 
+def test_a_note_names_its_channel(quietpixel, tmp_path) -> None:
+    noise = np.random.default_rng(0).normal(0, 40, (2, 64, 64))
+    stack = (np.array([900, 9000])[:, None, None] + noise).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack, metadata={"axes": "CYX"})
+    np.save(tmp_path / "a.npy", stack)
+    for words in (["a.ome.tif"], ["a.npy", "--axes", "cyx"]):
+        outcome = quietpixel("denoise", tmp_path / words[0], *words[1:])
+        assert outcome.code == 0
+        assert "Channel 1: Intensity scale: black 7" in outcome.err
+        assert "Channel 2: Intensity scale: black 8" in outcome.err
+
+
 def test_mrc_keeps_both_headers(quietpixel, halver, tmp_path) -> None:
     mrc(STACK, tmp_path / "a.mrc")
     assert quietpixel("denoise", tmp_path / "a.mrc", "--model", halver, *RANGE).code == 0

@@ -178,6 +178,7 @@ def test_the_processor_computes_where_a_device_is_missing(name, models):
     assert engine.device.startswith("CPU")
     assert expected.fallback == ""
     assert engine.fallback.startswith("The device 'TPU' is not available, so the processor")
+    assert "this machine has" in engine.fallback
     np.testing.assert_array_equal(engine(batch), expected(batch))
 
 
