@@ -36,7 +36,6 @@ def load_digits(split: str, data_dir: Path | None) -> Split:
     MissingDependencyError
         If scikit-learn is not installed.
     """
-    del data_dir
     pixels, labels = _enlarge_digits()
     rows = choose_rows(labels)[split]
     return Split(pixels[rows], labels[rows], "digits", split)

@@ -63,7 +63,7 @@ class Outcome:
         return card
 
     def _describe(self, model: keras.Model, checkpoint: Checkpoint) -> Card:
-        recipe, facts = self.recipe, measure_model(model)
+        recipe = self.recipe
         height, width, channels = model.inputs[0].shape[1:]
         takes_sigma = len(model.inputs) > 1
         data = recipe.data
@@ -77,15 +77,12 @@ class Outcome:
             name=f"{Path(recipe.data).name}-{recipe.model}",
             architecture=recipe.model,
             channels=channels,
-            divisor=facts.divisor,
-            halo=facts.halo,
+            **vars(measure_model(model)),
             size=None if height is None else (height, width),
             noise=recipe.noise,
             sigma_input=takes_sigma,
             # Only a clean target shows the noise level; with others it is measured, or unknown.
             blind=takes_sigma and bool(recipe.method) and not recipe.measured,
-            operations=facts.operations,
-            values=facts.values,
             parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
             training={
                 **replace(recipe, options=dict(recipe.options)).__dict__,

@@ -20,6 +20,7 @@ from quietpixel.web.digit_parts import find_digit_model, split_digit_model
 from quietpixel.web.models import Models, find_models
 
 STATIC = Path(__file__).with_name("static")
+MANIFEST = Path(__file__).with_name("manifest.webmanifest")
 SERVICE_ONLY = ("api.js", "docs.css", "docs.html", "docs.js", "service_engine.js")
 RUNTIME = "onnxruntime-web@1.30.0"
 RUNTIME_FILES = {
@@ -41,7 +42,7 @@ POLICY = (
 CHARSET = '<meta charset="utf-8">'
 HEAD = f"""{CHARSET}
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<link rel="manifest" href="manifest.webmanifest">"""
+<link rel="manifest" href="{MANIFEST.name}">"""
 
 
 class RuntimeFilesError(QuietpixelError, OSError):
@@ -120,22 +121,11 @@ def _page_files() -> dict[str, bytes]:
         # The page of the service is the source of both; a changed line must not pass unnoticed.
         assert page.count(old) == 1
         page = page.replace(old, new)
-    icon = {"src": "static/icon.svg", "sizes": "any", "type": "image/svg+xml"}
-    manifest = {
-        "name": "quietpixel",
-        "short_name": "quietpixel",
-        "description": "Removes noise from pictures, on this device.",
-        "start_url": "./",
-        "display": "standalone",
-        "background_color": "#f5f5f2",
-        "theme_color": "#1d6a72",
-        "icons": [icon, {**icon, "purpose": "maskable"}],
-    }
     with np.load(WEIGHTS) as stored:
         level = {name: values.tolist() for name, values in stored.items()}
     return files | {
         "index.html": page.encode(),
-        "manifest.webmanifest": json.dumps(manifest, indent=1).encode(),
+        MANIFEST.name: MANIFEST.read_bytes(),
         "noise-level.json": json.dumps(level).encode(),
     }
 
