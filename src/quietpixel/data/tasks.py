@@ -4,8 +4,8 @@ A task is frozen and is called as ``task(patches, rng)`` with the float32 patche
 scene, one or two of them; it returns input and target.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -14,19 +14,13 @@ from quietpixel.noise.camera import LUMA
 from quietpixel.noise.laws import NoiseLaw
 
 Patches = tuple[FloatArray, ...]
+Task = Callable[[Patches, np.random.Generator], tuple[FloatArray, FloatArray]]
+"""Makes an example from the patches of a scene: input and target."""
 
 PERIODS = 2.3, 12.0
 """Shortest and longest period of a pattern, in pixels."""
 AMPLITUDES = 0.02, 0.3
 """Smallest and largest amplitude of a pattern, on the scale [0, 1]."""
-
-
-class Task(Protocol):
-    """Makes an example from the patches of a scene."""
-
-    def __call__(self, patches: Patches, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Return input and target."""
-        ...
 
 
 @dataclass(frozen=True)
