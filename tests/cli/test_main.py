@@ -113,9 +113,12 @@ def test_help_loads_nothing_heavy() -> None:
             "--strength must be a number from 0 to 2; got '80%'. 80% is 0.8. Try 'quietpixel den",
         ),
         (["denoise", "--output"], "'--output' requires an argument. Try 'quietpixel denoise --h"),
-        (["denoise", ""], "INPUT is empty, perhaps as a variable of the shell; write . for this f"),
-        (["denoise", "a.png", "-o", ""], "output is empty, perhaps as a variable"),
-        (["train", ""], "DATA is empty, perhaps as a variable"),
+        (
+            ["denoise", ""],
+            "INPUT is empty, as a variable of the shell without a value is; give one.",
+        ),
+        (["denoise", "a.png", "-o", ""], "--output is empty, as a variable"),
+        (["train", ""], "DATA is empty, as a variable"),
         (["models", "a", "b"], "extra argument (b). Try 'quietpixel models --help'."),
         (
             ["denoise", "a.png", "b.png", "-o", "c.png"],

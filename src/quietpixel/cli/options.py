@@ -145,10 +145,11 @@ class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before cli
 
 def check_filled(value: Any, param: click.Parameter | None) -> None:
     """Raise ArgumentError for an empty path, which would mean the folder one is in."""
-    if value == "":
-        name = param.human_readable_name.strip("[].") if param else "A path"
+    if value == "" and param is not None:
+        option = isinstance(param, click.Option)
+        name = param.opts[-1] if option else param.human_readable_name.strip("[].")
         raise ArgumentError(
-            f"{name} is empty, perhaps as a variable of the shell; write . for this folder."
+            f"{name} is empty, as a variable of the shell without a value is; give one."
         )
 
 
