@@ -325,6 +325,20 @@ def test_frames_of_a_webp_are_encoded_one_by_one(channels, monkeypatch):
             assert np.array_equal(np.asarray(other.convert("RGBA"))[..., : frame.shape[2]], frame)
 
 
+def test_what_no_frame_of_a_webp_covers_stays_transparent():
+    pages = tuple(np.full((20, 30, 3), value, np.uint8) for value in (9, 200))
+    encoding = Encoding(bits=8, lossless=True, delays=(40, 40))
+    picture = replace(Picture.from_pixels(pages[0], format="webp"), pages=pages, encoding=encoding)
+    content = bytearray(save(picture))
+    assert read_picture(bytes(content)).pages[0].shape == (20, 30, 3)
+    canvas = content.index(b"VP8X") + 12  # 8 pixels more to the right, and no flag of alpha
+    content[canvas] += 8
+    found = read_picture(bytes(content)).pages[0]
+    assert found.shape == (20, 38, 4)
+    assert (found[:, :30] == (9, 9, 9, 255)).all()
+    assert not found[:, 30:, 3].any()
+
+
 @pytest.mark.parametrize("transparent", [False, True])
 def test_an_opaque_gif_declares_no_transparent_colour(transparent):
     pixels = SMOOTH

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ def read_pages(
     *,
     numbers: Sequence[int | None] = (None,),
     frames: bool = False,
+    opaque: bool = False,
     on_warnings: Callable[[vips.Warnings], None] | None = None,
 ) -> Picture:
     """Decode the pages of a file.
@@ -57,16 +59,20 @@ def read_pages(
         Numbers of the pages; None for the loader's default.
     frames
         Whether the pages are all frames of an animation, each as it is shown.
+    opaque
+        Whether alpha is ignored, which decoders add to colours without any.
     on_warnings
         Called with the decoder's warnings; it may raise an error.
     """
+    numbers = () if frames else numbers
+    decode = partial(_decode, loader, source, header, numbers=numbers, opaque=opaque)
     with vips.collect_warnings() as warnings, vips.decoding_errors():
-        picture = _decode(loader, source, header, limits, () if frames else numbers)
+        picture = decode(limits)
     if warnings.shared or "" in warnings:  # another thread's warnings, or its hand on the texts
         del picture
         limits = replace(limits, on_reserve=None)  # its memory is reserved already
         with vips.working(alone=True), vips.collect_warnings() as warnings, vips.decoding_errors():
-            picture = _decode(loader, source, header, limits, () if frames else numbers)
+            picture = decode(limits)
     if on_warnings is not None:
         on_warnings(warnings)
     telling = (text for text in dict.fromkeys(warnings) if text and not _HARMLESS.search(text))
@@ -76,7 +82,13 @@ def read_pages(
 
 @vips.working()
 def _decode(
-    loader: str, source: Source, header: Picture, limits: ReadLimits, numbers: Sequence[int | None]
+    loader: str,
+    source: Source,
+    header: Picture,
+    limits: ReadLimits,
+    *,
+    numbers: Sequence[int | None],
+    opaque: bool,
 ) -> Picture:
     """Decode pages, or frames where there are no `numbers`; when it returns, the file is closed."""
     # Opening reads headers only, so all pages can be compared before memory is taken.
@@ -84,6 +96,8 @@ def _decode(
     # one by one would take quadratic time.
     images = [vips.open_page(loader, source, number) for number in numbers]
     first = images[0] if images else vips.open_page(loader, source, n=-1)
+    if opaque and first.bands == 4:
+        first = first.extract_band(0, n=3)
     count = len(images) or max(first.get_n_pages(), 1)
     limits.check(first.width, first.height // (1 if images else count), count)
     for number, image in enumerate(images[1:], start=2):

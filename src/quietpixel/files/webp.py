@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from quietpixel.errors import FileError
 from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
-from quietpixel.files.frames import drop_opaque_alpha
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import (
     Block,
@@ -28,6 +27,7 @@ _FLAGS = {"ICCP": 0x20, "EXIF": 0x08, "XMP ": 0x04}
 _ALPHA, _ANIMATION = 0x10, 0x02
 _PIXELS = {"VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF"}
 _CREDENTIALS, _TIMING = "C2PA", "ANIM"
+_CLEAR = 1
 _REPLACE = b"\2"
 """The frame replaces what is below, its alpha too, and stays."""
 
@@ -68,13 +68,16 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     metadata = Metadata(blocks=blocks, tail=tail)
     encoding = Encoding(bits=8, lossless=lossless)
     header = Picture((), "webp", metadata=metadata, encoding=encoding)
-    picture = read_pages("webpload", source, header, limits, frames=True)
-    extended = first_block(tuple(chunks), "VP8X")
-    if extended is None or extended[0] & _ALPHA:
-        return picture
-    # libvips adds alpha to an animation whose frames do not cover the canvas.
-    stored = picture.pages[0].flags.writeable
-    return picture.with_pages(drop_opaque_alpha(picture.pages, stored=stored))
+    # libvips adds alpha to an animation without any. Pixels that no frame covers need it.
+    extended, frames = first_block(chunks, "VP8X"), [b for name, b in chunks if name == "ANMF"]
+    opaque = (
+        extended is not None
+        and not extended[0] & _ALPHA
+        and bool(frames)
+        and frames[0][:12] == bytes(6) + extended[4:10]
+        and not any(frame[15] & _CLEAR for frame in frames)
+    )
+    return read_pages("webpload", source, header, limits, frames=True, opaque=opaque)
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
