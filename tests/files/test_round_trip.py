@@ -296,7 +296,7 @@ def test_all_frames_of_an_animation_are_read_and_written(name):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_frames_of_a_webp_are_encoded_one_by_one(channels, monkeypatch):
-    """libwebp keeps all frames that it is given: 300 of noise took 770 MB."""
+    """libwebp keeps all frames that it is given: 60 of noise took 47 MB beside their pixels."""
     frames = np.random.default_rng(0).integers(0, 256, (5, 33, 47, channels), np.uint8)
     frames[1:] = frames[0]
     frames[1, 5:21, 7:30] = 9  # from odd places on
