@@ -39,6 +39,7 @@ def test_every_command_has_help(quietpixel, name) -> None:
     outcome = quietpixel(name, "--help")
     assert outcome.code == 0
     assert outcome.out.startswith(f"Usage: quietpixel {name} ")
+    assert quietpixel("help", name) == outcome
 
 
 def test_no_summary_of_a_command_is_cut(quietpixel, monkeypatch) -> None:

@@ -178,9 +178,9 @@ def check_level(sigma: Sigma) -> None:
 def wrong_level(got: str) -> ArgumentError:
     """Return the error for a `sigma` that is no noise level of the image."""
     return ArgumentError(
-        "`sigma` must be 'auto', a number in [0, 1], where 1 is all from black to white, or an "
-        f"array (H, W) of such numbers, because it is the noise of the image; got {got}. Noise of "
-        "25 where white is 255 is 25/255."
+        "`sigma` must be 'auto', a number in [0, 1], where 1 is all from black to white, or a map "
+        f"with such a number for each pixel, because it is the noise of the image; got {got}. "
+        "Noise of 25 where white is 255 is 25/255."
     )
 
 
