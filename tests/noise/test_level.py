@@ -102,7 +102,7 @@ def test_noise_that_is_left_is_reported_with_what_helps() -> None:
 
     left = notes(noisy(12 / 255, 1, blur=3))
     assert "may be left" in left
-    assert "/255 or a `strength` above 1 removes more." in left
+    assert "/255 or a higher `strength` removes more." in left
     assert "may be left" not in notes(noisy(20 / 255, 1, blur=0.9))
     # The level is a share of all 65535 counts, of which the image has few.
     counts = (1500 * noisy(12 / 255, 1, blur=3) + 20_000).astype(np.uint16)

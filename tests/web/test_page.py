@@ -335,8 +335,8 @@ def test_the_page_speaks_of_its_own_controls(visit):
     page.set_input_files("#files", as_file("deep.tif", deep.getvalue(), "image/tiff"))
     caption = page.locator("#caption")
     expect(caption).to_contain_text("16-bit TIFF")
-    expect(caption).to_contain_text("“Fine-tune” above 100 % removes more")  # not `strength`
-    expect(caption).not_to_contain_text("Intensity scale")
+    expect(caption).to_contain_text("a higher “Fine-tune” removes more")  # not `strength`
+    expect(caption).to_contain_text("Intensity scale: black ")
     expect(page.locator("#colour-help")).to_be_visible()
     expect(page.locator("#colour-strength-auto")).to_be_disabled()
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))

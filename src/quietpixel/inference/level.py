@@ -246,7 +246,7 @@ def describe_rest(noise: Noise, layout: Layout, result: Array) -> tuple[str, ...
     text = f"{level * 255:.3g}/255"  # of few counts in 16 bits, less than 1/255
     return (
         f"Noise of about {text} may be left, coarser than the model takes; `sigma` {text} or a "
-        "`strength` above 1 removes more.",
+        "higher `strength` removes more.",
     )
 
 

@@ -177,7 +177,7 @@ function findRest(image, { strength }, level, weights) {
   if (sigma < REST || sigma < REST_SHARE * level.sigma) return [];
   const text = `${Number((sigma * 255).toPrecision(3))}/255`;
   return [`Noise of about ${text} may be left, coarser than the model takes; `
-    + `\`sigma\` ${text} or a \`strength\` above 1 removes more.`];
+    + `\`sigma\` ${text} or a higher \`strength\` removes more.`];
 }
 
 async function denoiseTile({ noisy, shown }, model, { strength, colourStrength }, level, factors) {

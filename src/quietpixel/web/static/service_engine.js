@@ -8,8 +8,6 @@ const SENT = 0.08; // share of the progress that sending takes
 const BUSY_TRIES = 60, LOST_TRIES = 8; // the latter wait a minute in all, enough for a restart
 // Formats whose depth or kind browsers do not show rightly are left to the service.
 const BY_SERVICE = /\.(tiff?|p[bgpna]m|pfm|pnm)$/i;
-// Which values count as black and white says nothing to who only looks at a picture.
-const PLAIN_SCALE = /^Intensity scale: black \S+, white \S+ of \d+(, with room for its noise)?\.$/;
 
 export class ServiceEngine {
   constructor(askToken) {
@@ -121,7 +119,7 @@ function readAnswer(file, { blob, header }) {
   const named = /filename\*=UTF-8''([^;]+)/.exec(header("Content-Disposition") ?? "");
   return {
     blob, name: named ? decodeURIComponent(named[1]) : `clean-${file.name}`,
-    facts: JSON.parse(header("Quietpixel-Picture") ?? "{}"), notes: notes.filter((note) => !PLAIN_SCALE.test(note)),
+    facts: JSON.parse(header("Quietpixel-Picture") ?? "{}"), notes,
     sigma: level ? Number(level) : null,
   };
 }

@@ -150,10 +150,11 @@ export function describeStrength({ strength }) {
   return { 60: "Light", 100: "Normal", 150: "Strong" }[strength] ?? `${strength} %`;
 }
 
+// What the page calls an argument of the library, of those that its sentences name in backticks.
+const CONTROLS = { sigma: "“Noise level”", strength: "“Fine-tune”", max_pixels: "--max-pixels" };
+
 // A sentence of the library in the words of the page, which has controls in place of arguments.
-export const inWordsOfPage = (text) => text
-  .replace(/`sigma` ([\d.]+)\/255 or a `strength` above 1/, "“Noise level” at $1 or “Fine-tune” above 100 %")
-  .replace("`max_pixels`", "--max-pixels").replaceAll("`", "").replace(/^./, capital);
+export const inWordsOfPage = (text) => text.replace(/`(\w+)`/g, (_, name) => CONTROLS[name] ?? name).replace(/^./, capital);
 
 const capital = (letter) => letter.toUpperCase();
 
