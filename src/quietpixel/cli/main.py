@@ -113,8 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] == ["help"]:
-        words = [*words[1:], "--help"]
+    words = [*words[1:], "--help"] if words[:1] == ["help"] else words
     # The shell asks for completions through a variable; click then prints them and exits.
     if "_QUIETPIXEL_COMPLETE" in os.environ:
         group.main(words, "quietpixel")
