@@ -82,6 +82,13 @@ def test_whole_numbers_that_no_float_holds(photo: Denoiser, name: str, offset: i
     assert far < 1.1 * near < 0.5 * before
 
 
+@pytest.mark.parametrize("black", [-94.5, -0.5, 0.5])
+def test_black_with_a_fraction_is_that_of_every_whole_number(photo: Denoiser, black: float) -> None:
+    counts = np.rint(20 * NOISY)
+    results = [photo(counts.astype(name), range=(black, 20.0)) for name in ("int32", "int64")]
+    np.testing.assert_array_equal(*results)
+
+
 def test_results_with_fractions_on_request(photo: Denoiser) -> None:
     noisy = in_type("uint16")
     options = quietpixel.DenoiseOptions(dtype="float32")

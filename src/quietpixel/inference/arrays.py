@@ -89,7 +89,7 @@ class Layout:
             image -= low
             if part.dtype.kind in "ui" and part.dtype.itemsize == 8:
                 # float64 rounds whole numbers beyond 2**53, but not their distance from black.
-                steps = colours.astype(np.uint64) - np.uint64(int(low) % 2**64)
+                steps = colours.astype(np.uint64) - np.uint64(int(low // 1) % 2**64)
                 exact = steps.view(np.int64) - low % 1
                 image = np.where(np.abs(image) < 2**62, exact, image)
         image *= 1 / (high - low)
