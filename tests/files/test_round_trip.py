@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageCms, PngImagePlugin
 
+from quietpixel.errors import FileError
 from quietpixel.files import FORMATS, Picture, read_picture, vips, write_picture
 from quietpixel.files.picture import Encoding
 
@@ -337,6 +338,18 @@ def test_what_no_frame_of_a_webp_covers_stays_transparent():
     assert found.shape == (20, 38, 4)
     assert (found[:, :30] == (9, 9, 9, 255)).all()
     assert not found[:, 30:, 3].any()
+
+
+@pytest.mark.parametrize(("name", "length"), [("ANMF", 10), ("VP8X", 0)])
+def test_short_chunks_of_an_animated_webp_are_damage(name, length):
+    pages = (np.full((20, 30, 3), 9, np.uint8), np.full((20, 30, 3), 200, np.uint8))
+    picture = replace(Picture.from_pixels(pages[0], format="webp"), pages=pages)
+    content = save(picture)
+    at = content.rindex(name.encode())
+    cut = content[: at + 4] + length.to_bytes(4, "little") + content[at + 8 : at + 8 + length]
+    whole = b"RIFF" + (len(cut) - 8).to_bytes(4, "little") + cut[8:]
+    with pytest.raises(FileError, match="damaged or cut short"):
+        read_picture(whole)
 
 
 @pytest.mark.parametrize("transparent", [False, True])

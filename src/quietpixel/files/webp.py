@@ -69,13 +69,13 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     encoding = Encoding(bits=8, lossless=lossless)
     header = Picture((), "webp", metadata=metadata, encoding=encoding)
     # libvips adds alpha to an animation without any. Pixels that no frame covers need it.
-    extended, frames = first_block(chunks, "VP8X"), [b for name, b in chunks if name == "ANMF"]
+    extended = first_block(chunks, "VP8X") or b""
+    frames = [data for name, data in chunks if name == "ANMF"]
     opaque = (
-        extended is not None
+        bool(extended and frames)
         and not extended[0] & _ALPHA
-        and bool(frames)
         and frames[0][:12] == bytes(6) + extended[4:10]
-        and not any(frame[15] & _CLEAR for frame in frames)
+        and not any(int.from_bytes(frame[15:16]) & _CLEAR for frame in frames)
     )
     return read_pages("webpload", source, header, limits, frames=True, opaque=opaque)
 
