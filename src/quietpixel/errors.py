@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
-from math import isfinite
+from math import inf
 from numbers import Integral, Real
 from typing import Any
 
@@ -149,7 +149,7 @@ def check_number(
     quietpixel.errors.ArgumentError: `count` must be a whole number; got 1.5.
     """
     good = not isinstance(value, bool) and isinstance(value, Integral if whole else Real)
-    if not good or not isfinite(value) or (least is not None and value < least):  # type: ignore[arg-type, operator]
+    if not good or not -inf < value < inf or (least is not None and value < least):  # type: ignore[operator]
         kind = "a whole number" if whole else "a finite number"
         limit = "" if least is None else f" of at least {least}"
         raise ArgumentError(f"`{name}` must be {kind}{limit}; got {value!r}.")

@@ -271,6 +271,10 @@ def test_wrong_recipes_are_refused(
         named_recipe("clasic")
 
 
+def test_a_seed_may_be_larger_than_any_float() -> None:
+    assert named_recipe("tuned", seed=10**400).seed == 10**400
+
+
 def test_recipes_go_to_json_and_back() -> None:
     recipe = named_recipe("classic", options={"code": 8})
     assert Recipe.from_json(recipe.to_json()) == recipe
