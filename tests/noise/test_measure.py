@@ -55,6 +55,13 @@ def test_noise_beyond_the_ends_is_known_not_to_be_clipped() -> None:
     assert measure.sigma == pytest.approx(0.15, rel=0.06)
 
 
+def test_a_law_stronger_than_from_black_to_white_is_read_again() -> None:
+    """Images with mean 0 and a standard deviation of 1 have such noise."""
+    measure = measure_noise((6 * make_noisy("gaussian:0.25,clip=no") - 3).astype(np.float32))
+    assert measure.sigma == pytest.approx(1.5, rel=0.06)
+    assert parse_noise(str(measure.law)) == measure.law
+
+
 def test_several_images_give_one_law() -> None:
     images = [make_noisy("poisson:40"), 0.3 * make_clean(64) + 0.2]
     images[1] = parse_noise("poisson:40")(images[1], image_rng(0, 0, 1))

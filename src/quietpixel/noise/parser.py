@@ -168,8 +168,9 @@ def _parse_law(text: str) -> NoiseLaw:
     ends = [law(**{law.main: parse_number(end)}, **settings) for end in number.split("..", 1)]
     parsed = ends[0] if len(ends) == 1 else Ranged(*ends)
     for _, level in list_levels(parsed):
-        # 25 of 255 is meant: such noise would leave nothing of an image.
-        if level > 1:
+        # 25 of 255 is meant: such noise would leave nothing of an image. What is not clipped may
+        # have any scale, and so may a law that was measured.
+        if level > 1 and settings.get("clip", True):
             raise ArgumentError(
                 f"The {law.main} of the noise law '{word}' is on a scale from 0, black, to 1, "
                 f"white; got {level:g}. Try {word}:{level:g}/255."
