@@ -17,6 +17,8 @@ from PIL import Image, ImageCms
 from playwright.sync_api import expect
 from web_making import coded, decoded, noisy
 
+from quietpixel.web.options import Limits
+
 PATIENCE = 120_000
 expect.set_options(timeout=PATIENCE)
 
@@ -325,6 +327,15 @@ def test_the_model_and_its_card(visit):
     name, content = download(page, "[aria-label='Download a.png']")
     assert name == "a-clean.jpg"
     assert Image.open(io.BytesIO(content)).format == "JPEG"
+
+
+def test_a_picture_that_cannot_be_shown_names_no_argument_of_the_library(visit):
+    page = visit(service={"limits": Limits(max_pixels=1000)})
+    page.route(re.compile("v1/denoise"), lambda route: None)  # whose error would replace it
+    large = io.BytesIO()
+    tifffile.imwrite(large, np.zeros((40, 50), np.uint16))
+    page.set_input_files("#files", as_file("large.tif", large.getvalue(), "image/tiff"))
+    expect(page.locator("#trouble")).to_contain_text("start the service with a higher --max-pixels")
 
 
 def test_the_page_speaks_of_its_own_controls(visit):

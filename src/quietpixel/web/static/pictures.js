@@ -171,7 +171,7 @@ export class Pictures {
     try {
       if (!item.image) Object.assign(item, { trouble: null }, await this.engine.openImage(item.file, item.name));
     } catch (error) {
-      item.trouble = error.message;
+      item.trouble = inWordsOfPage(error.message);
     }
     if (item !== this.chosen) return;
     if (!item.image) {
@@ -236,7 +236,7 @@ export class Pictures {
         this.shown = { result, image, whole };
       }
     } catch (error) {
-      this.previewError = error.message;
+      this.previewError = inWordsOfPage(error.message);
     }
     this.opening = null;
     this.caption();
