@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import keras
@@ -269,6 +270,17 @@ def test_wrong_recipes_are_refused(
         named_recipe("tuned", **changes)
     with pytest.raises(UnknownNameError, match="did you mean 'classic'"):
         named_recipe("clasic")
+
+
+def test_numbers_of_numpy_go_to_json_and_back() -> None:
+    """A loop over numpy.arange(3) as `seed` ended in a TypeError of JSON."""
+    numbers = {"seed": np.int64(3), "learning_rate": np.float32(0.5), "minutes": Fraction(3, 2)}
+    options = {"code": np.int64(8), "filters": (np.int64(16), 32)}
+    recipe = Recipe(**numbers, options=options)
+    again = Recipe.from_json(recipe.to_json())
+    assert (again.seed, again.learning_rate, again.minutes) == (3, 0.5, 1.5)
+    assert again.options == {"code": 8, "filters": [16, 32]}
+    assert recipe.options == {"code": 8, "filters": (16, 32)}
 
 
 def test_a_seed_may_be_larger_than_any_float() -> None:

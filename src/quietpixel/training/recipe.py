@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Integral, Real
 from typing import Any
 
 from quietpixel.data.self_supervised import Structure
@@ -181,6 +182,9 @@ class Recipe:
             value, kind = getattr(self, each.name), type(each.default)
             if kind in (int, float) or (each.name == "minutes" and value is not None):
                 check_number(each.name, value, whole=kind is int, least=LEAST.get(each.name))
+                object.__setattr__(self, each.name, _plain(value))
+        options = {name: _plain(value) for name, value in self.options.items()}
+        object.__setattr__(self, "options", options)
         self._require("channels", self.channels in (1, 3), "be 1 or 3")
         self._require("minutes", self.minutes is None or self.minutes > 0, "be more than 0")
         self._require("learning_rate", self.learning_rate > 0, "be more than 0")
@@ -204,7 +208,7 @@ class Recipe:
 
     def to_json(self) -> str:
         """Return the recipe as JSON."""
-        return json.dumps({**asdict(self), "options": dict(self.options)}, indent=2)
+        return json.dumps(asdict(self), indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
@@ -240,3 +244,12 @@ class Recipe:
         # A card has keys that are no settings, such as the number of epochs done.
         current = {RENAMED.get(name, name): value for name, value in values.items()}
         return cls(**{name: value for name, value in current.items() if name in known})
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers of NumPy and fractions as Python's own, which JSON can hold."""
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(each) for each in value)
+    if isinstance(value, Real) and not isinstance(value, int | float):
+        return int(value) if isinstance(value, Integral) else float(value)
+    return value

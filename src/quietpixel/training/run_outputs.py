@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -85,7 +85,7 @@ class Outcome:
             blind=takes_sigma and bool(recipe.method) and not recipe.measured,
             parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
             training={
-                **replace(recipe, options=dict(recipe.options)).__dict__,
+                **vars(recipe),
                 "precision": self.precision,
                 "epochs_done": len(checkpoint.rows),
                 **({} if self.range is None else {"range": list(self.range)}),
