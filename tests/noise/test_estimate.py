@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -43,3 +47,31 @@ def test_images_too_small_to_tell_have_none(shape):
 
 def test_an_even_image_has_none():
     assert estimate_sigma(np.full((40, 40, 3), 0.5)) == 0
+
+
+IN_ONE_THREAD = """
+import numpy as np
+from threadpoolctl import threadpool_info
+from quietpixel.noise.estimate import estimate_sigma
+from quietpixel.noise.level import measure_level
+
+def count():
+    return threadpool_info()[0]["num_threads"]
+
+def solve(matrix, solve=np.linalg.eigvalsh):
+    seen.append(count())
+    return solve(matrix)
+
+seen, before, np.linalg.eigvalsh = [], count(), solve
+image = np.random.default_rng(0).random((64, 64, 3), np.float32)
+estimate_sigma(image), measure_level(image)
+print(before, *seen[:2], *seen[-2:], count())
+"""
+
+
+def test_noise_is_measured_in_one_thread_of_the_linear_algebra():
+    # In a process of its own, where no other thread has set the number.
+    run = [sys.executable, "-c", IN_ONE_THREAD]
+    env = os.environ | {"OPENBLAS_NUM_THREADS": "2"}
+    out = subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout
+    assert out == "2 1 1 1 1 2\n"

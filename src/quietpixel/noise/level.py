@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.noise.estimate import estimate_sigma, patch_covariance, sigma_from
+from quietpixel.noise.estimate import (
+    estimate_sigma,
+    one_blas_thread,
+    patch_covariance,
+    sigma_from,
+)
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float32]
@@ -110,6 +115,7 @@ class MeasuredNoise(NamedTuple):
     blotches: float = 0.0
 
 
+@one_blas_thread()
 def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> MeasuredNoise:
     """Return the level with which a denoiser gives the best picture of a noisy image.
 
@@ -295,11 +301,12 @@ def measure_blocks(image: Array, hidden: NDArray[np.bool_] | None = None) -> Blo
 
 def _share_white_squares(colours: Array, rows: int, columns: int) -> Array:
     """Return for each block the share of its squares of 2 x 2 pixels that are all white."""
-    white = (colours[: rows * BLOCK, : columns * BLOCK] >= 1).all(axis=2)
+    bright = colours[: rows * BLOCK, : columns * BLOCK] >= 1
+    white = bright[..., 0] & bright[..., 1] & bright[..., 2]  # faster than `all` of an axis
+    pairs = white[::2] & white[1::2]
     half = BLOCK // 2
-    squares = white.reshape(rows * half, 2, columns * half, 2).all(axis=(1, 3))
-    share: Array = squares.reshape(rows, half, columns, half).mean(axis=(1, 3)).ravel()
-    return share
+    squares = (pairs[:, ::2] & pairs[:, 1::2]).reshape(rows, half, columns, half)
+    return squares.mean(axis=(1, 3)).ravel()
 
 
 def _find_shown(hidden: NDArray[np.bool_] | None, power: Array, octave: int) -> NDArray[np.bool_]:
