@@ -82,6 +82,7 @@ def main() -> None:
     record.table("what", "measured", *(["time, of that before"] if given.before else []))
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
+        os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # as where a package is installed
         bench = Bench(given, Path(folder), record)
         bench.time_engine()
         bench.time_start()
