@@ -1,7 +1,7 @@
 """How soon the page shows a denoised part, and what a slider does, in a real browser.
 
-    python benchmarks/page.py [MODEL] [--width 1280] [--height 720] [--repeats 15] [--json FILE]
-    python benchmarks/page.py [MODEL] --megapixels 1 12 24 50 [--repeats 5]
+    python benchmarks/page.py [MODEL] [--width 1280] [--height 720] [--repeats 15]
+                              [--megapixels 1 12 24 50] [--json FILE]
     python benchmarks/page.py --engines [--runtime PATH] [--megapixels 1] [--repeats 3]
 
 MODEL is a bundled name, a run folder or an .onnx file. A picture made here is dropped into the page
@@ -9,8 +9,8 @@ of `quietpixel serve`; when it is clean, strength and noise level are moved in t
 taken from the slider's event to the first frame in which the stage has changed. Needs Playwright
 and Chromium. Ends with 1 if half of the moves take longer than 300 milliseconds.
 
-With --megapixels, JPEGs of these sizes are dropped instead. The time from the drop to the first
-denoised pixels and to the whole result is printed as a median.
+With --megapixels, JPEGs of these sizes are dropped, too. The time from the drop to the first
+denoised pixels and to the whole result is a median of five.
 
 With --engines, a picture is denoised by the browser alone, in WebAssembly on one thread and on all,
 and by the service; megapixels per second are printed. PATH is the package onnxruntime-web.
@@ -29,7 +29,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from record import Record
 from service import Client, make_picture, service
 
@@ -38,6 +38,7 @@ from quietpixel.web.static_page import write_page
 
 MOST = 300
 """Milliseconds that a move may take."""
+LOADS = 5
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MOVE = """([id, value]) => new Promise((resolve) => {
@@ -85,29 +86,44 @@ def main() -> int:
     options = read_options()
     if options.engines:
         return measure_engines(options)
-    if options.megapixels:
-        return measure_sizes(options)
+    record = Record()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        file = Path(folder) / "noisy.png"
-        write_picture(make_picture(options.height, options.width, 0), file)
         found = next(filter(None, map(shutil.which, BROWSERS)), None)
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         with service(options.model) as port:
-            page = browser.new_page(viewport={"width": 1900, "height": 1080})
-            page.set_default_timeout(120_000)
-            page.goto(f"http://127.0.0.1:{port}/")
-            page.set_input_files("#files", file)
-            page.wait_for_selector("#caption:has-text('PNG')")
-            page.fill("#split", "0")
-            record = Record()
-            record.table(f"slider, {options.width} x {options.height}", "median, ms", "longest, ms")
-            values = [90 - 5 * n for n in range(options.repeats)]
-            strength = report(record, "strength", page, values)
-            page.uncheck("#sigma-auto")
-            sigma = report(record, "sigma", page, [1 + n for n in range(options.repeats)])
-            record.save(options.json)
+            most = measure_sliders(options, browser, port, Path(folder), record)
+            if options.megapixels:
+                measure_sizes(options.megapixels, browser, port, Path(folder), record)
         browser.close()
-    return int(max(strength, sigma) > MOST)
+    record.save(options.json)
+    return int(most > MOST)
+
+
+def measure_sliders(
+    options: argparse.Namespace, browser: Browser, port: int, folder: Path, record: Record
+) -> float:
+    """Report how fast the stage follows two sliders; return the larger median in ms."""
+    file = folder / "noisy.png"
+    write_picture(make_picture(options.height, options.width, 0), file)
+    page = open_page(browser, port, 1900, 1080)
+    page.set_input_files("#files", file)
+    page.wait_for_selector("#caption:has-text('PNG')")
+    page.fill("#split", "0")
+    record.table(f"slider, {options.width} x {options.height}", "median, ms", "longest, ms")
+    values = [90 - 5 * n for n in range(options.repeats)]
+    strength = report(record, "strength", page, values)
+    page.uncheck("#sigma-auto")
+    sigma = report(record, "sigma", page, [1 + n for n in range(options.repeats)])
+    page.close()
+    return max(strength, sigma)
+
+
+def open_page(browser: Browser, port: int, width: int, height: int) -> Page:
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(300_000)
+    page.goto(f"http://127.0.0.1:{port}/")
+    page.wait_for_selector("body[data-ready]")
+    return page
 
 
 def read_options() -> argparse.Namespace:
@@ -176,33 +192,25 @@ def static_host(folder: Path, headers: dict[str, str]) -> Iterator[int]:
         host.server_close()
 
 
-def measure_sizes(options: argparse.Namespace) -> int:
-    """Print how long images of several sizes take to their first pixels and to their result."""
-    print("| megapixels | first denoised pixels, s | whole result, s |")
-    print("|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, BROWSERS)), None)
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        with service(options.model) as port:
-            for megapixels in options.megapixels:
-                height = round((megapixels * 1e6 / 1.5) ** 0.5)
-                file = Path(folder) / f"noisy-{megapixels:g}.jpg"
-                write_picture(make_picture(height, round(1.5 * height), 0), file)
-                times = []
-                for _ in range(options.repeats):
-                    page = browser.new_page(viewport={"width": 1280, "height": 720})
-                    page.set_default_timeout(300_000)
-                    page.goto(f"http://127.0.0.1:{port}/")
-                    page.wait_for_selector("body[data-ready]")
-                    page.evaluate(CHOSEN)
-                    page.set_input_files("#files", file)
-                    first = page.evaluate(SHOWN, ["Preview of a part", "Preview", "After"])
-                    times.append((first, page.evaluate(SHOWN, ["After"])))
-                    page.close()
-                first, whole = (statistics.median(each) / 1000 for each in zip(*times, strict=True))
-                print(f"| {megapixels:g} | {first:.2f} | {whole:.2f} |")
-        browser.close()
-    return 0
+def measure_sizes(
+    sizes: list[float], browser: Browser, port: int, folder: Path, record: Record
+) -> None:
+    """Report how long JPEGs of several sizes take to their first pixels and to their result."""
+    record.table("JPEG, megapixels", "first denoised pixels, s", "whole result, s")
+    for megapixels in sizes:
+        height = round((megapixels * 1e6 / 1.5) ** 0.5)
+        file = folder / f"noisy-{megapixels:g}.jpg"
+        write_picture(make_picture(height, round(1.5 * height), 0), file)
+        times = []
+        for _ in range(LOADS):
+            page = open_page(browser, port, 1280, 720)
+            page.evaluate(CHOSEN)
+            page.set_input_files("#files", file)
+            first = page.evaluate(SHOWN, ["Preview of a part", "Preview", "After"])
+            times.append((first, page.evaluate(SHOWN, ["After"])))
+            page.close()
+        first, whole = (statistics.median(each) / 1000 for each in zip(*times, strict=True))
+        record.row(f"{megapixels:g}", f"{first:.2f}", f"{whole:.2f}")
 
 
 def report(record: Record, control: str, page: Page, values: list[int]) -> float:

@@ -164,7 +164,7 @@ def jobs(data: Path | None, before: Path | None = None, *, quick: bool) -> Itera
     if importlib.util.find_spec("fastapi"):
         yield script("service", "service.py", "photo", *earlier)
         if importlib.util.find_spec("playwright"):
-            yield script("page", "page.py", "photo")
+            yield script("page", "page.py", "photo", "--megapixels", "1", "12", "24", "50")
 
 
 def outside(*, slow: bool) -> tuple[str, ...]:

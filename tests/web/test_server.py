@@ -253,8 +253,8 @@ def test_nothing_reaches_the_disk(launch, monkeypatch):
             "cannot listen on 203.0.113.9:0 (cannot assign requested address);",
         ),
         (["--host", "name.invalid", "--open"], "The service cannot listen on name.invalid:0 ("),
-        (["--workers", "0"], "'--workers'"),
-        (["--port", "70000"], "'--port'"),
+        (["--workers", "0"], "--workers must be a whole number"),
+        (["--port", "70000"], "--port must be a whole number from 0 to 65535; got '70000'."),
     ],
 )
 def test_refused_options_are_explained(capsys, words, sentence):
