@@ -112,6 +112,7 @@ def measure_sliders(
     record.table(f"slider, {options.width} x {options.height}", "median, ms", "longest, ms")
     values = [90 - 5 * n for n in range(options.repeats)]
     strength = report(record, "strength", page, values)
+    page.click("#advanced summary")
     page.uncheck("#sigma-auto")
     sigma = report(record, "sigma", page, [1 + n for n in range(options.repeats)])
     page.close()
