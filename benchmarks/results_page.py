@@ -26,7 +26,8 @@ INTRODUCTION = """# Results
 Written by `make bench`; each table has its command and date below it. Machine, unless stated there:
 {machine}. `FOLDER` holds the data sets; `BEFORE` is a checkout of commit 3043853,
 the version before, with which some tables compare. PSNR is in dB; more is better. In brackets: the
-95 % interval of the mean difference on the same images, by a paired bootstrap. How the models came about, and what was tried on the way, is in the [log](LOG.md).
+95 % interval of the mean difference on the same images, by a paired bootstrap. How the models
+came about, and what was tried on the way, is in the [log](LOG.md).
 """
 SECTIONS = {
     "Photographs": {
