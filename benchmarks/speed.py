@@ -102,8 +102,8 @@ class Bench:
         self.channels = read_card(self.model).channels
 
     def report(self, what: str, measured: str, ratio: float | None = None) -> None:
-        shown = [] if ratio is None else [f"{ratio:.2f}"]
-        self.record.row(what, measured, *(shown or [""] * bool(self.before)))
+        last = ["" if ratio is None else f"{ratio:.2f}"] if self.before else []
+        self.record.row(what, measured, *last)
 
     def time_engine(self) -> None:
         """Time the engine alone on tiles of 512 x 1024 in each precision that it has."""

@@ -114,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if arguments is None else arguments)
     words = [*words[1:], "--help"] if words[:1] == ["help"] else words
+    # For errors that click raises without its context, or after it is gone.
+    name = next((word for word in words if word in COMMANDS), "")
     # The shell asks for completions through a variable; click then prints them and exits.
     if "_QUIETPIXEL_COMPLETE" in os.environ:
         group.main(words, "quietpixel")
@@ -122,8 +124,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Abort:
         return _report("interrupted", INTERRUPTED)
     except click.ClickException as error:
-        # Without a context, the command is found among the words.
-        name = next((word for word in words if word in COMMANDS), "")
         context = getattr(error, "ctx", None)
         path = context.command_path if context else f"quietpixel {name}".rstrip()
         sentence = describe_number(error) or error.format_message()
@@ -132,8 +132,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sentence = MEANT.get(error.option_name, sentence)
         return _report(f"{sentence} Try '{path} --help'.", FAILED)
     except QuietpixelError as error:
-        # click's context is gone by now, so the command is found among the words.
-        name = next((word for word in words if word in COMMANDS), "")
         command = group.get_command(click.Context(group), name)
         names = option_names(command) if command else {}
         sentence = explain(error, names)

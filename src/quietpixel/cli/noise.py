@@ -51,7 +51,6 @@ def command(
     """
     from quietpixel.containers import measure_noise
     from quietpixel.files import atomic_file
-    from quietpixel.files.zarr_store import is_store
 
     check_report("--plot", plot, "chart")
     check_report("--json", json_file, "JSON")
@@ -60,7 +59,7 @@ def command(
     options = option_names(click.get_current_context().command)
     for path in paths:
         try:
-            if path.is_dir() and not is_store(path):
+            if _is_folder(path):
                 raise FileError(f"The folder '{path}' holds no images to measure; name files.")
             measures[str(path)] = measure_noise(path, range=range)
         except QuietpixelError as error:
@@ -135,13 +134,17 @@ def describe_measure(measure: "NoiseMeasure") -> list[str]:
 def _list_files(names: Sequence[str]) -> list[Path]:
     """Return the files, with the images of a folder, if it has any, in place of the folder."""
     from quietpixel.files import list_images
-    from quietpixel.files.zarr_store import is_store
 
     paths: list[Path] = []
     for path in map(Path, names):
-        folder = path.is_dir() and not is_store(path)
-        paths += (list_images(path).images if folder else ()) or [path]
+        paths += (list_images(path).images if _is_folder(path) else ()) or [path]
     return paths
+
+
+def _is_folder(path: Path) -> bool:
+    from quietpixel.files.zarr_store import is_store
+
+    return path.is_dir() and not is_store(path)
 
 
 def _entry(name: str, measure: "NoiseMeasure") -> dict[str, object]:

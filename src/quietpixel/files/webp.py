@@ -6,8 +6,8 @@ from itertools import chain, repeat
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import BoolArray
 from quietpixel.errors import FileError
 from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
@@ -158,7 +158,7 @@ def _write_frames(
         before = page
 
 
-def _extent(changed: NDArray[np.bool_]) -> slice:
+def _extent(changed: BoolArray) -> slice:
     """Return where values are true, from an even place on; the first of none."""
     places = np.flatnonzero(changed) if changed.any() else np.zeros(1, int)
     return slice(int(places[0]) // 2 * 2, int(places[-1]) + 1)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.array_types import Array, FloatArray
+from quietpixel.array_types import Array, BoolArray, FloatArray
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import Tile, spread_runs
@@ -142,7 +142,7 @@ def find_level(
     card: Card,
     repair: Repair | None = None,
     *,
-    hidden: NDArray[np.bool_] | None = None,
+    hidden: BoolArray | None = None,
 ) -> NoiseLevel | None:
     """Return the noise level that a model is given for images of one size.
 
@@ -259,7 +259,7 @@ def sample_image(layout: Layout, pixels: Array, repair: Repair | None = None) ->
     return repair.apply(sample[:, :, np.newaxis], rows, columns)[:, :, 0]
 
 
-def sample_hidden(hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def sample_hidden(hidden: BoolArray) -> BoolArray:
     """Return which pixels of `sample_image` hold a hidden value, from (H, W, channels)."""
     rows, columns = (sample_places(length) for length in hidden.shape[:2])
     return np.any(hidden[rows][:, columns], axis=-1)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from quietpixel.array_types import Array
+from quietpixel.array_types import Array, BoolArray
 
 FloatArray = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ class Spectra:
         """Return some of the blocks."""
         return Spectra(self.mean[chosen], self.power[chosen])
 
-    def least(self, orders: NDArray[np.bool_], share: float) -> "Spectra":
+    def least(self, orders: BoolArray, share: float) -> "Spectra":
         """Return the share of the blocks with the least power in some coefficients.
 
         The choice looks at these alone, so that it does not bias what is read in others.
@@ -70,7 +70,7 @@ class Spectra:
         return self.among(np.argpartition(content, count)[:count])
 
 
-def low_orders(highest: int) -> NDArray[np.bool_]:
+def low_orders(highest: int) -> BoolArray:
     """Return which coefficients have an order from 1 to `highest`."""
     return (ORDER > 0) & (highest >= ORDER)
 

@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietpixel.array_types import Array, BoolArray, FloatArray
 from quietpixel.noise.estimate import (
     estimate_sigma,
     one_blas_thread,
     patch_covariance,
     sigma_from,
 )
-
-Array = NDArray[Any]
-FloatArray = NDArray[np.float32]
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "noise-level.npz"
 LEAST_SIDE = 32
@@ -86,7 +83,7 @@ LEAST_POWER, DEAD, ROUNDING = 1e-9, 1e-6, 1e-12
 that below which there are only errors of float32."""
 
 
-def estimate_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> float:
+def estimate_level(image: Array, hidden: BoolArray | None = None) -> float:
     """Return the level that `measure_level` finds, without the kinds of the noise."""
     return measure_level(image, hidden).level
 
@@ -116,7 +113,7 @@ class MeasuredNoise(NamedTuple):
 
 
 @one_blas_thread()
-def measure_level(image: Array, hidden: NDArray[np.bool_] | None = None) -> MeasuredNoise:
+def measure_level(image: Array, hidden: BoolArray | None = None) -> MeasuredNoise:
     """Return the level with which a denoiser gives the best picture of a noisy image.
 
     On white noise that is its standard deviation. Noise that neighbours or channels share escapes
@@ -253,7 +250,7 @@ class BlockMeasures:
     blocks: FloatArray
 
 
-def measure_blocks(image: Array, hidden: NDArray[np.bool_] | None = None) -> BlockMeasures:
+def measure_blocks(image: Array, hidden: BoolArray | None = None) -> BlockMeasures:
     """Return what the level is estimated from; see `measure_level` for the parameters."""
     # Gray has no network of its own: three equal channels are colour without colour noise.
     colours = np.broadcast_to(image, (*image.shape[:2], 3)).astype(np.float32, copy=False)
@@ -309,7 +306,7 @@ def _share_white_squares(colours: Array, rows: int, columns: int) -> Array:
     return squares.mean(axis=(1, 3)).ravel()
 
 
-def _find_shown(hidden: NDArray[np.bool_] | None, power: Array, octave: int) -> NDArray[np.bool_]:
+def _find_shown(hidden: BoolArray | None, power: Array, octave: int) -> BoolArray:
     """Return the blocks of an octave that hold no hidden pixel; all, where each holds one."""
     height, width = power.shape[:2]
     shown = np.ones((height, width), bool)
@@ -320,13 +317,13 @@ def _find_shown(hidden: NDArray[np.bool_] | None, power: Array, octave: int) -> 
     return shown if shown.any() else np.ones_like(shown)
 
 
-def _find_constant_areas(details: Array, brightness: Array) -> NDArray[np.bool_]:
+def _find_constant_areas(details: Array, brightness: Array) -> BoolArray:
     """Return which blocks hold one value, the same as a neighbour's.
 
     Clipped areas, frames and what was filled carry no noise. A single block of one value may be
     what JPEG left of noise.
     """
-    constant: NDArray[np.bool_] = details.sum(axis=(2, 3)) < LEAST_POWER
+    constant: BoolArray = details.sum(axis=(2, 3)) < LEAST_POWER
     found = np.zeros_like(constant)
     for axis in (0, 1):  # views that share the memory of the arrays
         first, value, mark = (np.moveaxis(each, axis, 0) for each in (constant, brightness, found))

@@ -104,7 +104,7 @@ def write_page(
 
 
 def _holds_page(folder: Path) -> bool:
-    manifest = folder / "manifest.webmanifest"
+    manifest = folder / MANIFEST.name
     named = manifest.is_file() and '"name": "quietpixel"' in manifest.read_text(errors="replace")
     return named and (folder / "models.json").is_file()
 

@@ -115,11 +115,10 @@ function newName() {
 
 function readAnswer(file, { blob, header }) {
   const level = header("Quietpixel-Sigma");
-  const notes = JSON.parse(header("Quietpixel-Notes") ?? "[]");
   const named = /filename\*=UTF-8''([^;]+)/.exec(header("Content-Disposition") ?? "");
   return {
     blob, name: named ? decodeURIComponent(named[1]) : `clean-${file.name}`,
-    facts: JSON.parse(header("Quietpixel-Picture") ?? "{}"), notes,
+    facts: JSON.parse(header("Quietpixel-Picture") ?? "{}"), notes: JSON.parse(header("Quietpixel-Notes") ?? "[]"),
     sigma: level ? Number(level) : null,
   };
 }
