@@ -120,6 +120,12 @@ def test_help_loads_nothing_heavy() -> None:
         ),
         (["denoise", "a.png", "-o", ""], "--output is empty, as a variable"),
         (["train", ""], "DATA is empty, as a variable"),
+        (
+            ["denoise", "-o", "b", "a.png", "--output=c"],
+            "--output takes one value; got 'b' and 'c'. Give one of them.",
+        ),
+        (["train", "--epochs", "3", "--epochs", "4", "x"], "--epochs takes one value; got '3' and"),
+        (["denoise", "a.png", "--suffix", "-b", "--suffix", "-b"], "'a.png' cannot be read: No "),
         (["models", "a", "b"], "extra argument (b). Try 'quietpixel models --help'."),
         (
             ["denoise", "a.png", "b.png", "-o", "c.png"],

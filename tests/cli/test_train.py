@@ -103,6 +103,7 @@ def test_any_field_of_the_recipe_can_be_set(quietpixel, calls) -> None:
         (["--set", "steps=2.5"], "--set steps must be a whole number, such as 3; got '2.5'."),
         (["--set", "fresh_noise=1"], "--set fresh_noise must be true or false; got '1'."),
         (["--set", "options=[]"], "--set options must be a JSON object, such as"),
+        (["--set", "steps=2", "--set", "steps=3"], "--set steps takes one value; got '2' and '3'."),
         (
             ["--set", "epochs=2", "--epochs", "3"],
             "--set epochs and --epochs say the same; give one",

@@ -53,7 +53,7 @@ def read_fields(
 
     # These have an option of another name, or none: DATA, --recipe and --from.
     known = {f.name: f for f in fields(Recipe) if f.name not in ("data", "name", "start")}
-    found = {}
+    found: dict[str, Any] = {}
     for text in texts:
         key, _, value = text.partition("=")
         key = RENAMED.get(key, key)
@@ -61,11 +61,13 @@ def read_fields(
             raise ArgumentError(f"--set must be FIELD=VALUE; got '{text}'. Try warmup=1.")
         check_known("recipe field", key, known)
         try:
-            found[key] = convert(value, known[key].default)
+            new = convert(value, known[key].default)
         except (ValueError, KeyError):
             raise ArgumentError(
                 f"--set {key} must be {KINDS[type(known[key].default)]}; got '{value}'."
             ) from None
+        if found.setdefault(key, new) != new:
+            raise ArgumentError(f"--set {key} takes one value; got '{found[key]}' and '{new}'.")
     return found
 
 
