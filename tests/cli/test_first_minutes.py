@@ -277,6 +277,7 @@ def test_the_shell_completes_commands_models_recipes_and_engines() -> None:
     assert complete("evaluate", "photo", "wav") == ["wavelet"]
     assert complete("train", "--noise", "spe") == ["speckle:"]
     assert complete("denoise", "--law", "no") == ["none"]
+    assert complete("denoise", "--law", "a", "--law", "b", "--rec") == ["--recursive"]
 
 
 def test_the_shell_completes_every_architecture() -> None:

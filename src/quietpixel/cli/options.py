@@ -50,7 +50,7 @@ class Command(click.Command):
         values, _, _ = click.Command(self.name, params=params).make_parser(ctx).parse_args([*args])
         for option in once:
             given = list(dict.fromkeys(values.get(str(option.name), ())))
-            if len(given) > 1:
+            if len(given) > 1 and not ctx.resilient_parsing:
                 raise ArgumentError(
                     f"{option_names(self)[str(option.name)]} takes one value; got '{given[0]}' and "
                     f"'{given[1]}'. Give one of them."
