@@ -338,13 +338,44 @@ def test_a_stack_of_images_is_no_animation(quietpixel, halver, tmp_path) -> None
     assert "The format png cannot hold the image's 3 pages" in outcome.err
 
 
+@pytest.mark.parametrize("suffix", ["png", "gif", "webp"])
 @pytest.mark.parametrize("cut", [0.3, 0.6, 0.9])
-def test_a_cut_animated_png_is_refused(quietpixel, tmp_path, cut) -> None:
-    path = animation(tmp_path / "a.png")
+def test_a_cut_animation_is_refused(quietpixel, tmp_path, suffix, cut) -> None:
+    path = animation(tmp_path / f"a.{suffix}")
     path.write_bytes(path.read_bytes()[: int(cut * path.stat().st_size)])
     outcome = quietpixel(*WORD, path)
     assert outcome.code == 2
     assert "cannot be read" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("suffix", "missing", "options"),
+    [("gif", 1, {}), ("jpg", 2, {}), ("jpg", 1, {}), ("jpg", 2, {"progressive": True})],
+)
+def test_an_image_that_lacks_only_its_end_is_denoised(
+    quietpixel, tmp_path, suffix, missing, options
+) -> None:
+    whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    if suffix == "gif":
+        animation(whole)
+    else:
+        Image.fromarray(smooth()).save(whole, **options)
+    cut.write_bytes(whole.read_bytes()[:-missing])
+    outcome = quietpixel(*WORD, whole, cut, "--quiet", "--json", "-")
+    notes = [entry["notes"] for entry in json.loads(outcome.out)["files"]]
+    note = "The file lacks the marker of its end, and its image is complete."
+    assert [note in each for each in notes] == [False, True]
+    assert clean(cut).read_bytes() == clean(whole).read_bytes()
+
+
+@pytest.mark.parametrize("fill", [b"", bytes(10_000)])
+def test_a_jpeg_cut_within_its_pixels_is_refused(quietpixel, tmp_path, fill) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[: -1000 if fill else -3] + fill)
+    outcome = quietpixel(*WORD, path)
+    assert outcome.code == 2
+    assert "the file is damaged or cut short" in outcome.err
 
 
 def test_a_pyramid_is_not_replaced_by_its_largest_level(quietpixel, halver, tmp_path) -> None:

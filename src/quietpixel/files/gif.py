@@ -6,15 +6,28 @@ from typing import BinaryIO
 from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.frames import drop_opaque_alpha
-from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
+from quietpixel.files.image_format import (
+    UNENDED,
+    Format,
+    ReadLimits,
+    Source,
+    damaged,
+    starts_with,
+)
 from quietpixel.files.picture import Block, Metadata, Picture, drop_padding
 
 _TIMING = (b"NETSCAPE", b"ANIMEXTS")
 """Applications whose extensions hold the number of loops, which libvips writes."""
 
 
-def _read_comments(source: Source) -> tuple[tuple[Block, ...], bytes]:
-    """Return comments, XMP and the like, which libvips does not know, and what follows the GIF."""
+def _read_comments(source: Source) -> tuple[tuple[Block, ...], bytes, tuple[str, ...]]:
+    """Return comments, XMP and the like, what follows the GIF, and notes; libvips knows none.
+
+    Raises
+    ------
+    FileError
+        If the file is cut, of which libvips would return the frames until there.
+    """
     content = vips.read_bytes(source, 0, -1)
     comments = []
     at = _after_colours(13, content[10:11])
@@ -29,8 +42,11 @@ def _read_comments(source: Source) -> tuple[tuple[Block, ...], bytes]:
         other = label == b"!\xff" and content[start + 3 : start + 11] not in _TIMING
         if label == b"!\xfe" or other:
             comments.append((label[1:].hex(), content[start:at]))
+    if at > len(content):
+        raise damaged("its last block is incomplete")
     tail = content[at + 1 :] if content[at : at + 1] == b";" else b""
-    return tuple(comments), drop_padding(tail, b"\0;")
+    notes = (UNENDED,) if at == len(content) else ()
+    return tuple(comments), drop_padding(tail, b"\0;"), notes
 
 
 def _after_colours(at: int, flags: bytes) -> int:
@@ -44,8 +60,8 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     # GIF takes memory for its canvas as soon as it is opened, so the size is checked before.
     head = vips.read_bytes(source, 6, 4)
     limits.check(int.from_bytes(head[:2], "little"), int.from_bytes(head[2:], "little"))
-    comments, tail = _read_comments(source)
-    header = Picture((), "gif", metadata=Metadata(blocks=comments, tail=tail))
+    comments, tail, notes = _read_comments(source)
+    header = Picture((), "gif", metadata=Metadata(blocks=comments, tail=tail), notes=notes)
     picture = read_pages("gifload", source, header, limits, frames=True)
     # Many GIFs are interlaced without need; a JPEG or PNG made from one would be larger and slower.
     picture = replace(picture, encoding=replace(picture.encoding, progressive=False))

@@ -202,6 +202,9 @@ class Format:
         return next((content for content, broken in rules.items() if broken), None)
 
 
+UNENDED = "The file lacks the marker of its end, and its image is complete."
+
+
 def damaged(reason: object = "") -> FileError:
     """Return the error for a file that cannot be decoded.
 

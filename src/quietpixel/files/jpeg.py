@@ -16,6 +16,7 @@ from quietpixel.files import cmyk, vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import (
     DEFAULT_QUALITY,
+    UNENDED,
     Format,
     ReadLimits,
     Source,
@@ -83,18 +84,23 @@ def read_segments(content: bytes) -> tuple[Block, ...]:
     return tuple((f"{marker:02x}", content[start:end]) for marker, start, end in whole)
 
 
-def _open(source: Source) -> tuple[tuple[Block, ...], bytes, int]:
-    """Return segments, what follows the image, and its offset from the start of the MPF index."""
-    content = vips.read_bytes(source, 0, -1)
+def _find_end(content: bytes) -> int | None:
+    """Return where the first image ends; None if the file is cut."""
     ends = (start - 2 for marker, start, _ in _walk(content) if marker == _END_OF_IMAGE)
-    end = next(ends, len(content))
+    return next(ends, None)
+
+
+def _split(content: bytes) -> tuple[tuple[Block, ...], bytes, int]:
+    """Return segments, what follows the image, and its offset from the start of the MPF index."""
+    end = _find_end(content) or len(content)
     segment = _MULTI_PICTURE_SEGMENT.search(content, 0, end)
     return read_segments(content), content[end:], end - segment.end() if segment else 0
 
 
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a JPEG file."""
-    segments, tail, offset = _open(source)
+    content = vips.read_bytes(source, 0, -1)
+    segments, tail, offset = _split(content)
     frame = _frame_header(segments)
     if frame and frame[0] != 8:
         raise ImageError(
@@ -131,12 +137,18 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         tail_offset=offset if tail else 0,
     )
     header = Picture((), "jpeg", metadata=metadata, encoding=encoding)
+    if _find_end(content) is None:
+        if content.endswith(bytes(16)):  # decoded without a warning
+            raise damaged("zeros take the place of its end")
+        # Before a marker, libjpeg warns only of pixels that are missing.
+        source = content + bytes([0xFF, _END_OF_IMAGE])
+        header = header.with_notes(UNENDED)
     return read_pages("jpegload", source, header, limits, on_warnings=_refuse_cut)
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
     """Name boxes on pixels that change, and further images whose places cannot be told."""
-    segments, tail, offset = _open(source)
+    segments, tail, offset = _split(vips.read_bytes(source, 0, -1))
     lost = []
     if first_block(segments, *_BOXES) is not None:
         lost.append("the boxes of its APP11 segments (content credentials or layers)")
