@@ -99,7 +99,7 @@ def test_weak_growth_is_left_alone_in_8_bits_and_what_does_not_grow_is_not_measu
     noisy = truth + np.sqrt(64 + 256 * LIGHT) * rng.standard_normal(LIGHT.shape)
     assert photo.find_scale([noisy.clip(0, 255).astype(np.uint8)]).photons is None
     assert photo.find_scale([(16 * noisy).clip(0, 4095).astype(np.uint16)]).photons is not None
-    monkeypatch.setattr("quietpixel.inference.photons.measure_noise", None)  # it takes long
+    monkeypatch.setattr("quietpixel.inference.photon_law.measure_noise", None)  # it takes long
     white = truth + 12 * rng.standard_normal(truth.shape)
     assert photo.find_scale([white.clip(0, 255).astype(np.uint8)]).photons is None
 

@@ -26,7 +26,6 @@ from quietpixel.files.write import writer_of
 from quietpixel.imaging.intensity_scale import Range, Scale
 from quietpixel.inference.arrays import read_axes, read_layout
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.error_bars import find_difference, measure_half_width, read_calibration
 from quietpixel.inference.job import OnProgress, Result
 from quietpixel.inference.level import Noise, level_factors
 from quietpixel.inference.options import DenoiseOptions
@@ -324,6 +323,13 @@ def show_error_bars(
     They are in the units of the picture. The pages are upright, one for each page of the picture,
     without transparency.
     """
+    # Few images need them, and they take 10 ms of a start.
+    from quietpixel.inference.error_bars import (
+        find_difference,
+        measure_half_width,
+        read_calibration,
+    )
+
     pages, share, notes = [], 0.0, []
     upright = turn_upright(before).pages, turn_upright(after).pages
     for noisy, denoised, range in zip(*upright, scale, strict=True):

@@ -27,7 +27,6 @@ from quietpixel.files import (
     write_picture,
 )
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.engine import preload_engine
 from quietpixel.inference.job import OnProgress
 
 AT_ONCE, SMALL = 2, 4.0
@@ -189,9 +188,6 @@ class _Steps:
         self._denoiser, self._settings = denoiser, settings
         self._ledger, self._on_progress = ledger, on_progress
 
-    def preload(self) -> None:
-        preload_engine(self._denoiser.options.engine)
-
     def read(self, item: _Item) -> None:
         settings = self._settings
 
@@ -316,7 +312,6 @@ class _Run:
         threading.Thread(target=self._read_all, daemon=True).start()
         self._writer.start()
         with ThreadPoolExecutor(AT_ONCE, "quietpixel-compute") as pool:
-            self._steps.preload()  # while the first picture is read
             small: list[Future[None]] = []
             while (item := self._read.get()) is not None:
                 if item.facts.get("megapixels", 0.0) <= SMALL:

@@ -44,6 +44,8 @@ class DenoiseRun:
             return self._run_stream()
         plan = self._plan()
         denoiser = self._open_denoiser()
+        if plan.jobs and not (self._call.dry_run or self._call.on_cluster):
+            denoiser.preload()
         return self._run_plan(plan, denoiser)
 
     def stop(self) -> None:
@@ -98,7 +100,6 @@ class DenoiseRun:
         """Return the denoiser; a wrong option fails here, before an image is read."""
         from quietpixel.files import format_of_name, refuse_existing
         from quietpixel.inference.denoiser import Denoiser
-        from quietpixel.inference.error_bars import read_calibration
         from quietpixel.inference.level import check_model
 
         settings, options = self._settings, self._settings.options
@@ -106,6 +107,8 @@ class DenoiseRun:
         card = denoiser.card
         check_model(options, card)
         if path := settings.uncertainty:
+            from quietpixel.inference.error_bars import read_calibration
+
             if format_of_name(path) != "tiff":
                 raise ArgumentError(
                     f"--uncertainty must name a TIFF file because it holds floats; got '{path}'. "

@@ -244,12 +244,12 @@ class FolderView:
 
     def write_json(self, *, interrupted: bool = False) -> None:
         """Write a report with the settings and one entry per file, if the user wants one."""
-        from quietpixel import __version__
-        from quietpixel.files import atomic_file
-
         call = self._call
         if call.json is None or call.dry_run:
             return
+        from quietpixel import __version__  # Python reads it from a file, 8 ms of a start
+        from quietpixel.files import atomic_file
+
         # Not asdict, which would copy a map of noise levels.
         settings = dict(vars(call.settings.options))
         if call.settings.folder_range:

@@ -42,7 +42,8 @@ from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import estimate_level, level_factors, sample_places
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.photons import MOST, find_photons, may_have_photons
+from quietpixel.inference.photon_law import MOST, find_photons
+from quietpixel.inference.photons import may_have_photons
 from quietpixel.inference.planes import MOST_MEASURED, common_level, spaced
 
 

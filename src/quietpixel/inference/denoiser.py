@@ -1,5 +1,6 @@
 """Denoises arrays: every check and decision is made once, then a job is computed tile by tile."""
 
+import contextlib
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -29,7 +30,7 @@ from quietpixel.inference.arrays import (
     with_channels,
     with_mask,
 )
-from quietpixel.inference.engine import Engine, open_engine
+from quietpixel.inference.engine import Engine, open_engine, preload_engine
 from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_file import read_card
@@ -42,7 +43,6 @@ from quietpixel.inference.options import (
     parse_memory,
 )
 from quietpixel.inference.photons import (
-    find_photons,
     may_have_photons,
     stabilise,
     stabilised_job,
@@ -135,6 +135,17 @@ class Denoiser:
                 options = self.options.of(ENGINE_OPTIONS)
                 self._opened = open_engine(self._path, cache=cache_of(self._path), **options)
             return self._opened
+
+    def preload(self) -> None:
+        """Begin to open the model on another thread; what goes wrong shows when it is used."""
+        preload_engine(self.options.engine)  # here, because threads would take turns at it
+
+        def open_quietly() -> None:
+            with contextlib.suppress(Exception):
+                _ = self.engine
+
+        # No daemon: Python cannot end a thread that is inside a library.
+        threading.Thread(target=open_quietly).start()
 
     def __call__(
         self,
@@ -324,6 +335,8 @@ class Denoiser:
             return scale
         if not self.card.scale_free:
             return scale
+        from quietpixel.inference.photon_law import find_photons  # laws take 10 ms of a start
+
         return replace(scale, photons=find_photons(images, options, scale))
 
     def show(self, image: Array) -> tuple[FloatArray, float]:
@@ -388,21 +401,21 @@ class Denoiser:
         if layout.colours == 1 and options.colour_strength is not None:
             options = replace(options, colour_strength=None)
             notes.append("The image is gray, so the colour strength has no effect.")
-        engine = self.engine
+        card = self.card
         factors = level_factors(options.strength, options.colour_strength)
         values = np.asarray(images)
         seen, hidden = fill_holes(images, layout) if factors else (values, None)
         repair = None
+        if tiles is None and factors and images.shape[2] == 1 and card.takes_level:
+            repair = find_repair(seen[:, :, 0], layout)
+            notes += repair.notes if repair else ()
+        if level is None:
+            level = find_level(seen, layout, options, card, repair, hidden=hidden)
+        engine = self.engine  # late, because it may still be opening
         if tiles is None:
-            if factors and images.shape[2] == 1 and engine.card.takes_level:
-                repair = find_repair(seen[:, :, 0], layout)
             halo = 0 if repair is None else repair.halo
             pixels = max(self._tile_pixels(engine) // images.shape[2], 1)
-            tiles = choose_grid(engine.card, images.shape[:2], pixels, repair_halo=halo).tiles()
-        if level is None:
-            level = find_level(seen, layout, options, engine.card, repair, hidden=hidden)
-        if repair is not None:
-            notes += repair.notes
+            tiles = choose_grid(card, images.shape[:2], pixels, repair_halo=halo).tiles()
         return DenoiseJob(
             images=values, seen=seen, hidden=hidden, shape=shape or images.shape,
             mask=np.ma.getmaskarray(images) if np.ma.isMaskedArray(images) else None,

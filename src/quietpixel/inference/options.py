@@ -15,7 +15,6 @@ from quietpixel.imaging.axes import CHANNELS
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import check_range
-from quietpixel.noise.parser import parse_noise
 
 Sigma = float | str | NDArray[Any]
 
@@ -127,6 +126,8 @@ class DenoiseOptions:
         if self.range is not None:
             check_range(self.range)
         if self.law not in ("auto", "none"):
+            from quietpixel.noise.parser import parse_noise  # laws take 10 ms of a start
+
             parse_noise(self.law)
         check_known("channels", self.channels, CHANNELS)
         if self.dtype not in (None, "float32"):

@@ -16,7 +16,8 @@ from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import sample_image
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.photons import may_have_photons, middle_noise, write_law
+from quietpixel.inference.photon_law import write_law
+from quietpixel.inference.photons import may_have_photons, middle_noise
 from quietpixel.inference.planes import split_page
 from quietpixel.inference.repair import find_repair
 from quietpixel.noise.level import measure_level
