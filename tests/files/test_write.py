@@ -271,8 +271,8 @@ def test_with_pixels_wants_the_same_shape_dtype_and_count():
         Picture.from_pixels(np.zeros((2, 2, 5)))
 
 
-@pytest.mark.parametrize(("name", "most"), [("webp", 1.5), ("gif", 1.5), ("png", 0.5)])
-def test_an_animation_is_held_once_while_it_is_written(tmp_path, name, most):
+@pytest.mark.parametrize("name", ["webp", "gif", "png"])
+def test_an_animation_is_not_held_while_it_is_written(tmp_path, name):
     """Its pixels lie in a file, but its compressed frames were held five times."""
     noise = np.random.default_rng(0).integers(0, 256, (30, 64, 96, 3), np.uint8)
     first = Picture.from_pixels(noise[0], format=name)
@@ -284,4 +284,4 @@ def test_an_animation_is_held_once_while_it_is_written(tmp_path, name, most):
     write_picture(picture, target)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < most * target.stat().st_size
+    assert peak < 0.5 * target.stat().st_size
