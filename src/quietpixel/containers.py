@@ -201,10 +201,7 @@ def _find_scale(array: Any, outer: int, settings: DenoiseOptions) -> Scale:
     if needed and settings.range is None and array.dtype.name not in FIXED_SCALES:
         nominal = _find_nominal_range(array, outer)
         layouts = [replace(read_layout(each, holes=True), range=nominal) for each in samples]
-    scale = denoiser.find_scale(samples, settings, layouts=layouts)
-    if scale.black == scale.white:  # all values are equal
-        return replace(scale, white=scale.black + scale.unit)
-    return scale
+    return denoiser.find_scale(samples, settings, layouts=layouts)
 
 
 def _find_nominal_range(array: Any, outer: int) -> Range:

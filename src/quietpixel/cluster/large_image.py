@@ -21,7 +21,7 @@ from quietpixel.cluster.blocks import Field, Part, cut
 from quietpixel.cluster.storage import Place, is_store, to_json
 from quietpixel.cluster.task_pool import Notify, TaskPool
 from quietpixel.cluster.tiff_image import TiffImage
-from quietpixel.cluster.worker_model import BlockWork, plan_blocks
+from quietpixel.cluster.worker_model import BlockWork, open_model, plan_blocks
 from quietpixel.cluster.workers import Cluster
 from quietpixel.cluster.zarr_image import ZarrImage
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
@@ -29,21 +29,15 @@ from quietpixel.files import Job, format_of_name
 from quietpixel.imaging.defects import FILL_CELL
 from quietpixel.imaging.intensity_scale import (
     FIXED_SCALES,
-    MOST_IMAGES,
     Range,
     Scale,
-    estimate_range,
-    follow_training,
     largest_sound,
     nominal_range,
-    scale_places,
 )
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import estimate_level, level_factors, sample_places
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.photon_law import MOST, find_photons
-from quietpixel.inference.photons import may_have_photons
 from quietpixel.inference.planes import MOST_MEASURED, common_level, spaced
 
 
@@ -176,51 +170,53 @@ def find_nominal_range(layout: Layout, seen: list[Extent]) -> Range:
     return nominal_range(layout.dtype, smallest, largest, far=far)
 
 
-def list_planes(work: Work) -> list[tuple[int, ...]]:
-    """Return the index of each plane y, x in the array."""
-    return list(np.ndindex(*work.source.array().shape[: work.blocks.axes.y]))
+@dataclass(frozen=True)
+class StoredPlane:
+    """A plane of a stored array as an image (H, W, channels), of which only a part is ever read.
+
+    Parameters
+    ----------
+    array
+        The array.
+    index
+        Where the plane lies in it.
+    shape, ndim
+        Of the image.
+    """
+
+    array: Any
+    index: tuple[int, ...]
+    shape: tuple[int, int, int]
+    ndim: int = 3
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return np.dtype(self.array.dtype)
+
+    def take_places(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the pixels in some rows and columns."""
+        colours = (slice(None),) * (self.array.ndim - len(self.index) - 2)
+        sample = np.asarray(self.array.oindex[(*self.index, rows, columns, *colours)])
+        return sample.reshape(*sample.shape[:2], -1)
 
 
-def read_planes(
-    work: Work, planes: Iterable[tuple[int, ...]], places: Iterable[Any]
-) -> Iterator[NDArray[Any]]:
-    """Yield the pixels at some rows and columns of planes as images (H, W, channels)."""
-    array = work.source.array()
-    inner = (*places, *((slice(None),) if work.blocks.axes.colours else ()))
-    for plane in planes:
-        sample = np.asarray(array.oindex[(*plane, *inner)])
-        yield sample.reshape(*sample.shape[:2], -1)
-
-
-def sample_planes(work: Work, most: int) -> Iterator[NDArray[Any]]:
-    """Yield a few squares of some planes as images (H, W, channels)."""
-    planes = list_planes(work)
-    some = [planes[number] for number in spaced(len(planes), most)]
-    return read_planes(work, some, map(sample_places, work.blocks.shape))
-
-
-def estimate_scale(work: Work, nominal: Scale) -> Scale:
-    """Return the scale of all planes; a small part of the pixels is read."""
-    blocks, planes = work.blocks, list_planes(work)
-    planes = planes[:: -(-len(planes) // MOST_IMAGES)]
-    places = scale_places((*blocks.shape, blocks.layout.colours), len(planes))
-    samples = list(read_planes(work, planes, places))
-    alpha, card = blocks.layout.alpha, blocks.card
-    if card.scale_free:
-        black, white = estimate_range(samples, alpha=alpha) or nominal.range
-        return replace(nominal, black=black, white=white)
-    if card.training_range:
-        return follow_training(nominal, card.training_range, samples, alpha=alpha)
-    return nominal
+def list_planes(work: Work) -> list[Any]:
+    """Return each plane y, x of the array as an image."""
+    array, blocks = work.source.array(), work.blocks
+    shape = *blocks.shape, blocks.layout.colours + blocks.layout.alpha
+    return [StoredPlane(array, index, shape) for index in np.ndindex(*array.shape[: blocks.axes.y])]
 
 
 def estimate_levels(work: Work) -> tuple[float, ...]:
     """Return the noise level of each plane: one for all, unless those of some differ."""
-    count = len(list_planes(work))
+    planes, layout = list_planes(work), work.blocks.layout
+    count = len(planes)
 
     def measure(most: int) -> tuple[float, ...]:
-        layout = work.blocks.layout
-        return tuple(estimate_level(layout, sample) for sample in sample_planes(work, most))
+        some = (planes[number] for number in spaced(count, most))
+        places = [sample_places(length) for length in work.blocks.shape]
+        return tuple(estimate_level(layout, plane.take_places(*places)) for plane in some)
 
     common = common_level(measure(MOST_MEASURED)) if count > 1 else None
     return measure(count) if common is None else (common,) * count
@@ -428,20 +424,16 @@ class _LargeRun:
     def _find_scale(self) -> tuple[Scale, float]:
         """Return the scale, and the largest value that the type, or the bits in use, can hold."""
         options, blocks = self._options, self._work.blocks
-        (low, high), ceiling = blocks.layout.range, blocks.layout.ceiling
-        if options.range is None and blocks.layout.dtype.name not in FIXED_SCALES:
+        layout = blocks.layout
+        if options.range is None and layout.dtype.name not in FIXED_SCALES:
             seen = list(self._run(measure_part, self._parts(0)))
-            low, high = find_nominal_range(blocks.layout, seen)
-            if blocks.layout.dtype == np.uint16:  # a hot pixel counts: it is kept
+            layout = replace(layout, range=find_nominal_range(layout, seen))
+            if layout.dtype == np.uint16:  # a hot pixel counts: it is kept
                 largest = max(each.largest for each in seen)
-                _, ceiling = nominal_range(blocks.layout.dtype, 0, largest, far=False)
-            scale = estimate_scale(self._work, Scale(low, high, high - low, low))
-        else:
-            scale = Scale(low, high, high - low, low)
-        some = list(sample_planes(self._work, MOST))
-        if not blocks.card.scale_free or not may_have_photons(some[0], options):
-            return scale, ceiling
-        return replace(scale, photons=find_photons(some, options, scale)), ceiling
+                _, ceiling = nominal_range(layout.dtype, 0, largest, far=False)
+                layout = replace(layout, ceiling=ceiling)
+        planes, denoiser = list_planes(self._work), open_model(blocks.model)
+        return denoiser.find_scale(planes, options, layouts=[layout]), layout.ceiling
 
     def _parts(self, level: int) -> Iterator[Part]:
         array = self._work.target.array(level)

@@ -5,7 +5,7 @@ import tempfile
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,15 @@ from quietpixel.cluster.blocks import find_axes
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.axes import Axes
 from quietpixel.imaging.intensity_scale import Scale, type_ceiling
-from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.imaging.tiling import Tile
-from quietpixel.inference.arrays import Layout, check_range
+from quietpixel.inference.arrays import Layout, check_range, read_layout
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.job import run
+from quietpixel.inference.job import DenoiseJob, run
 from quietpixel.inference.level import Noise, check_model, constant_level, estimate_level
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import BUNDLED, find_model
 from quietpixel.inference.options import OPENING, DenoiseOptions
-from quietpixel.inference.photons import middle_noise, restore, stabilise, stable_options
+from quietpixel.inference.photons import middle_noise, stabilised_job
 from quietpixel.inference.tile_plan import choose_grid
 
 _KEPT_OPEN = 2
@@ -72,8 +71,9 @@ class BlockWork:
         How the array holds its values.
     shape
         (height, width) of a plane.
-    photons
-        Photon noise that is stabilised, or None.
+    scale
+        Black and white that were found, with the photon noise to be stabilised; None for those of
+        `layout` and no such noise.
     """
 
     model: TravellingModel
@@ -82,17 +82,22 @@ class BlockWork:
     axes: Axes
     layout: Layout
     shape: tuple[int, int]
-    photons: PhotonNoise | None = None
+    scale: Scale | None = None
 
     def on_scale(self, scale: Scale) -> "BlockWork":
         """Return the same work on an intensity scale."""
-        layout = replace(self.layout, range=scale.range, unit=scale.unit)
-        return replace(self, layout=layout, photons=scale.photons)
+        layout = self.layout.on_scale(scale, self.options.dtype)
+        return replace(self, layout=layout, scale=scale)
+
+    @property
+    def has_photons(self) -> bool:
+        """Whether photon noise is stabilised."""
+        return self.scale is not None and self.scale.photons is not None
 
     @property
     def automatic(self) -> bool:
         """Whether the noise level of the planes is estimated."""
-        estimated = isinstance(self.options.sigma, str) and self.photons is None
+        estimated = isinstance(self.options.sigma, str) and not self.has_photons
         return self.card.takes_level and estimated
 
     @property
@@ -108,11 +113,11 @@ class BlockWork:
 
     def noise(self, levels: tuple[float, ...] | None) -> tuple[Noise, ...]:
         """Return what is known of the noise, of each plane if their levels were estimated."""
-        layout, sigma = self.layout, self.options.sigma
-        if self.photons is not None:
-            return (middle_noise(self.photons, layout.range, layout.unit or 1.0),)
+        scale, sigma = self.scale, self.options.sigma
+        if scale is not None and scale.photons is not None:
+            return (middle_noise(scale.photons, scale.range, scale.unit),)
         if levels is not None:
-            factor = layout.level_factor
+            factor = self.layout.level_factor
             return tuple(Noise(level / factor, "estimated", share=level) for level in levels)
         return (Noise() if isinstance(sigma, str) else Noise(float(np.mean(sigma)), "given"),)
 
@@ -208,36 +213,36 @@ class BlockDenoiser(Denoiser):
         level
             The noise level of the whole image, for models that take one.
         """
-        if work.photons is not None:
-            return self._denoise_stabilised(region, block, work, work.photons)
+        prepare = partial(self._prepare_block, block=block)
+        layout, options, scale = work.layout, work.options, work.scale
+        if scale is not None and scale.photons is not None:
+            takes_level = work.card.takes_level
+            job = stabilised_job(prepare, region, layout, options, scale, takes_level=takes_level)
+        else:
+            job = prepare(region, options, layout=layout, level=level)
+        return run(job).image[block.rows.inner, block.columns.inner]
+
+    def _prepare_block(
+        self,
+        region: Array,
+        options: DenoiseOptions,
+        *,
+        block: Tile,
+        layout: Layout | None = None,
+        level: float | None = None,
+    ) -> DenoiseJob:
         engine = self.engine
         # Tiles that meet a side of the region inside the image are wrong within the halo, which is
         # cut off at the end.
         grid = choose_grid(engine.card, region.shape[:2], self._tile_pixels(engine))
-        job = self.prepare_stack(
+        return self.prepare_stack(
             region[:, :, np.newaxis],
-            work.layout,
-            work.options,
+            layout or read_layout(region, options.range, holes=True),
+            options,
             level=None if level is None else constant_level(level),
             tiles=grid.tiles(),
             origin=(block.rows.start, block.columns.start),
-        )
-        return run(job).image[block.rows.inner, block.columns.inner][:, :, 0]
-
-    def _denoise_stabilised(
-        self, region: Array, block: Tile, work: BlockWork, photons: PhotonNoise
-    ) -> Array:
-        stable = stabilise(region, work.layout, photons)
-        takes_level = work.card.takes_level
-        options = stable_options(work.options, work.layout, photons, takes_level=takes_level)
-        assert options.range is not None
-        layout = Layout(stable.dtype, 1, False, options.range)
-        inner = replace(work, options=options, layout=layout, photons=None)
-        denoised = self.denoise_block(stable, block, inner, inner.level)
-        kept = block.rows.inner, block.columns.inner
-        strength = work.options.strength
-        return restore(
-            region[kept], stable[kept], denoised, work.layout, photons, strength=strength
+            shape=region.shape,
         )
 
 

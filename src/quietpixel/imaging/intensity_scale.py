@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from quietpixel.array_types import Array
 from quietpixel.imaging.defects import single_pixels
 from quietpixel.imaging.stabilise import PhotonNoise
-from quietpixel.imaging.tiling import spread_runs
+from quietpixel.imaging.tiling import spread_runs, take_places
 
 Range = tuple[float, float]
 
@@ -233,7 +233,7 @@ def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | N
     chosen = images[:: -(-len(images) // MOST_IMAGES)]
     for image in chosen:
         rows, columns = scale_places(image.shape, len(chosen))
-        part = image[rows][:, columns]
+        part = take_places(image, rows, columns)
         # Masked values become NaN too, so that one test finds all that does not count.
         sample = np.ma.filled(part.astype(np.float64), np.nan)
         sample[~np.isfinite(sample)] = np.nan

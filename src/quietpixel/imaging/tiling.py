@@ -9,6 +9,7 @@ sides inside the image get a margin. Every tile size thus gives the same result.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -233,6 +234,21 @@ def _side(length: int, count: int, margin: int, divisor: int) -> int:
     if count == 1:
         return end
     return min(round_up(-(-(end - 2 * margin) // count), divisor) + 2 * margin, end)
+
+
+def take_places(image: Any, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Array:
+    """Return the pixels of an image (H, W, ...) in some rows and columns.
+
+    Parameters
+    ----------
+    image
+        An array, or a stored image with a method of this name, which reads no others.
+    rows, columns
+        Their places.
+    """
+    if isinstance(image, np.ndarray):
+        return image[rows][:, columns]
+    return image.take_places(rows, columns)
 
 
 def mean_of_squares(image: Array, side: int) -> Array:

@@ -8,6 +8,7 @@ from quietpixel.array_types import Array
 from quietpixel.errors import ImageError
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
+from quietpixel.imaging.tiling import take_places
 from quietpixel.inference.arrays import with_channels
 from quietpixel.inference.level import sample_places
 from quietpixel.inference.options import DenoiseOptions
@@ -52,7 +53,7 @@ def find_photons(
     samples = []
     for image in images[:: -(-len(images) // MOST)]:
         rows, columns = (sample_places(length) for length in image.shape[:2])
-        part = with_channels(image)[rows][:, columns].astype(np.float64)
+        part = with_channels(take_places(image, rows, columns)).astype(np.float64)
         values = np.ma.filled((part - scale.black) / width, np.nan)
         # A star or a saturated area would take most of the levels of brightness for itself.
         values[np.abs(values) > FAR_BEYOND] = np.nan
