@@ -82,6 +82,18 @@ def test_whole_numbers_that_no_float_holds(photo: Denoiser, name: str, offset: i
     assert far < 1.1 * near < 0.5 * before
 
 
+@pytest.mark.parametrize(("name", "offset"), [("uint64", 2**63 + 9), ("int64", -(2**63))])
+def test_whole_numbers_too_close_for_their_size_are_named(photo, name: str, offset: int) -> None:
+    noisy = np.rint(50 * NOISY).clip(0, 50).astype(name) + np.array(offset, name)
+    result = photo.denoise(noisy)
+    np.testing.assert_array_equal(result.image, noisy)
+    assert result.notes == (
+        "The values lie within 2,048 of each other, too close for numbers of their size, so "
+        "nothing was removed; subtract the smallest one first.",
+    )
+    assert photo.denoise(np.full((32, 32), 2**40, name)).notes == ()
+
+
 @pytest.mark.parametrize("black", [-94.5, -0.5, 0.5])
 def test_black_with_a_fraction_is_that_of_every_whole_number(photo: Denoiser, black: float) -> None:
     counts = np.rint(20 * NOISY)

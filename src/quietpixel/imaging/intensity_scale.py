@@ -91,8 +91,16 @@ class Scale:
 
     def notes(self, dtype: np.dtype[Any]) -> tuple[str, ...]:
         """Return what a user should know of it: nothing where it is that of the type or [0, 1]."""
+        if self.black == self.white:
+            step = np.spacing(max(abs(self.nominal), abs(self.nominal + self.unit)))
+            if dtype.kind not in "ui" or step <= 1:
+                return ()
+            return (
+                f"The values lie within {step:,.0f} of each other, too close for numbers of their "
+                "size, so nothing was removed; subtract the smallest one first.",
+            )
         usual = self.range in ((0, 1), (0, type_ceiling(dtype))) and not self.trained
-        return () if usual or self.black == self.white else (self.describe(dtype),)
+        return () if usual else (self.describe(dtype),)
 
     def describe(self, dtype: np.dtype[Any]) -> str:
         """Return a sentence."""
