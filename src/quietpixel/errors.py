@@ -73,11 +73,11 @@ class DataError(QuietpixelError, OSError):
 
 
 class ModelError(QuietpixelError, ValueError):
-    """A model file is not one, or cannot do what was asked."""
+    """A file is not a model, or the model cannot do what was asked."""
 
 
 class TrainingError(QuietpixelError, RuntimeError):
-    """A training run cannot start, go on or be resumed."""
+    """A training run cannot start, continue or be resumed."""
 
 
 class ClusterError(QuietpixelError, RuntimeError):

@@ -132,7 +132,7 @@ def test_a_coloured_map_is_refused(quietpixel, adder, tmp_path) -> None:
     Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(tmp_path / "map.png")
     outcome = quietpixel(*WORD, "a.png", "--model", adder, "--sigma", tmp_path / "map.png")
     assert outcome.code == 2
-    assert "--sigma must be one gray picture where it is a map" in outcome.err
+    assert "--sigma must be one gray image if it is a file" in outcome.err
 
 
 def test_a_level_for_a_blind_model_is_refused_before_any_work(

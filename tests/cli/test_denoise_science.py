@@ -92,7 +92,7 @@ def test_fits_keeps_headers_and_all_other_parts(quietpixel, halver, tmp_path) ->
     (tmp_path / "a.fits").write_bytes(fits_file(*parts))
     done = quietpixel("denoise", tmp_path / "a.fits", "--model", halver, *RANGE)
     assert done.code == 0
-    assert "Only the first image in it was denoised; 'ERR' stayed as it was." in done.err
+    assert "Only the first image was denoised; left unchanged: 'ERR'." in done.err
     with fits.open(tmp_path / "a-clean.fits") as file:
         file.verify("exception")
         assert np.abs(file["SCI"].data - STACK[0] / 2).max() <= 1

@@ -28,7 +28,7 @@ def test_no_report_replaces_a_photograph(words, quietpixel, halver, gray, tmp_pa
     rest = ("median", "digits", "--count", 1) if words[0] == "evaluate" else (gray,)
     outcome = quietpixel(*words, photo, *rest)
     assert outcome.code == 2
-    assert "report, so a report does not replace it; choose another name." in outcome.err
+    assert "report, so it is not replaced; choose another name." in outcome.err
     assert photo.read_bytes() == before
 
 
@@ -47,7 +47,7 @@ def test_reports_replace_older_ones(quietpixel, tmp_path) -> None:
         )
         assert quietpixel(*words).code == 0
         compare(["noisy"], "digits", noise="gaussian:0.1", count=1, report=tmp_path / "a.html")
-    with pytest.raises(FileError, match=r"a\.html' exists and is no JSON report"):
+    with pytest.raises(FileError, match=r"a\.html' exists and is not a JSON report"):
         refuse_foreign(tmp_path / "a.html", "JSON")
 
 

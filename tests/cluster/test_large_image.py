@@ -550,7 +550,7 @@ def test_wrong_words(tmp_path, models, capsys, case) -> None:
 
 def test_wrong_images(tmp_path, models) -> None:
     target, model = str(tmp_path / "out.zarr"), models["blur"]
-    with pytest.raises(FileError, match="nothing is there"):
+    with pytest.raises(FileError, match="does not exist"):
         denoise(str(tmp_path / "gone.zarr"), target, model)
     (tmp_path / "empty.zarr").mkdir()
     with pytest.raises(FileError, match="it is not a Zarr array or group"):

@@ -115,7 +115,7 @@ def test_options_are_checked_before_an_image_comes(options, words):
         ({"dtype": np.float32}, "Unknown dtype .*float32.*Known: float32"),
         ({"law": 3}, "noise law must be text"),
         ({"strength": np.ones(2)}, "`strength` must lie between 0"),
-        ({"sigma": True}, "`sigma` must be a number because True and False name no amount"),
+        ({"sigma": True}, "`sigma` must be a number, and True and False are not"),
     ],
 )
 def test_settings_of_another_type_are_refused(models, options, words):

@@ -58,5 +58,5 @@ def test_what_it_refuses() -> None:
         Camera(-1.0)
     with pytest.raises(ArgumentError, match=r"\(H, W, 3\) because it spreads.*got \(2, 2, 2\)"):
         Camera(0.1)(np.zeros((2, 2, 2), np.float32), image_rng(0, 0, 0))
-    with pytest.raises(ArgumentError, match="no one mean and variance because another camera"):
+    with pytest.raises(ArgumentError, match="no single mean and variance because another camera"):
         Camera(0.1).propagate(np.zeros(1, np.float32), np.zeros(1, np.float32))

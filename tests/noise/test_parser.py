@@ -134,7 +134,7 @@ def test_a_range_in_a_sequence_draws_too() -> None:
 def test_a_range_has_no_one_variance_and_must_rise() -> None:
     zeros = np.zeros((2, 2), np.float32)
     with pytest.raises(
-        ArgumentError, match=r"no one mean and variance.*one such as 'gaussian:0.2'"
+        ArgumentError, match=r"no single mean and variance.*one such as 'gaussian:0.2'"
     ):
         parse_noise("gaussian:0..0.2").propagate(zeros, zeros)
     with pytest.raises(ArgumentError, match=r"begin with its least number.*Exchange"):

@@ -133,5 +133,5 @@ def test_what_it_refuses() -> None:
         PhotoNoise(-1.0)
     with pytest.raises(ArgumentError, match=r"\(H, W, 3\) because it is coarse.*got \(2, 2, 2\)"):
         PhotoNoise(0.1)(np.zeros((2, 2, 2), np.float32), image_rng(0, 0, 0))
-    with pytest.raises(ArgumentError, match="no one mean and variance because another kind"):
+    with pytest.raises(ArgumentError, match="no single mean and variance because another kind"):
         PhotoNoise(0.1).propagate(np.zeros(1, np.float32), np.zeros(1, np.float32))

@@ -191,7 +191,7 @@ def test_noise_for_pairs_is_refused(pairs: Path) -> None:
 def test_pairs_of_different_sizes_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "noisy" / "a.png", waves(0, side=40))
     write(tmp_path / "clean" / "a.png", waves(0))
-    with pytest.raises(DataError, match="are no pair, because they differ in size"):
+    with pytest.raises(DataError, match="are not a pair because they differ in size"):
         quietpixel.compare(["noisy"], tmp_path)
 
 

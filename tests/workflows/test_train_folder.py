@@ -94,13 +94,13 @@ def test_sizes_of_the_model_are_taken_over(pairs: Path) -> None:
         }
     with pytest.raises(
         ArgumentError,
-        match="`code` is no option of the model 'unet', which takes channels, filters",
+        match="`code` is not an option of the model 'unet', which takes channels, filters",
     ):
         choose("digits", model="unet", code=8)
     chosen = choose(pairs / "clean", blocks=(1, 1, 3, 3))
     assert (chosen.options["blocks"], chosen.start) == ((1, 1, 3, 3), "photo")
     with pytest.raises(
-        ArgumentError, match="`blocks` is no option of the model 'bottleneck', which takes"
+        ArgumentError, match="`blocks` is not an option of the model 'bottleneck', which takes"
     ):
         choose("digits", blocks=(1, 1))
 
@@ -341,7 +341,9 @@ def test_a_model_that_is_only_registered_trains_on_a_folder_and_starts_another_r
     assert quietpixel.Denoiser(run)(np.zeros((20, 24), np.uint8)).shape == (20, 24)
     again = quietpixel.train(str(pairs / "clean"), run=tmp_path / "b", start=run, **small)
     assert quietpixel.read_card(again / "model.onnx").training["start"] == str(run)
-    with pytest.raises(ArgumentError, match="`blocks` is no option of the model 'plain', which"):
+    with pytest.raises(
+        ArgumentError, match="`blocks` is not an option of the model 'plain', which"
+    ):
         choose(pairs / "clean", model="plain", blocks=(1, 1))
 
 

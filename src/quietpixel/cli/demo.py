@@ -18,9 +18,9 @@ EXAMPLES = ("quietpixel demo", "quietpixel demo --epochs 5 --run runs/demo")
 @click.option("--run", type=PATH, help="Folder of the run.  [default: runs/digits-TIME]")
 @click.option("--epochs", type=COUNT, default=EPOCHS, help="Passes over the data.")
 def command(run: Path | None, epochs: int) -> None:
-    """Train on digits, denoise a photo and report, in a few minutes.
+    """Train on digits, denoise a photo and write a report.
 
-    Both are compared with the classical methods. Needs no network.
+    Both are compared with the classical methods. It takes a few minutes and needs no network.
     """
     from quietpixel.cli.evaluate import format_evaluation
     from quietpixel.cli.progress import show_progress

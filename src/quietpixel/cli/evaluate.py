@@ -100,16 +100,17 @@ GROUPS = {
 @click.option(
     "--tuning", type=PATH, help="Folder of other images or pairs, on which methods are tuned."
 )
-@click.option("--count", type=COUNT, help="Number of images, from the first.  [default: all]")
+@click.option("--count", type=COUNT, help="Use only the first N images.  [default: all]")
 @click.option("--precision", type=PRECISION, help="Arithmetic of the models.  [default: auto]")
 @data_dir
 @click.option(
     "--json",
     "json_file",
+    metavar="FILE",
     type=click.Path(allow_dash=True, path_type=Path),
-    help="JSON file with all results; - for standard output.",
+    help="Write all results as JSON; - for standard output.",
 )
-@click.option("--report", type=PATH, help="HTML file of a report.")
+@click.option("--report", metavar="FILE", type=PATH, help="Write an HTML report.")
 def command(
     *,
     models: Sequence[str],

@@ -21,7 +21,7 @@ EXAMPLES = (
     metavar="FILE.zip",
     type=PATH,
     required=True,
-    help="Path of the package, which is one of the BioImage Model Zoo, format 0.5.",
+    help="Path of the package, in the format 0.5 of the BioImage Model Zoo.",
 )
 @click.option(
     "--sigma",

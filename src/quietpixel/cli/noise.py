@@ -27,11 +27,11 @@ EXAMPLES = ("quietpixel noise photo.jpg", "quietpixel noise photos/ --plot noise
     "--range",
     metavar="LOW,HIGH",
     callback=read_range,
-    help="Values without light and of white.  [default: found in each image]",
+    help="Values of black (no light) and white.  [default: found in each image]",
 )
-@click.option("--plot", metavar="FILE", type=PATH_TEXT, help="PNG file with sigma by brightness.")
+@click.option("--plot", metavar="FILE", type=PATH_TEXT, help="Draw sigma by brightness, as PNG.")
 @click.option(
-    "--json", "json_file", metavar="FILE", type=PATH_TEXT, help="JSON file; - for standard output."
+    "--json", "json_file", metavar="FILE", type=PATH_TEXT, help="Write JSON; - for standard output."
 )
 @click.pass_context
 def command(

@@ -241,7 +241,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=Names("device", ("auto", "cpu", "gpu"), open=True),
             default="cpu",
             metavar="auto|cpu|gpu|NAME",
-            help="Device that computes; auto takes a GPU where there is one.",
+            help="Compute device; auto takes a GPU if there is one.",
         ),
         click.option("--threads", type=COUNT, help="Number of threads.  [default: all cores]"),
     )

@@ -205,7 +205,7 @@ GROUPS = {
     help="Initial weights: a model name, a run folder, an .onnx or .keras file, or the word "
     "nothing for random ones.  [default: by the recipe]",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of all randomness.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Random seed.")
 @click.option(
     "--set",
     multiple=True,
@@ -216,7 +216,7 @@ GROUPS = {
 @click.option("--describe", is_flag=True, help="Print the layers of the model, and stop.")
 @click.option("--run", type=PATH, help="Folder of the run.  [default: runs/DATA-TIME]")
 @click.option("--resume", is_flag=True, help="Continue the run in --run with its options.")
-@click.option("--name", metavar="WORD", help="Name for --model under which the result is kept.")
+@click.option("--name", metavar="WORD", help="Keep the model under this name, for --model.")
 @click.option(
     "--cache",
     type=PATH,

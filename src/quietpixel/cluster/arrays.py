@@ -71,7 +71,7 @@ def denoise(
     unknown = sorted(options.keys() - allowed)
     if unknown:
         raise ArgumentError(
-            f"`{unknown[0]}` is no option of a model on a cluster; those are "
+            f"`{unknown[0]}` is not an option on a cluster; the options are "
             f"{', '.join(sorted(allowed))}."
         )
     return denoise_blocks(array, plan_blocks(array, axes, DenoiseOptions(model=model, **options)))

@@ -183,7 +183,7 @@ class TaskPool(Generic[Task]):
         error = None if lost else fetched.exception()
         if lost or isinstance(error, CancelledError):  # the scheduler was restarted
             if item.attempts >= ATTEMPTS:
-                return (ClusterError("The scheduler forgot a task again and again."),)
+                return (ClusterError("The scheduler lost the same task several times."),)
             self._submit(replace(item, attempts=item.attempts + 1))
             return None
         if type(error).__name__ == "KilledWorker":

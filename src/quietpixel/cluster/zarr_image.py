@@ -61,7 +61,7 @@ def open_image(place: Place) -> ZarrImage:
     """
     need("zarr")
     if not place.exists():
-        raise FileError(f"'{place.name}' cannot be read: nothing is there.")
+        raise FileError(f"'{place.name}' cannot be read: it does not exist; check the path.")
     _, levels, axes = zarr_store.open_image(place.name)
     return ZarrImage(place, levels, axes)
 

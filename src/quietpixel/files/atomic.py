@@ -187,7 +187,7 @@ def refuse_foreign(path: Path, kind: str) -> None:
         return
     if head and not re.match(_REPORTS[kind], head, re.DOTALL | re.IGNORECASE):
         raise FileError(
-            f"'{path}' exists and is no {kind} report, so a report does not replace it; choose "
+            f"'{path}' exists and is not a {kind} report, so it is not replaced; choose "
             "another name."
         )
 

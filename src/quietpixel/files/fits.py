@@ -69,7 +69,7 @@ def _open(source: Source, limits: ReadLimits) -> Iterator[StoredArray]:
                 raise damaged() from error
             return data
 
-        left = f"Only the first image in it was denoised; {', '.join(others)} stayed as it was."
+        left = f"Only the first image was denoised; left unchanged: {', '.join(others)}."
         metadata = Metadata(native=(source, number, form))
         yield StoredArray(form, load, metadata, (left,) if others else ())
 

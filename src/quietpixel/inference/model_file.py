@@ -74,7 +74,7 @@ def refuse_other_file(target: Path) -> None:
             read_card(target)
     except ModelError as error:
         raise FileError(
-            f"'{target}' exists and is no model of quietpixel, so a model does not replace it; "
+            f"'{target}' exists and is not a quietpixel model, so it is not replaced; "
             "choose another name."
         ) from error
 

@@ -155,7 +155,7 @@ def check_no_truth(name: str, value: object) -> None:
     boolean = np.dtype(bool)
     if any(isinstance(each, bool) or getattr(each, "dtype", None) == boolean for each in values):
         raise ArgumentError(
-            f"`{name}` must be a number because True and False name no amount; got {value!r}. "
+            f"`{name}` must be a number, and True and False are not; got {value!r}. "
             "Omit it for the default."
         )
 

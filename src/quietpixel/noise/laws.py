@@ -39,10 +39,10 @@ class NoiseLaw:
         Raises
         ------
         ArgumentError
-            If the law has no one mean and variance.
+            If the law has no single mean and variance.
         """
         raise ArgumentError(
-            f"The noise law '{self}' has no one mean and variance because {self.varies} is drawn "
+            f"The noise law '{self}' has no single mean and variance because {self.varies} is drawn "
             f"for each image; give one such as '{self._simpler}'."
         )
 

@@ -40,7 +40,7 @@ def build_for(recipe: Recipe, data: TrainingData, precision: str) -> keras.Model
     divisor = measure_model(model).divisor * (2 if recipe.method == "neighbours" else 1)
     if is_folder(recipe.data) and recipe.patch % divisor:
         raise ArgumentError(
-            f"`patch` must be a multiple of {divisor} because this model halves it so often; got "
+            f"`patch` must be a multiple of {divisor} because the model halves it repeatedly; got "
             f"{recipe.patch}. Try {max(1, round(recipe.patch / divisor)) * divisor}."
         )
     return model

@@ -137,7 +137,7 @@ class Jobs:
         """
         if id not in self._jobs:
             raise RefusalError(
-                404, f"There is no such job, or it expired: {KEPT:g} s after its end."
+                404, f"There is no such job, or it has expired ({KEPT:g} s after it ended)."
             )
         return self._jobs[id]
 

@@ -34,7 +34,7 @@ _DESCRIPTIONS = {
     400: "The request is malformed.",
     401: "The token is missing or wrong.",
     403: "A page of another site made the request.",
-    404: "There is no such job, or it expired.",
+    404: "There is no such job, or it has expired.",
     408: "The body arrived too slowly.",
     409: "The job is not done yet.",
     413: "The body or the image exceeds a limit.",

@@ -163,7 +163,7 @@ def _open_scenes(layout: Layout, channels: int, first: StoredImage | None = None
         noisy, clean = images
         if noisy.shape != clean.shape:
             raise DataError(
-                f"'{scenes[index][0]}' and '{scenes[index][1]}' are no pair, because they differ "
+                f"'{scenes[index][0]}' and '{scenes[index][1]}' are not a pair because they differ "
                 f"in size; got {noisy.shape[:2]} and {clean.shape[:2]}. Remove one of them."
             )
         return clean, noisy

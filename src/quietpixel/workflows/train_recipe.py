@@ -207,7 +207,7 @@ def _with_options(recipe: Recipe, given: Mapping[str, Any]) -> Fields:
     for name in given:
         if name not in known:
             raise ArgumentError(
-                f"`{name}` is no option of the model '{recipe.model}', which takes "
+                f"`{name}` is not an option of the model '{recipe.model}', which takes "
                 f"{', '.join(known)}; omit it, or use another model."
             )
     options = dict(recipe.options) | dict(given)
