@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from quietpixel.cli.denoise import run_interruptibly
-from quietpixel.errors import FileError
+from quietpixel.errors import FileError, ModelError
+from quietpixel.inference import denoiser
 
 from ..waiting import PATIENCE
 
@@ -56,6 +57,22 @@ def test_it_may_be_called_beside_the_main_thread() -> None:
     thread.start()
     thread.join(PATIENCE)
     assert answers == [5]
+
+
+def test_the_process_waits_for_a_model_that_is_being_opened(quietpixel, tmp_path, monkeypatch):
+    """Ended inside OpenVINO, as threads of daemons are, it aborted: of two bad files, about one."""
+    opening, opened = [], threading.Event()
+
+    def open_engine(*_: object, **__: object) -> None:
+        opening.append(threading.current_thread())
+        opened.set()
+        raise ModelError("none")
+
+    monkeypatch.setattr(denoiser, "open_engine", open_engine)
+    (tmp_path / "bad.png").write_text("no image")
+    assert quietpixel("denoise", tmp_path / "bad.png").code == 2
+    assert opened.wait(PATIENCE)
+    assert [thread.daemon for thread in opening] == [False]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other signals")

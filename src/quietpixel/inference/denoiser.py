@@ -144,8 +144,8 @@ class Denoiser:
             with contextlib.suppress(Exception):
                 _ = self.engine
 
-        # No daemon: Python cannot end a thread that is inside a library.
-        threading.Thread(target=open_quietly).start()
+        # Never a daemon, as threads of daemons are: Python cannot end one that is inside a library.
+        threading.Thread(target=open_quietly, daemon=False).start()
 
     def __call__(
         self,
