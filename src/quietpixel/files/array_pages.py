@@ -55,7 +55,7 @@ class ArrayForm:
         limits.check(size.width, size.height, size.pages)
         limits.reserve(prod(self.shape) * self.dtype.itemsize)
 
-    def cut(self, array: Pixels, format: str, **fields: Any) -> Picture:
+    def cut(self, array: Pixels, **fields: Any) -> Picture:
         """Return the pages of an array, as views of it where its byte order is the machine's."""
         pairs = list(self.axes.planes(array))
         views = [page if page.ndim == 3 else page[..., np.newaxis] for _, page in pairs]
@@ -63,7 +63,7 @@ class ArrayForm:
         pages = tuple(page.astype(native, copy=False) for page in views)
         channels = () if self.axes.channels is None else tuple(channel for channel, _ in pairs)
         encoding = Encoding(bits=8 * native.itemsize)
-        return Picture((), format, channels=channels, encoding=encoding, **fields).with_pages(pages)
+        return Picture((), channels=channels, encoding=encoding, **fields).with_pages(pages)
 
     def join(self, pages: Sequence[Pixels]) -> Pixels:
         """Return the array of which these are the pages; another type of theirs stays."""
@@ -114,7 +114,7 @@ def array_format(open_array: Opener, *, name: str, **fields: Any) -> Format:
         with open_array(source, limits) as found:
             found.form.check(limits)
             array = found.load()
-        return found.form.cut(array, name, metadata=found.metadata, notes=found.notes)
+        return found.form.cut(array, metadata=found.metadata, notes=found.notes)
 
     def read_size(source: Source) -> Size:
         with open_array(source, ReadLimits(0)) as found:

@@ -10,7 +10,7 @@ import numpy as np
 import pyvips
 
 from quietpixel.errors import FileError
-from quietpixel.files import tags, vips
+from quietpixel.files import vips
 from quietpixel.files.boxes import has_brand, has_full_boxes, inspect_heif, make_box
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Source
@@ -35,22 +35,14 @@ _HEADER = 1 << 20
 
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read an AVIF file."""
-    header = Picture((), "avif", encoding=Encoding(lossless=False))
+    header = Picture((), encoding=Encoding(lossless=False))
     picture = read_pages("heifload", source, header, limits, numbers=(0,))
     bits = picture.encoding.bits or 8
     if bits > 8:  # libvips leaves the lower bits empty, so that white would be 65472
         pages = tuple(change_bits(page >> 16 - bits, bits, 16) for page in picture.pages)
         picture = replace(picture, pages=pages)
-    exif = picture.metadata.exif
-    metadata = replace(
-        picture.metadata,
-        # Decoders rotate the pixels as the container says: an orientation in EXIF is out of date.
-        exif=tags.turn_upright(exif) if exif else None,
-        orientation=1,
-        cicp=_read_numbers(vips.read_bytes(source, 0, _HEADER)),
-        tail=inspect_heif(source)[1],
-    )
-    return replace(picture, metadata=metadata)
+    numbers, tail = _read_numbers(vips.read_bytes(source, 0, _HEADER)), inspect_heif(source)[1]
+    return replace(picture, metadata=replace(picture.metadata, cicp=numbers, tail=tail))
 
 
 def _read_numbers(head: bytes) -> tuple[int, int, int, int] | None:
@@ -93,7 +85,6 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     )
     content = _put_exif(content, metadata.exif) if metadata.exif else content
     file.write(_put_numbers(content, *numbers) if numbers else content)
-    file.write(metadata.tail if picture.format == "avif" else b"")
 
 
 def _walk_items(content: bytes) -> Iterator[tuple[int, int]]:

@@ -61,7 +61,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     resolution = (across / 1000, down / 1000) if across > 0 and down > 0 else None
     metadata = Metadata(icc=icc, resolution=resolution)
     encoding = Encoding(bits=8, palette=header.bits <= 8)
-    return Picture.from_pixels(pixels, format="bmp", metadata=metadata, encoding=encoding)
+    return Picture.from_pixels(pixels, metadata=metadata, encoding=encoding)
 
 
 def read_size(source: Source) -> Size:

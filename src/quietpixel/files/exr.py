@@ -101,7 +101,6 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     xmp = xmp.encode() if isinstance(xmp, str) else None
     return Picture.from_pixels(
         pixels,
-        format="exr",
         metadata=Metadata(xmp=xmp, native=(header, channels)),
         # By the definition of the format, alpha is premultiplied.
         encoding=Encoding(bits=8 * pixels.dtype.itemsize, premultiplied="A" in names),
@@ -119,9 +118,8 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     import OpenEXR
 
     pixels = picture.pages[0]
-    own = picture.format == "exr" and picture.metadata.native is not None
     new = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    header, others = picture.metadata.native if own else (new, {})
+    header, others = picture.metadata.native or (new, {})
     if xmp := picture.metadata.xmp:
         header = header | {_XMP: xmp.decode(errors="replace")}
     names = next(names for names in _LAYOUTS if len(names) == pixels.shape[2])

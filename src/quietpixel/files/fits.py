@@ -79,7 +79,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     from astropy.io import fits
 
     stream = io.BytesIO()  # astropy asks files for their names
-    if picture.format == "fits" and picture.metadata.native is not None:
+    if picture.metadata.native is not None:
         source, number, form = picture.metadata.native
         with _open_parts(source) as parts:
             part, data = parts[number], form.join(picture.pages)

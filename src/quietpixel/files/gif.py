@@ -62,7 +62,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     head = vips.read_bytes(source, 6, 4)
     limits.check(int.from_bytes(head[:2], "little"), int.from_bytes(head[2:], "little"))
     comments, tail, notes = _read_comments(source)
-    header = Picture((), "gif", metadata=Metadata(blocks=comments, tail=tail), notes=notes)
+    header = Picture((), metadata=Metadata(blocks=comments, tail=tail), notes=notes)
     picture = read_pages("gifload", source, header, limits, frames=True)
     # Many GIFs are interlaced without need; a JPEG or PNG made from one would be larger and slower.
     picture = replace(picture, encoding=replace(picture.encoding, progressive=False))
@@ -74,8 +74,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write a GIF file, frame by frame."""
     image = vips.from_pages([vips.as_rgb(page) for page in picture.pages])
-    own = picture.metadata if picture.format == "gif" else Metadata()
-    comments = b"".join(data for _, data in own.blocks)
+    comments = b"".join(data for _, data in picture.metadata.blocks)
     opaque = len(picture.pages) == 1 and picture.pages[0].shape[2] in (1, 3)
     vips.save(
         vips.with_timing(image, picture.encoding.delays, picture.encoding.loop),
@@ -89,7 +88,6 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         page_height=picture.size[1],
         keep_duplicate_frames=True,
     )
-    file.write(own.tail)
 
 
 def _graft(head: bytes, comments: bytes, *, opaque: bool) -> bytes | None:

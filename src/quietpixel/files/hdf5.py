@@ -74,7 +74,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write an HDF5 file: a copy of the one that it was, with other values in the data set."""
     import h5py
 
-    if picture.format != "hdf5" or picture.metadata.native is None:
+    if picture.metadata.native is None:
         with h5py.File(file, "w") as content:
             content.create_dataset("image", data=stack_pages(picture))
         return

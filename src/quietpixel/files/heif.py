@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from quietpixel.errors import FileError, ImageError
-from quietpixel.files import tags, vips
+from quietpixel.files import vips
 from quietpixel.files.boxes import has_brand, inspect_heif
 from quietpixel.files.image_format import DEFAULT_QUALITY, Format, ReadLimits, Size, Source
 from quietpixel.files.picture import Encoding, Metadata, Picture, change_bits, first_block
@@ -43,8 +43,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     nclx = info.get("nclx_profile")
     metadata = Metadata(
         icc=info.get("icc_profile") or None,
-        # Decoders turn the pixels as the container says, so an orientation in EXIF is out of date.
-        exif=tags.turn_upright(exif) if exif else None,
+        exif=exif or None,
         xmp=info.get("xmp") or None,
         # Kept for a file in kind: the decoders of phones may know 4:2:0 only.
         blocks=(
@@ -56,7 +55,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     )
     pixels = change_bits(pixels, int(depth), 16) if depth else np.ascontiguousarray(pixels)
     encoding = Encoding(bits=int(depth or 8), lossless=False)
-    return Picture.from_pixels(pixels, format="heic", metadata=metadata, encoding=encoding)
+    return Picture.from_pixels(pixels, metadata=metadata, encoding=encoding)
 
 
 def read_size(source: Source) -> Size:
@@ -102,13 +101,13 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         coded.save(
             stream,
             quality=quality or picture.encoding.quality or DEFAULT_QUALITY,
-            chroma=int((own and first_block(metadata.blocks, "chroma")) or 444),
+            chroma=int(first_block(metadata.blocks, "chroma") or 444),
             bit_depth=bits,
             **{key: value for key, value in options.items() if value is not None},
         )
     except (RuntimeError, ValueError) as error:
         raise vips.unwritten(error) from error
-    file.write(stream.getvalue() + (metadata.tail if own else b""))
+    file.write(stream.getvalue())
 
 
 @contextlib.contextmanager

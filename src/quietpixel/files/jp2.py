@@ -7,7 +7,7 @@ from typing import BinaryIO
 import numpy as np
 
 from quietpixel.errors import FileError, ImageError
-from quietpixel.files import tags, vips
+from quietpixel.files import vips
 from quietpixel.files.boxes import make_box, walk_boxes
 from quietpixel.files.decoding import decode_whole
 from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged, starts_with
@@ -104,11 +104,9 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     pixels = np.ascontiguousarray(decode_whole("jpeg2k", source))
     if header.bits not in (8, 16):
         pixels = change_bits(pixels, header.bits, 16)
-    metadata = Metadata(
-        icc=header.icc, exif=tags.turn_upright(header.exif) if header.exif else None, xmp=header.xmp
-    )
+    metadata = Metadata(icc=header.icc, exif=header.exif or None, xmp=header.xmp)
     encoding = Encoding(bits=header.bits, lossless=header.lossless)
-    return Picture.from_pixels(pixels, format="jp2", metadata=metadata, encoding=encoding)
+    return Picture.from_pixels(pixels, metadata=metadata, encoding=encoding)
 
 
 def read_size(source: Source) -> Size:

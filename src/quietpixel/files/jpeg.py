@@ -136,7 +136,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         tail=tail,
         tail_offset=offset if tail else 0,
     )
-    header = Picture((), "jpeg", metadata=metadata, encoding=encoding)
+    header = Picture((), metadata=metadata, encoding=encoding)
     if _find_end(content) is None:
         if content.endswith(bytes(16)):  # decoded without a warning
             raise damaged("zeros take the place of its end")
@@ -286,7 +286,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         "optimize_coding": small,
     }
     rewrite = partial(_graft, blocks=_blocks_of(picture))
-    if not own or not metadata.tail:
+    if not metadata.tail:
         vips.save(image, "jpegsave", file, rewrite, **options)
         return
     content = vips.save_bytes(image, "jpegsave", rewrite=rewrite, **options)
@@ -296,7 +296,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         by = size - start - metadata.tail_offset
         index = _move_images(content[start:stop], size=size, by=by)
         content = content[:start] + index + content[stop:]
-    file.write(_state_length(content) + metadata.tail)
+    file.write(_state_length(content))
 
 
 def _state_length(content: bytes) -> bytes:

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import numpy as np
 
 from quietpixel.errors import ImageError
-from quietpixel.files import tags, vips
+from quietpixel.files import vips
 from quietpixel.files.boxes import make_box, walk_boxes
 from quietpixel.files.decoding import decode_whole
 from quietpixel.files.image_format import (
@@ -214,13 +214,13 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         pixels = change_bits(pixels, header.bits, 16)
     exif = _unpack(boxes, b"Exif")
     metadata = Metadata(
-        # Four bytes say where the TIFF header begins; decoders turn the pixels.
-        exif=tags.turn_upright(exif[4 + int.from_bytes(exif[:4], "big") :]) if exif else None,
+        # Four bytes say where the TIFF header begins.
+        exif=exif and exif[4 + int.from_bytes(exif[:4], "big") :],
         xmp=_unpack(boxes, b"xml "),
         cicp=None if header.floats else header.cicp,
     )
     encoding = Encoding(bits=header.bits, lossless=not header.lossy)
-    return Picture.from_pixels(pixels, format="jxl", metadata=metadata, encoding=encoding)
+    return Picture.from_pixels(pixels, metadata=metadata, encoding=encoding)
 
 
 def _unpack(boxes: dict[bytes, bytes], name: bytes) -> bytes | None:

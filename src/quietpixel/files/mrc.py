@@ -55,7 +55,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
 
     mrc, extended = MrcObject(), b""
     mrc._create_default_attributes()  # as mrcfile's documentation tells users of streams to
-    if picture.format == "mrc" and picture.metadata.native is not None:
+    if picture.metadata.native is not None:
         form, header, extended = picture.metadata.native
         mrc.set_data(form.join(picture.pages))
         header = header.copy()

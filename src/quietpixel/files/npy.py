@@ -40,8 +40,8 @@ def _open(source: Source, limits: ReadLimits) -> Iterator[StoredArray]:
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     """Write an NPY file, in shape and byte order of the one that it was."""
-    own = picture.format == "npy" and picture.metadata.native is not None
-    array = picture.metadata.native.join(picture.pages) if own else stack_pages(picture)
+    own = picture.metadata.native
+    array = own.join(picture.pages) if own else stack_pages(picture)
     array = np.ascontiguousarray(array)
     # Not `numpy.save`, which needs a file of the system to write without a copy.
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))

@@ -101,10 +101,11 @@ class Metadata:
     orientation
         EXIF orientation, 1 to 8. Pixels are held as stored, so it comes out as it went in.
     blocks
-        All blocks of the file that may be written back byte for byte, in order.
+        All blocks of the file that may be written back byte for byte, in order. These, `tail` and
+        `native` reach only the writer of the image's own format.
     tail, tail_offset
-        What follows the image in a JPEG, HEIC or AVIF, such as a video, a gain map or a second
-        view; and where it began in a JPEG, counted from the header of the MPF segment, or 0.
+        What follows the image in a file, such as a video, a gain map or a second view; and where
+        it began in a JPEG, counted from the header of the MPF segment, or 0.
     directories
         The tags of each page of a TIFF (`quietpixel.files.tags.Directory`).
     native

@@ -75,7 +75,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         ),
         tail=tail,
     )
-    header = Picture((), "png", metadata=metadata)
+    header = Picture((), metadata=metadata)
     if not _count_frames(chunks):
         return read_pages("pngload", source, header, limits)
     with vips.working(), vips.decoding_errors():
@@ -138,18 +138,14 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         pixels = round_to_bits(pixels, bits)  # libvips cuts off instead
     image, options = vips.from_array(pixels), {"interlace": encoding.progressive, "bitdepth": bits}
     rewrite = partial(_graft, blocks=_blocks_of(picture), palette=palette)
-    tail = picture.metadata.tail if own else b""
     if single:
         vips.save(image, "pngsave", file, rewrite, **options)
-        file.write(tail)
         return
     still = vips.save_bytes(image, "pngsave", rewrite=rewrite, **options)
     others = (vips.from_array(page) for page in picture.pages[1:])
     frames = (vips.save_bytes(page, "pngsave", **options) for page in others)
-    exact = picture.metadata.native if own else None
-    delays = exact or tuple((delay, 1000) for delay in encoding.delays)
+    delays = picture.metadata.native or tuple((delay, 1000) for delay in encoding.delays)
     file.writelines(write_frames(still, frames, delays, encoding.loop))
-    file.write(tail)
 
 
 def _blocks_of(picture: Picture) -> tuple[Block, ...]:

@@ -56,7 +56,6 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         pixels = _PARSERS[header.kind](file.read(), header)
     return Picture.from_pixels(
         pixels,
-        format="pnm",
         # The scale of floats is one that few writers set and fewer obey.
         maximum=1.0 if pixels.dtype.kind == "f" else header.maximum,
         encoding=Encoding(bits=8 * pixels.dtype.itemsize),

@@ -42,7 +42,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     limits.reserve(12 * width * height)
     pixels = decode_whole("rgbe", source, header=True)
     metadata, encoding = Metadata(blocks=(("header", lines),)), Encoding(bits=8, lossless=False)
-    return Picture.from_pixels(pixels, format="hdr", metadata=metadata, encoding=encoding)
+    return Picture.from_pixels(pixels, metadata=metadata, encoding=encoding)
 
 
 def read_size(source: Source) -> Size:
@@ -57,7 +57,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
 
     pixels = np.maximum(vips.as_rgb(picture.pages[0]), 0)  # it has no sign
     content = imagecodecs.rgbe_encode(np.ascontiguousarray(pixels, np.float32), header=True)
-    lines = first_block(picture.metadata.blocks, "header") if picture.format == "hdr" else None
+    lines = first_block(picture.metadata.blocks, "header")
     if lines is not None:
         # The encoder writes a header of its own, without exposure and view.
         content = lines + content[content.index(b"\n\n") :]

@@ -102,7 +102,6 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     )
     return Picture.from_pixels(
         np.ascontiguousarray(pixels),
-        format="raw",
         metadata=metadata,
         encoding=Encoding(bits=16),
         notes=() if found else ("No EXIF was found in the RAW file.",),

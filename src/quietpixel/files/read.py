@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from quietpixel.errors import FileError, ImageError
+from quietpixel.files import tags
 from quietpixel.files.formats import format_of_name, identify
 from quietpixel.files.image_format import ReadLimits, Size
 from quietpixel.files.picture import MARK, Picture
@@ -69,7 +70,11 @@ def read_picture(
             )
         lost = kind.find_lost(content)
         picture = kind.read(content, ReadLimits(max_pixels, reserve, axes, part))
-        picture = replace(picture, lost=lost)
+        picture = replace(picture, format=kind.name, lost=lost)
+        if not kind.orientation:  # its decoder turns the pixels, so what EXIF says is out of date
+            exif = picture.metadata.exif and tags.turn_upright(picture.metadata.exif)
+            metadata = replace(picture.metadata, exif=exif, orientation=1)
+            picture = replace(picture, metadata=metadata)
         picture = picture.with_notes(*(f"The result does not hold {each}." for each in lost))
         # Bytes have no name that could promise another format.
         if isinstance(content, bytes):

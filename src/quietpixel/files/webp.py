@@ -67,7 +67,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     blocks = tuple(each for each in chunks if each[0] not in dropped)
     metadata = Metadata(blocks=blocks, tail=tail)
     encoding = Encoding(bits=8, lossless=lossless)
-    header = Picture((), "webp", metadata=metadata, encoding=encoding)
+    header = Picture((), metadata=metadata, encoding=encoding)
     # libvips adds alpha to an animation without any. Pixels that no frame covers need it.
     extended = first_block(chunks, "VP8X") or b""
     frames = [data for name, data in chunks if name == "ANMF"]
@@ -116,7 +116,6 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     file.seek(start + 4)
     file.write(struct.pack("<I", end - start - 8))
     file.seek(end)
-    file.write(metadata.tail if picture.format == "webp" else b"")
 
 
 def _encode(pixels: Pixels, options: dict[str, Any]) -> bytes:

@@ -93,6 +93,7 @@ def write_picture(
     options = {"overwrite": overwrite, "backup": backup, "on_complete": on_complete}
     with _opened(target, like=Path(like) if like else None, **options) as file:
         writer_of(kind)(ready, file, quality)
+        file.write(ready.metadata.tail)
     previews = [find_previews(each.metadata.exif) for each in (picture, ready)]
     if "exif" in kind.metadata and previews[0] & previews[1]:
         notes += ("A thumbnail or preview in its EXIF stays as it was.",)
@@ -338,7 +339,10 @@ def turn_page(page: Pixels, orientation: int, *, back: bool = False) -> Pixels:
 
 
 def _fit(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
-    """Convert the pixels to what the format holds; return notes on what was lost."""
+    """Convert an image to what the format holds; return notes on what pixels lost."""
+    if picture.format != kind.name:  # which alone understands these
+        metadata = replace(picture.metadata, blocks=(), tail=b"", native=None)
+        picture = replace(picture, metadata=metadata)
     if not kind.orientation and picture.metadata.orientation != 1:
         picture = turn_upright(picture)
     if picture.encoding.premultiplied and kind.name != picture.format:
