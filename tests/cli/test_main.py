@@ -183,6 +183,17 @@ def test_what_goes_wrong_is_said_in_a_line(quietpixel, monkeypatch, error, code,
     assert sentence in outcome.err
 
 
+def test_what_libraries_log_is_not_printed() -> None:
+    code = """
+import logging
+from quietpixel.cli.main import main
+main(["--version"])
+logging.getLogger("tifffile").warning("invalid data type 99")
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"quietpixel {package.__version__}\n", "")
+
+
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     pipe = subprocess.Popen([*RUN, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert pipe.stdout is not None

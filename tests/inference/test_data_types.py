@@ -130,6 +130,7 @@ def test_half_floats_in_separate_planes_are_read(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
     picture = read_picture(tmp_path / "a.tif")
     np.testing.assert_array_equal(picture.pages[0], np.moveaxis(planes, 0, -1))
+    assert [note for note in picture.notes if "(planar configuration 1)" in note]
     write_picture(picture, tmp_path / "b.tif")
     np.testing.assert_array_equal(read_picture(tmp_path / "b.tif").pages[0], picture.pages[0])
 

@@ -1,6 +1,7 @@
 """The command `quietpixel`: finds the subcommand, and turns errors into one line and a code."""
 
 import contextlib
+import logging
 import os
 import re
 import shlex
@@ -26,6 +27,7 @@ MEANT = {
 """Messages on options that `denoise` lacks and a user may expect, instead of click's guesses."""
 # Commands inherit these, `show_default` too.
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
+_NOWHERE = logging.NullHandler()
 FAILED = 2
 INTERRUPTED = 130
 LOW_MEMORY = re.compile(
@@ -112,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+        # Else what nobody handles, such as a line of tifffile, is printed.
+        logging.getLogger().addHandler(_NOWHERE)
     words = list(sys.argv[1:] if arguments is None else arguments)
     words = [*words[1:], "--help"] if words[:1] == ["help"] else words
     # For errors that click raises without its context, or after it is gone.

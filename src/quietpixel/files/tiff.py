@@ -92,8 +92,14 @@ def read(source: Source, limits: ReadLimits) -> Picture:
             "The result is no cloud-optimized GeoTIFF: its directories lie behind the pixels."
         )
     half = first.first(SAMPLE_FORMAT, 1) == 3 and encoding.bits == 16
+    planar = first.first(284, 1) == 2 and first.first(277, 1) > 1
+    if planar:
+        header = header.with_notes(
+            "Each channel has a plane of its own, and a TIFF result has the channels of a pixel "
+            "together (planar configuration 1)."
+        )
     # libvips refuses samples of 64 bits, and decodes half floats in separate planes wrongly.
-    if encoding.bits == 64 or (half and first.first(284, 1) == 2):
+    if encoding.bits == 64 or (half and planar):
         return _read_otherwise(source, header, limits, directories)
     numbers = [page.number for page in directories]
     picture = read_pages("tiffload", source, header, limits, numbers=numbers)
@@ -143,7 +149,7 @@ def _read_otherwise(
             f"the file is damaged, or stored in an unusual way ({reason}); get a whole copy of it, "
             "or save it as an ordinary TIFF."
         ) from error
-    if int(first.first(284, 1)) == 2 and channels > 1:
+    if first.first(284, 1) == 2 and channels > 1:
         pages = [np.moveaxis(page, 0, -1) for page in pages]
     pages = [page.reshape(height, width, channels) for page in pages]
     native = pages[0].dtype.newbyteorder("=")
