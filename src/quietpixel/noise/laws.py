@@ -42,8 +42,8 @@ class NoiseLaw:
             If the law has no single mean and variance.
         """
         raise ArgumentError(
-            f"The noise law '{self}' has no single mean and variance because {self.varies} is drawn "
-            f"for each image; give one such as '{self._simpler}'."
+            f"The noise law '{self}' has no single mean and variance because {self.varies} is "
+            f"drawn for each image; give one such as '{self._simpler}'."
         )
 
     @property
