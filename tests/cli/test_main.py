@@ -139,6 +139,11 @@ def test_help_loads_nothing_heavy() -> None:
         (["denoise", "nonsense://a.zarr"], "'nonsense://a.zarr' cannot be reached (Protocol not "),
         (["train", "--noise", "gausian:0.5"], "Unknown noise law 'gausian': did you mean 'gauss"),
         (["train", "--noise", "gaussian:-1"], "must not be negative"),
+        (
+            ["calibrate", "photo", "x", "--noise", "25"],
+            "--noise must name a noise law; got '25'. Try gaussian:25/255.",
+        ),
+        (["denoise", "a.png", "--law", "25"], "--law must name a noise law; got '25'. Try poisson:"),
         (["denoise"], "Missing argument 'INPUT...'. Try 'quietpixel denoise --help'."),
         (["evaluate", "x"], "Missing argument 'DATA'. Try 'quietpixel evaluate --help'."),
         (

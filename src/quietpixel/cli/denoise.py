@@ -23,6 +23,7 @@ from quietpixel.cli.options import (
     fill,
     option_names,
     read_level,
+    read_noise,
 )
 from quietpixel.errors import ArgumentError
 
@@ -104,6 +105,7 @@ GROUPS = {
     "--law",
     type=LAW,
     metavar="auto|none|LAW",
+    callback=read_noise,
     default="auto",
     show_default=True,
     help="Noise law of gray images, such as poisson:400+gaussian:0.01; auto measures photon noise "

@@ -290,8 +290,8 @@ def option_names(command: click.Command) -> dict[str, str]:
 
 
 def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Check a noise law at once, before anything heavy is loaded; ``"auto"`` is none to check."""
-    if value is None or value == "auto":
+    """Check a noise law at once, before anything heavy is loaded; some words stand for one."""
+    if value in (None, "auto", "none"):
         return value
     from quietpixel.noise.parser import parse_noise, parse_number
 
@@ -300,8 +300,10 @@ def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None
     except QuietpixelError:
         return str(parse_noise(value))
     # It is a number, so a law was meant without its name.
-    meant = f"{value}/255" if number > 1 else value
-    raise ArgumentError(f"--noise must name a noise law; got '{value}'. Try gaussian:{meant}.")
+    meant = f"gaussian:{value}/255" if number > 1 else f"gaussian:{value}"
+    if parameter.name == "law":
+        meant = "poisson:400+gaussian:0.01"
+    raise ArgumentError(f"{parameter.opts[0]} must name a noise law; got '{value}'. Try {meant}.")
 
 
 def read_level(ctx: click.Context, parameter: click.Parameter, value: str) -> Any:
