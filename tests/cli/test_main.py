@@ -143,7 +143,7 @@ def test_help_loads_nothing_heavy() -> None:
             ["calibrate", "photo", "x", "--noise", "25"],
             "--noise must name a noise law; got '25'. Try gaussian:25/255.",
         ),
-        (["denoise", "a.png", "--law", "25"], "--law must name a noise law; got '25'. Try poisson:"),
+        (["denoise", "a.png", "--law", "25"], "--law must name a noise law; got '25'. Try pois"),
         (["denoise"], "Missing argument 'INPUT...'. Try 'quietpixel denoise --help'."),
         (["evaluate", "x"], "Missing argument 'DATA'. Try 'quietpixel evaluate --help'."),
         (
