@@ -9,8 +9,8 @@ below and is saved, as PNG of 8 bits unless the kind says JPEG or stack. ``--pai
 ``array`` that of `Denoiser` on the pixels of the same file, which shows what writing costs. Rivals
 get the pixels, and more than a user knows: the classical ones are tuned for the kind of noise on
 the next three photographs, networks (weights that the user has, `rival_networks.py`) are given the
-true deviation, and their results are not written as files. Networks that take no deviation were
-trained on white noise and are tried on it alone. Means over the first `--count`
+true deviation and compute in float32; their results are not written as files. Networks that take no
+deviation were trained on white noise and are tried on it alone. Means over the first `--count`
 photographs, in dB; in brackets the 95 % interval of the mean difference to ``file``, by a paired
 bootstrap. ``--kinds`` keeps the kinds whose name contains a text.
 """

@@ -41,7 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     sigmas = [] if given.noise or given.pairs else [int(each) for each in given.sigmas.split(",")]
     found = quietpixel.compare(
-        [*given.models, *add_methods(given.rivals)],
+        [*given.models, *add_methods(given.rivals, given.precision)],
         given.data,
         noise=[f"gaussian:{sigma}/255,clip=no" for sigma in sigmas] or given.noise,
         pairs=given.pairs,

@@ -22,9 +22,14 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class RivalNetwork:
-    """A network called on an image (H, W, C) in [0, 1] with the noise's deviation."""
+    """A network called on an image (H, W, C) in [0, 1] with the noise's deviation.
+
+    In bfloat16, FFDNet takes 0.43 of the time and loses 0.3 dB at 40 dB, because it returns the
+    image itself and not a difference.
+    """
 
     path: Path
+    precision: str = "f32"
     takes_level: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,17 +72,18 @@ class RivalNetwork:
             value = ops.add(value, ops.constant(bias.reshape(1, -1, 1, 1)))
             value = value if number == len(kernels) - 1 else ops.relu(value)
         model = openvino.Model([value], [image], "rival")
-        return openvino.Core().compile_model(model, "CPU")
+        settings = {} if self.precision == "auto" else {"INFERENCE_PRECISION_HINT": self.precision}
+        return openvino.Core().compile_model(model, "CPU", settings)
 
 
-def add_methods(paths: list[Path]) -> list[str]:
+def add_methods(paths: list[Path], precision: str) -> list[str]:
     """Make networks methods of `quietpixel.compare`, given the noise's deviation; return names."""
     for path in paths:
 
         @dataclass(frozen=True, kw_only=True)
         class Network(Classical):
             grid: ClassVar = {"sigma": (1.0,)}
-            network: ClassVar = RivalNetwork(path)
+            network: ClassVar = RivalNetwork(path, precision)
             sigma: float = 0.1
 
             def filter(self, image: Any) -> Any:
