@@ -148,7 +148,9 @@ def _denoise_array(image: Any, settings: DenoiseOptions) -> Any:
 
 
 def _denoise_file(source: Source, settings: DenoiseOptions) -> NDArray[Any]:
-    from quietpixel.files import read_picture, turn_upright  # arrays need no image library
+    # Arrays need no image library.
+    from quietpixel.batch.denoise import Settings, denoise_picture
+    from quietpixel.files import read_picture, turn_upright
 
     denoiser = Denoiser.from_options(settings)
     picture = turn_upright(read_picture(source, axes=settings.axes))
@@ -157,13 +159,8 @@ def _denoise_file(source: Source, settings: DenoiseOptions) -> NDArray[Any]:
             f"`image` must have one page because one array comes back; got {len(picture.pages)}. "
             "Pass the pages of quietpixel.files.read_picture(image) one by one to a Denoiser."
         )
-    settings = replace(settings, range=settings.range or picture.declared_range, axes=None)
-    page = picture.pages[0]
-    if picture.metadata.icc is None:
-        return denoiser.denoise(page, settings).image
-    settings = replace(settings, channels="rgb")  # a profile is one of colours
-    scale = denoiser.find_scale(picture.pages, settings, profile=True)
-    return denoiser.denoise(page, settings, scale=scale).image
+    denoised, _ = denoise_picture(denoiser, picture, Settings(options=settings))
+    return denoised.pages[0]
 
 
 def _denoise_dask(array: Any, settings: DenoiseOptions) -> Any:

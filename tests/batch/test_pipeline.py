@@ -255,7 +255,7 @@ def test_pictures_larger_than_the_memory_come_one_by_one(tmp_path, models, monke
 def watch_pictures(monkeypatch) -> list[int]:
     """Return a list that gets the number of pictures in work each time one was read."""
     counts, lock, now = [], threading.Lock(), [0]
-    read, write = pipeline.read_picture, pipeline.write_picture
+    read, write = pipeline.read_picture, pipeline.write_result
 
     def counted_read(*args, **options):
         picture = read(*args, **options)
@@ -271,7 +271,7 @@ def watch_pictures(monkeypatch) -> list[int]:
         return write(*args, **options)
 
     monkeypatch.setattr(pipeline, "read_picture", counted_read)
-    monkeypatch.setattr(pipeline, "write_picture", counted_write)
+    monkeypatch.setattr(pipeline, "write_result", counted_write)
     return counts
 
 

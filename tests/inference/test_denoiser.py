@@ -273,6 +273,12 @@ def test_denoise_uses_the_range_that_a_file_declares(models, blur):
     assert np.array_equal(denoise(content, models["blur"], precision="f32")[..., 0], expected)
 
 
+def test_denoise_refuses_files_of_a_size_that_the_model_distorts(tmp_path):
+    write_picture(Picture.from_pixels(np.zeros((40, 40), np.uint8)), tmp_path / "a.png")
+    with pytest.raises(ImageError, match="must be 28x28 because .* got 40x40"):
+        denoise(tmp_path / "a.png", "mnist-unet")
+
+
 def test_denoise_refuses_stacks_in_files(models, tmp_path):
     page = noisy(8, 9, 1, dtype=np.uint8)
     write_picture(Picture(pages=(page, page), colour="gray"), tmp_path / "stack.tif")

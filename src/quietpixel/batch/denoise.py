@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, cycle, islice
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from quietpixel.files import (
     FORMATS,
     Picture,
     choose_format,
+    copy_file,
     is_marked,
     mark_as_result,
     turn_page,
@@ -22,6 +23,7 @@ from quietpixel.files import (
 )
 from quietpixel.files.formats import find_format
 from quietpixel.files.jpeg import denoised_encoding
+from quietpixel.files.picture import Encoding
 from quietpixel.files.write import writer_of
 from quietpixel.imaging.intensity_scale import Range, Scale
 from quietpixel.inference.arrays import read_axes, read_layout
@@ -111,28 +113,6 @@ class Settings:
     uncertainty: Path | None = None
     folder_range: bool = False
     scale: FolderScale | None = None
-
-    @property
-    def quality(self) -> int | None:
-        """The quality that was asked for as a number."""
-        return None if self.jpeg_quality == "source" else self.jpeg_quality
-
-    def encoded(self, picture: Picture, target: Path | BinaryIO) -> Picture:
-        """Return a denoised image with the quality at which it is written."""
-        kind = choose_format(picture, target, format=self.format)
-        lossy = FORMATS[kind].quality or kind == "tiff"  # which may hold JPEG
-        if self.jpeg_quality is not None or not lossy:
-            return picture
-        return replace(picture, encoding=denoised_encoding(picture.encoding))
-
-    def keeps_file(self, picture: Picture, target: Path | BinaryIO) -> bool:
-        """Return whether the result is the file itself, because nothing would change in it."""
-        return (
-            not level_factors(self.options.strength, self.options.colour_strength)
-            and self.jpeg_quality in (None, "source")
-            and self.options.dtype is None
-            and choose_format(picture, target, format=self.format) == picture.format
-        )
 
     def expected(self, picture: Picture) -> Picture:
         """Return an image like the result for a picture, without its values."""
@@ -307,6 +287,49 @@ def _denoise_pages(
         join(list(islice(results, len(part))), target)
         for part, target in zip(parts, targets, strict=True)
     ]
+
+
+def write_result(
+    picture: Picture,
+    source: Path | bytes,
+    target: Path | BinaryIO,
+    settings: Settings,
+    **options: Any,
+) -> tuple[tuple[str, ...], Encoding | None]:
+    """Write a denoised picture, or the file that it came from where nothing would change in it.
+
+    Parameters
+    ----------
+    picture
+        The result.
+    source, target
+        The file that it came from, and where it goes.
+    settings
+        How it is written.
+    **options
+        As for `quietpixel.files.write_picture`.
+
+    Returns
+    -------
+    notes
+        What the format could not hold.
+    encoding
+        How it was stored, if as a JPEG; else None.
+    """
+    kind, wanted = choose_format(picture, target, format=settings.format), settings.jpeg_quality
+    how, quality = settings.options, None if wanted == "source" else wanted
+    changed = level_factors(how.strength, how.colour_strength) or how.dtype is not None
+    if not changed and quality is None and kind == picture.format:
+        copy_file(source, target, **options)
+        return (), None
+    encoding = picture.encoding
+    # TIFF may hold JPEG.
+    if wanted is None and (FORMATS[kind].quality or kind == "tiff"):
+        encoding = denoised_encoding(encoding)
+    picture = replace(picture, encoding=encoding)
+    notes = write_picture(picture, target, format=kind, quality=quality, **options)
+    encoding = replace(encoding, quality=quality or encoding.quality)
+    return notes, encoding if kind == "jpeg" else None
 
 
 def _write_report(report: Picture, note: str, path: Path, settings: Settings) -> str:

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from quietpixel.batch.denoise import Findings, Settings, denoise_picture, make_folder
+from quietpixel.batch.denoise import (
+    Findings,
+    Settings,
+    denoise_picture,
+    make_folder,
+    write_result,
+)
 from quietpixel.batch.ledger import RESULT
 from quietpixel.errors import FileError, QuietpixelError
 from quietpixel.files import (
@@ -18,13 +24,10 @@ from quietpixel.files import (
     Picture,
     check_target,
     check_writable,
-    choose_format,
-    copy_file,
     inspect_content,
     read_picture,
     refuse_loss,
     remove_leftovers,
-    write_picture,
 )
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.job import OnProgress
@@ -248,17 +251,12 @@ class _Steps:
             "backup": backup,
             "on_complete": begin,
         }
-        if settings.keeps_file(item.picture, item.target):
-            copy_file(item.source, item.target, **options)
-            return
-        picture = settings.encoded(item.picture, item.target)
         # Now, because in place the source is replaced.
         before = item.source.stat().st_size if isinstance(item.source, Path) else len(item.source)
-        item.facts["notes"] += write_picture(
-            picture, item.target, format=settings.format, quality=settings.quality, **options
-        )
-        if choose_format(picture, item.target, format=settings.format) == "jpeg":
-            item.facts["jpeg_quality"] = settings.quality or picture.encoding.quality
+        notes, jpeg = write_result(item.picture, item.source, item.target, settings, **options)
+        item.facts["notes"] += notes
+        if jpeg is not None:
+            item.facts["jpeg_quality"] = jpeg.quality
             if isinstance(item.target, Path):  # a stream cannot say how much it took
                 item.facts["size_ratio"] = item.target.stat().st_size / before
 

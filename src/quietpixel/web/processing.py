@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from quietpixel.batch.denoise import Settings, choose_channels, denoise_picture
+from quietpixel.batch.denoise import Settings, choose_channels, denoise_picture, write_result
 from quietpixel.files import FORMATS, Metadata, Picture, read_picture, turn_upright
-from quietpixel.files.write import check_writable, choose_format, write_picture
+from quietpixel.files.write import check_writable, write_picture
 from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import sample_image
@@ -72,14 +72,13 @@ def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnP
     times.append(time.perf_counter())
     clean, found = denoise_picture(denoiser, picture, settings, on_progress=on_progress)
     times.append(time.perf_counter())
-    content, lost = upload.getvalue(), tuple[str, ...]()
-    if not settings.keeps_file(picture, io.BytesIO()):
-        content, lost = encode(settings.encoded(clean, io.BytesIO()), settings.format)
+    file = io.BytesIO()
+    lost, _ = write_result(clean, upload.getvalue(), file, settings)
     times.append(time.perf_counter())
     # `Server-Timing` shows these in the developer tools of browsers.
     seconds = (end - start for start, end in pairwise(times))
     return Result(
-        content,
+        file.getvalue(),
         format,
         model,
         sigma=found.sigma,
@@ -88,14 +87,6 @@ def denoise(models: Models, upload: Upload, settings: Settings, on_progress: OnP
         picture=describe(clean),
         seconds=dict(zip(("read", "denoise", "write"), seconds, strict=True)),
     )
-
-
-def encode(picture: Picture, format: str | None) -> tuple[bytes, tuple[str, ...]]:
-    """Return an image as the bytes of a file, and notes on what the format cannot hold."""
-    kind = choose_format(picture, io.BytesIO(), format=format)
-    file = io.BytesIO()
-    notes = write_picture(picture, file, format=kind)
-    return file.getvalue(), notes
 
 
 def estimate(
@@ -179,8 +170,9 @@ def view(
     screen = Picture.from_pixels(shown)
     screen = replace(screen, format="", metadata=Metadata(icc=picture.metadata.icc))
     large = shown.shape[0] * shown.shape[1] > LARGE and not picture.alpha
-    format = "jpeg" if large else "png"
-    return encode(screen, format)[0], FORMATS[format].media_type, (low, high)
+    format, file = "jpeg" if large else "png", io.BytesIO()
+    write_picture(screen, file, format=format)
+    return file.getvalue(), FORMATS[format].media_type, (low, high)
 
 
 def _to_bytes(values: Any, low: float, high: float) -> Any:
