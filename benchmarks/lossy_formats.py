@@ -5,7 +5,7 @@
 FOLDER holds clean photographs. Each gets camera noise and is saved in each format at several
 qualities; that file is read, denoised and written again. The cost is the PSNR of the denoised
 pixels minus that of the written file, each to the clean photograph; the size is relative to the
-source file. Prints the tables of `docs/how-to/metadata.md`.
+source file. Prints the second table of `docs/how-to/jpeg-quality.md`.
 """
 
 import argparse

@@ -152,7 +152,7 @@ def surroundings() -> bytes:
 
 
 def seams() -> bytes:
-    """A photograph in tiles without and with the surroundings that a tile needs."""
+    """A photograph in tiles without and with the margin that a tile needs."""
     engine = open_engine(find_model("photo-gray"), precision="f32")
     image = add_noise(photo("camera")[None, :256, 100:356], parse_noise("gaussian:0.2"), seed=0)[0]
 
@@ -172,7 +172,7 @@ def seams() -> bytes:
         shown.append(tiled)
     errors = [np.clip(8 * np.abs(each - whole), 0, 1) for each in shown[1:]]
     print([float(np.abs(each - whole).max()) for each in shown[1:]])
-    names = ["no surroundings", "seams, 8 times", "with surroundings", "seams, 8 times"]
+    names = ["no margin", "error x 8", "with a margin", "error x 8"]
     row = np.clip(np.stack([shown[1], errors[0], shown[2], errors[1]]), 0, 1)
     return mosaic(f"Tiles of {side} pixels", [row], [""], names, cell=256)
 
@@ -192,7 +192,7 @@ def taken_away() -> bytes:
     taken = 0.5 + (noisy - denoised) / 2
     wrong = 0.5 + (denoised - clean) / 2
     rows = [noisy, denoised, taken, wrong]
-    names = ["noisy", "denoised", "removed", "wrong"]
+    names = ["noisy", "denoised", "removed", "error"]
     return mosaic("Where a digit model went wrong", rows, names)
 
 
@@ -219,8 +219,8 @@ def error_bars() -> bytes:
     print(f"inside: {(error <= widths).mean():.3f}")
     outside = (error > widths).astype(np.float32)
     rows = [noisy, denoised, 2 * widths, 2 * error, outside]
-    names = ["noisy", "denoised", "half width", "error", "outside"]
-    return mosaic("Error bars of digits, twice as bright", rows, names)
+    names = ["noisy", "denoised", "half width x 2", "error x 2", "outside"]
+    return mosaic("Error bars of digits", rows, names)
 
 
 def hidden_pixels() -> bytes:
@@ -235,8 +235,10 @@ def hidden_pixels() -> bytes:
         seen, target = task((noisy[0],), np.random.default_rng(0))
         shown += [(seen != noisy[0]).astype(np.float32)]
     shown.append((target[..., 1:] > 0).astype(np.float32))
-    names = ["noisy", "hidden", "hidden in rows, h:5", "asked for"]
-    return mosaic("What the model sees, and what it is asked", [np.stack(shown)], [""], names, 192)
+    names = ["noisy", "hidden", "hidden with h:5", "to predict"]
+    return mosaic(
+        "What is hidden, and what the model predicts", [np.stack(shown)], [""], names, 192
+    )
 
 
 def lesson_photo() -> bytes:
