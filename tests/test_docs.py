@@ -189,6 +189,14 @@ def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
     assert not [link for link in links if not (ROOT / link).exists()]
 
 
+def test_the_readme_shows_the_result_and_installs_before_it_speaks_of_development() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    starts = ("![", "    pip install ", "    quietpixel denoise ", "| ", "    make ")
+    first = [next(n for n, line in enumerate(lines) if line.startswith(each)) for each in starts]
+    assert first == sorted(first)
+    assert first[2] < 20  # the first screen
+
+
 def test_notebooks_have_outputs() -> None:
     for path in (ROOT / "examples").glob("*.ipynb"):
         code = [
@@ -301,6 +309,24 @@ def test_pages_come_in_the_order_of_need() -> None:
     ]  # fmt: skip
     assert places == sorted(places)
     assert places[0] >= 0
+
+
+def test_generated_pages_fit_and_the_models_are_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mkdocs")
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    generated = importlib.import_module("generated")
+    page = generated.describe_models(generated.cards())
+    assert len(re.findall(r"^\|---", page, re.MULTILINE)) == 1
+    assert len(re.findall(r"^\| \*\*", page, re.MULTILINE)) == len(generated.cards())
+    assert "negative" not in page
+    lines = "".join(map(generated.describe_command, COMMANDS)).splitlines()
+    assert max(map(len, lines)) <= 78  # more would be cut, or scrolled
+
+
+def test_every_notebook_is_a_page() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    notebooks = {path.stem for path in (ROOT / "examples").glob("*.ipynb")}
+    assert set(re.findall(r"Notebook: .*: tutorials/(\w+)\.md", menu)) == notebooks
 
 
 def words_of(path: Path) -> list[str]:

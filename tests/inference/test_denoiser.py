@@ -275,7 +275,7 @@ def test_denoise_uses_the_range_that_a_file_declares(models, blur):
 
 def test_denoise_refuses_files_of_a_size_that_the_model_distorts(tmp_path):
     write_picture(Picture.from_pixels(np.zeros((40, 40), np.uint8)), tmp_path / "a.png")
-    with pytest.raises(ImageError, match="must be 28x28 because .* got 40x40"):
+    with pytest.raises(ImageError, match=r"must be 28x28 because .* got 40x40"):
         denoise(tmp_path / "a.png", "mnist-unet")
 
 

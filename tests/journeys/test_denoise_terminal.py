@@ -81,6 +81,16 @@ def test_one_quick_file_needs_no_bar(in_terminal, fill, tmp_path) -> None:
     assert out.startswith(f"{picture} -> ")
 
 
+def test_one_slow_file_gets_a_bar_and_a_line(in_terminal, fill, tmp_path) -> None:
+    fill(tmp_path / "in", 1, side=2400)
+    picture, target = tmp_path / "in" / "picture-0.png", tmp_path / "out.png"
+    code, out, screen = in_terminal(picture, "-o", target, "--quality", "best")
+    assert code == 0, screen
+    assert "\x1b[?25l" in screen
+    line = rf"{re.escape(f'{picture} -> {target}')}  5\.8 MP  \d+\.\d s  .*  model .*\n"
+    assert re.fullmatch(line, out)
+
+
 def test_an_interrupted_bar_gives_the_cursor_back(in_terminal, fill, tmp_path) -> None:
     fill(tmp_path / "in", 40, side=600)
     words = [tmp_path / "in", "--recursive", "-o", tmp_path / "out"]
