@@ -48,7 +48,7 @@ PYTHON = {
     "denoise --json": "the record that `Denoiser.denoise` returns",
     "denoise --workers": "`quietpixel.cluster.denoise` on a Dask client",
     "denoise --scheduler": "`quietpixel.cluster.denoise` on a Dask client",
-    "denoise --max-pixels": "`quietpixel.files.read_picture`, argument `max_pixels`",
+    "denoise --max-pixels": "`quietpixel.denoise`, argument `max_pixels`",
     "page --static": f"{PAGE}, argument `folder`",
     "page --runtime": f"{PAGE}, argument `runtime`",
     "page --model": f"{PAGE}, argument `options`",

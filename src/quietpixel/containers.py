@@ -39,6 +39,7 @@ def denoise(
     axes: str | None = None,
     channels: str = "auto",
     dtype: str | None = None,
+    max_pixels: int = 500_000_000,
     **options: Any,
 ) -> Any:
     """Return an image without its noise; for many images, keep a `Denoiser` instead.
@@ -54,6 +55,8 @@ def denoise(
         As for `Denoiser`.
     sigma, strength, colour_strength, range, axes, channels, dtype
         As for `DenoiseOptions`.
+    max_pixels
+        Largest number of pixels of a file.
 
     Returns
     -------
@@ -78,11 +81,13 @@ def denoise(
         settings = replace(settings, axes=axes or letters_of(image.dims))
         return image.copy(data=_denoise_array(image.data, settings))
     if _is_file(image):
-        return _denoise_file(cast(Source, image), settings)
+        return _denoise_file(cast(Source, image), settings, max_pixels)
     return _denoise_array(image, settings)
 
 
-def measure_noise(image: NDArray[Any] | Source, *, range: Range | None = None) -> NoiseMeasure:
+def measure_noise(
+    image: NDArray[Any] | Source, *, range: Range | None = None, max_pixels: int = 500_000_000
+) -> NoiseMeasure:
     """Return the strength of the noise of an image, by brightness, and its kind.
 
     Parameters
@@ -94,6 +99,8 @@ def measure_noise(image: NDArray[Any] | Source, *, range: Range | None = None) -
     range
         The values of black, which is without light, and of white. None takes the nominal ones, and
         the darkest part as without light unless the image has 8 bits or a colour profile.
+    max_pixels
+        Largest number of pixels of a file.
 
     Returns
     -------
@@ -131,7 +138,7 @@ def measure_noise(image: NDArray[Any] | Source, *, range: Range | None = None) -
     if isinstance(image, str | Path) and is_store(Path(image)):
         picture = read_store(Path(image))
     else:
-        picture = turn_upright(read_picture(cast(Source, image)))
+        picture = turn_upright(read_picture(cast(Source, image), max_pixels=max_pixels))
     nominal = picture.metadata.icc is not None or picture.dtype.name in FIXED_SCALES
     return _measure(picture.pages, range or picture.declared_range, nominal=nominal)
 
@@ -147,13 +154,13 @@ def _denoise_array(image: Any, settings: DenoiseOptions) -> Any:
     return Denoiser.from_options(settings).denoise(image).image
 
 
-def _denoise_file(source: Source, settings: DenoiseOptions) -> NDArray[Any]:
+def _denoise_file(source: Source, settings: DenoiseOptions, max_pixels: int) -> NDArray[Any]:
     # Arrays need no image library.
     from quietpixel.batch.denoise import Settings, denoise_picture
     from quietpixel.files import read_picture, turn_upright
 
     denoiser = Denoiser.from_options(settings)
-    picture = turn_upright(read_picture(source, axes=settings.axes))
+    picture = turn_upright(read_picture(source, max_pixels=max_pixels, axes=settings.axes))
     if len(picture.pages) != 1:
         raise ImageError(
             f"`image` must have one page because one array comes back; got {len(picture.pages)}. "

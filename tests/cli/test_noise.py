@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from quietpixel import parse_noise
-from quietpixel.containers import measure_noise
+from quietpixel.containers import denoise, measure_noise
 from quietpixel.data.image_folder import Layout
-from quietpixel.errors import ArgumentError
+from quietpixel.errors import ArgumentError, TooLargeError
 from quietpixel.reports.charts import noise_chart
 from quietpixel.training.folder_data import measure_folder
 
@@ -87,6 +88,14 @@ def test_what_holds_for_many_files_is_said_once(quietpixel, noisy) -> None:
     names = ", ".join(str(noisy.with_name(f"soft-{number}.png")) for number in range(3))
     assert f"\n{names} and 2 more: the noise of neighbouring pixels is correlated" in out
     assert out.count("is correlated") == 1
+
+
+@pytest.mark.parametrize("function", [denoise, measure_noise])
+def test_python_takes_the_limit_that_its_message_names(noisy, function) -> None:
+    pixels = math.prod(np.asarray(Image.open(noisy)).shape[:2])
+    with pytest.raises(TooLargeError, match="or raise `max_pixels`"):
+        function(noisy, max_pixels=pixels - 1)
+    function(noisy, max_pixels=pixels)
 
 
 def test_a_bad_file_does_not_stop_the_others(quietpixel, noisy, tmp_path) -> None:

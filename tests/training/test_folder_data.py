@@ -94,11 +94,13 @@ def test_damaged_and_small_files_are_named_once(tmp_path: Path) -> None:
     cut = (tmp_path / "00.png").read_bytes()
     (tmp_path / "00.png").write_bytes(cut[: len(cut) // 2])
     write(np.zeros((8, 8), np.uint8), tmp_path / "little.png")
+    (tmp_path / "huge.pgm").write_bytes(b"P5 30000 20000 255 ")
     recipe, messages = recipe_for(tmp_path), []
     data = from_folder(recipe, open_folder(recipe, cache=None, notify=messages.append))
     for epoch in range(40):
         data.sampler.make(epoch, 0)
-    assert len(messages) == 3
+    assert len(messages) == 4
+    assert any("huge.pgm' has more than 500,000,000 pixels" in text for text in messages)
     assert any("bad.png" in text for text in messages)
     assert any("little.png': smaller than 16 x 16" in text for text in messages)
     assert any("00.png" in text and "cannot be read" in text for text in messages)

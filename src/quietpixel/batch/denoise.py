@@ -22,6 +22,7 @@ from quietpixel.files import (
     write_picture,
 )
 from quietpixel.files.formats import find_format
+from quietpixel.files.image_format import MOST_PIXELS
 from quietpixel.files.jpeg import denoised_encoding
 from quietpixel.files.picture import Encoding
 from quietpixel.files.write import writer_of
@@ -107,7 +108,7 @@ class Settings:
     overwrite: bool = False
     again: bool = False
     backup: str | None = None
-    max_pixels: int = 500_000_000
+    max_pixels: int = MOST_PIXELS
     part: str | None = None
     compare: Path | None = None
     uncertainty: Path | None = None

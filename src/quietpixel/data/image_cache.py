@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from quietpixel.array_types import FloatArray
 from quietpixel.errors import FileError, ImageError, QuietpixelError
 from quietpixel.files import Picture, Size, read_picture, read_size, split_name
+from quietpixel.files.image_format import MOST_PIXELS
 from quietpixel.files.zarr_store import is_store, read_store, read_store_size
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, find_range
 from quietpixel.noise.camera import LUMA
@@ -356,7 +357,13 @@ def measure_size(path: Path) -> Size:
     if is_store(path):
         return read_store_size(path)
     if split_name(path)[1] is None:
-        return read_size(path)
+        size = read_size(path)
+        # By its area, such an image would be drawn over and over, to be refused each time.
+        if size.height * size.width * size.pages > MOST_PIXELS:
+            raise ImageError(
+                f"'{path}' has more than {MOST_PIXELS:,} pixels; cut it into smaller images."
+            )
+        return size
     picture = read_picture(path)  # headers are read of the first image only
     width, height = picture.size
     return Size(height, width, picture.colour == "rgb", len(picture.pages))

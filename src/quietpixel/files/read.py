@@ -11,7 +11,7 @@ from typing import BinaryIO
 from quietpixel.errors import FileError, ImageError
 from quietpixel.files import tags
 from quietpixel.files.formats import format_of_name, identify
-from quietpixel.files.image_format import ReadLimits, Size
+from quietpixel.files.image_format import MOST_PIXELS, ReadLimits, Size
 from quietpixel.files.picture import MARK, Picture
 
 _SEARCHED = 1 << 23
@@ -21,7 +21,7 @@ _SEARCHED = 1 << 23
 def read_picture(
     source: str | Path | bytes | BinaryIO,
     *,
-    max_pixels: int = 500_000_000,
+    max_pixels: int = MOST_PIXELS,
     reserve: Callable[[int], None] | None = None,
     axes: str | None = None,
     part: str | None = None,
