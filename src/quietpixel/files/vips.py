@@ -45,6 +45,8 @@ class Warnings(list[str]):
 _changed = threading.Condition()
 _working: dict[int, bool] = {}
 """For each thread at work in libvips, by its number, whether it has to be alone."""
+_late: set[int] = set()
+"""Those at work that began next to others: texts of earlier images were still in the buffer."""
 _waiting: list[int] = []
 """The threads that wait to be alone: until they were, no other one begins."""
 
@@ -62,7 +64,7 @@ class _Collector(logging.Handler):
         working = list(_working)
         for key, found in list(self.lists.items()):
             if key in working:
-                found.shared = found.shared or len(working) > 1
+                found.shared = found.shared or len(working) > 1 or key in _late
                 found.extend(re.sub(r"^VIPS:\s*", "", line).rstrip(".") for line in lines)
 
 
@@ -84,8 +86,6 @@ def working(*, alone: bool = False) -> Iterator[None]:
         return
     _begin(alone=alone)
     try:
-        if alone:
-            pyvips.vips_lib.vips_error_clear()  # what earlier images left
         yield
     finally:
         _end()
@@ -116,12 +116,17 @@ def _begin(*, alone: bool = False) -> None:
                 _changed.notify_all()  # an interrupt leaves the place to others
         else:
             _changed.wait_for(lambda: not _waiting and not any(_working.values()))
+        if _working:
+            _late.add(key)
+        else:
+            pyvips.vips_lib.vips_error_clear()  # what earlier images left
         _working[key] = alone
 
 
 def _end() -> None:
     with _changed:
         del _working[threading.get_ident()]
+        _late.discard(threading.get_ident())
         _changed.notify_all()
 
 
