@@ -355,7 +355,7 @@ def test_a_comparison_shows_three_parts(shape):
     first = before.reshape(height, width, -1)[..., :colours]
     assert np.array_equal(page[:, :width], first)
     assert np.array_equal(page[:, width + 8 : 2 * width + 8], first // 2)
-    assert note == "'seen.png' shows before, after, and what was taken away."
+    assert note == "'seen.png' shows before, after, and what was removed."
 
 
 def test_a_weak_difference_is_amplified():

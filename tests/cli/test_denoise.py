@@ -145,7 +145,7 @@ def test_compare_shows_three_pictures(quietpixel, gray, halver, tmp_path) -> Non
     shown = tmp_path / "shown.png"
     outcome = quietpixel("denoise", gray, "--model", halver, "--compare", shown)
     assert outcome.code == 0, outcome.err
-    assert "shows before, after, and what was taken away" in outcome.err
+    assert "shows before, after, and what was removed" in outcome.err
     pixels = np.asarray(Image.open(shown))
     assert pixels.shape == (9, 7 * 3 + 16)
     assert pixels[0, 0] == 200

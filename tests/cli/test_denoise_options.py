@@ -130,6 +130,7 @@ def test_an_unknown_format_is_refused(quietpixel, halver, gray) -> None:
     outcome = quietpixel("denoise", gray, "--model", halver, "--format", "tif2")
     assert outcome.code == 2
     assert "Unknown image format 'tif2': did you mean 'tiff'?" in outcome.err
+    assert "raw" not in outcome.err  # no result can have it
 
 
 def test_the_quality_of_a_jpeg_is_that_of_the_source_or_a_number_on_request(

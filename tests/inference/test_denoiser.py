@@ -220,7 +220,7 @@ def test_sigma_is_refused_by_models_that_do_not_take_it(blur):
 
 @pytest.mark.parametrize("sigma", [-1, np.nan, 1e300, "much", np.zeros((3, 3)), 25, [25.0]])
 def test_sigma_is_checked(models, sigma):
-    with pytest.raises(ArgumentError, match=r"`sigma` must be 'auto', a number in .* is 25/255"):
+    with pytest.raises(ArgumentError, match=r"`sigma` must be 'auto', a number from .* is 25/255"):
         exact(models["adder"])(noisy(9, 9), sigma=sigma)
 
 

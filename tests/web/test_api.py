@@ -149,7 +149,7 @@ def test_strengths_match_python(client, models):
             "sigma=much",
             "`sigma` must be 'auto', a number or a fraction such as 25/255",
         ),
-        ("sigma=-1", "`sigma` must be 'auto', a number in [0, 1]"),
+        ("sigma=-1", "`sigma` must be 'auto', a number from 0 to 1"),
         ("strength=2.5", "`strength` must lie between 0 (no change) and 2"),
         ("strength=nan", "`strength` must be a number or a fraction"),
         ("strenght=1", "Unknown query parameter 'strenght': did you mean 'strength'?"),

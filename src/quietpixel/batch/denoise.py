@@ -389,7 +389,7 @@ def compare_pictures(before: Picture, after: Picture, path: Path) -> tuple[Pictu
             left = number * (width + _GAP)
             shown[strip, left : left + width] = np.rint(np.clip(part, 0, 1) * 255)
     strength = f" {gain} times as strong" if gain > 1 else ""
-    note = f"'{path}' shows before, after, and what was taken away{strength}."
+    note = f"'{path}' shows before, after, and what was removed{strength}."
     return Picture.from_pixels(shown), note
 
 

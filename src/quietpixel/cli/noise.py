@@ -15,7 +15,7 @@ from quietpixel.errors import FileError, QuietpixelError
 if TYPE_CHECKING:
     from quietpixel.noise.measure import NoiseMeasure
 
-HEADER = ("file", "sigma", "of 255", "gain", "read noise", "kind", "as a law")
+HEADER = ("file", "sigma", "of 255", "gain", "read noise", "kind", "law")
 
 
 EXAMPLES = ("quietpixel noise photo.jpg", "quietpixel noise photos/ --plot noise.png")

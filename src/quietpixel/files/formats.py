@@ -130,7 +130,7 @@ def find_format(name: str) -> Format:
     # Asked as the suffix of a file, so that names and files have one table.
     plain = format_of_name(PurePath(f"a.{plain}")) or plain
     if plain not in FORMATS:
-        raise unknown_name("image format", name, FORMATS)
+        raise unknown_name("image format", name, writable_formats())  # names are of results
     return FORMATS[plain]
 
 

@@ -179,9 +179,8 @@ def check_level(sigma: Sigma) -> None:
 def wrong_level(got: str) -> ArgumentError:
     """Return the error for a `sigma` that is no noise level of the image."""
     return ArgumentError(
-        "`sigma` must be 'auto', a number in [0, 1], where 1 is all from black to white, or a map "
-        f"with such a number for each pixel, because it is the noise of the image; got {got}. "
-        "Noise of 25 where white is 255 is 25/255."
+        "`sigma` must be 'auto', a number from 0 to 1, where 1 is white, or a map with such a "
+        f"number for each pixel; got {got}. A level of 25 out of 255 is 25/255."
     )
 
 
