@@ -120,7 +120,7 @@ def test_range_and_strength_are_those_of_one_machine(models) -> None:
         ((5, 5), "uint8", {"strength": 2}, ArgumentError, "strength"),
         ((5, 5), "uint8", {"quality": "bst"}, UnknownNameError, "quality 'bst'"),
         ((5, 5), "uint8", {"memory": "none"}, ArgumentError, "`memory` must be a size"),
-        ((5, 5), "uint8", {"streams": 2}, ArgumentError, "`streams` is no option"),
+        ((5, 5), "uint8", {"streams": 2}, ArgumentError, "`streams` is not an option"),
         ((5, 5), "uint8", {"engine": "openvin"}, UnknownNameError, "engine 'openvin'"),
     ],
 )

@@ -340,8 +340,9 @@ class _LargeRun:
     ) -> None:
         self._target, self._options = target, options
         self._cluster, self._notify = cluster, notify
-        self._kind: Any = tiff_image if source.is_tiff else zarr_image
-        self._image = self._kind.open_image(source)
+        self._image: ZarrImage | TiffImage = (
+            tiff_image.open_image(source) if source.is_tiff else zarr_image.open_image(source)
+        )
         array = self._image.array()
         blocks = plan_blocks(array, options.axes or self._image.axes, options)
         if blocks.card.halo is None:
@@ -374,7 +375,7 @@ class _LargeRun:
         place, note = self._folder.below("image"), self._folder.below("about.json")
         if note.read() != about:
             self._folder.remove()
-            self._kind.create_like(self._image, place)
+            self._image.create_like(place)
             # Last, so that a result that was not made whole is made again.
             note.write(about)
         return self._image.moved(place)
@@ -458,8 +459,7 @@ class _LargeRun:
     def publish(self, *, overwrite: bool) -> None:
         """Put the whole result in its place and remove the hidden folder."""
         options = self._options
-        self._kind.publish(
-            self._image,
+        self._image.publish(
             self._work.target,
             self._target,
             overwrite=overwrite,

@@ -57,6 +57,82 @@ class TiffImage:
         """Return the result at another place, a Zarr until it is whole."""
         return ZarrImage(place, self.levels, self.axes, "r+", self.token)
 
+    def create_like(self, place: Place) -> None:
+        """Make an empty Zarr for the pixels of the result, from which the file is written."""
+        zarr = need("zarr")
+        rows, columns = self.tile[0], max(WIDE // self.tile[1], 1) * self.tile[1]
+        inner = 3 if self.axes.endswith("c") else 2
+        zarr.open_group(place.name, mode="w")
+        for number, level in enumerate(self.levels):
+            array = self.array(number)
+            chunks = [1] * (array.ndim - inner) + [rows, columns, *array.shape[-1:]][:inner]
+            zarr.create_array(
+                place.name,
+                name=level,
+                shape=array.shape,
+                chunks=tuple(chunks),
+                dtype=array.dtype.newbyteorder("="),
+            )
+
+    def publish(self, made: ZarrImage, target: Place, *, overwrite: bool, marked: bool) -> None:
+        """Write the file whole, in tiles, and put it in its place."""
+        if target.is_url:
+            system, path = target.files()
+            # A TIFF is written with jumps back to its header, which remote files do not allow.
+            with tempfile.TemporaryFile() as between:
+                self._write(made, between, marked=marked)
+                between.seek(0)
+                with system.open(path, "wb") as out:
+                    shutil.copyfileobj(between, out, 2**20)
+        else:
+            with atomic_file(Path(target.name), overwrite=overwrite) as file:
+                self._write(made, file, marked=marked)
+
+    def _write(self, made: ZarrImage, file: Any, *, marked: bool) -> None:
+        tifffile = need("tifffile")
+        array = made.array()
+        tiff = _open_file(self.place.name, self.token)
+        page = tiff.series[0].keyframe
+        rgb = self.axes.endswith("c") and array.shape[-1] >= 3
+        photometric = "miniswhite" if page.photometric == 0 else "minisblack"
+        packed = page.compression != 1
+        options: dict[str, Any] = {
+            "dtype": array.dtype.newbyteorder(tiff.byteorder),
+            "tile": self.tile,
+            "photometric": "rgb" if rgb else photometric,
+            "planarconfig": "contig" if rgb else None,
+            "extrasamples": [int(each) for each in page.extrasamples] or None,
+            "compression": "zlib" if packed else None,
+            "predictor": packed and array.dtype.kind == "u",
+            # Else tifffile adds a description of its own to the one that is kept.
+            "metadata": None,
+        }
+        copies = [made.array(number) for number in range(1, len(self.levels))]
+        # Classic TIFF ends at 4 GB; metadata and tile tables need some of it.
+        big = tiff.is_bigtiff or array.nbytes + sum(each.nbytes for each in copies) > 2**31
+        below = len(copies) if page.subifds else None  # else the copies lie behind the page
+        named = tifffile.FileHandle(file, name="result.tif", offset=0, size=0)  # it has no name yet
+        with tifffile.TiffWriter(named, bigtiff=big, byteorder=tiff.byteorder) as writer:
+            first = {**options, **_kept(page, marked=marked), "subifds": below}
+            writer.write(self._tiles(array), shape=array.shape, **first)
+            for copy in copies:
+                writer.write(self._tiles(copy), shape=copy.shape, subfiletype=1, **options)
+
+    def _tiles(self, array: Any) -> Iterator[NDArray[Any]]:
+        """Yield the tiles of all planes in the order in which the file keeps them."""
+        inner = 3 if self.axes.endswith("c") else 2
+        height, width = self.tile
+        rows, columns = array.shape[array.ndim - inner : array.ndim - inner + 2]
+        for plane in np.ndindex(*array.shape[:-inner]):
+            for top in range(0, rows, height):
+                strip = np.asarray(array[(*plane, slice(top, top + height))])
+                for left in range(0, columns, width):
+                    part = strip[:, left : left + width]
+                    # Tiles are whole; repeating the last pixels compresses better than zeros.
+                    missing = [(0, height - part.shape[0]), (0, width - part.shape[1])]
+                    missing += [(0, 0)] * (part.ndim - 2)
+                    yield np.ascontiguousarray(np.pad(part, missing, mode="edge"))
+
 
 @lru_cache(4)
 def _open_file(name: str, token: str) -> Any:
@@ -102,76 +178,10 @@ def open_image(place: Place) -> TiffImage:
     return TiffImage(place, letters, sides, levels, token)
 
 
-def create_like(source: TiffImage, place: Place) -> None:
-    """Make an empty Zarr for the pixels of the result, from which the file is written."""
-    zarr = need("zarr")
-    rows, columns = source.tile[0], max(WIDE // source.tile[1], 1) * source.tile[1]
-    inner = 3 if source.axes.endswith("c") else 2
-    zarr.open_group(place.name, mode="w")
-    for number, level in enumerate(source.levels):
-        array = source.array(number)
-        chunks = [1] * (array.ndim - inner) + [rows, columns, *array.shape[-1:]][:inner]
-        zarr.create_array(
-            place.name,
-            name=level,
-            shape=array.shape,
-            chunks=tuple(chunks),
-            dtype=array.dtype.newbyteorder("="),
-        )
-
-
-def publish(
-    source: TiffImage, made: ZarrImage, target: Place, *, overwrite: bool, marked: bool
-) -> None:
-    """Write the file whole, in tiles, and put it in its place."""
-    if target.is_url:
-        system, path = target.files()
-        # A TIFF is written with jumps back to its header, which remote files do not allow.
-        with tempfile.TemporaryFile() as between:
-            _write(source, made, between, marked=marked)
-            between.seek(0)
-            with system.open(path, "wb") as out:
-                shutil.copyfileobj(between, out, 2**20)
-    else:
-        with atomic_file(Path(target.name), overwrite=overwrite) as file:
-            _write(source, made, file, marked=marked)
-
-
 def is_result(place: Place) -> bool:
     """Return whether a TIFF file carries the mark of a result."""
     tags = _open_file(place.name, secrets.token_hex(8)).pages[0].tags
     return MARK.encode() in tags.valueof(_XMP, b"")
-
-
-def _write(source: TiffImage, made: ZarrImage, file: Any, *, marked: bool) -> None:
-    tifffile = need("tifffile")
-    array = made.array()
-    tiff = _open_file(source.place.name, source.token)
-    page = tiff.series[0].keyframe
-    rgb = source.axes.endswith("c") and array.shape[-1] >= 3
-    photometric = "miniswhite" if page.photometric == 0 else "minisblack"
-    packed = page.compression != 1
-    options: dict[str, Any] = {
-        "dtype": array.dtype.newbyteorder(tiff.byteorder),
-        "tile": source.tile,
-        "photometric": "rgb" if rgb else photometric,
-        "planarconfig": "contig" if rgb else None,
-        "extrasamples": [int(each) for each in page.extrasamples] or None,
-        "compression": "zlib" if packed else None,
-        "predictor": packed and array.dtype.kind == "u",
-        # Else tifffile adds a description of its own to the one that is kept.
-        "metadata": None,
-    }
-    copies = [made.array(number) for number in range(1, len(source.levels))]
-    # Classic TIFF ends at 4 GB; metadata and tile tables need some of it.
-    big = tiff.is_bigtiff or array.nbytes + sum(each.nbytes for each in copies) > 2**31
-    below = len(copies) if page.subifds else None  # else the copies lie behind the page
-    named = tifffile.FileHandle(file, name="result.tif", offset=0, size=0)  # it has no name yet
-    with tifffile.TiffWriter(named, bigtiff=big, byteorder=tiff.byteorder) as writer:
-        first = {**options, **_kept(page, marked=marked), "subifds": below}
-        writer.write(_tiles(array, source), shape=array.shape, **first)
-        for copy in copies:
-            writer.write(_tiles(copy, source), shape=copy.shape, subfiletype=1, **options)
 
 
 def _kept(page: Any, *, marked: bool) -> dict[str, Any]:
@@ -196,19 +206,3 @@ def _kept(page: Any, *, marked: bool) -> dict[str, Any]:
     if None not in resolution:
         kept |= {"resolution": resolution, "resolutionunit": page.resolutionunit}
     return kept
-
-
-def _tiles(array: Any, source: TiffImage) -> Iterator[NDArray[Any]]:
-    """Yield the tiles of all planes in the order in which the file keeps them."""
-    inner = 3 if source.axes.endswith("c") else 2
-    height, width = source.tile
-    rows, columns = array.shape[array.ndim - inner : array.ndim - inner + 2]
-    for plane in np.ndindex(*array.shape[:-inner]):
-        for top in range(0, rows, height):
-            strip = np.asarray(array[(*plane, slice(top, top + height))])
-            for left in range(0, columns, width):
-                part = strip[:, left : left + width]
-                # Tiles are whole; repeating the last pixels compresses better than zeros.
-                missing = [(0, height - part.shape[0]), (0, width - part.shape[1])]
-                missing += [(0, 0)] * (part.ndim - 2)
-                yield np.ascontiguousarray(np.pad(part, missing, mode="edge"))

@@ -43,6 +43,41 @@ class ZarrImage:
         """Return the same image at another place, to be written."""
         return ZarrImage(place, self.levels, self.axes, "r+", self.token)
 
+    def create_like(self, place: Place) -> None:
+        """Make an image without pixels at `place`, with all metadata of this one.
+
+        What else lies in the group, such as labels, is copied.
+        """
+        zarr = need("zarr")
+        if self.levels == ("",):
+            _create_array(zarr, self.array(), place, None)
+            return
+        group = zarr.open_group(self.place.name, mode="r", use_consolidated=False)
+        form = group.metadata.zarr_format
+        zarr.open_group(place.name, mode="w", zarr_format=form, attributes=group.attrs.asdict())
+        for number, path in enumerate(self.levels):
+            _create_array(zarr, self.array(number), place, path)
+        tops = {path.partition("/")[0] for path in self.levels}
+        for name in self.place.names() - tops - {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"}:
+            system, begin = self.place.below(name).files()
+            for path in system.find(begin) or [begin]:
+                Place(place.below(name).name + path[len(begin) :]).write(system.cat_file(path))
+
+    def publish(self, made: "ZarrImage", target: Place, *, overwrite: bool, marked: bool) -> None:
+        """Put `made`, the whole result, in its place, with the mark of a result if asked."""
+        zarr = need("zarr")
+        if marked:
+            zarr.open(made.place.name, mode="r+").attrs[MARK] = True
+        # Metadata that is kept together must be written after all else.
+        if self.levels != ("",):
+            group = zarr.open_group(self.place.name, mode="r")
+            if group.metadata.consolidated_metadata is not None:
+                zarr.consolidate_metadata(made.place.name)
+        # A folder is not renamed onto another one with content, as a file is.
+        if overwrite and target.exists():
+            target.remove()
+        made.place.move(target)
+
 
 @lru_cache(16)
 def _open_array(name: str, path: str, mode: str, token: str) -> Any:
@@ -66,27 +101,6 @@ def open_image(place: Place) -> ZarrImage:
     return ZarrImage(place, levels, axes)
 
 
-def create_like(source: ZarrImage, place: Place) -> None:
-    """Make an image without pixels at `place`, with all metadata of another one.
-
-    What else lies in the group, such as labels, is copied.
-    """
-    zarr = need("zarr")
-    if source.levels == ("",):
-        _create_array(zarr, source.array(), place, None)
-        return
-    group = zarr.open_group(source.place.name, mode="r", use_consolidated=False)
-    form = group.metadata.zarr_format
-    zarr.open_group(place.name, mode="w", zarr_format=form, attributes=group.attrs.asdict())
-    for number, path in enumerate(source.levels):
-        _create_array(zarr, source.array(number), place, path)
-    tops = {path.partition("/")[0] for path in source.levels}
-    for name in source.place.names() - tops - {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"}:
-        system, begin = source.place.below(name).files()
-        for path in system.find(begin) or [begin]:
-            Place(place.below(name).name + path[len(begin) :]).write(system.cat_file(path))
-
-
 def _create_array(zarr: Any, data: Any, place: Place, path: str | None) -> None:
     zarr.from_array(
         place.name,
@@ -100,24 +114,6 @@ def _create_array(zarr: Any, data: Any, place: Place, path: str | None) -> None:
         overwrite=True,
         config={"write_empty_chunks": False},
     )
-
-
-def publish(
-    source: ZarrImage, made: ZarrImage, target: Place, *, overwrite: bool, marked: bool
-) -> None:
-    """Put the whole result in its place, with the mark of a result if asked."""
-    zarr = need("zarr")
-    if marked:
-        zarr.open(made.place.name, mode="r+").attrs[MARK] = True
-    # Metadata that is kept together must be written after all else.
-    if source.levels != ("",):
-        group = zarr.open_group(source.place.name, mode="r")
-        if group.metadata.consolidated_metadata is not None:
-            zarr.consolidate_metadata(made.place.name)
-    # A folder is not renamed onto another one with content, as a file is.
-    if overwrite and target.exists():
-        target.remove()
-    made.place.move(target)
 
 
 def is_result(place: Place) -> bool:
