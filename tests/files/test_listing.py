@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from quietpixel.cluster.storage import Place
 from quietpixel.errors import ArgumentError, FileError
 from quietpixel.files import find_collisions, list_images, plan_jobs
 
@@ -87,6 +88,15 @@ def test_collisions_are_found_before_any_work():
 
 def test_the_same_source_twice_is_one_job():
     assert len(plan_jobs([Path("a.png"), Path("a.png")])) == 1
+
+
+def test_results_end_as_their_sources() -> None:
+    jobs = plan_jobs([Path("a.1.OME.tif"), Path("b.1.tif"), Path(".ome.tif")])
+    names = ["a.1-clean.OME.tif", "b.1-clean.tif", ".ome-clean.tif"]
+    assert [job.target.name for job in jobs] == names
+    places = Place("s3://b/a.1.ome.zarr"), Place("b.1.zarr")
+    names = ["s3://b/a.1-clean.ome.zarr", "b.1-clean.zarr"]
+    assert [place.beside("-clean").name for place in places] == names
 
 
 def test_a_suffix_cannot_lead_elsewhere():

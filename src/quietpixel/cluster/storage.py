@@ -55,8 +55,10 @@ class Place:
 
     def beside(self, suffix: str) -> "Place":
         """Return the place with `suffix` added to its name, before the endings."""
-        stem, dot, ending = self.last.partition(".")
-        return self.neighbour(f"{stem}{suffix}{dot}{ending}")
+        from quietpixel.files import split_ending  # loads libvips
+
+        stem, ending = split_ending(self.last)
+        return self.neighbour(f"{stem}{suffix}{ending}")
 
     def neighbour(self, name: str) -> "Place":
         """Return the place of another name in the same folder."""

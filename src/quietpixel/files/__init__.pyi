@@ -16,6 +16,7 @@ from .listing import SkippedFile as SkippedFile
 from .listing import find_collisions as find_collisions
 from .listing import list_images as list_images
 from .listing import plan_jobs as plan_jobs
+from .listing import split_ending as split_ending
 from .listing import unique_jobs as unique_jobs
 from .picture import MARK as MARK
 from .picture import Encoding as Encoding

@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 from quietpixel.files import vips
@@ -233,8 +233,8 @@ def plan_jobs(
     for path in dict.fromkeys(sources):
         named = FORMATS.get(format_of_name(path) or "")
         other = format or (named.replacement if named is not None and not in_place else None)
-        ending = find_format(other).suffixes[0] if other else path.suffix
-        name = f"{path.stem}{suffix}{ending}"
+        stem, ending = split_ending(path.name)
+        name = f"{stem}{suffix}{find_format(other).suffixes[0] if other else ending}"
         if output is None:
             jobs.append(Job(path, path.with_name(name)))
         else:
@@ -243,6 +243,19 @@ def plan_jobs(
     # What an earlier run wrote beside its sources is listed with them.
     results = {_place(job.target): job for job in jobs}
     return tuple(job for job in jobs if results.get(_place(job.source), job).source == job.source)
+
+
+def split_ending(name: str) -> tuple[str, str]:
+    """Return the name of a file without its ending, and the ending, which readers tell OME by.
+
+    Examples
+    --------
+    >>> split_ending("a.b.tif"), split_ending("a.b.ome.tif"), split_ending("a")
+    (('a.b', '.tif'), ('a.b', '.ome.tif'), ('a', ''))
+    """
+    path = PurePath(name)
+    ome = path.stem[-4:] if path.stem[:-4] and path.stem.lower().endswith(".ome") else ""
+    return path.stem.removesuffix(ome), ome + path.suffix
 
 
 def _place(path: Path) -> str:

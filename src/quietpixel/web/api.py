@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from quietpixel.files import FORMATS, format_of_name, writable_formats
+from quietpixel.files import FORMATS, format_of_name, split_ending, writable_formats
 from quietpixel.web.app_state import AppState, get_app_state
 from quietpixel.web.parameters import PARAMETERS, check_names, read_settings
 from quietpixel.web.problems import problem_responses
@@ -167,9 +167,10 @@ def disposition(name: str, format: str) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
     same = format_of_name(path) == format
     # The sender's own spelling, such as .JPG, where the format stays.
-    ending = path.suffix if same else FORMATS[format].suffixes[0]
+    stem, ending = split_ending(path.name)
+    ending = ending if same else FORMATS[format].suffixes[0]
     # Most file systems take 255 bytes, and a letter can take several.
-    stem = path.stem[:150] or "picture"
+    stem = stem[:150] or "picture"
     # curl and other simple clients read only `filename`, which must be ASCII without quotes.
     letters = normalize("NFKD", stem).encode("ascii", "ignore").decode().strip() or "picture"
     plain = re.sub(r"[^\w .()+,-]", "_", letters)
