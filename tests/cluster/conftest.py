@@ -16,7 +16,7 @@ from onnx import helper
 from quietpixel.card import Card
 from quietpixel.cli.main import main
 
-from ..tiny_models import write_halver, write_model
+from ..tiny_models import write_halver, write_model, write_sigma
 from ..waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "quietpixel"]
@@ -68,6 +68,7 @@ def write_level(path: Path) -> Path:
 def models(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("models")
     return {
+        "blind": write_sigma(folder / "blind.onnx", blind=True),
         "blur": write_blur(folder / "blur.onnx"),
         "colour": write_blur(folder / "colour.onnx", channels=3),
         "halver": write_halver(folder / "halver.onnx"),

@@ -183,6 +183,13 @@ def test_planes_share_a_level_unless_theirs_differ(models) -> None:
         assert len(set(levels.round(4))) == count
 
 
+def test_a_level_given_to_a_blind_model_limits_what_is_taken_away(models) -> None:
+    array = np.random.default_rng(0).random((300, 290), np.float32)
+    lazy = denoise(dask.array.from_array(array, chunks=256), models["blind"], sigma=0.1)
+    whole = Denoiser(models["blind"])(array, sigma=0.1, range=(0, 1))
+    assert np.array_equal(lazy.compute(), whole)
+
+
 def test_a_level_of_a_lazy_array_counts_the_bits_in_use(models) -> None:
     array = np.random.default_rng(0).integers(100, 900, (2, 300, 290), np.uint16)
     array[1, 290, 280:290] = 4000  # the only place that shows that these are 12 bits

@@ -25,6 +25,7 @@ from quietpixel.files import MARK
 from quietpixel.imaging.axes import Axes
 from quietpixel.imaging.tiling import plan_grid
 from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.level import Noise
 from quietpixel.inference.options import DenoiseOptions
 
 from ..tiles import run_tiles
@@ -301,6 +302,19 @@ def test_the_noise_level_is_estimated_of_each_plane(tmp_path, models) -> None:
     assert [each.sigma for each in done.findings.noise] == pytest.approx(levels)
     wanted = np.stack([result.image for result in results])
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], wanted)
+
+
+def test_a_level_given_to_a_blind_model_limits_what_is_taken_away(tmp_path, models) -> None:
+    pixels = noise((2, 100, 90), "float32", 1)
+    pixels[1] *= 0.1
+    source = put(tmp_path / "a.zarr", pixels, chunks=(1, 50, 50), dimension_names=list("tyx"))
+    options = DenoiseOptions(sigma=0.05, range=(0, 1))
+    done = denoise(source, str(tmp_path / "b.zarr"), models["blind"], options)
+    denoiser = Denoiser(models["blind"])
+    wanted = np.stack([denoiser.denoise(plane, options).image for plane in pixels])
+    assert np.ptp(wanted - pixels, axis=0).min() > 0  # a share for each plane
+    assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], wanted)
+    assert done.findings.noise == (Noise(0.05, "given"),)
 
 
 def test_the_scale_of_counts_is_estimated_as_on_one_machine(tmp_path, models) -> None:

@@ -38,9 +38,9 @@ def noisy(*shape):
         ({"range": (3, 1)}, "`range` must be two numbers"),
         ({"memory": "much"}, "`memory` must be a size above 0"),
         ({"threads": 0}, "`threads` must be a whole number of at least 1"),
-        *(({name: True}, f"`{name}` must be a number because True") for name in NUMBERS),
+        *(({name: True}, f"`{name}` must be a number, and True") for name in NUMBERS),
         ({"sigma": np.ones((2, 2), bool)}, "`sigma` must be a number"),
-        ({"range": (0, True)}, r"`range` must be a number .*; got \(0, True\)"),
+        ({"range": (0, True)}, r"`range` must be a number, .*; got \(0, True\)"),
     ],
 )
 def test_options_are_checked_when_they_are_made(options, words):

@@ -96,7 +96,7 @@ def denoise_blocks(array: Any, work: BlockWork) -> Any:
     # A single block needs no margin, and Dask refuses one that is wider than the block.
     depth = {axis: margin if len(array.chunks[axis]) > 1 else 0 for axis in (y, x)}
     # One estimate for a whole plane: levels of blocks would leave visible borders.
-    levels = [_estimate(array, work)] if work.automatic else []
+    levels = [_estimate(array, work)] if work.measures else []
     some = [each.ravel()[spaced(each.size, MOST_MEASURED)] for each in levels]
     return dask.array.map_overlap(
         _denoise_block,
@@ -158,7 +158,8 @@ def _estimate(array: Any, work: BlockWork) -> Any:
 
 def _estimate_block(region: NDArray[Any], work: BlockWork) -> NDArray[np.float32]:
     shape = [1 if axis in work.axes.inner else size for axis, size in enumerate(region.shape)]
-    return np.array(work.estimate(region), np.float32).reshape(shape)
+    measured = [work.measure(plane) for plane in work.planes(region)]
+    return np.array(measured, np.float32).reshape(shape)
 
 
 def _denoise_block(
@@ -179,7 +180,7 @@ def _denoise_block(
         start = sum(part[: location[axis]])
         kept.append(slice(start, start + part[location[axis]]))
     block = Field(work.shape, _margin(work) if work.card.halo is not None else 0, 1).block(*kept)
-    common = work.level if stack_levels is None else common_level(stack_levels.tolist())
+    common = None if stack_levels is None else common_level(stack_levels.tolist())
     if levels is None or common is not None:
         return work.denoise(region, block, [common] * len(work.planes(region)))
     return work.denoise(region, block, [float(level) for level in levels.flat])

@@ -36,7 +36,7 @@ from quietpixel.imaging.intensity_scale import (
 )
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import OnProgress
-from quietpixel.inference.level import estimate_level, level_factors, sample_places
+from quietpixel.inference.level import level_factors, sample_places
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.planes import MOST_MEASURED, common_level, spaced
 
@@ -54,7 +54,7 @@ class Work:
     blocks
         How blocks are denoised.
     levels
-        The noise level of each plane; None for the level of `blocks`.
+        What was measured of each plane, see `BlockWork.level`; None for nothing.
     """
 
     source: ZarrImage | TiffImage
@@ -96,7 +96,7 @@ def _denoise(part: Part, work: Work) -> NDArray[Any]:
     where[axes.x] = slice(block.columns.start, block.columns.stop)
     leading = array.shape[: axes.y]
     planes = np.arange(int(np.prod(leading))).reshape(leading)[part.where[: axes.y]].ravel()
-    levels = [blocks.level if work.levels is None else work.levels[plane] for plane in planes]
+    levels = [None if work.levels is None else work.levels[plane] for plane in planes]
     return blocks.denoise(_read(array, tuple(where)), block, levels)
 
 
@@ -210,13 +210,13 @@ def list_planes(work: Work) -> list[Any]:
 
 def estimate_levels(work: Work) -> tuple[float, ...]:
     """Return the noise level of each plane: one for all, unless those of some differ."""
-    planes, layout = list_planes(work), work.blocks.layout
+    planes = list_planes(work)
     count = len(planes)
 
     def measure(most: int) -> tuple[float, ...]:
         some = (planes[number] for number in spaced(count, most))
         places = [sample_places(length) for length in work.blocks.shape]
-        return tuple(estimate_level(layout, plane.take_places(*places)) for plane in some)
+        return tuple(work.blocks.measure(plane.take_places(*places)) for plane in some)
 
     common = common_level(measure(MOST_MEASURED)) if count > 1 else None
     return measure(count) if common is None else (common,) * count
@@ -419,7 +419,7 @@ class _LargeRun:
         self.notes += scale.notes(dtype)
         if scale.photons is not None:
             self.notes.append(scale.photons.describe())
-        if blocks.automatic:  # the level is estimated on the scale that was just found
+        if blocks.measures:  # on the scale that was just found
             self._work = replace(self._work, levels=estimate_levels(self._work))
 
     def _find_scale(self) -> tuple[Scale, float]:

@@ -21,12 +21,21 @@ from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout, check_range, read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.job import DenoiseJob, run
-from quietpixel.inference.level import Noise, check_model, constant_level, estimate_level
+from quietpixel.inference.level import (
+    Noise,
+    NoiseLevel,
+    blind_level,
+    check_model,
+    constant_level,
+    estimate_level,
+)
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import BUNDLED, find_model
 from quietpixel.inference.options import OPENING, DenoiseOptions
 from quietpixel.inference.photons import middle_noise, stabilised_job
+from quietpixel.inference.repair import fill_holes
 from quietpixel.inference.tile_plan import choose_grid
+from quietpixel.noise.estimate import estimate_sigma
 
 _KEPT_OPEN = 2
 """Denoisers that one worker keeps open; long-lived workers serve many runs."""
@@ -95,40 +104,42 @@ class BlockWork:
         return self.scale is not None and self.scale.photons is not None
 
     @property
-    def automatic(self) -> bool:
-        """Whether the noise level of the planes is estimated."""
-        estimated = isinstance(self.options.sigma, str) and not self.has_photons
-        return self.card.takes_level and estimated
+    def measures(self) -> bool:
+        """Whether the noise of each plane is measured; for a blind model, where a level is given."""
+        estimated = isinstance(self.options.sigma, str)
+        return self.card.sigma_input and estimated != self.card.blind and not self.has_photons
 
-    @property
-    def level(self) -> float | None:
-        """The noise level of all planes unless it is estimated; None for a model without one."""
+    def measure(self, plane: Array) -> float:
+        """Return how much noise a sample of a plane (H, W, channels) has, as `level` takes it."""
+        if not self.card.blind:
+            return estimate_level(self.layout, plane)
+        return estimate_sigma(self.layout.to_model(fill_holes(plane, self.layout)[0]))
+
+    def level(self, measured: float | None) -> NoiseLevel | None:
+        """Return what the model is given in a plane; `measured` is None unless it is measured."""
+        sigma = self.options.sigma
         if not self.card.sigma_input:
             return None
-        sigma = self.options.sigma
         if isinstance(sigma, str):
-            return UNKNOWN_SIGMA
-        factor = 1.0 if self.card.blind else self.layout.level_factor
-        return float(np.asarray(sigma)) * factor
+            return constant_level(UNKNOWN_SIGMA if measured is None else measured)
+        given = constant_level(float(np.asarray(sigma)) * self.layout.level_factor)
+        return given if measured is None else blind_level(given.values, measured)
 
     def noise(self, levels: tuple[float, ...] | None) -> tuple[Noise, ...]:
-        """Return what is known of the noise, of each plane if their levels were estimated."""
+        """Return what is known of the noise, of each plane if `levels` were estimated."""
         scale, sigma = self.scale, self.options.sigma
         if scale is not None and scale.photons is not None:
             return (middle_noise(scale.photons, scale.range, scale.unit),)
-        if levels is not None:
-            factor = self.layout.level_factor
-            return tuple(Noise(level / factor, "estimated", share=level) for level in levels)
-        return (Noise() if isinstance(sigma, str) else Noise(float(np.mean(sigma)), "given"),)
+        if not isinstance(sigma, str):
+            return (Noise(float(np.mean(sigma)), "given"),)
+        factor = self.layout.level_factor
+        found = (Noise(level / factor, "estimated", share=level) for level in levels or ())
+        return tuple(found) or (Noise(),)
 
     def planes(self, region: Array) -> Array:
         """Return a part of the array as (planes, height, width, channels)."""
         height, width = region.shape[self.axes.y], region.shape[self.axes.x]
         return region.reshape(-1, height, width, region.shape[-1] if self.axes.colours else 1)
-
-    def estimate(self, region: Array) -> list[float]:
-        """Return the noise level of each plane of a part of the array."""
-        return [estimate_level(self.layout, plane) for plane in self.planes(region)]
 
     def denoise(self, region: Array, block: Tile, levels: Iterable[float | None]) -> Array:
         """Return what a block keeps, denoised; called on a worker.
@@ -140,7 +151,7 @@ class BlockWork:
         block
             Where that lies in a plane, and what of it is kept.
         levels
-            The noise level of each plane.
+            What was measured of each plane, see `level`.
         """
         denoiser, results = open_model(self.model), []
         for plane, level in zip(self.planes(region), levels, strict=False):
@@ -211,7 +222,7 @@ class BlockDenoiser(Denoiser):
         work
             What is the same for all blocks.
         level
-            The noise level of the whole image, for models that take one.
+            What was measured of the whole image, see `BlockWork.level`.
         """
         prepare = partial(self._prepare_block, block=block)
         layout, options, scale = work.layout, work.options, work.scale
@@ -219,7 +230,7 @@ class BlockDenoiser(Denoiser):
             takes_level = work.card.takes_level
             job = stabilised_job(prepare, region, layout, options, scale, takes_level=takes_level)
         else:
-            job = prepare(region, options, layout=layout, level=level)
+            job = prepare(region, options, layout=layout, level=work.level(level))
         return run(job).image[block.rows.inner, block.columns.inner]
 
     def _prepare_block(
@@ -229,7 +240,7 @@ class BlockDenoiser(Denoiser):
         *,
         block: Tile,
         layout: Layout | None = None,
-        level: float | None = None,
+        level: NoiseLevel | None = None,
     ) -> DenoiseJob:
         engine = self.engine
         # Tiles that meet a side of the region inside the image are wrong within the halo, which is
@@ -239,7 +250,7 @@ class BlockDenoiser(Denoiser):
             region[:, :, np.newaxis],
             layout or read_layout(region, options.range, holes=True),
             options,
-            level=None if level is None else constant_level(level),
+            level=level,
             tiles=grid.tiles(),
             origin=(block.rows.start, block.columns.start),
             shape=region.shape,

@@ -1,6 +1,6 @@
 """The noise level that a model is given: set by the user, or estimated from the image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -90,6 +90,16 @@ class NoiseLevel:
 def constant_level(sigma: float) -> NoiseLevel:
     """Return one level for a whole image."""
     return NoiseLevel(np.full((1, 1, 1), sigma, np.float32))
+
+
+def blind_level(level: FloatArray, white: FloatArray | float) -> NoiseLevel:
+    """Return what a blind model is given to remove no more than `level` of noise of level `white`.
+
+    It removes all noise that there is; a lower level then keeps a share of it.
+    """
+    # An image without noise has level 0, and nothing may be divided by that.
+    divisor = np.maximum(np.float32(white), np.finfo(np.float32).tiny)
+    return replace(constant_level(UNKNOWN_SIGMA), share=np.minimum(level / divisor, 1))
 
 
 def check_model(options: DenoiseOptions, card: Card, *, colours: int = 3) -> None:
@@ -211,11 +221,8 @@ def find_level(
         seen = removes and layout.colours == 3 and can_find_blotches(card)
         return NoiseLevel(level, noise, blotches=_find_blotches(measure(), card) if seen else None)
     samples = (sample_image(layout, images[:, :, n]) for n in range(images.shape[2]))
-    # A blind model removes all noise that there is; a lower level then keeps a share of it.
     white = np.array([estimate_sigma(sample) for sample in samples], np.float32).reshape(1, 1, -1)
-    # An image without noise has level 0, and nothing may be divided by that.
-    divisor = np.maximum(white, np.finfo(np.float32).tiny)
-    return NoiseLevel(constant_level(UNKNOWN_SIGMA).values, noise, np.minimum(level / divisor, 1))
+    return replace(blind_level(level, white), noise=noise)
 
 
 def _find_blotches(measured: list[automatic.MeasuredNoise], card: Card) -> FloatArray | None:
