@@ -105,7 +105,7 @@ class BlockWork:
 
     @property
     def measures(self) -> bool:
-        """Whether the noise of each plane is measured; for a blind model, where a level is given."""
+        """Whether noise is measured: if no level is given, or, for a blind model, if one is."""
         estimated = isinstance(self.options.sigma, str)
         return self.card.sigma_input and estimated != self.card.blind and not self.has_photons
 
