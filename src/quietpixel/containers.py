@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -95,7 +96,8 @@ def measure_noise(
     image
         An array as a `Denoiser` takes it, (H, W) or (H, W, C), at least 24 x 24 pixels, whose
         masked values and those that are not finite do not count; or an image file (a path, its
-        bytes or an open binary file) or a Zarr, whose pages are assumed to have the same noise.
+        bytes or an open binary file) or a Zarr of one channel, whose pages are assumed to have the
+        same noise.
     range
         The values of black, which is without light, and of white. None takes the nominal ones, and
         the darkest part as without light unless the image has 8 bits or a colour profile.
@@ -131,6 +133,25 @@ def measure_noise(
         array = cast(NDArray[Any], image)
         check_kind(array)
         return _measure([array], range, nominal=array.dtype.name in FIXED_SCALES)
+    channels = measure_channels(cast(Source, image), range=range, max_pixels=max_pixels)
+    if len(channels) > 1:
+        raise ImageError(
+            f"`image` must have one channel because each has noise of its own; got {len(channels)}."
+            " Pass the pages of quietpixel.files.read_picture(image) one by one."
+        )
+    return channels.popitem()[1]
+
+
+def measure_channels(
+    image: Source, *, range: Range | None = None, max_pixels: int = 500_000_000
+) -> dict[int, NoiseMeasure]:
+    """Return the noise of each channel of a file by its number, 0 first.
+
+    Parameters
+    ----------
+    image, range, max_pixels
+        As for `measure_noise`.
+    """
     from quietpixel.files import read_picture, turn_upright  # arrays need no image library
     from quietpixel.files.zarr_store import is_store, read_store
 
@@ -138,9 +159,13 @@ def measure_noise(
     if isinstance(image, str | Path) and is_store(Path(image)):
         picture = read_store(Path(image))
     else:
-        picture = turn_upright(read_picture(cast(Source, image), max_pixels=max_pixels))
+        picture = turn_upright(read_picture(image, max_pixels=max_pixels))
     nominal = picture.metadata.icc is not None or picture.dtype.name in FIXED_SCALES
-    return _measure(picture.pages, range or picture.declared_range, nominal=nominal)
+    pages: dict[int, list[NDArray[Any]]] = {}
+    for number, page in zip(picture.channels or cycle([0]), picture.pages, strict=False):
+        pages.setdefault(number, []).append(page)
+    range = range or picture.declared_range
+    return {number: _measure(some, range, nominal=nominal) for number, some in pages.items()}
 
 
 def _is_file(image: Any) -> bool:

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from quietpixel import parse_noise
 from quietpixel.containers import denoise, measure_noise
 from quietpixel.data.image_folder import Layout
-from quietpixel.errors import ArgumentError, TooLargeError
+from quietpixel.errors import ArgumentError, ImageError, TooLargeError
 from quietpixel.reports.charts import noise_chart
 from quietpixel.training.folder_data import measure_folder
 
@@ -78,6 +78,25 @@ def test_a_zarr_is_measured_like_a_file(quietpixel, noisy, tmp_path) -> None:
     stored, plain = json.loads(outcome.out)
     assert outcome.code == 0
     assert stored | {"file": ""} == plain | {"file": ""}
+
+
+def test_each_channel_has_a_line(quietpixel, tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    stack = np.stack([np.full((2, 64, 64), 900), np.full((2, 64, 64), 500)], axis=1)
+    stack = stack + rng.normal(0, 1, stack.shape) * [[[[40]], [[10]]]]
+    paths = [tmp_path / "a.ome.tif", tmp_path / "a.ome.zarr"]
+    tifffile.imwrite(paths[0], stack.astype(np.uint16), metadata={"axes": "ZCYX"}, ome=True)
+    group = zarr.open_group(paths[1], mode="w", zarr_format=2)
+    group.create_array("0", data=stack.astype(np.uint16))
+    group.attrs["multiscales"] = [{"axes": list("zcyx"), "datasets": [{"path": "0"}]}]
+    for path in paths:
+        measures = json.loads(quietpixel("noise", path, "--json", "-").out)
+        names = [f"{path}, channel {number}" for number in (1, 2)]
+        assert [each["file"] for each in measures] == names
+        sigmas = [each["counts"]["sigma"] for each in measures]
+        np.testing.assert_allclose(sigmas, [40, 10], rtol=0.05)
+        with pytest.raises(ImageError, match="`image` must have one channel"):
+            measure_noise(path)
 
 
 def test_what_holds_for_many_files_is_said_once(quietpixel, noisy) -> None:

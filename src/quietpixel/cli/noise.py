@@ -47,9 +47,9 @@ def command(
     Prints sigma, the law that training takes as --noise, and whether the noise is white,
     correlated, in stripes, impulses or speckle. The numbers of the table are on the [0, 1] scale;
     below it they are repeated in the units of images that have another. A folder stands for the
-    images in it, and a Zarr is one image.
+    images in it, a Zarr is one image, and each channel of a stack has a line of its own.
     """
-    from quietpixel.containers import measure_noise
+    from quietpixel.containers import measure_channels
     from quietpixel.files import atomic_file
 
     check_report("--plot", plot, "chart")
@@ -61,7 +61,10 @@ def command(
         try:
             if _is_folder(path):
                 raise FileError(f"The folder '{path}' holds no images to measure; name files.")
-            measures[str(path)] = measure_noise(path, range=range)
+            channels = measure_channels(path, range=range)
+            for number, measure in channels.items():
+                name = f"{path}, channel {number + 1}" if len(channels) > 1 else str(path)
+                measures[name] = measure
         except QuietpixelError as error:
             # One file that fails is an error; of several, the others are still measured.
             if len(paths) == 1:

@@ -107,8 +107,11 @@ def read_store(path: Path) -> Picture:
         If it cannot be read, or is not one image.
     """
     array, form = _describe(path)
-    pages = store_frames(_planes(array, form), form.size().pages)
-    return replace(Picture.from_pixels(pages[0], format="zarr"), pages=pages)
+    indices = list(_plane_indices(form))
+    pages = store_frames((_plane(array, form, index) for index in indices), len(indices))
+    own = form.axes.channels
+    channels = () if own is None else tuple(index[own] for index in indices)
+    return replace(Picture.from_pixels(pages[0], format="zarr"), pages=pages, channels=channels)
 
 
 def _describe(path: Path) -> tuple[Any, ArrayForm]:
@@ -122,13 +125,18 @@ def _describe(path: Path) -> tuple[Any, ArrayForm]:
     return array, form
 
 
-def _planes(array: Any, form: ArrayForm) -> Iterator[Pixels]:
+def _plane_indices(form: ArrayForm) -> Iterator[tuple[Any, ...]]:
+    """Yield where each plane lies."""
+    sides = [1 if axis in form.axes.inner else side for axis, side in enumerate(form.shape)]
+    for index in np.ndindex(*sides):
+        yield tuple(
+            slice(None) if axis in form.axes.inner else number for axis, number in enumerate(index)
+        )
+
+
+def _plane(array: Any, form: ArrayForm, index: tuple[Any, ...]) -> Pixels:
+    """Return a plane as (H, W, C)."""
     inner = form.axes.inner
-    outer = [axis for axis in range(len(form.shape)) if axis not in inner]
-    for index in np.ndindex(*(form.shape[axis] for axis in outer)):
-        where: list[Any] = [slice(None)] * len(form.shape)
-        for axis, number in zip(outer, index, strict=True):
-            where[axis] = number
-        plane = np.asarray(array[tuple(where)]).transpose([sorted(inner).index(a) for a in inner])
-        page = plane if plane.ndim == 3 else plane[..., np.newaxis]
-        yield page.astype(page.dtype.newbyteorder("="), copy=False)
+    plane = np.asarray(array[index]).transpose([sorted(inner).index(axis) for axis in inner])
+    page = plane if plane.ndim == 3 else plane[..., np.newaxis]
+    return page.astype(page.dtype.newbyteorder("="), copy=False)
