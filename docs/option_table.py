@@ -79,7 +79,8 @@ def describe_options(docs: Path) -> str:
         text += f"\n## quietpixel {command}\n\n| option | in Python | shown in |\n|---|---|---|\n"
         for name, words in options.items():
             where = find_page(command, words, pages, docs)
-            text += f"| `{words[-1]}` | {find_python(command, name, words[-1])} | {where} |\n"
+            option = next(word for word in words if word.startswith("--"))
+            text += f"| `{option}` | {find_python(command, name, option)} | {where} |\n"
     return text
 
 
@@ -90,7 +91,7 @@ def all_options() -> dict[str, dict[str, list[str]]]:
     for command in COMMANDS:
         parameters = getattr(group.get_command(context, command), "params", [])
         options = [each for each in parameters if isinstance(each, click.Option)]
-        found[command] = {str(each.name): [*each.secondary_opts, *each.opts] for each in options}
+        found[command] = {str(each.name): [*each.opts, *each.secondary_opts] for each in options}
     return found
 
 

@@ -144,6 +144,8 @@ def test_each_option_has_a_python_name_and_a_page(option_table: Any) -> None:
     # The page of the command, and not one that has an option of that name.
     assert shown["models", "`--json`"] == "[Train on your own images](../how-to/train.md)"
     assert shown["evaluate", "`--json`"] == "[Compare methods](../how-to/compare.md)"
+    assert shown["train", "`--workers`"] == "[Train on your own images](../how-to/train.md)"
+    assert shown["denoise", "`--colour-strength`"]
     assert shown["demo", "`--run`"] == "[A model of your own](../tutorials/own-model.md)"
     assert "[-" not in table
 
