@@ -304,6 +304,22 @@ def test_the_noise_level_is_estimated_of_each_plane(tmp_path, models) -> None:
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], wanted)
 
 
+@pytest.mark.parametrize("chunks", [(1, 1, 50, 50), (2, 3, 50, 50)])
+def test_each_channel_has_a_scale_of_its_own(tmp_path, models, chunks) -> None:
+    """On one scale, dark channels kept their noise, and one value everywhere became many."""
+    pixels = noise((2, 3, 100, 90))
+    pixels[:, 1] = 500 + pixels[:, 1] // 40
+    pixels[:, 2] = 90
+    source = put(tmp_path / "a.zarr", pixels, chunks=chunks, dimension_names=list("zcyx"))
+    done = denoise(source, str(tmp_path / "b.zarr"), models["level"])
+    wanted = Denoiser(models["level"]).denoise(pixels, DenoiseOptions(axes="zcyx"))
+    result = zarr.open(str(tmp_path / "b.zarr"), mode="r")[...]
+    assert np.array_equal(result, wanted.image)
+    assert (result[:, 1] != pixels[:, 1]).mean() > 0.5
+    assert done.notes[0].startswith("Channel 1: Intensity scale: black ")
+    assert {each for each in done.notes if "scale" in each} <= set(wanted.notes)
+
+
 def test_a_level_given_to_a_blind_model_limits_what_is_taken_away(tmp_path, models) -> None:
     pixels = noise((2, 100, 90), "float32", 1)
     pixels[1] *= 0.1

@@ -8,7 +8,7 @@ and the same reflection as in the whole image (see `quietpixel.imaging.tiling`).
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.axes import Axes
@@ -131,6 +131,15 @@ class Part:
     def where(self) -> tuple[slice, ...]:
         """What it covers."""
         return tuple(slice(*span) for span in self.spans)
+
+    def channels(self, axes: Axes) -> "Iterator[tuple[int, Part]]":
+        """Yield the number of each channel and what it covers of it; number 0 of no channels."""
+        if axes.channels is None:
+            yield 0, self
+            return
+        before, after = self.spans[: axes.channels], self.spans[axes.channels + 1 :]
+        for number in range(*self.spans[axes.channels]):
+            yield number, replace(self, spans=(*before, (number, number + 1), *after))
 
 
 def cut(

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -29,14 +30,13 @@ from quietpixel.files import Job, format_of_name
 from quietpixel.imaging.defects import FILL_CELL
 from quietpixel.imaging.intensity_scale import (
     FIXED_SCALES,
-    Range,
     Scale,
     largest_sound,
     nominal_range,
 )
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import OnProgress
-from quietpixel.inference.level import level_factors, sample_places
+from quietpixel.inference.level import Noise, level_factors, sample_places
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.planes import MOST_MEASURED, common_level, spaced
 
@@ -52,7 +52,9 @@ class Work:
     done
         Where each finished part leaves a file of its name.
     blocks
-        How blocks are denoised.
+        How blocks are denoised, whatever their scale.
+    channels
+        The same on the intensity scale of each channel, one where there are no channels.
     levels
         What was measured of each plane, see `BlockWork.level`; None for nothing.
     """
@@ -61,12 +63,18 @@ class Work:
     target: ZarrImage
     done: Place
     blocks: BlockWork
-    levels: tuple[float, ...] | None = None
+    channels: tuple[BlockWork, ...] = ()
+    levels: tuple[float | None, ...] = ()
 
 
 def process_part(part: Part, work: Work) -> None:
     """Denoise a part of the full size, or compute a part of a smaller copy, and write it."""
-    result = _shrink(part, work) if part.level else _denoise(part, work)
+    if part.level:
+        result = _shrink(part, work)
+    else:
+        axes = work.blocks.axes
+        results = [_denoise(one, work, channel) for channel, one in part.channels(axes)]
+        result = np.concatenate(results, axes.channels or 0)
     try:
         # Parts never share a stored chunk, so no lock is needed.
         work.target.array(part.level)[part.where] = result
@@ -85,8 +93,8 @@ def _read(array: Any, where: tuple[slice, ...]) -> NDArray[Any]:
     return region.astype(region.dtype.newbyteorder("="), copy=False)
 
 
-def _denoise(part: Part, work: Work) -> NDArray[Any]:
-    blocks, array = work.blocks, work.source.array()
+def _denoise(part: Part, work: Work, channel: int) -> NDArray[Any]:
+    blocks, array = work.channels[channel], work.source.array()
     axes, card = blocks.axes, blocks.card
     block = Field(blocks.shape, card.halo or 0, card.divisor).block(
         part.where[axes.y], part.where[axes.x], step=FILL_CELL if blocks.layout.alpha else 1
@@ -96,7 +104,7 @@ def _denoise(part: Part, work: Work) -> NDArray[Any]:
     where[axes.x] = slice(block.columns.start, block.columns.stop)
     leading = array.shape[: axes.y]
     planes = np.arange(int(np.prod(leading))).reshape(leading)[part.where[: axes.y]].ravel()
-    levels = [None if work.levels is None else work.levels[plane] for plane in planes]
+    levels = [work.levels[plane] for plane in planes]
     return blocks.denoise(_read(array, tuple(where)), block, levels)
 
 
@@ -136,8 +144,12 @@ class Extent:
     count: int
 
 
-def measure_part(part: Part, work: Work) -> Extent:
-    """Return the statistics of a part."""
+def measure_part(part: Part, work: Work) -> list[tuple[int, Extent]]:
+    """Return the number and the statistics of each channel of a part."""
+    return [(channel, _measure(one, work)) for channel, one in part.channels(work.blocks.axes)]
+
+
+def _measure(part: Part, work: Work) -> Extent:
     blocks = work.blocks
     region = _read(work.source.array(), part.where)
     if blocks.layout.alpha:
@@ -160,14 +172,19 @@ def measure_part(part: Part, work: Work) -> Extent:
     return Extent(smallest, largest, sound, whole, outside, sample.size)
 
 
-def find_nominal_range(layout: Layout, seen: list[Extent]) -> Range:
-    """Return black and white as `nominal_range` finds them in the whole."""
+def find_layout(layout: Layout, seen: list[Extent]) -> Layout:
+    """Return a layout with black, white and ceiling as they are found in a whole image."""
     smallest, largest = min(each.smallest for each in seen), max(each.sound for each in seen)
     if smallest > largest:
         raise ImageError("The image holds no finite value; all of its values are NaN or infinite.")
     share = sum(each.outside for each in seen) / max(sum(each.count for each in seen), 1)
     far = share > 0.01 or all(each.whole for each in seen)
-    return nominal_range(layout.dtype, smallest, largest, far=far)
+    layout = replace(layout, range=nominal_range(layout.dtype, smallest, largest, far=far))
+    if layout.dtype != np.uint16:
+        return layout
+    # A hot pixel counts: it is kept.
+    _, ceiling = nominal_range(layout.dtype, 0, max(each.largest for each in seen), far=False)
+    return replace(layout, ceiling=ceiling)
 
 
 @dataclass(frozen=True)
@@ -201,22 +218,24 @@ class StoredPlane:
         return sample.reshape(*sample.shape[:2], -1)
 
 
-def list_planes(work: Work) -> list[Any]:
-    """Return each plane y, x of the array as an image."""
-    array, blocks = work.source.array(), work.blocks
+def list_planes(work: Work) -> list[list[Any]]:
+    """Return the planes y, x of each channel of the array as images."""
+    array, blocks, own = work.source.array(), work.blocks, work.blocks.axes.channels
     shape = *blocks.shape, blocks.layout.colours + blocks.layout.alpha
-    return [StoredPlane(array, index, shape) for index in np.ndindex(*array.shape[: blocks.axes.y])]
+    planes: list[list[Any]] = [[] for _ in range(1 if own is None else array.shape[own])]
+    for index in np.ndindex(*array.shape[: blocks.axes.y]):
+        planes[0 if own is None else index[own]].append(StoredPlane(array, index, shape))
+    return planes
 
 
-def estimate_levels(work: Work) -> tuple[float, ...]:
+def estimate_levels(planes: list[Any], blocks: BlockWork) -> tuple[float, ...]:
     """Return the noise level of each plane: one for all, unless those of some differ."""
-    planes = list_planes(work)
     count = len(planes)
 
     def measure(most: int) -> tuple[float, ...]:
         some = (planes[number] for number in spaced(count, most))
-        places = [sample_places(length) for length in work.blocks.shape]
-        return tuple(work.blocks.measure(plane.take_places(*places)) for plane in some)
+        places = [sample_places(length) for length in blocks.shape]
+        return tuple(blocks.measure(plane.take_places(*places)) for plane in some)
 
     common = common_level(measure(MOST_MEASURED)) if count > 1 else None
     return measure(count) if common is None else (common,) * count
@@ -353,6 +372,7 @@ class _LargeRun:
         # Beside the target, because a rename works only within one file system.
         self._folder = target.neighbour(f".quietpixel-{target.last}.work")
         self.notes: list[str] = []
+        self._noise: tuple[Noise, ...] = ()
         channels = array.shape[-1] if blocks.axes.colours else 1
         self.megapixels = float(np.prod(array.shape) / channels / 1e6)
         result = self._open_result(source, blocks)
@@ -369,7 +389,7 @@ class _LargeRun:
         # Neither threads nor memory change the result.
         options = replace(self._options, model=blocks.model.name, threads=None, memory=1)
         # The number is that of the form of unfinished work.
-        asked = repr((blocks.model.digest, options, blocks.axes, 4)).encode()
+        asked = repr((blocks.model.digest, options, blocks.axes, 5)).encode()
         digest = hashlib.sha256(asked).hexdigest()
         about = to_json({"source": f"{source.name} {info.get('size')} {when}", "settings": digest})
         place, note = self._folder.below("image"), self._folder.below("about.json")
@@ -395,8 +415,7 @@ class _LargeRun:
 
     def report(self, job: Job, seconds: float) -> Outcome:
         """Return what was done, in so many seconds."""
-        blocks, notes = self._work.blocks, tuple(self.notes)
-        found = Findings(blocks.noise(self._work.levels), model=blocks.card.name)
+        found, notes = Findings(self._noise, model=self._work.blocks.card.name), tuple(self.notes)
         return Outcome(
             job, notes=notes, findings=found, megapixels=self.megapixels, compute_seconds=seconds
         )
@@ -407,34 +426,42 @@ class _LargeRun:
         place = self._folder.below("scale.json")
         kept = place.read()
         if kept is None:
-            found, ceiling = self._find_scale()
-            kept = to_json({"scale": asdict(found), "ceiling": ceiling})
+            scales = self._find_scales()
+            kept = to_json([{"scale": asdict(scale), "ceiling": most} for scale, most in scales])
             place.write(kept)
-        values = json.loads(kept)
-        scale = Scale.from_dict(values["scale"])
-        blocks = self._work.blocks.on_scale(scale)
-        dtype = blocks.layout.dtype
-        blocks = replace(blocks, layout=replace(blocks.layout, ceiling=values["ceiling"]))
-        self._work = replace(self._work, blocks=blocks)
-        self.notes += scale.notes(dtype)
-        if scale.photons is not None:
-            self.notes.append(scale.photons.describe())
-        if blocks.measures:  # on the scale that was just found
-            self._work = replace(self._work, levels=estimate_levels(self._work))
+        planes, channels = list_planes(self._work), list[BlockWork]()
+        levels: dict[tuple[int, ...], float | None] = {}
+        for number, (values, some) in enumerate(zip(json.loads(kept), planes, strict=True), 1):
+            scale = Scale.from_dict(values["scale"])
+            blocks = self._work.blocks.on_scale(scale)
+            blocks = replace(blocks, layout=replace(blocks.layout, ceiling=values["ceiling"]))
+            channels.append(blocks)
+            notes = scale.notes(blocks.layout.dtype)
+            notes += () if scale.photons is None else (scale.photons.describe(),)
+            self.notes += [f"Channel {number}: {n}" if len(planes) > 1 else n for n in notes]
+            # Measured on the scale that was just found.
+            measured = estimate_levels(some, blocks) if blocks.measures else None
+            self._noise += blocks.noise(measured)
+            own = measured or (None,) * len(some)
+            levels |= zip((plane.index for plane in some), own, strict=True)
+        # In the order of the array, in which channels may alternate.
+        ordered = tuple(levels[index] for index in sorted(levels))
+        self._work = replace(self._work, channels=tuple(channels), levels=ordered)
 
-    def _find_scale(self) -> tuple[Scale, float]:
-        """Return the scale, and the largest value that the type, or the bits in use, can hold."""
+    def _find_scales(self) -> list[tuple[Scale, float]]:
+        """Return for each channel the scale, and the largest value of its type or bits in use."""
         options, blocks = self._options, self._work.blocks
-        layout = blocks.layout
-        if options.range is None and layout.dtype.name not in FIXED_SCALES:
-            seen = list(self._run(measure_part, self._parts(0)))
-            layout = replace(layout, range=find_nominal_range(layout, seen))
-            if layout.dtype == np.uint16:  # a hot pixel counts: it is kept
-                largest = max(each.largest for each in seen)
-                _, ceiling = nominal_range(layout.dtype, 0, largest, far=False)
-                layout = replace(layout, ceiling=ceiling)
         planes, denoiser = list_planes(self._work), open_model(blocks.model)
-        return denoiser.find_scale(planes, options, layouts=[layout]), layout.ceiling
+        layouts = [blocks.layout] * len(planes)
+        if options.range is None and blocks.layout.dtype.name not in FIXED_SCALES:
+            seen: list[list[Extent]] = [[] for _ in planes]
+            for channel, extent in chain.from_iterable(self._run(measure_part, self._parts(0))):
+                seen[channel].append(extent)
+            layouts = [find_layout(blocks.layout, each) for each in seen]
+        return [
+            (denoiser.find_scale(some, options, layouts=[layout]), layout.ceiling)
+            for some, layout in zip(planes, layouts, strict=True)
+        ]
 
     def _parts(self, level: int) -> Iterator[Part]:
         array = self._work.target.array(level)

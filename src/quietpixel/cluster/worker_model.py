@@ -95,8 +95,10 @@ class BlockWork:
 
     def on_scale(self, scale: Scale) -> "BlockWork":
         """Return the same work on an intensity scale."""
-        layout = self.layout.on_scale(scale, self.options.dtype)
-        return replace(self, layout=layout, scale=scale)
+        layout, options = self.layout.on_scale(scale, self.options.dtype), self.options
+        if scale.black == scale.white and isinstance(options.sigma, str):
+            options = replace(options, strength=0.0)  # one value everywhere, as in whole images
+        return replace(self, layout=layout, scale=scale, options=options)
 
     @property
     def has_photons(self) -> bool:
