@@ -320,6 +320,13 @@ def test_each_channel_has_a_scale_of_its_own(tmp_path, models, chunks) -> None:
     assert {each for each in done.notes if "scale" in each} <= set(wanted.notes)
 
 
+def test_one_value_everywhere_stays(tmp_path) -> None:
+    """Of 65535, 90 is so dark that the model made 67 to 135 of it."""
+    source = put(tmp_path / "a.zarr", np.full((60, 60), 90, np.uint16), chunks=(60, 60))
+    denoise(source, str(tmp_path / "b.zarr"), "photo")
+    assert np.unique(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...]).tolist() == [90]
+
+
 def test_a_level_given_to_a_blind_model_limits_what_is_taken_away(tmp_path, models) -> None:
     pixels = noise((2, 100, 90), "float32", 1)
     pixels[1] *= 0.1
