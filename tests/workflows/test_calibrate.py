@@ -177,7 +177,9 @@ def test_the_command_says_what_the_intervals_hold(model, tmp_path, capsys, monke
         r"^Brightness, result against input: slope 0\.\d+, offset \+0\.", printed, re.M
     )
     assert not quietpixel.read_card(model).uncertainty
-    assert "--second must come with" in refuse(capsys, *words, "--second", tmp_path, "--noise", "x")
+    assert "--second must come with" in refuse(
+        capsys, *words, "--second", tmp_path, "--noise", "speckle:1"
+    )
 
 
 def test_an_image_unlike_the_calibration_is_warned_about(calibrated, tmp_path, capsys) -> None:
@@ -209,6 +211,19 @@ def test_few_images_calibrate_but_measure_nothing(model, monkeypatch) -> None:
     assert "2 images, too few to measure" in found.describe()
 
 
+def test_stacks_stand_for_folders_of_their_pages(model, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(calibrate, "SQUARES", 20)
+    clean = [np.rint(255 * each).astype(np.uint8) for each in make_clean(2)]
+    rng = np.random.default_rng(0)
+    for name in ("first", "second"):
+        shots = [(each + rng.normal(0, 10, each.shape)).clip(0, 255) for each in clean]
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.rint(shots).astype(np.uint8))
+    found = quietpixel.calibrate(
+        model, noisy=tmp_path / "first.tif", second=tmp_path / "second.tif"
+    )
+    assert "made from 2 pairs of noisy shots" in found.describe()
+
+
 def test_what_cannot_be_calibrated_is_refused(model, tmp_path) -> None:
     with pytest.raises(ModelError, match="comes with quietpixel and is not changed"):
         quietpixel.calibrate("mnist-unet", make_clean(2))
@@ -218,6 +233,8 @@ def test_what_cannot_be_calibrated_is_refused(model, tmp_path) -> None:
         quietpixel.calibrate(model, make_clean(2), noisy=make_clean(1))
     with pytest.raises(DataError, match="must have one size"):
         quietpixel.calibrate(model, make_clean(1), noisy=[make_clean(1)[0][:8]])
+    with pytest.raises(DataError, match="Both sides of the pair 'number 0' have the same values"):
+        quietpixel.calibrate(model, noisy=make_clean(1), second=make_clean(1))
     silent = write_shrinker(tmp_path / "silent.onnx", replace(CARD, noise=""))
     with pytest.raises(ArgumentError, match="`noise` must be given"):
         quietpixel.calibrate(silent, make_clean(2))

@@ -57,9 +57,9 @@ def command(
     """Fit the error bars of a model to images that are new to it.
 
     FOLDER holds a few dozen clean images of the kind that the model is for, none of them from its
-    training. Noise is added to them, unless --noisy or --second names a second folder with the same
-    file names. 'quietpixel denoise --uncertainty' then writes error bars, and warns about an image
-    unlike those in FOLDER.
+    training; a stack stands for a folder of its pages. Noise is added to them, unless --noisy or
+    --second names a second folder with the same file names. 'quietpixel denoise --uncertainty' then
+    writes error bars, and warns about an image unlike those in FOLDER.
 
     The command prints what share of the true values lies within the error bars, and how the
     brightness of results differs from that of the noisy images: where it does not, the slope is 1,

@@ -327,11 +327,11 @@ def read_pairs(
 ) -> Iterator[Pair]:
     """Yield both sides of each pair on the intensity scale of the noisy one.
 
-    Folders are matched by name, everything else by order.
+    Folders are matched by name, everything else, such as the pages of two stacks, by order.
     """
     channels = denoiser.card.channels
     first, second = list(read_images(noisy, channels)), list(read_images(other, channels))
-    if isinstance(noisy, str | Path) and isinstance(other, str | Path):
+    if all(isinstance(each, str | Path) and Path(each).is_dir() for each in (noisy, other)):
         # Either folder may hold images that the other lacks.
         by_name = {each.name: each for each in second}
         first = [each for each in first if each.name in by_name]
@@ -347,6 +347,11 @@ def read_pairs(
             raise DataError(
                 f"Both sides of the pair '{pair[0].name}' must have one size; got "
                 f"{one.shape[:2]} and {two.shape[:2]}. Remove the pair, or crop both the same way."
+            )
+        if np.array_equal(one, two):
+            raise DataError(
+                f"Both sides of the pair '{pair[0].name}' have the same values; give two shots of "
+                "the scene, or a noisy and a clean image."
             )
         options = DenoiseOptions(range=range or pair[0].declared)
         # The scale of the noisy side, because only that one is known when the error bars are used.
@@ -366,7 +371,8 @@ def read_images(images: Images, channels: int) -> Iterator[LoadedImage]:
     from quietpixel.files import list_images, read_picture, turn_upright
 
     if isinstance(images, str | Path):
-        images = list_images(Path(images)).images
+        path = Path(images)
+        images = [path] if path.is_file() else list_images(path).images
     for number, image in enumerate(images):
         if isinstance(image, np.ndarray):
             yield LoadedImage(f"number {number}", to_channels(with_channels(image), channels))
