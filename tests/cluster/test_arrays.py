@@ -130,6 +130,11 @@ def test_wrong_arguments_are_reported_at_once(models, case) -> None:
         denoise(dask.array.zeros(shape, dtype=dtype), models["blur"], **options)
 
 
+def test_an_array_of_numpy_is_refused(models) -> None:
+    with pytest.raises(ImageError, match="must be a Dask array; got ndarray"):
+        denoise(np.zeros((5, 5)), models["blur"])
+
+
 def test_a_map_of_levels_is_refused(models) -> None:
     array = dask.array.zeros((5, 5), dtype="float32")
     with pytest.raises(ArgumentError, match="a number or 'auto' here"):

@@ -107,6 +107,13 @@ def test_after_giving_up_only_the_last_words_are_written(tmp_path, monkeypatch):
     )
 
 
+def test_a_file_that_is_open_as_text_is_named(tmp_path):
+    path = tmp_path / "a.pgm"
+    path.write_bytes(b"P5 2 1 255 ab")
+    with path.open() as file, pytest.raises(FileError, match="open as text; open it as binary"):
+        read_picture(file)
+
+
 @pytest.mark.parametrize("readers", [1, 6])
 def test_warnings_of_one_image_do_not_reach_another(readers):
     """Whole JPEGs with a harmless warning, read after ones that are cut short, and next to them."""

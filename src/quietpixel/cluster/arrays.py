@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from quietpixel.cluster.blocks import Field
 from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.worker_model import BlockWork, plan_blocks
-from quietpixel.errors import ArgumentError
+from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.tiling import round_up
 from quietpixel.inference.level import sample_places
 from quietpixel.inference.options import DenoiseOptions
@@ -65,7 +65,11 @@ def denoise(
     >>> denoise(noisy, "mnist-unet", axes="tyx").shape
     (3, 600, 600)
     """
-    need("dask.array")
+    if not isinstance(array, need("dask.array").Array):
+        raise ImageError(
+            f"`array` must be a Dask array; got {type(array).__name__}. Try "
+            "dask.array.from_array(array), or quietpixel.denoise for other arrays."
+        )
     allowed = {each.name for each in fields(DenoiseOptions)}
     allowed -= {"model", "streams", "axes", "channels", "law"}
     unknown = sorted(options.keys() - allowed)

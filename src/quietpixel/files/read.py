@@ -187,7 +187,10 @@ def _open(source: str | Path | bytes | BinaryIO) -> Path | bytes:
     if isinstance(source, bytes | bytearray | memoryview):  # views are copied: readers keep them
         return bytes(source)
     if not isinstance(source, str | Path):
-        return source.read()
+        content = source.read()
+        if isinstance(content, str):
+            raise FileError("it is open as text; open it as binary, with mode 'rb'.")
+        return content
     path = Path(source)
     if path.is_dir():
         raise FileError("it is a folder; give the name of a file in it.")

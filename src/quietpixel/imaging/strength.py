@@ -66,5 +66,5 @@ def check_strength(strength: float, name: str = "strength") -> None:
     if not (number and 0 <= float(strength) <= 2):
         raise ArgumentError(
             f"`{name}` must lie between 0 (no change) and 2 (twice the noise level); "
-            f"got {strength}."
+            f"got {strength!r}."
         )
