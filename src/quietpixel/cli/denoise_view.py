@@ -62,6 +62,8 @@ class FolderView:
         """Take what is known before the work: what is done already, and what is refused."""
         from quietpixel.batch.pipeline import Outcome
 
+        # Not before, because the run may have waited for another one.
+        self._start = self._last_line = time.monotonic()
         self._total, self.folder = len(findings), folder
         self._pending = [found.job for found in findings if found.state == "write"]
         for found in findings:
@@ -77,7 +79,6 @@ class FolderView:
         if self.failures and self._before < self._total:
             refused = f"{len(self.failures)} of {self._total}"
             self.notify(f"{refused} images will be refused, see the end.")
-        self._start = self._last_line = time.monotonic()
 
     def __enter__(self) -> "FolderView":
         """Start the bar, where there is a terminal and more than one file."""
