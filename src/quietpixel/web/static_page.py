@@ -122,7 +122,8 @@ def _page_files() -> dict[str, bytes]:
         assert page.count(old) == 1
         page = page.replace(old, new)
     with np.load(WEIGHTS) as stored:
-        level = {name: values.tolist() for name, values in stored.items()}
+        # Six decimals are enough, and less than half of the bytes.
+        level = {name: values.astype(float).round(6).tolist() for name, values in stored.items()}
     return files | {
         "index.html": page.encode(),
         MANIFEST.name: MANIFEST.read_bytes(),
