@@ -2,8 +2,8 @@
 
 python examples/clean_folder.py FOLDER OUTPUT [MODEL]
 
-For plain work on folders `quietpixel denoise FOLDER -o OUTPUT` does more: it goes on after bad
-files, keeps trees and finishes after an interruption.
+Without such a decision, `quietpixel denoise FOLDER -o OUTPUT` does more: it continues after bad
+files, keeps subfolders and resumes after an interruption.
 """
 
 import sys
@@ -23,7 +23,7 @@ for path in list_images(folder).images:
     picture = read_picture(path)  # pixels, and everything else that the file carries
     sigma = max(denoiser.estimate_sigma(page) for page in picture.pages)
     if sigma < LEAST:
-        print(f"{path.name}: sigma {255 * sigma:.1f} of 255, left alone")
+        print(f"{path.name}: sigma {255 * sigma:.1f} of 255, left unchanged")
         continue
     cleaned = replace(picture, pages=tuple(denoiser(page) for page in picture.pages))
     write_picture(cleaned, Path(output) / path.name)

@@ -1,4 +1,4 @@
-"""Which method is best on digits at several strengths of noise, and is the difference sure?
+"""Which method is best on digits at several strengths of noise, and is the difference certain?
 
 python examples/compare_methods.py [COUNT]
 """
@@ -21,8 +21,5 @@ for table in found.tables:
     for difference in table.differences:
         if difference.measure == "psnr":
             low, high = difference.interval
-            sure = "surely" if low > 0 or high < 0 else "not surely"
-            print(
-                f"  {difference.name} {sure} differs from {difference.than}: "
-                f"{low:.2f} to {high:.2f}"
-            )
+            verb = "differs" if low > 0 or high < 0 else "may not differ"
+            print(f"  {difference.name} {verb} from {difference.than}: {low:.2f} to {high:.2f}")

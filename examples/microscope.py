@@ -14,7 +14,7 @@ from quietpixel.files import list_images, read_picture
 folder, run, *minutes = sys.argv[1:]
 first = read_picture(list_images(folder).images[0])
 found = quietpixel.measure_noise(first.pages[0] / first.maximum)
-print(f"noise: {found.kind}, as a law {found.law}")
+print(f"noise: {found.kind}, law {found.law}")
 
 # Noise that neighbours share has to be hidden as a whole; `train` measures that and does so.
 quietpixel.train(
@@ -24,4 +24,4 @@ quietpixel.train(
     run=run,
     minutes=float(minutes[0]) if minutes else 20.0,
 )
-print(f"Look at {Path(run) / 'report.html'}: does what was taken away look like noise?")
+print(f"Look at {Path(run) / 'report.html'}: does what was removed look like noise?")
