@@ -8,6 +8,7 @@ import pytest
 from quietpixel.data.image_cache import StoredImage
 from quietpixel.data.image_folder import Layout, find_layout, find_mismatch
 from quietpixel.errors import ArgumentError, DataError
+from quietpixel.files import Picture, mark_as_result, write_picture
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -30,6 +31,22 @@ def test_a_plain_folder_holds_clean_pictures(tmp_path: Path) -> None:
     layout, names, _ = find(tmp_path)
     assert layout.kind == "clean"
     assert names == [["1.jpg"], ["b/2.png"]]
+
+
+@pytest.mark.parametrize("target", ["clean", "none"])
+def test_results_beside_their_sources_are_no_training_images(tmp_path: Path, target: str) -> None:
+    image = Picture.from_pixels(np.zeros((8, 8, 1), np.uint8))
+    for name in ("a.png", "b-clean.png", "c.png", "c-clean.png"):
+        write_picture(image, tmp_path / name)
+    write_picture(mark_as_result(image), tmp_path / "a-clean.png")
+    _, names, messages = find(tmp_path, target)
+    assert names == [["a.png"], ["b-clean.png"], ["c-clean.png"], ["c.png"]]
+    assert messages == ["Skipping results of quietpixel: 'a-clean.png'."]
+
+
+def test_folders_of_the_system_hold_no_images(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "@eaDir/1.jpg/SYNO_THUMB.jpg", "#recycle/2.jpg", ".hidden/3.jpg")
+    assert find(tmp_path)[1] == [["1.jpg"]]
 
 
 def test_subfolders_hold_pairs_of_the_same_names(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from quietpixel.data.image_cache import Notify, Paths, StoredImage
 from quietpixel.errors import ArgumentError, DataError
-from quietpixel.files import list_images
+from quietpixel.files import find_results, list_images
 from quietpixel.files.zarr_store import FILES, is_store
 
 Plane = NDArray[np.float32]
@@ -21,7 +21,7 @@ Plane = NDArray[np.float32]
 SIDES = {"clean": (("noisy", "clean"),), "noisy": (("first", "second"), ("noisy", "clean"))}
 """The subfolders that make pairs, by the target."""
 NAMED = 10
-"""Number of files without a partner that are named; the others are counted."""
+"""Number of skipped files that are named; the others are counted."""
 FINE, COARSE = 1.0, 8.0
 """Sizes in pixels of the details that are compared: finer ones are noise, coarser ones shading."""
 LEAST_LIKENESS = 0.1
@@ -89,7 +89,7 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
         # Only noisy files are listed, so that no clean one can be read by mistake.
         inner = folder / "noisy"
         whole = patterns or not inner.is_dir()
-        found: Iterable[Path] = list_scenes(folder if whole else inner)
+        found: Iterable[Path] = _list_sources(folder if whole else inner, notify)
         if patterns:
             found = _find_keys(found, folder, patterns[0]).values()
         return Layout("noisy", tuple((path,) for path in found))
@@ -104,7 +104,7 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
             "subfolders 'first' and 'second'; describe the names of a pair by `pairs`, such as "
             "'*_a.*=*_b.*'."
         )
-    return Layout("clean", tuple((path,) for path in list_scenes(folder)))
+    return Layout("clean", tuple((path,) for path in _list_sources(folder, notify)))
 
 
 def list_scenes(folder: Path) -> list[Path]:
@@ -121,6 +121,20 @@ def list_scenes(folder: Path) -> list[Path]:
             stores.append(Path(path))
             folders.clear()  # a group and its arrays are one image
     return sorted([*list_images(folder, recursive=True).images, *stores])
+
+
+def _list_sources(folder: Path, notify: Notify) -> list[Path]:
+    paths = list_scenes(folder)
+    results = find_results(paths)
+    _notify_skipped("results of quietpixel", results, folder, notify)
+    return [path for path in paths if path not in results]
+
+
+def _notify_skipped(kind: str, paths: Iterable[Path], folder: Path, notify: Notify) -> None:
+    names = sorted(f"'{path.relative_to(folder)}'" for path in paths)
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        notify(f"Skipping {kind}: {', '.join(names[:NAMED])}{more}.")
 
 
 def find_masks(
@@ -177,10 +191,7 @@ def _match(folder: Path, patterns: Sequence[str], notify: Notify) -> Layout:
     scenes = [scene for scene in scenes if scene[0] != scene[1]]
     alone = [first[key] for key in first.keys() - second.keys()]
     alone += [second[key] for key in second.keys() - first.keys()]
-    if alone:
-        names = sorted(f"'{path.relative_to(folder)}'" for path in alone)
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        notify(f"Skipping images without a partner: {', '.join(names[:NAMED])}{more}.")
+    _notify_skipped("images without a partner", alone, folder, notify)
     if not scenes:
         raise DataError(
             f"The folder '{folder}' holds no pair of images named like '{patterns[0]}' and "

@@ -14,6 +14,7 @@ from .listing import Job as Job
 from .listing import Listing as Listing
 from .listing import SkippedFile as SkippedFile
 from .listing import find_collisions as find_collisions
+from .listing import find_results as find_results
 from .listing import list_images as list_images
 from .listing import plan_jobs as plan_jobs
 from .listing import split_ending as split_ending

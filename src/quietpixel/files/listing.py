@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 from quietpixel.files import vips
 from quietpixel.files.formats import FORMATS, HEAD, find_format, format_of_name, sniff
+from quietpixel.files.read import inspect_content
 
 _IMAGES = {
     ".tga", ".psd", ".psb", ".ico", ".icns", ".pcx", ".xcf", ".kra", ".ktx", ".dds",
@@ -49,6 +50,10 @@ class SkippedFile:
     def kind(self) -> str:
         """The kind of file that its suffix promises."""
         return self.path.suffix.strip(". ").upper() or "without suffix"
+
+
+_SYSTEM_FOLDERS = ("@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN")
+"""Thumbnails, deleted files and older states that network storage and Windows keep."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ def _walk(
     images = {path.name for path in entries if format_of_name(path)}
     for path in entries:
         # Hidden files are those of the system, and our own temporary ones.
-        if path.name.startswith("."):
+        if path.name.startswith(".") or path.name in _SYSTEM_FOLDERS:
             continue
         if path.is_dir() and not path.is_symlink():
             if recursive:
@@ -256,6 +261,20 @@ def split_ending(name: str) -> tuple[str, str]:
     path = PurePath(name)
     ome = path.stem[-4:] if path.stem[:-4] and path.stem.lower().endswith(".ome") else ""
     return path.stem.removesuffix(ome), ome + path.suffix
+
+
+def find_results(images: Iterable[Path]) -> frozenset[Path]:
+    """Return the images that are results of quietpixel, named as such beside their sources."""
+    known = frozenset(images)
+
+    def is_result(path: Path) -> bool:
+        stem, ending = split_ending(path.name)
+        source = path.with_name(stem.removesuffix("-clean") + ending)
+        with contextlib.suppress(OSError):  # reported where it is read
+            return source != path and source in known and inspect_content(path).marked
+        return False
+
+    return frozenset(filter(is_result, known))
 
 
 def _place(path: Path) -> str:

@@ -368,11 +368,13 @@ def read_pairs(
 
 def read_images(images: Images, channels: int) -> Iterator[LoadedImage]:
     """Yield the images of a folder, or of files and arrays, all pages of stacks included."""
-    from quietpixel.files import list_images, read_picture, turn_upright
+    from quietpixel.files import find_results, list_images, read_picture, turn_upright
 
     if isinstance(images, str | Path):
         path = Path(images)
-        images = [path] if path.is_file() else list_images(path).images
+        files = (path,) if path.is_file() else list_images(path).images
+        results = find_results(files)
+        images = [each for each in files if each not in results]
     for number, image in enumerate(images):
         if isinstance(image, np.ndarray):
             yield LoadedImage(f"number {number}", to_channels(with_channels(image), channels))
