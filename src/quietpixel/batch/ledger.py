@@ -151,7 +151,7 @@ class Ledger:
 
     def _add(self, key: str, line: Line) -> None:
         self._lines.setdefault(key, []).append(line)
-        # A result that equals its source, as with `strength` 0, is no reason to skip the source.
+        # A result that equals its source, as with `strength` 0, is not a reason to skip the source.
         if "result" in line and line["result"] != line.get("source"):
             self._results.add(line["result"])
 

@@ -53,7 +53,7 @@ class DenoiseRun:
         from quietpixel.batch.pipeline import Outcome
         from quietpixel.files import abandon
 
-        self._view.close()  # first, so that files that fail because of the stop are no failures
+        self._view.close()  # first, so that files that fail because of the stop are not failures
         abandon()
         if self._cluster is not None:
             self._cluster.abandon()

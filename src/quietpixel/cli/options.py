@@ -101,7 +101,7 @@ def shorten_types(words: str) -> str:
 
 
 def describe_number(error: click.ClickException) -> str | None:
-    """Return a sentence on a value that is no number of an option's range, None on other errors."""
+    """Return a sentence on a value outside an option's range; None for other errors."""
     option = getattr(error, "param", None)
     if not isinstance(error, click.BadParameter) or option is None:
         return None
@@ -335,7 +335,7 @@ def read_counts(lowest: int, example: str) -> Callable[..., Any]:
 
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, those that turn the direction of text, and bytes that are no text."""
+"""Control characters, those that turn the direction of text, and bytes that are not text."""
 
 
 def printable(text: object) -> str:

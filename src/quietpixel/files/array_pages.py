@@ -45,7 +45,7 @@ class ArrayForm:
         return Size(height, width, colours, prod(self.shape) // inner)
 
     def check(self, limits: ReadLimits) -> None:
-        """Raise an error for values that are no numbers, and for too many pixels; take memory."""
+        """Raise an error for values that are not numbers, and for too many pixels; take memory."""
         if self.dtype.name not in NUMBERS:
             raise ImageError(
                 f"its values are of type {self.dtype}; convert them to integers of 8 to 64 bits or "

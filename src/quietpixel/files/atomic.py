@@ -168,7 +168,7 @@ _REPORTS = {"JSON": r"\s*[\[{]", "HTML": r"\s*<!doctype html", "chart": r"\x89PN
 
 
 def refuse_foreign(path: Path, kind: str) -> None:
-    """Raise `FileError` if a report would replace a file that is no report.
+    """Raise `FileError` if a report would replace a file that is not a report.
 
     A shell pattern such as ``*.jpg`` after the option names the first photograph as the report.
 

@@ -129,7 +129,7 @@ def _open(open_file: _Opener, source: Source, limits: ReadLimits) -> Iterator[St
 
 
 def _describe(recording: _Recording, letters: str | None) -> ArrayForm:
-    """Return the form of the recording; names of dimensions that are no letters get other ones."""
+    """Return the form of the recording; dimensions not named by a letter get one."""
     given = [name.lower() for name in recording.sizes]
     free = iter(letter for letter in "abdefghijklmnopqruvw" if letter not in given)
     named = [name if re.fullmatch("[a-z]", name) else next(free) for name in given]

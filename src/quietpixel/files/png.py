@@ -104,7 +104,7 @@ def read_size(source: Source) -> Size:
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
-    """Name a still image that is no frame of the animation, and chunks on pixels that change."""
+    """Name a still image that is not a frame of the animation, and chunks on pixels that change."""
     chunks, _ = _read_chunks(source)
     names = [name for name, _ in chunks]
     lost = [f"the chunk {name}" for name in dict.fromkeys(names) if _is_kept(name) is False]

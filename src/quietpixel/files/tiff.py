@@ -89,7 +89,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     )
     if b"LAYOUT=IFDS_BEFORE_DATA" in vips.read_bytes(source, 0, 1024):
         header = header.with_notes(
-            "The result is no cloud-optimized GeoTIFF: its directories lie behind the pixels."
+            "The result is not a cloud-optimized GeoTIFF: its directories lie behind the pixels."
         )
     half = first.first(SAMPLE_FORMAT, 1) == 3 and encoding.bits == 16
     planar = first.first(284, 1) == 2 and first.first(277, 1) > 1

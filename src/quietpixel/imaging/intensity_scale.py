@@ -28,7 +28,7 @@ NOISE_MARGIN = 2.0
 the error of the result changed by less than 2 % on nine kinds of noise; 0 leaves flat images with a
 scale that is all noise, from 12 on the error grows by 5 to 10 %."""
 SATURATED = 2.0
-"""A plateau at the largest value that lies this many times the scale beyond white is no content."""
+"""A plateau at the largest value this many times the scale beyond white is not content."""
 SAMPLE, MOST_IMAGES = 1_000_000, 64
 """About how many values are examined, in squares of 8 pixels, and in how many images at most."""
 

@@ -63,7 +63,7 @@ def examine(noisy: Array, denoised: Array) -> Residual:
     """
     plane = np.asarray(denoised, np.float64).mean(axis=-1)
     taken = np.asarray(noisy, np.float64).mean(axis=-1) - plane
-    # A shift of brightness is no pattern, and would show as correlation at all distances.
+    # A shift of brightness is not a pattern, and would show as correlation at all distances.
     taken -= taken.mean()
     sides = plane.shape[0] + LAGS, plane.shape[1] + LAGS  # padded: opposite borders do not meet
     power = np.abs(np.fft.rfft2(taken, sides)) ** 2
@@ -118,7 +118,7 @@ def estimate_error(
     """
     direction = rng.choice([-1.0, 1.0], noisy.shape).astype(np.float32)
     variance = np.square(sigma, dtype=np.float64)
-    # Relative to the noise: a small step is lost in float32, a large one is no derivative.
+    # Relative to the noise: a small step is lost in float32, a large one is not a derivative.
     step = np.float32(STEP * max(np.sqrt(variance.mean()), np.finfo(np.float32).tiny))
     first = np.asarray(denoise(noisy), np.float64)
     moved = np.asarray(denoise((noisy + step * direction).astype(noisy.dtype)), np.float64)

@@ -155,7 +155,7 @@ def read_axes(image: Array, axes: str | None = None, channels: str = "auto") -> 
     Raises
     ------
     ImageError, ArgumentError
-        If it is no array of numbers, or its dimensions are unclear.
+        If it is not an array of numbers, or its dimensions are unclear.
     """
     check_kind(image)
     found = find_axes(image.shape, axes, channels)

@@ -271,7 +271,7 @@ def _convert_model(*arguments: Any, **options: Any) -> Any:
 
 
 def _checked(path: Path, result: FloatArray, batch: FloatArray) -> FloatArray:
-    """Return the result of a model, unless it is no denoised batch."""
+    """Return the result of a model, unless it is not a denoised batch."""
     if result.shape != batch.shape:
         raise unreadable(path, f"it makes {result.shape} of a batch of shape {batch.shape}")
     return result

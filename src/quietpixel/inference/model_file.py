@@ -54,7 +54,7 @@ def replace_card(source: Path, target: Path, card: Card) -> None:
     MissingDependencyError
         If the package onnx is not installed.
     FileError
-        If the file cannot be written, or would replace one that is no model of quietpixel.
+        If the file cannot be written, or would replace one that is not a quietpixel model.
     """
     onnx = import_optional("onnx", "Writing a card needs the package onnx")
     model = onnx.load(source)

@@ -177,7 +177,7 @@ def check_level(sigma: Sigma) -> None:
 
 
 def wrong_level(got: str) -> ArgumentError:
-    """Return the error for a `sigma` that is no noise level of the image."""
+    """Return the error for a `sigma` that cannot be a noise level."""
     return ArgumentError(
         "`sigma` must be 'auto', a number from 0 to 1, where 1 is white, or a map with such a "
         f"number for each pixel; got {got}. A level of 25 out of 255 is 25/255."
@@ -190,7 +190,7 @@ def parse_memory(memory: int | str) -> int:
     Raises
     ------
     ArgumentError
-        If it is no positive size.
+        If it is not a positive size.
 
     Examples
     --------

@@ -134,7 +134,7 @@ class NoiseMeasure:
         Standard deviation at the images' mean brightness, stripes included; before clipping.
     gain, read_noise
         Of the law ``variance = gain * (clean - offset) + read_noise**2``, on the [0, 1] scale;
-        stripes and outliers are no part of it.
+        stripes and outliers are not part of it.
     kind
         ``"white"``, ``"correlated"`` (grain larger than a pixel, or sharpened), ``"stripes"``
         (whole rows or columns that are lighter or darker), ``"impulses"`` (single outlying pixels)

@@ -101,7 +101,7 @@ def result_sections(comparison: Comparison) -> list[str]:
 def describe_model(card: Card) -> dict[str, Any]:
     """Return what the card of a model says of it, as words and values."""
     brightness = card.uncertainty.get("brightness") if card.uncertainty else None
-    if card.only_size:  # a digit has too few squares, and its result is no measurement
+    if card.only_size:  # a digit has too few squares, and its result is not a measurement
         brightness = None
     return {
         "Architecture": card.architecture,

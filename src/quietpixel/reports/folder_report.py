@@ -151,7 +151,7 @@ def estimate_quality(
     others = [(scene.other, scene) for scene in scenes if scene.other is not None]
     if others:
         # The noise of two shots is independent: each has half of their squared difference. What
-        # the denoised image differs by holds the noise of the other shot, which is no error.
+        # the denoised image differs by holds the noise of the other shot, which is not an error.
         errors = (
             float(np.mean((s.denoised - other) ** 2) - np.mean((s.noisy - other) ** 2) / 2)
             for other, s in others

@@ -241,7 +241,7 @@ class Recipe:
             Fields by name, also by those of version 0.1, as in a file or in `Card.training`.
         """
         known = {f.name for f in fields(cls)}
-        # A card has keys that are no settings, such as the number of epochs done.
+        # A card has keys that are not settings, such as the number of epochs done.
         current = {RENAMED.get(name, name): value for name, value in values.items()}
         return cls(**{name: value for name, value in current.items() if name in known})
 

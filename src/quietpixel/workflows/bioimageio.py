@@ -78,7 +78,7 @@ def export_bioimageio(
     Raises
     ------
     ArgumentError
-        If `target` does not end in .zip, `sigma` is no level, or `authors` is missing.
+        If `target` does not end in .zip, `sigma` is not a level, or `authors` is missing.
     ImageError
         If `sample` is smaller than the smallest tile.
     ModelError

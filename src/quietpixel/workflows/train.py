@@ -33,7 +33,7 @@ def list_layers(
     Parameters
     ----------
     data, recipe, start, code, filters, blocks, data_dir, others
-        As for `train`; arguments that are no fields of the recipe are ignored.
+        As for `train`; arguments that are not fields of the recipe are ignored.
     """
     from quietpixel.data import load_split
     from quietpixel.models import build, complete_options
