@@ -167,6 +167,17 @@ def test_a_law_is_given_or_switched_off(photo: Denoiser, tmp_path: Path) -> None
     )
 
 
+def test_error_bars_cost_the_stabilised_result_and_say_so(tmp_path: Path, capsys) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", camera(300))
+    words = ["denoise", tmp_path / "a.tif", "--uncertainty", tmp_path / "b.tif"]
+    assert main([str(each) for each in words]) == 0
+    assert "the result without --uncertainty has less noise" in capsys.readouterr().err
+    assert main([str(each) for each in [*words, "--law", "none", "--overwrite"]]) == 0
+    assert "Photon noise" not in capsys.readouterr().err
+    assert main([str(each) for each in [*words, "--law", "poisson:300", "--overwrite"]]) == 2
+    assert "--law cannot be used with --uncertainty" in capsys.readouterr().err
+
+
 def test_lazy_stacks_are_stabilised_as_whole_ones(photo: Denoiser) -> None:
     stack = np.stack([camera(300, seed=seed) for seed in (0, 1)])
     whole = photo.denoise(stack, DenoiseOptions(axes="zyx"))

@@ -200,8 +200,19 @@ def denoise_picture(
             f"'{card.name}' was trained on images of that size and distorts others; got "
             f"{height}x{width}. Choose another `model`, such as 'photo'."
         )
-    options = settings.options
+    options, notes = settings.options, list[str]()
     if settings.uncertainty is not None:  # calibrations know nothing of stabilised noise
+        if options.law not in ("auto", "none"):
+            raise ArgumentError(
+                "`law` cannot be used with `uncertainty` because error bars are known only where "
+                f"photon noise is left as it is; got '{options.law}'. Omit one of them."
+            )
+        profile = picture.metadata.icc is not None
+        if denoiser.find_scale(picture.pages, options, profile=profile).photons is not None:
+            notes.append(
+                "Photon noise was not made equally strong, because error bars are known only where "
+                "it is left as it is; the result without `uncertainty` has less noise."
+            )
         options = replace(options, law="none")
     options = replace(options, axes=None, range=options.range or picture.declared_range)
     if isinstance(options.sigma, np.ndarray):
@@ -226,7 +237,7 @@ def denoise_picture(
     pages = [result.image for result in results]
     denoised = picture.with_type(pages) if options.dtype else picture.with_pixels(pages)
     scale = tuple(result.scale for result in results)
-    notes = [note for result in results for note in result.notes]
+    notes += [note for result in results for note in result.notes]
     if level_factors(options.strength, options.colour_strength):  # else nothing was taken away
         if is_marked(picture):
             notes.append("It was a result of quietpixel before, and is now denoised once more.")
