@@ -90,6 +90,16 @@ def test_the_same_source_twice_is_one_job():
     assert len(plan_jobs([Path("a.png"), Path("a.png")])) == 1
 
 
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_zarr_in_a_folder_is_named_and_not_searched(tmp_path, recursive) -> None:
+    (tmp_path / "a.zarr" / "c").mkdir(parents=True)
+    (tmp_path / "a.zarr" / "zarr.json").touch()
+    (tmp_path / "a.zarr" / "c" / "0.png").touch()
+    found = list_images(tmp_path, recursive=recursive)
+    assert found.images == ()
+    assert [(file.path.name, file.is_image) for file in found.unread] == [("a.zarr", True)]
+
+
 def test_results_end_as_their_sources() -> None:
     jobs = plan_jobs([Path("a.1.OME.tif"), Path("b.1.tif"), Path(".ome.tif")])
     names = ["a.1-clean.OME.tif", "b.1-clean.tif", ".ome-clean.tif"]

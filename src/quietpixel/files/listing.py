@@ -10,6 +10,7 @@ from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 from quietpixel.files import vips
 from quietpixel.files.formats import FORMATS, HEAD, find_format, format_of_name, sniff
 from quietpixel.files.read import inspect_content
+from quietpixel.files.zarr_store import is_store
 
 _IMAGES = {
     ".tga", ".psd", ".psb", ".ico", ".icns", ".pcx", ".xcf", ".kra", ".ktx", ".dds",
@@ -124,6 +125,8 @@ def list_images(folder: str | Path, *, recursive: bool = False) -> Listing:
 
 def _find_reason(path: Path) -> SkippedFile | None:
     """Return why a file of a known kind is not read; None if it is."""
+    if path.is_dir():
+        return SkippedFile(path, "denoised only by its own name")
     kind, suffix = format_of_name(path), path.suffix.lower()
     if kind is not None:
         remedy = FORMATS[kind].remedy
@@ -168,7 +171,9 @@ def _walk(
         if path.name.startswith(".") or path.name in _SYSTEM_FOLDERS:
             continue
         if path.is_dir() and not path.is_symlink():
-            if recursive:
+            if is_store(path):
+                yield path
+            elif recursive:
                 yield from _walk(path, top, skipped, recursive=True)
         elif (
             path.is_dir()
