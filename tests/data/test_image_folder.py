@@ -44,6 +44,13 @@ def test_results_beside_their_sources_are_no_training_images(tmp_path: Path, tar
     assert messages == ["Skipping results of quietpixel: 'a-clean.png'."]
 
 
+def test_images_that_are_not_read_are_named(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "b/2.tga", "film.mp4", "a.zarr/zarr.json")
+    _, names, messages = find(tmp_path)
+    assert names == [["1.jpg"], ["a.zarr"]]
+    assert messages == ["Skipping images that cannot be read here: 'b/2.tga'."]
+
+
 def test_folders_of_the_system_hold_no_images(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg", "@eaDir/1.jpg/SYNO_THUMB.jpg", "#recycle/2.jpg", ".hidden/3.jpg")
     assert find(tmp_path)[1] == [["1.jpg"]]

@@ -107,24 +107,29 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
     return Layout("clean", tuple((path,) for path in _list_sources(folder, notify)))
 
 
-def list_scenes(folder: Path) -> list[Path]:
+def list_scenes(folder: Path, notify: Notify) -> list[Path]:
     """Return the image files of a folder and its subfolders, and each Zarr, sorted.
 
     Parameters
     ----------
     folder
         The folder.
+    notify
+        Called with a sentence on images of formats that are not read.
     """
     stores = []
     for path, folders, names in os.walk(folder):
         if any(name in names for name in FILES):
             stores.append(Path(path))
             folders.clear()  # a group and its arrays are one image
-    return sorted([*list_images(folder, recursive=True).images, *stores])
+    listing = list_images(folder, recursive=True)
+    unread = [file.path for file in listing.unread if file.is_image and file.path not in stores]
+    _notify_skipped("images that cannot be read here", unread, folder, notify)
+    return sorted([*listing.images, *stores])
 
 
 def _list_sources(folder: Path, notify: Notify) -> list[Path]:
-    paths = list_scenes(folder)
+    paths = list_scenes(folder, notify)
     results = find_results(paths)
     _notify_skipped("results of quietpixel", results, folder, notify)
     return [path for path in paths if path not in results]
@@ -159,7 +164,9 @@ def find_masks(
         If no scene has a mask.
     """
     if masks.is_dir() and not is_store(masks):
-        named = {path.relative_to(masks).with_suffix(""): path for path in list_scenes(masks)}
+        named = {
+            path.relative_to(masks).with_suffix(""): path for path in list_scenes(masks, notify)
+        }
     else:
         named = {}
     found = {}
@@ -184,7 +191,7 @@ def find_masks(
 
 
 def _match(folder: Path, patterns: Sequence[str], notify: Notify) -> Layout:
-    paths = list_scenes(folder)
+    paths = list_scenes(folder, notify)
     first, second = (_find_keys(paths, folder, pattern) for pattern in patterns)
     scenes = [(path, second[key]) for key, path in first.items() if key in second]
     # Patterns that overlap match one file as both sides of a pair.
