@@ -360,8 +360,9 @@ def test_the_library_speaks_of_arguments_and_not_of_options() -> None:
 
 ODD = re.compile(
     "stops to be finite|Left out[:;]|pictures in work|For all randomness|No picture is there"
+    "|is no option of|are no pair\\b|name no amount|nothing is there\\.|taken away"
 )
-"""Sentences of version 0.1 that readers stumbled over."""
+"""Sentences that readers stumbled over."""
 
 
 def test_odd_sentences_do_not_come_back() -> None:

@@ -90,7 +90,8 @@ def create_inputs(words: list[str]) -> None:
 
 def create_training_folder(folder: Path, words: list[str]) -> None:
     """Create six images, or six pairs in subfolders or under the names of a pattern."""
-    parts = ("noisy/*", "clean/*") if "scans" in folder.name else ("*",)
+    subfolders = {"scans": ("noisy/*", "clean/*"), "scenes": ("first/*", "second/*")}
+    parts = subfolders.get(folder.name, ("*",))
     if "--pairs" in words:
         parts = tuple(words[words.index("--pairs") + 1].replace(".*", "").split("="))
     for part in parts:

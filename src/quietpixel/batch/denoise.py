@@ -238,7 +238,7 @@ def denoise_picture(
     denoised = picture.with_type(pages) if options.dtype else picture.with_pixels(pages)
     scale = tuple(result.scale for result in results)
     notes += [note for result in results for note in result.notes]
-    if level_factors(options.strength, options.colour_strength):  # else nothing was taken away
+    if level_factors(options.strength, options.colour_strength):  # else nothing was removed
         if is_marked(picture):
             notes.append("It was a result of quietpixel before, and is now denoised once more.")
         denoised = mark_as_result(denoised)

@@ -1,4 +1,4 @@
-"""Whether an image resembles those of a calibration, from what denoising took away.
+"""Whether an image resembles those of a calibration, from what denoising removed.
 
 Error bars hold for images like those of the calibration. An image is described by how strong the
 noise is, how it is correlated, how it follows detail, edges and brightness, and how much the image
@@ -115,7 +115,7 @@ def _describe_square(noisy: Array, denoised: Array) -> FloatArray:
     taken = (noisy.mean(axis=-1, dtype=np.float64) - plane) ** 2
     bright = plane > np.median(plane)
     rise = 0.0
-    if bright.any():  # 1e-12 for places where nothing was taken away
+    if bright.any():  # 1e-12 for places where nothing was removed
         rise = math.log((taken[bright].mean() + 1e-12) / (taken[~bright].mean() + 1e-12))
     # Medians, because the edges of a smooth image are few. Flat areas vary little, gradients bend
     # little, and texture does both.

@@ -1,6 +1,6 @@
 """How far the truth may lie from a denoised pixel: half widths of intervals, split conformal.
 
-The half width is a factor times the local strength of what was taken away. The factors belong to
+The half width is a factor times the local strength of what was removed. The factors belong to
 cells: by that strength, which says how noisy the place is, and by how much the denoised image
 varies there. In each cell the factor is the conformal quantile of images that the model was not
 trained on (Mondrian conformal prediction).
@@ -23,7 +23,7 @@ NEAR, WIDE = 2, 7
 REACH = WIDE
 """Pixels around one that decide its half width."""
 FLOOR = 0.2 / 255
-"""Added in quadrature to what was taken away, so that a place without noise has some width."""
+"""Added in quadrature to what was removed, so that a place without noise has some width."""
 STRENGTHS, VARIETIES = 32, 8
 """Most cells; fewer where there are few pixels."""
 PER_CELL = 400
@@ -88,7 +88,7 @@ class Calibration:
 
 
 def describe_pixels(noisy: FloatArray, denoised: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return how strong what was taken away is around each pixel, and how the image varies there.
+    """Return how strong what was removed is around each pixel, and how the image varies there.
 
     Both are standard deviations, (H, W, C).
     """
