@@ -236,8 +236,9 @@ def command(data: str | None, *, set: dict[str, Any], describe: bool, **options:
     """Train a model.
 
     DATA is a data set ({data_sets}; digits need no network) or a folder: of clean images; of
-    pairs, in noisy/ and clean/ or by --pairs; of noisy images with --target none. One file or Zarr,
-    such as a stack, stands for a folder of its pages.
+    pairs, in noisy/ and clean/ or by --pairs; of two noisy shots of each scene, in first/ and
+    second/, with --target noisy; of noisy images with --target none. One file or Zarr, such as a
+    stack, stands for a folder of its pages.
     """
     if data is None:
         if not options["resume"]:
