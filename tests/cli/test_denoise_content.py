@@ -378,6 +378,28 @@ def test_a_jpeg_cut_within_its_pixels_is_refused(quietpixel, tmp_path, fill) -> 
     assert "the file is damaged or cut short" in outcome.err
 
 
+@pytest.mark.parametrize("scan", [1, -1])
+def test_a_progressive_jpeg_cut_between_two_scans_is_refused(quietpixel, tmp_path, scan) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(smooth()).save(path, progressive=True)
+    *scans, _ = path.read_bytes().split(b"\xff\xda")
+    assert len(scans) > 3
+    path.write_bytes(b"\xff\xda".join(scans if scan < 0 else scans[: scan + 1]))
+    outcome = quietpixel(*WORD, path)
+    assert outcome.code == 2
+    assert "its end is missing" in outcome.err
+
+
+def test_an_arithmetic_jpeg_without_its_end_is_refused(quietpixel, tmp_path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(smooth()[..., 0]).save(path)
+    # Its decoder takes what is missing for zeros, and any bytes for pixels.
+    path.write_bytes(path.read_bytes()[:-2].replace(b"\xff\xc0", b"\xff\xc9"))
+    outcome = quietpixel(*WORD, path)
+    assert outcome.code == 2
+    assert "its end is missing" in outcome.err
+
+
 def test_a_pyramid_is_not_replaced_by_its_largest_level(quietpixel, halver, tmp_path) -> None:
     path = tmp_path / "levels.tif"
     with tifffile.TiffWriter(path) as writer:
