@@ -59,6 +59,20 @@ def test_a_photo_model_on_a_folder_names_its_law(quietpixel, tmp_path: Path) -> 
     assert f"The noise is derived from the law of the model, {law}." in done.out
 
 
+def test_images_that_are_left_out_are_named(quietpixel, tmp_path: Path) -> None:
+    levels = np.tile(np.linspace(20, 230, 64), (48, 1)).astype(np.uint8)
+    for side in ("noisy", "clean"):
+        (tmp_path / side).mkdir()
+        Image.fromarray(levels).save(tmp_path / side / "a.png")
+        (tmp_path / side / f"{side}.tga").touch()
+    Image.fromarray(levels).save(tmp_path / "clean" / "b.png")
+    done = quietpixel("evaluate", "noisy", tmp_path)
+    assert done.code == 0
+    unread = "'clean/clean.tga', 'noisy/noisy.tga'"
+    assert f"Skipping images that cannot be read here: {unread}." in done.err
+    assert "Skipping images without a partner: 'clean/b.png'." in done.err
+
+
 def test_levels_beyond_the_scale_come_with_a_suggestion(quietpixel) -> None:
     done = quietpixel("evaluate", "noisy", "digits", "--sigmas", "25")
     assert (done.code, done.out) == (2, "")

@@ -165,7 +165,10 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     first = next(iter(denoisers.values()), None)
     # A model for RGB takes gray too, and would see noise of colour in images that have none.
     wanted = channels or (1 if first and first.card.channels == 1 else None)
-    images = open_data(data, wanted, pairs=pairs, tuning=tuning, data_dir=data_dir).first(count)
+    images = open_data(
+        data, wanted, pairs=pairs, tuning=tuning, data_dir=data_dir,
+        notify=lambda text: on_progress(Progress(message=text)),
+    ).first(count)  # fmt: skip
     _check_channels(denoisers, images.channels)
     laws, trained = _choose_laws(noise, first.card.noise if first else "", own=images.own_noise)
     tables, runs = [], []

@@ -10,7 +10,7 @@ import numpy as np
 
 from quietpixel.array_types import Array, Image
 from quietpixel.data import load_split, named_sets
-from quietpixel.data.image_cache import StoredImage, decode, to_channels
+from quietpixel.data.image_cache import Notify, StoredImage, decode, to_channels
 from quietpixel.data.image_folder import Layout, find_layout
 from quietpixel.errors import ArgumentError, DataError, check_number, unknown_name
 from quietpixel.evaluation.image_pairs import ImagePairs
@@ -71,6 +71,7 @@ def open_data(
     pairs: str,
     tuning: str | Path | None,
     data_dir: str | Path | None,
+    notify: Notify,
 ) -> EvaluationData:
     """Return the images of a named set, of a folder of clean images, or of a folder of pairs.
 
@@ -80,6 +81,8 @@ def open_data(
         As for `quietpixel.compare`.
     channels
         1 or 3; None takes what the folder holds.
+    notify
+        Called with a sentence on files that are left out.
 
     Raises
     ------
@@ -102,7 +105,7 @@ def open_data(
             else lambda: ImagePairs.from_arrays(load("validation").as_float()),
             tuned_on=str(tuning or f"{data} (validation)"),
         )
-    layout = _find_layout(data, pairs)
+    layout = _find_layout(data, pairs, notify)
     channels = channels or find_channels(layout)
     # Photographs with added noise do not stand for pairs: their noise is of another kind.
     own_noise = layout.kind == "pairs"
@@ -130,10 +133,10 @@ def open_folder(folder: str | Path, channels: int, *, pairs: str = "") -> ImageP
     DataError
         If there are none.
     """
-    return _open_scenes(_find_layout(folder, pairs), channels)
+    return _open_scenes(_find_layout(folder, pairs, lambda text: None), channels)
 
 
-def _find_layout(folder: str | Path, pairs: str) -> Layout:
+def _find_layout(folder: str | Path, pairs: str, notify: Notify) -> Layout:
     if Path(folder).is_file():
         raise DataError(f"'{folder}' is a file; give the name of a folder of images.")
     if not Path(folder).is_dir():
@@ -141,8 +144,7 @@ def _find_layout(folder: str | Path, pairs: str) -> Layout:
         if "/" in str(folder) or "\\" in str(folder):
             raise DataError(f"The folder '{folder}' does not exist; check its name.")
         raise unknown_name("data set or folder", str(folder), named_sets())
-    # Files without a partner are not evaluated; a folder without any pair is refused.
-    layout = find_layout(Path(folder), target="clean", pairs=pairs, notify=lambda text: None)
+    layout = find_layout(Path(folder), target="clean", pairs=pairs, notify=notify)
     if not layout.scenes:
         raise DataError(f"The folder '{folder}' holds no images to evaluate; choose another one.")
     return layout
