@@ -88,8 +88,8 @@ def train(  # noqa: PLR0913  (the options of the command line)
     ----------
     data
         ``"digits"`` (built in), ``"mnist"``, ``"fashion-mnist"``, or a folder: of clean images; of
-        pairs in ``noisy`` and ``clean`` under the same names, or named as `pairs` says; of two noisy
-        shots, in ``first`` and ``second``, with ``target="noisy"``; of noisy images with
+        pairs in ``noisy`` and ``clean`` under the same names, or named as `pairs` says; of two
+        noisy shots, in ``first`` and ``second``, with ``target="noisy"``; of noisy images with
         ``target="none"``. One file or Zarr, such as a stack, stands for a folder of its pages.
     model
         ``"bottleneck"`` (a dense code), ``"unet"`` (skip connections, any size) or another model
