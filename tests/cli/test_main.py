@@ -160,6 +160,12 @@ def test_a_wrong_word_is_one_line_and_code_2(quietpixel, words, sentence) -> Non
     assert sentence in outcome.err
 
 
+def test_help_is_shown_where_an_option_has_two_values(quietpixel) -> None:
+    outcome = quietpixel("denoise", "--sigma", "0.1", "--sigma", "0.2", "--help")
+    assert outcome.code == 0
+    assert "Usage: quietpixel denoise" in outcome.out
+
+
 def caused(error: Exception) -> Exception:
     """Return what Python makes of Ctrl-C while a class is made."""
     error.__cause__ = KeyboardInterrupt()

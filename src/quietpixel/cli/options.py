@@ -42,12 +42,13 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words, or raise ArgumentError where an option has two values for its one."""
+        rest = super().parse_args(ctx, [*args])  # --help ends here
         params = [copy.copy(each) for each in self.params]
         options = [each for each in params if isinstance(each, click.Option)]
         once = [option for option in options if not (option.multiple or option.is_flag)]
         for option in once:
             option.multiple = True  # click itself would keep the last value only
-        values, _, _ = click.Command(self.name, params=params).make_parser(ctx).parse_args([*args])
+        values, _, _ = click.Command(self.name, params=params).make_parser(ctx).parse_args(args)
         for option in once:
             given = list(dict.fromkeys(values.get(str(option.name), ())))
             if len(given) > 1 and not ctx.resilient_parsing:
@@ -55,7 +56,7 @@ class Command(click.Command):
                     f"{option_names(self)[str(option.name)]} takes one value; got '{given[0]}' and "
                     f"'{given[1]}'. Give one of them."
                 )
-        return super().parse_args(ctx, args)
+        return rest
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """Return the words of the usage line, with the options that cannot be omitted."""
