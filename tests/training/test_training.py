@@ -93,6 +93,21 @@ def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -
     ]
 
 
+@pytest.mark.usefixtures("no_export")
+def test_a_run_that_watches_for_plateaus_is_interrupted_in_its_first_epoch(tmp_path: Path) -> None:
+    """Keras knows no best value there, which ended in a TypeError, and nothing was kept."""
+    folder = RunFolder(tmp_path / "run")
+    folder.start(named_recipe("tuned", **{**QUICK, "batch": 16, "schedule": "plateau"}))
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(folder.read_recipe(), folder, RunOptions(on_progress=stop))
+    assert len(folder.read_history()) == 1
+
+
 @pytest.mark.slow
 def test_a_full_disk_is_reported_and_the_run_continues_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

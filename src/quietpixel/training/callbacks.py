@@ -273,7 +273,9 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             for i, variable in enumerate(variables)
         }
         arrays |= {f"best-{i}": weight for i, weight in enumerate(self.best or [])}
-        plateau = {n: float(getattr(self.plateau, n)) for n in PLATEAU_STATE if self.plateau}
+        state = {name: getattr(self.plateau, name, None) for name in PLATEAU_STATE}
+        # Keras knows no best value before the first epoch has ended.
+        plateau = {name: float(value) for name, value in state.items() if value is not None}
         notes = {"rows": self.rows, "best_loss": self.best_loss, "plateau": plateau}
         # The notes are an array too, so that one file holds all and is replaced at once.
         self.folder.write_checkpoint(arrays | {"notes": np.array(json.dumps(notes))})
