@@ -1,6 +1,7 @@
 """Train the estimator of the noise level: the small network behind ``sigma="auto"``.
 
     python benchmarks/train_noise_level.py MODEL PHOTOS OUT.npz [--minutes 17] [--workers 2]
+                                          [--earlier FILE.npz]
 
 MODEL obeys a noise level (the bundled ``photo``), PHOTOS is a folder of clean photographs; every
 20th, by name, is for validation and never used. Two steps:
@@ -8,12 +9,14 @@ MODEL obeys a noise level (the bundled ``photo``), PHOTOS is a folder of clean p
 1. Crops of the photographs, some softened, enlarged or gray, get noise of every kind. The measures
    of each crop and of its blocks are noted, with the PSNR that MODEL reaches on a part of it at
    each of 13 levels.
-2. Six networks weigh the blocks and map them to a level, their mean. The loss is the PSNR lost
+2. Three networks weigh the blocks and map them to a level, their mean. The loss is the PSNR lost
    against the best of the levels: they are trained through the denoiser, for the picture that comes
    out.
 
 Prints the mean loss in dB on every eighth crop, by kind of noise, beside that of the true standard
-deviation and of an estimator of white noise. Copy OUT.npz to ``src/quietpixel/weights``.
+deviation and of an estimator of white noise. --earlier names weights whose networks join the mean,
+such as those in use: networks of another training err in other places. Copy OUT.npz to
+``src/quietpixel/weights/noise-level.npz``.
 """
 
 import argparse
@@ -62,7 +65,6 @@ MARGIN, GRAIN_MARGIN, WHITE = 0.26, 0.22, 0.75
 finds less than this share: real noise is less regular than what the laws draw. On 11 pairs of a
 Canon 600D 39.60 dB without a margin, 39.82 with 0.22; old prints in gray need 0.26 to come out
 smooth (LOG.md)."""
-NETWORKS = 6
 SIDES = (192, 320, 480)
 PART, BORDER = 112, 8
 """Side of the part that is denoised, and what of it is not compared, in pixels."""
@@ -80,6 +82,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=17.0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--earlier", type=Path)
     given = parser.parse_args()
     Denoiser(given.model)  # a wrong name fails here
     with ProcessPoolExecutor(given.workers) as pool:
@@ -90,7 +93,11 @@ def main() -> None:
         parts = [job.result() for job in jobs]
     crops = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     print(f"{len(crops['kind'])} crops", flush=True)
-    np.savez(given.out, **fit(crops))
+    weights = fit(crops)
+    if given.earlier:
+        with np.load(given.earlier) as earlier:
+            weights = join(weights, dict(earlier))
+    np.savez(given.out, **weights)
 
 
 def simulate(model: str, photos: Path, seed: int, minutes: float) -> dict[str, Array]:
@@ -250,7 +257,7 @@ def loss_of(output: Any, start: Any, lost: Any) -> Any:
 
 
 def fit(crops: dict[str, Array]) -> dict[str, Array]:
-    """Return the weights of the estimator, six networks whose answers are averaged."""
+    """Return the weights of the estimator, three networks whose answers are averaged."""
     white, kinds, scores, summary = (crops[k] for k in ("white", "kind", "score", "summary"))
     training = np.arange(len(white)) % 8 != 0
     blocks = crops["blocks"].astype(np.float32)
@@ -274,7 +281,7 @@ def fit(crops: dict[str, Array]) -> dict[str, Array]:
     )
     rivals = [np.log(each + FLOOR) - start for each in (crops["sigma"], white)]
     others = [samples.loss(each.astype(np.float32)).numpy() for each in rivals]
-    nets, outputs = [train(samples, np.flatnonzero(training), seed) for seed in range(NETWORKS)], []
+    nets, outputs = [train(samples, np.flatnonzero(training), seed) for seed in range(3)], []
     for net in nets:
         parts = np.array_split(np.arange(len(white)), len(white) // 256 + 1)
         output = [net([samples.summary[p], samples.blocks[p]])[:, 0].numpy() for p in parts]
@@ -291,6 +298,20 @@ def fit(crops: dict[str, Array]) -> dict[str, Array]:
     names = [f"{part}_{n}" for n in range(1, 8) for part in ("kernel", "bias")]
     weights = statistics | dict(zip(names, stacked, strict=True))
     return {name: value.astype(np.float32) for name, value in weights.items()}
+
+
+def join(weights: dict[str, Array], earlier: dict[str, Array]) -> dict[str, Array]:
+    """Return the networks of both, the earlier ones made to read measures standardised as now."""
+    for name, layer in (("blocks", 1), ("summary", 5)):
+        mean, deviation = (weights[f"{name}_{each}"] for each in ("mean", "deviation"))
+        old_mean, old_deviation = (earlier[f"{name}_{each}"] for each in ("mean", "deviation"))
+        kernel, read = earlier[f"kernel_{layer}"].copy(), slice(len(mean))
+        offset = ((mean - old_mean) / old_deviation) @ kernel[:, read]
+        kernel[:, read] *= (deviation / old_deviation)[:, np.newaxis]
+        earlier |= {f"kernel_{layer}": kernel}
+        earlier |= {f"bias_{layer}": earlier[f"bias_{layer}"] + offset[:, np.newaxis]}
+    layers = {name for name in weights if name.startswith(("kernel", "bias"))}
+    return weights | {name: np.concatenate([weights[name], earlier[name]]) for name in layers}
 
 
 def build_network(summary: int, blocks: int) -> Any:

@@ -38,11 +38,11 @@ which noise counts as shared by the channels; 2 where half of its variance is.""
 JPEG = 0.3
 """Strength of the grid of JPEG (median, the weaker of its two directions) from which it is named:
 0.4 to 1.1 in camera JPEGs of PolyU, at most 0.15 where noise was added to photographs."""
-EXCESS, EXCESS_RATIOS = 1.9, (4.0, 9.0)
+EXCESS, EXCESS_RATIOS = 1.6, (4.0, 9.0)
 """Factor of noise that is as coarse as in camera JPEGs: none up to the first of these ratios
 of its level to that of white noise, all of it from the second. The denoiser is trained with levels
-above the true one (`level_excess`), since real noise is less regular than any law: 600D pairs 40.34
-dB with the factor, 40.18 without, their noise doubled 36.40 and 35.52."""
+above the true one (`level_excess`), since real noise is less regular than any law: 600D pairs 40.36
+dB with the factor, 40.18 without, their noise doubled 36.32 and 35.52."""
 WEAK, FINENESS = (6 / 255, 9 / 255), (0.52, 0.7)
 """From the second of these levels noise is raised by that factor only if it is coarse, since grain
 raised by it loses up to 3 dB: wholly up to the first fineness (see `BlockMeasures`), not at all

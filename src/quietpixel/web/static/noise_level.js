@@ -5,7 +5,7 @@ import { mean, median, quantile, sum } from "./statistics.js";
 
 const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
-const EXCESS = 1.9, EXCESS_RATIOS = [4, 9];
+const EXCESS = 1.6, EXCESS_RATIOS = [4, 9];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7];
 const CLEAN_PAPER = [0.1, 0.16], INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
 const BLOTCHES = 0.35, SMOOTH_COLOUR = [4, 9];
