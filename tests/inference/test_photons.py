@@ -178,6 +178,20 @@ def test_error_bars_cost_the_stabilised_result_and_say_so(tmp_path: Path, capsys
     assert "--law cannot be used with --uncertainty" in capsys.readouterr().err
 
 
+def test_error_bars_say_nothing_where_the_declared_white_shows_no_photon_noise(
+    tmp_path: Path, capsys
+) -> None:
+    y, x = np.mgrid[:160, :200]
+    light = np.maximum(60 + 55 * np.sin(x / 17) * np.cos(y / 11), 1)
+    pixels = np.minimum(np.random.default_rng(0).poisson(light) * 5, 1023).astype(">u2")
+    (tmp_path / "a.pgm").write_bytes(b"P5 200 160 1023\n" + pixels.tobytes())
+    for name, words in (("b", []), ("c", ["--uncertainty", str(tmp_path / "d.tif")])):
+        target = str(tmp_path / f"{name}.pgm")
+        assert main(["denoise", str(tmp_path / "a.pgm"), "-o", target, *words]) == 0
+        assert "hoton noise" not in capsys.readouterr().err
+    assert (tmp_path / "b.pgm").read_bytes() == (tmp_path / "c.pgm").read_bytes()
+
+
 def test_lazy_stacks_are_stabilised_as_whole_ones(photo: Denoiser) -> None:
     stack = np.stack([camera(300, seed=seed) for seed in (0, 1)])
     whole = photo.denoise(stack, DenoiseOptions(axes="zyx"))

@@ -200,7 +200,8 @@ def denoise_picture(
             f"'{card.name}' was trained on images of that size and distorts others; got "
             f"{height}x{width}. Choose another `model`, such as 'photo'."
         )
-    options, notes = settings.options, list[str]()
+    range, notes = settings.options.range or picture.declared_range, list[str]()
+    options = replace(settings.options, axes=None, range=range)
     if settings.uncertainty is not None:  # calibrations know nothing of stabilised noise
         if options.law not in ("auto", "none"):
             raise ArgumentError(
@@ -214,7 +215,6 @@ def denoise_picture(
                 "it is left as it is; the result without `uncertainty` has less noise."
             )
         options = replace(options, law="none")
-    options = replace(options, axes=None, range=options.range or picture.declared_range)
     if isinstance(options.sigma, np.ndarray):
         # Pages are denoised as stored, and a map is given as the picture is shown.
         level = turn_page(options.sigma, picture.metadata.orientation, back=True)
