@@ -119,7 +119,7 @@ def test_what_a_package_lacks_is_named(
     assert "--bioimageio must end in .zip because a package is a zip archive; got" in error
     error = refuse(capsys, *words, "--sample", tmp_path / "small.png")
     assert "--sample must have at least 6 x 40 pixels" in error
-    assert "in [0, 1]" in refuse(capsys, *words, "--sigma", "25")
+    assert "a number from 0 to 1" in refuse(capsys, *words, "--sigma", "25")
     error = refuse(capsys, *words, "--sigma", tmp_path / "small.png")
     assert "--sigma must be one number or 'auto'" in error
     assert not target.exists()

@@ -24,6 +24,9 @@ _DAMAGE = (RuntimeError, ValueError, MemoryError)
 """Errors of OpenVINO on a damaged model; a damaged name in it is a ValueError (Unicode)."""
 _DIGEST = 32
 """Bytes of the SHA-256 before a compiled model in the cache."""
+LEAST_MEMORY = 800_000_000
+"""Address space that is enough for a small image; with less, as under ``ulimit -v 500000``, the
+libraries of OpenVINO and NumPy often abort the process."""
 _importing = Lock()
 
 
@@ -248,6 +251,10 @@ def import_openvino() -> Any:
     openvino_telemetry, importing it also reports to a web service from a process of its own, and
     the program waits for the answer when it ends.
     """
+    with contextlib.suppress(ImportError):  # Windows has no such limit
+        resource = importlib.import_module("resource")
+        if 0 <= resource.getrlimit(resource.RLIMIT_AS)[0] < LEAST_MEMORY:
+            raise MemoryError("OpenVINO needs 0.8 GB of address space")
     converter = "openvino.tools.ovc"
     with _importing:
         hidden = "openvino" not in sys.modules and converter not in sys.modules
