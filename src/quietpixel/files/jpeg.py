@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import product, takewhile
+from itertools import takewhile
 from typing import BinaryIO
 
 import numpy as np
@@ -16,7 +16,6 @@ from quietpixel.files import cmyk, vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.image_format import (
     DEFAULT_QUALITY,
-    UNENDED,
     Format,
     ReadLimits,
     Source,
@@ -137,26 +136,10 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         tail_offset=offset if tail else 0,
     )
     header = Picture((), metadata=metadata, encoding=encoding)
-    if _find_end(content) is None:
-        # Both are decoded without a warning.
-        if content.endswith(bytes(16)):
-            raise damaged("zeros take the place of its end")
-        if _lacks_scans(content, frame) or {"c9", "ca", "cb"} & {name for name, _ in segments}:
-            raise damaged("its end is missing")
-        # Before a marker, libjpeg warns only of pixels that are missing.
-        source = content + bytes([0xFF, _END_OF_IMAGE])
-        header = header.with_notes(UNENDED)
+    # Decoders take what is missing for zeros, and not all of them say so.
+    if _find_end(content) is None and not content.endswith(bytes([0xFF, _END_OF_IMAGE])):
+        raise damaged("its end is missing")
     return read_pages("jpegload", source, header, limits, on_warnings=_refuse_cut)
-
-
-def _lacks_scans(content: bytes, frame: bytes) -> bool:
-    """Return whether a coefficient is in no scan, as in a progressive JPEG cut between two."""
-    found = set[tuple[int, int]]()
-    for marker, start, end in _walk(content):
-        if marker == _START_OF_SCAN and end <= len(content) and content[end - 1] & 15 == 0:
-            coefficients = range(content[end - 3], content[end - 2] + 1)
-            found |= set(product(content[start + 1 : end - 3 : 2], coefficients))
-    return len(found) < 64 * int.from_bytes(frame[5:6])
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
