@@ -82,12 +82,12 @@ def test_one_quick_file_needs_no_bar(in_terminal, fill, tmp_path) -> None:
 
 
 def test_one_slow_file_gets_a_bar_and_a_line(in_terminal, fill, tmp_path) -> None:
-    fill(tmp_path / "in", 1, side=2400)
+    fill(tmp_path / "in", 1, side=4800)
     picture, target = tmp_path / "in" / "picture-0.png", tmp_path / "out.png"
     code, out, screen = in_terminal(picture, "-o", target, "--quality", "best")
     assert code == 0, screen
     assert "\x1b[?25l" in screen
-    line = rf"{re.escape(f'{picture} -> {target}')}  5\.8 MP  \d+\.\d s  .*  model .*\n"
+    line = rf"{re.escape(f'{picture} -> {target}')}  23\.0 MP  \d+\.\d s  .*  model .*\n"
     assert re.fullmatch(line, out)
 
 
