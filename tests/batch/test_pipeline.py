@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from quietpixel.batch import pipeline
 from quietpixel.batch.denoise import Settings, compare_pictures
 from quietpixel.batch.ledger import Ledger, fingerprint
-from quietpixel.batch.lock import lock_folders
+from quietpixel.batch.lock import NAME, lock_folders
 from quietpixel.batch.pipeline import MemoryBudget, run_jobs
 from quietpixel.batch.plan import make_plan, preflight_jobs
 from quietpixel.errors import ArgumentError, FileError
@@ -376,3 +377,22 @@ def test_a_folder_of_results_that_cannot_be_made_is_said(tmp_path, blur):
     assert "cannot be made" in outcome.error
     with pytest.raises(FileError, match="cannot be written"):
         Ledger([source], "settings").begin(Job(source, source / "y.png"))
+
+
+def test_a_run_that_begins_below_at_the_same_moment_is_seen(tmp_path, monkeypatch) -> None:
+    """Its lock is taken between this run's own lock and its look at those below."""
+    (inner := tmp_path / "below").mkdir()
+    other, acquire, said = FileLock(inner / NAME), FileLock.acquire, []
+
+    def begin_both(lock, **options):
+        held = acquire(lock, **options)
+        if not said and not other.is_locked:
+            acquire(other)
+        return held
+
+    monkeypatch.setattr(FileLock, "acquire", begin_both)
+    with lock_folders(
+        [tmp_path], [inner], notify=lambda text: (said.append(text), other.release())
+    ):
+        assert len(said) == 1
+        assert str(inner) in said[0]

@@ -68,12 +68,12 @@ def lock_folders(
 
 def _acquire(own: list[Path], others: list[Path], held: contextlib.ExitStack) -> str | None:
     """Return None if all locks were free, and hold `own` ones then; else who holds one."""
-    paths = [path for path in (*own, *others) if path in own or path.is_file()]
-    if not paths:
-        return None
-    from filelock import FileLock, Timeout  # 8 ms of a start, which one image does not need
+    for path in (*own, *others):
+        # Once the own locks are held, so that of two runs that begin at once one sees the other.
+        if path in others and not path.is_file():
+            continue
+        from filelock import FileLock, Timeout  # 8 ms of a start, which one image does not need
 
-    for path in paths:
         lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
