@@ -89,9 +89,9 @@ def _find_end(content: bytes) -> int | None:
     return next(ends, None)
 
 
-def _split(content: bytes) -> tuple[tuple[Block, ...], bytes, int]:
+def _split(content: bytes, end: int | None) -> tuple[tuple[Block, ...], bytes, int]:
     """Return segments, what follows the image, and its offset from the start of the MPF index."""
-    end = _find_end(content) or len(content)
+    end = end or len(content)
     segment = _MULTI_PICTURE_SEGMENT.search(content, 0, end)
     return read_segments(content), content[end:], end - segment.end() if segment else 0
 
@@ -99,7 +99,8 @@ def _split(content: bytes) -> tuple[tuple[Block, ...], bytes, int]:
 def read(source: Source, limits: ReadLimits) -> Picture:
     """Read a JPEG file."""
     content = vips.read_bytes(source, 0, -1)
-    segments, tail, offset = _split(content)
+    end = _find_end(content)
+    segments, tail, offset = _split(content, end)
     frame = _frame_header(segments)
     if frame and frame[0] != 8:
         raise ImageError(
@@ -137,14 +138,15 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     )
     header = Picture((), metadata=metadata, encoding=encoding)
     # Decoders take what is missing for zeros, and not all of them say so.
-    if _find_end(content) is None and not content.endswith(bytes([0xFF, _END_OF_IMAGE])):
+    if end is None and not content.endswith(bytes([0xFF, _END_OF_IMAGE])):
         raise damaged("its end is missing")
     return read_pages("jpegload", source, header, limits, on_warnings=_refuse_cut)
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
     """Name boxes on pixels that change, and further images whose places cannot be told."""
-    segments, tail, offset = _split(vips.read_bytes(source, 0, -1))
+    content = vips.read_bytes(source, 0, -1)
+    segments, tail, offset = _split(content, _find_end(content))
     lost = []
     if first_block(segments, *_BOXES) is not None:
         lost.append("the boxes of its APP11 segments (content credentials or layers)")
