@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import MOST_PIXELS
 from quietpixel.cluster.arrays import denoise_blocks
 from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.worker_model import plan_blocks
@@ -40,7 +41,7 @@ def denoise(
     axes: str | None = None,
     channels: str = "auto",
     dtype: str | None = None,
-    max_pixels: int = 500_000_000,
+    max_pixels: int = MOST_PIXELS,
     **options: Any,
 ) -> Any:
     """Return an image without its noise; for many images, keep a `Denoiser` instead.
@@ -87,7 +88,7 @@ def denoise(
 
 
 def measure_noise(
-    image: NDArray[Any] | Source, *, range: Range | None = None, max_pixels: int = 500_000_000
+    image: NDArray[Any] | Source, *, range: Range | None = None, max_pixels: int = MOST_PIXELS
 ) -> NoiseMeasure:
     """Return the strength of the noise of an image, by brightness, and its kind.
 
@@ -143,7 +144,7 @@ def measure_noise(
 
 
 def measure_channels(
-    image: Source, *, range: Range | None = None, max_pixels: int = 500_000_000
+    image: Source, *, range: Range | None = None, max_pixels: int = MOST_PIXELS
 ) -> dict[int, NoiseMeasure]:
     """Return the noise of each channel of a file by its number, 0 first.
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.array_types import MOST_PIXELS
 from quietpixel.errors import ArgumentError, FileError, ImageError
 from quietpixel.files import (
     FORMATS,
@@ -22,7 +23,6 @@ from quietpixel.files import (
     write_picture,
 )
 from quietpixel.files.formats import find_format
-from quietpixel.files.image_format import MOST_PIXELS
 from quietpixel.files.jpeg import denoised_encoding
 from quietpixel.files.picture import Encoding
 from quietpixel.files.write import writer_of

@@ -8,7 +8,6 @@ from quietpixel.files import vips
 from quietpixel.files.decoding import read_pages, size_reader
 from quietpixel.files.frames import drop_opaque_alpha
 from quietpixel.files.image_format import (
-    UNENDED,
     Format,
     ReadLimits,
     Source,
@@ -17,6 +16,7 @@ from quietpixel.files.image_format import (
 )
 from quietpixel.files.picture import Block, Metadata, Picture, drop_padding
 
+UNENDED = "The file lacks the marker of its end, and its image is complete."
 _TIMING = (b"NETSCAPE", b"ANIMEXTS")
 """Applications whose extensions hold the number of loops, which libvips writes."""
 

@@ -202,11 +202,6 @@ class Format:
         return next((content for content, broken in rules.items() if broken), None)
 
 
-MOST_PIXELS = 500_000_000
-"""Pixels of all pages of an image that is read unless a caller permits more."""
-UNENDED = "The file lacks the marker of its end, and its image is complete."
-
-
 def damaged(reason: object = "") -> FileError:
     """Return the error for a file that cannot be decoded.
 
