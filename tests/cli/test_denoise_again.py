@@ -4,6 +4,7 @@ import contextlib
 import gc
 import json
 import os
+import shlex
 import shutil
 import signal
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from PIL import Image
 
 RECORD = ".quietpixel-done.jsonl"
@@ -152,6 +154,37 @@ def test_a_run_that_met_results_of_another_does_not_spoil_its_record(
     outcome = quietpixel(*words)
     assert (outcome.code, outcome.err) == (0, "3 of 3 images were done before.\n")
     assert refused.code == 2
+
+
+@pytest.mark.parametrize("words", [(), ("-o", "out dir"), ("--suffix", "-2"), ("-o", "in/sub")])
+def test_a_zarr_is_named_with_its_command_until_its_result_exists(
+    quietpixel, halver, tmp_path, monkeypatch, words
+) -> None:
+    """A result was an image that is not done, and its source too: exit code 1 for ever."""
+    monkeypatch.chdir(tmp_path)
+    draw(Path("in/a.png"))
+    zarr.save_array("in/s.zarr", np.full((16, 16), 200, np.uint8))
+    run = ("denoise", "in", "--recursive", "--model", halver, *words)
+    first = quietpixel(*run)
+    assert first.code == 1
+    assert "1 of 2 images are done" in first.err
+    command = first.err.partition("own name: quietpixel ")[2].partition(").")[0]
+    assert quietpixel(*shlex.split(command), "--model", halver).code == 0
+    again = quietpixel(*run, "--json", "-")
+    assert (again.code, "1 file skipped: 1 ZARR (its result exists)." in again.err) == (0, True)
+    (entry,) = json.loads(again.out)["skipped"]
+    assert (entry["source"], entry["image"]) == (str(Path("in/s.zarr")), False)
+    shutil.rmtree("in/s.zarr")  # its result is none that could be denoised
+    assert "ZARR" not in quietpixel(*run).err
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", '{"zarr_format": 3, "node_type": "array"}'])
+def test_a_damaged_zarr_is_refused_in_a_sentence(quietpixel, halver, tmp_path, text) -> None:
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "zarr.json").write_text(text)
+    refused = quietpixel("denoise", tmp_path / "a.zarr", "--model", halver)
+    assert (refused.code, "cannot be read as a Zarr" in refused.err) == (2, True)
+    assert "denoised only by its own name" in quietpixel("denoise", tmp_path).err
 
 
 def test_a_record_of_version_0_1_is_read(quietpixel, halver, tmp_path) -> None:

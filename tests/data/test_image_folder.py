@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from quietpixel.data.image_cache import StoredImage
 from quietpixel.data.image_folder import Layout, find_layout, find_mismatch
 from quietpixel.errors import ArgumentError, DataError
-from quietpixel.files import Picture, mark_as_result, write_picture
+from quietpixel.files import MARK, Picture, mark_as_result, write_picture
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -39,9 +40,11 @@ def test_results_beside_their_sources_are_no_training_images(tmp_path: Path, tar
     for name in ("a.png", "b-clean.png", "c.png", "c-clean.png"):
         write_picture(image, tmp_path / name)
     write_picture(mark_as_result(image), tmp_path / "a-clean.png")
+    zarr.save_array(tmp_path / "d.zarr", image.pages[0])
+    zarr.save_array(tmp_path / "d-clean.zarr", image.pages[0], attributes={MARK: True})
     _, names, messages = find(tmp_path, target)
-    assert names == [["a.png"], ["b-clean.png"], ["c-clean.png"], ["c.png"]]
-    assert messages == ["Skipping results of quietpixel: 'a-clean.png'."]
+    assert names == [["a.png"], ["b-clean.png"], ["c-clean.png"], ["c.png"], ["d.zarr"]]
+    assert messages == ["Skipping results of quietpixel: 'a-clean.png', 'd-clean.zarr'."]
 
 
 def test_images_that_are_not_read_are_named(tmp_path: Path) -> None:

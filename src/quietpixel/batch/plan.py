@@ -1,8 +1,9 @@
 """The plan of a run: what is read, where each result goes, what will be refused, which scale."""
 
 import os
+import shlex
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -30,6 +31,7 @@ from quietpixel.files import (
     refuse_existing,
     refuse_loss,
     unique_jobs,
+    zarr_store,
 )
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.inference.arrays import Layout, read_layout
@@ -52,7 +54,8 @@ class Plan:
     skipped
         Pairs of a path and the reason why it is not read.
     unread
-        Files of the folders that are of a known kind, but not read.
+        Files of the folders that are of a known kind, but not read. A Zarr is one of them, and no
+        image that is not done where its result exists.
     folders
         The folders that keep a ledger in a folder run: that of the results, or each input folder.
     collisions
@@ -121,9 +124,8 @@ def make_plan(
                 "`output` must be a folder because there are many inputs; "
                 f"'{output}' is the name of an image. '{output}/' would be a folder."
             )
-    place = partial(
-        plan_jobs, output=target, suffix="" if in_place or target else suffix, format=format
-    )
+    added = "" if target else suffix
+    place = partial(plan_jobs, output=target, suffix="" if in_place else added, format=format)
     # Files first and as one list: a result beside its source is known only by both.
     files = [path for path in inputs if not path.is_dir()]
     jobs = list(place(files))
@@ -135,7 +137,10 @@ def make_plan(
         listing = list_images(path, recursive=recursive)
         jobs += place(_without_results(listing.images, path, target), root=path)
         skipped += listing.skipped
-        unread += listing.unread
+        stores = [each.path for each in listing.unread if each.path.is_dir()]
+        unread += [each for each in listing.unread if each.path not in stores]
+        stores = _without_results(stores, path, target)
+        unread += _describe_stores(plan_jobs(stores, root=path, output=target, suffix=added))
     # Replacing the link would leave its file noisy, and its file was not named.
     if in_place:
         links = [job for job in jobs if job.source.is_symlink()]
@@ -159,6 +164,19 @@ def _without_results(images: Sequence[Path], folder: Path, target: Path | None) 
     if results == folder.resolve():
         return list(images)
     return [image for image in images if results not in image.resolve().parents]
+
+
+def _describe_stores(jobs: Sequence[Job]) -> Iterator[SkippedFile]:
+    """Yield each Zarr but results: those to be denoised by their own name, and those done."""
+    for job in jobs:
+        marked = False
+        with suppress(QuietpixelError):  # reported when it is denoised
+            marked = zarr_store.is_result(str(job.source))
+        if not marked and job.target != job.source and job.target.exists():
+            yield SkippedFile(job.source, "its result exists", is_image=False)
+        elif not marked:
+            words = shlex.join(["quietpixel", "denoise", str(job.source), "-o", str(job.target)])
+            yield SkippedFile(job.source, f"denoised only by its own name: {words}")
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ class DenoiseRun:
                 collisions=plan.collisions,
             )
             single = not plan.folders and len(findings) == 1
-            if not findings and not any(file.is_image for file in plan.unread):
+            if not findings and not any(f.is_image or f.path.is_dir() for f in plan.unread):
                 if plan.skipped:
                     raise FileError(
                         "All inputs are skipped, so there is nothing to denoise; name other files."

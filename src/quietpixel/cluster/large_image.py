@@ -26,7 +26,7 @@ from quietpixel.cluster.worker_model import BlockWork, open_model, plan_blocks
 from quietpixel.cluster.workers import Cluster
 from quietpixel.cluster.zarr_image import ZarrImage
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
-from quietpixel.files import Job, format_of_name
+from quietpixel.files import Job, format_of_name, zarr_store
 from quietpixel.imaging.defects import FILL_CELL
 from quietpixel.imaging.intensity_scale import (
     FIXED_SCALES,
@@ -312,7 +312,7 @@ def is_result(name: str) -> bool:
     """
     place = Place(name.rstrip("/")).whole()
     _check_address(place)
-    return tiff_image.is_result(place) if place.is_tiff else zarr_image.is_result(place)
+    return tiff_image.is_result(place) if place.is_tiff else zarr_store.is_result(place.name)
 
 
 def _check_address(place: Place) -> None:

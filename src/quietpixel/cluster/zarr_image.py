@@ -114,8 +114,3 @@ def _create_array(zarr: Any, data: Any, place: Place, path: str | None) -> None:
         overwrite=True,
         config={"write_empty_chunks": False},
     )
-
-
-def is_result(place: Place) -> bool:
-    """Return whether a Zarr carries the mark of a result."""
-    return bool(need("zarr").open(place.name, mode="r").attrs.get(MARK))

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
-from quietpixel.files import vips
+from quietpixel.files import vips, zarr_store
 from quietpixel.files.formats import FORMATS, HEAD, find_format, format_of_name, sniff
 from quietpixel.files.read import inspect_content
-from quietpixel.files.zarr_store import is_store
 
 _IMAGES = {
     ".tga", ".psd", ".psb", ".ico", ".icns", ".pcx", ".xcf", ".kra", ".ktx", ".dds",
@@ -171,7 +170,7 @@ def _walk(
         if path.name.startswith(".") or path.name in _SYSTEM_FOLDERS:
             continue
         if path.is_dir() and not path.is_symlink():
-            if is_store(path):
+            if zarr_store.is_store(path):
                 yield path
             elif recursive:
                 yield from _walk(path, top, skipped, recursive=True)
@@ -275,8 +274,10 @@ def find_results(images: Iterable[Path]) -> frozenset[Path]:
     def is_result(path: Path) -> bool:
         stem, ending = split_ending(path.name)
         source = path.with_name(stem.removesuffix("-clean") + ending)
-        with contextlib.suppress(OSError):  # reported where it is read
-            return source != path and source in known and inspect_content(path).marked
+        with contextlib.suppress(OSError, QuietpixelError):  # reported where it is read
+            if source != path and source in known:
+                store = path.is_dir()
+                return zarr_store.is_result(str(path)) if store else inspect_content(path).marked
         return False
 
     return frozenset(filter(is_result, known))

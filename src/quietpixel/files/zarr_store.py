@@ -1,5 +1,6 @@
 """Zarr and OME-Zarr images on disk as the pages of an image, for training."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from quietpixel.errors import FileError, ImageError, import_optional
 from quietpixel.files.array_pages import ArrayForm, describe_array
 from quietpixel.files.frames import store_frames
 from quietpixel.files.image_format import Size
-from quietpixel.files.picture import Picture, Pixels
+from quietpixel.files.picture import MARK, Picture, Pixels
 from quietpixel.imaging.axes import letters_of
 
 FILES = ("zarr.json", ".zarray", ".zgroup")
@@ -66,25 +67,44 @@ def open_image(name: str) -> tuple[Any, tuple[str, ...], str | None]:
     ImageError
         If it is a group that is not one image.
     """
-    zarr = import_optional("zarr", "A Zarr needs the package zarr", "'quietpixel[cluster]'")
-    try:
+    with _opening(name) as zarr:
         found = zarr.open(name, mode="r")
         if isinstance(found, zarr.Array):
             return found, ("",), array_axes(found)
         if image := find_levels(found.attrs.asdict()):
             return found[image[0][0]], *image
-    except FileNotFoundError as error:
-        raise FileError(
-            f"'{name}' cannot be read: it is not a Zarr array or group; check the path."
-        ) from error
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise FileError(f"'{name}' cannot be read as a Zarr: {reason}.") from error
     names = sorted(found.keys())
     raise ImageError(
         f"'{name}' is a group and not one image; it holds {', '.join(names[:9]) or 'nothing'}. "
         f"Give the path of an image in it, such as '{name}/{names[0] if names else 0}'."
     )
+
+
+def is_result(name: str) -> bool:
+    """Return whether a Zarr carries the mark of a result.
+
+    Raises
+    ------
+    FileError
+        If it is no Zarr.
+    """
+    with _opening(name) as zarr:
+        return bool(zarr.open(name, mode="r").attrs.get(MARK))
+
+
+@contextlib.contextmanager
+def _opening(name: str) -> Iterator[Any]:
+    """Give the package zarr, and raise FileError where it cannot read what has this name."""
+    zarr = import_optional("zarr", "A Zarr needs the package zarr", "'quietpixel[cluster]'")
+    try:
+        yield zarr
+    except FileNotFoundError as error:
+        raise FileError(
+            f"'{name}' cannot be read: it is not a Zarr array or group; check the path."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise FileError(f"'{name}' cannot be read as a Zarr: {reason}.") from error
 
 
 def read_store_size(path: Path) -> Size:
