@@ -105,7 +105,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     >>> print(unknown_name("noise law", "gausian", ["gaussian", "poisson"]))
     Unknown noise law 'gausian': did you mean 'gaussian'? Known: gaussian, poisson.
     """
-    name, names = str(name), sorted(known)
+    name, names = str(name), sorted(filter(None, known))
     close = get_close_matches(name, names, n=1)
     hint = f": did you mean '{close[0]}'?" if close else "."
     return UnknownNameError(f"Unknown {kind} '{name}'{hint} Known: {', '.join(names)}.")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from onnx import TensorProto, helper, save_model
 from PIL import Image
 
@@ -177,9 +178,35 @@ def test_the_command_says_what_the_intervals_hold(model, tmp_path, capsys, monke
         r"^Brightness, result against input: slope 0\.\d+, offset \+0\.", printed, re.M
     )
     assert not quietpixel.read_card(model).uncertainty
-    assert "--second must come with" in refuse(
-        capsys, *words, "--second", tmp_path, "--noise", "speckle:1"
-    )
+    for more in (("--noise", "speckle:1"), ("--noisy", tmp_path)):  # FOLDER was ignored
+        refused = refuse(capsys, *words, "--second", tmp_path, *more)
+        assert "omit --noisy and --noise, and give the first shots as FOLDER" in refused
+
+
+def test_images_that_are_left_out_are_named(model, tmp_path, capsys) -> None:
+    """Those without a partner were dropped without a word, and a Zarr always."""
+    rng = np.random.default_rng(0)
+    for side, names in (("noisy", "abcd"), ("clean", "abe")):
+        for name in names:
+            path, pixels = tmp_path / side / f"{name}.tif", rng.random((32, 32), np.float32)
+            path.parent.mkdir(exist_ok=True)
+            if name == "b":
+                zarr.save_array(path.with_suffix(".zarr"), pixels)
+            else:
+                tifffile.imwrite(path, pixels)
+    (tmp_path / "noisy" / "f.tga").touch()
+    words = ["calibrate", model, tmp_path / "clean", "--noisy", tmp_path / "noisy"]
+    assert main([str(word) for word in words]) == 0
+    printed = capsys.readouterr()
+    assert "made from 2 images" in printed.out
+    assert printed.err.splitlines() == [
+        "Skipping images that cannot be read here: 'f.tga'.",
+        "Skipping images of --noisy without a partner: 'c', 'd'.",
+        "Skipping images of FOLDER without a partner: 'e'.",
+    ]
+    with pytest.warns(UserWarning, match="of `clean` without a partner: 'e'") as found:
+        quietpixel.calibrate(model, tmp_path / "clean", noisy=tmp_path / "noisy")
+    assert len(found) == 3
 
 
 def test_an_image_unlike_the_calibration_is_warned_about(calibrated, tmp_path, capsys) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from quietpixel.cli.denoise import read_range
-from quietpixel.cli.options import LAW, MODEL, PATH, Command, read_noise
+from quietpixel.cli.options import LAW, MODEL, PATH, Command, read_noise, translate
+from quietpixel.errors import ArgumentError
 
 EXAMPLES = (
     "quietpixel calibrate runs/mine clean/",
@@ -14,7 +15,7 @@ EXAMPLES = (
 )
 
 
-@click.command(cls=Command, examples=EXAMPLES)
+@click.command(cls=Command, examples=EXAMPLES, words=lambda: {"clean": "FOLDER"})
 @click.argument("model", type=MODEL)
 @click.argument("images", metavar="FOLDER", type=PATH)
 @click.option(
@@ -68,9 +69,18 @@ def command(
     # Imported here, so that --help need not load a runtime.
     from quietpixel.workflows.calibrate import calibrate
 
+    if second is not None and (noisy is not None or options["noise"] is not None):
+        raise ArgumentError(
+            "--second names second shots of the scenes in FOLDER, which take the place of clean "
+            "images; omit --noisy and --noise, and give the first shots as FOLDER."
+        )
+
+    def notify(sentence: str) -> None:
+        click.echo(translate(sentence), err=True)
+
     # With --second, FOLDER itself is noisy and there is nothing clean.
-    clean, shots = (images, noisy) if second is None else (None, noisy or images)
-    coverage = calibrate(model, clean, noisy=shots, second=second, **options)
+    clean, shots = (images, noisy) if second is None else (None, images)
+    coverage = calibrate(model, clean, noisy=shots, second=second, notify=notify, **options)
     click.echo(f"{options['output'] or model}: {coverage.describe()}.")
     if coverage.brightness is not None:
         click.echo(f"Brightness, {coverage.brightness.describe()}.")

@@ -79,7 +79,7 @@ GROUPS = {
 }
 
 
-@click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
+@click.command(cls=Command, examples=EXAMPLES, groups=GROUPS, words=lambda: {"image": "INPUT"})
 @click.argument("inputs", metavar="INPUT...", type=PATH_TEXT, nargs=-1, required=True)
 @click.option(
     "-o",

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from quietpixel.cli.denoise import read_range
-from quietpixel.cli.options import PATH_TEXT, Command, check_report, explain, option_names
+from quietpixel.cli.options import (
+    PATH_TEXT,
+    Command,
+    check_report,
+    explain,
+    option_names,
+    translate,
+)
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import FileError, QuietpixelError
 
@@ -21,7 +28,7 @@ HEADER = ("file", "sigma", "of 255", "gain", "read noise", "kind", "law")
 EXAMPLES = ("quietpixel noise photo.jpg", "quietpixel noise photos/ --plot noise.png")
 
 
-@click.command(cls=Command, examples=EXAMPLES)
+@click.command(cls=Command, examples=EXAMPLES, words=lambda: {"images": "FILE"})
 @click.argument("files", metavar="FILE...", type=PATH_TEXT, nargs=-1, required=True)
 @click.option(
     "--range",
@@ -136,11 +143,14 @@ def describe_measure(measure: "NoiseMeasure") -> list[str]:
 
 def _list_files(names: Sequence[str]) -> list[Path]:
     """Return the files, with the images of a folder, if it has any, in place of the folder."""
-    from quietpixel.files import list_images
+    from quietpixel.data.image_folder import list_scenes
+
+    def notify(sentence: str) -> None:
+        click.echo(translate(sentence), err=True)
 
     paths: list[Path] = []
     for path in map(Path, names):
-        paths += (list_images(path).images if _is_folder(path) else ()) or [path]
+        paths += (list_scenes(path, notify, recursive=False) if _is_folder(path) else ()) or [path]
     return paths
 
 

@@ -28,6 +28,8 @@ class Command(click.Command):
         Complete command lines.
     groups
         Names of the options below each heading; the others follow under "Options".
+    words
+        Returns what the user sees in place of arguments of the library that no option sets.
     """
 
     def __init__(
@@ -35,10 +37,11 @@ class Command(click.Command):
         *arguments: Any,
         examples: Iterable[str],
         groups: Mapping[str, str] = MappingProxyType({}),
+        words: Callable[[], Mapping[str, str]] = dict,
         **settings: Any,
     ) -> None:
         super().__init__(*arguments, **settings)
-        self.examples, self.groups = tuple(examples), groups
+        self.examples, self.groups, self.words = tuple(examples), groups, words
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words, or raise ArgumentError where an option has two values for its one."""
@@ -282,12 +285,15 @@ def check_report(option: str, path: Path | str | None, kind: str) -> None:
 
 
 def option_names(command: click.Command) -> dict[str, str]:
-    """Return the option of a command for each argument of the library that it sets."""
-    return {
-        each.name: next(option for option in each.opts if option.startswith("--"))
-        for each in command.params
-        if isinstance(each, click.Option) and each.name
-    }
+    """Return what the user of a command sees for each argument of the library: its option."""
+    words = dict(command.words()) if isinstance(command, Command) else {}
+    for each in command.params:
+        if isinstance(each, click.Option):
+            shown = next(option for option in each.opts if option.startswith("--"))
+        else:
+            shown = str(each.metavar or each.name).strip("[].")
+        words[str(each.name)] = shown
+    return words
 
 
 def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -333,6 +339,12 @@ def read_counts(lowest: int, example: str) -> Callable[..., Any]:
         return tuple(map(int, parts)) or None
 
     return read
+
+
+def translate(sentence: str) -> str:
+    """Return a sentence of the library in the words of the command that runs, safe to print."""
+    context = click.get_current_context(silent=True)
+    return printable(name_options(sentence, option_names(context.command) if context else {}))
 
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quietpixel.cli.options import translate
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -36,7 +38,7 @@ class ProgressView:
 
     def show_message(self, message: str) -> None:
         """Write a line."""
-        click.echo(message, err=True)
+        click.echo(translate(message), err=True)
 
     def show_step(self, progress: "Progress") -> None:
         """Write a line at the end of each epoch."""
@@ -53,6 +55,7 @@ class BarView(ProgressView):
 
     def show_message(self, message: str) -> None:
         """Write a line above the bar; when it is full, the bar shows the step in work too."""
+        message = translate(message)
         self._bar.console.print(message, highlight=False, markup=False)
         if self._task is not None and self._bar.tasks[self._task].finished:
             self._bar.update(self._task, description=message)

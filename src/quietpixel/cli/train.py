@@ -71,6 +71,13 @@ def read_fields(
     return found
 
 
+def field_options() -> dict[str, str]:
+    """Return how a command sets the fields of a recipe that have no option of their own."""
+    from quietpixel.training.recipe import Recipe
+
+    return {"images": "DATA"} | {each.name: f"--set {each.name}" for each in fields(Recipe)}
+
+
 def convert(text: str, default: Any) -> Any:
     """Return a text as a value of the type of `default`.
 
@@ -118,7 +125,7 @@ GROUPS = {
 }
 
 
-@click.command(cls=Command, examples=EXAMPLES, groups=GROUPS)
+@click.command(cls=Command, examples=EXAMPLES, groups=GROUPS, words=field_options)
 @click.argument("data", metavar="[DATA]", type=DATA, required=False)
 @click.option(
     "--model",

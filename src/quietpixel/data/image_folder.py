@@ -1,6 +1,5 @@
 """How a folder holds its scenes: clean images, pairs of images, or noisy images only."""
 
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from quietpixel.data.image_cache import Notify, Paths, StoredImage
 from quietpixel.errors import ArgumentError, DataError
 from quietpixel.files import find_results, list_images
-from quietpixel.files.zarr_store import FILES, is_store
+from quietpixel.files.zarr_store import is_store
 
 Plane = NDArray[np.float32]
 
@@ -89,7 +88,7 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
         # Only noisy files are listed, so that no clean one can be read by mistake.
         inner = folder / "noisy"
         whole = patterns or not inner.is_dir()
-        found: Iterable[Path] = _list_sources(folder if whole else inner, notify)
+        found: Iterable[Path] = list_sources(folder if whole else inner, notify)
         if patterns:
             found = _find_keys(found, folder, patterns[0]).values()
         return Layout("noisy", tuple((path,) for path in found))
@@ -104,10 +103,10 @@ def find_layout(folder: Path, *, target: str, pairs: str, notify: Notify) -> Lay
             "subfolders 'first' and 'second'; describe the names of a pair by `pairs`, such as "
             "'*_a.*=*_b.*'."
         )
-    return Layout("clean", tuple((path,) for path in _list_sources(folder, notify)))
+    return Layout("clean", tuple((path,) for path in list_sources(folder, notify)))
 
 
-def list_scenes(folder: Path, notify: Notify) -> list[Path]:
+def list_scenes(folder: Path, notify: Notify, *, recursive: bool = True) -> list[Path]:
     """Return the image files of a folder and its subfolders, and each Zarr, sorted.
 
     Parameters
@@ -116,30 +115,31 @@ def list_scenes(folder: Path, notify: Notify) -> list[Path]:
         The folder.
     notify
         Called with a sentence on images of formats that are not read.
+    recursive
+        Whether subfolders are searched.
     """
-    stores = []
-    for path, folders, names in os.walk(folder):
-        if any(name in names for name in FILES):
-            stores.append(Path(path))
-            folders.clear()  # a group and its arrays are one image
-    listing = list_images(folder, recursive=True)
-    unread = [file.path for file in listing.unread if file.is_image and file.path not in stores]
-    _notify_skipped("images that cannot be read here", unread, folder, notify)
+    listing = list_images(folder, recursive=recursive)
+    unread = [file.path for file in listing.unread if file.is_image]
+    stores = [path for path in unread if path.is_dir()]
+    unknown = (path.relative_to(folder) for path in unread if path not in stores)
+    notify_skipped("images that cannot be read here", unknown, notify)
     return sorted([*listing.images, *stores])
 
 
-def _list_sources(folder: Path, notify: Notify) -> list[Path]:
-    paths = list_scenes(folder, notify)
+def list_sources(folder: Path, notify: Notify, *, recursive: bool = True) -> list[Path]:
+    """Return the images of a folder as `list_scenes` does, without results of quietpixel."""
+    paths = list_scenes(folder, notify, recursive=recursive)
     results = find_results(paths)
-    _notify_skipped("results of quietpixel", results, folder, notify)
+    notify_skipped("results of quietpixel", (p.relative_to(folder) for p in results), notify)
     return [path for path in paths if path not in results]
 
 
-def _notify_skipped(kind: str, paths: Iterable[Path], folder: Path, notify: Notify) -> None:
-    names = sorted(f"'{path.relative_to(folder)}'" for path in paths)
-    if names:
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        notify(f"Skipping {kind}: {', '.join(names[:NAMED])}{more}.")
+def notify_skipped(kind: str, names: Iterable[str | Path], notify: Notify) -> None:
+    """Pass on a sentence that names the first images that are skipped and counts the others."""
+    quoted = sorted(f"'{name}'" for name in names)
+    if quoted:
+        more = f" and {len(quoted) - NAMED} more" if len(quoted) > NAMED else ""
+        notify(f"Skipping {kind}: {', '.join(quoted[:NAMED])}{more}.")
 
 
 def find_masks(
@@ -198,7 +198,7 @@ def _match(folder: Path, patterns: Sequence[str], notify: Notify) -> Layout:
     scenes = [scene for scene in scenes if scene[0] != scene[1]]
     alone = [first[key] for key in first.keys() - second.keys()]
     alone += [second[key] for key in second.keys() - first.keys()]
-    _notify_skipped("images without a partner", alone, folder, notify)
+    notify_skipped("images without a partner", (p.relative_to(folder) for p in alone), notify)
     if not scenes:
         raise DataError(
             f"The folder '{folder}' holds no pair of images named like '{patterns[0]}' and "

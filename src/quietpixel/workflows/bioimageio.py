@@ -138,7 +138,7 @@ def read_sample(path: Path, card: Card) -> Image:
     """Return the middle of an image, (H, W, C) in [0, 1], as large as a tile of the model."""
     from quietpixel.inference.arrays import read_layout
 
-    loaded = next(iter(read_images([path], card.channels)))
+    loaded = next(iter(read_images([path], card.channels, lambda text: None)))
     image = read_layout(loaded.pixels, loaded.declared).to_model(loaded.pixels)
     least = smallest_tile(card)
     height, width = card.only_size or (

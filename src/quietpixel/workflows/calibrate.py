@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from quietpixel.array_types import Array, Image
-from quietpixel.data.image_cache import to_channels
+from quietpixel.data.image_cache import Notify, to_channels
+from quietpixel.data.image_folder import list_sources, notify_skipped
 from quietpixel.errors import ArgumentError, DataError, ModelError, check_number, import_optional
 from quietpixel.imaging.brightness import measure_brightness
 from quietpixel.imaging.familiarity import describe_image, fit_familiarity
@@ -105,6 +106,7 @@ def calibrate(
     range: Range | None = None,
     seed: int = 0,
     output: str | Path | None = None,
+    notify: Notify = warnings.warn,
 ) -> Coverage:
     """Fit the error bars of a model to images that it was not trained on; return their coverage.
 
@@ -130,6 +132,9 @@ def calibrate(
         Seed of that noise.
     output
         Path of the calibrated model; None replaces the model file, except a bundled one.
+    notify
+        Called with a sentence on images of a folder that are skipped: those without a partner,
+        those that cannot be read, and results of quietpixel.
 
     Raises
     ------
@@ -154,18 +159,18 @@ def calibrate(
     if second is not None:
         if noisy is None or clean is not None or noise is not None:
             raise ArgumentError(
-                "`second` must come with `noisy`, and without `clean` and `noise`, because the two "
-                "shots of a scene take the place of a clean image."
+                "`second` must be the second shots of the scenes in `noisy`, without `clean` and "
+                "`noise`, because they take the place of clean images; give `noisy` and `second`."
             )
-        pairs = read_pairs(denoiser, noisy, second, range, names=("noisy", "second"))
+        pairs = read_pairs(denoiser, noisy, second, range, notify, names=("noisy", "second"))
     elif clean is None:
         raise ArgumentError("`clean` must be given, or `noisy` and `second` shots of each scene.")
     elif noisy is not None:
-        pairs = read_pairs(denoiser, noisy, clean, range)
+        pairs = read_pairs(denoiser, noisy, clean, range, notify)
     elif law := noise or card.noise:
         images = [
             read_layout(each.pixels, range or each.declared).to_model(each.pixels)
-            for each in read_images(clean, card.channels)
+            for each in read_images(clean, card.channels, notify)
         ]
         pairs = draw_pairs(images, parse_noise(law), card.size, seed=seed)
     else:
@@ -194,7 +199,7 @@ def write_calibration(
     """
     import_optional("onnx", "Calibration needs the package onnx")  # now, and not at the end
     if not pairs:
-        raise DataError("A calibration needs at least one image; got none.")
+        raise DataError("A calibration needs at least one image; got none. Give images.")
     numbers, drawn, descriptions, results = [number for number, *_ in pairs], [], [], []
     for place, (_, noisy, other) in enumerate(pairs):
         # Pairs are on the model's scale already; an estimate for each square would differ.
@@ -322,6 +327,7 @@ def read_pairs(
     noisy: Images,
     other: Images,
     range: Range | None,
+    notify: Notify,
     *,
     names: tuple[str, str] = ("noisy", "clean"),
 ) -> Iterator[Pair]:
@@ -330,16 +336,19 @@ def read_pairs(
     Folders are matched by name, everything else, such as the pages of two stacks, by order.
     """
     channels = denoiser.card.channels
-    first, second = list(read_images(noisy, channels)), list(read_images(other, channels))
+    first, second = (list(read_images(each, channels, notify)) for each in (noisy, other))
+    counts = f"{len(first)} and {len(second)}"
     if all(isinstance(each, str | Path) and Path(each).is_dir() for each in (noisy, other)):
         # Either folder may hold images that the other lacks.
-        by_name = {each.name: each for each in second}
-        first = [each for each in first if each.name in by_name]
-        second = [by_name[each.name] for each in first]
+        sides = [{each.name: each for each in side} for side in (first, second)]
+        for name, own, others in zip(names, sides, sides[::-1], strict=True):
+            notify_skipped(f"images of `{name}` without a partner", own.keys() - others, notify)
+        first = [each for each in first if each.name in sides[1]]
+        second = [sides[1][each.name] for each in first]
     if len(first) != len(second) or not first:
         raise DataError(
             f"`{names[0]}` and `{names[1]}` must hold the same images, by name or in the same "
-            f"order; got {len(first)} and {len(second)}. Give both sides of each pair."
+            f"order; got {counts}. Give both sides of each pair."
         )
     for number, pair in enumerate(zip(first, second, strict=True)):
         one, two = (each.pixels for each in pair)
@@ -366,22 +375,23 @@ def read_pairs(
         yield number, sides[0], sides[1]
 
 
-def read_images(images: Images, channels: int) -> Iterator[LoadedImage]:
+def read_images(images: Images, channels: int, notify: Notify) -> Iterator[LoadedImage]:
     """Yield the images of a folder, or of files and arrays, all pages of stacks included."""
-    from quietpixel.files import find_results, list_images, read_picture, turn_upright
+    from quietpixel.files import read_picture, turn_upright
+    from quietpixel.files.zarr_store import is_store, read_store
 
     if isinstance(images, str | Path):
         path = Path(images)
-        files = (path,) if path.is_file() else list_images(path).images
-        results = find_results(files)
-        images = [each for each in files if each not in results]
+        whole = path.is_file() or is_store(path)
+        images = [path] if whole else list_sources(path, notify, recursive=False)
     for number, image in enumerate(images):
         if isinstance(image, np.ndarray):
             yield LoadedImage(f"number {number}", to_channels(with_channels(image), channels))
             continue
-        picture = turn_upright(read_picture(Path(image)))
+        path = Path(image)
+        picture = read_store(path) if is_store(path) else turn_upright(read_picture(path))
         profile = picture.metadata.icc is not None
         for place, page in enumerate(picture.pages):
-            name = Path(image).stem + (f" page {place + 1}" if place else "")
+            name = path.stem + (f" page {place + 1}" if place else "")
             pixels = to_channels(page[..., : 3 if page.shape[2] > 2 else 1], channels)
             yield LoadedImage(name, pixels, picture.declared_range, profile)

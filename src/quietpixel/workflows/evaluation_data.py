@@ -100,7 +100,7 @@ def open_data(
             split="test",
             channels=stored,
             labels=test.labels,
-            open_tuning=partial(open_folder, tuning, stored)
+            open_tuning=partial(open_folder, tuning, stored, notify=notify)
             if tuning is not None
             else lambda: ImagePairs.from_arrays(load("validation").as_float()),
             tuned_on=str(tuning or f"{data} (validation)"),
@@ -111,7 +111,7 @@ def open_data(
     own_noise = layout.kind == "pairs"
     open_tuning: Callable[[], ImagePairs]
     if tuning is not None:
-        open_tuning = partial(open_folder, tuning, channels, pairs=pairs)
+        open_tuning = partial(open_folder, tuning, channels, pairs=pairs, notify=notify)
     else:
         open_tuning = _refuse_tuning if own_noise else partial(_open_photographs, channels)
     first = decode(layout.scenes[0][0], channels)
@@ -125,7 +125,9 @@ def open_data(
     )
 
 
-def open_folder(folder: str | Path, channels: int, *, pairs: str = "") -> ImagePairs:
+def open_folder(
+    folder: str | Path, channels: int, *, pairs: str = "", notify: Notify
+) -> ImagePairs:
     """Return the images of a folder: clean ones, or pairs.
 
     Raises
@@ -133,7 +135,7 @@ def open_folder(folder: str | Path, channels: int, *, pairs: str = "") -> ImageP
     DataError
         If there are none.
     """
-    return _open_scenes(_find_layout(folder, pairs, lambda text: None), channels)
+    return _open_scenes(_find_layout(folder, pairs, notify), channels)
 
 
 def _find_layout(folder: str | Path, pairs: str, notify: Notify) -> Layout:
