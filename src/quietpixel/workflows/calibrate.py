@@ -340,11 +340,11 @@ def read_pairs(
     counts = f"{len(first)} and {len(second)}"
     if all(isinstance(each, str | Path) and Path(each).is_dir() for each in (noisy, other)):
         # Either folder may hold images that the other lacks.
-        sides = [{each.name: each for each in side} for side in (first, second)]
-        for name, own, others in zip(names, sides, sides[::-1], strict=True):
+        named = [{each.name: each for each in side} for side in (first, second)]
+        for name, own, others in zip(names, named, named[::-1], strict=True):
             notify_skipped(f"images of `{name}` without a partner", own.keys() - others, notify)
-        first = [each for each in first if each.name in sides[1]]
-        second = [sides[1][each.name] for each in first]
+        first = [each for each in first if each.name in named[1]]
+        second = [named[1][each.name] for each in first]
     if len(first) != len(second) or not first:
         raise DataError(
             f"`{names[0]}` and `{names[1]}` must hold the same images, by name or in the same "
