@@ -53,9 +53,7 @@ def denoise(
         except for a sample that decides the intensity scale; an xarray ``DataArray``, whose
         dimensions name the axes; or an image file with one page (a path, its bytes or an open
         binary file).
-    model, **options
-        As for `Denoiser`.
-    sigma, strength, colour_strength, range, axes, channels, dtype
+    model, sigma, strength, colour_strength, range, axes, channels, dtype, **options
         As for `DenoiseOptions`.
     max_pixels
         Largest number of pixels of a file.
@@ -69,7 +67,7 @@ def denoise(
     --------
     >>> clean = denoise(noisy, model="mnist-unet")  # doctest: +SKIP
     """
-    settings = DenoiseOptions(
+    settings = DenoiseOptions.named(
         model=model, sigma=sigma, strength=strength, colour_strength=colour_strength, range=range,
         axes=axes, channels=channels, dtype=dtype, **options,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from math import inf
 from numbers import Integral, Real
+from pathlib import PurePath
 from typing import Any
 
 
@@ -126,6 +127,28 @@ def check_known(kind: str, name: str, known: Collection[str]) -> None:
     """
     if name not in known:
         raise unknown_name(kind, str(name), known)
+
+
+def check_text(name: str, value: object, kind: str = "a path or a name") -> str:
+    """Return a path or a name as text.
+
+    Parameters
+    ----------
+    name
+        Name of the argument.
+    value
+        Text or a path.
+    kind
+        What it must be.
+
+    Raises
+    ------
+    ArgumentError
+        If it is something else, or empty.
+    """
+    if not isinstance(value, str | PurePath) or not str(value):
+        raise ArgumentError(f"`{name}` must be {kind}; got {value!r}.")
+    return str(value)
 
 
 def check_number(

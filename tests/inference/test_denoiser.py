@@ -7,7 +7,14 @@ import pytest
 
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.containers import denoise
-from quietpixel.errors import ArgumentError, ImageError, ModelError, QuietpixelError, TooLargeError
+from quietpixel.errors import (
+    ArgumentError,
+    ImageError,
+    ModelError,
+    QuietpixelError,
+    TooLargeError,
+    UnknownNameError,
+)
 from quietpixel.files import Picture, write_picture
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.model_file import read_card, replace_card
@@ -20,6 +27,29 @@ PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32"
 def exact(path, **options):
     """Open a model in float32, where results are compared to the last digits."""
     return Denoiser(path, precision="f32", **options)
+
+
+def test_a_denoiser_takes_all_options_of_an_image(models):
+    image = noisy(9, 7, dtype=np.uint8)
+    assert exact(models["blur"], dtype="float32")(image).dtype == np.float32
+    assert np.array_equal(exact(models["blur"], strength=0)(image), image)
+    once = exact(models["blur"])(image, dtype="float32", law="none")
+    assert once.dtype == np.float32
+    assert np.array_equal(once, denoise(image, models["blur"], precision="f32", dtype="float32"))
+
+
+@pytest.mark.parametrize("call", [Denoiser, lambda **words: denoise(noisy(9, 7), **words)])
+def test_an_unknown_option_comes_with_a_suggestion(call):
+    with pytest.raises(UnknownNameError, match="Unknown option 'stength': did you mean 'strength'"):
+        call(stength=1)
+    with pytest.raises(ArgumentError, match="`device` must be the name of a device; got None"):
+        call(device=None)
+
+
+def test_a_missing_device_is_warned_about(models):
+    """Only the engine's attribute said so."""
+    with pytest.warns(UserWarning, match="'TPU' is not available, so the processor computes"):
+        Denoiser(models["blur"], device="TPU")
 
 
 @pytest.fixture(scope="module")

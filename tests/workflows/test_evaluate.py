@@ -223,8 +223,21 @@ def test_numbers_out_of_range_are_refused() -> None:
         quietpixel.compare(["median"], "digits", noise="gaussian:25")
     with pytest.raises(ArgumentError, match=r"`channels` must be 1 \(gray\) or 3 \(RGB\); got 2"):
         quietpixel.compare(["median"], "digits", noise="gaussian:0.1", channels=2)
-    with pytest.raises(ArgumentError, match=r"list of names; got 'median'. Try \['median'\]"):
+    with pytest.raises(ArgumentError, match=r"list of names; got 'median'. Try \['photo'\]"):
         quietpixel.compare("median", "digits", noise="gaussian:0.1")
+    with pytest.raises(ArgumentError, match="a list of names; got None"):
+        quietpixel.compare(None, "digits", noise="gaussian:0.1")
+
+
+@pytest.mark.parametrize("data", [None, 3, ""])
+def test_data_that_are_no_path_are_refused(data: object) -> None:
+    """They ended in a TypeError of pathlib; an empty path stood for the current folder."""
+    with pytest.raises(ArgumentError, match=f"`data` must be a path or a name; got {data!r}"):
+        quietpixel.train(data)
+    with pytest.raises(ArgumentError, match=f"name of a data set; got {data!r}"):
+        quietpixel.compare(["noisy"], data, noise="gaussian:0.5")
+    with pytest.raises(ArgumentError, match=r"must be a folder, or a list of|a file or an array"):
+        quietpixel.calibrate("photo", [data] if data == "" else data or 3, output="x.onnx")
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5])

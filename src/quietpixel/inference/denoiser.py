@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,13 +36,7 @@ from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
 from quietpixel.inference.level import NoiseLevel, estimate_level, find_level, level_factors
 from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import cache_of, find_model
-from quietpixel.inference.options import (
-    ENGINE_OPTIONS,
-    OPENING,
-    DenoiseOptions,
-    Sigma,
-    parse_memory,
-)
+from quietpixel.inference.options import ENGINE_OPTIONS, DenoiseOptions, Sigma, parse_memory
 from quietpixel.inference.photons import (
     may_have_photons,
     stabilise,
@@ -60,13 +55,20 @@ class Denoiser:
     ----------
     model, engine, precision, device, threads, memory, streams, quality
         As for `DenoiseOptions`.
+    **defaults
+        The other options, such as `dtype`, for images that are denoised without them.
 
     Attributes
     ----------
     options
-        All of them, with the defaults for an image.
+        All of them.
     memory
         The memory limit in bytes.
+
+    Warns
+    -----
+    UserWarning
+        If the processor computes because the `device` is not there.
 
     Examples
     --------
@@ -85,10 +87,11 @@ class Denoiser:
         memory: int | str = "512MB",
         streams: int = 1,
         quality: str = "normal",
+        **defaults: Any,
     ) -> None:
-        self.options = DenoiseOptions(
+        self.options = DenoiseOptions.named(
             model=model, engine=engine, precision=precision, device=device, threads=threads,
-            memory=memory, streams=streams, quality=quality,
+            memory=memory, streams=streams, quality=quality, **defaults,
         )  # fmt: skip
         self.memory = parse_memory(memory)
         self._opened: Engine | None = None
@@ -100,9 +103,7 @@ class Denoiser:
     @classmethod
     def from_options(cls, options: DenoiseOptions) -> Self:
         """Return a denoiser with options that also say how an image is treated by default."""
-        denoiser = cls(options.model, **options.of(OPENING))
-        denoiser.options = options
-        return denoiser
+        return cls(**vars(options))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what can go to another process, where the engines are opened anew."""
@@ -134,6 +135,8 @@ class Denoiser:
             if self._opened is None:
                 options = self.options.of(ENGINE_OPTIONS)
                 self._opened = open_engine(self._path, cache=cache_of(self._path), **options)
+                if self._opened.fallback:
+                    warnings.warn(self._opened.fallback, stacklevel=3)
             return self._opened
 
     def preload(self) -> None:
@@ -147,7 +150,7 @@ class Denoiser:
         # Never a daemon, as threads of daemons are: Python cannot end one that is inside a library.
         threading.Thread(target=open_quietly, daemon=False).start()
 
-    def __call__(
+    def __call__(  # noqa: PLR0913  (the options of an image)
         self,
         image: Array,
         *,
@@ -157,6 +160,8 @@ class Denoiser:
         range: Range | None = None,
         axes: str | None = None,
         channels: str | None = None,
+        law: str | None = None,
+        dtype: str | None = None,
         on_progress: OnProgress | None = None,
         out: Array | None = None,
     ) -> Array:
@@ -168,14 +173,14 @@ class Denoiser:
             bool, integers or floats, (H, W), (H, W, 1) or (H, W, 3); with alpha (H, W, 2) or
             (H, W, 4); with `axes` any shape. Values that are masked or not finite come back as they
             are.
-        sigma, strength, colour_strength, range, axes, channels
+        sigma, strength, colour_strength, range, axes, channels, law, dtype
             As for `DenoiseOptions`; None takes those of the denoiser's own options.
         on_progress
             Called with the share done, in [0, 1], before the first tile and after each; what it
             raises ends the work.
         out
-            Where the result is put, of the same type and shape; it may be `image` itself, which
-            halves the memory for large images. None makes a new array.
+            Where the result is put, of its type and shape; it may be `image` itself, which halves
+            the memory for large images. None makes a new array.
 
         Raises
         ------
@@ -186,7 +191,7 @@ class Denoiser:
         """
         options = self.options.changed(
             sigma=sigma, strength=strength, colour_strength=colour_strength, range=range, axes=axes,
-            channels=channels,
+            channels=channels, law=law, dtype=dtype,
         )  # fmt: skip
         result = self.denoise(image, options, on_progress=on_progress, out=out)
         return result.image if out is None else out

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.errors import ArgumentError, check_known, check_number, unknown_name
+from quietpixel.errors import ArgumentError, check_known, check_number, check_text, unknown_name
 from quietpixel.imaging.axes import CHANNELS
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import check_strength
@@ -77,7 +77,7 @@ class DenoiseOptions:
     device
         ``"cpu"``, ``"gpu"``, ``"auto"`` for a GPU where there is one, or the name of another device
         of OpenVINO or provider of ONNX Runtime, untested. Without the device the processor
-        computes, and `fallback` of the engine says so.
+        computes, as a warning and `fallback` of the engine say.
     threads
         Number of threads, None for all cores.
     memory
@@ -135,10 +135,24 @@ class DenoiseOptions:
         check_known("quality", self.quality, QUALITIES)
         check_known("engine", self.engine, ENGINE_NAMES)
         check_known("precision", self.precision, PRECISIONS)
+        check_text("device", self.device, "the name of a device")
         check_number("streams", self.streams, least=1)
         if self.threads is not None:
             check_number("threads", self.threads, least=1)
         parse_memory(self.memory)
+
+    @classmethod
+    def named(cls, **values: Any) -> Self:
+        """Return options by name.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such option.
+        """
+        for name in values:
+            check_known("option", name, [each.name for each in fields(cls)])
+        return cls(**values)
 
     def of(self, names: Iterable[str]) -> dict[str, Any]:
         """Return the options of these names."""

@@ -12,7 +12,14 @@ import numpy as np
 from quietpixel.array_types import Array, Image
 from quietpixel.data.image_cache import Notify, to_channels
 from quietpixel.data.image_folder import list_sources, notify_skipped
-from quietpixel.errors import ArgumentError, DataError, ModelError, check_number, import_optional
+from quietpixel.errors import (
+    ArgumentError,
+    DataError,
+    ModelError,
+    check_number,
+    check_text,
+    import_optional,
+)
 from quietpixel.imaging.brightness import measure_brightness
 from quietpixel.imaging.familiarity import describe_image, fit_familiarity
 from quietpixel.imaging.intensity_scale import Range
@@ -384,11 +391,15 @@ def read_images(images: Images, channels: int, notify: Notify) -> Iterator[Loade
         path = Path(images)
         whole = path.is_file() or is_store(path)
         images = [path] if whole else list_sources(path, notify, recursive=False)
+    elif not isinstance(images, Iterable):
+        raise ArgumentError(
+            f"Images must be a folder, or a list of files and arrays; got {images!r}."
+        )
     for number, image in enumerate(images):
         if isinstance(image, np.ndarray):
             yield LoadedImage(f"number {number}", to_channels(with_channels(image), channels))
             continue
-        path = Path(image)
+        path = Path(check_text("image", image, "a file or an array"))
         picture = read_store(path) if is_store(path) else turn_upright(read_picture(path))
         profile = picture.metadata.icc is not None
         for place, page in enumerate(picture.pages):

@@ -1,6 +1,6 @@
 """`evaluate` and `compare`: models and classical methods on the same noisy images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from quietpixel.errors import (
     ModelError,
     UnknownNameError,
     check_number,
+    check_text,
     unknown_name,
 )
 from quietpixel.evaluation.evaluator import NOISY, Comparison, Evaluation, Method, evaluate_methods
@@ -152,10 +153,11 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     if report is not None and not callable(report):
         refuse_foreign(Path(report), "HTML")  # before hours of work
     check_number("seed", seed, least=0)
-    if isinstance(models, str):
-        raise ArgumentError(f"`models` must be a list of names; got '{models}'. Try ['{models}'].")
+    if isinstance(models, str) or not isinstance(models, Iterable):
+        raise ArgumentError(f"`models` must be a list of names; got {models!r}. Try ['photo'].")
     if channels not in (None, 1, 3):
         raise ArgumentError(f"`channels` must be 1 (gray) or 3 (RGB); got {channels!r}.")
+    data = check_text("data", data, "a folder or the name of a data set")
     limits = _list_methods(models, classical=classical)
     denoisers = {
         name: Denoiser(name, precision=precision)

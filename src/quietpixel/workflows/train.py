@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from quietpixel.errors import ArgumentError, naming_missing
+from quietpixel.errors import ArgumentError, check_text, naming_missing
 from quietpixel.training.progress import OnProgress
 
 
@@ -60,7 +60,7 @@ def list_layers(
 
 
 def train(  # noqa: PLR0913  (the options of the command line)
-    data: str = "digits",
+    data: str | Path = "digits",
     *,
     model: str | None = None,
     recipe: str | None = None,
@@ -166,6 +166,7 @@ def train(  # noqa: PLR0913  (the options of the command line)
     # Now, and not after hours of training.
     if name is not None:
         check_name(name)
+    data = check_text("data", data)
     folder = RunFolder(Path(run or new_run_path(data)))
     fields = {"model": model, "noise": noise, "epochs": epochs, "seed": seed, **overrides}
     options = {"code": code, "filters": filters, "blocks": blocks}
