@@ -8,6 +8,7 @@ import mrcfile
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from astropy.io import fits
 
 from quietpixel.errors import ImageError
@@ -142,6 +143,38 @@ def test_fits_of_scaled_integers_keeps_its_values(
     result = fits.getdata(tmp_path / "a-clean.fits")
     assert (result.dtype.kind == "f") == (floats or dtype == "scaled")
     np.testing.assert_allclose(result, STACK[0] / 2, atol=0.5)
+
+
+@pytest.mark.parametrize("name", ["a.ome.tif", "a.zarr", "a.czi"])
+def test_axes_that_contradict_the_file_are_named(quietpixel, halver, tmp_path, name) -> None:
+    """They were ignored, or won, without a word."""
+    if name.endswith("tif"):
+        tifffile.imwrite(tmp_path / name, np.stack([STACK, STACK]), metadata={"axes": "CZYX"})
+    elif name.endswith("zarr"):
+        stack = np.stack([STACK, STACK])
+        zarr.create_array(tmp_path / name, data=stack, dimension_names=list("czyx"))
+    else:
+        (tmp_path / name).write_bytes(czi(STACK))
+    stated, given = ("cyxs", "zyxs") if name.endswith("czi") else ("czyx", "tzyx")
+    shown = "zyx" if name.endswith("tif") else given  # without time, of which there is none
+    words = "denoise", tmp_path / name, "--model", halver, *RANGE, "--overwrite", "--axes"
+    note = f"The axes are {shown} as given by --axes, and not {stated} as the image states."
+    assert note in quietpixel(*words, given).err
+    assert "The axes are" not in quietpixel(*words, stated).err
+    if not name.endswith("tif"):
+        assert "--axes must name each dimension, and s only" in quietpixel(*words, "yx").err
+    refused = quietpixel(*words, "zy")
+    assert refused.code == 2
+    assert "--axes must name each dimension by a letter of its own, y and x among" in refused.err
+
+
+def test_axes_without_an_effect_are_named(quietpixel, halver, gray, tmp_path) -> None:
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.stack([STACK, STACK]), metadata={"axes": "CZYX"})
+    done = quietpixel("denoise", tmp_path / "a.ome.tif", "--model", halver, "--axes", "zcyx")
+    note = "The axes are czyx as the image states, and not zcyx as given by --axes."
+    assert (done.code, note in done.err) == (0, True)
+    done = quietpixel("denoise", gray, "--model", halver, "--axes", "zyx")
+    assert (done.code, "--axes has no effect on PNG" in done.err) == (0, True)
 
 
 def test_hdf5_keeps_everything_but_the_image(quietpixel, halver, tmp_path) -> None:

@@ -27,6 +27,7 @@ from quietpixel.cluster.workers import Cluster
 from quietpixel.cluster.zarr_image import ZarrImage
 from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError, ModelError
 from quietpixel.files import Job, format_of_name, zarr_store
+from quietpixel.imaging.axes import compare_axes
 from quietpixel.imaging.defects import FILL_CELL
 from quietpixel.imaging.intensity_scale import (
     FIXED_SCALES,
@@ -371,7 +372,7 @@ class _LargeRun:
             )
         # Beside the target, because a rename works only within one file system.
         self._folder = target.neighbour(f".quietpixel-{target.last}.work")
-        self.notes: list[str] = []
+        self.notes = [*compare_axes(options.axes, self._image.axes or "")]
         self._noise: tuple[Noise, ...] = ()
         channels = array.shape[-1] if blocks.axes.colours else 1
         self.megapixels = float(np.prod(array.shape) / channels / 1e6)

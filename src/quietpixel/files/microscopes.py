@@ -15,12 +15,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 from quietpixel.array_types import NUMBERS
-from quietpixel.errors import FileError, ImageError
+from quietpixel.errors import FileError, ImageError, QuietpixelError
 from quietpixel.files import vips
 from quietpixel.files.array_pages import ArrayForm, StoredArray, array_format, describe_array
 from quietpixel.files.image_format import Format, ReadLimits, Source, starts_with
 from quietpixel.files.picture import Metadata, Pixels
 from quietpixel.files.tags import Directory, Tag
+from quietpixel.imaging.axes import compare_axes
 
 _DESCRIPTION = 270
 _TYPES = {"float32": "float", "float64": "double"}
@@ -111,14 +112,14 @@ def _open(open_file: _Opener, source: Source, limits: ReadLimits) -> Iterator[St
     """Give what the file holds; errors of the readers, which are of any kind, become sentences."""
     try:
         with open_file(source, limits.part) as recording:
-            form = _describe(recording, limits.axes)
+            form, notes = _describe(recording, limits.axes)
             text = describe_ome(form, recording.pixel_size, recording.channel_names)
             data = text.encode("ascii", "xmlcharrefreplace") + b"\0"
             first = Directory({_DESCRIPTION: Tag(2, len(data), data)})
             directories = (first, *[Directory({})] * (form.size().pages - 1))
             metadata = Metadata(directories=directories)
-            yield StoredArray(form, lambda: recording.load().reshape(form.shape), metadata)
-    except (FileError, ImageError, MemoryError):
+            yield StoredArray(form, lambda: recording.load().reshape(form.shape), metadata, notes)
+    except (QuietpixelError, MemoryError):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:100].rstrip(".") or type(error).__name__
@@ -128,13 +129,15 @@ def _open(open_file: _Opener, source: Source, limits: ReadLimits) -> Iterator[St
         ) from error
 
 
-def _describe(recording: _Recording, letters: str | None) -> ArrayForm:
-    """Return the form of the recording; dimensions not named by a letter get one."""
+def _describe(recording: _Recording, letters: str | None) -> tuple[ArrayForm, tuple[str, ...]]:
+    """Return the form of the recording, and notes; dimensions not named by a letter get one."""
     given = [name.lower() for name in recording.sizes]
     free = iter(letter for letter in "abdefghijklmnopqruvw" if letter not in given)
     named = [name if re.fullmatch("[a-z]", name) else next(free) for name in given]
     shape = tuple(recording.sizes.values())
-    return describe_array(shape, recording.dtype, letters or "".join(named))
+    stated = "".join(named)
+    form = describe_array(shape, recording.dtype, letters or stated)
+    return form, compare_axes(letters, stated)
 
 
 def describe_ome(

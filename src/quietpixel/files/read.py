@@ -77,6 +77,9 @@ def read_picture(
             metadata = replace(picture.metadata, exif=exif, orientation=1)
             picture = replace(picture, metadata=metadata)
         picture = picture.with_notes(*(f"The result does not hold {each}." for each in lost))
+        if axes and not kind.pages and set(axes.lower()) - set("yxsc"):
+            note = f"`axes` has no effect on {kind.title}, which holds no stack."
+            picture = picture.with_notes(note)
         # Bytes have no name that could promise another format.
         if isinstance(content, bytes):
             return picture

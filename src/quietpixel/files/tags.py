@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from quietpixel.errors import FileError, ImageError
+from quietpixel.imaging.axes import compare_axes
 
 ORIENTATION = 274
 BRANCHES = (34665, 34853, 40965)
@@ -191,8 +192,10 @@ def from_exif(exif: bytes | None) -> Directory:
         return Directory({})
 
 
-def page_channels(description: bytes, count: int, axes: str | None = None) -> tuple[int, ...]:
-    """Return the number of the channel of each page; empty where there is one channel only.
+def page_channels(
+    description: bytes, count: int, axes: str | None = None
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the number of the channel of each page, none where there is one only, and notes.
 
     Parameters
     ----------
@@ -212,15 +215,31 @@ def page_channels(description: bytes, count: int, axes: str | None = None) -> tu
     Examples
     --------
     >>> page_channels(b"ImageJ=1.53\\nimages=4\\nchannels=2\\nslices=2\\n", 4)
-    (0, 1, 0, 1)
+    ((0, 1, 0, 1), ())
     >>> page_channels(b'<OME><Pixels DimensionOrder="XYZTC" SizeC="2" SizeZ="3" SizeT="1"/>', 6)
-    (0, 0, 0, 1, 1, 1)
+    ((0, 0, 0, 1, 1, 1), ())
     >>> page_channels(b"", 3, "cyx")
-    (0, 1, 2)
+    ((0, 1, 2), ())
     """
-    inner = {"y", "x", "s"} | ({"c"} if (axes or "").lower().endswith("c") else set())
-    outer = [letter for letter in (axes or "").lower() if letter not in inner]
     sizes = _ome_sizes(description) or _imagej_sizes(description)  # the fastest first
+    found = _number_channels(sizes, count, axes)
+    stated = "".join(letter for letter in reversed(sizes) if sizes[letter] > 1)
+    if axes is None or not stated or prod(sizes.values()) != count:
+        return found, ()
+    # Without samples of a pixel, and without dimensions of length 1, which the order may omit.
+    outer = "".join(each for each in _outer_letters(axes) if sizes.get(each, 2) > 1)
+    used = found != _number_channels(sizes, count, None)
+    return found, compare_axes(f"{outer}yx", f"{stated}yx", used=used)
+
+
+def _outer_letters(axes: str) -> list[str]:
+    """Return the letters of the dimensions whose pages lie one after the other."""
+    inner = {"y", "x", "s"} | ({"c"} if axes.lower().endswith("c") else set())
+    return [letter for letter in axes.lower() if letter not in inner]
+
+
+def _number_channels(sizes: dict[str, int], count: int, axes: str | None) -> tuple[int, ...]:
+    outer = _outer_letters(axes or "")
     if outer == ["c"]:
         sizes = {"c": count}
     elif axes and "c" not in outer:

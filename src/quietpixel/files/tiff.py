@@ -80,12 +80,14 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     )
     if encoding.premultiplied:
         source = _declare_straight(source, directories)
+    channels, notes = page_channels(first.block(270) or b"", len(directories), limits.axes)
     header = Picture(
         (),
         "tiff",
         metadata=parse_metadata(directories),
         encoding=encoding,
-        channels=page_channels(first.block(270) or b"", len(directories), limits.axes),
+        channels=channels,
+        notes=notes,
     )
     if b"LAYOUT=IFDS_BEFORE_DATA" in vips.read_bytes(source, 0, 1024):
         header = header.with_notes(

@@ -1,5 +1,6 @@
 """Dimensions of arrays: rows, columns, channels, colours, and all others, which count planes."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -111,13 +112,13 @@ def find_axes(shape: Sequence[int], axes: str | None = None, channels: str = "au
                 "`axes` must be given for an image that is neither (H, W) nor (H, W, channels) "
                 f"with 1 to 4 channels; got shape {tuple(shape)}. Try 'zyx', 'cyx' or 'tczyx'."
             )
+    check_axes(axes)
     text = str(axes).lower()
     samples = "s" if "s" in text else "c" if text.endswith("c") and shape[-1] <= 4 else None
-    fits = len(text) == len(shape) == len(set(text)) and text.isalpha() and {"y", "x"} <= set(text)
-    if not fits or ("s" in text and not 1 <= shape[text.index("s")] <= 4):
+    if len(text) != len(shape) or ("s" in text and not 1 <= shape[text.index("s")] <= 4):
         raise ArgumentError(
-            "`axes` must name each dimension by a letter of its own, y and x among them, and s "
-            f"only one of size 1 to 4; got '{axes}' for shape {tuple(shape)}. Try 'tczyx' or 'yxs'."
+            "`axes` must name each dimension, and s only one of size 1 to 4; "
+            f"got '{axes}' for shape {tuple(shape)}. Try 'tczyx' or 'yxs'."
         )
     inner = None if samples is None else text.index(samples)
     if channels == "separate" and inner is not None:
@@ -125,6 +126,41 @@ def find_axes(shape: Sequence[int], axes: str | None = None, channels: str = "au
     # Channels that are not colours get an intensity scale each.
     own = text.index("c") if "c" in text and samples != "c" else None
     return Axes(text.index("y"), text.index("x"), inner, own)
+
+
+def check_axes(axes: object) -> None:
+    """Raise ArgumentError unless `axes` are letters for dimensions, rows and columns among them."""
+    text = str(axes).lower()
+    if not text.isalpha() or len(text) != len(set(text)) or not {"y", "x"} <= set(text):
+        raise ArgumentError(
+            "`axes` must name each dimension by a letter of its own, y and x among them; "
+            f"got '{axes}'. Try 'tczyx' or 'yxs'."
+        )
+
+
+def compare_axes(given: str | None, stated: str, *, used: bool = True) -> tuple[str, ...]:
+    """Return a note where the axes that a user gives contradict those that an image states.
+
+    Parameters
+    ----------
+    given
+        Of the user, who may give none.
+    stated
+        Of the image, empty where it says nothing.
+    used
+        Whether those of the user are used.
+
+    Examples
+    --------
+    >>> compare_axes("zyx", "cyx"), compare_axes("CYX", "cyx")
+    (('The axes are zyx as given by `axes`, and not cyx as the image states.',), ())
+    """
+    # A last c may be the samples of a pixel too.
+    if not given or not stated or re.sub("c$", "s", given.lower()) == re.sub("c$", "s", stated):
+        return ()
+    if used:
+        return (f"The axes are {given} as given by `axes`, and not {stated} as the image states.",)
+    return (f"The axes are {stated} as the image states, and not {given} as given by `axes`.",)
 
 
 def share_nothing(image: Array) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.errors import ArgumentError, check_known, check_number, check_text, unknown_name
-from quietpixel.imaging.axes import CHANNELS
+from quietpixel.imaging.axes import CHANNELS, check_axes
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import check_strength
 from quietpixel.inference.arrays import check_range
@@ -129,6 +129,8 @@ class DenoiseOptions:
             from quietpixel.noise.parser import parse_noise  # laws take 10 ms of a start
 
             parse_noise(self.law)
+        if self.axes is not None:
+            check_axes(self.axes)
         check_known("channels", self.channels, CHANNELS)
         if self.dtype not in (None, "float32"):
             raise unknown_name("dtype", self.dtype, ("float32",))
