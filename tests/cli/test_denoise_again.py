@@ -297,6 +297,22 @@ def test_owner_and_attributes_are_kept(quietpixel, halver, gray) -> None:
     assert os.listxattr(gray) == tags
 
 
+@posix
+@pytest.mark.parametrize("words", [[], ["--backup", ".orig"]])
+def test_a_read_only_file_is_not_replaced(quietpixel, halver, tmp_path, words) -> None:
+    """A rename needs no permission of the file that it replaces, so its protection was ignored."""
+    names = "a.png", "b.png"
+    paths = [draw(tmp_path / name) for name in names]
+    paths[0].chmod(0o444)
+    outcome = quietpixel("denoise", tmp_path, "--model", halver, "--in-place", *words)
+    assert (outcome.code, [mean_of(path) for path in paths]) == (1, [200, 100])
+    assert "a.png' is not replaced because it is read-only; allow it by 'chmod u+w'" in outcome.err
+    # What a source may not lose, a result may.
+    words = ["--model", halver, "-o", tmp_path / "c.png"]
+    assert quietpixel("denoise", paths[0], *words).code == 0
+    assert quietpixel("denoise", paths[0], *words, "--overwrite").code == 0
+
+
 def test_the_original_is_kept_on_request(quietpixel, halver, gray) -> None:
     original = gray.read_bytes()
     words = ["denoise", gray.parent, "--model", halver, "--in-place", "--backup", ".orig"]

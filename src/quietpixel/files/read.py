@@ -140,7 +140,7 @@ def check_readable(source: str | Path) -> str:
 
 
 def refuse_loss(source: Path, lost: tuple[str, ...] | None = None) -> None:
-    """Raise unless a result holds all that a file holds, so that it may replace the file.
+    """Raise unless a result may replace a file: one not read-only, whose content it all holds.
 
     Parameters
     ----------
@@ -152,8 +152,14 @@ def refuse_loss(source: Path, lost: tuple[str, ...] | None = None) -> None:
     Raises
     ------
     FileError
-        With what the result would not hold.
+        With what the result would not hold, or how to make the file writable.
     """
+    # Not os.access, which lets root write everywhere; a rename asks for no permission of the file.
+    if not source.stat().st_mode & 0o222:
+        raise FileError(
+            f"'{source}' is not replaced because it is read-only; allow it by 'chmod u+w', or "
+            "write the result to another file."
+        )
     if lost is None:
         with _naming(source):
             lost = identify(source).find_lost(source)
