@@ -6,6 +6,7 @@ import { readLevelSample, readPart } from "./regions.js";
 
 const SOON = 220; // milliseconds that the first answer may take
 const GRID = 64; // sides are multiples of this, so that the engine meets few sizes
+const BLENDED = 9_000_000; // most pixels that are blended from a result, which needs no engine: a screen of 3840 x 2160
 const WAIT = 90; // milliseconds of rest before the part in view is asked for
 
 export class Preview {
@@ -72,7 +73,7 @@ export class Preview {
 
   async ask({ image, settings, key, known, onState }) {
     const running = (this.running = new AbortController());
-    const all = this.wanted();
+    const all = known ? shrink(this.stage.visible, BLENDED) : this.wanted();
     if (known) {
       this.take(readPart(image, all), readPart(known, all), all, { key, settings });
       onState("shown");
