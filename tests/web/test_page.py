@@ -300,6 +300,11 @@ def test_zoom_and_what_was_taken_away(visit):
     page.keyboard.press("ArrowRight")
     page.check("[name=mode][value=difference]", force=True)
     expect(page.locator("#caption")).to_contain_text("amplified")
+    amplified = page.inner_text("#caption")
+    page.click("[data-zoom=fit]")  # noise averages out, so it is amplified more
+    expect(page.locator("#caption")).not_to_have_text(amplified)
+    page.click("[data-zoom=pixel]")
+    expect(page.locator("#caption")).to_have_text(amplified)
     wait_until(page, lambda: not np.array_equal(stage_pixels(page), whole))
 
     def is_gray() -> bool:
@@ -564,7 +569,7 @@ def test_only_what_is_computed_is_called_after(visit):
     expect(page.locator("#tag")).to_have_text("Preview")
     with page.expect_download():
         page.click("#save")
-        expect(page.locator("#save-sizes")).to_contain_text("download starts when the picture is")
+        expect(page.locator("#save-sizes")).to_contain_text("Starts when the picture is clean")
         wait_until(page, lambda: held["denoise"])
         held["denoise"].pop().continue_()
     expect(page.locator("#save-sizes")).to_contain_text(re.compile("[0-9]{3} KB before, "))
@@ -590,6 +595,15 @@ def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
     wait_until(page, lambda: roughness(stage_pixels(page)) < 1)
     page.click("[data-zoom=fit]")
     expect(navigator).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_a_large_screen_shows_what_a_weaker_setting_does_everywhere(visit):
+    page = visit(viewport={"width": 3840, "height": 2160})
+    drop(page, "a.png", size=(1800, 3400))
+    expect(page.locator("#tag")).to_have_text("After")
+    page.fill("#strength", "60")
+    expect(page.locator("#tag")).to_have_text("Preview")
 
 
 @pytest.mark.slow
@@ -652,6 +666,43 @@ def test_a_preview_follows_the_law_of_photon_noise_in_place_of_a_level(visit):
     expect(page.locator("#tag")).to_have_text("Preview")
 
 
+def test_what_is_clicked_twice_is_done_once(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    drop(page, "a.png")
+    expect(page.locator("#tag")).to_have_text("After")
+    saved = []
+    page.on("download", lambda download: saved.append(download.suggested_filename))
+    for selector in ("#save", "[aria-label='Download a.png']"):
+        with page.expect_download():
+            page.dblclick(selector)
+    box = page.locator("#rival").bounding_box()
+    page.mouse.dblclick(box["x"] + 20, box["y"] + 5)  # where "Keep A" comes
+    expect(page.locator("#tag-before")).to_have_text("A: Normal")
+    page.wait_for_timeout(300)
+    assert saved == ["a-clean.png"] * 2
+
+
+def test_text_that_stays_is_not_read_aloud_again(visit):
+    page = visit(viewport={"width": 1200, "height": 800})
+    drop(page, "a.png", "b.png")
+    expect(page.locator(".row-item.done")).to_have_count(2)
+    page.evaluate("""() => { window.spoken = [];
+        const live = "output:not([aria-live=off]), [role=status], [aria-live=polite]";
+        for (const element of document.querySelectorAll(live)) {
+            new MutationObserver(() => window.spoken.push(element.id)).observe(
+                element, { childList: true, characterData: true, subtree: true });
+        } }""")
+    page.focus("#stage")
+    page.keyboard.press("ArrowRight")
+    page.focus("#strength")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#tag")).to_have_text("Preview")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#strength-value")).to_have_text("98 %")
+    assert page.evaluate("window.spoken") == ["save-sizes"]  # the settings have changed, said once
+    expect(page.locator("#split")).to_have_attribute("aria-valuetext", "50 % before")
+
+
 @pytest.mark.slow
 def test_removed_images_come_back(visit):
     page = visit(viewport={"width": 1200, "height": 800})
@@ -665,10 +716,13 @@ def test_removed_images_come_back(visit):
     expect(page.locator(".row-item.done")).to_have_count(3)
     assert page.locator(".row-item .name").all_inner_texts() == ["a.png", "b.png", "c.png"]
     assert not [url for url in sent if "denoise" in url]
-    page.click("[aria-label='Remove b.png']", force=True)
-    expect(page.locator(".row-item")).to_have_count(2)
-    page.keyboard.press("Control+z")
-    expect(page.locator(".row-item")).to_have_count(3)
+    page.focus(".row-item.chosen .pick")
+    for left in (2, 1):
+        page.keyboard.press("Delete")
+        expect(page.locator(".row-item")).to_have_count(left)
+    for back in (2, 3):
+        page.keyboard.press("Control+z")
+        expect(page.locator(".row-item")).to_have_count(back)
     assert page.locator(".row-item .name").all_inner_texts() == ["a.png", "b.png", "c.png"]
     expect(page.locator("#toast")).to_be_hidden()
 
@@ -703,6 +757,17 @@ def test_a_lost_service_and_an_error_are_retried(visit):
     page.unroute(re.compile("v1/denoise"))
     page.click("[aria-label='Retry b.png']", force=True)
     expect(page.locator(".row-item.done")).to_have_count(2)
+    for lost, setting in (("page/preview", "150"), ("page/estimate", "60")):
+        page.route(re.compile(lost), lambda route: route.abort())
+        if "estimate" in lost:
+            page.route(re.compile("v1/denoise"), lambda route: None)
+            drop(page, "c.png")
+            page.click(".row-item:has-text('c.png') .pick")
+        page.fill("#strength", setting)
+        expect(page.locator("#caption")).to_contain_text("The service cannot be reached")
+        expect(page.locator("#tag")).to_have_text("Not denoised")
+        page.unroute(re.compile(lost))
+        expect(page.locator("#tag")).to_have_text("Preview")  # asked again without a click
 
 
 def test_the_film_strip_by_keyboard(visit):

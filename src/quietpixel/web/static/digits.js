@@ -3,6 +3,7 @@
 import { GLYPHS } from "./glyphs.js";
 import { Pad } from "./pad.js";
 import { readComponents } from "./components.js";
+import { setText } from "./text.js";
 import { normals } from "./normals.js";
 import { Walk, grayPixels } from "./walk.js";
 
@@ -114,6 +115,7 @@ export class Digits {
       slider.setAttribute("aria-orientation", "vertical");
       const output = document.createElement("output");
       output.setAttribute("for", slider.id);
+      output.setAttribute("aria-live", "off"); // all sixteen change at once
       const column = Object.assign(document.createElement("div"), { className: "number" });
       column.append(slider, output);
       find("code").append(column);
@@ -157,7 +159,7 @@ export class Digits {
   showDrawn(image, text) {
     paint(find("drawn"), image);
     find("drawn-error").textContent = this.describeError(image);
-    if (find("drawn-text").textContent !== text) find("drawn-text").textContent = text;
+    setText(find("drawn-text"), text);
   }
 }
 

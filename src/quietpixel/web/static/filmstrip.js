@@ -1,5 +1,7 @@
 // The film strip: one tile for each image, with its state and what can be done with it.
 
+import { setText } from "./text.js";
+
 const ICONS = {
   download: '<path d="M12 4v11M7 11l5 5 5-5M5 20h14"/>',
   remove: '<path d="M6 6l12 12M18 6 6 18"/>',
@@ -63,6 +65,7 @@ export class FilmStrip {
       download: icon("download", `Download ${item.name}`, () => this.onDownload(item)),
       remove: icon("remove", `Remove ${item.name}`, () => this.onRemove(item)),
     };
+    buttons.download.classList.add("download");
     const bar = make("progress", "", { max: 1, value: 0 });
     bar.setAttribute("aria-label", `Progress of ${item.name}`);
     const actions = make("span", "actions");
@@ -88,7 +91,7 @@ export class FilmStrip {
     bar.hidden = item.state !== "working";
     bar.value = item.share;
     const text = describe(item);
-    if (state.textContent !== text) state.textContent = text;
+    setText(state, text);
     state.title = text;
     if (isNew) this.reveal(element);
   }

@@ -8,15 +8,17 @@ import { findNoisyPlace, looksGray } from "./regions.js";
 import { Runs } from "./runs.js";
 import { describeCard, describeStrength, inWordsOfPage, levelOf } from "./settings.js";
 import { Stage } from "./stage.js";
+import { setText } from "./text.js";
 import { makeZip } from "./zip.js";
 
 const HOLD = 10_000; // milliseconds that uploads wait at most for the first preview
+const AGAIN = 3000; // milliseconds after which a service that cannot be reached is asked again
 
 const find = (id) => document.getElementById(id);
 
 export class Pictures {
   constructor(engine, setup, settings, say) {
-    Object.assign(this, { engine, settings, say, chosen: null, shown: null, welcome: new AbortController() });
+    Object.assign(this, { engine, settings, say, chosen: null, shown: null, removals: [], welcome: new AbortController() });
     this.runs = new Runs({
       engine, atOnce: setup.atOnce,
       settings: () => ({ key: settings.key, parameters: settings.parameters }),
@@ -75,11 +77,12 @@ export class Pictures {
     find("apply").addEventListener("click", () => this.runs.rerun(this.runs.items.filter((item) => item.key && item.key !== this.settings.key)));
     find("save").addEventListener("click", () => this.download(this.chosen));
     find("zip").addEventListener("click", () => this.downloadAll());
+    find("bench").addEventListener("click", ignoreSecondClick, { capture: true });
     find("clear").addEventListener("click", () => this.remove([...this.runs.items]));
     find("undo").addEventListener("click", () => this.undo());
-    find("dismiss").addEventListener("click", () => this.offerUndo(null));
+    find("dismiss").addEventListener("click", () => this.offerUndo([]));
     document.addEventListener("keydown", (event) => {
-      if (!(event.ctrlKey || event.metaKey) || event.key !== "z" || !this.removed) return;
+      if (!(event.ctrlKey || event.metaKey) || event.key !== "z" || !this.removals.length) return;
       event.preventDefault();
       this.undo();
     });
@@ -130,23 +133,24 @@ export class Pictures {
     const next = this.runs.items[Math.min(at, this.runs.items.length - 1)] ?? null;
     if (items.includes(this.chosen)) this.choose(next);
     if (next && hadFocus) this.strip.focus(next);
-    this.offerUndo(places);
+    this.offerUndo([...this.removals, places]);
     if (next) return;
     this.showBench(false);
     find("choose").focus();
   }
 
-  // Keeps what was removed until it is brought back, dismissed, or something else is removed.
-  offerUndo(places) {
-    this.removed = places;
+  // Each removal can be undone, the last one first, until the offer is dismissed.
+  offerUndo(removals) {
+    this.removals = removals;
+    const places = removals.at(-1);
     find("toast").hidden = !places;
     if (!places) return;
     find("toast-text").textContent = places.length === 1 ? `Removed ${places[0].item.name}.` : `Removed ${places.length} pictures.`;
   }
 
   undo() {
-    const places = this.removed;
-    this.offerUndo(null);
+    const places = this.removals.pop();
+    this.offerUndo(this.removals);
     this.showBench(true);
     this.runs.restore(places);
     this.choose(places[0].item);
@@ -172,6 +176,7 @@ export class Pictures {
       if (!item.image) Object.assign(item, { trouble: null }, await this.engine.openImage(item.file, item.name));
     } catch (error) {
       item.trouble = inWordsOfPage(error.message);
+      if (item === this.chosen) this.askAgain(error);
     }
     if (item !== this.chosen) return;
     if (!item.image) {
@@ -184,20 +189,35 @@ export class Pictures {
     this.render();
     if (item.isCurrent) this.look();
     await this.estimate(item);
-    this.look({ now: true });
     this.strip.drawThumb(item, item.image);
   }
 
+  // Finds the noise of an image and shows a preview, which needs it.
   async estimate(item) {
     if (!item.channels) { // a result has told the level, but not this
       try {
         const { sigma, ...found } = await this.preview.estimate(item.image);
         Object.assign(item, { sigma: item.sigma ?? sigma, kinds: found.kinds, channels: found.channels, law: found.law });
-      } catch {
+      } catch (error) {
+        if (item === this.chosen && this.askAgain(error)) {
+          if (!item.isCurrent) this.previewError = error.message;
+          return void this.caption();
+        }
         item.sigma ??= null; // the result has it too
       }
     }
-    if (item === this.chosen) this.settings.show(item);
+    if (item !== this.chosen) return;
+    this.settings.show(item);
+    this.look({ now: true });
+  }
+
+  // Returns whether the service cannot be reached; then what is shown is asked for again soon.
+  askAgain(error) {
+    if (error.status !== 0) return false;
+    const item = this.chosen, ask = () => (item.image ? this.estimate(item) : this.choose(item));
+    clearTimeout(this.again);
+    this.again = setTimeout(() => item === this.chosen && ask(), AGAIN);
+    return true;
   }
 
   // Shows the best there is with the present settings: the whole result, else a preview.
@@ -209,6 +229,7 @@ export class Pictures {
     }
     if (item.isCurrent) {
       this.preview.forget();
+      this.previewError = null;
       if (this.shown?.result !== item.result) await this.openResult(item);
       const { stage } = this;
       if (this.shown?.result !== item.result || !item.isCurrent) return;
@@ -218,6 +239,7 @@ export class Pictures {
     if (item.sigma === undefined) return; // a preview follows once the level is known
     this.preview.refresh(item.image, this.settings.forPreview(item), (state) => {
       this.previewError = state instanceof Error ? inWordsOfPage(state.message) : null;
+      if (this.previewError) this.askAgain(state);
       if (state !== "busy") this.release();
       this.caption();
     }, { ...options, whole: this.shown?.whole });
@@ -318,9 +340,10 @@ export class Pictures {
     const ready = item?.state === "done";
     find("save").disabled = !ready;
     find("save").textContent = ready && item.isOutdated ? "Update and download" : "Download";
-    find("save-sizes").textContent = !item || item.state === "failed" ? ""
-      : !ready ? `The download ${item.downloads ? "starts" : "is ready"} when the picture is clean.`
+    const text = !item || item.state === "failed" ? ""
+      : !ready ? `${item.downloads ? "Starts" : "Ready"} when the picture is clean.`
       : item.isOutdated ? "The settings have changed since this result." : `${fileSize(item.file)} before, ${fileSize(item.result)} after`;
+    setText(find("save-sizes"), text);
   }
 
   renderOverall() {
@@ -344,7 +367,7 @@ export class Pictures {
 
   caption() {
     const text = this.describeView();
-    if (find("caption").textContent !== text) find("caption").textContent = text;
+    setText(find("caption"), text);
     const item = this.chosen;
     const after = item ? this.describeAfter(item) : "", isDone = ["After", "Preview"].includes(after);
     find("tag-before").textContent = this.rival ? `A: ${describeStrength(this.rival.values)}` : "Before";
@@ -423,6 +446,11 @@ export class Pictures {
     saveFile(blob, name);
     for (const item of items) item.saved = true;
   }
+}
+
+// Else a double click would download twice, or end the comparison that it began.
+function ignoreSecondClick(event) {
+  if (event.detail > 1 && event.target.closest("#save, #zip, #rival, #keep-first, #keep-second, .download")) event.stopPropagation();
 }
 
 function fileSize({ size }) {

@@ -1,5 +1,7 @@
 // The settings of the page, as parameters of a request.
 
+import { setText } from "./text.js";
+
 const PURPOSES = { photo: "Photos (photo)", "photo-gray": "Photos, gray, no level (photo-gray)",
                    "gaussian-gray": "Gray, white noise (gaussian-gray)" };
 
@@ -112,7 +114,7 @@ export class Settings extends EventTarget {
       amount.checked = amount.value === strength.value;
       amount.disabled = Number(amount.value) > Number(strength.max);
     }
-    find("noise-words").textContent = estimate == null ? "" : `Noise: ${describeNoise(estimate, kinds)}`;
+    setText(find("noise-words"), estimate == null ? "" : `Noise: ${describeNoise(estimate, kinds)}`);
     same.disabled = Boolean(gray);
     find("colour-help").hidden = !gray;
     colour.disabled = colour.hidden = gray || same.checked;

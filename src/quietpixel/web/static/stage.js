@@ -2,6 +2,7 @@
 // with the present settings is shown as "after"; the rest is veiled.
 
 import { difference } from "./difference.js";
+import { setText } from "./text.js";
 
 const SMALLEST = 0.02, LARGEST = 32;
 const NAVIGATOR = 160; // pixels of the longer side of the small image of the whole
@@ -116,6 +117,7 @@ export class Stage extends EventTarget {
     const ratios = [this.canvas.width / width, this.canvas.height / height], room = Math.min(...ratios);
     this.scale = this.covers ? Math.max(...ratios) : room < 1 ? room : Math.min(this.ratio < 2 ? Math.floor(room) : room, 8);
     this.fitted = true;
+    this.gain = 0;
     this.moved();
   }
 
@@ -135,6 +137,7 @@ export class Stage extends EventTarget {
     this.centre.x = held.x - (point.x - this.canvas.width / 2) / this.scale;
     this.centre.y = held.y - (point.y - this.canvas.height / 2) / this.scale;
     this.fitted = false;
+    this.gain = 0; // noise averages out in an image that is made smaller
     this.moved();
   }
 
@@ -150,7 +153,7 @@ export class Stage extends EventTarget {
       this.centre.x = clamp(this.centre.x, 0, this.size.width);
       this.centre.y = clamp(this.centre.y, 0, this.size.height);
     }
-    this.readout.textContent = `${percent(this.scale)} %`;
+    setText(this.readout, `${percent(this.scale)} %`);
     this.draw();
     this.dispatchEvent(new Event("moved"));
   }
