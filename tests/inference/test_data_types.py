@@ -1,5 +1,6 @@
 """All types of numbers, in either byte order, with holes: from arrays, TIFF files and blocks."""
 
+import re
 from pathlib import Path
 
 import dask.array
@@ -92,6 +93,16 @@ def test_whole_numbers_too_close_for_their_size_are_named(photo, name: str, offs
         "nothing was removed; subtract the smallest one first.",
     )
     assert photo.denoise(np.full((32, 32), 2**40, name)).notes == ()
+
+
+def test_numbers_of_64_bits_have_notes_that_can_be_read(photo) -> None:
+    """Black equalled white, and a level such as 2.55e-13/255 was proposed."""
+    rng, clean = np.random.default_rng(0), np.kron(SCENE[::8, ::8], np.ones((8, 8)))
+    noisy = np.rint(4e4 * clean + rng.normal(0, 3000, clean.shape)).clip(0)
+    notes = " ".join(photo.denoise(noisy.astype(np.uint64) + np.uint64(2**60)).notes)
+    black, white = (int(each) for each in re.findall(r"\d{19}", notes))
+    assert black < 2**60 + 5000 < 2**60 + 35000 < white
+    assert "e-" not in notes
 
 
 @pytest.mark.parametrize("black", [-94.5, -0.5, 0.5])

@@ -341,6 +341,8 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
     ('noise level 25.5/255 as given', 'noise not measured')
     >>> describe_noise([Noise(1e-5, "estimated", (), share=0.05)])
     'moderate noise (12.8/255 of black to white, as --sigma 0.00255/255)'
+    >>> describe_noise([Noise(1e-15, "estimated", (), share=0.05)])
+    'moderate noise (12.8/255 of black to white)'
     """
     levels = [page.sigma for page in pages if page.sigma is not None]
     words = list(dict.fromkeys(kind for page in pages for kind in page.kinds))
@@ -357,10 +359,11 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
         given = any(page.source == "given" for page in pages)
         level = f"{255 * mean:.3g}/255"
         found = f"{word}, {size} {noun}" if size else f"{word} {noun}"
-        if not math.isclose(share, mean, rel_tol=0.01, abs_tol=1e-9):
-            found_level = f"{255 * share:.3g}/255 of black to white, as --sigma {level}"
-        else:
-            found_level = level
+        found_level = level
+        if not math.isclose(share, mean, rel_tol=0.01):
+            found_level = f"{255 * share:.3g}/255 of black to white"
+            # Far from the scale of the type, as in integers of 64 bits, nobody would type it.
+            found_level += "" if "e" in level else f", as --sigma {level}"
         words.insert(0, f"noise level {level} as given" if given else f"{found} ({found_level})")
     return ", ".join(words) or "noise not measured"
 

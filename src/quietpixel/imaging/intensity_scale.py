@@ -120,7 +120,11 @@ class Scale:
     def describe_range(self, dtype: np.dtype[Any]) -> str:
         """Return black and white; integers name the largest value of their type too."""
         full = f" of {np.iinfo(dtype).max}" if dtype.kind in "ui" and dtype.itemsize <= 2 else ""
-        return f"black {self.black:.6g}, white {self.white:.6g}{full}"
+        words = [f"{value:.6g}" for value in self.range]
+        if words[0] == words[1]:  # a large offset
+            form = ".0f" if dtype.kind in "ui" else ".17g"
+            words = [f"{value:{form}}" for value in self.range]
+        return f"black {words[0]}, white {words[1]}{full}"
 
 
 def type_ceiling(dtype: np.dtype[Any]) -> float:

@@ -251,9 +251,11 @@ def describe_rest(noise: Noise, layout: Layout, result: Array) -> tuple[str, ...
     if rest < REST or level < REST_SHARE * noise.sigma:
         return ()
     text = f"{level * 255:.3g}/255"  # of few counts in 16 bits, less than 1/255
+    found, remedy = text, f"`sigma` {text} or a higher `strength`"
+    if "e" in text:  # far from the scale of the type, as in integers of 64 bits
+        found, remedy = f"{rest * 255:.3g}/255 of black to white", "a higher `strength`"
     return (
-        f"Noise of about {text} may be left, coarser than the model takes; `sigma` {text} or a "
-        "higher `strength` removes more.",
+        f"Noise of about {found} may be left, coarser than the model takes; {remedy} removes more.",
     )
 
 
