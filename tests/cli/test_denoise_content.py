@@ -391,6 +391,46 @@ def test_an_arithmetic_jpeg_without_its_end_is_refused(quietpixel, tmp_path) -> 
     assert "the file is damaged or cut short (its end is missing)" in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("compression", "cut", "reason"),
+    [
+        (None, 0.9, "is damaged or cut short"),
+        ("zlib", 0.9, "is damaged or cut short"),
+        ("zstd", 1, "stored in a way that cannot be decoded here (ZSTD compression"),
+    ],
+)
+def test_tiles_that_cannot_be_decoded_are_not_taken_for_black(
+    quietpixel, tmp_path, compression, cut, reason
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, smooth(), tile=(16, 16), compression=compression)
+    content = path.read_bytes()
+    content = content[: int(cut * len(content))]
+    path.write_bytes(content)
+    outcome = quietpixel(*WORD, path, "--in-place")
+    assert outcome.code == 2
+    assert reason in outcome.err
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("layout", [{"tile": (16, 16)}, {"rowsperstrip": 4}])
+def test_parts_that_a_sparse_tiff_leaves_out_are_black(
+    quietpixel, halver, tmp_path, layout
+) -> None:
+    path, image = tmp_path / "a.tif", smooth()[..., 0] + np.uint8(40)
+    tifffile.imwrite(path, image, **layout)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        tags, letters = file.pages[0].tags, {3: "H", 4: "I"}
+        for code in (324, 325) if "tile" in layout else (273, 279):
+            struct.pack_into("<" + letters[tags[code].dtype], content, tags[code].valueoffset, 0)
+    path.write_bytes(content)
+    expected = image / 2
+    expected[: 16 if "tile" in layout else 4, : 16 if "tile" in layout else None] = 0
+    assert quietpixel(*WORD, path, "--model", halver).code == 0
+    np.testing.assert_allclose(tifffile.imread(clean(path)), expected, rtol=0, atol=1)
+
+
 def test_a_pyramid_is_not_replaced_by_its_largest_level(quietpixel, halver, tmp_path) -> None:
     path = tmp_path / "levels.tif"
     with tifffile.TiffWriter(path) as writer:

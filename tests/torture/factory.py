@@ -86,6 +86,8 @@ def _whole(kind):
     image = pixels(60, 70)
     if kind == "TIFF":
         return tiff(image, photometric="rgb", rowsperstrip=5)
+    if kind == "tiled":
+        return tiff(image, photometric="rgb", tile=(16, 16))
     return pillow(image, kind, **({"quality": 90} if kind in ("JPEG", "AVIF") else {}))
 
 
@@ -98,8 +100,8 @@ def _cut(kind, tenth):
 
 
 for _kind, _ending in (
-    ("JPEG", ".jpg"), ("PNG", ".png"), ("TIFF", ".tif"), ("WEBP", ".webp"), ("AVIF", ".avif"),
-    ("BMP", ".bmp"), ("GIF", ".gif"), ("PPM", ".ppm"),
+    ("JPEG", ".jpg"), ("PNG", ".png"), ("TIFF", ".tif"), ("tiled", ".tif"), ("WEBP", ".webp"),
+    ("AVIF", ".avif"), ("BMP", ".bmp"), ("GIF", ".gif"), ("PPM", ".ppm"),
 ):  # fmt: skip
     for _tenth in range(1, 10):
         _name = f"{_kind.lower()}-cut-at-{_tenth}-tenths"

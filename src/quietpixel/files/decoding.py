@@ -41,6 +41,7 @@ def read_pages(
     numbers: Sequence[int | None] = (None,),
     frames: bool = False,
     opaque: bool = False,
+    fail_on: str = "error",
     on_warnings: Callable[[vips.Warnings], None] | None = None,
 ) -> Picture:
     """Decode the pages of a file.
@@ -61,11 +62,15 @@ def read_pages(
         Whether the pages are all frames of an animation, each as it is shown.
     opaque
         Whether alpha is ignored, which decoders add to colours without any.
+    fail_on
+        The least damage that is an error, by libvips' name.
     on_warnings
         Called with the decoder's warnings; it may raise an error.
     """
     numbers = () if frames else numbers
-    decode = partial(_decode, loader, source, header, numbers=numbers, opaque=opaque)
+    decode = partial(
+        _decode, loader, source, header, numbers=numbers, opaque=opaque, fail_on=fail_on
+    )
     with vips.collect_warnings() as warnings, vips.decoding_errors():
         picture = decode(limits)
     if warnings.shared or "" in warnings:  # another thread's warnings, or its hand on the texts
@@ -89,12 +94,13 @@ def _decode(
     *,
     numbers: Sequence[int | None],
     opaque: bool,
+    fail_on: str,
 ) -> Picture:
     """Decode pages, or frames where there are no `numbers`; when it returns, the file is closed."""
     # Opening reads headers only, so all pages can be compared before memory is taken.
     # An animation is opened as one tall image: frames build on each other, so that decoding them
     # one by one would take quadratic time.
-    images = [vips.open_page(loader, source, number) for number in numbers]
+    images = [vips.open_page(loader, source, number, fail_on=fail_on) for number in numbers]
     first = images[0] if images else vips.open_page(loader, source, n=-1)
     if opaque and first.bands == 4:
         first = first.extract_band(0, n=3)

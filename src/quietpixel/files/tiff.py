@@ -100,11 +100,19 @@ def read(source: Source, limits: ReadLimits) -> Picture:
             "Each channel has a plane of its own, and a TIFF result has the channels of a pixel "
             "together (planar configuration 1)."
         )
-    # libvips refuses samples of 64 bits, and decodes half floats in separate planes wrongly.
-    if encoding.bits == 64 or (half and planar):
+    # GeoTIFF may leave out strips and tiles without content.
+    sparse = any(0 in (*page.numbers(273), *page.numbers(324)) for page in directories)
+    # Neither inverted nor converted.
+    plain = first.first(258, 1) >= 8 and first.first(262, 1) in (1, 2)
+    # libvips refuses samples of 64 bits and strips that are left out, and decodes half floats in
+    # separate planes wrongly.
+    if encoding.bits == 64 or (half and planar) or (sparse and plain):
         return _read_otherwise(source, header, limits, directories)
     numbers = [page.number for page in directories]
-    picture = read_pages("tiffload", source, header, limits, numbers=numbers)
+    # libvips takes tiles that are missing or cannot be decoded for black, unless warnings are
+    # errors; those of strips would include harmless ones on tags.
+    fail_on = "warning" if encoding.tile else "error"
+    picture = read_pages("tiffload", source, header, limits, numbers=numbers, fail_on=fail_on)
     if half:
         # libvips decodes half floats to float32.
         return replace(picture, pages=tuple(page.astype(np.float16) for page in picture.pages))
