@@ -156,6 +156,30 @@ def test_the_log_has_short_urls_no_files_of_the_page_and_trusts_no_forwarded_add
         assert found == ['"GET / HTTP/1.1" 200', '"GET /static/missing.css HTTP/1.1" 404']
 
 
+FAILING = """
+import asyncio, sys, uvicorn
+startup = uvicorn.Server.startup
+async def fail():
+    raise ValueError("in a task")
+async def begin(server, sockets=None):
+    asyncio.ensure_future(fail())
+    await startup(server, sockets)
+uvicorn.Server.startup = begin
+from quietpixel.cli.main import main
+sys.exit(main())
+"""
+
+
+def test_an_error_in_a_task_that_nobody_awaits_is_logged(launch, monkeypatch):
+    """The command silences loggers of libraries, and asyncio's was among them."""
+    monkeypatch.setitem(globals(), "COMMAND", [COMMAND[0], "-c", FAILING, *COMMAND[3:]])
+    process, _ = launch("--quiet")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert "Task exception was never retrieved" in errors
+    assert "ValueError: in a task" in errors
+
+
 def test_a_token_on_the_command_line_is_warned_about(launch):
     process, _ = launch("--quiet", "--token=secret")
     process.send_signal(signal.SIGTERM)

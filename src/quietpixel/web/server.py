@@ -309,7 +309,7 @@ def _log_to_stderr(log: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     handler.addFilter(_RequestFilter())
-    for name in ("uvicorn", "uvicorn.access", "quietpixel.web"):
+    for name in ("uvicorn", "uvicorn.access", "quietpixel.web", "asyncio", "concurrent.futures"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel("INFO" if log and name == "uvicorn.access" else "ERROR")
