@@ -256,17 +256,26 @@ function patchCovariance({ data, width, height, channels }) {
   }
   // Sums about a value of the image, because about 0 rounding would hide the noise of a bright one.
   const sum = new Float64Array(length), products = offsets.map(() => new Float64Array(length));
-  const patch = new Float64Array(length), centre = data[0];
+  // Four patches at once, so that each product is read and written a quarter as often.
+  const four = Array.from({ length: 4 }, () => new Float64Array(length)), [a, b, c, d] = four, centre = data[0];
   let count = 0;
-  for (let y = 0; y + SIDE <= height; y += step) {
-    for (let x = 0; x + SIDE <= width; x += step, count++) {
-      const at = (y * width + x) * channels;
-      for (let i = 0; i < length; i++) sum[i] += patch[i] = data[at + offsets[i]] - centre;
-      for (let i = 0; i < length; i++) {
-        const row = products[i], value = patch[i];
-        for (let j = 0; j <= i; j++) row[j] += value * patch[j];
-      }
+  const add = () => {
+    for (let i = 0; i < length; i++) {
+      const row = products[i], ai = a[i], bi = b[i], ci = c[i], di = d[i];
+      sum[i] += ai + bi + ci + di;
+      for (let j = 0; j <= i; j++) row[j] += ai * a[j] + bi * b[j] + ci * c[j] + di * d[j];
     }
+  };
+  for (let y = 0; y + SIDE <= height; y += step) {
+    for (let x = 0; x + SIDE <= width; x += step) {
+      const at = (y * width + x) * channels, patch = four[count++ % 4];
+      for (let i = 0; i < length; i++) patch[i] = data[at + offsets[i]] - centre;
+      if (count % 4 === 0) add();
+    }
+  }
+  if (count % 4) {
+    for (const patch of four.slice(count % 4)) patch.fill(0);
+    add();
   }
   return products.map((row, i) => row.map((_, j) => {
     const product = j <= i ? row[j] : products[j][i];
