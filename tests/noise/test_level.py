@@ -75,6 +75,13 @@ def test_strong_coarse_noise_is_raised_as_well(sigma: float) -> None:
     assert 2.5 * sigma < estimate_level(noisy(sigma, 0.7, blur=1.5)) < 4.5 * sigma
 
 
+def test_white_noise_beside_strong_coarse_noise_lowers_its_level_little() -> None:
+    """With the noise of a 600D three times as strong, a level 0.7 times as high lost 0.3 dB."""
+    white = np.random.default_rng(1).normal(0, 1.1 / 255, scene().shape)
+    image = (noisy(12 / 255, 0.7, blur=1.5) + white).astype(np.float32)
+    assert 2 * 12 / 255 < estimate_level(image) < 3 * 12 / 255
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_noise_is_found_in_an_image_that_was_made_smaller(seed: int) -> None:
     """The estimator had seen no such image: at most 0.7/255 was found of 3.9/255."""

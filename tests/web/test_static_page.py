@@ -196,6 +196,9 @@ def test_the_noise_level_is_that_of_python(page):
     # From weak noise to strong, so that every rule for coarse noise takes part.
     smooth = photo(96, 96, sigma=0.001)
     images += [(smooth + strength * grain).astype(np.float32) for strength in (0.02, 0.06, 0.2)]
+    # As in a camera's JPEG of high sensitivity, whose processing leaves white noise as well.
+    fine = np.random.default_rng(1).normal(0, 1 / 255, (90, 110, 3))
+    images.append((blotched(90, 110, 3) + fine).astype(np.float32))
     # Black on white, dense enough to be noise, between, and clean as text is.
     dots = np.random.default_rng(0).random((75, 90, 1))
     images += [(dots > share).astype(np.float32) for share in (0.5, 0.25, 0.1)]

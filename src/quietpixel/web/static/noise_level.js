@@ -6,6 +6,7 @@ import { mean, median, quantile, sum } from "./statistics.js";
 const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
 const EXCESS = 1.6, EXCESS_RATIOS = [4, 9];
+const STRONG = 1.6, STRONG_WHITE = [0.45 / 255, 1.1 / 255], STRONG_RATIOS = [8, 12];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7];
 const CLEAN_PAPER = [0.1, 0.16], INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
 const BLOTCHES = 0.35, SMOOTH_COLOUR = [4, 9];
@@ -50,8 +51,9 @@ function nameKinds(level, { white, shared, grid }) {
 }
 
 function raiseCamera(level, found) {
-  const { coarse, fine } = findCamera(level, found);
-  return level * EXCESS ** (coarse * (1 - (1 - fine) * part(level, WEAK)));
+  const { coarse, fine } = findCamera(level, found), ratio = level / Math.max(found.white, 1e-6);
+  const strong = logPart(found.white, STRONG_WHITE) * logPart(ratio, STRONG_RATIOS);
+  return level * (EXCESS * STRONG ** strong) ** (coarse * (1 - (1 - fine) * part(level, WEAK)));
 }
 
 const findCamera = (level, { white, fineness }) => ({
