@@ -50,13 +50,16 @@ LAWS = (
     "photo:4/255..20/255",
     "",  # no noise
     "",  # grain of film and scans, see `add_grain`
+    "",  # blotches of colour beside fine noise, see `add_blotches`
 )
-JPEG, GRAIN, WHITE_NOISE = (6, 7), 9, (0, 1)
+JPEG, GRAIN, BLOTCHED, WHITE_NOISE = (6, 7), 9, 10, (0, 1)
 """Two laws whose result is stored as JPEG, half the time twice, as crops of a camera's file are."""
+DARK = 0.2
+"""Share of the crops that are darkened, to 0.08 to 0.7 of their light."""
 RESIZED = 0.4
 """Share of the crops, but those of white noise, that are made smaller with their noise, as
 photographs for the web are, then sharpened and stored as JPEG, each in some of the cases."""
-SHARES = (0.08, 0.12, 0.09, 0.08, 0.1, 0.05, 0.07, 0.08, 0.12, 0.21)
+SHARES = (0.05, 0.10, 0.09, 0.08, 0.08, 0.05, 0.07, 0.08, 0.10, 0.1, 0.2)
 """Of the crops, for each of the laws."""
 BLOCKS = 384
 """Blocks of a crop that are kept; a third of them, drawn anew, for each step."""
@@ -115,7 +118,11 @@ def simulate(model: str, photos: Path, seed: int, minutes: float) -> dict[str, A
         scale = rng.uniform(0.4, 0.9) if resized else 1.0
         photo = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
         clean, law = draw_clean(photo, rng, scale), laws[kind]
+        if rng.random() < (0.7 if kind == BLOTCHED else DARK):
+            clean = clean * np.float32(np.exp(rng.uniform(np.log(0.08), np.log(0.7))))
         noisy = clean if law is None else law(clean, rng)
+        if kind == BLOTCHED:
+            noisy = add_blotches(clean, rng)
         if kind == GRAIN:
             noisy = add_grain(clean, rng)
         if kind in JPEG or (kind == GRAIN and rng.random() < 0.4):
@@ -159,6 +166,20 @@ def add_grain(image: Array, rng: np.random.Generator) -> Array:
     noise = np.sqrt(shared) * draws[0] + np.sqrt(1 - shared) * draws[1]
     grain = ndimage.gaussian_filter(noise, (blur, blur, 0))
     return image + grain * (np.exp(rng.uniform(np.log(1.5), np.log(35))) / 255 / grain.std())
+
+
+def add_blotches(image: Array, rng: np.random.Generator) -> Array:
+    """Return an image with white noise and, in colour alone, noise of 2 to 30 pixels."""
+    from scipy import ndimage
+
+    level = np.exp(rng.uniform(np.log(1), np.log(20))) / 255
+    blur = np.exp(rng.uniform(np.log(1), np.log(10)))
+    colour = rng.standard_normal(image.shape)
+    colour -= colour.mean(axis=2, keepdims=True)  # nothing of it is left in gray
+    colour = ndimage.gaussian_filter(colour, (blur, blur, 0))
+    colour /= max(float(colour.std()), 1e-9)
+    white = rng.standard_normal(image.shape) * rng.uniform(0.2, 1.5)
+    return image + level * (colour + white)
 
 
 def store_as_jpeg(image: Array, rng: np.random.Generator) -> Array:

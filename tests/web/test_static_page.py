@@ -241,7 +241,8 @@ const run = async (batch, [count, height, width, channels], sigma) => batch.map(
     return value + weight * (sum / 9 - value);
 });
 const { white = 1, ...rest } = options;
-const image = { ...read(given), white }, settings = { ...rest, weights: JSON.parse(weights), side: 32 };
+const image = { ...read(given), white };
+const settings = { ...rest, weights: JSON.parse(weights), side: 32 };
 const { level, notes } = await denoiseImage(image, () => ({ card, run }), settings);
 return [write(image.data), level.sigma, notes];"""
 
