@@ -613,6 +613,22 @@ def test_wrong_images(tmp_path, models) -> None:
         denoise(bad, target, model)
 
 
+@pytest.mark.parametrize("kind", ["tif", "zarr"])
+@pytest.mark.parametrize("model", ["halver", "blind"])  # which takes a level
+def test_a_damaged_image_is_one_line(tmp_path, models, capsys, kind, model) -> None:
+    pixels, source = noise((100, 90), "uint8", 255), tmp_path / f"a.{kind}"
+    if kind == "tif":
+        tifffile.imwrite(source, pixels, tile=(16, 16), compression="zlib")
+        source.write_bytes(source.read_bytes()[:5000])
+    else:
+        put(source, pixels, chunks=(50, 50))
+        (source / "c" / "1" / "1").write_bytes(b"no chunk")
+    words = ["denoise", str(source), "--max-pixels", "100", "--model", str(models[model])]
+    assert main(words) == 2
+    assert "A part of the image cannot be decoded (" in capsys.readouterr().err
+    assert not (tmp_path / f"a-clean.{kind}").exists()
+
+
 def test_a_mixture_is_refused(tmp_path, models, capsys) -> None:
     source = put(tmp_path / "a.zarr", noise((40, 40), "uint8", 255), chunks=(20, 20))
     assert main(["denoise", source, "x.png", "--model", str(models["blur"])]) == 2

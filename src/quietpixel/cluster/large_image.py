@@ -88,9 +88,15 @@ def process_part(part: Part, work: Work) -> None:
         ) from error
 
 
-def _read(array: Any, where: tuple[slice, ...]) -> NDArray[Any]:
+def _read(array: Any, where: tuple[Any, ...]) -> NDArray[Any]:
     """Return a part of a stored array in this processor's byte order."""
-    region = np.asarray(array[where])
+    try:
+        region = np.asarray(array.oindex[where])
+    except Exception as error:  # tifffile and Zarr raise whatever their codecs do
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileError(
+            f"A part of the image cannot be decoded ({reason}); get a whole copy of it."
+        ) from error
     return region.astype(region.dtype.newbyteorder("="), copy=False)
 
 
@@ -215,7 +221,7 @@ class StoredPlane:
     def take_places(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
         """Return the pixels in some rows and columns."""
         colours = (slice(None),) * (self.array.ndim - len(self.index) - 2)
-        sample = np.asarray(self.array.oindex[(*self.index, rows, columns, *colours)])
+        sample = _read(self.array, (*self.index, rows, columns, *colours))
         return sample.reshape(*sample.shape[:2], -1)
 
 
