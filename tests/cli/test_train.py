@@ -94,6 +94,14 @@ def test_any_field_of_the_recipe_can_be_set(quietpixel, calls) -> None:
     assert expected.items() <= calls.seen.items()
 
 
+def test_what_needs_no_keras_is_noticed_before_it_is_loaded(quietpixel, monkeypatch) -> None:
+    monkeypatch.setattr("quietpixel.cli.silence_stderr.load_training", None)
+    assert "Unknown data set or folder 'foto'. Known: " in quietpixel("train", "foto").err
+    outcome = quietpixel("train", "--resume")
+    assert outcome.code == 2
+    assert outcome.err == "quietpixel: --resume needs --run, the folder of the run to continue.\n"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

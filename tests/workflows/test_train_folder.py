@@ -16,6 +16,7 @@ from quietpixel.files import Picture, read_picture, write_picture
 from quietpixel.inference.model_store import known_models
 from quietpixel.models import MODELS
 from quietpixel.training.initial_weights import default_start
+from quietpixel.training.progress import Progress
 from quietpixel.training.recipe import FRACTIONS
 from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
 from quietpixel.workflows.train_run import check_name, keep_model
@@ -191,6 +192,28 @@ def test_arguments_for_folders_are_refused_for_named_sets(pairs: Path) -> None:
         choose("digits", target="none")
     with pytest.raises(UnknownNameError, match="did you mean 'noisy'"):
         choose(pairs, target="nosy")
+    with pytest.raises(ArgumentError, match="`recipe` photo is for a folder of images, and 'digit"):
+        choose("digits", recipe="photo")
+    with pytest.raises(ArgumentError, match="`recipe` classic is for a data set, and"):
+        choose(pairs, recipe="classic")
+
+
+@pytest.mark.parametrize(("kind", "said"), [("noisy", True), ("clean", False)])
+def test_clean_images_that_are_noisy_are_noticed(
+    pairs: Path, tmp_path: Path, kind: str, *, said: bool
+) -> None:
+    messages: list[str] = []
+
+    def stop(progress: Progress) -> None:
+        messages.append(progress.message)
+        if progress.message.startswith("Training with Keras"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quietpixel.train(str(pairs / kind), run=tmp_path / "run", on_progress=stop, **TINY)
+    found = [text for text in messages if text.startswith("The images are taken to be clean and")]
+    assert bool(found) == said
+    assert not said or "of about 2" in found[0]  # 0.1 is 25.5 of 255
 
 
 @pytest.mark.usefixtures("no_report")

@@ -255,11 +255,16 @@ def command(data: str | None, *, set: dict[str, Any], describe: bool, **options:
                 "needs no network."
             )
         data = "digits"  # a resumed run has its data in its recipe
+    if options["resume"] and options["run"] is None:
+        raise ArgumentError("--resume needs --run, the folder of the run to continue.")
     for name in set:
         if name != "seed" and options.get(name) is not None:
             raise ArgumentError(
                 f"--set {name} and --{name.replace('_', '-')} say the same; give one of them."
             )
+    from quietpixel.training.folder_data import check_data
+
+    check_data(data)  # before Keras is loaded, which takes seconds
     from quietpixel.cli.progress import show_progress
     from quietpixel.cli.silence_stderr import load_training
     from quietpixel.workflows.train import list_layers, new_run_path, train

@@ -18,10 +18,10 @@ from quietpixel.reports.evaluation_report import describe_model, evaluation_sect
 from quietpixel.reports.figures import Block, draw_mosaic
 from quietpixel.reports.folder_report import denoise_scenes, estimate_quality, show_scenes
 from quietpixel.reports.page import Picture, build_page, picture_section, write_page
-from quietpixel.training.folder_data import open_folder
+from quietpixel.training.folder_data import is_folder, open_folder
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
-from quietpixel.training.training_data import from_folder, is_folder
+from quietpixel.training.training_data import from_folder
 
 SHOWN = 1000
 """Validation images that the report of a named set is made from."""

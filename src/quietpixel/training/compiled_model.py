@@ -7,9 +7,10 @@ import keras
 from quietpixel.errors import ArgumentError
 from quietpixel.models import build, complete_options
 from quietpixel.models.receptive_field import measure_model
+from quietpixel.training.folder_data import is_folder
 from quietpixel.training.muon import ConvolutionMuon
 from quietpixel.training.recipe import Recipe
-from quietpixel.training.training_data import TrainingData, is_folder
+from quietpixel.training.training_data import TrainingData
 
 
 def build_for(recipe: Recipe, data: TrainingData, precision: str) -> keras.Model:

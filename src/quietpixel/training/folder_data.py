@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from quietpixel.data import named_sets
 from quietpixel.data.image_cache import (
     MEMORY,
     ImageCache,
@@ -19,8 +20,8 @@ from quietpixel.data.image_cache import (
     measure_size,
 )
 from quietpixel.data.image_folder import Layout, find_layout, find_masks, find_mismatch
-from quietpixel.errors import DataError, QuietpixelError
-from quietpixel.files import Size
+from quietpixel.errors import DataError, QuietpixelError, check_known
+from quietpixel.files import Size, split_name
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, estimate_range, scale_places
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.noise.measure import LEAST_SIDE, NoiseMeasure, measure_noise
@@ -32,6 +33,9 @@ FEWEST = 5
 """A folder with fewer scenes is not divided: all of them serve for training and validation."""
 MEASURED = 8
 """Approximate number of images that are measured to find the noise law of a folder."""
+NOISY, NOISY_SIDE = 3 / 255, 512
+"""Level from which images that are taken to be clean are said to be noisy, and the largest side of
+what is measured. Eight sets of clean images have 0.1 to 1.4 of 255, noisy ones 2.2 to 25."""
 CHECKED = 500
 """Up to this many pairs are checked before training; in larger folders, each when it is drawn."""
 DEPTH = 2
@@ -43,6 +47,23 @@ STRETCHED = ("pairs", "neighbours", "hidden")
 """The methods without a noise law."""
 INSPECTED = 50
 """Approximate number of images that decide whether a folder is in colour."""
+
+
+def is_folder(data: str) -> bool:
+    """Return whether `data` is the path of a folder, or of a file, and not the name of a set."""
+    return Path(split_name(data)[0]).exists()
+
+
+def check_data(data: str) -> None:
+    """Raise DataError or UnknownNameError unless `data` is a path or the name of a set."""
+    if is_folder(data):
+        return
+    if {"/", "\\"} & set(data):
+        raise DataError(
+            f"The folder '{data}' does not exist; give the path of a folder of images, of one "
+            f"stack, or the name of a set: {', '.join(named_sets())}."
+        )
+    check_known("data set or folder", data, named_sets())
 
 
 @dataclass(frozen=True)
@@ -252,8 +273,8 @@ def _inspect(layout: Layout) -> Iterator[Size]:
                 yield measure_size(path)
 
 
-def measure_folder(layout: Layout, channels: int) -> NoiseMeasure:
-    """Return the noise of some noisy images of a folder.
+def measure_folder(layout: Layout, channels: int, largest: int | None = None) -> NoiseMeasure:
+    """Return the noise of some images of a folder.
 
     Parameters
     ----------
@@ -261,6 +282,8 @@ def measure_folder(layout: Layout, channels: int) -> NoiseMeasure:
         The scenes of the folder.
     channels
         1 or 3.
+    largest
+        Largest height and width of what is measured of an image; None for whole images.
 
     Raises
     ------
@@ -272,7 +295,8 @@ def measure_folder(layout: Layout, channels: int) -> NoiseMeasure:
         with suppress(QuietpixelError):  # reported when the folder is opened
             stored = decode(scene[0], channels)
             if min(stored.size) >= LEAST_SIDE:
-                usable.append(stored.whole())
+                height, width = (min(side, largest or side) for side in stored.size)
+                usable.append(stored.part(0, 0, height, width))
                 deep |= stored.pixels.dtype.name not in FIXED_SCALES
     if not usable:
         raise DataError(
@@ -280,3 +304,23 @@ def measure_folder(layout: Layout, channels: int) -> NoiseMeasure:
             f"large enough ({LEAST_SIDE} pixels); give the law of their noise, or omit it."
         )
     return measure_noise(usable, offset=deep)
+
+
+def warn_noisy(layout: Layout, channels: int, notify: Notify) -> None:
+    """Say that images are noisy which are taken to be clean, so that their noise is learnt.
+
+    Parameters
+    ----------
+    layout, channels
+        As for `measure_folder`.
+    notify
+        Called with a sentence, if they are.
+    """
+    with suppress(DataError):
+        level = measure_folder(layout, channels, NOISY_SIDE).sigma
+        if level >= NOISY:
+            notify(
+                f"The images are taken to be clean and have noise of about {255 * level:.2g} of "
+                "255 themselves, which the model learns to keep; give clean ones, or the target "
+                "'none' to train on noisy images alone."
+            )

@@ -112,6 +112,9 @@ RECIPES: dict[str, Recipe] = {
 }
 """The recipes by name."""
 
+OF_SETS = ("classic", "tuned", "wide")
+"""The recipes for named data sets; the others are for folders of images."""
+
 MODEL_CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     # With new noise in each epoch, dropout before the code only removes information.
     ("tuned", "bottleneck"): {"options": {"dropout": 0.0}},

@@ -15,10 +15,10 @@ from quietpixel.imaging.intensity_scale import Range
 from quietpixel.models.export import export_onnx
 from quietpixel.models.receptive_field import measure_model
 from quietpixel.training.callbacks import Checkpoint
+from quietpixel.training.folder_data import is_folder
 from quietpixel.training.initial_weights import Start
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
-from quietpixel.training.training_data import is_folder
 
 CONTENTS = {
     ("clean", False): "photographs in",

@@ -13,20 +13,14 @@ from quietpixel.errors import TrainingError, check_number
 from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
 from quietpixel.training.compiled_model import build_for, make_optimizer
 from quietpixel.training.devices import choose_precision, part_evenly, release, use_devices
-from quietpixel.training.folder_data import open_folder
+from quietpixel.training.folder_data import check_data, is_folder, open_folder
 from quietpixel.training.initial_weights import Start, start_from
 from quietpixel.training.losses import find_loss
 from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.run_outputs import Outcome
-from quietpixel.training.training_data import (
-    TrainingData,
-    check_data,
-    from_folder,
-    from_splits,
-    is_folder,
-)
+from quietpixel.training.training_data import TrainingData, from_folder, from_splits
 
 UNLIMITED = 10**6
 """Number of epochs of a run that ends by the clock."""

@@ -2,19 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from quietpixel.array_types import FloatArray
-from quietpixel.data import Split, named_sets
+from quietpixel.data import Split
 from quietpixel.data.patches import PatchSampler, PatchSampling
 from quietpixel.data.samplers import NoisySampler, Sampler
 from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
 from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
-from quietpixel.errors import ArgumentError, DataError, check_known
-from quietpixel.files import split_name
+from quietpixel.errors import ArgumentError
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.noise.parser import add_noise, parse_noise
 from quietpixel.training.folder_data import Folder
@@ -62,23 +60,6 @@ class TrainingData:
     loss: Callable[[Any, Any], Any] | None = None
     loss_name: str = ""
     range: Range | None = None
-
-
-def is_folder(data: str) -> bool:
-    """Return whether `data` is the path of a folder, or of a file, and not the name of a set."""
-    return Path(split_name(data)[0]).exists()
-
-
-def check_data(data: str) -> None:
-    """Raise DataError or UnknownNameError unless `data` is a path or the name of a set."""
-    if is_folder(data):
-        return
-    if {"/", "\\"} & set(data):
-        raise DataError(
-            f"The folder '{data}' does not exist; give the path of a folder of images, of one "
-            f"stack, or the name of a set: {', '.join(named_sets())}."
-        )
-    check_known("data set or folder", data, named_sets())
 
 
 def from_splits(recipe: Recipe, train: Split, validation: Split) -> TrainingData:

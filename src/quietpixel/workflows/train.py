@@ -37,8 +37,8 @@ def list_layers(
     """
     from quietpixel.data import load_split
     from quietpixel.models import build, complete_options
+    from quietpixel.training.folder_data import is_folder
     from quietpixel.training.recipe import Recipe
-    from quietpixel.training.training_data import is_folder
     from quietpixel.workflows.train_recipe import choose_recipe
 
     # As an argument, `name` is that of the model and not of the recipe.
@@ -156,6 +156,8 @@ def train(  # noqa: PLR0913  (the options of the command line)
     # Before the imports, because loading Keras is part of a run by the clock.
     started = time.perf_counter()
     with naming_missing("Training needs", "train"):
+        from quietpixel.data.image_folder import find_layout
+        from quietpixel.training.folder_data import is_folder, warn_noisy
         from quietpixel.training.run_folder import RunFolder
         from quietpixel.training.trainer import RunOptions
         from quietpixel.workflows.train_recipe import choose_recipe, describe_measured, resume_run
@@ -189,5 +191,8 @@ def train(  # noqa: PLR0913  (the options of the command line)
             folder.start(chosen)
         if noise == "auto" and not resume:
             how.notify(describe_measured(chosen))
+        if is_folder(data) and not (chosen.method or resume):
+            layout = find_layout(Path(data), target="clean", pairs="", notify=lambda text: None)
+            warn_noisy(layout, chosen.channels, how.notify)
         carry_out(chosen, folder, how, name=name)
     return folder.path

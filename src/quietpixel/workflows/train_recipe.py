@@ -9,12 +9,17 @@ from typing import Any
 from quietpixel.data.image_folder import Layout, find_layout
 from quietpixel.errors import ArgumentError, check_known
 from quietpixel.models import model_options
-from quietpixel.training.folder_data import find_channels, find_side, measure_folder
+from quietpixel.training.folder_data import (
+    check_data,
+    find_channels,
+    find_side,
+    is_folder,
+    measure_folder,
+)
 from quietpixel.training.initial_weights import NOTHING, Start, adopt, default_start, open_start
-from quietpixel.training.named_recipes import named_recipe
+from quietpixel.training.named_recipes import OF_SETS, RECIPES, named_recipe
 from quietpixel.training.recipe import CHOICES, RENAMED, Recipe
 from quietpixel.training.run_folder import RunFolder
-from quietpixel.training.training_data import check_data, is_folder
 
 OF_KIND = {"clean": "photo", "pairs": "pairs", "noisy": "noisy"}
 """The recipe for a folder, by the kind of images in it."""
@@ -59,6 +64,14 @@ def choose_recipe(
         If an argument is unknown or breaks its rule.
     """
     check_data(data)
+    if name is not None:
+        check_known("recipe", name, RECIPES)
+        if (name in OF_SETS) == is_folder(data):
+            kinds = ("a data set", "a folder of images")
+            wanted, got = kinds if name in OF_SETS else reversed(kinds)
+            raise ArgumentError(
+                f"`recipe` {name} is for {wanted}, and '{data}' is {got}; name another, or omit it."
+            )
     given = {key: value for key, value in fields.items() if value is not None}
     options = {key: value for key, value in options.items() if value is not None}
     if "masks" in given:

@@ -16,11 +16,10 @@ from quietpixel.inference.model_file import read_card, refuse_other_file, replac
 from quietpixel.inference.model_store import bundled_models, user_models_folder
 from quietpixel.noise.parser import parse_noise
 from quietpixel.reports.run_report import show_run
-from quietpixel.training.folder_data import open_folder
+from quietpixel.training.folder_data import is_folder, open_folder
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import RunOptions, run_recipe
-from quietpixel.training.training_data import is_folder
 from quietpixel.workflows.calibrate import Pair, draw_pairs, write_calibration
 
 ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
