@@ -1,4 +1,4 @@
-"""Names of the arrays that most modules pass on, for annotations, and limits of theirs."""
+"""Names of the arrays that most modules pass on, for annotations, and their types."""
 
 from typing import Any
 
@@ -18,5 +18,3 @@ NUMBERS = ("bool", *INTEGERS, "float16", "float32", "float64")
 """Types of the elements of an image that can be denoised."""
 BoolArray = NDArray[np.bool_]
 """Marks of pixels."""
-MOST_PIXELS = 500_000_000
-"""Pixels of all pages of an image that is read unless a caller permits more."""

@@ -9,11 +9,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.array_types import MOST_PIXELS
 from quietpixel.cluster.arrays import denoise_blocks
 from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.worker_model import plan_blocks
-from quietpixel.errors import ImageError
+from quietpixel.errors import MOST_PIXELS, ImageError
 from quietpixel.imaging.axes import OTHER_LETTERS, find_axes, letters_of
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, Scale, find_range
 from quietpixel.inference.arrays import check_kind, read_layout, with_channels

@@ -14,6 +14,9 @@ from numbers import Integral, Real
 from pathlib import PurePath
 from typing import Any
 
+MOST_PIXELS = 500_000_000
+"""Pixels of all pages of an image that is read unless a caller permits more."""
+
 
 class QuietpixelError(Exception):
     """Base of every error that quietpixel raises on purpose."""

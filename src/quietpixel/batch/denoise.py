@@ -9,8 +9,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.array_types import MOST_PIXELS
-from quietpixel.errors import ArgumentError, FileError, ImageError
+from quietpixel.errors import MOST_PIXELS, ArgumentError, FileError, ImageError
 from quietpixel.files import (
     FORMATS,
     Picture,

@@ -25,7 +25,7 @@ from quietpixel.cli.options import (
     read_level,
     read_noise,
 )
-from quietpixel.errors import ArgumentError
+from quietpixel.errors import MOST_PIXELS, ArgumentError
 
 ENDING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -159,7 +159,7 @@ GROUPS = {
     help="Memory limit for tiles and queued images, such as 2GB.",
 )
 @click.option(
-    "--max-pixels", type=COUNT, default=500_000_000, help="Size limit of an image in pixels."
+    "--max-pixels", type=COUNT, default=MOST_PIXELS, help="Size limit of an image in pixels."
 )
 @click.option(
     "--range",

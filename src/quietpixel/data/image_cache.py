@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietpixel.array_types import MOST_PIXELS, FloatArray
-from quietpixel.errors import FileError, ImageError, QuietpixelError
+from quietpixel.array_types import FloatArray
+from quietpixel.errors import MOST_PIXELS, FileError, ImageError, QuietpixelError
 from quietpixel.files import Picture, Size, read_picture, read_size, split_name
 from quietpixel.files.zarr_store import is_store, read_store, read_store_size
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, find_range

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from quietpixel.array_types import MOST_PIXELS
-from quietpixel.errors import FileError, ImageError
+from quietpixel.errors import MOST_PIXELS, FileError, ImageError
 from quietpixel.files import tags
 from quietpixel.files.formats import format_of_name, identify
 from quietpixel.files.image_format import ReadLimits, Size
