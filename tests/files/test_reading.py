@@ -3,6 +3,8 @@
 import base64
 import io
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -165,6 +167,21 @@ ARITHMETIC = (
     "/wD4FUkmhqaV6UCq0sK1n9AyEVDgFzBE/wAVN5gvOkj/2Q=="
 )
 """A ramp, 3 x + 2 y, that libjpeg-turbo wrote with arithmetic coding (SOF9)."""
+
+
+def test_nothing_is_printed_when_the_process_ends(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (9, 7)).save(path)
+    content = bytearray(path.read_bytes())
+    at = content.rfind(b"\xff\xdb")
+    content[at + 4] = 3  # a table that no channel uses
+    path.write_bytes(content[:at] + b"between" + content[at:])
+    line = "import sys; from quietpixel.files import read_picture as read; read(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", line, path], capture_output=True, text=True, check=False
+    )
+    assert "extraneous bytes before marker 0xdb); get a whole copy" in done.stderr
+    assert "WARNING" not in done.stderr
 
 
 def test_a_jpeg_with_arithmetic_coding_is_read():

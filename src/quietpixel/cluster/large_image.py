@@ -29,12 +29,7 @@ from quietpixel.errors import ArgumentError, ClusterError, FileError, ImageError
 from quietpixel.files import Job, format_of_name, zarr_store
 from quietpixel.imaging.axes import compare_axes
 from quietpixel.imaging.defects import FILL_CELL
-from quietpixel.imaging.intensity_scale import (
-    FIXED_SCALES,
-    Scale,
-    largest_sound,
-    nominal_range,
-)
+from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale, largest_sound, nominal_range
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import Noise, level_factors, sample_places

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
-import pyvips
 
 from quietpixel.errors import FileError
 from quietpixel.files import vips
@@ -65,7 +64,7 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
     lossless = quality is None and picture.encoding.lossless and not deep
     profile = metadata.icc
     if numbers and not lossless:
-        profile = bytes(pyvips.Operation.call("profile_load", "srgb"))  # to be replaced
+        profile = vips.srgb_profile()  # to be replaced
     if profile:
         image = vips.with_blob(image, "icc-profile-data", profile)
     if metadata.exif:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyvips
 
 from quietpixel.errors import FileError
 from quietpixel.files import tags, tiff, vips
@@ -95,7 +94,7 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     directory.tags[ORIENTATION] = Tag(3, 1, struct.pack("<H", orientation))
     metadata = replace(
         tiff.parse_metadata((directory,)),
-        icc=bytes(pyvips.Operation.call("profile_load", "srgb")),
+        icc=vips.srgb_profile(),
         resolution=None,  # that of the preview
         orientation=orientation,
         directories=(),

@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+# What damaged files leave in memory warns again when the process ends, past pyvips' handler.
+os.environ.setdefault("VIPS_WARNING", "off")
+
 import pyvips
 
 from quietpixel.errors import FileError, ImageError
@@ -359,6 +363,11 @@ def save_bytes(image: Any, operation: str, **options: Any) -> bytes:
     file = io.BytesIO()
     save(image, operation, file, **options)
     return file.getvalue()
+
+
+def srgb_profile() -> bytes:
+    """Return the colour profile of sRGB."""
+    return bytes(pyvips.Operation.call("profile_load", "srgb"))
 
 
 def unwritten(error: object) -> OSError:
