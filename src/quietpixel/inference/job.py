@@ -135,6 +135,8 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     waiting: list[tuple[Tile, Array]] = []
     notify(0.0)
     blotches = _find_blotches(job)
+    if blotches is not None:
+        notify(0.0)  # finding them takes as long as a tile, so the work may end here too
     for done, tile in enumerate(job.tiles, start=1):
         denoised = _denoise_tile(job, tile, blotches)
         waiting.append((tile, denoised[tile.rows.inner, tile.columns.inner].copy()))
