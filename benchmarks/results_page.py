@@ -146,7 +146,7 @@ def draw_gains(table: Mapping[str, Any]) -> bytes:
 
 def place_axes(axes: Any, *, left: float, height: float) -> None:
     """Give axes a height in inches, with room for names on the left and a legend below."""
-    total = height + 1.6
+    total = height + 1.25  # 1 below; above, the quarter that the name of the upright axis takes
     axes.figure.set_figheight(total)
     axes.set_position((left, 1.0 / total, 0.96 - left, height / total))
 

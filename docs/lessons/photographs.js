@@ -73,7 +73,7 @@ function drawCurve() {
     context.setLineDash([]);
   };
   line("arrow", (numbers) => Math.sqrt(errors.lost[numbers]), [3, 4]);
-  line("density", (numbers) => Math.sqrt(errors.kept[numbers]), [8, 4]);
+  line("kept", (numbers) => Math.sqrt(errors.kept[numbers]), [8, 4]);
   line("probe", (numbers) => totals[numbers]);
   line("curve", () => Math.sqrt(meanSquare(denoised.data, clean.data)));
   context.fillStyle = colour("probe");
