@@ -251,6 +251,22 @@ def test_stacks_stand_for_folders_of_their_pages(model, tmp_path, monkeypatch) -
     assert "made from 2 pairs of noisy shots" in found.describe()
 
 
+def test_the_pages_of_a_stack_are_calibrated_on_one_scale(model, tmp_path) -> None:
+    """Each page had a scale of its own, so stacks of the calibration itself were warned about."""
+    rng = np.random.default_rng(0)
+    # All pages but the last use 10 bits only.
+    page = 100 + 800 * make_clean(1)[0][..., 0] * np.array([*[1] * 11, 3])[:, None, None]
+    for side, sigma in (("clean", 0), ("noisy", 20)):
+        noisy = page + sigma * rng.standard_normal(page.shape)
+        tifffile.imwrite(tmp_path / f"{side}.tif", np.rint(noisy).astype(np.uint16))
+    words = [model, tmp_path / "clean.tif"]
+    cards = []
+    for more in ({}, {"range": (0, 4095)}):
+        quietpixel.calibrate(*words, noisy=tmp_path / "noisy.tif", **more)
+        cards.append(quietpixel.read_card(model).uncertainty)
+    assert cards[0] == cards[1]
+
+
 def test_what_cannot_be_calibrated_is_refused(model, tmp_path) -> None:
     with pytest.raises(ModelError, match="comes with quietpixel and is not changed"):
         quietpixel.calibrate("mnist-unet", make_clean(2))

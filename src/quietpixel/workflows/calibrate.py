@@ -22,7 +22,7 @@ from quietpixel.errors import (
 )
 from quietpixel.imaging.brightness import measure_brightness
 from quietpixel.imaging.familiarity import describe_image, fit_familiarity
-from quietpixel.imaging.intensity_scale import Range
+from quietpixel.imaging.intensity_scale import Range, Scale
 from quietpixel.imaging.uncertainty import SHARE, draw_pixels, draw_shots, fit_pixels
 from quietpixel.inference.arrays import read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
@@ -321,12 +321,15 @@ class LoadedImage:
         Black and white as the file declares them; None where the content decides.
     profile
         Whether a colour profile defines the values.
+    stack
+        The numbers of the image and of its channel, whose pages share an intensity scale.
     """
 
     name: str
     pixels: Array
     declared: Range | None = None
     profile: bool = False
+    stack: tuple[int, int] = (0, 0)
 
 
 def read_pairs(
@@ -357,6 +360,10 @@ def read_pairs(
             f"`{names[0]}` and `{names[1]}` must hold the same images, by name or in the same "
             f"order; got {counts}. Give both sides of each pair."
         )
+    stacks: dict[tuple[int, int], list[Array]] = {}
+    for each in first:
+        stacks.setdefault(each.stack, []).append(each.pixels)
+    scales: dict[tuple[int, int], Scale] = {}
     for number, pair in enumerate(zip(first, second, strict=True)):
         one, two = (each.pixels for each in pair)
         if one.shape != two.shape:
@@ -369,10 +376,13 @@ def read_pairs(
                 f"Both sides of the pair '{pair[0].name}' have the same values; give two shots of "
                 "the scene, or a noisy and a clean image."
             )
-        options = DenoiseOptions(range=range or pair[0].declared)
-        # The scale of the noisy side, because only that one is known when the error bars are used.
-        scale = denoiser.find_scale([one], options, profile=pair[0].profile)
-        if scale.black == scale.white:
+        stack = pair[0].stack
+        if stack not in scales:
+            options = DenoiseOptions(range=range or pair[0].declared)
+            # Of the noisy side and of all pages, as when the error bars are used.
+            scales[stack] = denoiser.find_scale(stacks[stack], options, profile=pair[0].profile)
+        scale = scales[stack]
+        if scale.black == scale.white or np.nanmin(one) == np.nanmax(one):
             raise DataError(f"'{pair[0].name}' has the same value everywhere; remove it.")
         layouts = [read_layout(each, scale.range, holes=True) for each in (one, two)]
         sides = [
@@ -397,7 +407,8 @@ def read_images(images: Images, channels: int, notify: Notify) -> Iterator[Loade
         )
     for number, image in enumerate(images):
         if isinstance(image, np.ndarray):
-            yield LoadedImage(f"number {number}", to_channels(with_channels(image), channels))
+            pixels = to_channels(with_channels(image), channels)
+            yield LoadedImage(f"number {number}", pixels, stack=(number, 0))
             continue
         path = Path(check_text("image", image, "a file or an array"))
         picture = read_store(path) if is_store(path) else turn_upright(read_picture(path))
@@ -405,4 +416,5 @@ def read_images(images: Images, channels: int, notify: Notify) -> Iterator[Loade
         for place, page in enumerate(picture.pages):
             name = path.stem + (f" page {place + 1}" if place else "")
             pixels = to_channels(page[..., : 3 if page.shape[2] > 2 else 1], channels)
-            yield LoadedImage(name, pixels, picture.declared_range, profile)
+            stack = number, picture.channels[place] if picture.channels else 0
+            yield LoadedImage(name, pixels, picture.declared_range, profile, stack)
