@@ -70,11 +70,20 @@ def test_an_orientation_is_applied_once(tmp_path: Path) -> None:
 
 def test_more_images_are_found() -> None:
     assert find_lost(make_heic()) == ()
+    assert find_lost(make_two()) == ("1 more images",)
+
+
+def make_two() -> bytes:
     images = pillow_heif.from_bytes("L", (8, 8), bytes(64))
-    images.add_frombytes("L", (8, 8), bytes(64))
+    images.add_frombytes("L", (8, 8), bytes(range(64)))
     stream = io.BytesIO()
     images.save(stream)
-    assert find_lost(stream.getvalue()) == ("1 more images",)
+    return stream.getvalue()
+
+
+def test_a_file_cut_behind_its_first_image_is_refused() -> None:
+    with pytest.raises(FileError, match="the file is damaged or cut short"):
+        read_picture(make_two()[:-10])
 
 
 def test_a_missing_package_is_named_in_both_directions(

@@ -14,7 +14,14 @@ import tifffile
 from PIL import Image
 
 from quietpixel.errors import FileError, ImageError
-from quietpixel.files import atomic, check_readable, read_picture, turn_page
+from quietpixel.files import (
+    atomic,
+    check_readable,
+    read_picture,
+    turn_page,
+    vips,
+    write_picture,
+)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +144,27 @@ def test_warnings_of_one_image_do_not_reach_another(readers):
         list(pool.map(read, 50 * [plain, odd, cut]))
     warning = "The decoder warned: VipsJpeg: Corrupt JPEG data: 5 extraneous bytes before marker "
     assert found == {plain: {()}, odd: {(f"{warning}0xda.",)}, cut: {"refused"}}
+
+
+def test_warnings_of_a_profile_that_is_written_do_not_reach_a_reader():
+    stream, begun, written = io.BytesIO(), threading.Event(), threading.Event()
+    Image.new("CMYK", (9, 7)).save(stream, "jpeg", icc_profile=bytes(300))
+    picture = read_picture(stream.getvalue())
+
+    def read() -> vips.Warnings:
+        with vips.working(), vips.collect_warnings() as found:
+            begun.set()
+            assert written.wait(30)
+        return found
+
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        assert begun.wait(30)
+        write_picture(picture, io.BytesIO(), format="jpeg")
+        written.set()
+        found = reader.result()
+    assert found.shared  # so that it reads once more, alone
+    assert "corrupt profile" in found
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,10 @@ def inspect_heif(source: Source) -> tuple[list[str], bytes]:
                 if b"\x0cclli" in content or b"\x20mdcv" in content:  # behind their lengths
                     lost.append("the light levels of HDR (clli, mdcv)")
         file.seek(end)
-        return lost, file.read()
+        tail = file.read()
+    if tail[4:8] in _OF_IMAGES:  # cut, though the first image may be whole
+        raise damaged()
+    return lost, tail
 
 
 def _name_items(meta: bytes) -> Iterator[str]:

@@ -80,6 +80,7 @@ def _scale_inks(wanted: Pixels, stored: Pixels, profile: bytes | None) -> Pixels
     return np.where(changed, inks, stored)
 
 
+@vips.working()
 def _import(page: Pixels, profile: bytes | None) -> Pixels:
     image = vips.from_array(page[:, :, :4], "cmyk")
     kind: dict[str, Any] = {"input_profile": "cmyk"}  # libvips' built-in profile
