@@ -5,7 +5,7 @@ import { makeEngine } from "./engine.js";
 import { Pictures } from "./pictures.js";
 import { Settings } from "./settings.js";
 import { startTheme } from "./theme.js";
-import { startWelcome } from "./welcome.js";
+import { Example, showSamples } from "./welcome.js";
 
 const find = (id) => document.getElementById(id);
 
@@ -60,10 +60,12 @@ async function start() {
     find("files").accept = setup.accept;
     find("formats").textContent = setup.formats;
     find("privacy").textContent = setup.privacy;
-    const pictures = new Pictures(engine, setup, new Settings(setup), say);
+    const example = new Example(engine);
+    const pictures = new Pictures(engine, setup, new Settings(setup), { say, example });
     startDigits(engine, setup.digits);
     document.body.dataset.ready = "yes";
-    await startWelcome(engine, (file) => pictures.add([file]), pictures.welcome.signal);
+    showSamples((file) => pictures.add([file]));
+    await example.start();
   } catch (error) {
     find("notice").textContent = error.message;
     find("notice").hidden = false;

@@ -17,8 +17,8 @@ const AGAIN = 3000; // milliseconds after which a service that cannot be reached
 const find = (id) => document.getElementById(id);
 
 export class Pictures {
-  constructor(engine, setup, settings, say) {
-    Object.assign(this, { engine, settings, say, chosen: null, shown: null, removals: [], welcome: new AbortController() });
+  constructor(engine, setup, settings, { say, example }) {
+    Object.assign(this, { engine, settings, say, example, chosen: null, shown: null, removals: [] });
     this.runs = new Runs({
       engine, atOnce: setup.atOnce,
       settings: () => ({ key: settings.key, parameters: settings.parameters }),
@@ -98,7 +98,6 @@ export class Pictures {
 
   add(files) {
     if (!files.length) return;
-    this.welcome.abort(); // its example would delay the first preview
     const hadFocus = find("welcome").contains(document.activeElement);
     this.showBench(true);
     if (hadFocus) find("stage").focus({ preventScroll: true });
@@ -124,6 +123,8 @@ export class Pictures {
   showBench(shown) {
     find("welcome").hidden = shown;
     find("bench").hidden = !shown;
+    if (shown) this.example.stop();
+    else this.example.start();
   }
 
   remove(items) {

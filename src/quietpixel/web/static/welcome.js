@@ -12,8 +12,7 @@ const SAMPLES = [
 const find = (id) => document.getElementById(id);
 const address = (file) => new URL(`./${file}`, import.meta.url).href;
 
-// `signal` ends the example once pictures have come.
-export function startWelcome(engine, onPick, signal) {
+export function showSamples(onPick) {
   for (const sample of SAMPLES) {
     const picture = Object.assign(new Image(), { src: address(sample.file), alt: "" });
     const button = Object.assign(document.createElement("button"), { type: "button" });
@@ -23,7 +22,6 @@ export function startWelcome(engine, onPick, signal) {
     item.append(button);
     find("samples").append(item);
   }
-  return showExample(engine, signal);
 }
 
 async function readSample({ file, name }) {
@@ -31,24 +29,39 @@ async function readSample({ file, name }) {
   return new File([blob], name, { type: blob.type });
 }
 
-async function showExample(engine, signal) {
-  const split = find("demo-split");
-  const stage = new Stage({
-    stage: find("demo-stage"), canvas: find("demo-canvas"), split,
-    zoom: document.createElement("output"), navigator: document.createElement("canvas"), covers: true,
-  });
-  split.addEventListener("input", () => split.setAttribute("aria-valuetext", `${Math.round(split.value)} % before`));
-  const image = await createImageBitmap(await readSample(SAMPLES[0]));
-  stage.open(image, () => ({ x: image.width / 2, y: image.height / 2 }));
-  stage.fit();
-  try {
-    const { sigma } = await engine.estimate(readLevelSample(image), { signal });
-    if (signal.aborted) return;
-    const whole = { x: 0, y: 0, width: image.width, height: image.height };
-    const clean = await engine.preview(readPart(image, whole), { sigma: sigma.toFixed(6) }, { signal });
-    stage.show({ image: await createImageBitmap(clean), x: 0, y: 0, isWhole: true });
-    find("demo-tag").textContent = "After";
-  } catch (error) {
-    if (!signal.aborted) find("demo-tag").textContent = error.message;
+// A sample before and after. It stops while there are pictures, whose preview it would delay.
+export class Example {
+  constructor(engine) {
+    const split = find("demo-split");
+    this.engine = engine;
+    this.stage = new Stage({
+      stage: find("demo-stage"), canvas: find("demo-canvas"), split,
+      zoom: document.createElement("output"), navigator: document.createElement("canvas"), covers: true,
+    });
+    split.addEventListener("input", () => split.setAttribute("aria-valuetext", `${Math.round(split.value)} % before`));
+  }
+
+  stop() {
+    this.stopper?.abort();
+  }
+
+  async start() {
+    const { engine, stage } = this, { signal } = (this.stopper = new AbortController());
+    if (!stage.before) {
+      const image = await createImageBitmap(await readSample(SAMPLES[0]));
+      stage.open(image, () => ({ x: image.width / 2, y: image.height / 2 }));
+      stage.fit();
+    }
+    if (stage.result) return;
+    const image = stage.before, whole = { x: 0, y: 0, width: image.width, height: image.height };
+    try {
+      const { sigma } = await engine.estimate(readLevelSample(image), { signal });
+      if (signal.aborted) return;
+      const clean = await engine.preview(readPart(image, whole), { sigma: sigma.toFixed(6) }, { signal });
+      stage.show({ image: await createImageBitmap(clean), x: 0, y: 0, isWhole: true });
+      find("demo-tag").textContent = "After";
+    } catch (error) {
+      if (!signal.aborted) find("demo-tag").textContent = error.message;
+    }
   }
 }
