@@ -110,7 +110,7 @@ def download(page, click: str) -> tuple[str, bytes]:
 
 
 def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit("/#digits", viewport={"width": 1200, "height": 800})  # a drop shows the other tab
     pixels = noisy(200, 280)
     script = """([name, text]) => { const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
         const transfer = new DataTransfer(); transfer.items.add(new File([bytes], name));

@@ -98,6 +98,7 @@ export class Pictures {
 
   add(files) {
     if (!files.length) return;
+    if (find("pictures").hidden) find("tab-pictures").click();
     const hadFocus = find("welcome").contains(document.activeElement);
     this.showBench(true);
     if (hadFocus) find("stage").focus({ preventScroll: true });
