@@ -55,7 +55,8 @@ def main() -> None:
     crops = [read_middle(path) for path in validation(photos / "train")[: given.count]]
     for name, true, noise in kinds():
         if wanted(name):
-            clean = [gray(crop) if name.startswith("gray") else crop for crop in crops]
+            clean = [dark(each) if name.startswith("dark") else each for each in crops]
+            clean = [gray(each) if name.startswith("gray") else each for each in clean]
             noisy = [noise(each, np.random.default_rng(seed)) for seed, each in enumerate(clean)]
             if not given.float:
                 noisy = [np.rint(each.clip(0, 1) * 255).astype(np.uint8) for each in noisy]
@@ -121,6 +122,8 @@ def kinds() -> Iterator[tuple[str, float | None, Noise]]:
         yield f"gray, grain of 11.3, blurred by {blur}", None, grain(11.3, blur)
     yield "gray, white 15, JPEG 85", None, lambda clean, rng: store(grain(15, 0)(clean, rng), 85)
     yield "gray, no noise", None, lambda clean, rng: clean
+    yield "dark, white 4", 4, grain(4, 0, shared=0)
+    yield "dark, white 4 and blotches of colour", None, blotches
 
 
 def grain(sigma: float, blur: float, shared: float = 1) -> Noise:
@@ -135,6 +138,19 @@ def grain(sigma: float, blur: float, shared: float = 1) -> Noise:
         return (clean + sigma / 255 * drawn).astype(np.float32)
 
     return noise
+
+
+def dark(image: FloatArray) -> FloatArray:
+    """Return an image at a sixth of its light."""
+    return image / np.float32(6)
+
+
+def blotches(clean: FloatArray, rng: Rng) -> FloatArray:
+    """Return an image with white noise of 4/255 and colour noise of 5/255, blurred by 6 pixels."""
+    colour = ndimage.gaussian_filter(rng.standard_normal(clean.shape), (6, 6, 0))
+    colour -= colour.mean(axis=2, keepdims=True)
+    white = 4 / 255 * rng.standard_normal(clean.shape)
+    return (clean + 5 / 255 * colour / colour.std() + white).astype(np.float32)
 
 
 def store(image: FloatArray, quality: int) -> FloatArray:
