@@ -6,10 +6,10 @@
 MODEL obeys a noise level (the bundled ``photo``), PHOTOS is a folder of clean photographs; every
 20th, by name, is for validation and never used. Two steps:
 
-1. Crops of the photographs, some softened, enlarged or gray, get noise of every kind. The measures
-   of each crop and of its blocks are noted, with the PSNR that MODEL reaches on a part of it at
-   each of 13 levels.
-2. Three networks weigh the blocks and map them to a level, their mean. The loss is the PSNR lost
+1. Crops of the photographs, some softened, enlarged, gray or dark, get noise of every kind. The
+   measures of each crop and of its blocks are noted, with the PSNR that MODEL reaches on a part of
+   it at each of 13 levels.
+2. Four networks weigh the blocks and map them to a level, their mean. The loss is the PSNR lost
    against the best of the levels: they are trained through the denoiser, for the picture that comes
    out.
 
@@ -71,7 +71,7 @@ smooth (LOG.md)."""
 SIDES = (192, 320, 480)
 PART, BORDER = 112, 8
 """Side of the part that is denoised, and what of it is not compared, in pixels."""
-EPOCHS = 60
+EPOCHS, NETWORKS = 60, 4
 MOST_LOST = 6.0
 """A crop counts at most so many dB: a wrong level on an image without noise can cost any number."""
 
@@ -278,7 +278,7 @@ def loss_of(output: Any, start: Any, lost: Any) -> Any:
 
 
 def fit(crops: dict[str, Array]) -> dict[str, Array]:
-    """Return the weights of the estimator, three networks whose answers are averaged."""
+    """Return the weights of the estimator, networks whose answers are averaged."""
     white, kinds, scores, summary = (crops[k] for k in ("white", "kind", "score", "summary"))
     training = np.arange(len(white)) % 8 != 0
     blocks = crops["blocks"].astype(np.float32)
@@ -302,7 +302,7 @@ def fit(crops: dict[str, Array]) -> dict[str, Array]:
     )
     rivals = [np.log(each + FLOOR) - start for each in (crops["sigma"], white)]
     others = [samples.loss(each.astype(np.float32)).numpy() for each in rivals]
-    nets, outputs = [train(samples, np.flatnonzero(training), seed) for seed in range(3)], []
+    nets, outputs = [train(samples, np.flatnonzero(training), seed) for seed in range(NETWORKS)], []
     for net in nets:
         parts = np.array_split(np.arange(len(white)), len(white) // 256 + 1)
         output = [net([samples.summary[p], samples.blocks[p]])[:, 0].numpy() for p in parts]

@@ -148,7 +148,7 @@ def measure_level(image: Array, hidden: BoolArray | None = None) -> MeasuredNois
         result: Array = x @ weights[f"kernel_{number}"] + weights[f"bias_{number}"]
         return result
 
-    # Arrays are (networks, blocks, units): a mean of six errs less than each.
+    # Arrays are (networks, blocks, units): a mean of several errs less than each.
     units = np.clip(blocks, -5, 5)
     for number in (1, 2):
         units = np.maximum(dense(units, number), 0)
