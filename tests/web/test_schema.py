@@ -6,9 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from web_making import coded, noisy
 
+from quietpixel.web.api import Estimate, ModelList
+from quietpixel.web.jobs import JobStatus
 from quietpixel.web.options import Limits
 from quietpixel.web.parameters import PARAMETERS
+from quietpixel.web.problems import SCHEMA
 
 CALLS = {
     ("post", "/v1/denoise"),
@@ -34,6 +38,23 @@ def test_the_document_lists_the_models_of_its_own_service(client):
     schemas = {each["name"]: each["schema"] for each in call["parameters"]}
     assert {"photo", "mnist-unet"} <= set(schemas["model"]["enum"])
     assert "enum" not in PARAMETERS[0]["schema"]
+
+
+def test_the_document_has_examples_that_hold(client):
+    document = client.get("/openapi.json").json()
+    for each in document["paths"]["/v1/denoise"]["post"]["parameters"]:
+        for value in each["schema"].get("examples") or each["schema"]["enum"][:1]:
+            answer = client.post(
+                "/v1/denoise", params={each["name"]: value}, content=coded(noisy(channels=1))
+            )
+            assert answer.status_code == 200, answer.text
+    schemas = document["components"]["schemas"]
+    for name, kind in (("Estimate", Estimate), ("ModelList", ModelList), ("JobStatus", JobStatus)):
+        kind.model_validate(schemas[name]["examples"][0], strict=True)
+    refused = client.post("/v1/denoise?sigma=25%25", content=b"").json()
+    (problem,) = SCHEMA["examples"]
+    assert {"reason", *problem} >= refused.keys() >= problem.keys()
+    assert refused["detail"] == problem["detail"]
 
 
 def test_the_token_is_declared(make_client, client):

@@ -8,7 +8,7 @@ from unicodedata import normalize
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from quietpixel.files import FORMATS, format_of_name, split_ending, writable_formats
@@ -59,8 +59,31 @@ IMAGE: dict[int | str, dict[str, Any]] = {
 UPLOAD = problem_responses(400, 408, 413, 415, 422, 500, 503)
 
 
+def example(**values: Any) -> ConfigDict:
+    """Return the configuration of a response whose description shows an example."""
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
 class Estimate(BaseModel):
     """The noise level of an image file and a description of the file."""
+
+    model_config = example(
+        sigma=0.1,
+        sigma_255=25.5,
+        kinds=["fine"],
+        coarse=False,
+        channels="rgb",
+        law="poisson:40+gaussian:0.05",
+        format="png",
+        width=400,
+        height=300,
+        pages=1,
+        colour="gray",
+        alpha=False,
+        type="uint8",
+        profile=False,
+        notes=[],
+    )
 
     sigma: float
     sigma_255: float
@@ -81,6 +104,11 @@ class Estimate(BaseModel):
 
 class ModelList(BaseModel):
     """The cards of all models, and the default models for gray and RGB images."""
+
+    model_config = example(
+        models=[{"name": "photo", "channels": 3, "sigma_input": True}],
+        default={"gray": "photo", "rgb": "photo"},
+    )
 
     models: list[dict[str, Any]]
     default: dict[str, str | None]

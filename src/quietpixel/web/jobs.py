@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from quietpixel.errors import QuietpixelError
-from quietpixel.web.api import BODY, IMAGE, UPLOAD, image_response
+from quietpixel.web.api import BODY, IMAGE, UPLOAD, example, image_response
 from quietpixel.web.app_state import AppState, Progress, get_app_state
 from quietpixel.web.parameters import PARAMETERS, read_settings
 from quietpixel.web.problems import BusyError, RefusalError, problem_responses, word
@@ -28,7 +28,8 @@ TICK = 0.25
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=problem_responses(401, 403, 421))
 # The identifier is all that a client without a token needs, so it must not be guessed.
-Identifier = Path(description="As `id` of the job.", examples=["0123456789abcdef0123456789abcdef"])
+EXAMPLE = "0123456789abcdef0123456789abcdef"
+Identifier = Path(description="As `id` of the job.", examples=[EXAMPLE])
 
 
 class JobStatus(BaseModel):
@@ -46,6 +47,8 @@ class JobStatus(BaseModel):
     detail
         Why it failed.
     """
+
+    model_config = example(id=EXAMPLE, state="working", progress=0.4, detail=None)
 
     id: str
     state: Literal["waiting", "working", "done", "failed"]

@@ -21,23 +21,23 @@ _SIGMA: list[dict[str, Any]] = [
 _DESCRIPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "model": ({"type": "string"}, "A name from /v1/models [default: the model for photographs]."),
     "sigma": (
-        {"anyOf": _SIGMA, "default": "auto"},
+        {"anyOf": _SIGMA, "default": "auto", "examples": ["25/255"]},
         "Noise level on the [0, 1] scale or as a fraction such as 25/255, for models that take it; "
         "'auto' estimates it.",
     ),
     "strength": (
-        {"type": "number", "minimum": 0, "maximum": 2, "default": 1},
+        {"type": "number", "minimum": 0, "maximum": 2, "default": 1, "examples": [0.8]},
         "From 0 to 1, the share of the result in its blend with the input; from 1 to 2, a factor "
         "on the noise level given to the model.",
     ),
     "colour_strength": (
-        {"type": "number", "minimum": 0, "maximum": 2},
+        {"type": "number", "minimum": 0, "maximum": 2, "examples": [1.5]},
         "As strength, for colour differences alone [default: strength].",
     ),
     "law": (
-        {"type": "string"},
-        "Law of the photon noise of gray images, such as poisson:400+gaussian:0.02; 'auto' "
-        "measures it, 'none' does without [default: that of the service].",
+        {"type": "string", "examples": ["poisson:400+gaussian:0.02"]},
+        "Law of the photon noise of gray images; 'auto' measures it, 'none' does without "
+        "[default: that of the service].",
     ),
     "channels": (
         {"type": "string", "enum": list(CHANNELS)},

@@ -23,6 +23,14 @@ SCHEMA = {
         "detail": {"type": "string", "description": "What went wrong, why, and what to do."},
         "reason": {"type": "string", "description": "The detail without the name of the file."},
     },
+    "examples": [
+        {
+            "type": "about:blank",
+            "title": "Unprocessable Entity",
+            "status": 422,
+            "detail": "`sigma` must be 'auto', a number or a fraction such as 25/255; got '25%'.",
+        }
+    ],
 }
 
 _BUSY = {

@@ -42,7 +42,8 @@ function describeSchema(schema = {}) {
 
 function parameters(operation) {
   if (!operation.parameters?.length) return [];
-  const rows = operation.parameters.map(({ name, schema, description }) => [code(name), describeSchema(schema), description ?? ""]);
+  const describe = (schema) => describeSchema(schema) + (schema.examples ? `; such as ${schema.examples[0]}` : "");
+  const rows = operation.parameters.map(({ name, schema, description }) => [code(name), describe(schema), description ?? ""]);
   return [make("h3", "In the address"), table(["Name", "Value", "Meaning"], rows)];
 }
 
