@@ -468,7 +468,7 @@ def test_a_digit_is_drawn_with_the_mouse(visit):
 @pytest.mark.slow
 def test_a_narrow_screen_and_a_finger(visit):
     phone = {"has_touch": True, "is_mobile": True, "device_scale_factor": 3}
-    page = visit(viewport={"width": 360, "height": 740}, **phone)
+    page = visit(viewport={"width": 320, "height": 740}, **phone)
     wait_until(page, lambda: np.all(canvas_pixels(page, "#demo-canvas")[..., 3]))
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 300))))
     expect(page.locator(".row-item.done")).to_have_count(1)
@@ -477,7 +477,7 @@ def test_a_narrow_screen_and_a_finger(visit):
     expect(page.locator("#zip")).to_be_hidden()
     for tab in ("#tab-digits", "#tab-pictures"):
         page.tap(tab)
-        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
     box = page.locator("#stage").bounding_box()
     touches = page.context.new_cdp_session(page)
 
@@ -829,6 +829,8 @@ def test_controls_are_large_enough_for_fingers(visit):
         .map(([name, box]) => `${name} ${box.width} x ${box.height}`)"""
     controls = "button, select, label.check, input[type=range]"
     assert page.eval_on_selector_all(controls, script) == []
+    moving = "element => getComputedStyle(element).transitionDuration"
+    assert page.eval_on_selector("#save", moving) == "0s"  # these visitors want reduced motion
     page.tap("#tab-digits")
     expect(page.locator(".number output")).to_have_count(16)
     assert page.eval_on_selector_all(controls, script) == []
@@ -899,6 +901,7 @@ def test_one_visit_by_hand_through_settings_and_views(visit):
     page.click("#rival")
     expect(page.locator("#tag-before")).to_have_text("A: Light")
     page.click("#keep-first")
+    assert page.locator("#model option[value=blind]").inner_text() == "Your own (blind)"
     page.select_option("#model", "mnist-unet")
     expect(page.locator("#sigma-auto")).to_be_disabled()
     page.click("#card-open")

@@ -29,7 +29,7 @@ export class Settings extends EventTarget {
     const { gray, rgb } = this.usual;
     if (rgb || gray) model.append(new Option("Photos (automatic)", ""));
     for (const { name, size } of this.models.values()) {
-      model.append(new Option(size ? `Digits, ${size[1]} × ${size[0]} only (${name})` : PURPOSES[name] ?? name, name));
+      model.append(new Option(size ? `Digits, ${size[1]} × ${size[0]} only (${name})` : PURPOSES[name] ?? `Your own (${name})`, name));
     }
     find("model-help").hidden = Boolean(rgb || gray);
     if (!rgb && !gray) {
