@@ -117,6 +117,16 @@ def test_only_inputs_for_one_output_are_refused(quietpixel, gray, halver, tmp_pa
     assert outcome.code == 2
 
 
+@pytest.mark.parametrize("word", ["--in-place", "--output"])
+def test_a_suffix_that_no_result_gets_is_refused(quietpixel, gray, halver, word) -> None:
+    content = gray.read_bytes()
+    place = [gray.with_name("out")] if word == "--output" else []
+    outcome = quietpixel("denoise", gray, "--model", halver, "--suffix", "-b", word, *place)
+    assert outcome.code == 2
+    assert f"got '-b' beside {word}. Omit one of them." in outcome.err
+    assert (gray.read_bytes(), [*gray.parent.glob("out*")]) == (content, [])
+
+
 def test_a_dry_run_names_options(quietpixel, gray, halver) -> None:
     gray.with_name(f"{gray.stem}-clean.png").touch()
     outcome = quietpixel("denoise", gray, "--model", halver, "--dry-run")

@@ -38,6 +38,14 @@ class DenoiseCall:
     verbose: bool = False
     json: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a suffix that no result would get."""
+        if self.suffix != "-clean" and (self.in_place or self.output):
+            raise ArgumentError(
+                f"--suffix is for results next to their inputs; got '{self.suffix}' beside "
+                f"{'--in-place' if self.in_place else '--output'}. Omit one of them."
+            )
+
     @property
     def on_cluster(self) -> bool:
         """Whether workers do the work."""
