@@ -48,6 +48,13 @@ def test_nothing_is_overwritten_unless_asked(quietpixel, gray, halver, tmp_path)
     assert value_of(target) == 100
 
 
+def test_the_input_is_not_offered_to_be_overwritten(quietpixel, gray, halver) -> None:
+    outcome = quietpixel("denoise", gray.parent, "-o", gray.parent, "--model", halver)
+    assert outcome.code == 2
+    assert f"'{gray}' is the input itself; choose another name, or use --in-place.\n" in outcome.err
+    assert value_of(gray) == 200
+
+
 @pytest.mark.parametrize("content", [b"", b"only words", None])
 def test_one_bad_file_does_not_stop_the_others(quietpixel, gray, halver, content) -> None:
     bad = gray.with_name("bad.png")

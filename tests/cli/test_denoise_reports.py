@@ -103,7 +103,7 @@ def test_what_will_be_refused_is_said_first(quietpixel, halver, tmp_path) -> Non
 def test_an_empty_folder_is_said(quietpixel, halver, tmp_path) -> None:
     (tmp_path / "none").mkdir()
     outcome = quietpixel("denoise", tmp_path / "none", "--model", halver)
-    assert outcome.code == 0
+    assert outcome.code == 2
     assert outcome.err == "No images found; use --recursive to search subfolders.\n"
 
 

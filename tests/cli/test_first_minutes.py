@@ -225,6 +225,43 @@ def test_a_mistyped_file_name_gets_a_suggestion(quietpixel, gray, halver) -> Non
     assert outcome.err.endswith(f" Did you mean '{gray}'?\n")
 
 
+def test_a_name_of_other_letters_or_another_suffix_gets_a_suggestion(
+    quietpixel, gray, halver
+) -> None:
+    gray.with_suffix(".txt").write_text("notes")
+    for typed in ("GRAY.PNG", "gray.jpeg"):
+        outcome = quietpixel("denoise", gray.with_name(typed), "--model", halver)
+        meant = gray if typed == "GRAY.PNG" else gray.with_suffix(".txt")
+        assert outcome.err.endswith(f" Did you mean '{meant}'?\n")
+    # The suffixes alone are alike.
+    assert "Did you mean" not in quietpixel("denoise", gray.with_name("result.png")).err
+
+
+def test_options_with_a_dash_of_print_are_noticed(quietpixel, gray, halver) -> None:
+    outcome = quietpixel("denoise", gray, "\N{EM DASH}strength", "0.5", "--model", halver)
+    assert "strength' cannot be read: No such file or directory. Options begin with two hy" in (
+        outcome.err
+    )
+
+
+def test_patterns_and_the_home_folder_are_found_where_the_shell_leaves_them(
+    quietpixel, gray, halver, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    outcome = quietpixel("denoise", gray.with_name("gr?y.*"), "-o", "~/new.png", "--model", halver)
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "new.png").exists()
+    assert "at least 24 x 24 pixels" in quietpixel("noise", gray.with_name("gr*.png")).err
+    assert "'*.none' cannot be read: No such" in quietpixel("denoise", "*.none").err
+
+
+def test_a_folder_as_the_last_name_is_taken_for_an_output(quietpixel, gray, halver) -> None:
+    target = f"{gray.with_name('new')}/"
+    outcome = quietpixel("denoise", gray, gray, target, "--model", halver)
+    assert f"To write the result there, use -o {target}." in outcome.err
+
+
 def test_a_second_name_that_is_no_file_is_taken_for_an_output(quietpixel, gray, halver) -> None:
     target = gray.with_name("new.png")
     outcome = quietpixel("denoise", gray, target, "--model", halver)

@@ -144,11 +144,60 @@ def test_help_loads_nothing_heavy() -> None:
             "--noise must name a noise law; got '25'. Try gaussian:25/255.",
         ),
         (["denoise", "a.png", "--law", "25"], "--law must name a noise law; got '25'. Try pois"),
+        (
+            ["denoise", "a.png", "--strength", "50"],
+            "--strength must be a number from 0 to 2; got '50'",
+        ),
+        (
+            ["denoise", "a.png", "--epochs", "3"],
+            "--epochs is an option of other commands: 'quietpixel train', 'quietpixel demo'. Try",
+        ),
+        (
+            ["--recursive", "denoise", "a"],
+            "--recursive is an option after the name of the command: 'quietpixel denoise'. Try",
+        ),
+        (
+            ["denoise", "--gpu", "a.png"],
+            "No such option '--gpu'. Compute on a GPU with --device gpu",
+        ),
+        (
+            ["denoise", "a.png", "--compare", "a.txt"],
+            "--compare must name an image because it is one; got 'a.txt'. Try 'a.png'.",
+        ),
+        (
+            ["denoise", "file:///a.jpg"],
+            "'/a.jpg' cannot be read or written by its address, only Zarr can; give its path.",
+        ),
+        (
+            ["denoise", "a.png", "--sigma", "level.png"],
+            "--sigma must be auto, a number such as 0.1 or 25/255, or the file of an image of "
+            "noise levels; got 'level.png'.",
+        ),
+        (
+            ["evaluate", "photo", "nlm"],
+            "DATA, the last word, must be a data set or a folder; got 'nlm', the name of a model",
+        ),
+        (
+            ["evaluate", "photo", "digits", "--tuning", "x"],
+            "--tuning is for classical methods, and",
+        ),
+        (
+            ["calibrate", "photo", "x", "-o", "a.txt"],
+            "--output must end in .onnx because a model is written; got 'a.txt'.",
+        ),
+        (
+            ["noise", "a.png", "--plot", "a.pdf"],
+            "--plot must end in .png because a PNG is drawn; got",
+        ),
+        (
+            ["serve", "--host", "nohost.invalid", "--open", "--port", "0"],
+            "listen on nohost.invalid:0 (no such host); --host must be an address of this machine.",
+        ),
         (["denoise"], "Missing argument 'INPUT...'. Try 'quietpixel denoise --help'."),
         (["evaluate", "x"], "Missing argument 'DATA'. Try 'quietpixel evaluate --help'."),
         (
             ["denoise", "a.png", "--sigma", "much"],
-            "'much' is not a number; give one such as 0.1 or 25/255.",
+            "--sigma must be auto, a number such as 0.1 or 25/255, or the file of an image",
         ),
     ],
 )

@@ -338,7 +338,7 @@ def test_wrong_words_are_refused(models, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr("quietpixel.cluster.workers.CONNECT_SECONDS", 0.5)
     source = fill(tmp_path / "in", 1)
     words = ["denoise", "--model", str(models["halver"]), "-o", str(tmp_path / "out")]
-    for address in ("tcp://127.0.0.1:9", "nonsense://"):
+    for address in ("tcp://127.0.0.1:9", "nonsense://", "localhost"):
         assert main([*words, str(source), "--scheduler", address]) == 2
         assert f"No scheduler answers at '{address}' (" in capsys.readouterr().err
     assert main([*words, "-", "--workers", "2"]) == 2

@@ -244,8 +244,13 @@ def _preflight(
         if known and not settings.again:
             return PreflightResult(job, "skip", RESULT.format(job.source))
         check_target(format, job.source, job.target)
+        itself = job.source.resolve() == job.target.resolve()
+        if itself and not settings.overwrite:
+            raise FileError(
+                f"'{job.target}' is the input itself; choose another name, or use `in_place`."
+            )
         refuse_existing(job.target, overwrite=settings.overwrite)
-        if job.source.resolve() == job.target.resolve():
+        if itself:
             refuse_loss(job.source)
         backup = settings.backup_of(job.target)
         if backup is not None:

@@ -21,6 +21,7 @@ from quietpixel.cli.options import (
     Names,
     engine_options,
     fill,
+    match_files,
     option_names,
     read_level,
     read_noise,
@@ -80,7 +81,14 @@ GROUPS = {
 
 
 @click.command(cls=Command, examples=EXAMPLES, groups=GROUPS, words=lambda: {"image": "INPUT"})
-@click.argument("inputs", metavar="INPUT...", type=PATH_TEXT, nargs=-1, required=True)
+@click.argument(
+    "inputs",
+    metavar="INPUT...",
+    type=PATH_TEXT,
+    callback=match_files,
+    nargs=-1,
+    required=True,
+)
 @click.option(
     "-o",
     "--output",

@@ -120,6 +120,11 @@ class DenoiseRun:
                     f"own result; got {options.strength:g}. Omit --strength."
                 )
             read_calibration(card)
+        if (path := settings.compare) and path.suffix and format_of_name(path) is None:
+            raise ArgumentError(
+                f"--compare must name an image because it is one; got '{path}'. "
+                f"Try '{path.with_suffix('.png')}'."
+            )
         # --in-place allows to replace inputs, not reports.
         for report in filter(None, (settings.compare, settings.uncertainty)):
             refuse_existing(report, overwrite=self._call.settings.overwrite)

@@ -206,13 +206,22 @@ class FolderView:
         # Only a file that is missing can be a typing error.
         if os.path.lexists(source) or "://" in str(source):
             return outcome.error
-        others = [path.name for path in source.parent.glob("*") if str(path) not in inputs]
-        if close := get_close_matches(source.name, others, n=1):
-            return f"{outcome.error} Did you mean '{source.with_name(close[0])}'?"
-        # As for cp, some expect the second name to be that of the result.
-        if len(inputs) == 2 and str(source) == inputs[1] and self._call.output is None:
-            return f"{outcome.error} To write the result there, use -o {source}."
-        return outcome.error
+        if str(source).startswith(("\N{EN DASH}", "\N{EM DASH}")):
+            return f"{outcome.error} Options begin with two hyphens, --, and not with a dash."
+        # Suffixes make no names alike; of two equal names, that with the same suffix is meant.
+        there = sorted(
+            source.parent.glob("*"),
+            key=lambda path: (path.suffix.lower() == source.suffix.lower(), path),
+        )
+        others = {path.stem.lower(): path for path in there}
+        names = [name for name, path in others.items() if str(path) not in inputs]
+        hint = ""
+        if close := get_close_matches(source.stem.lower(), names, n=1):
+            hint = f" Did you mean '{others[close[0]]}'?"
+        # As for cp, some expect the last name to be that of the result.
+        if len(inputs) > 1 and source == type(source)(inputs[-1]) and self._call.output is None:
+            hint += f" To write the result there, use -o {inputs[-1]}."
+        return f"{outcome.error}{hint}"
 
     def summarize(self) -> int:
         """Print the failures and totals and return the exit code.
@@ -292,7 +301,7 @@ def describe_rate(megapixels_per_second: float) -> str:
 
 
 def exit_code(total: int, failures: int, unread: int) -> int:
-    """Return 0 if all images are done, 2 if none is because all failed, else 1.
+    """Return 0 if all images are done, 2 if none is because all failed or there are none, else 1.
 
     Parameters
     ----------
@@ -305,8 +314,10 @@ def exit_code(total: int, failures: int, unread: int) -> int:
     --------
     >>> exit_code(9, 0, 0), exit_code(9, 0, 2), exit_code(9, 8, 0), exit_code(9, 9, 0)
     (0, 1, 1, 2)
+    >>> exit_code(0, 0, 0)
+    2
     """
-    if failures + unread == 0:
+    if total and failures + unread == 0:
         return 0
     return 2 if total == failures else 1
 

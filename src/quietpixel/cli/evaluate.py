@@ -137,6 +137,13 @@ def command(
         raise ArgumentError("`sigmas` and `noise` both say which noise to add; give one of them.")
     check_report("--json", json_file, "JSON")
     # Loaded here, so that --help and wrong options are answered at once.
+    from quietpixel.evaluation.methods import METHODS
+
+    if data in {*known_models(), *METHODS} and not Path(data).exists():
+        raise ArgumentError(
+            f"DATA, the last word, must be a data set or a folder; got '{data}', the name of a "
+            "model or method."
+        )
     from quietpixel.cli.progress import show_progress
     from quietpixel.workflows.evaluate import compare
 

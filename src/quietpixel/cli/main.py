@@ -23,6 +23,8 @@ COMMANDS = (
 MEANT = {
     "--noise": "No such option '--noise'. Give the noise level as --sigma.",
     "-r": "No such option '-r'. Search subfolders with --recursive.",
+    "--gpu": "No such option '--gpu'. Compute on a GPU with --device gpu.",
+    "--input": "No such option '--input'. Give the names of the inputs without an option.",
 }
 """Messages on options that `denoise` lacks and a user may expect, instead of click's guesses."""
 # Commands inherit these, `show_default` too.
@@ -132,8 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = context.command_path if context else f"quietpixel {name}".rstrip()
         sentence = describe_number(error) or error.format_message()
         sentence += "" if re.search(r"[.?]\)?$", sentence) else "."
-        if isinstance(error, click.NoSuchOption) and path.endswith(" denoise"):
-            sentence = MEANT.get(error.option_name, sentence)
+        if isinstance(error, click.NoSuchOption):
+            sentence = explain_option(error, path, sentence)
         return _report(f"{sentence} Try '{path} --help'.", FAILED)
     except QuietpixelError as error:
         command = group.get_command(click.Context(group), name)
@@ -157,6 +159,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _report(sentence, code)
     return result if isinstance(result, int) else 0
+
+
+def explain_option(error: click.NoSuchOption, path: str, sentence: str) -> str:
+    """Return a sentence on an unknown option, which another command may have; else `sentence`."""
+    option = error.option_name
+    if path.endswith(" denoise") and option in MEANT:
+        return MEANT[option]
+    # Before a command, similar options are those of no command.
+    if not option.startswith("--") or (error.possibilities and path != "quietpixel"):
+        return sentence
+    commands = {name: group.get_command(click.Context(group), name) for name in COMMANDS}
+    having = [
+        f"'quietpixel {name}'"
+        for name, command in commands.items()
+        if command and any(option in each.opts for each in command.params)
+    ]
+    where = "after the name of the command" if path == "quietpixel" else "of other commands"
+    return f"{option} is an option {where}: {', '.join(having)}." if having else sentence
 
 
 def _report(sentence: str, code: int) -> int:

@@ -13,11 +13,12 @@ from quietpixel.cli.options import (
     Command,
     check_report,
     explain,
+    match_files,
     option_names,
     translate,
 )
 from quietpixel.cli.tables import format_table
-from quietpixel.errors import FileError, QuietpixelError
+from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 
 if TYPE_CHECKING:
     from quietpixel.noise.measure import NoiseMeasure
@@ -29,7 +30,9 @@ EXAMPLES = ("quietpixel noise photo.jpg", "quietpixel noise photos/ --plot noise
 
 
 @click.command(cls=Command, examples=EXAMPLES, words=lambda: {"images": "FILE"})
-@click.argument("files", metavar="FILE...", type=PATH_TEXT, nargs=-1, required=True)
+@click.argument(
+    "files", metavar="FILE...", type=PATH_TEXT, callback=match_files, nargs=-1, required=True
+)
 @click.option(
     "--range",
     metavar="LOW,HIGH",
@@ -59,6 +62,8 @@ def command(
     from quietpixel.containers import measure_channels
     from quietpixel.files import atomic_file
 
+    if plot is not None and Path(plot).suffix.lower() != ".png":
+        raise ArgumentError(f"--plot must end in .png because a PNG is drawn; got '{plot}'.")
     check_report("--plot", plot, "chart")
     check_report("--json", json_file, "JSON")
     paths = _list_files(files)

@@ -2,9 +2,12 @@
 
 import copy
 import inspect
+import itertools
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from glob import glob
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -117,7 +120,7 @@ def describe_number(error: click.ClickException) -> str | None:
         limits = f"from {kind.min:g} to {kind.max:g}"
     else:
         limits = f"{'above' if kind.min_open else 'of at least'} {kind.min:g}"
-    got = error.message.partition(" is not ")[0].strip("'")
+    got = error.message.partition(" is not ")[0].strip("'").removesuffix(".0")
     share = re.fullmatch(r"(\d+)%", got)
     meant = f" {got} is {int(share[1]) / 100:g}." if share and what == "a number" else ""
     return f"{option.opts[0]} must be {what} {limits}; got '{got}'.{meant}"
@@ -176,12 +179,22 @@ def check_filled(value: Any, param: click.Parameter | None) -> None:
 
 
 class FilledPath(click.Path):
-    """A path that is not empty."""
+    """A path that is not empty; ``~`` is the home folder, also where the shell leaves it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, or raise ArgumentError."""
         check_filled(value, param)
+        if isinstance(value, str) and not os.path.lexists(value):
+            value = os.path.expanduser(value)
         return super().convert(value, param, ctx)
+
+
+def match_files(
+    ctx: click.Context, parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Replace patterns such as ``*.jpg`` by the files they match; on Windows, shells leave them."""
+    found = [([] if os.path.lexists(name) else sorted(glob(name))) or [name] for name in names]
+    return tuple(itertools.chain.from_iterable(found))
 
 
 def known_models() -> list[str]:
@@ -323,7 +336,13 @@ def read_level(ctx: click.Context, parameter: click.Parameter, value: str) -> An
         return read_map(Path(value))
     from quietpixel.noise.parser import parse_number
 
-    return float(parse_number(value))
+    try:
+        return float(parse_number(value))
+    except QuietpixelError:
+        raise ArgumentError(
+            f"--{parameter.name} must be auto, a number such as 0.1 or 25/255, or the file of an "
+            f"image of noise levels; got '{value}'."
+        ) from None
 
 
 def read_counts(lowest: int, example: str) -> Callable[..., Any]:

@@ -318,10 +318,10 @@ def is_result(name: str) -> bool:
 
 
 def _check_address(place: Place) -> None:
-    if place.is_url and format_of_name(PurePath(place.name)) not in (None, "tiff"):
+    if format_of_name(PurePath(place.name)) not in (None, "tiff"):
+        remedy = "download the image, and denoise that file" if place.is_url else "give its path"
         raise FileError(
-            f"'{place.name}' cannot be read or written by its address, only Zarr can; download the "
-            "image, and denoise that file."
+            f"'{place.name}' cannot be read or written by its address, only Zarr can; {remedy}."
         )
     place.files()  # an unknown kind of address fails here
 

@@ -283,7 +283,9 @@ def _start(distributed: Any, workers: int) -> Cluster:
 
 def _join(distributed: Any, scheduler: str | None) -> Cluster:
     try:
-        distributed.comm.registry.get_backend(distributed.comm.parse_address(scheduler)[0])
+        kind, place = distributed.comm.parse_address(scheduler)
+        # An address without its port would leave a client that cannot be closed.
+        distributed.comm.registry.get_backend(kind).get_address_host(place)
         # Not the default client: Dask code of the user keeps its own.
         client = distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:

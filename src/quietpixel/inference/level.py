@@ -294,7 +294,7 @@ def read_map(path: Path) -> FloatArray:
     picture = turn_upright(read_picture(path))
     if len(picture.pages) != 1 or picture.pages[0].shape[2] != 1:
         raise ArgumentError(
-            f"`sigma` must be one gray image if it is a file; '{path}' has "
-            f"{len(picture.pages)} pages of {picture.pages[0].shape[2]} channels."
+            f"`sigma` must be one gray image if it is a file; '{path}' has pages: "
+            f"{len(picture.pages)}, channels: {picture.pages[0].shape[2]}."
         )
     return picture.pages[0][..., 0].astype(np.float32) / np.float32(picture.maximum)

@@ -326,14 +326,16 @@ def listen(options: ServiceOptions) -> socket.socket:
     address = (options.host, options.port)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
+        socket.getaddrinfo(*address)  # the error of `create_server` would not say what it is
         return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
-        # Python adds the address to the text of the system, except where it finds no such host.
-        unknown = isinstance(error, socket.gaierror)
-        reason = str(error.strerror) if unknown else os.strerror(error.errno or 0)
+        if isinstance(error, socket.gaierror):
+            reason, remedy = "no such host", "`host` must be an address of this machine."
+        else:
+            reason = os.strerror(error.errno or 0).lower()
+            remedy = "choose another `port`, or 0 for any free one."
         raise ServiceError(
-            f"The service cannot listen on {options.host}:{options.port} ({reason.lower()}); "
-            "choose another `port`, or 0 for any free one."
+            f"The service cannot listen on {options.host}:{options.port} ({reason}); {remedy}"
         ) from error
 
 

@@ -161,6 +161,10 @@ def calibrate(
             "path of a new .onnx file."
         )
     refuse_other_file(target)  # before the work
+    if output is not None and target.suffix.lower() != ".onnx":
+        raise ArgumentError(
+            f"`output` must end in .onnx because a model is written; got '{output}'."
+        )
     denoiser = Denoiser(path)
     card = denoiser.card
     if second is not None:

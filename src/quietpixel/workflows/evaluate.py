@@ -159,6 +159,11 @@ def compare(  # noqa: PLR0913  (the options of the command line)
         raise ArgumentError(f"`channels` must be 1 (gray) or 3 (RGB); got {channels!r}.")
     data = check_text("data", data, "a folder or the name of a data set")
     limits = _list_methods(models, classical=classical)
+    if tuning is not None and not limits.keys() & METHODS.keys():
+        raise ArgumentError(
+            "`tuning` is for classical methods, and only models are evaluated; omit it, or add a "
+            "method such as nlm."
+        )
     denoisers = {
         name: Denoiser(name, precision=precision)
         for name in limits
