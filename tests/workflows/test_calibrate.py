@@ -13,6 +13,7 @@ import tifffile
 import zarr
 from onnx import TensorProto, helper, save_model
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 import quietpixel
 from quietpixel.card import METADATA_KEY, Card
@@ -265,6 +266,24 @@ def test_the_pages_of_a_stack_are_calibrated_on_one_scale(model, tmp_path) -> No
         quietpixel.calibrate(*words, noisy=tmp_path / "noisy.tif", **more)
         cards.append(quietpixel.read_card(model).uncertainty)
     assert cards[0] == cards[1]
+
+
+def test_added_noise_is_on_the_scale_of_use_and_one_in_gray(tmp_path, monkeypatch) -> None:
+    """Of 16 bits, intervals of 90 % held 72 % of pixels with the very noise of the calibration."""
+    monkeypatch.setattr(calibrate, "SQUARES", 8)
+    rng, values = np.random.default_rng(0), []
+    for _ in range(11):
+        smooth = gaussian_filter(rng.random((96, 96)), 3)
+        values.append(400 + 60 * (smooth - smooth.mean()) / smooth.std())
+    clean = [np.rint(each).astype(np.uint16) for each in values[:8]]
+    path = tmp_path / "out.onnx"
+    quietpixel.calibrate("photo", clean, noise="gaussian:0.01,clip=no", output=path)
+    denoiser, held = quietpixel.Denoiser(path, law="none"), []
+    for truth in values[8:]:
+        noisy = np.rint(truth + 10.23 * rng.standard_normal(truth.shape)).astype(np.uint16)
+        denoised = denoiser(noisy)
+        held.append(np.abs(truth - denoised) <= quietpixel.uncertainty(noisy, denoised, denoiser))
+    assert np.mean(held) == pytest.approx(0.9, abs=0.05)
 
 
 def test_what_cannot_be_calibrated_is_refused(model, tmp_path) -> None:

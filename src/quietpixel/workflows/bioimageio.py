@@ -103,7 +103,7 @@ def export_bioimageio(
             "`sigma` must be one number or 'auto' because it becomes part of the model; got a map."
         )
     path = find_model(model)
-    names = list(authors)
+    names = [name for name in authors if name.strip()]
     if not names:
         if path not in bundled_models().values():
             raise ArgumentError(

@@ -179,11 +179,8 @@ def calibrate(
     elif noisy is not None:
         pairs = read_pairs(denoiser, noisy, clean, range, notify)
     elif law := noise or card.noise:
-        images = [
-            read_layout(each.pixels, range or each.declared).to_model(each.pixels)
-            for each in read_images(clean, card.channels, notify)
-        ]
-        pairs = draw_pairs(images, parse_noise(law), card.size, seed=seed)
+        images = list(read_images(clean, card.channels, notify))
+        pairs = draw_scaled_pairs(denoiser, images, parse_noise(law), range, seed=seed)
     else:
         raise ArgumentError(
             f"`noise` must be given because the card of the model '{card.name}' has no noise law; "
@@ -311,6 +308,47 @@ def draw_pairs(
             yield number, law(square, rng), square
 
 
+def draw_scaled_pairs(
+    denoiser: Denoiser,
+    images: Sequence["LoadedImage"],
+    law: NoiseLaw,
+    range: Range | None,
+    *,
+    seed: int,
+) -> Iterator[Pair]:
+    """Yield what `draw_pairs` does, on the intensity scale that the noisy images would have.
+
+    Parameters
+    ----------
+    denoiser
+        Finds the scale.
+    images
+        Clean; the law is that of noise on their nominal scale.
+    law, range, seed
+        As for `calibrate`.
+    """
+    # The noise of gray images is one in all channels that a model for RGB is given.
+    images = [
+        replace(each, pixels=each.pixels[..., :1])
+        if np.array_equal(each.pixels[..., 1:], each.pixels[..., :-1])
+        else each
+        for each in images
+    ]
+    layouts = [read_layout(each.pixels, range or each.declared) for each in images]
+    clean = [layout.to_model(each.pixels) for layout, each in zip(layouts, images, strict=True)]
+    noisy = []
+    for number, (layout, each) in enumerate(zip(layouts, images, strict=True)):
+        low, high = layout.range
+        values = law(clean[number], image_rng(seed + CALIBRATION_SEED_OFFSET, SQUARES, number))
+        noisy.append(replace(each, pixels=layout.to_type(values * (high - low) + low)))
+    scales = find_scales(denoiser, noisy, range)
+    for number, *pair in draw_pairs(clean, law, denoiser.card.size, seed=seed):
+        (low, high), scale = layouts[number].range, scales[images[number].stack]
+        width = scale.white - scale.black or high - low
+        offset, gain = np.float32((low - scale.black) / width), np.float32((high - low) / width)
+        yield number, pair[0] * gain + offset, pair[1] * gain + offset
+
+
 @dataclass(frozen=True, eq=False)
 class LoadedImage:
     """An image of a calibration.
@@ -364,10 +402,8 @@ def read_pairs(
             f"`{names[0]}` and `{names[1]}` must hold the same images, by name or in the same "
             f"order; got {counts}. Give both sides of each pair."
         )
-    stacks: dict[tuple[int, int], list[Array]] = {}
-    for each in first:
-        stacks.setdefault(each.stack, []).append(each.pixels)
-    scales: dict[tuple[int, int], Scale] = {}
+    # Of the noisy side, because only that one is known when the error bars are used.
+    scales = find_scales(denoiser, first, range)
     for number, pair in enumerate(zip(first, second, strict=True)):
         one, two = (each.pixels for each in pair)
         if one.shape != two.shape:
@@ -380,12 +416,7 @@ def read_pairs(
                 f"Both sides of the pair '{pair[0].name}' have the same values; give two shots of "
                 "the scene, or a noisy and a clean image."
             )
-        stack = pair[0].stack
-        if stack not in scales:
-            options = DenoiseOptions(range=range or pair[0].declared)
-            # Of the noisy side and of all pages, as when the error bars are used.
-            scales[stack] = denoiser.find_scale(stacks[stack], options, profile=pair[0].profile)
-        scale = scales[stack]
+        scale = scales[pair[0].stack]
         if scale.black == scale.white or np.nanmin(one) == np.nanmax(one):
             raise DataError(f"'{pair[0].name}' has the same value everywhere; remove it.")
         layouts = [read_layout(each, scale.range, holes=True) for each in (one, two)]
@@ -394,6 +425,23 @@ def read_pairs(
             for each, layout in zip((one, two), layouts, strict=True)
         ]
         yield number, sides[0], sides[1]
+
+
+def find_scales(
+    denoiser: Denoiser, images: Sequence[LoadedImage], range: Range | None
+) -> dict[tuple[int, int], Scale]:
+    """Return the intensity scale of each stack, which all of its pages share."""
+    stacks: dict[tuple[int, int], list[LoadedImage]] = {}
+    for each in images:
+        stacks.setdefault(each.stack, []).append(each)
+    return {
+        stack: denoiser.find_scale(
+            [page.pixels for page in pages],
+            DenoiseOptions(range=range or pages[0].declared),
+            profile=pages[0].profile,
+        )
+        for stack, pages in stacks.items()
+    }
 
 
 def read_images(images: Images, channels: int, notify: Notify) -> Iterator[LoadedImage]:

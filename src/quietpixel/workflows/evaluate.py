@@ -280,7 +280,7 @@ def _choose_laws(
         return [parse_noise(text) for text in ([noise] if isinstance(noise, str) else noise)], ""
     if not trained:
         raise ArgumentError(
-            "`noise` must be given because no model was trained for a known law; "
+            "`noise` must be given because the first model was not trained for a known law; "
             "for example gaussian:25/255,clip=no."
         )
     law = parse_noise(trained)

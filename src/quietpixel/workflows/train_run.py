@@ -59,7 +59,7 @@ def _finish(recipe: Recipe, folder: RunFolder, options: RunOptions, name: str | 
     denoiser = Denoiser(folder.onnx_model)
     pairs = list(_calibration_pairs(recipe, denoiser.card.size, options.data_dir))
     if pairs:  # without clean images there is no error to measure
-        options.notify(f"Calibrating error bars on {len(pairs)} validation images")
+        options.notify("Calibrating error bars on validation images")
         write_calibration(denoiser, pairs, folder.onnx_model, folder.onnx_model)
     options.notify("Writing the report")
     show_run(folder, recipe, data_dir=options.data_dir)
