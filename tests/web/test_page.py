@@ -829,6 +829,9 @@ def test_controls_are_large_enough_for_fingers(visit):
         .map(([name, box]) => `${name} ${box.width} x ${box.height}`)"""
     controls = "button, select, label.check, input[type=range]"
     assert page.eval_on_selector_all(controls, script) == []
+    page.focus("#strength")  # whose effect is in sight
+    stage, slider = (page.locator(each).bounding_box() for each in ("#stage", "#strength"))
+    assert 0 <= stage["y"] < stage["y"] + stage["height"] <= slider["y"]
     moving = "element => getComputedStyle(element).transitionDuration"
     assert page.eval_on_selector("#save", moving) == "0s"  # these visitors want reduced motion
     page.tap("#tab-digits")
