@@ -1,6 +1,8 @@
 """What reading asks and says before it takes memory."""
 
 import base64
+import contextlib
+import gc
 import io
 import os
 import subprocess
@@ -10,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import pyvips
 import tifffile
 from PIL import Image
 
@@ -197,19 +200,39 @@ ARITHMETIC = (
 """A ramp, 3 x + 2 y, that libjpeg-turbo wrote with arithmetic coding (SOF9)."""
 
 
-def test_nothing_is_printed_when_the_process_ends(tmp_path):
-    path = tmp_path / "a.jpg"
-    Image.new("RGB", (9, 7)).save(path)
-    content = bytearray(path.read_bytes())
+def make_damaged_jpeg() -> bytes:
+    """Return a JPEG that has a warning, and then an error."""
+    stream = io.BytesIO()
+    Image.new("RGB", (9, 7)).save(stream, "jpeg")
+    content = bytearray(stream.getvalue())
     at = content.rfind(b"\xff\xdb")
     content[at + 4] = 3  # a table that no channel uses
-    path.write_bytes(content[:at] + b"between" + content[at:])
+    return bytes(content[:at] + b"between" + content[at:])
+
+
+def test_nothing_is_printed_when_the_process_ends(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(make_damaged_jpeg())
     line = "import sys; from quietpixel.files import read_picture as read; read(sys.argv[1])"
     done = subprocess.run(
         [sys.executable, "-c", line, path], capture_output=True, text=True, check=False
     )
     assert "extraneous bytes before marker 0xdb); get a whole copy" in done.stderr
     assert "WARNING" not in done.stderr
+
+
+def test_a_damaged_image_is_freed_with_its_error():
+    """In a cycle it would wait for the collector, which may run where libvips must not warn."""
+    damaged = make_damaged_jpeg()
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(FileError):
+            read_picture(damaged)
+            pytest.fail("it was read")
+        assert not [each for each in gc.get_objects() if isinstance(each, pyvips.Image)]
+    finally:
+        gc.enable()
 
 
 def test_a_jpeg_with_arithmetic_coding_is_read():

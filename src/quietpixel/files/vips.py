@@ -11,15 +11,12 @@ import logging
 import os
 import re
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-
-# What damaged files leave in memory warns again when the process ends, past pyvips' handler.
-os.environ.setdefault("VIPS_WARNING", "off")
-
 import pyvips
 
 from quietpixel.errors import FileError, ImageError
@@ -151,6 +148,9 @@ def decoding_errors() -> Iterator[None]:
     try:
         yield
     except VipsError as error:
+        # They hold images that warn when they are freed, which would be with the error: possibly at
+        # the end of the process, past pyvips' handler, or within it, which aborts the process.
+        traceback.clear_frames(error.__traceback__)
         text, reason = str(error).lower(), _reason_of(error)
         if _LOW_MEMORY.search(text):
             raise ImageError("there is not enough memory for it.") from error
