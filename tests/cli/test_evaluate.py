@@ -59,6 +59,16 @@ def test_a_photo_model_on_a_folder_names_its_law(quietpixel, tmp_path: Path) -> 
     assert f"The noise is derived from the law of the model, {law}." in done.out
 
 
+def test_clean_images_that_are_noisy_are_noticed(quietpixel, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(128, 20, (64, 64))
+    Image.fromarray(noise.astype(np.uint8)).save(tmp_path / "a.png")
+    outcome = quietpixel("evaluate", "median", tmp_path, "--noise", "gaussian:0.1")
+    assert outcome.code == 0, outcome.err
+    assert "taken to be clean and have noise of about 20 of 255 themselves, and results" in (
+        outcome.err
+    )
+
+
 def test_images_that_are_left_out_are_named(quietpixel, tmp_path: Path) -> None:
     levels = np.tile(np.linspace(20, 230, 64), (48, 1)).astype(np.uint8)
     for side in ("noisy", "clean"):

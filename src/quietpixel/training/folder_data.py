@@ -306,8 +306,8 @@ def measure_folder(layout: Layout, channels: int, largest: int | None = None) ->
     return measure_noise(usable, offset=deep)
 
 
-def warn_noisy(layout: Layout, channels: int, notify: Notify) -> None:
-    """Say that images are noisy which are taken to be clean, so that their noise is learnt.
+def warn_noisy(layout: Layout, channels: int, notify: Notify, advice: str) -> None:
+    """Say that images are noisy which are taken to be clean.
 
     Parameters
     ----------
@@ -315,12 +315,13 @@ def warn_noisy(layout: Layout, channels: int, notify: Notify) -> None:
         As for `measure_folder`.
     notify
         Called with a sentence, if they are.
+    advice
+        The end of the sentence: what follows from that noise, and what to do.
     """
     with suppress(DataError):
         level = measure_folder(layout, channels, NOISY_SIDE).sigma
         if level >= NOISY:
             notify(
                 f"The images are taken to be clean and have noise of about {255 * level:.2g} of "
-                "255 themselves, which the model learns to keep; give clean ones, or the target "
-                "'none' to train on noisy images alone."
+                f"255 themselves, {advice}."
             )

@@ -16,7 +16,7 @@ from quietpixel.errors import ArgumentError, DataError, check_number, unknown_na
 from quietpixel.evaluation.image_pairs import ImagePairs
 from quietpixel.evaluation.methods import load_scikit_image
 from quietpixel.imaging.intensity_scale import FIXED_SCALES
-from quietpixel.training.folder_data import find_channels
+from quietpixel.training.folder_data import find_channels, warn_noisy
 
 PHOTOGRAPHS = ("camera", "chelsea", "coffee")
 """Photographs of scikit-image that methods are tuned on if there is no other choice."""
@@ -114,6 +114,9 @@ def open_data(
         open_tuning = partial(open_folder, tuning, channels, pairs=pairs, notify=notify)
     else:
         open_tuning = _refuse_tuning if own_noise else partial(_open_photographs, channels)
+    if not own_noise:
+        advice = "and results that keep it are counted as better; give clean ones, or pairs"
+        warn_noisy(layout, channels, notify, advice)
     first = decode(layout.scenes[0][0], channels)
     return EvaluationData(
         pairs=_open_scenes(layout, channels, first),

@@ -193,6 +193,10 @@ def train(  # noqa: PLR0913  (the options of the command line)
             how.notify(describe_measured(chosen))
         if is_folder(data) and not (chosen.method or resume):
             layout = find_layout(Path(data), target="clean", pairs="", notify=lambda text: None)
-            warn_noisy(layout, chosen.channels, how.notify)
+            advice = (
+                "which the model learns to keep; give clean ones, or the target 'none' to train on "
+                "noisy images alone"
+            )
+            warn_noisy(layout, chosen.channels, how.notify, advice)
         carry_out(chosen, folder, how, name=name)
     return folder.path
