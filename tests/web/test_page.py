@@ -1088,6 +1088,7 @@ def test_the_description_for_programs(visit):
     expect(page.locator(".call")).to_have_count(10)
     page.click("summary >> nth=0")
     expect(page.locator("table").first).to_contain_text("strength")
+    expect(page.locator("table").first).to_contain_text("or auto, or string; for example 25/255")
 
 
 def find_axe() -> str:

@@ -33,7 +33,6 @@ function describeSchema(schema = {}) {
   if (schema.$ref) return schema.$ref.split("/").at(-1);
   if (schema.anyOf) return schema.anyOf.map(describeSchema).join(", or ");
   if (schema.enum) return schema.enum.join(", ");
-  if (schema.pattern) return `text such as ${schema.pattern}`;
   const { minimum, maximum } = schema;
   const range = maximum !== undefined ? `, ${minimum} to ${maximum}` : minimum !== undefined ? `, ${minimum} or more` : "";
   const usual = schema.default !== undefined ? `; default: ${schema.default}` : "";
@@ -42,7 +41,7 @@ function describeSchema(schema = {}) {
 
 function parameters(operation) {
   if (!operation.parameters?.length) return [];
-  const describe = (schema) => describeSchema(schema) + (schema.examples ? `; such as ${schema.examples[0]}` : "");
+  const describe = (schema) => describeSchema(schema) + (schema.examples ? `; for example ${schema.examples[0]}` : "");
   const rows = operation.parameters.map(({ name, schema, description }) => [code(name), describe(schema), description ?? ""]);
   return [make("h3", "In the address"), table(["Name", "Value", "Meaning"], rows)];
 }
