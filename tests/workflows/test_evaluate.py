@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 import quietpixel
 from quietpixel.data.image_cache import StoredImage, decode
@@ -192,6 +193,24 @@ def test_pairs_of_different_sizes_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "noisy" / "a.png", waves(0, side=40))
     write(tmp_path / "clean" / "a.png", waves(0))
     with pytest.raises(DataError, match="are not a pair because they differ in size"):
+        quietpixel.compare(["noisy"], tmp_path)
+
+
+def test_every_page_of_a_stack_is_evaluated(tmp_path: Path) -> None:
+    """The first page of each stood for all."""
+    rng = np.random.default_rng(0)
+    clean = np.full((4, 32, 32), 0.5, np.float32)
+    sigmas = np.array([0.01, 0.05, 0.1, 0.2], np.float32)[:, None, None]
+    noisy = clean + sigmas * rng.standard_normal(clean.shape, np.float32)
+    for side, stack in (("noisy", noisy), ("clean", clean)):
+        (tmp_path / side).mkdir()
+        tifffile.imwrite(tmp_path / side / "a.tif", stack, photometric="minisblack")
+    evaluation = quietpixel.compare(["noisy"], tmp_path)
+    assert evaluation.count == 4
+    (row,) = evaluation.tables[0].rows
+    assert row.means["mse"] == pytest.approx(float(np.mean((noisy - clean) ** 2)), rel=0.05)
+    tifffile.imwrite(tmp_path / "clean" / "a.tif", clean[:2], photometric="minisblack")
+    with pytest.raises(DataError, match=r"differ in size; got .4, 32, 32. and .2, 32, 32. pages"):
         quietpixel.compare(["noisy"], tmp_path)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Self
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from quietpixel.array_types import Array, Image
 from quietpixel.data import load_split, named_sets
-from quietpixel.data.image_cache import Notify, StoredImage, decode, to_channels
+from quietpixel.data.image_cache import Notify, StoredImage, decode, measure_size, to_channels
 from quietpixel.data.image_folder import Layout, find_layout
 from quietpixel.errors import ArgumentError, DataError, check_number, unknown_name
 from quietpixel.evaluation.image_pairs import ImagePairs
@@ -117,9 +117,10 @@ def open_data(
     if not own_noise:
         advice = "and results that keep it are counted as better; give clean ones, or pairs"
         warn_noisy(layout, channels, notify, advice)
-    first = decode(layout.scenes[0][0], channels)
+    read = _reader(channels)
+    first = read(layout.scenes[0][0])
     return EvaluationData(
-        pairs=_open_scenes(layout, channels, first),
+        pairs=_open_scenes(layout, read),
         channels=channels,
         own_noise=own_noise,
         full_scale=first.pixels.dtype.name in FIXED_SCALES,
@@ -138,7 +139,7 @@ def open_folder(
     DataError
         If there are none.
     """
-    return _open_scenes(_find_layout(folder, pairs, notify), channels)
+    return _open_scenes(_find_layout(folder, pairs, notify), _reader(channels))
 
 
 def _find_layout(folder: str | Path, pairs: str, notify: Notify) -> Layout:
@@ -155,27 +156,32 @@ def _find_layout(folder: str | Path, pairs: str, notify: Notify) -> Layout:
     return layout
 
 
-def _open_scenes(layout: Layout, channels: int, first: StoredImage | None = None) -> ImagePairs:
-    scenes = layout.scenes
-    decoded = {} if first is None else {scenes[0][0]: first}
+def _reader(channels: int) -> Callable[[Path], StoredImage]:
+    """Return a function that decodes a file, and keeps the last pair for its other pages."""
+    return lru_cache(2)(partial(decode, channels=channels))
+
+
+def _open_scenes(layout: Layout, read: Callable[[Path], StoredImage]) -> ImagePairs:
+    def count_pages(path: Path) -> int:
+        # Pages of another size than the first do not count, so stacks are decoded.
+        return read(path).page_count if measure_size(path).pages > 1 else 1
+
+    pages = [(paths, page) for paths in layout.scenes for page in range(count_pages(paths[0]))]
 
     def load(index: int) -> tuple[Image, Image | None]:
-        stored = (
-            decoded.pop(path) if path in decoded else decode(path, channels)
-            for path in scenes[index]
-        )
-        images = [each.whole() for each in stored]
-        if len(images) == 1:
-            return images[0], None
-        noisy, clean = images
-        if noisy.shape != clean.shape:
+        paths, page = pages[index]
+        stored = [read(path) for path in paths]
+        shapes = [(each.page_count, *each.size) for each in stored]
+        if len(set(shapes)) > 1:
             raise DataError(
-                f"'{scenes[index][0]}' and '{scenes[index][1]}' are not a pair because they differ "
-                f"in size; got {noisy.shape[:2]} and {clean.shape[:2]}. Remove one of them."
+                f"'{paths[0]}' and '{paths[1]}' are not a pair because they differ in size; got "
+                f"{shapes[0]} and {shapes[1]} pages, rows and columns. Remove one of them."
             )
-        return clean, noisy
+        images = [each.part(0, 0, *each.size, page=page) for each in stored]
+        return images[-1], images[0] if len(images) > 1 else None
 
-    return ImagePairs(len(scenes), load, [paths[0].name for paths in scenes])
+    names = [paths[0].name + (f" page {page + 1}" if page else "") for paths, page in pages]
+    return ImagePairs(len(pages), load, names)
 
 
 def _open_photographs(channels: int) -> ImagePairs:
