@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 
 import h5py
 import mrcfile
@@ -39,6 +40,30 @@ def test_npy_is_mapped_and_not_read(tmp_path) -> None:
     page = read_picture(tmp_path / "a.npy").pages[1]
     assert isinstance(page.base, np.memmap)
     np.testing.assert_array_equal(page[..., 0], STACK[1])
+
+
+DAMAGE = {
+    "npy": (b"(40, 50)", b"(40, 50 "),
+    "fits": (b"SIMPLE  =                    T", b"SIMPLE  =                    F"),
+    "tif": (struct.pack("<HHII", 277, 3, 1, 1), struct.pack("<HHII", 277, 3, 1, 0)),
+}
+"""Bytes to exchange; libraries raise a TokenError, AttributeError and ValueError."""
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_of_any_kind_stops_no_folder(quietpixel, halver, tmp_path, kind) -> None:
+    image, stream = np.random.default_rng(0).random((40, 50)), io.BytesIO()
+    writers = {"npy": np.save, "tif": tifffile.imwrite}
+    write = writers.get(kind, lambda file, array: fits.PrimaryHDU(array).writeto(file))
+    write(stream, image)
+    content = stream.getvalue()
+    assert DAMAGE[kind][0] in content
+    (tmp_path / f"a.{kind}").write_bytes(content.replace(*DAMAGE[kind]))
+    np.save(tmp_path / "b.npy", image)
+    outcome = quietpixel("denoise", tmp_path, "--model", halver)
+    assert outcome.code == 1
+    assert f"a.{kind}' cannot be read: the file is damaged" in outcome.err
+    assert "1 of 2 images are done" in outcome.err
 
 
 def test_columns_that_lie_together_are_read_as_such(tmp_path) -> None:

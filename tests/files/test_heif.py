@@ -81,6 +81,11 @@ def make_two() -> bytes:
     return stream.getvalue()
 
 
+def test_a_file_without_an_image_is_refused() -> None:
+    with pytest.raises(FileError, match="damaged, cut short or of a kind that libheif cannot"):
+        read_picture(make_heic().replace(b"hvcC", b"hvcX"))
+
+
 def test_a_file_cut_behind_its_first_image_is_refused() -> None:
     with pytest.raises(FileError, match="the file is damaged or cut short"):
         read_picture(make_two()[:-10])

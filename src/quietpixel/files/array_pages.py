@@ -1,7 +1,7 @@
 """Arrays of any number of dimensions as the pages of an image, and back."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from quietpixel.array_types import NUMBERS
-from quietpixel.errors import ImageError
+from quietpixel.errors import ImageError, QuietpixelError
 from quietpixel.files.image_format import Format, ReadLimits, Size, Source, damaged
 from quietpixel.files.picture import Encoding, Metadata, Picture, Pixels
 from quietpixel.imaging.axes import OTHER_LETTERS, Axes, find_axes
@@ -111,16 +111,32 @@ def array_format(open_array: Opener, *, name: str, **fields: Any) -> Format:
     """
 
     def read(source: Source, limits: ReadLimits) -> Picture:
-        with open_array(source, limits) as found:
+        with ExitStack() as opened:
+            with _naming_damage():
+                found = opened.enter_context(open_array(source, limits))
             found.form.check(limits)
-            array = found.load()
+            with _naming_damage():
+                array = found.load()
         return found.form.cut(array, metadata=found.metadata, notes=found.notes)
 
     def read_size(source: Source) -> Size:
-        with open_array(source, ReadLimits(0)) as found:
+        with _naming_damage(), open_array(source, ReadLimits(0)) as found:
             return found.form.size()
 
     return Format(name=name, read=read, read_size=read_size, pages=True, **fields)
+
+
+@contextmanager
+def _naming_damage() -> Iterator[None]:
+    """Turn what libraries raise on a damaged file, which is of any kind, into a sentence."""
+    try:
+        yield
+    except (QuietpixelError, MemoryError):
+        raise
+    except Exception as error:
+        if getattr(error, "errno", None):  # of the system, such as a file that is missing
+            raise
+        raise damaged() from error
 
 
 def describe_array(

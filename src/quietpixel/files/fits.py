@@ -13,7 +13,7 @@ from quietpixel.errors import ImageError
 from quietpixel.files import vips
 from quietpixel.files.array_pages import StoredArray, array_format, describe_array, stack_pages
 from quietpixel.files.image_format import ReadLimits, Source, damaged, starts_with
-from quietpixel.files.picture import Metadata, Picture, Pixels
+from quietpixel.files.picture import Metadata, Picture
 
 
 @contextlib.contextmanager
@@ -25,10 +25,7 @@ def _open_parts(source: Source) -> Iterator[Any]:
         warnings.simplefilter("ignore")
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        try:
-            parts = fits.open(file, memmap=False, lazy_load_hdus=False)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise damaged() from error
+        parts = fits.open(file, memmap=False, lazy_load_hdus=False)
         ends = [part.fileinfo()["datLoc"] + part.fileinfo()["datSpan"] for part in parts]
         if not ends or max(ends) > size:
             raise damaged()
@@ -61,17 +58,9 @@ def _open(source: Source, limits: ReadLimits) -> Iterator[StoredArray]:
         number, others = _choose(parts, limits.part)
         # astropy applies scale and blank value, which decide the type: 8 bytes at most.
         form = describe_array(parts[number].shape, np.float64, limits.axes, samples=False)
-
-        def load() -> Pixels:
-            try:
-                data: Pixels = parts[number].data
-            except (OSError, ValueError, TypeError) as error:
-                raise damaged() from error
-            return data
-
         left = f"Only the first image was denoised; left unchanged: {', '.join(others)}."
         metadata = Metadata(native=(source, number, form))
-        yield StoredArray(form, load, metadata, (left,) if others else ())
+        yield StoredArray(form, lambda: parts[number].data, metadata, (left,) if others else ())
 
 
 def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
@@ -83,12 +72,15 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         source, number, form = picture.metadata.native
         with _open_parts(source) as parts:
             part, data = parts[number], form.join(picture.pages)
-            if data.dtype.kind == "f":  # astropy would leave the zero point of integers in place
-                for word in ("BSCALE", "BZERO", "BLANK"):
-                    part.header.remove(word, ignore_missing=True)
-            part.data = data
-            checksum = "CHECKSUM" in part.header
-            parts.writeto(stream, output_verify="ignore", checksum=checksum)
+            try:
+                if data.dtype.kind == "f":  # astropy would leave the zero point of integers there
+                    for word in ("BSCALE", "BZERO", "BLANK"):
+                        part.header.remove(word, ignore_missing=True)
+                part.data = data
+                checksum = "CHECKSUM" in part.header
+                parts.writeto(stream, output_verify="ignore", checksum=checksum)
+            except (ValueError, fits.VerifyError) as error:  # a comment that is no ASCII
+                raise vips.unwritten(error) from error
     else:
         fits.PrimaryHDU(stack_pages(picture)).writeto(stream)
     file.write(stream.getbuffer())

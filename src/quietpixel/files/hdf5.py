@@ -15,7 +15,7 @@ from quietpixel.files.array_pages import (
     describe_array,
     stack_pages,
 )
-from quietpixel.files.image_format import ReadLimits, Source, damaged, starts_with
+from quietpixel.files.image_format import ReadLimits, Source, starts_with
 from quietpixel.files.picture import Metadata, Picture
 
 _LEAST_SIDE = 16
@@ -26,17 +26,13 @@ _NAMED = 10
 
 @contextlib.contextmanager
 def _open(source: Source, limits: ReadLimits) -> Iterator[StoredArray]:
-    """Give the only image, or the data set that the limits name; damage becomes a sentence."""
+    """Give the only image, or the data set that the limits name."""
     import h5py
 
-    with vips.open_binary(source) as file:
-        try:
-            with h5py.File(file, "r") as content:
-                path, form = _choose(content, limits.part, limits.axes)
-                metadata = Metadata(native=(source, path, form))
-                yield StoredArray(form, lambda: content[path][...], metadata)
-        except (OSError, RuntimeError, KeyError) as error:
-            raise damaged() from error
+    with vips.open_binary(source) as file, h5py.File(file, "r") as content:
+        path, form = _choose(content, limits.part, limits.axes)
+        metadata = Metadata(native=(source, path, form))
+        yield StoredArray(form, lambda: content[path][...], metadata)
 
 
 def _choose(content: Any, name: str | None, letters: str | None) -> tuple[str, ArrayForm]:

@@ -121,7 +121,7 @@ def _open(source: Source) -> Iterator[Any]:
         image = file[file.primary_index]
         image.count = len(file)
         yield image
-    except (EOFError, RuntimeError, SyntaxError, ValueError) as error:
+    except (EOFError, IndexError, RuntimeError, SyntaxError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
         reason = " ".join(str(error).split())

@@ -16,7 +16,7 @@ from quietpixel.files.array_pages import (
     map_array,
     stack_pages,
 )
-from quietpixel.files.image_format import ReadLimits, Source, damaged, starts_with
+from quietpixel.files.image_format import ReadLimits, Source, starts_with
 from quietpixel.files.picture import Metadata, Picture
 
 
@@ -24,14 +24,11 @@ from quietpixel.files.picture import Metadata, Picture
 def _open(source: Source, limits: ReadLimits) -> Iterator[StoredArray]:
     """Give the array; objects, which could run code, are refused by their type."""
     with vips.open_binary(source) as file:
-        try:
-            # Later versions than 2 exist for names of fields only.
-            first = np.lib.format.read_magic(file) == (1, 0)
-            form = np.lib.format
-            read = form.read_array_header_1_0 if first else form.read_array_header_2_0
-            shape, fortran, dtype = read(file)
-        except (ValueError, EOFError, SyntaxError) as error:
-            raise damaged() from error
+        # Later versions than 2 exist for names of fields only.
+        first = np.lib.format.read_magic(file) == (1, 0)
+        form = np.lib.format
+        read = form.read_array_header_1_0 if first else form.read_array_header_2_0
+        shape, fortran, dtype = read(file)
         offset = file.tell()
     described = describe_array(shape, dtype, limits.axes)
     load = partial(map_array, source, described, offset=offset, fortran=fortran)

@@ -147,21 +147,23 @@ def _read_otherwise(
     first = directories[0]
     width, height, channels = (int(first.first(tag, 1)) for tag in (256, 257, 277))
     limits.check(width, height, len(directories))
+    if not width * height * channels:
+        raise FileError("the file is damaged, because it declares no pixels; get a whole copy.")
     if channels > 4 or any(page.first(277, 1) != channels for page in directories):
         raise ImageError(f"it has {channels} channels; save each channel as a page of its own.")
     limits.reserve(int(first.first(258, 64)) // 8 * width * height * channels * len(directories))
     try:
         with vips.open_binary(source) as file, tifffile.TiffFile(file) as tiff:
             pages = [tiff.pages[page.number].asarray() for page in directories]
+        if first.first(284, 1) == 2 and channels > 1:
+            pages = [np.moveaxis(page, 0, -1) for page in pages]
+        pages = [page.reshape(height, width, channels) for page in pages]
     except Exception as error:  # tifffile raises whatever its codecs do
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:100].rstrip(".") or type(error).__name__
         raise FileError(
             f"the file is damaged, or stored in an unusual way ({reason}); get a whole copy of it, "
             "or save it as an ordinary TIFF."
         ) from error
-    if first.first(284, 1) == 2 and channels > 1:
-        pages = [np.moveaxis(page, 0, -1) for page in pages]
-    pages = [page.reshape(height, width, channels) for page in pages]
     native = pages[0].dtype.newbyteorder("=")
     return header.with_pages([page.astype(native, copy=False) for page in pages])
 
