@@ -110,11 +110,11 @@ def measure_sliders(
     page.wait_for_selector("#caption:has-text('PNG')")
     page.fill("#split", "0")
     record.table(f"slider, {options.width} x {options.height}", "median, ms", "longest, ms")
-    values = [90 - 5 * n for n in range(options.repeats)]
+    values = [90 - 5 * n for n in range(options.repeats or 15)]
     strength = report(record, "strength", page, values)
     page.click("#advanced summary")
     page.uncheck("#sigma-auto")
-    sigma = report(record, "sigma", page, [1 + n for n in range(options.repeats)])
+    sigma = report(record, "sigma", page, [1 + n for n in range(options.repeats or 15)])
     page.close()
     return max(strength, sigma)
 
@@ -132,7 +132,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("model", nargs="?", default="photo")
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--height", type=int, default=720)
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--repeats", type=int)
     parser.add_argument("--megapixels", type=float, nargs="+")
     parser.add_argument("--engines", action="store_true")
     parser.add_argument("--runtime", type=Path)
@@ -142,7 +142,7 @@ def read_options() -> argparse.Namespace:
 
 def measure_engines(options: argparse.Namespace) -> int:
     """Print how fast the browser alone and the service denoise a picture."""
-    side = round((options.megapixels or [1])[0] ** 0.5 * 1000)
+    side, repeats = round((options.megapixels or [1])[0] ** 0.5 * 1000), options.repeats or 3
     print("| engine | megapixels/s |")
     print("|---|---|")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -155,7 +155,7 @@ def measure_engines(options: argparse.Namespace) -> int:
                 page = browser.new_page()
                 page.set_default_timeout(600_000)
                 page.goto(f"http://localhost:{port}/static/icon.svg")
-                runs = [page.evaluate(DENOISE, side) for _ in range(options.repeats)]
+                runs = [page.evaluate(DENOISE, side) for _ in range(repeats)]
                 seconds = statistics.median(run[0] for run in runs) / 1000
                 print(f"| WebAssembly, threads: {runs[0][1]} | {side**2 / 1e6 / seconds:.2f} |")
                 page.close()
@@ -164,7 +164,7 @@ def measure_engines(options: argparse.Namespace) -> int:
         write_picture(make_picture(side, side, 0), stream, format="bmp")
         with service(options.model) as port:
             client = Client(port, "?sigma=0.1")
-            for _ in range(options.repeats + 1):
+            for _ in range(repeats + 1):
                 client.send(stream.getvalue())
         seconds = statistics.median(client.times[1:])
         print(f"| service | {side**2 / 1e6 / seconds:.2f} |")
