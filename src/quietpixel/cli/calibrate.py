@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from quietpixel.cli.denoise import read_range
-from quietpixel.cli.options import LAW, MODEL, PATH, Command, read_noise, translate
+from quietpixel.cli.options import LAW, MODEL, PATH, Command, notify, read_noise
 from quietpixel.errors import ArgumentError
 
 EXAMPLES = (
@@ -74,9 +74,6 @@ def command(
             "--second names second shots of the scenes in FOLDER, which take the place of clean "
             "images; omit --noisy and --noise, and give the first shots as FOLDER."
         )
-
-    def notify(sentence: str) -> None:
-        click.echo(translate(sentence), err=True)
 
     # With --second, FOLDER itself is noisy and there is nothing clean.
     clean, shots = (images, noisy) if second is None else (None, images)

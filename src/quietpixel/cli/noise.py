@@ -14,8 +14,8 @@ from quietpixel.cli.options import (
     check_report,
     explain,
     match_files,
+    notify,
     option_names,
-    translate,
 )
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
@@ -149,9 +149,6 @@ def describe_measure(measure: "NoiseMeasure") -> list[str]:
 def _list_files(names: Sequence[str]) -> list[Path]:
     """Return the files, with the images of a folder, if it has any, in place of the folder."""
     from quietpixel.data.image_folder import list_scenes
-
-    def notify(sentence: str) -> None:
-        click.echo(translate(sentence), err=True)
 
     paths: list[Path] = []
     for path in map(Path, names):

@@ -366,6 +366,11 @@ def translate(sentence: str) -> str:
     return printable(name_options(sentence, option_names(context.command) if context else {}))
 
 
+def notify(sentence: str) -> None:
+    """Write a sentence of the library in the words of the command that runs."""
+    click.echo(translate(sentence), err=True)
+
+
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of text, and bytes that are not text."""
 

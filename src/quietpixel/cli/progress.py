@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quietpixel.cli.options import translate
+from quietpixel.cli.options import notify, translate
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -38,7 +38,7 @@ class ProgressView:
 
     def show_message(self, message: str) -> None:
         """Write a line."""
-        click.echo(translate(message), err=True)
+        notify(message)
 
     def show_step(self, progress: "Progress") -> None:
         """Write a line at the end of each epoch."""
