@@ -329,9 +329,7 @@ def draw_scaled_pairs(
     """
     # The noise of gray images is one in all channels that a model for RGB is given.
     images = [
-        replace(each, pixels=each.pixels[..., :1])
-        if np.array_equal(each.pixels[..., 1:], each.pixels[..., :-1])
-        else each
+        replace(each, pixels=each.pixels[..., :1]) if read_layout(each.pixels).neutral else each
         for each in images
     ]
     layouts = [read_layout(each.pixels, range or each.declared) for each in images]

@@ -51,13 +51,15 @@ function nameKinds(level, { white, shared, grid }) {
 }
 
 function raiseCamera(level, found) {
-  const { coarse, fine } = findCamera(level, found), ratio = level / Math.max(found.white, 1e-6);
-  const strong = logPart(found.white, STRONG_WHITE) * logPart(ratio, STRONG_RATIOS);
+  const { coarse, fine } = findCamera(level, found);
+  const strong = logPart(found.white, STRONG_WHITE) * logPart(ratio(level, found), STRONG_RATIOS);
   return level * (EXCESS * STRONG ** strong) ** (coarse * (1 - (1 - fine) * part(level, WEAK)));
 }
 
-const findCamera = (level, { white, fineness }) => ({
-  coarse: logPart(level / Math.max(white, 1e-6), EXCESS_RATIOS), fine: 1 - part(fineness, FINENESS),
+const ratio = (level, { white }) => level / Math.max(white, 1e-6);
+
+const findCamera = (level, found) => ({
+  coarse: logPart(ratio(level, found), EXCESS_RATIOS), fine: 1 - part(found.fineness, FINENESS),
 });
 
 function findBlotches(level, found) {
