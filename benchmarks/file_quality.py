@@ -94,10 +94,15 @@ def coarse(clean: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, Flo
 def blotches(clean: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Draw a picture at a sixth of the light, with fine noise and colour noise of 6 pixels."""
     dark = clean / 6
-    colour = ndimage.gaussian_filter(rng.standard_normal(clean.shape), (6, 6, 0))
+    return dark, add_blotches(dark, rng)
+
+
+def add_blotches(image: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Return an image with white noise of 4/255 and colour noise of 5/255, blurred by 6 pixels."""
+    colour = ndimage.gaussian_filter(rng.standard_normal(image.shape), (6, 6, 0))
     colour -= colour.mean(axis=2, keepdims=True)
-    fine = rng.standard_normal(clean.shape)
-    return dark, dark + 5 / 255 * colour / colour.std() + 4 / 255 * fine
+    fine = rng.standard_normal(image.shape)
+    return image + 5 / 255 * colour / colour.std() + 4 / 255 * fine
 
 
 def hot_stack(clean: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:

@@ -19,6 +19,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from file_quality import add_blotches
 from flat_areas import flattest_deviation
 from PIL import Image
 from record import Record
@@ -123,7 +124,7 @@ def kinds() -> Iterator[tuple[str, float | None, Noise]]:
     yield "gray, white 15, JPEG 85", None, lambda clean, rng: store(grain(15, 0)(clean, rng), 85)
     yield "gray, no noise", None, lambda clean, rng: clean
     yield "dark, white 4", 4, grain(4, 0, shared=0)
-    yield "dark, white 4 and blotches of colour", None, blotches
+    yield "dark, white 4 and blotches of colour", None, add_blotches
 
 
 def grain(sigma: float, blur: float, shared: float = 1) -> Noise:
@@ -143,14 +144,6 @@ def grain(sigma: float, blur: float, shared: float = 1) -> Noise:
 def dark(image: FloatArray) -> FloatArray:
     """Return an image at a sixth of its light."""
     return image / np.float32(6)
-
-
-def blotches(clean: FloatArray, rng: Rng) -> FloatArray:
-    """Return an image with white noise of 4/255 and colour noise of 5/255, blurred by 6 pixels."""
-    colour = ndimage.gaussian_filter(rng.standard_normal(clean.shape), (6, 6, 0))
-    colour -= colour.mean(axis=2, keepdims=True)
-    white = 4 / 255 * rng.standard_normal(clean.shape)
-    return (clean + 5 / 255 * colour / colour.std() + white).astype(np.float32)
 
 
 def store(image: FloatArray, quality: int) -> FloatArray:
