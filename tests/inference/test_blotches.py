@@ -111,3 +111,14 @@ def test_a_batch_and_a_stack_lose_their_blotches_as_single_images_do(monkeypatch
     stack = denoiser.denoise(bytes_, DenoiseOptions(axes="tyxc"))
     assert len(seen) == 2
     assert np.abs(stack.image.astype(int) - single).mean() < 0.5
+
+
+def test_a_gray_page_among_pages_of_colour_has_none() -> None:
+    denoiser = Denoiser("photo", precision="f32")
+    pages = np.clip(np.rint(255 * np.stack([scene() + camera_noise()] * 3)), 0, 255)
+    pages[1] = pages[1, ..., :1]
+    pages = pages.astype(np.uint8)
+    stack = denoiser.denoise(pages, DenoiseOptions(axes="tyxc")).image
+    sigma = denoiser.estimate_sigma(pages[0])
+    assert np.array_equal(stack[1], denoiser(pages[1], sigma=sigma))
+    assert np.array_equal(stack[0], denoiser(pages[0]))

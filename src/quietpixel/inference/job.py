@@ -156,7 +156,8 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
 
 def _find_blotches(job: DenoiseJob) -> FloatArray | None:
     """Return what is to be added to the colour of the whole image, or None."""
-    if job.level is None or job.level.blotches is None:
+    # A gray page may share its level with pages of colour.
+    if job.level is None or job.level.blotches is None or job.layout.colours == 1:
         return None
     factor = job.level.blotches * np.float32(job.factors[-1])  # that of colour
     noise = job.level
