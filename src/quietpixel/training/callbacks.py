@@ -18,7 +18,7 @@ Weights = list[NDArray[Any]]
 Logs = dict[str, float] | None
 
 WARMUP = 0.02
-"""Fraction of a run by the clock in which the learning rate rises."""
+"""Fraction of a run by the clock, or of a trapezoid, in which the learning rate rises."""
 DECAY = 0.2
 """Fraction of a trapezoid in which the learning rate falls."""
 PLATEAU_STATE = ("best", "wait", "cooldown_counter")
@@ -176,6 +176,31 @@ def trapezoid(share: float) -> float:
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     return max(0.0, min(share / WARMUP, 1.0, (1 - share) / DECAY))
+
+
+class Trapezoid(keras.callbacks.Callback):  # type: ignore[misc]
+    """Sets the learning rate of a run that is counted in epochs, by `trapezoid`.
+
+    Parameters
+    ----------
+    learning_rate
+        The highest learning rate.
+    epochs
+        Epochs of the whole run.
+    """
+
+    def __init__(self, learning_rate: float, epochs: int) -> None:
+        super().__init__()
+        self.learning_rate, self.epochs, self.epoch = learning_rate, epochs, 0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Note the epoch, counted from 0."""
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Set the learning rate of the step."""
+        share = (self.epoch + batch / self.params["steps"]) / self.epochs
+        self.model.optimizer.learning_rate = self.learning_rate * trapezoid(share)
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]

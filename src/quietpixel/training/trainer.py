@@ -10,7 +10,7 @@ from quietpixel.card import Card
 from quietpixel.data import load_split
 from quietpixel.data.batches import Batches
 from quietpixel.errors import TrainingError, check_number
-from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN
+from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN, Trapezoid
 from quietpixel.training.compiled_model import build_for, make_optimizer
 from quietpixel.training.devices import choose_precision, part_evenly, release, use_devices
 from quietpixel.training.folder_data import check_data, is_folder, open_folder
@@ -191,6 +191,7 @@ def _make_callbacks(
         started = max(options.started, now - SHARE * seconds)
         seconds -= min(FINISHING, SHARE * seconds)
         clock = Clock(seconds, recipe.learning_rate, spent, recipe.schedule, started=started)
+    counted = recipe.schedule == "trapezoid" and clock is None
     # The checkpoint comes before the averaged weights are swapped back, and before the progress is
     # reported, so that a run interrupted from `on_progress` has its last epoch stored.
     callbacks = [
@@ -198,6 +199,7 @@ def _make_callbacks(
         checkpoint,
         keras.callbacks.SwapEMAWeights() if recipe.averaging else None,
         clock,
+        Trapezoid(recipe.learning_rate, recipe.epochs) if counted else None,
         ReportProgress(
             options.on_progress,
             epochs=recipe.epochs,
