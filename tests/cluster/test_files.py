@@ -159,25 +159,49 @@ def check_halved_once(folder: Path, count: int, side: int) -> None:
         assert np.array_equal(np.asarray(Image.open(path)), half.astype(np.uint8))
 
 
+DIES_WHEN_ASKED = """
+from distributed import worker
+
+answer = worker.Worker.get_data
+
+async def die(self, comm, keys, **options):
+    if any("denoise_items" in key for key in keys):
+        os.kill(os.getpid(), 9)
+    return await answer(self, comm, keys, **options)  # what the tasks share
+
+worker.Worker.get_data = die
+"""
+
+
 @pytest.mark.slow
 def test_random_kills_of_workers_lose_nothing(start, own_machines, tmp_path) -> None:
-    """In place, where denoising twice would show: 25 kills at random moments."""
+    """In place, where denoising twice would show: 25 kills at random moments.
+
+    A third of the workers die sooner, when the client asks for their first result.
+    """
     rng, kills, number = random.Random(0), 0, 0
-    alive = [own_machines.add_worker() for _ in range(3)]
+    alive = [own_machines.add_worker()]
+
+    def three_work() -> bool:
+        alive[:] = [worker for worker in alive if worker.is_alive()]
+        while len(alive) < 3:
+            alive.append(own_machines.add_worker(before=rng.choice(["", "", DIES_WHEN_ASKED])))
+        # On a busy machine, workers would be killed faster than they start.
+        return own_machines.connected >= 2
+
     while kills < 25:
         source = fill(tmp_path / str(number), 60, side=300)
         words = [source, "--recursive", "--in-place", "--scheduler", own_machines.address]
         process = start(*words)
         wait_until(lambda process=process: process.stdout.peek(1), process)
-        while process.poll() is None:
-            # On a busy machine, workers would be killed faster than they start.
-            wait_until(lambda p=process: own_machines.connected >= 2 or p.poll() is not None)
+        while process.poll() is None and kills < 25:
+            wait_until(lambda p=process: three_work() or p.poll() is not None)
             time.sleep(rng.uniform(0, 0.8))
-            killed = alive.pop(rng.randrange(3))
+            killed = rng.choice(alive)
             killed.kill()
             killed.join()
             kills += process.poll() is None
-            alive.append(own_machines.add_worker())
+        alive.append(own_machines.add_worker())
         # A task that three workers died of is not tried again by the same run.
         process.communicate(timeout=PATIENCE)
         assert process.returncode in (0, 1)
@@ -422,20 +446,6 @@ def test_the_number_of_tasks_is_bounded(machines) -> None:
         wait_until(few_are_held)
     assert sorted(results) == [(number, divmod(number, 7)) for number in range(200)]
     assert most <= LEAST
-
-
-DIES_WHEN_ASKED = """
-from distributed import worker
-
-answer = worker.Worker.get_data
-
-async def die(self, comm, keys, **options):
-    if any("denoise_items" in key for key in keys):
-        os.kill(os.getpid(), 9)
-    return await answer(self, comm, keys, **options)  # what the tasks share
-
-worker.Worker.get_data = die
-"""
 
 
 def test_a_result_that_dies_with_its_worker_is_computed_again(
