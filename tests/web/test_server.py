@@ -105,6 +105,27 @@ def test_a_signal_lets_the_running_request_finish(launch_held, tmp_path, kind):
     assert '"POST /v1/denoise HTTP/1.1" 200' in errors
 
 
+STOPPED_EARLY = """
+import os, signal, sys
+from quietpixel.web import server
+make_app = server.make_app
+def make(*arguments):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return make_app(*arguments)
+server.make_app = make
+from quietpixel.cli.main import main
+sys.exit(main())
+"""
+
+
+def test_a_signal_while_the_service_starts_ends_it(home):
+    words = [COMMAND[0], "-c", STOPPED_EARLY, *COMMAND[3:]]
+    process = subprocess.run(
+        words, check=False, env=os.environ | home, capture_output=True, timeout=60
+    )
+    assert process.returncode == -signal.SIGTERM
+
+
 def test_a_draining_service_is_not_ready_and_takes_no_new_work(launch_held, tmp_path):
     process, address = launch_held("--queue=0")
     with post_image(address) as answer:
@@ -274,10 +295,13 @@ def test_nothing_reaches_the_disk(launch, monkeypatch):
         (["--engine", "openvno"], "did you mean 'openvino'?"),
         (
             ["--host", "203.0.113.9", "--open"],
-            "cannot listen on 203.0.113.9:0 (cannot assign requested address);",
+            "on 203.0.113.9:0 (cannot assign requested address); --host must be an address of this",
         ),
         (["--host", "name.invalid", "--open"], "The service cannot listen on name.invalid:0 ("),
         (["--workers", "0"], "--workers must be a whole number"),
+        (["--trusted-proxy", "nonsense"], "--trusted-proxy must be an IP address or a network"),
+        (["--allow-host", ""], "--allow-host must be an address or a name"),
+        (["--max-held", "1MB"], "--max-held must be at least --max-body"),
         (["--port", "70000"], "--port must be a whole number from 0 to 65535; got '70000'."),
     ],
 )

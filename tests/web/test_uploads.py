@@ -52,7 +52,7 @@ def test_a_refused_upload_gets_a_response_and_not_a_broken_connection(make_clien
 
 
 def test_uploads_beyond_the_memory_budget_are_503(start):
-    port, app = start(Limits(max_held=5000))
+    port, app = start(Limits(max_body=5000, max_held=5000))
     with connect(port) as connection:
         connection.sendall(head(4500) + b"x" * 4400)
         wait_for(lambda: app.state.shared.memory.bytes == 4400)

@@ -64,12 +64,12 @@ GROUPS = {
     "--trusted-proxy",
     metavar="ADDRESS",
     multiple=True,
-    help="Address of a proxy whose X-Forwarded-For is logged; may be repeated.",
+    help="Address or network of a proxy whose X-Forwarded-For is logged; may be repeated.",
 )
 @replacing_model
 @click.option(
     "--workers",
-    type=COUNT,
+    type=click.IntRange(1, 1000),
     default=1,
     help="Images denoised at the same time; they share cores and models.",
 )
@@ -139,8 +139,8 @@ def make_options(values: dict[str, Any]) -> Any:
 
     return fill(
         ServiceOptions,
-        # Browsers send origins without a slash at the end.
-        {**values, "cors": tuple(origin.rstrip("/") for origin in values["cors"])},
+        # Browsers send origins in lower case, without a slash at the end.
+        {**values, "cors": tuple(origin.lower().rstrip("/") for origin in values["cors"])},
         denoise=fill(DenoiseOptions, values, streams=values["workers"]),
         limits=fill(Limits, values),
     )

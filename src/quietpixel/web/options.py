@@ -1,6 +1,7 @@
 """Settings of the service: address, access control and limits."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 
 from quietpixel.errors import ArgumentError
@@ -57,7 +58,8 @@ class ServiceOptions:
     cors
         Origins of other sites whose pages may call the service.
     trusted_proxy
-        Addresses of proxies whose ``X-Forwarded-For`` names the client in the log.
+        Addresses, or networks such as ``"10.0.0.0/8"``, of proxies whose ``X-Forwarded-For`` names
+        the client in the log.
     denoise
         Options of the denoisers and defaults for requests; `model` replaces the default models,
         and `streams` images are denoised at the same time.
@@ -87,13 +89,33 @@ class ServiceOptions:
         """Refuse an unsafe or impossible service before anything is loaded."""
         if not 0 <= self.port <= 65535:
             raise ArgumentError(f"`port` must lie between 0 and 65535; got {self.port}.")
+        for name, hosts in {"host": (self.host,), "allow_host": self.allow_host}.items():
+            for host in hosts:
+                if not is_host(host):
+                    raise ArgumentError(
+                        f"`{name}` must be an address or a name such as pictures.example, without "
+                        f"scheme, port, path and brackets; got '{host}'."
+                    )
+        for proxy in self.trusted_proxy:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError as error:
+                raise ArgumentError(
+                    "`trusted_proxy` must be an IP address or a network, because others are never "
+                    f"those of a connection; got '{proxy}'. Try 127.0.0.1 or 10.0.0.0/8."
+                ) from error
+        if self.limits.max_held < self.limits.max_body:
+            raise ArgumentError(
+                "`max_held` must be at least `max_body`, or the largest uploads would always be "
+                f"refused; got {self.limits.max_held:,} and {self.limits.max_body:,} bytes."
+            )
         # Checked before the port is opened: an unsafe service must not exist even for a moment.
         if self.token is not None:
             rule = (
                 "not be empty because nothing else protects the service"
                 if not self.token.strip()
-                else "be ASCII because it is sent in a header"
-                if not self.token.isascii()
+                else "be of ASCII letters, digits and signs because it is sent in a header"
+                if not re.fullmatch("[!-~]([ -~]*[!-~])?", self.token)
                 else None
             )
             if rule:
@@ -108,11 +130,10 @@ class ServiceOptions:
                 "neither. Omit `host` to serve this machine only."
             )
         for origin in self.cors:
-            scheme, _, rest = origin.partition("://")
-            if scheme not in ("http", "https") or not rest or "/" in rest or "*" in rest:
+            if not re.fullmatch(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", origin):
                 raise ArgumentError(
-                    "`cors` must be the origin of one site because each is permitted by name; got "
-                    f"'{origin}'. Try https://example.org."
+                    "`cors` must be the origin of one site, in lower case as browsers send it, "
+                    f"because each is permitted by name; got '{origin}'. Try https://example.org."
                 )
 
     @property
@@ -127,7 +148,18 @@ class ServiceOptions:
         # local service without a token must not answer to that name.
         if self.token is not None or not is_local(self.host):
             return None
-        return frozenset({*LOCAL_NAMES, self.host, *self.allow_host})
+        return frozenset({*LOCAL_NAMES, self.host, *map(str.lower, self.allow_host)})
+
+
+def is_host(host: str) -> bool:
+    """Return whether a text can be the address or the name of a host.
+
+    Examples
+    --------
+    >>> is_host("example.org"), is_host("::1"), is_host("http://example.org"), is_host("")
+    (True, True, False, False)
+    """
+    return re.fullmatch(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(%\w+)?", host) is not None
 
 
 def is_local(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -242,7 +243,7 @@ def serve(options: ServiceOptions, *, log: bool = True, on_ready: Callable[[str]
     """
     models = find_models(options.denoise)
     models.warm_up()
-    with listen(options) as listener, _signals_ignored():
+    with listen(options) as listener:
         _log_to_stderr(log)
         for sentence in models.fallbacks:
             logging.getLogger("quietpixel.web").error(sentence)
@@ -270,6 +271,12 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn raises the signals again once it has shut down because of them.
+        with _signals_ignored(), super().capture_signals():
+            yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -329,11 +336,11 @@ def listen(options: ServiceOptions) -> socket.socket:
         socket.getaddrinfo(*address)  # the error of `create_server` would not say what it is
         return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
-        if isinstance(error, socket.gaierror):
-            reason, remedy = "no such host", "`host` must be an address of this machine."
-        else:
-            reason = os.strerror(error.errno or 0).lower()
-            remedy = "choose another `port`, or 0 for any free one."
+        known = not isinstance(error, socket.gaierror)
+        reason = os.strerror(error.errno or 0).lower() if known else "no such host"
+        remedy = "choose another `port`, or 0 for any free one."
+        if not known or error.errno == errno.EADDRNOTAVAIL:
+            remedy = "`host` must be an address of this machine."
         raise ServiceError(
             f"The service cannot listen on {options.host}:{options.port} ({reason}); {remedy}"
         ) from error
@@ -341,7 +348,7 @@ def listen(options: ServiceOptions) -> socket.socket:
 
 @contextlib.contextmanager
 def _signals_ignored() -> Iterator[None]:
-    """Ignore the signals that uvicorn raises again once it has shut down because of them."""
+    """Ignore the signals that end the service; one that comes before the block ends the process."""
     kinds = (signal.SIGINT, signal.SIGTERM)
     before = {kind: signal.signal(kind, lambda number, frame: None) for kind in kinds}
     try:
