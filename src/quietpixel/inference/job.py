@@ -160,11 +160,11 @@ def _find_blotches(job: DenoiseJob) -> FloatArray | None:
     if job.level is None or job.level.blotches is None or job.layout.colours == 1:
         return None
     factor = job.level.blotches * np.float32(job.factors[-1])  # that of colour
-    noise = job.level
+    values = job.level.values
 
     def read(tile: Tile) -> tuple[FloatArray, FloatArray]:
         shown = _show(job, tile, job.layout.to_model(tile.read(job.seen)))
-        return shown, noise.read(tile, shown.shape[2])[0] * factor
+        return shown, _read_level(values, tile, shown.shape[2]) * factor
 
     shape = (*job.images.shape[:3], job.layout.colours)
     return find_blotches(job.engine, shape, job.tiles, read)
@@ -186,7 +186,11 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, blotches: FloatArray | None) -> A
     noisy = job.layout.to_model(part)
     shown = _show(job, tile, noisy, blotches)
     place = tile.shift(*job.origin)  # in the whole image, for whatever depends on position
-    level, share = (None, None) if job.level is None else job.level.read(place, noisy.shape[2])
+    level, share = None, None
+    if job.level is not None:
+        level = _read_level(job.level.values, place, noisy.shape[2])
+        if job.level.share is not None:
+            share = _read_level(job.level.share, place, noisy.shape[2])
     results = []
     for factor in job.factors:
         scaled = level if level is None or factor == 1 else level * np.float32(factor)
@@ -201,6 +205,15 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, blotches: FloatArray | None) -> A
     if strength < 1 or colour is not None:
         mixed = blend(noisy, mixed, strength, colour, results[-1])
     return job.layout.correct(part, noisy, mixed)
+
+
+def _read_level(values: FloatArray, tile: Tile, count: int) -> FloatArray:
+    """Return the part of a level, or of a share, that `count` images have in a tile, (h, w, N)."""
+    # One level holds everywhere; only a map has places.
+    part = values if values.shape[:2] == (1, 1) else tile.read(values)
+    sides = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
+    # A view, so that a constant level takes no memory.
+    return np.broadcast_to(part, (*sides, count))
 
 
 def _denoise_views(job: DenoiseJob, shown: FloatArray, level: FloatArray | None) -> FloatArray:

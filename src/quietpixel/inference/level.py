@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from quietpixel.array_types import Array, BoolArray, FloatArray
 from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError
-from quietpixel.imaging.tiling import Tile, spread_runs
+from quietpixel.imaging.tiling import spread_runs
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.blotches import can_find as can_find_blotches
 from quietpixel.inference.options import DenoiseOptions, wrong_level
@@ -73,18 +73,6 @@ class NoiseLevel:
     noise: Noise = Noise()
     share: FloatArray | None = None
     blotches: FloatArray | None = None
-
-    def read(self, tile: Tile, count: int) -> tuple[FloatArray, FloatArray | None]:
-        """Return level and share of `count` images in a tile of the whole image, each (h, w, N)."""
-        sides = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
-
-        def cut(values: FloatArray) -> FloatArray:
-            # One level holds everywhere; only a map has places.
-            part = values if values.shape[:2] == (1, 1) else tile.read(values)
-            # A view, so that a constant level takes no memory.
-            return np.broadcast_to(part, (*sides, count))
-
-        return cut(self.values), None if self.share is None else cut(self.share)
 
 
 def constant_level(sigma: float) -> NoiseLevel:
