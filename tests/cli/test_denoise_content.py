@@ -424,6 +424,13 @@ def test_parts_that_a_sparse_tiff_leaves_out_are_black(
         tags, letters = file.pages[0].tags, {3: "H", 4: "I"}
         for code in (324, 325) if "tile" in layout else (273, 279):
             struct.pack_into("<" + letters[tags[code].dtype], content, tags[code].valueoffset, 0)
+            # A part with a length was not left out.
+            (tmp_path / f"{code}.tif").write_bytes(content)
+    for words in ([], ["--max-pixels", 100]):
+        damaged = tmp_path / f"{324 if 'tile' in layout else 273}.tif"
+        outcome = quietpixel(*WORD, damaged, "--model", halver, *words)
+        assert outcome.code == 2
+        assert "a part of its pixels has a length but no place" in outcome.err
     path.write_bytes(content)
     expected = image / 2
     expected[: 16 if "tile" in layout else 4, : 16 if "tile" in layout else None] = 0

@@ -95,7 +95,7 @@ def test_any_field_of_the_recipe_can_be_set(quietpixel, calls) -> None:
 
 
 def test_what_needs_no_keras_is_noticed_before_it_is_loaded(quietpixel, monkeypatch) -> None:
-    monkeypatch.setattr("quietpixel.cli.silence_stderr.load_training", None)
+    monkeypatch.setattr("quietpixel.cli.library_output.load_training", None)
     assert "Unknown data set or folder 'foto'. Known: " in quietpixel("train", "foto").err
     outcome = quietpixel("train", "--resume")
     assert outcome.code == 2

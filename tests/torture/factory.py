@@ -320,6 +320,13 @@ def damaged_scan():
 
 
 @case(".jpg", "error")
+def jpeg_cut_and_ended_behind_stray_bytes():
+    data = _whole("JPEG")
+    tables = data.index(b"\xff\xdb")
+    return data[:tables] + b"stray" + data[tables : len(data) * 2 // 3] + b"\xff\xd9"
+
+
+@case(".jpg", "error")
 def jpeg_without_tables():
     data = pillow(pixels(), "JPEG")
     at = data.index(b"\xff\xdb")
@@ -431,6 +438,32 @@ def pages_of_different_sizes():
         writer.write(pixels(20, 20, 1))
         writer.write(pixels(30, 20, 1))
     return stream.getvalue()
+
+
+def _fax(compression, *, stated):
+    """Return a fax of which bytes were lost on the way, which its tags may state."""
+    tags = {327: 2} if stated else {}
+    page = Image.fromarray(pixels(64, 80, 1) > 120)
+    data = bytearray(pillow(page, "TIFF", compression=compression, tiffinfo=tags))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        (at,), (length,) = file.pages[0].dataoffsets, file.pages[0].databytecounts
+    data[at + length // 3 : at + length // 3 + 3] = b"\xff\x13\x7a"
+    return bytes(data)
+
+
+@case(".tif", "error")
+def fax_of_group_3_with_lost_bytes():
+    return _fax("group3", stated=False)
+
+
+@case(".tif", "picture")
+def fax_that_states_its_lost_bytes():
+    return _fax("group3", stated=True)
+
+
+@case(".tif", "error")
+def fax_of_group_4_with_lost_bytes():
+    return _fax("group4", stated=False)
 
 
 @case(".tif", "error")

@@ -24,7 +24,7 @@ def command(run: Path | None, epochs: int) -> None:
     """
     from quietpixel.cli.evaluate import format_evaluation
     from quietpixel.cli.progress import show_progress
-    from quietpixel.cli.silence_stderr import load_training
+    from quietpixel.cli.library_output import load_training
 
     load_training()
     with naming_missing("The demo needs", "train"):

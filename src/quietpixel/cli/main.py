@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from quietpixel.cli.library_output import own_stdout
 from quietpixel.cli.options import describe_number, explain, option_names, printable
 from quietpixel.errors import ArgumentError, QuietpixelError, unknown_name
 
@@ -126,7 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "_QUIETPIXEL_COMPLETE" in os.environ:
         group.main(words, "quietpixel")
     try:
-        result: Any = group.main(words, "quietpixel", standalone_mode=False)
+        with own_stdout():
+            result: Any = group.main(words, "quietpixel", standalone_mode=False)
     except click.exceptions.Abort:
         return _report("interrupted", INTERRUPTED)
     except click.ClickException as error:

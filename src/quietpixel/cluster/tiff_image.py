@@ -157,13 +157,21 @@ def open_image(place: Place) -> TiffImage:
     Raises
     ------
     FileError
-        If it is no TIFF.
+        If it is no TIFF, or damaged.
     ImageError
         If its colours lie in planes of their own.
     """
     token = secrets.token_hex(8)
     series = _open_file(place.name, token).series[0]
     page = series.keyframe
+    # tifffile fills them, as parts that were left out, which have no length either.
+    for each in filter(None, series.pages):
+        parts = zip(each.dataoffsets, each.databytecounts, strict=False)
+        if any(at < 8 and length for at, length in parts):
+            raise FileError(
+                f"'{place.name}' is damaged, because a part of its pixels has a length but no "
+                "place; get a whole copy."
+            )
     axes = series.axes.upper()
     if "S" in axes and not axes.endswith("S"):
         raise ImageError(

@@ -42,7 +42,7 @@ def read_pages(
     frames: bool = False,
     opaque: bool = False,
     fail_on: str = "error",
-    on_warnings: Callable[[vips.Warnings], None] | None = None,
+    fatal: str | None = None,
 ) -> Picture:
     """Decode the pages of a file.
 
@@ -64,8 +64,8 @@ def read_pages(
         Whether alpha is ignored, which decoders add to colours without any.
     fail_on
         The least damage that is an error, by libvips' name.
-    on_warnings
-        Called with the decoder's warnings; it may raise an error.
+    fatal
+        Pattern of the warnings that are errors, because pixels are missing.
     """
     numbers = () if frames else numbers
     decode = partial(
@@ -78,8 +78,9 @@ def read_pages(
         limits = replace(limits, on_reserve=None)  # its memory is reserved already
         with vips.working(alone=True), vips.collect_warnings() as warnings, vips.decoding_errors():
             picture = decode(limits)
-    if on_warnings is not None:
-        on_warnings(warnings)
+    for text in warnings:
+        if fatal and re.search(fatal, text, re.IGNORECASE):
+            raise damaged(text)
     telling = (text for text in dict.fromkeys(warnings) if text and not _HARMLESS.search(text))
     # Damaged files can cause thousands of different warnings.
     return picture.with_notes(*[f"The decoder warned: {text}." for text in telling][:5])

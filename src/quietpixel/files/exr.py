@@ -19,20 +19,37 @@ _XMP = "xmp"
 """Attribute for XMP, as Adobe's programs write it."""
 
 
-def _open(source: Source, *, header_only: bool = False) -> Any:
-    """Return the file as OpenEXR opens it; it reads all pixels unless told otherwise."""
+def _open(source: Source) -> Any:
+    """Return the header of a file as OpenEXR reads it."""
     import OpenEXR
 
     with vips.open_binary(source) as file:
         _refuse_cut(file)
         file.seek(0)
         try:
-            exr = OpenEXR.File(file, separate_channels=True, header_only=header_only)
+            exr = OpenEXR.File(file, separate_channels=True, header_only=True)
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             raise damaged() from error
     if not exr.parts:
         raise damaged()
     return exr
+
+
+def _decode(source: Source, channels: Sequence[Any], size: tuple[int, int]) -> dict[str, Pixels]:
+    """Return the pixels of each channel, with the older class, because the other prints errors."""
+    import OpenEXR
+
+    types = {OpenEXR.HALF: np.float16, OpenEXR.FLOAT: np.float32, OpenEXR.UINT: np.uint32}
+    found = {}
+    with vips.open_binary(source) as file:
+        try:
+            exr = OpenEXR.InputFile(file)
+            for each in channels:
+                rows, columns = (-(-a // b) for a,b in zip(size, (each.ySampling, each.xSampling)))
+                found[each.name] = np.frombuffer(exr.channel(each.name), types[each.type()]).reshape(rows, columns)
+        except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
+            raise damaged(error) from error
+    return found
 
 
 def _refuse_cut(file: BinaryIO) -> None:

@@ -3,7 +3,7 @@
 import io
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
@@ -137,10 +137,26 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         tail_offset=offset if tail else 0,
     )
     header = Picture((), metadata=metadata, encoding=encoding)
-    # Decoders take what is missing for zeros, and not all of them say so.
+    # Decoders take what is missing for zeros or gray; libjpeg only warns.
     if end is None and not content.endswith(bytes([0xFF, _END_OF_IMAGE])):
         raise damaged("its end is missing")
-    return read_pages("jpegload", source, header, limits, on_warnings=_refuse_cut)
+    decode = partial(read_pages, "jpegload", header=header, fatal="premature end")
+    picture = decode(source, limits=limits)
+    # libjpeg prints its first warning only, and this one would hide that pixels are missing.
+    if any("extraneous" in note for note in picture.notes):
+        # Its memory is reserved already.
+        decode(_drop_extraneous(content), limits=replace(limits, on_reserve=None))
+    return picture
+
+
+def _drop_extraneous(content: bytes) -> bytes:
+    """Return a file without the bytes between the segments before its pixels."""
+    kept = [content[:2]]
+    for marker, start, end in _walk(content):
+        if marker == _START_OF_SCAN:
+            return b"".join(kept) + content[start - 4 :]
+        kept.append(content[start - 4 : max(start, end)])
+    return content
 
 
 def find_lost(source: Source) -> tuple[str, ...]:
@@ -187,13 +203,6 @@ def _move_images(index: bytes, *, size: int, by: int) -> bytes:
             moved = (old, offset + by) if offset else (size, 0)
             struct.pack_into(reader.order + "II", changed, place, *moved)
     return bytes(changed)
-
-
-def _refuse_cut(warnings: Sequence[str]) -> None:
-    """Raise an error if pixels were missing: libjpeg puts gray there and only warns."""
-    for text in warnings:
-        if "premature end" in text.lower():
-            raise damaged(text)
 
 
 def estimate_quality(segments: tuple[Block, ...]) -> int | None:

@@ -121,10 +121,8 @@ def _refuse_cut(source: Source) -> None:
     if not pages or _DNG_VERSION not in pages[0].tags:
         return
     for page in pages:
-        for places, lengths in ((273, 279), (324, 325)):  # strips, tiles
-            stretches = zip(page.numbers(places), page.numbers(lengths), strict=False)
-            if any(at + length > reader.size for at, length in stretches):
-                raise FileError("the file is cut short; get a whole copy of it.")
+        if any(at + length > reader.size for at, length in page.parts()):
+            raise FileError("the file is cut short; get a whole copy of it.")
 
 
 def _read_tags(source: Source, raw: Any) -> Directory:

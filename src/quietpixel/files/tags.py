@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from math import prod
 from typing import BinaryIO
 
@@ -62,6 +63,12 @@ class Directory:
     def first(self, tag: int, default: float) -> float:
         """Return the first number of a tag."""
         return next(iter(self.numbers(tag)), default)
+
+    def parts(self) -> Iterator[tuple[float, float]]:
+        """Yield place and length of each strip or tile; length 0 where the file states none."""
+        for places, lengths in ((273, 279), (324, 325)):
+            found = self.numbers(places)
+            yield from zip_longest(found, self.numbers(lengths)[: len(found)], fillvalue=0)
 
     def block(self, tag: int) -> bytes | None:
         """Return the bytes of a tag."""

@@ -23,6 +23,7 @@ from quietpixel.files.image_format import (
     ReadLimits,
     Size,
     Source,
+    damaged,
     starts_with,
 )
 from quietpixel.files.picture import Encoding, Metadata, Picture, round_to_bits
@@ -100,8 +101,11 @@ def read(source: Source, limits: ReadLimits) -> Picture:
             "Each channel has a plane of its own, and a TIFF result has the channels of a pixel "
             "together (planar configuration 1)."
         )
-    # GeoTIFF may leave out strips and tiles without content.
-    sparse = any(0 in (*page.numbers(273), *page.numbers(324)) for page in directories)
+    # GeoTIFF may leave out strips and tiles without content: they have neither place nor length.
+    parts = [part for page in directories for part in page.parts()]
+    if any(at < 8 and length for at, length in parts):
+        raise damaged("a part of its pixels has a length but no place")
+    sparse = any(not at for at, _ in parts)
     # Neither inverted nor converted.
     plain = first.first(258, 1) >= 8 and first.first(262, 1) in (1, 2)
     # libvips refuses samples of 64 bits and strips that are left out, and decodes half floats in
@@ -112,7 +116,11 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     # libvips takes tiles that are missing or cannot be decoded for black, unless warnings are
     # errors; those of strips would include harmless ones on tags.
     fail_on = "warning" if encoding.tile else "error"
-    picture = read_pages("tiffload", source, header, limits, numbers=numbers, fail_on=fail_on)
+    # libtiff only warns of lines of a fax that are broken; the fax itself may say so (327).
+    fatal = None if first.first(327, 0) else r"at (scan)?line \d"
+    picture = read_pages(
+        "tiffload", source, header, limits, numbers=numbers, fail_on=fail_on, fatal=fatal
+    )
     if half:
         # libvips decodes half floats to float32.
         return replace(picture, pages=tuple(page.astype(np.float16) for page in picture.pages))

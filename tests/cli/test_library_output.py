@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from quietpixel.cli.silence_stderr import held_back
+from quietpixel.cli.library_output import held_back
 
 
 def test_what_is_written_below_python_is_held_back(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Hides what libraries write to standard error below Python."""
+"""Keeps what libraries write below Python out of standard output, and hides it in part."""
 
 import contextlib
 import os
@@ -7,6 +7,33 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import import_module
+
+
+@contextlib.contextmanager
+def own_stdout() -> Iterator[None]:
+    """Send what libraries write to the process's standard output to standard error.
+
+    What Python writes may be JSON or an image, which a line of a decoder would damage.
+    """
+    stream = sys.stdout
+    try:
+        ours = stream.fileno() == 1 and os.fstat(2)
+    except (AttributeError, OSError, ValueError):  # closed, or replaced by a caller
+        ours = None
+    if not ours:
+        yield
+        return
+    stream.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    form = {"encoding": stream.encoding, "errors": stream.errors}
+    sys.stdout = open(kept, "w", **form)  # buffered by lines in a terminal
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        own, sys.stdout = sys.stdout, stream
+        own.close()
 
 
 @contextlib.contextmanager
