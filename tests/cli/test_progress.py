@@ -1,6 +1,10 @@
 import math
+import re
 from dataclasses import dataclass
 
+import numpy as np
+import pytest
+from PIL import Image
 from rich.console import Console
 from rich.progress import Progress as Bar
 
@@ -24,6 +28,7 @@ class Step:
     validation_loss: float | None = None
     share: float = 0.4
     message: str = ""
+    task: str = ""
 
 
 LINE = "epoch 2/5  loss 0.03123  2,346 images/s  1 min 01 s left"
@@ -79,3 +84,38 @@ def test_a_full_bar_names_the_step_in_work() -> None:
     view(Step(epoch=5, share=1.0))
     view(Step(steps=0, message="Writing the report"))
     assert bar.tasks[0].description == "Writing the report"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("calibrate", "HALVER", "FOLDER", "--noise", "gaussian:0.1"),
+        ("evaluate", "HALVER", "FOLDER", "--noise", "gaussian:0.1"),
+        ("noise", "FOLDER"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_long_work_tells_how_far_it_is_its_rate_and_the_time_left(
+    quietpixel, halver, tmp_path, monkeypatch, words
+) -> None:
+    monkeypatch.setattr("quietpixel.cli.progress.LINE_SECONDS", 0)
+    monkeypatch.setattr("quietpixel.workflows.calibrate.SQUARES", 4)
+    (tmp_path / "images").mkdir()
+    for number, side in enumerate((64, 72)):
+        values = np.random.default_rng(number).integers(0, 256, (side, side), np.uint8)
+        Image.fromarray(values).save(tmp_path / "images" / f"{number}.png")
+    model = tmp_path / "halver.onnx"
+    model.write_bytes(halver.read_bytes())
+    names = {"HALVER": model, "FOLDER": tmp_path / "images"}
+    outcome = quietpixel(*(names.get(word, word) for word in words))
+    assert outcome.code == 0
+    assert re.search(r"ing.*  1/[24]  [\d.,]+ images/s  \d+ s left\n", outcome.err)
+
+
+def test_other_work_has_its_own_words_and_no_estimate(capsys) -> None:
+    step = Step(task="Evaluating", step=3, steps=2400, images_per_second=0.842)
+    assert describe_progress(step) == "Evaluating  3/2,400  0.84 images/s  1 min 01 s left"
+    with show_progress() as view:
+        for number in range(8):
+            view(Step(task="Evaluating", step=number, steps=2400))
+    assert capsys.readouterr().err == ""

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from quietpixel.cli.denoise import read_range
-from quietpixel.cli.options import LAW, MODEL, PATH, Command, notify, read_noise
+from quietpixel.cli.options import LAW, MODEL, PATH, Command, read_noise
 from quietpixel.errors import ArgumentError
 
 EXAMPLES = (
@@ -67,6 +67,7 @@ def command(
     and the offset and the bias in the dark are 0.
     """
     # Imported here, so that --help need not load a runtime.
+    from quietpixel.cli.progress import show_progress
     from quietpixel.workflows.calibrate import calibrate
 
     if second is not None and (noisy is not None or options["noise"] is not None):
@@ -77,7 +78,16 @@ def command(
 
     # With --second, FOLDER itself is noisy and there is nothing clean.
     clean, shots = (images, noisy) if second is None else (None, images)
-    coverage = calibrate(model, clean, noisy=shots, second=second, notify=notify, **options)
+    with show_progress() as view:
+        coverage = calibrate(
+            model,
+            clean,
+            noisy=shots,
+            second=second,
+            notify=view.show_message,
+            on_progress=view,
+            **options,
+        )
     click.echo(f"{options['output'] or model}: {coverage.describe()}.")
     if coverage.brightness is not None:
         click.echo(f"Brightness, {coverage.brightness.describe()}.")

@@ -15,7 +15,7 @@ import click
 
 from quietpixel.cli.denoise_call import DenoiseCall
 from quietpixel.cli.options import name_options, printable
-from quietpixel.cli.progress import describe_seconds, make_bar
+from quietpixel.cli.progress import LINE_SECONDS, describe_seconds, make_bar
 from quietpixel.errors import FileError
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from quietpixel.files import Job, SkippedFile
     from quietpixel.inference.level import Noise
 
-LINE_SECONDS = 10.0
-"""Between lines on progress where there is no terminal."""
 BAR_SECONDS = 1.0
 """After which a single file gets a bar."""
 SCHEMA = 1

@@ -59,8 +59,10 @@ def command(
     below it they are repeated in the units of images that have another. A folder stands for the
     images in it, a Zarr is one image, and each channel of a stack has a line of its own.
     """
+    from quietpixel.cli.progress import show_progress
     from quietpixel.containers import measure_channels
     from quietpixel.files import atomic_file
+    from quietpixel.training.progress import count_images
 
     if plot is not None and Path(plot).suffix.lower() != ".png":
         raise ArgumentError(f"--plot must end in .png because a PNG is drawn; got '{plot}'.")
@@ -69,21 +71,24 @@ def command(
     paths = _list_files(files)
     measures, failed = {}, False
     options = option_names(click.get_current_context().command)
-    for path in paths:
-        try:
-            if _is_folder(path):
-                raise FileError(f"The folder '{path}' holds no images to measure; name files.")
-            channels = measure_channels(path, range=range)
-            for number, measure in channels.items():
-                name = f"{path}, channel {number + 1}" if len(channels) > 1 else str(path)
-                measures[name] = measure
-        except QuietpixelError as error:
-            # One file that fails is an error; of several, the others are still measured.
-            if len(paths) == 1:
-                raise
-            failed, text = True, " ".join(explain(error, options).split())
-            named = text if str(path) in text else f"{path}: {text}"
-            click.echo(f"quietpixel: {named}", err=True)
+    with show_progress() as view:
+        count = count_images("Measuring", view)
+        for place, path in enumerate(paths):
+            count(place, len(paths))
+            try:
+                if _is_folder(path):
+                    raise FileError(f"The folder '{path}' holds no images to measure; name files.")
+                channels = measure_channels(path, range=range)
+                for number, measure in channels.items():
+                    name = f"{path}, channel {number + 1}" if len(channels) > 1 else str(path)
+                    measures[name] = measure
+            except QuietpixelError as error:
+                # One file that fails is an error; of several, the others are still measured.
+                if len(paths) == 1:
+                    raise
+                failed, text = True, " ".join(explain(error, options).split())
+                named = text if str(path) in text else f"{path}: {text}"
+                click.echo(f"quietpixel: {named}", err=True)
     text = json.dumps([_entry(name, measure) for name, measure in measures.items()], indent=2)
     # JSON on standard output goes to a program, which wants no table.
     if json_file == "-":

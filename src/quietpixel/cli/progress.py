@@ -1,7 +1,8 @@
-"""Progress of a training run: a bar in a terminal, a line for each epoch elsewhere."""
+"""Progress of long work: a bar in a terminal, elsewhere lines, for each epoch of a training run."""
 
 import math
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,20 +20,23 @@ if TYPE_CHECKING:
 
 ESTIMATED_AFTER = 5
 """Steps after which the duration of a run is estimated; the first ones are slower."""
+LINE_SECONDS = 10.0
+"""Between lines on progress where there is no terminal, except those of a training run."""
 
 
 class ProgressView:
     """Shows each progress that it is called with, on standard error."""
 
-    _steps = 0
+    def __init__(self) -> None:
+        self._steps, self._last_line = 0, time.monotonic()
 
     def __call__(self, progress: "Progress") -> None:
         """Show a message, or the state of the run."""
         if progress.message:
             self.show_message(progress.message)
         if progress.steps:
-            self._steps += 1
-            if self._steps == ESTIMATED_AFTER:
+            self._steps += not progress.task
+            if self._steps == ESTIMATED_AFTER and not progress.task:
                 self.show_message(describe_estimate(progress))
             self.show_step(progress)
 
@@ -41,8 +45,11 @@ class ProgressView:
         notify(message)
 
     def show_step(self, progress: "Progress") -> None:
-        """Write a line at the end of each epoch."""
-        if progress.step == progress.steps:
+        """Write a line at the end of each epoch; of other work, every few seconds."""
+        now = time.monotonic()
+        waited = progress.step > 0 and now - self._last_line > LINE_SECONDS
+        if waited if progress.task else progress.step == progress.steps:
+            self._last_line = now
             click.echo(describe_progress(progress), err=True)
 
 
@@ -50,6 +57,7 @@ class BarView(ProgressView):
     """Shows a bar that moves with each step."""
 
     def __init__(self, bar: "Bar") -> None:
+        super().__init__()
         self._bar = bar
         self._task: TaskID | None = None
 
@@ -80,14 +88,18 @@ def describe_estimate(progress: "Progress") -> str:
 
 def describe_progress(progress: "Progress") -> str:
     """Return one line on the state of a run."""
-    # A run by the clock has no number of epochs.
-    of = f"/{progress.epochs}" if progress.epochs else ""
-    parts = [f"epoch {progress.epoch}{of}", f"loss {progress.loss:.5f}"]
+    if progress.task:
+        parts = [progress.task, f"{progress.step:,}/{progress.steps:,}"]
+    else:
+        # A run by the clock has no number of epochs.
+        of = f"/{progress.epochs}" if progress.epochs else ""
+        parts = [f"epoch {progress.epoch}{of}", f"loss {progress.loss:.5f}"]
     if progress.validation_loss is not None:
         parts.append(f"validation {progress.validation_loss:.5f}")
     # The first step also compiles the model, so it gives no rate.
     if math.isfinite(progress.images_per_second):
-        parts.append(f"{progress.images_per_second:,.0f} images/s")
+        rate = progress.images_per_second
+        parts.append(f"{rate:,.0f} images/s" if rate >= 10 else f"{rate:.2g} images/s")
     if math.isfinite(progress.seconds_left):
         parts.append(f"{describe_seconds(progress.seconds_left)} left")
     return "  ".join(parts)

@@ -258,7 +258,7 @@ def evaluate_methods(
     *,
     seed: int = 0,
     measure_memory: bool = True,
-    on_progress: Callable[[str], None] = lambda text: None,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Table:
     """Evaluate methods on the same whole images; their output is clipped to [0, 1].
 
@@ -273,7 +273,7 @@ def evaluate_methods(
     measure_memory
         Whether each method runs once more in a process of its own, to measure its memory.
     on_progress
-        Called with a description of the progress.
+        Called with the number of images that are done, and of all.
 
     Raises
     ------
@@ -300,7 +300,7 @@ def evaluate_methods(
         for each in runs:
             each.add(clean, noisy)
         done += len(clean)
-        on_progress(f"{done} of {pairs.count} images")
+        on_progress(done, pairs.count)
     first, others = runs[0], runs[1:]
     return Table(
         noise="" if law is None else str(law),

@@ -1,6 +1,7 @@
 """The progress of a run."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ class Progress:
         Fraction of the run that is over, in [0, 1].
     message
         A sentence to display once, or empty.
+    task
+        What is done where nothing is trained, such as ``"Evaluating"``: `step` of `steps` images
+        are done, and `share` is that of the task.
     """
 
     epoch: int = 0
@@ -34,7 +38,30 @@ class Progress:
     validation_loss: float | None = None
     share: float = 0.0
     message: str = ""
+    task: str = ""
 
 
 OnProgress = Callable[[Progress], None]
 """Called after each step."""
+
+
+def count_images(task: str, on_progress: OnProgress) -> Callable[[int, int], None]:
+    """Return a function that is called with the number of images done, and of all, and reports it.
+
+    Parameters
+    ----------
+    task
+        As for `Progress`.
+    on_progress
+        Called with a `Progress`: its rate and time left count from this call on.
+    """
+    start = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        rate = done / max(time.monotonic() - start, 1e-9) or math.nan
+        on_progress(Progress(
+            step=done, steps=total, images_per_second=rate, seconds_left=(total - done) / rate,
+            share=done / total, task=task,
+        ))  # fmt: skip
+
+    return report

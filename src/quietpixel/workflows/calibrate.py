@@ -33,6 +33,7 @@ from quietpixel.inference.options import DenoiseOptions
 from quietpixel.inference.repair import fill_holes
 from quietpixel.noise.laws import NoiseLaw
 from quietpixel.noise.parser import image_rng, parse_noise
+from quietpixel.training.progress import OnProgress, count_images
 
 Images = str | Path | Iterable[Any]
 """A folder, or image files and arrays."""
@@ -114,6 +115,7 @@ def calibrate(
     seed: int = 0,
     output: str | Path | None = None,
     notify: Notify = warnings.warn,
+    on_progress: OnProgress = lambda progress: None,
 ) -> Coverage:
     """Fit the error bars of a model to images that it was not trained on; return their coverage.
 
@@ -142,6 +144,8 @@ def calibrate(
     notify
         Called with a sentence on images of a folder that are skipped: those without a partner,
         those that cannot be read, and results of quietpixel.
+    on_progress
+        Called with a `Progress` after each image, or part of one.
 
     Raises
     ------
@@ -186,11 +190,18 @@ def calibrate(
             f"`noise` must be given because the card of the model '{card.name}' has no noise law; "
             "for example 'gaussian:25/255'. Or give `noisy` images."
         )
-    return write_calibration(denoiser, list(pairs), path, target, shots=second is not None)
+    shots, read = second is not None, list(pairs)
+    return write_calibration(denoiser, read, path, target, shots=shots, on_progress=on_progress)
 
 
 def write_calibration(
-    denoiser: Denoiser, pairs: Sequence[Pair], source: Path, target: Path, *, shots: bool = False
+    denoiser: Denoiser,
+    pairs: Sequence[Pair],
+    source: Path,
+    target: Path,
+    *,
+    shots: bool = False,
+    on_progress: OnProgress = lambda progress: None,
 ) -> Coverage:
     """Calibrate a model with pairs, measure the coverage, and write both into its card.
 
@@ -204,12 +215,16 @@ def write_calibration(
         The model file, and where the calibrated one is written.
     shots
         Whether the second image of a pair is another noisy shot.
+    on_progress
+        Called with a `Progress` after each pair.
     """
     import_optional("onnx", "Calibration needs the package onnx")  # now, and not at the end
     if not pairs:
         raise DataError("A calibration needs at least one image; got none. Give images.")
     numbers, drawn, descriptions, results = [number for number, *_ in pairs], [], [], []
+    count = count_images("Calibrating", on_progress)
     for place, (_, noisy, other) in enumerate(pairs):
+        count(place, len(pairs))
         # Pairs are on the model's scale already; an estimate for each square would differ.
         denoised = denoiser(noisy, range=(0.0, 1.0))
         results.append(denoised)

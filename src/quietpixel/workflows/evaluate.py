@@ -24,7 +24,7 @@ from quietpixel.noise.laws import Gaussian, Mixture, NoiseLaw, Ranged
 from quietpixel.noise.laws import Sequence as LawSequence
 from quietpixel.noise.parser import parse_noise
 from quietpixel.reports.evaluation_report import write_evaluation_report
-from quietpixel.training.progress import OnProgress, Progress
+from quietpixel.training.progress import OnProgress, Progress, count_images
 from quietpixel.workflows.evaluation_data import EvaluationData, open_data
 
 CLASSICAL_IMAGES = 500
@@ -136,7 +136,7 @@ def compare(  # noqa: PLR0913  (the options of the command line)
         Path of an HTML report, or a function that makes a report of another form from a
         `Comparison`; None makes none.
     on_progress
-        Called with a `Progress` whose message describes the current step.
+        Called with a `Progress`: a message, or the number of images that are done.
 
     Raises
     ------
@@ -180,9 +180,14 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     laws, trained = _choose_laws(noise, first.card.noise if first else "", own=images.own_noise)
     tables, runs = [], []
     for law in laws:
-        notify = partial(_notify, on_progress, law)
-        methods = _make_methods(limits, denoisers, images, law, seed=seed, notify=notify)
-        tables.append(evaluate_methods(methods, images.pairs, law, seed=seed, on_progress=notify))
+        task = "Evaluating" + ("" if law is None else f" at {describe_noise(str(law))}")
+        methods = _make_methods(
+            limits, denoisers, images, law, seed=seed,
+            notify=lambda text: on_progress(Progress(message=f"{task}: {text}")),  # noqa: B023
+        )  # fmt: skip
+        advance = count_images(task, on_progress)
+        advance(0, images.pairs.count)
+        tables.append(evaluate_methods(methods, images.pairs, law, seed=seed, on_progress=advance))
         runs.append((methods, law))
     evaluation = Evaluation(
         data=str(data),
@@ -318,8 +323,3 @@ def _make_methods(
             tuned = tune(name, *patches)
             methods.append(Method(name, tuned, parameters=tuned.parameters, limit=limit))
     return methods
-
-
-def _notify(on_progress: OnProgress, law: NoiseLaw | None, text: str) -> None:
-    noise = "" if law is None else f" at {describe_noise(str(law))}"
-    on_progress(Progress(message=f"Evaluating{noise}: {text}"))

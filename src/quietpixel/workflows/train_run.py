@@ -60,7 +60,8 @@ def _finish(recipe: Recipe, folder: RunFolder, options: RunOptions, name: str | 
     pairs = list(_calibration_pairs(recipe, denoiser.card.size, options.data_dir))
     if pairs:  # without clean images there is no error to measure
         options.notify("Calibrating error bars on validation images")
-        write_calibration(denoiser, pairs, folder.onnx_model, folder.onnx_model)
+        model = folder.onnx_model
+        write_calibration(denoiser, pairs, model, model, on_progress=options.on_progress)
     options.notify("Writing the report")
     show_run(folder, recipe, data_dir=options.data_dir)
     if name is not None:
