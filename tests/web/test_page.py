@@ -548,7 +548,8 @@ def test_only_what_is_computed_is_called_after(visit):
     def hold(route) -> None:
         held["preview" if "preview" in route.request.url else "denoise"].append(route)
 
-    page.route(re.compile("page/preview|v1/denoise"), hold)
+    for path in ("page/preview", "v1/denoise"):
+        page.route(re.compile(path), hold)
     pixels = noisy(200, 280)
     page.set_input_files("#files", as_file("a.png", coded(pixels)))
     wait_until(page, lambda: held["preview"])
@@ -565,6 +566,7 @@ def test_only_what_is_computed_is_called_after(visit):
     wait_until(page, lambda: held["preview"])
     expect(page.locator("#tag")).to_have_text("Updating")
     assert stage_centre(page).mean() < 0.75 * pixels.mean()
+    page.unroute(re.compile("page/preview"))
     held["preview"].pop().continue_()
     expect(page.locator("#tag")).to_have_text("Preview")
     with page.expect_download():
@@ -579,11 +581,23 @@ def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
     page = visit(viewport={"width": 1200, "height": 800})
     pixels = np.full((1600, 2400, 3), 90, np.uint8)
     pixels[200:700, 1500:2200] = noisy(500, 700)
-    asked = []
+    asked, held = [], []
+
+    def hold(route) -> None:
+        held.append(route)
+
     page.on("request", lambda request: asked.append(request.url))
+    page.route("**/v1/denoise*", hold)
     page.set_input_files("#files", as_file("a.png", coded(pixels)))
     expect(page.locator("#zoom")).to_have_text("100 %")
-    expect(page.locator("#tag")).to_have_text(re.compile("Preview|After"))
+    expect(page.locator("#tag")).to_have_text("Preview")
+    page.fill("#split", "0")
+    preview = stage_pixels(page)
+    wait_until(page, lambda: held)
+    held.pop().continue_()
+    expect(page.locator("#tag")).to_have_text("After")
+    # At the border of the view, too, which the model sees beyond.
+    assert np.abs(stage_pixels(page).astype(int) - preview).max() <= 1
     page.fill("#split", "100")
     assert roughness(stage_pixels(page)) > 5
     # The part in view is asked for before the whole image is sent.
@@ -598,12 +612,13 @@ def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
 
 
 @pytest.mark.slow
-def test_a_large_screen_shows_what_a_weaker_setting_does_everywhere(visit):
+def test_a_large_screen_shows_what_other_settings_do_everywhere(visit):
     page = visit(viewport={"width": 3840, "height": 2160})
     drop(page, "a.png", size=(1800, 3400))
     expect(page.locator("#tag")).to_have_text("After")
-    page.fill("#strength", "60")
-    expect(page.locator("#tag")).to_have_text("Preview")
+    for strength in ("60", "150"):
+        page.fill("#strength", strength)
+        expect(page.locator("#tag")).to_have_text("Preview")
 
 
 @pytest.mark.slow
@@ -650,7 +665,7 @@ def test_a_preview_of_channels_that_share_nothing_keeps_them_apart(visit):
     # Not that of the example on the welcome screen, which may be asked for meanwhile.
     with page.expect_request(re.compile(r"page/preview\?channels")) as asked:
         page.set_input_files("#files", as_file("a.png", coded(pixels)))
-    assert re.search(r"preview\?channels=separate&format=pnm$", asked.value.url)
+    assert re.search(r"preview\?channels=separate&blotches=0&format=pnm$", asked.value.url)
     expect(page.locator("#tag")).to_have_text("Preview")
 
 
@@ -1031,12 +1046,24 @@ def test_two_settings_are_compared_and_one_is_kept(visit):
         middle = shown.shape[1] // 2
         return roughness(shown[:, : middle - 30]), roughness(shown[:, middle + 30 :])
 
+    held = []
+
+    def hold_first(route) -> None:
+        held.append(route)
+        if len(held) > 1:
+            route.continue_()
+
     noisy_side, clean_side = sides()
+    page.route("**/page/preview*", hold_first)
     assert clean_side < 0.75 * noisy_side
     for keep in ("first", "second"):
         page.fill("#strength", "100")
+        held.clear()
         page.click("#rival")
         expect(page.locator("#keep-second")).to_be_focused()
+        expect(page.locator("#tag-before")).to_have_text("A: Not denoised yet")
+        wait_until(page, lambda: held)
+        held[0].continue_()
         expect(page.locator("#tag-before")).to_have_text("A: Normal")
         wait_until(page, lambda: sides()[0] < 1.1 * clean_side)
         page.fill("#strength", "20")

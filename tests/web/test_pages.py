@@ -14,6 +14,8 @@ from quietpixel.files import FORMATS
 from quietpixel.web.digit_parts import find_digit_model
 from quietpixel.web.pages import FILES, STATIC
 
+from ..inference.test_blotches import camera_noise, scene
+
 
 def test_the_page_and_its_files_come_from_the_package(client):
     page = client.get("/")
@@ -69,7 +71,6 @@ def test_setup(client):
         "in_hand": 2,
         "body": 128 * 2**20,
         "pixels": 64_000_000,
-        "preview": 3_000_000,
         "digits": "mnist-bottleneck",
     }
 
@@ -85,10 +86,25 @@ def test_a_preview_is_the_denoised_image(client):
         flat, DenoiseOptions(sigma=0.1, channels="rgb")
     )
     assert np.array_equal(decoded(part.content), colours.image)
-    large = coded(np.zeros((2000, 1600), np.uint8), "PPM")
+    large = coded(np.zeros((4000, 2600), np.uint8), "PPM")
     for path in ("/page/preview", "/page/estimate"):
         sentence = detail(client.post(path, content=large), 413)
-        assert "at most 3,000,000 are read, to protect the memory; make it smaller." in sentence
+        assert "at most 10,000,000 are read, to protect the memory; make it smaller." in sentence
+
+
+def test_a_preview_has_the_blotches_of_the_whole_image(client):
+    noisy = np.clip(np.rint(255 * (scene() + camera_noise())), 0, 255).astype(np.uint8)
+    found = client.post("/page/estimate", content=coded(noisy, "PPM")).json()
+    assert found["blotches"] > 0.1
+    part, where = noisy[:28], f"/page/preview?sigma={found['sigma']:.6f}"  # too small to measure
+    given, none = (
+        decoded(client.post(f"{where}&blotches={each}", content=coded(part, "PPM")).content)
+        for each in (found["blotches"], 0)
+    )
+    whole = decoded(client.post("/v1/denoise", content=coded(noisy, "PPM")).content)[:22]
+    np.testing.assert_allclose(given[:22], whole, atol=1)
+    assert np.abs(none[:22].astype(int) - whole).max() > 2
+    assert "`blotches` must be a number" in detail(client.post(f"{where}&blotches=x"), 422)
 
 
 def test_the_noise_of_a_part_is_estimated(client):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from quietpixel.imaging.axes import Axes, find_axes
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import DenoiseJob, OnProgress, Result, run
-from quietpixel.inference.level import Noise, NoiseLevel, constant_level
+from quietpixel.inference.level import Noise, NoiseLevel, constant_level, level_factors
 from quietpixel.inference.options import DenoiseOptions
 
 MOST_MEASURED, MOST_APART = 5, 1.5
@@ -200,13 +200,16 @@ def common_level(levels: Sequence[float]) -> float | None:
 
 
 def shared_level(scale: Scale, layout: Layout, options: DenoiseOptions) -> NoiseLevel | None:
-    """Return the level of all images of a scale; None where it is not estimated for all of them."""
-    estimated = isinstance(options.sigma, str) and options.strength > 0
-    if scale.level is None or not estimated:
+    """Return the level of all images of a scale, or the one given; None where each has its own."""
+    removes = level_factors(options.strength, options.colour_strength)
+    if scale.level is None or not removes or isinstance(options.sigma, np.ndarray):
         return None
-    noise = Noise(scale.level / layout.level_factor, "estimated", scale.kinds, scale.level)
+    estimated = isinstance(options.sigma, str)
+    level = scale.level if estimated else float(options.sigma) * layout.level_factor
+    source: Literal["given", "estimated"] = "estimated" if estimated else "given"
+    noise = Noise(level / layout.level_factor, source, scale.kinds, level)
     blotches = np.array([scale.blotches], np.float32) if scale.blotches else None
-    return replace(constant_level(scale.level), noise=noise, blotches=blotches)
+    return replace(constant_level(level), noise=noise, blotches=blotches)
 
 
 def denoise_planes(

@@ -10,12 +10,15 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from quietpixel.batch.denoise import FolderScale
 from quietpixel.errors import ArgumentError, TooLargeError
 from quietpixel.files import FORMATS
+from quietpixel.imaging.intensity_scale import Scale
+from quietpixel.inference.blotches import can_find
 from quietpixel.web.api import result_headers
 from quietpixel.web.app_state import get_app_state
 from quietpixel.web.digit_parts import find_digit_model
-from quietpixel.web.parameters import check_names, read_settings
+from quietpixel.web.parameters import check_names, read_number, read_settings
 from quietpixel.web.problems import RefusalError
 from quietpixel.web.processing import denoise, estimate, view
 from quietpixel.web.uploads import ChunkedResponse
@@ -35,8 +38,8 @@ MEDIA_TYPES = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }
-PREVIEW_PIXELS = 3_000_000
-"""Most pixels of a preview, which must appear at once."""
+PREVIEW_PIXELS = 10_000_000
+"""Most pixels of a preview: a screen of 3840 x 2160 with its margin."""
 
 
 @router.get("/")
@@ -68,7 +71,6 @@ async def get_setup(request: Request) -> JSONResponse:
             "in_hand": app_state.options.slots,
             "body": limits.max_body,
             "pixels": limits.max_pixels,
-            "preview": PREVIEW_PIXELS,
             "digits": find_digit_model(app_state.models),
             # Files of others may be chosen too: the answer says what to install.
             "formats": [kind.title for kind in FORMATS.values() if kind.remedy is None],
@@ -83,7 +85,15 @@ async def denoise_preview(request: Request) -> Response:
     app_state = get_app_state(request)
     # Channels of a flat part have nothing in common but its noise, which says nothing of the whole.
     defaults = replace(app_state.options.denoise, channels="rgb")
-    settings = read_settings(request.query_params, defaults, PREVIEW_PIXELS)
+    words = request.query_params
+    settings = read_settings(words, defaults, PREVIEW_PIXELS, more=("blotches",))
+    options, models = settings.options, app_state.models
+    card = models.cards[models.choose(options.model)]
+    if "blotches" in words and card.takes_level and not isinstance(options.sigma, str):
+        # Those of the whole image too, which also spares measuring the part.
+        blotches = read_number("blotches", words["blotches"]) if can_find(card) else 0.0
+        scale = Scale(0, 255, 255, level=0, blotches=blotches)  # `sigma` is the level
+        settings = replace(settings, scale=FolderScale("uint8", options.channels, (scale,)))
     with _fixed_limit():
         result = await app_state.process(
             request,

@@ -79,7 +79,7 @@ def read_settings(
     check_names(query, (*_DESCRIPTIONS, *more))
     # Only what is given: the service may have other defaults than the library.
     given = {
-        name: _read_number(name, query[name])
+        name: read_number(name, query[name])
         for name in ("sigma", "strength", "colour_strength")
         if name in query
     }
@@ -101,7 +101,8 @@ def check_names(query: QueryParams, known: Collection[str]) -> None:
         seen.add(name)
 
 
-def _read_number(name: str, text: str) -> Any:
+def read_number(name: str, text: str) -> Any:
+    """Return the number of a parameter; a noise level may also be ``"auto"``."""
     if name == "sigma" and text == "auto":
         return text
     try:

@@ -36,7 +36,7 @@ export class BrowserEngine {
     Object.assign(this, { provider, threads });
     return {
       models: models.models, default: models.default, digits: models.digits, atOnce: 1, largest: Infinity,
-      preview: 1_500_000, accept: "image/jpeg,image/png,image/webp", formats: "JPEG, PNG and WebP.", written: Object.keys(WRITTEN),
+      accept: "image/jpeg,image/png,image/webp", formats: "JPEG, PNG and WebP.", written: Object.keys(WRITTEN),
       privacy: "Pictures stay in this browser: nothing is uploaded.",
     };
   }
@@ -100,7 +100,7 @@ export class BrowserEngine {
 
 const UPDATE = "Update it, or use Chrome, Edge, Firefox or Safari of the last two years.";
 
-function readParameters({ model, sigma, law, strength, colour_strength: colour, channels }) {
+function readParameters({ model, sigma, law, blotches, strength, colour_strength: colour, channels }) {
   const given = (value) => (value === "" || value == null ? null : Number(value));
-  return { model, sigma: given(sigma), law, strength: given(strength) ?? 1, colourStrength: given(colour), channels: channels || "auto" };
+  return { model, sigma: given(sigma), law, blotches: given(blotches), strength: given(strength) ?? 1, colourStrength: given(colour), channels: channels || "auto" };
 }

@@ -18,7 +18,7 @@ const UNKNOWN_SIGMA = -0.25; // card.py: input of a model that finds the level b
 const SQUARE = 8, SQUARES = 18, UNRELATED = [0.1, 2]; // imaging/axes.py
 
 // Returns {sigma, source, kinds} and what the model is given for each pixel, {value, share}.
-function findLevel(image, card, { sigma }, weights, repair) {
+function findLevel(image, card, { sigma, blotches: known }, weights, repair) {
   if (!card.sigma_input) return null;
   if (sigma == null) {
     if (card.blind) return { value: UNKNOWN_SIGMA, share: 1, sigma: null, source: "unknown" };
@@ -26,7 +26,8 @@ function findLevel(image, card, { sigma }, weights, repair) {
     return { value: found.sigma, share: 1, ...found, source: "estimated" };
   }
   if (!card.blind) {
-    const { blotches } = canFind(card) && image.channels === 3 ? measureLevel(sampleImage(image, repair), weights) : { blotches: 0 };
+    const seen = canFind(card) && image.channels === 3;
+    const blotches = seen ? known ?? measureLevel(sampleImage(image, repair), weights).blotches : 0;
     return { value: sigma, share: 1, sigma, source: "given", blotches };
   }
   const white = Math.max(estimateSigma(sampleImage(image)), 1e-37);
@@ -93,7 +94,8 @@ function levelFactors(strength, colourStrength) {
 
 // Denoises an image in place, with `openModel(channels)`. Options: channels ("auto", "rgb",
 // "separate"), sigma (null estimates it), law (of the photon noise, or "none"; otherwise it is measured
-// in images of 8 bits), strength, colourStrength; `weights` of the level's estimator; `side` of a tile; `onTile(share)`, whose promise is awaited. Returns {level, notes}.
+// in images of 8 bits), blotches (of the whole image, if it is given a `sigma`; otherwise they are
+// measured), strength, colourStrength; `weights` of the level's estimator; `side` of a tile; `onTile(share)`, whose promise is awaited. Returns {level, notes}.
 export async function denoiseImage(image, openModel, { channels, onTile = () => {}, ...options }) {
   const planes = splitChannels(image, channels), levels = [], notes = [];
   for (const [number, plane] of planes.entries()) {

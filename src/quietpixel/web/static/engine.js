@@ -1,8 +1,8 @@
 // What computes for the page: the service, or the browser itself. Both are engines with these methods:
 //
-//   setup()             -> {models, default, digits, atOnce, largest, preview, accept, formats, privacy}
+//   setup()             -> {models, default, digits, atOnce, largest, accept, formats, privacy}
 //   openImage(blob, name, range) -> {image: ImageBitmap, range}
-//   estimate(pixels, {signal}) -> {sigma, kinds, channels} of an ImageData
+//   estimate(pixels, {signal}) -> {sigma, kinds, channels, law, blotches} of an ImageData
 //   preview(pixels, parameters, {signal})                        -> ImageData
 //   denoise(file, parameters, {signal, onProgress, onLost})      -> {blob, name, facts, notes, sigma}
 //   digit({image} or {code})                                     -> {code, image}

@@ -26,7 +26,7 @@ export class Pictures {
     this.stage = new Stage({
       stage: find("stage"), canvas: find("canvas"), split: find("split"), zoom: find("zoom"), navigator: find("navigator"),
     });
-    this.preview = new Preview(engine, this.stage, setup.preview);
+    this.preview = new Preview(engine, this.stage);
     this.strip = new FilmStrip(find("list"), {
       onPick: (item) => this.choose(item),
       onRemove: (item) => this.remove([item]),
@@ -119,6 +119,7 @@ export class Pictures {
     if (!this.runs.held) return;
     this.runs.held = false;
     this.runs.next();
+    this.drawThumbs();
   }
 
   showBench(shown) {
@@ -186,27 +187,30 @@ export class Pictures {
       this.render();
       return;
     }
+    const estimating = this.estimate(item); // first, so that it goes on beside what follows
     item.gray ??= looksGray(item.image);
     this.stage.open(item.image, () => (item.place ??= findNoisyPlace(item.image)));
     this.render();
     if (item.isCurrent) this.look();
-    await this.estimate(item);
-    this.strip.drawThumb(item, item.image);
+    await estimating;
+    this.drawThumbs();
   }
 
   // Finds the noise of an image and shows a preview, which needs it.
   async estimate(item) {
-    if (!item.channels) { // a result has told the level, but not this
-      try {
-        const { sigma, ...found } = await this.preview.estimate(item.image);
-        Object.assign(item, { sigma: item.sigma ?? sigma, kinds: found.kinds, channels: found.channels, law: found.law });
-      } catch (error) {
-        if (item === this.chosen && this.askAgain(error)) {
-          if (!item.isCurrent) this.previewError = error.message;
-          return void this.caption();
-        }
-        item.sigma ??= null; // the result has it too
+    const estimating = item.channels ? null : this.preview.estimate(item.image); // a result has told the level, but not this
+    try {
+      const found = await estimating;
+      if (found) {
+        const { sigma, kinds, channels, law, blotches } = found;
+        Object.assign(item, { sigma: item.sigma ?? sigma, kinds, channels, law, blotches });
       }
+    } catch (error) {
+      if (item === this.chosen && this.askAgain(error)) {
+        if (!item.isCurrent) this.previewError = error.message;
+        return void this.caption();
+      }
+      item.sigma ??= null; // the result has it too
     }
     if (item !== this.chosen) return;
     this.settings.show(item);
@@ -270,10 +274,13 @@ export class Pictures {
   compareSettings() {
     const { settings, stage } = this, values = settings.values;
     const present = settings.forPreview(this.chosen), amount = present.amount();
-    const isAuto = settings.sigma === null && settings.raisesLevel;
+    const isAuto = settings.sigma === null;
     this.rival = {
-      values, preview: new Preview(this.engine, { get visible() { return stage.visible; }, show: (part) => stage.showReference(part) }, this.preview.most),
-      settings: (item) => ({ ...present, amount: () => amount, channels: item.channels ?? "", sigma: isAuto ? levelOf(item) : present.sigma }),
+      values, preview: new Preview(this.engine, { get visible() { return stage.visible; }, show: (part) => stage.showReference(part) }),
+      settings: (item) => ({
+        ...present, amount: () => amount, channels: item.channels ?? "", blotches: item.blotches ?? "",
+        law: (isAuto && item.law) || "", sigma: isAuto && settings.raisesLevel ? levelOf(item) : present.sigma,
+      }),
     };
     stage.showReference({});
     this.look({ now: true });
@@ -372,9 +379,16 @@ export class Pictures {
     setText(find("caption"), text);
     const item = this.chosen;
     const after = item ? this.describeAfter(item) : "", isDone = ["After", "Preview"].includes(after);
-    find("tag-before").textContent = this.rival ? `A: ${describeStrength(this.rival.values)}` : "Before";
+    find("tag-before").textContent = this.rival ? `A: ${this.describeReference()}` : "Before";
     find("tag").textContent = !this.rival ? after : isDone ? `B: ${describeStrength(this.settings.values)}` : `B: ${after}`;
     find("canvas").setAttribute("aria-label", item ? `${item.name}, before and after. ${text}` : "No picture yet");
+  }
+
+  // What the left side shows while two settings are compared.
+  describeReference() {
+    const computed = this.stage.coverage(this.stage.reference);
+    if (computed === "view") return describeStrength(this.rival.values);
+    return computed === "part" ? "Preview of a part" : "Not denoised yet";
   }
 
   // What the right side shows.
@@ -396,14 +410,18 @@ export class Pictures {
     if (!item.image) return item.trouble ? "" : "Opening";
     const times = this.stage.mode === "difference" && this.stage.gain > 1 ? `, amplified ${this.stage.gain} times` : "";
     const { computed } = this.stage;
-    if (computed === "view" || computed === "part") return `Preview of the part in view${times}`;
+    if (computed === "view") return `Preview of the part in view${times}`;
+    if (computed === "part") return `Preview of the middle of the part in view${times}`;
     const first = item.facts?.pages > 1 ? ["The first page is shown."] : [];
     if (computed === "whole") return [describeFacts(item.facts) + times, ...first, ...(item.notes ?? [])].join(" · ");
     return describe(item);
   }
 
+  // Not before something is denoised: making a large image small blocks the page meanwhile.
   async drawThumbs() {
+    if (this.runs.held) return;
     for (const item of this.runs.items) {
+      if (item.image) this.strip.drawThumb(item, item.image);
       if (item.hasThumb || item.thumbTried || item.removed || item === this.chosen || item.file.size > 60e6) continue;
       item.thumbTried = true;
       try {

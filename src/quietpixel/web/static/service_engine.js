@@ -16,10 +16,10 @@ export class ServiceEngine {
   }
 
   async setup() {
-    const [{ in_hand: atOnce, body: largest, preview, digits, formats, suffixes }, models] = await this.ask();
+    const [{ in_hand: atOnce, body: largest, digits, formats, suffixes }, models] = await this.ask();
     this.largest = largest;
     return {
-      ...models, atOnce, preview, digits, accept: ["image/*", ...suffixes].join(),
+      ...models, atOnce, digits, accept: ["image/*", ...suffixes].join(),
       formats: `${new Intl.ListFormat("en-GB").format(formats)}.`,
       written: ["png", "tiff", "jpeg", "webp", "avif"],
       privacy: "Pictures go only to the machine that serves this page, and are forgotten there.",

@@ -64,7 +64,6 @@ export class Stage extends EventTarget {
   }
 
   show(result, outdated = false) {
-    this.drawNavigator();
     Object.assign(this, { result, outdated });
     this.regain();
   }
@@ -88,10 +87,13 @@ export class Stage extends EventTarget {
     this.draw();
   }
 
-  // How much of the right side has been computed: "whole" image, "view", "part" of the view, "none".
-  get computed() {
-    if (this.outdated || !this.result) return "none";
-    const { image, x, y, isWhole } = this.result, seen = this.visible;
+  // How much of the right side has been computed with the present settings.
+  get computed() { return this.outdated ? "none" : this.coverage(this.result); }
+
+  // How much an image at a place shows: the "whole", the "view", "part" of the view, "none".
+  coverage(placed) {
+    if (!placed?.image) return "none";
+    const { image, x, y, isWhole } = placed, seen = this.visible;
     if (isWhole) return "whole";
     const covers = x <= seen.x && y <= seen.y && x + image.width >= seen.x + seen.width &&
       y + image.height >= seen.y + seen.height;
@@ -199,6 +201,7 @@ export class Stage extends EventTarget {
     else this.paintCompared();
     this.paintNavigator();
     this.dispatchEvent(new Event("painted"));
+    if (this.result && this.thumb === null) onScreen().then(() => this.drawNavigator());
   }
 
   paintCompared() {
@@ -265,7 +268,7 @@ export class Stage extends EventTarget {
 
   // Not before something is denoised: making a large image small blocks the page meanwhile.
   async drawNavigator() {
-    if (this.thumb !== null) return;
+    if (this.thumb !== null || !this.before) return;
     this.thumb = undefined; // in work
     const { before } = this;
     const scale = NAVIGATOR / Math.max(before.width, before.height);
@@ -314,6 +317,12 @@ export class Stage extends EventTarget {
     return context.getImageData(0, 0, width, height);
   }
 }
+
+// Resolves once what has been drawn is on the screen.
+export const onScreen = () => new Promise((resolve) => {
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve)));
+  setTimeout(resolve, 200); // a page in the background has no frames
+});
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const percent = (scale) => (scale < 0.1 ? (scale * 100).toFixed(1) : Math.round(scale * 100));
