@@ -46,7 +46,7 @@ class FolderView:
         self._call = call
         self._total, self._before, self.folder = 0, 0, False
         self._pending: list[Job] = []
-        self._started, self._share = 0, 0.0
+        self._started, self._share, self._latest = 0, 0.0, 1.0
         self._closed = False
         self._start = self._last_line = time.monotonic()
         self._bar: Any = None
@@ -104,8 +104,8 @@ class FolderView:
 
     def advance(self, share: float) -> None:
         """Show the share done of the current image; a single file gets a bar if it takes long."""
-        self._started += share == 0  # the first call for an image
-        self._share = share
+        self._started += share < self._latest  # the first call for an image
+        self._share = self._latest = share
         if self._bar is None and time.monotonic() - self._start > BAR_SECONDS:
             self._open_bar()
         if self._bar is not None:

@@ -4,10 +4,10 @@ import contextlib
 import hashlib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock, Semaphore
 from typing import Any, Protocol
 
@@ -27,7 +27,13 @@ _DIGEST = 32
 LEAST_MEMORY = 800_000_000
 """Address space that is enough for a small image; with less, as under ``ulimit -v 500000``, the
 libraries of OpenVINO and NumPy often abort the process."""
+WAIT = 0.05
+"""Seconds between two calls of `on_wait`. A tile takes up to two, an operation of it 0.02."""
 _importing = Lock()
+
+
+def _go_on() -> None:
+    """Let the computation go on."""
 
 
 class Engine(Protocol):
@@ -40,6 +46,8 @@ class Engine(Protocol):
     """The device in use, as the library names it: ``"CPU"``, ``"CUDAExecutionProvider"``."""
     fallback: str
     """Why that is not the device that was asked for; empty if it is."""
+    on_wait: Callable[[], None]
+    """Called now and then while OpenVINO computes; what it raises ends the computation."""
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
         """Denoise a batch.
@@ -110,6 +118,8 @@ def choose_device(wanted: str, available: Sequence[str], *, gpu: str, cpu: str) 
 class OpenVINOEngine:
     """Runs the model with OpenVINO."""
 
+    on_wait = staticmethod(_go_on)
+
     def __init__(self, path: Path, options: DenoiseOptions, cache: Path | None) -> None:
         self.card = read_card(path)
         precision, device, threads = options.precision, options.device, options.threads
@@ -146,18 +156,35 @@ class OpenVINOEngine:
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
         """Denoise a batch; see `Engine`."""
-        request = self._requests.get()
+        request, waiting = self._wait_for_request(), False
         try:
-            request.infer(_feeds(self._names, batch, sigma), share_inputs=True)
+            request.start_async(_feeds(self._names, batch, sigma), share_inputs=True)
+            while not request.wait_for(round(1000 * WAIT)):
+                waiting = True
+                self.on_wait()
+                waiting = False
             return _checked(self._path, np.array(request.get_output_tensor(0).data), batch)
-        except _DAMAGE as error:
+        except BaseException as error:
+            request.cancel()
+            with contextlib.suppress(RuntimeError):
+                request.wait()
+            if waiting or not isinstance(error, _DAMAGE):
+                raise
             raise unreadable(self._path, "its layers do not fit its card") from error
         finally:
             self._requests.put(request)
 
+    def _wait_for_request(self) -> Any:
+        while True:
+            with contextlib.suppress(Empty):
+                return self._requests.get(timeout=WAIT)
+            self.on_wait()
+
 
 class OnnxRuntimeEngine:
     """Runs the model with ONNX Runtime, its memory arena off."""
+
+    on_wait = staticmethod(_go_on)
 
     def __init__(self, path: Path, options: DenoiseOptions, cache: Path | None) -> None:
         self.card = read_card(path)
