@@ -23,8 +23,8 @@ def command(run: Path | None, epochs: int) -> None:
     Both are compared with the classical methods. It takes a few minutes and needs no network.
     """
     from quietpixel.cli.evaluate import format_evaluation
-    from quietpixel.cli.progress import show_progress
     from quietpixel.cli.library_output import load_training
+    from quietpixel.cli.progress import show_progress
 
     load_training()
     with naming_missing("The demo needs", "train"):

@@ -26,14 +26,15 @@ def own_stdout() -> Iterator[None]:
     stream.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
-    form = {"encoding": stream.encoding, "errors": stream.errors}
-    sys.stdout = open(kept, "w", **form)  # buffered by lines in a terminal
+    own = open(kept, "w", encoding=stream.encoding, errors=stream.errors)  # noqa: SIM115
+    sys.stdout = own
     try:
         yield
     finally:
         os.dup2(kept, 1)
-        own, sys.stdout = sys.stdout, stream
-        own.close()
+        sys.stdout = stream
+        with contextlib.suppress(BrokenPipeError):  # of a reader that left, which click reports
+            own.close()
 
 
 @contextlib.contextmanager

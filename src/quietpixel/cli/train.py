@@ -265,8 +265,8 @@ def command(data: str | None, *, set: dict[str, Any], describe: bool, **options:
     from quietpixel.training.folder_data import check_data
 
     check_data(data)  # before Keras is loaded, which takes seconds
-    from quietpixel.cli.progress import show_progress
     from quietpixel.cli.library_output import load_training
+    from quietpixel.cli.progress import show_progress
     from quietpixel.workflows.train import list_layers, new_run_path, train
 
     load_training()

@@ -1,6 +1,10 @@
 """OpenEXR: linear floats, with all other channels and attributes of the file kept as they are."""
 
+import contextlib
 import io
+import sys
+import threading
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,19 +19,21 @@ _HEADER = 1 << 20
 """Bytes at the start of a file that hold its attributes."""
 _TILED, _SEVERAL_PARTS = 0x200, 0x1000
 """Flags in the version."""
+_redirecting = threading.Lock()
 _XMP = "xmp"
 """Attribute for XMP, as Adobe's programs write it."""
 
 
-def _open(source: Source) -> Any:
-    """Return the header of a file as OpenEXR reads it."""
+def _open(source: Source, *, header_only: bool = False) -> Any:
+    """Return the file as OpenEXR opens it; it reads all pixels unless told otherwise."""
     import OpenEXR
 
     with vips.open_binary(source) as file:
         _refuse_cut(file)
         file.seek(0)
         try:
-            exr = OpenEXR.File(file, separate_channels=True, header_only=True)
+            with _quiet_thread():
+                exr = OpenEXR.File(file, separate_channels=True, header_only=header_only)
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             raise damaged() from error
     if not exr.parts:
@@ -35,21 +41,24 @@ def _open(source: Source) -> Any:
     return exr
 
 
-def _decode(source: Source, channels: Sequence[Any], size: tuple[int, int]) -> dict[str, Pixels]:
-    """Return the pixels of each channel, with the older class, because the other prints errors."""
-    import OpenEXR
+class _Muted:
+    """A stream that drops what the thread that made it writes, and nothing else."""
 
-    types = {OpenEXR.HALF: np.float16, OpenEXR.FLOAT: np.float32, OpenEXR.UINT: np.uint32}
-    found = {}
-    with vips.open_binary(source) as file:
-        try:
-            exr = OpenEXR.InputFile(file)
-            for each in channels:
-                rows, columns = (-(-a // b) for a,b in zip(size, (each.ySampling, each.xSampling)))
-                found[each.name] = np.frombuffer(exr.channel(each.name), types[each.type()]).reshape(rows, columns)
-        except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
-            raise damaged(error) from error
-    return found
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._thread = stream, threading.get_ident()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return len(text) if threading.get_ident() == self._thread else self._stream.write(text)
+
+
+@contextlib.contextmanager
+def _quiet_thread() -> Iterator[None]:
+    """Drop what OpenEXR prints with Python, on standard output: it raises errors too."""
+    with _redirecting, contextlib.redirect_stdout(_Muted(sys.stdout)):
+        yield
 
 
 def _refuse_cut(file: BinaryIO) -> None:
