@@ -1,9 +1,9 @@
 // The noise level of an image, found from the image alone: noise/level.py and noise/estimate.py in
 // JavaScript. An image is {data, width, height, channels}: floats, black 0 and white 1, channels last.
 
-import { mean, median, quantile, sum } from "./statistics.js";
+import { dot, mean, median, quantile, sum } from "./statistics.js";
 
-const SIDE = 6, PATCHES = 20_000; // noise/estimate.py
+const SIDE = 6, PATCHES = 20_000, SUMMED = 256; // noise/estimate.py, and how many patches are summed at once
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
 const EXCESS = 1.6, EXCESS_RATIOS = [4, 9];
 const STRONG = 1.6, STRONG_WHITE = [0.45 / 255, 1.1 / 255], STRONG_RATIOS = [8, 12];
@@ -18,10 +18,10 @@ const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => 
 // Returns {sigma, kinds, blotches}; `weights` is what quietpixel.web.static_page writes as noise-level.json.
 export function measureLevel(image, weights) {
   if (Math.min(image.width, image.height) < LEAST_SIDE) return { sigma: estimateSigma(image), kinds: [], blotches: 0 };
-  const found = measureBlocks(image), { white, summary, blocks } = found;
-  const count = Math.min(blocks.length, MOST_BLOCKS), step = (blocks.length - 1) / Math.max(count - 1, 1);
+  const found = measureBlocks(image), { white, summary, kept } = found;
+  const count = Math.min(kept.length, MOST_BLOCKS), step = (kept.length - 1) / Math.max(count - 1, 1);
   const some = Array.from({ length: count }, (_, at) => standardise(
-    blocks[Math.floor(at * step + 1e-9)], weights.blocks_mean, weights.blocks_deviation,
+    found.read(kept[Math.floor(at * step + 1e-9)]), weights.blocks_mean, weights.blocks_deviation,
   ).map((value) => Math.min(Math.max(value, -5), 5)));
   const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
   const answers = weights.bias_7.map((_, net) => answer(whole, some, weights, net));
@@ -75,8 +75,12 @@ function standardise(values, means, deviations) {
 // One of the networks: a part for each block, attention over the blocks, a part for the image.
 function answer(whole, blocks, weights, net) {
   const dense = (x, layer) => {
-    const kernel = weights[`kernel_${layer}`][net];
-    return weights[`bias_${layer}`][net][0].map((bias, to) => x.reduce((sum, value, from) => sum + value * kernel[from][to], bias));
+    const kernel = weights[`kernel_${layer}`][net], result = weights[`bias_${layer}`][net][0].slice();
+    for (let from = 0; from < x.length; from++) {
+      const row = kernel[from], value = x[from];
+      if (value) for (let to = 0; to < row.length; to++) result[to] += value * row[to];
+    }
+    return result;
   };
   const positive = (x) => x.map((value) => Math.max(value, 0));
   const hidden = blocks.map((block) => positive(dense(positive(dense(block, 1)), 2)));
@@ -100,10 +104,9 @@ function measureBlocks(image) {
   const variances = luminance.map((_, at) => sum(ordered.map((each) => each[at])));
   const [first, second] = [white, sigmaFrom(luminance)].map((sigma) => Math.log(sigma + 1e-4));
   const octaves = blockDetails(planes), finest = octaves[0];
-  const flattest = [[0], [1, 2]].flatMap((chosen) => octaves.flatMap(({ powers }) => {
-    const live = powers.filter((power) => sum(power.flat()) > ROUNDING);
-    const totals = live.map((power) => mean(chosen.map((plane) => sum(power[plane]))) / 4);
-    const sorted = Float64Array.from(totals).sort();
+  const live = octaves.map(({ powers }) => powers.filter((power) => sum(power) > ROUNDING));
+  const flattest = [[0, 3], [3, 9]].flatMap((planes) => live.flatMap((powers) => {
+    const sorted = Float64Array.from(powers, (power) => 0.75 * mean(power.subarray(...planes))).sort();
     return FLATTEST.map((share) => 0.5 * Math.log((sorted.length ? quantile(sorted, share) : 0) + 1e-8));
   }));
   const constant = constantAreas(finest), grid = gridStrength(planes[0]);
@@ -111,7 +114,7 @@ function measureBlocks(image) {
   let kept = finest.powers.map((_, at) => at).filter((at) => !constant[at]);
   if (!kept.length) kept = finest.powers.map((_, at) => at);
   const [least, fifth] = [0, 4].map((at) => Math.sqrt(Math.max(variances[at] / 3, LEAST_POWER)));
-  const dead = mean(kept.map((at) => +((finest.powers[at][0][0] + finest.powers[at][0][1]) / 2 + LEAST_POWER < DEAD)));
+  const dead = mean(kept.map((at) => +((finest.powers[at][0] + finest.powers[at][1]) / 2 + LEAST_POWER < DEAD)));
   return {
     white,
     least,
@@ -122,7 +125,8 @@ function measureBlocks(image) {
     grid: Math.min(grid[0], grid[1]),
     paper: quantile(Float64Array.from(kept, (at) => whiteSquares(colours, at)).sort(), 0.1),
     summary: [first, ...[second, ...flattest].map((value) => value - first), ...grid, dead],
-    blocks: kept.map((at) => alignOctaves(octaves, first, at)),
+    kept,
+    read: (at) => alignOctaves(octaves, first, at), // the measures of one of the blocks that are `kept`
   };
 }
 
@@ -152,7 +156,7 @@ function combine({ data, width, height }, weights) {
   return { data: plane, width, height, channels: 1 };
 }
 
-// For each octave the power of Haar details in blocks, [plane][direction], and of the finest their brightness.
+// For each octave the power of Haar details in blocks, of three directions in each plane, and their brightness.
 function blockDetails(planes) {
   const octaves = [];
   for (let octave = 0; octave < OCTAVES; octave++) {
@@ -162,7 +166,7 @@ function blockDetails(planes) {
       octaves.push(octaves[octave - 1]);
       continue;
     }
-    const powers = Array.from({ length: rows * columns }, () => planes.map(() => [0, 0, 0]));
+    const powers = Array.from({ length: rows * columns }, () => new Float64Array(9));
     const brightness = new Float64Array(rows * columns), side = BLOCK / 2, share = 1 / side ** 2;
     planes = planes.map((plane, number) => {
       const half = { data: new Float32Array(width * height), width, height };
@@ -173,8 +177,10 @@ function blockDetails(planes) {
           half.data[to] = (a + b + c + d) / 4;
           const row = Math.floor(y / side), column = Math.floor(x / side);
           if (row >= rows || column >= columns) continue;
-          const power = powers[row * columns + column][number];
-          [a - b + c - d, a + b - c - d, a - b - c + d].forEach((detail, way) => { power[way] += detail * detail * share / 4; });
+          const power = powers[row * columns + column];
+          power[3 * number] += (a - b + c - d) ** 2 * share / 4;
+          power[3 * number + 1] += (a + b - c - d) ** 2 * share / 4;
+          power[3 * number + 2] += (a - b - c + d) ** 2 * share / 4;
           if (number === 0) brightness[row * columns + column] += half.data[to] * share;
         }
       }
@@ -187,7 +193,7 @@ function blockDetails(planes) {
 
 // Which blocks hold one value, the same as a neighbour's: clipped areas and frames carry no noise.
 function constantAreas({ powers, rows, columns, brightness }) {
-  const constant = powers.map((power) => sum(power.flat()) < LEAST_POWER);
+  const constant = powers.map((power) => sum(power) < LEAST_POWER);
   const same = (at, other) => constant[at] && constant[other] && Math.abs(brightness[at] - brightness[other]) < 1e-6;
   return powers.map((_, at) => {
     const row = Math.floor(at / columns), column = at % columns;
@@ -201,10 +207,10 @@ function alignOctaves(octaves, white, at) {
   const row = Math.floor(at / octaves[0].columns), column = at % octaves[0].columns;
   const least = Math.max(white, Math.log(0.3 / 255)), log = (power) => Math.log(power + LEAST_POWER) / 2;
   const measures = octaves.flatMap(({ powers, rows, columns }, octave) => {
-    const [[across, down, diagonal], ...colours] = powers[
+    const [across, down, diagonal, ...colours] = powers[
       Math.min(row >> octave, rows - 1) * columns + Math.min(column >> octave, columns - 1)];
     return [log((across + down) / 2) - least, log(diagonal) - least, Math.abs(log(across) - log(down)),
-      log(mean(colours.flat())) - least];
+      log(mean(colours)) - least];
   });
   return [...measures, octaves[0].brightness[at], white];
 }
@@ -213,11 +219,11 @@ function alignOctaves(octaves, white, at) {
 function gridStrength({ data, width, height }) {
   const sides = [[width, height, 1, width], [height, width, width, 1]];
   const lines = sides.map(([length, others, step, stride]) => Array.from({ length: 8 }, (_, start) => {
-    const steps = [];
-    for (let line = start; line < length - 2; line += 8) {
+    const steps = new Float64Array(Math.max(Math.ceil((length - 2 - start) / 8), 0) * others);
+    for (let line = start, to = 0; line < length - 2; line += 8) {
       for (let other = 0; other < others; other++) {
         const at = line * step + other * stride;
-        steps.push(Math.abs(data[at + 2 * step] - 2 * data[at + step] + data[at]));
+        steps[to++] = Math.abs(data[at + 2 * step] - 2 * data[at + step] + data[at]);
       }
     }
     return steps;
@@ -259,28 +265,42 @@ function patchCovariance({ data, width, height, channels }) {
     for (let y = 0; y < SIDE; y++) for (let x = 0; x < SIDE; x++) offsets.push((y * width + x) * channels + channel);
   }
   // Sums about a value of the image, because about 0 rounding would hide the noise of a bright one.
-  const sum = new Float64Array(length), products = offsets.map(() => new Float64Array(length));
-  // Four patches at once, so that each product is read and written a quarter as often.
-  const four = Array.from({ length: 4 }, () => new Float64Array(length)), [a, b, c, d] = four, centre = data[0];
-  let count = 0;
-  const add = () => {
-    for (let i = 0; i < length; i++) {
-      const row = products[i], ai = a[i], bi = b[i], ci = c[i], di = d[i];
-      sum[i] += ai + bi + ci + di;
-      for (let j = 0; j <= i; j++) row[j] += ai * a[j] + bi * b[j] + ci * c[j] + di * d[j];
+  const centre = data[0], sum = new Float64Array(length), products = offsets.map(() => new Float64Array(length));
+  const values = offsets.map(() => new Float64Array(SUMMED)); // of some patches, by their offset
+  let count = 0, some = 0;
+  const add = (most) => {
+    for (let i = 0; i < length; i += 2) {
+      const a = values[i], b = values[i + 1];
+      for (let j = 0; j <= i + 1; j += 4) { // eight products at once, because sums wait for each other
+        const [c, d, e, f] = values.slice(j, j + 4);
+        let ac = 0, ad = 0, ae = 0, af = 0, bc = 0, bd = 0, be = 0, bf = 0;
+        for (let k = 0; k < most; k++) {
+          const ak = a[k], bk = b[k], ck = c[k], dk = d[k], ek = e[k], fk = f[k];
+          ac += ak * ck;
+          ad += ak * dk;
+          ae += ak * ek;
+          af += ak * fk;
+          bc += bk * ck;
+          bd += bk * dk;
+          be += bk * ek;
+          bf += bk * fk;
+        }
+        [ac, ad, ae, af].forEach((value, at) => { products[i][j + at] += value; });
+        [bc, bd, be, bf].forEach((value, at) => { products[i + 1][j + at] += value; });
+      }
     }
+    count += most;
   };
   for (let y = 0; y + SIDE <= height; y += step) {
     for (let x = 0; x + SIDE <= width; x += step) {
-      const at = (y * width + x) * channels, patch = four[count++ % 4];
-      for (let i = 0; i < length; i++) patch[i] = data[at + offsets[i]] - centre;
-      if (count % 4 === 0) add();
+      const at = (y * width + x) * channels;
+      for (let i = 0; i < length; i++) sum[i] += values[i][some] = data[at + offsets[i]] - centre;
+      if (++some < SUMMED) continue;
+      add(some);
+      some = 0;
     }
   }
-  if (count % 4) {
-    for (const patch of four.slice(count % 4)) patch.fill(0);
-    add();
-  }
+  add(some);
   return products.map((row, i) => row.map((_, j) => {
     const product = j <= i ? row[j] : products[j][i];
     return product / count - (sum[i] / count) * (sum[j] / count);
@@ -298,24 +318,40 @@ function noiseOf(covariance) {
   }
 }
 
-// The eigenvalues of a symmetric matrix, ascending, by cyclic Jacobi rotations.
+// The eigenvalues of a symmetric matrix, ascending: as many are less than x as pivots of the matrix less x
+// are negative.
 function eigenvalues(rows) {
-  const a = rows.map((row) => Float64Array.from(row)), n = a.length;
-  const size = a.reduce((sum, row) => sum + row.reduce((part, value) => part + value * value, 0), 0);
-  for (let sweep = 0; sweep < 30; sweep++) {
-    let off = 0;
-    for (let p = 0; p < n; p++) for (let q = 0; q < p; q++) off += 2 * a[p][q] * a[p][q];
-    if (off <= 1e-22 * size) break;
-    for (let p = 0; p < n - 1; p++) for (let q = p + 1; q < n; q++) rotate(a, p, q);
-  }
-  return Float64Array.from(a, (row, at) => row[at]).sort();
+  const [diagonal, beside] = tridiagonal(rows), squares = beside.map((value) => value * value);
+  const bound = 2 * Math.max(...diagonal.map(Math.abs), ...beside.map(Math.abs)) + Math.max(...beside.map(Math.abs));
+  return diagonal.map((_, number) => {
+    let low = -bound, high = bound;
+    for (let step = 0; step < 60; step++) {
+      const middle = (low + high) / 2;
+      let less = 0, pivot = 1;
+      for (let at = 0; at < diagonal.length; at++) {
+        pivot = diagonal[at] - middle - squares[at] / pivot || 1e-300;
+        if (pivot < 0) less++;
+      }
+      if (less > number) high = middle;
+      else low = middle;
+    }
+    return low;
+  });
 }
 
-function rotate(a, p, q) {
-  if (a[p][q] === 0) return;
-  const theta = (a[q][q] - a[p][p]) / (2 * a[p][q]);
-  const t = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.sqrt(theta * theta + 1));
-  const c = 1 / Math.sqrt(t * t + 1), s = t * c, [first, second] = [a[p], a[q]];
-  for (const row of a) [row[p], row[q]] = [c * row[p] - s * row[q], s * row[p] + c * row[q]];
-  for (let k = 0; k < a.length; k++) [first[k], second[k]] = [c * first[k] - s * second[k], s * first[k] + c * second[k]];
+// The diagonal of a tridiagonal matrix with the same eigenvalues, and what stands left of it, by
+// Householder's reflections.
+function tridiagonal(rows) {
+  const a = rows.map((row) => Float64Array.from(row)), n = a.length, beside = new Float64Array(n);
+  for (let k = 0; k < n - 1; k++) {
+    const v = Float64Array.from(a, (row, at) => (at > k ? row[k] : 0));
+    beside[k + 1] = -Math.sign(v[k + 1] || 1) * Math.sqrt(dot(v, v));
+    v[k + 1] -= beside[k + 1];
+    const half = dot(v, v) / 2 || 1, p = Float64Array.from(a, (row) => dot(row, v) / half), share = dot(v, p) / (2 * half);
+    for (let i = k + 1; i < n; i++) {
+      const row = a[i], vi = v[i], wi = p[i] - share * vi;
+      for (let j = k + 1; j < n; j++) row[j] -= vi * (p[j] - share * v[j]) + wi * v[j];
+    }
+  }
+  return [Float64Array.from(a, (row, at) => row[at]), beside];
 }

@@ -4,7 +4,25 @@ export const sum = (values) => values.reduce((total, value) => total + value, 0)
 export const mean = (values) => sum(values) / values.length;
 
 export function median(values) {
-  return quantile(new Float64Array(values).sort(), 0.5);
+  const copy = new Float64Array(values), middle = (copy.length - 1) / 2;
+  return (select(copy, Math.floor(middle)) + select(copy, Math.ceil(middle))) / 2;
+}
+
+// What stands at a place once the values are sorted; they are sorted as far as that needs.
+function select(values, place) {
+  for (let low = 0, high = values.length - 1; low < high;) {
+    const pivot = values[(low + high) >> 1];
+    let left = low, right = high;
+    while (left <= right) {
+      while (values[left] < pivot) left++;
+      while (values[right] > pivot) right--;
+      if (left <= right) [values[left++], values[right--]] = [values[right], values[left]];
+    }
+    if (place <= right) high = right;
+    else if (place >= left) low = left;
+    else break;
+  }
+  return values[place];
 }
 
 export function quantile(sorted, share) {
