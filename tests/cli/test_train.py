@@ -223,3 +223,33 @@ def test_demo_shows_digits_and_a_photo_beside_the_classical_methods(quietpixel, 
     assert headings.index("Digits") < headings.index("Learning") < headings.index("A photo")
     assert headings.count("Samples") == 1
     assert {path.name for path in run.glob("photo-*")} == {"photo-noisy.png", "photo-clean.png"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--name", "a/b"], "--name must be of letters"),
+        (["--structure", "x"], "--structure must be h (along rows)"),
+        (["--set", "loss=x"], "Unknown loss 'x'"),
+        (["--noise", "none"], "Unknown noise law 'none'"),
+        (["--epochs", "2", "--minutes", "3"], "--minutes takes the place of --epochs"),
+        (["--run", "IMAGES"], "--run must be another folder than that of the images"),
+        (["--run", "USED"], "already holds a run; continue it with --resume"),
+        (["--run", "FILE/run"], "cannot be written (Not a directory)"),
+        (["--resume"], "--resume needs --run"),
+    ],
+)
+def test_options_are_checked_before_keras_is_loaded(
+    quietpixel, tmp_path, monkeypatch, words, sentence
+) -> None:
+    def load() -> None:
+        raise AssertionError("Keras was loaded")
+
+    monkeypatch.setattr("quietpixel.cli.library_output.load_training", load)
+    for folder in ("images", "used"):
+        (tmp_path / folder).mkdir()
+    for file in ("used/recipe.json", "file"):
+        (tmp_path / file).touch()
+    names = {each: str(tmp_path / each.lower()) for each in ("IMAGES", "USED", "FILE/run")}
+    outcome = quietpixel("train", tmp_path / "images", *(names.get(word, word) for word in words))
+    assert (outcome.code, sentence in outcome.err) == (2, True), outcome.err

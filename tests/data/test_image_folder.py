@@ -47,6 +47,13 @@ def test_results_beside_their_sources_are_no_training_images(tmp_path: Path, tar
     assert messages == ["Skipping results of quietpixel: 'a-clean.png', 'd-clean.zarr'."]
 
 
+def test_the_picture_of_a_run_is_no_training_image(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "runs/one/samples.png", "runs/one/recipe.json", "b/samples.png")
+    _, names, messages = find(tmp_path)
+    assert names == [["a.png"], ["b/samples.png"]]
+    assert messages == ["Skipping results of quietpixel: 'runs/one/samples.png'."]
+
+
 def test_images_that_are_not_read_are_named(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg", "b/2.tga", "film.mp4", "a.zarr/zarr.json")
     _, names, messages = find(tmp_path)

@@ -13,13 +13,12 @@ import pytest
 import quietpixel
 from quietpixel.errors import ArgumentError, DataError, FileError, UnknownNameError
 from quietpixel.files import Picture, read_picture, write_picture
-from quietpixel.inference.model_store import known_models
+from quietpixel.inference.model_store import check_name, keep_model, known_models
 from quietpixel.models import MODELS
 from quietpixel.training.initial_weights import default_start
 from quietpixel.training.progress import Progress
 from quietpixel.training.recipe import FRACTIONS
 from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
-from quietpixel.workflows.train_run import check_name, keep_model
 
 pytestmark = pytest.mark.usefixtures("eager")
 

@@ -255,20 +255,16 @@ def command(data: str | None, *, set: dict[str, Any], describe: bool, **options:
                 "needs no network."
             )
         data = "digits"  # a resumed run has its data in its recipe
-    if options["resume"] and options["run"] is None:
-        raise ArgumentError("--resume needs --run, the folder of the run to continue.")
     for name in set:
         if name != "seed" and options.get(name) is not None:
             raise ArgumentError(
                 f"--set {name} and --{name.replace('_', '-')} say the same; give one of them."
             )
-    from quietpixel.training.folder_data import check_data
-
-    check_data(data)  # before Keras is loaded, which takes seconds
     from quietpixel.cli.library_output import load_training
     from quietpixel.cli.progress import show_progress
-    from quietpixel.workflows.train import list_layers, new_run_path, train
+    from quietpixel.workflows.train import check_request, list_layers, new_run_path, train
 
+    check_request(data, **options | set | ({"run": None} if describe else {}))
     load_training()
     if describe:
         click.echo(format_table(list_layers(data, **options | set), numbers=[3]))

@@ -129,7 +129,8 @@ def list_scenes(folder: Path, notify: Notify, *, recursive: bool = True) -> list
 def list_sources(folder: Path, notify: Notify, *, recursive: bool = True) -> list[Path]:
     """Return the images of a folder as `list_scenes` does, without results of quietpixel."""
     paths = list_scenes(folder, notify, recursive=recursive)
-    results = find_results(paths)
+    runs = (path for path in paths if path.name == "samples.png")
+    results = {*find_results(paths), *(p for p in runs if p.with_name("recipe.json").exists())}
     notify_skipped("results of quietpixel", (p.relative_to(folder) for p in results), notify)
     return [path for path in paths if path not in results]
 

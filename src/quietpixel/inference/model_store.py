@@ -1,13 +1,19 @@
-"""Finds models: bundled ones, the user's own folder, run folders and files."""
+"""Finds models: bundled ones, the user's own, run folders and files; keeps those of the user."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from platformdirs import user_cache_path, user_data_path
 
-from quietpixel.errors import ModelError, unknown_name
+from quietpixel.errors import ArgumentError, FileError, ModelError, unknown_name
+from quietpixel.inference.model_file import read_card, refuse_other_file, replace_card
 
 BUNDLED = Path(__file__).parent.parent / "weights"
 MODEL_FILE = "model.onnx"
+ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Names that a model may have."""
 DEFAULTS = ("photo", "photo-gray")
 """The model for all images if none is named; the second serves where the first is missing."""
 
@@ -88,3 +94,67 @@ def find_model(name_or_path: str | Path | None) -> Path:
             f"{', '.join(sorted(known)) or '(none is bundled)'}."
         )
     raise unknown_name("model", text, known)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name under which no model can be kept, before anything is trained.
+
+    Parameters
+    ----------
+    name
+        The name.
+
+    Raises
+    ------
+    ArgumentError
+        If it holds other than letters, digits, '.', '_' and '-', or is that of a bundled model.
+    FileError
+        If the folder of the user's models cannot be written, or takes no name of that length.
+    """
+    if not ALLOWED.fullmatch(name) or name.endswith((".onnx", ".keras")) or name == "nothing":
+        raise ArgumentError(
+            "`name` must be of letters, digits, '.', '_' and '-', without the suffix of a file, "
+            f"because it becomes the name of a model; got '{name}'. Try 'lab'."
+        )
+    if name in bundled_models():
+        raise ArgumentError(
+            "`name` must not be that of a bundled model because it would hide that model; got "
+            f"'{name}'. Try 'my-{name}'."
+        )
+    folder = user_models_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Under a name that is no shorter than that of the file.
+        NamedTemporaryFile(dir=folder, prefix=name, suffix=".onnx").close()
+    except OSError as error:
+        raise FileError(
+            f"No model can be stored as '{name}' in '{folder}' ({error.strerror or error}); make "
+            "that folder writable, choose another `name`, or omit it."
+        ) from error
+    refuse_other_file(folder / f"{name}.onnx")
+
+
+def keep_model(model: Path, name: str) -> None:
+    """Copy `model` to the user's own models as `name`, replacing an older one.
+
+    Parameters
+    ----------
+    model
+        The ``.onnx`` file.
+    name
+        Its new name.
+
+    Raises
+    ------
+    FileError
+        If the folder of the user's models cannot be written.
+    """
+    folder = user_models_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_card(model, folder / f"{name}.onnx", replace(read_card(model), name=name))
+    except OSError as error:
+        raise FileError(
+            f"The model cannot be stored as '{name}' in '{folder}' ({error.strerror or error}); "
+            f"it is still in '{model}'."
+        ) from error

@@ -1,6 +1,7 @@
 """The folder of a run, complete after any interruption."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -89,6 +90,18 @@ class RunFolder:
         FileError
             If a file in it cannot be written.
         """
+        self.refuse_used()
+        self._create()
+        # The recipe comes last, because a folder with a recipe counts as a run.
+        self.write("environment.json", json.dumps(describe_environment(), indent=2))
+        self.write("recipe.json", recipe.to_json())
+
+    def refuse_used(self) -> None:
+        """Raise TrainingError if the folder holds a run or files of its names, or is forbidden."""
+        place = next(each for each in (self.path, *self.path.absolute().parents) if each.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            code = errno.EACCES if place.is_dir() else errno.ENOTDIR
+            raise self._write_error(OSError(code, os.strerror(code)))
         if self.recipe.exists():
             raise TrainingError(
                 f"'{self.path}' already holds a run; continue it with `resume`, or choose another "
@@ -100,10 +113,6 @@ class RunFolder:
                     f"'{self.path}' holds '{name}', which the run would replace; choose another "
                     "folder as `run`."
                 )
-        self._create()
-        # The recipe comes last, because a folder with a recipe counts as a run.
-        self.write("environment.json", json.dumps(describe_environment(), indent=2))
-        self.write("recipe.json", recipe.to_json())
 
     def _create(self) -> None:
         try:

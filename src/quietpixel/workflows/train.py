@@ -59,6 +59,54 @@ def list_layers(
     return [*rows, ("all", model.name, "", f"{model.count_params():,}")]
 
 
+def check_request(
+    data: str,
+    *,
+    run: str | Path | None = None,
+    resume: bool = False,
+    name: str | None = None,
+    **fields: Any,
+) -> None:
+    """Check what can be before Keras is loaded, which takes seconds, and an image is read.
+
+    Parameters
+    ----------
+    data, run, resume, name, fields
+        As for `train`; arguments that are not fields of the recipe are ignored.
+
+    Raises
+    ------
+    QuietpixelError
+        If an argument is unknown or breaks its rule.
+    """
+    from quietpixel.inference.model_store import check_name
+    from quietpixel.training.folder_data import check_data
+    from quietpixel.training.recipe import Recipe
+    from quietpixel.training.run_folder import RunFolder
+
+    check_data(data)
+    if name is not None:
+        check_name(name)
+    if resume:
+        if run is None:
+            raise ArgumentError("`resume` needs `run`, the folder of the run to continue.")
+        return
+    if run is not None:
+        if Path(run).resolve() == Path(data).resolve():
+            raise ArgumentError(
+                f"`run` must be another folder than that of the images; got '{run}' for both."
+            )
+        RunFolder(Path(run)).refuse_used()
+    known = {field.name for field in dataclasses.fields(Recipe)} - {"options"}
+    given = {key: fields[key] for key in known & fields.keys() if fields[key] not in (None, "auto")}
+    if {"epochs", "minutes"} <= given.keys():
+        raise ArgumentError(
+            "`minutes` takes the place of `epochs`, so the run could not keep both; give one."
+        )
+    # The most permissive values of what depends on images and model.
+    Recipe(**{"method": "neighbours", "options": {"sigma": True}, **given})
+
+
 def train(  # noqa: PLR0913  (the options of the command line)
     data: str | Path = "digits",
     *,
@@ -155,22 +203,18 @@ def train(  # noqa: PLR0913  (the options of the command line)
     """
     # Before the imports, because loading Keras is part of a run by the clock.
     started = time.perf_counter()
+    fields = {"model": model, "noise": noise, "epochs": epochs, "seed": seed, **overrides}
+    data = check_text("data", data)
+    check_request(data, run=run, resume=resume, name=name, **fields)
     with naming_missing("Training needs", "train"):
         from quietpixel.data.image_folder import find_layout
         from quietpixel.training.folder_data import is_folder, warn_noisy
         from quietpixel.training.run_folder import RunFolder
         from quietpixel.training.trainer import RunOptions
         from quietpixel.workflows.train_recipe import choose_recipe, describe_measured, resume_run
-        from quietpixel.workflows.train_run import carry_out, check_name
+        from quietpixel.workflows.train_run import carry_out
 
-    if resume and run is None:
-        raise ArgumentError("`resume` needs `run`, the folder of the run to continue.")
-    # Now, and not after hours of training.
-    if name is not None:
-        check_name(name)
-    data = check_text("data", data)
     folder = RunFolder(Path(run or new_run_path(data)))
-    fields = {"model": model, "noise": noise, "epochs": epochs, "seed": seed, **overrides}
     options = {"code": code, "filters": filters, "blocks": blocks}
     choose = partial(resume_run, folder) if resume else choose_recipe
     chosen, first = choose(recipe, data=data, start=start, fields=fields, options=options)

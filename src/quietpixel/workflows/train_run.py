@@ -1,19 +1,15 @@
-"""A training run from its recipe to its report, and the name of its model."""
+"""A training run from its recipe to its report."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 
 from quietpixel.array_types import Image
 from quietpixel.data import load_split
-from quietpixel.errors import ArgumentError, FileError, TrainingError
+from quietpixel.errors import TrainingError
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.model_file import read_card, refuse_other_file, replace_card
-from quietpixel.inference.model_store import bundled_models, user_models_folder
+from quietpixel.inference.model_store import keep_model
 from quietpixel.noise.parser import parse_noise
 from quietpixel.reports.run_report import show_run
 from quietpixel.training.folder_data import is_folder, open_folder
@@ -22,8 +18,6 @@ from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import RunOptions, run_recipe
 from quietpixel.workflows.calibrate import Pair, draw_pairs, write_calibration
 
-ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""Names that a model may have."""
 MOST, LARGEST = 60, 384
 """Validation images of a folder that calibrate a model, and their largest height and width."""
 MOST_SMALL = 1000
@@ -93,67 +87,3 @@ def _scenes(recipe: Recipe) -> Iterator[list[Image]]:
         images = scenes.open(int(index))
         if images is not None:
             yield [image.part(0, 0, *(min(s, LARGEST) for s in image.size)) for image in images]
-
-
-def check_name(name: str) -> None:
-    """Refuse a name under which no model can be kept, before anything is trained.
-
-    Parameters
-    ----------
-    name
-        The name.
-
-    Raises
-    ------
-    ArgumentError
-        If it holds other than letters, digits, '.', '_' and '-', or is that of a bundled model.
-    FileError
-        If the folder of the user's models cannot be written, or takes no name of that length.
-    """
-    if not ALLOWED.fullmatch(name) or name.endswith((".onnx", ".keras")) or name == "nothing":
-        raise ArgumentError(
-            "`name` must be of letters, digits, '.', '_' and '-', without the suffix of a file, "
-            f"because it becomes the name of a model; got '{name}'. Try 'lab'."
-        )
-    if name in bundled_models():
-        raise ArgumentError(
-            "`name` must not be that of a bundled model because it would hide that model; got "
-            f"'{name}'. Try 'my-{name}'."
-        )
-    folder = user_models_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Under a name that is no shorter than that of the file.
-        NamedTemporaryFile(dir=folder, prefix=name, suffix=".onnx").close()
-    except OSError as error:
-        raise FileError(
-            f"No model can be stored as '{name}' in '{folder}' ({error.strerror or error}); make "
-            "that folder writable, choose another `name`, or omit it."
-        ) from error
-    refuse_other_file(folder / f"{name}.onnx")
-
-
-def keep_model(model: Path, name: str) -> None:
-    """Copy `model` to the user's own models as `name`, replacing an older one.
-
-    Parameters
-    ----------
-    model
-        The ``.onnx`` file.
-    name
-        Its new name.
-
-    Raises
-    ------
-    FileError
-        If the folder of the user's models cannot be written.
-    """
-    folder = user_models_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_card(model, folder / f"{name}.onnx", replace(read_card(model), name=name))
-    except OSError as error:
-        raise FileError(
-            f"The model cannot be stored as '{name}' in '{folder}' ({error.strerror or error}); "
-            f"it is still in '{model}'."
-        ) from error
