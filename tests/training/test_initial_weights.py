@@ -1,5 +1,6 @@
 """Starting a run from the weights of another model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 import quietpixel
 from quietpixel.card import Card
 from quietpixel.errors import ModelError, TrainingError, UnknownNameError
+from quietpixel.inference.model_file import replace_card
 from quietpixel.models import build
 from quietpixel.models.export import export_onnx
 from quietpixel.training.initial_weights import open_start, read_weights, start_from
@@ -115,6 +117,9 @@ def test_what_is_no_model_is_reported(tmp_path: Path) -> None:
 def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
     settings = {"options": {"filters": [4, 8]}, "batch": 64, "code": 3}
     first = quietpixel.train("digits", epochs=1, run=tmp_path / "a", **settings)
+    card = quietpixel.read_card(first / "model.onnx")
+    bundled = replace(card, data="digits, made noisy by the law above")
+    replace_card(first / "model.onnx", first / "model.onnx", bundled)
     messages: list[str] = []
     second = quietpixel.train(
         "digits",
@@ -128,7 +133,10 @@ def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
     card = quietpixel.read_card(second / "model.onnx")
     assert card.training["start"] == str(first)
     assert card.training["options"]["code"] == 3
-    assert card.data == f"digits; started from {first}, trained on digits"
+    assert (
+        card.data
+        == f"digits; started from {first}, trained on digits, made noisy by {bundled.noise}"
+    )
     assert f"Starting from the weights of {first}" in messages
     models = [keras.models.load_model(run / "model.keras") for run in (first, second)]
     for one, two in zip(*(model.get_weights() for model in models), strict=True):

@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +17,6 @@ from quietpixel.files import Picture, read_picture, write_picture
 from quietpixel.inference.model_store import check_name, keep_model, known_models
 from quietpixel.models import MODELS
 from quietpixel.training.initial_weights import default_start
-from quietpixel.training.progress import Progress
 from quietpixel.training.recipe import FRACTIONS
 from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
 
@@ -199,17 +199,21 @@ def test_arguments_for_folders_are_refused_for_named_sets(pairs: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "said"), [("noisy", True), ("clean", False)])
 def test_clean_images_that_are_noisy_are_noticed(
-    pairs: Path, tmp_path: Path, kind: str, *, said: bool
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, *, said: bool
 ) -> None:
     messages: list[str] = []
 
-    def stop(progress: Progress) -> None:
-        messages.append(progress.message)
-        if progress.message.startswith("Training with Keras"):
-            raise KeyboardInterrupt
+    def stop(*arguments: Any) -> None:
+        raise KeyboardInterrupt
 
+    monkeypatch.setattr("quietpixel.training.trainer._compile", stop)
     with pytest.raises(KeyboardInterrupt):
-        quietpixel.train(str(pairs / kind), run=tmp_path / "run", on_progress=stop, **TINY)
+        quietpixel.train(
+            str(pairs / kind),
+            run=tmp_path / "run",
+            on_progress=lambda progress: messages.append(progress.message),
+            **TINY,
+        )
     found = [text for text in messages if text.startswith("The images are taken to be clean and")]
     assert bool(found) == said
     assert not said or "of about 2" in found[0]  # 0.1 is 25.5 of 255

@@ -22,11 +22,11 @@ from quietpixel.files import (
     Content,
     Job,
     Picture,
+    check_replaceable,
     check_target,
     check_writable,
     inspect_content,
     read_picture,
-    refuse_loss,
     remove_leftovers,
 )
 from quietpixel.inference.denoiser import Denoiser
@@ -216,7 +216,7 @@ class _Steps:
             overwrite=settings.overwrite,
         )
         if isinstance(item.source, Path) and item.source.resolve() == item.job.target.resolve():
-            refuse_loss(item.source, picture.lost)
+            check_replaceable(item.source, picture.lost)
         # Once it is read: since it was planned, a run in place may have replaced it.
         known = None if settings.again or isinstance(item.source, bytes) else self._ledger
         if known is not None and known.is_result(item.job):

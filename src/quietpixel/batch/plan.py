@@ -20,6 +20,7 @@ from quietpixel.files import (
     Picture,
     SkippedFile,
     check_readable,
+    check_replaceable,
     check_target,
     find_collisions,
     format_of_name,
@@ -29,7 +30,6 @@ from quietpixel.files import (
     read_picture,
     refuse_backup,
     refuse_existing,
-    refuse_loss,
     unique_jobs,
     zarr_store,
 )
@@ -251,7 +251,7 @@ def _preflight(
             )
         refuse_existing(job.target, overwrite=settings.overwrite)
         if itself:
-            refuse_loss(job.source)
+            check_replaceable(job.source)
         backup = settings.backup_of(job.target)
         if backup is not None:
             refuse_backup(job.target, backup)

@@ -353,6 +353,8 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
     >>> describe_noise([Noise(1e-15, "estimated", (), share=0.05)])
     'moderate noise (12.8/255 of black to white)'
     """
+    from quietpixel.inference.level import LEAST_TYPED
+
     levels = [page.sigma for page in pages if page.sigma is not None]
     words = list(dict.fromkeys(kind for page in pages for kind in page.kinds))
     if levels:
@@ -371,8 +373,7 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
         found_level = level
         if not math.isclose(share, mean, rel_tol=0.01):
             found_level = f"{255 * share:.3g}/255 of black to white"
-            # Far from the scale of the type, as in integers of 64 bits, nobody would type it.
-            found_level += "" if "e" in level else f", as --sigma {level}"
+            found_level += f", as --sigma {level}" if mean >= LEAST_TYPED else ""
         words.insert(0, f"noise level {level} as given" if given else f"{found} ({found_level})")
     return ", ".join(words) or "noise not measured"
 

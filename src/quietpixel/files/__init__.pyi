@@ -28,10 +28,10 @@ from .picture import mark_as_result as mark_as_result
 from .picture import mark_xmp as mark_xmp
 from .read import Content as Content
 from .read import check_readable as check_readable
+from .read import check_replaceable as check_replaceable
 from .read import inspect_content as inspect_content
 from .read import read_picture as read_picture
 from .read import read_size as read_size
-from .read import refuse_loss as refuse_loss
 from .read import split_name as split_name
 from .write import check_target as check_target
 from .write import check_writable as check_writable

@@ -138,7 +138,7 @@ def check_readable(source: str | Path) -> str:
         return identify(_open(source)).name
 
 
-def refuse_loss(source: Path, lost: tuple[str, ...] | None = None) -> None:
+def check_replaceable(source: Path, lost: tuple[str, ...] | None = None) -> None:
     """Raise unless a result may replace a file: one not read-only, whose content it all holds.
 
     Parameters

@@ -26,6 +26,8 @@ REST, REST_SHARE = 1.4 / 255, 0.5
 the first, 0.2 and 0.4 of the level before; where coarse noise was overlooked, 1 to 2.6 of it."""
 _CELL, _CELLS = 256, 3
 """The estimate looks at no more than 3x3 squares of 256 pixels, spread over the image."""
+LEAST_TYPED = 1e-4 / 255
+"""Least level proposed as `sigma`: far below, as in integers of 64 bits, nobody types it."""
 
 
 @dataclass(frozen=True)
@@ -238,10 +240,10 @@ def describe_rest(noise: Noise, layout: Layout, result: Array) -> tuple[str, ...
     level = rest / layout.level_factor
     if rest < REST or level < REST_SHARE * noise.sigma:
         return ()
-    text = f"{level * 255:.3g}/255"  # of few counts in 16 bits, less than 1/255
-    found, remedy = text, f"`sigma` {text} or a higher `strength`"
-    if "e" in text:  # far from the scale of the type, as in integers of 64 bits
-        found, remedy = f"{rest * 255:.3g}/255 of black to white", "a higher `strength`"
+    found, remedy = f"{rest * 255:.3g}/255 of black to white", "a higher `strength`"
+    if level >= LEAST_TYPED:
+        found = f"{level * 255:.3g}/255"  # of few counts in 16 bits, less than 1/255
+        remedy = f"`sigma` {found} or {remedy}"
     return (
         f"Noise of about {found} may be left, coarser than the model takes; {remedy} removes more.",
     )

@@ -71,7 +71,9 @@ class Outcome:
             data = f"{CONTENTS[recipe.target, recipe.method == 'pairs']} {Path(data).name}"
         if self.start is not None:
             card = self.start.card
-            before = card.data if card is not None else "data that its file does not name"
+            before = "data that its file does not name"
+            if card is not None:  # whose own law is not that of this card
+                before = card.data.replace("the law above", card.noise)
             data = f"{data}; started from {self.start.name}, trained on {before}"
         return Card(
             name=f"{Path(recipe.data).name}-{recipe.model}",

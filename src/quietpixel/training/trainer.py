@@ -9,11 +9,12 @@ import keras
 from quietpixel.card import Card
 from quietpixel.data import load_split
 from quietpixel.data.batches import Batches
+from quietpixel.data.image_folder import Layout
 from quietpixel.errors import TrainingError, check_number
 from quietpixel.training.callbacks import Checkpoint, Clock, ReportProgress, StopOnNaN, Trapezoid
 from quietpixel.training.compiled_model import build_for, make_optimizer
 from quietpixel.training.devices import choose_precision, part_evenly, release, use_devices
-from quietpixel.training.folder_data import check_data, is_folder, open_folder
+from quietpixel.training.folder_data import check_data, is_folder, open_folder, warn_noisy
 from quietpixel.training.initial_weights import Start, start_from
 from quietpixel.training.losses import find_loss
 from quietpixel.training.progress import OnProgress, Progress
@@ -22,6 +23,11 @@ from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.run_outputs import Outcome
 from quietpixel.training.training_data import TrainingData, from_folder, from_splits
 
+LEARNED = (
+    "which the model learns to keep; give clean ones, or the target 'none' to train on noisy "
+    "images alone"
+)
+"""What follows from noise of images that are taken to be clean, and what to do."""
 UNLIMITED = 10**6
 """Number of epochs of a run that ends by the clock."""
 FINISHING, SHARE = 45.0, 0.1
@@ -146,6 +152,9 @@ def load_data(recipe: Recipe, options: RunOptions) -> TrainingData:
     """
     if is_folder(recipe.data):
         opened = open_folder(recipe, cache=options.cache, notify=options.notify)
+        if not recipe.method:
+            layout = Layout("clean", tuple(opened.train.scenes))
+            warn_noisy(layout, recipe.channels, options.notify, LEARNED)
         return from_folder(recipe, opened)
     check_data(recipe.data)
     train, validation = (

@@ -207,8 +207,6 @@ def train(  # noqa: PLR0913  (the options of the command line)
     data = check_text("data", data)
     check_request(data, run=run, resume=resume, name=name, **fields)
     with naming_missing("Training needs", "train"):
-        from quietpixel.data.image_folder import find_layout
-        from quietpixel.training.folder_data import is_folder, warn_noisy
         from quietpixel.training.run_folder import RunFolder
         from quietpixel.training.trainer import RunOptions
         from quietpixel.workflows.train_recipe import choose_recipe, describe_measured, resume_run
@@ -235,12 +233,5 @@ def train(  # noqa: PLR0913  (the options of the command line)
             folder.start(chosen)
         if noise == "auto" and not resume:
             how.notify(describe_measured(chosen))
-        if is_folder(data) and not (chosen.method or resume):
-            layout = find_layout(Path(data), target="clean", pairs="", notify=lambda text: None)
-            advice = (
-                "which the model learns to keep; give clean ones, or the target 'none' to train on "
-                "noisy images alone"
-            )
-            warn_noisy(layout, chosen.channels, how.notify, advice)
         carry_out(chosen, folder, how, name=name)
     return folder.path
