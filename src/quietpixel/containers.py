@@ -12,9 +12,15 @@ from numpy.typing import NDArray
 from quietpixel.cluster.arrays import denoise_blocks
 from quietpixel.cluster.optional_imports import need
 from quietpixel.cluster.worker_model import plan_blocks
-from quietpixel.errors import MOST_PIXELS, ImageError
+from quietpixel.errors import MOST_PIXELS, ArgumentError, ImageError
 from quietpixel.imaging.axes import OTHER_LETTERS, find_axes, letters_of
-from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, Scale, find_range
+from quietpixel.imaging.intensity_scale import (
+    FIXED_SCALES,
+    Range,
+    Scale,
+    estimate_range,
+    find_range,
+)
 from quietpixel.inference.arrays import check_kind, read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.level import sample_places
@@ -27,6 +33,8 @@ Source = str | Path | bytes | BinaryIO
 
 MOST_PLANES = 16
 """How many planes of a Dask array decide its intensity scale and photon noise."""
+LEAST_SHARE = 1e-4
+"""Noise is measured on the scale of the content if that is a smaller share of the nominal one."""
 
 
 def denoise(
@@ -77,7 +85,14 @@ def denoise(
             "Pass one of them, such as dataset['NAME']."
         )
     if hasattr(image, "dims") and hasattr(image, "coords"):
-        settings = replace(settings, axes=axes or letters_of(image.dims))
+        letters = letters_of(image.dims)
+        if axes and letters and any(axes.find(each) != letters.find(each) for each in "yx"):
+            names = ", ".join(map(str, image.dims))
+            raise ArgumentError(
+                f"`axes` contradicts the names of the dimensions ({names}); got '{axes}'. Omit it, "
+                "or pass the values without names."
+            )
+        settings = replace(settings, axes=axes or letters)
         return image.copy(data=_denoise_array(image.data, settings))
     if _is_file(image):
         return _denoise_file(cast(Source, image), settings, max_pixels)
@@ -241,9 +256,15 @@ def _find_nominal_range(array: Any, outer: int) -> Range:
 
 
 def _measure(pages: Sequence[NDArray[Any]], range: Range | None, *, nominal: bool) -> NoiseMeasure:
-    black, white = read_layout(with_channels(pages[0]), range, holes=True).range
+    arrays = [with_channels(page) for page in pages]
+    black, white = read_layout(arrays[0], range, holes=True).range
+    if range is None and not nominal and arrays[0].dtype.itemsize > 2:
+        found = estimate_range(arrays)
+        # An offset of many times the range would leave too few of the 24 bits of float32.
+        if found and found[1] - found[0] < LEAST_SHARE * (white - black):
+            black, white = found
     images = []
-    for page in map(with_channels, pages):
+    for page in arrays:
         image = read_layout(page, (black, white), holes=True).to_model(page)
         image[~np.isfinite(image)] = np.nan
         images.append(np.ma.filled(image, np.nan))

@@ -206,3 +206,10 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(kind, match=words):
         photo(np.zeros(shape, np.uint8), **options)
+
+
+def test_axes_that_contradict_the_names_of_dimensions_are_refused() -> None:
+    image = xarray.DataArray(np.zeros((3, 40, 48), np.float32), dims=("time", "y", "x"))
+    with pytest.raises(ArgumentError, match=r"`axes` contradicts the names .*\(time, y, x\)"):
+        quietpixel.denoise(image, axes="yxt", model="photo-gray")
+    assert quietpixel.denoise(image, axes="zyx", model="photo-gray").dims == image.dims

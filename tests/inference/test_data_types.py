@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 import quietpixel
-from quietpixel import Denoiser
+from quietpixel import DenoiseOptions, Denoiser, measure_noise
 from quietpixel.cli.main import main
 from quietpixel.errors import UnknownNameError
 from quietpixel.files import read_picture, write_picture
@@ -93,6 +93,22 @@ def test_whole_numbers_too_close_for_their_size_are_named(photo, name: str, offs
         "nothing was removed; subtract the smallest one first.",
     )
     assert photo.denoise(np.full((32, 32), 2**40, name)).notes == ()
+
+
+@pytest.mark.parametrize("offset", [2**40, 2**63 + 5])
+def test_a_large_offset_changes_no_number(photo: Denoiser, offset: int) -> None:
+    """The noise was measured as 0; at the larger one, results were worse than the input."""
+    y, x = np.mgrid[:96, :96]
+    clean = 1000 + 20 * x + 300 * np.sin(y / 9)
+    noisy = np.rint(clean + np.random.default_rng(0).normal(0, 100, clean.shape)).astype(np.uint64)
+    far = noisy + np.uint64(offset)
+    plain, moved = (measure_noise(each).counts["sigma"] for each in (noisy, far))
+    assert moved == pytest.approx(plain, rel=0.01) == pytest.approx(100, rel=0.05)
+    result = photo(far) - np.uint64(offset)
+    assert np.sqrt(np.mean((result.astype(np.int64) - clean) ** 2)) < 20
+    notes = photo.denoise(far, DenoiseOptions(dtype="float32")).notes
+    assert re.search("float32 holds .* has lost detail; omit `dtype`", " ".join(notes))
+    assert "lost" not in " ".join(photo.denoise(noisy, DenoiseOptions(dtype="float32")).notes)
 
 
 def test_numbers_of_64_bits_have_notes_that_can_be_read(photo) -> None:

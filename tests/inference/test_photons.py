@@ -239,3 +239,14 @@ def test_holes_do_not_pass_for_bright_blocks() -> None:
     hidden[:48] = True
     found = Denoiser().denoise(np.ma.masked_array(image, hidden))
     assert any("Photon noise" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("law", "colours", "used"),
+    [("poisson:400", 1, True), ("poisson:400", 3, False), ("gaussian:0.1", 1, False)],
+)
+def test_a_law_without_effect_is_named(photo, law: str, colours: int, *, used: bool) -> None:
+    image = np.repeat(camera(400)[:64, :64, np.newaxis], colours, axis=2)
+    image[..., -1] += np.arange(64, dtype=np.uint16)  # else three channels would be gray
+    notes = " ".join(photo.denoise(image, DenoiseOptions(law=law, channels="rgb")).notes)
+    assert ("The `law` has no effect" not in notes) == used == ("Photon noise was made" in notes)

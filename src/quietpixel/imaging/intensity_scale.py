@@ -31,6 +31,8 @@ SATURATED = 2.0
 """A plateau at the largest value this many times the scale beyond white is not content."""
 SAMPLE, MOST_IMAGES = 1_000_000, 64
 """About how many values are examined, in squares of 8 pixels, and in how many images at most."""
+LEAST_STEPS = 0.01
+"""Floats whose steps are more than this share of the range from black to white lose its detail."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,20 @@ class Scale:
         """Black and white."""
         return self.black, self.white
 
-    def notes(self, dtype: np.dtype[Any]) -> tuple[str, ...]:
-        """Return what a user should know of it: nothing where it is that of the type or [0, 1]."""
+    def step(self, dtype: Any = np.float64) -> float:
+        """Return the distance between neighbouring floats of the size of black and white."""
+        return float(np.spacing(np.dtype(dtype).type(max(abs(self.black), abs(self.white)))))
+
+    def notes(self, dtype: np.dtype[Any], result: np.dtype[Any] | None = None) -> tuple[str, ...]:
+        """Return what a user should know of it: nothing where it is that of the type or [0, 1].
+
+        Parameters
+        ----------
+        dtype
+            Of the image.
+        result
+            Of the result; None takes `dtype`.
+        """
         if self.black == self.white:
             step = np.spacing(max(abs(self.nominal), abs(self.nominal + self.unit)))
             if dtype.kind not in "ui" or step <= 1:
@@ -100,7 +114,15 @@ class Scale:
                 "size, so nothing was removed; subtract the smallest one first.",
             )
         usual = self.range in ((0, 1), (0, type_ceiling(dtype))) and not self.trained
-        return () if usual else (self.describe(dtype),)
+        notes: tuple[str, ...] = () if usual else (self.describe(dtype),)
+        if result == np.float32 and dtype.itemsize > 2:
+            step = self.step(result)
+            if step > LEAST_STEPS * (self.white - self.black):
+                notes += (
+                    f"float32 holds numbers of this size in steps of {step:.3g}, so the result has "
+                    "lost detail; omit `dtype`, or subtract the smallest value first.",
+                )
+        return notes
 
     def describe(self, dtype: np.dtype[Any]) -> str:
         """Return a sentence."""

@@ -38,6 +38,7 @@ from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import cache_of, find_model
 from quietpixel.inference.options import ENGINE_OPTIONS, DenoiseOptions, Sigma, parse_memory
 from quietpixel.inference.photons import (
+    UNUSED_LAW,
     may_have_photons,
     stabilise,
     stabilised_job,
@@ -269,7 +270,10 @@ class Denoiser:
             shape=image.shape,
             out=images if out is image else None if out is None else out.reshape(flat),
         )
-        return replace(job, notes=(*job.notes, *scale.notes(layout.dtype)))
+        notes = (*job.notes, *scale.notes(layout.dtype, layout.result))
+        if options.law not in ("auto", "none"):
+            notes += (UNUSED_LAW,)
+        return replace(job, notes=notes)
 
     def layout_for(self, image: Array, options: DenoiseOptions | None = None) -> Layout:
         """Return the layout of `image`, with the black and white that the model is shown.

@@ -6,7 +6,7 @@ import numpy as np
 
 from quietpixel.array_types import Array
 from quietpixel.errors import ImageError
-from quietpixel.imaging.intensity_scale import FIXED_SCALES, Scale
+from quietpixel.imaging.intensity_scale import FIXED_SCALES, LEAST_STEPS, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.imaging.tiling import take_places
 from quietpixel.inference.arrays import with_channels
@@ -58,7 +58,8 @@ def find_photons(
         # A star or a saturated area would take most of the levels of brightness for itself.
         values[np.abs(values) > FAR_BEYOND] = np.nan
         samples.append(values)
-    if eight_bits and not any(_grows_with_light(sample) for sample in samples):
+    too_coarse = scale.step() > LEAST_STEPS * width  # float64 cannot hold the stabilised values
+    if too_coarse or (eight_bits and not any(_grows_with_light(each) for each in samples)):
         return None
     try:
         found = measure_noise(samples, offset=True)

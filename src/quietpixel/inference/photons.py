@@ -17,6 +17,11 @@ from quietpixel.inference.repair import find_hidden
 
 LEAST_SIDE = 64
 """Smallest height and width of an image whose law is measured."""
+UNUSED_LAW = (
+    "The `law` has no effect: it is that of photon noise, in gray images without `sigma`, and for "
+    "models that find the intensity scale."
+)
+"""The note on a law that was given and not used."""
 
 
 def may_have_photons(image: Array, options: DenoiseOptions) -> bool:
