@@ -374,7 +374,7 @@ def test_a_weak_difference_is_amplified():
 def test_a_folder_of_results_that_cannot_be_made_is_said(tmp_path, blur):
     source = put(tmp_path / "x.png")
     (outcome,) = run_jobs(blur, [Job(source, source / "y.png")], Settings())
-    assert "cannot be made" in outcome.error
+    assert "a part of the path is not a folder" in outcome.error
     with pytest.raises(FileError, match="cannot be written"):
         Ledger([source], "settings").begin(Job(source, source / "y.png"))
 

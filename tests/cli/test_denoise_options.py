@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +172,45 @@ def test_an_unknown_quality_is_refused(quietpixel, halver, gray) -> None:
     assert outcome.code == 2
     assert "Unknown quality 'bset': did you mean 'best'?" in outcome.err
     assert quietpixel("denoise", gray, "--model", halver, "--quality", "best").code == 0
+    outcome = quietpixel("denoise", gray, "--model", halver, "--quality", "90")
+    assert outcome.code == 2
+    assert "got '90'. The quality of JPEG files is --jpeg-quality 90." in outcome.err
+
+
+LONG = 256 * "x"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "denoise IMAGE -o {}.png", "denoise IMAGE --suffix {}", "denoise IMAGE --json {}.json",
+        "denoise IMAGE --in-place --backup .{}", "denoise IMAGE --compare {}.png",
+        "noise IMAGE --json {}.json", "noise IMAGE --plot {}.png",
+        "evaluate median-3x3 FOLDER --json {}.json", "evaluate median-3x3 FOLDER --report {}.html",
+        "export FOLDER/none.onnx --bioimageio {}.zip",
+    ],
+)  # fmt: skip
+def test_places_that_no_file_can_have_are_refused_before_the_work(
+    quietpixel, halver, tmp_path, monkeypatch, words
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    damaged = noisy(tmp_path / "in" / "bad.png")
+    damaged.write_bytes(damaged.read_bytes()[:-30])  # whoever decodes it says so
+    words = words.replace("IMAGE", "in/bad.png").replace("FOLDER", "in")
+    words += f" --model {halver}" if words.startswith("denoise") else ""
+    for name, reason in ((LONG, "name (is )?too long"), ("in/bad.png/x", "folder")):
+        if name == LONG or " {}." in words:
+            outcome = quietpixel(*words.format(name).split())
+            assert outcome.code == 2
+            assert re.search(reason, outcome.err)
+            assert outcome.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_package_needs_a_folder_before_the_work(quietpixel, tmp_path) -> None:
+    outcome = quietpixel("export", tmp_path / "no.onnx", "--bioimageio", tmp_path / "no" / "a.zip")
+    assert outcome.code == 2
+    assert f"The folder '{tmp_path / 'no'}' does not exist; make it first." in outcome.err
 
 
 # Links.

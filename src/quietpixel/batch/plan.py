@@ -249,13 +249,13 @@ def _preflight(
             raise FileError(
                 f"'{job.target}' is the input itself; choose another name, or use `in_place`."
             )
+        _check_folder(job.target.parent)
         refuse_existing(job.target, overwrite=settings.overwrite)
         if itself:
             check_replaceable(job.source)
         backup = settings.backup_of(job.target)
         if backup is not None:
             refuse_backup(job.target, backup)
-        _check_folder(job.target.parent)
     except QuietpixelError as error:
         return PreflightResult(job, "refuse", str(error))
     except OSError as error:

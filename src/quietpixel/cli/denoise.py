@@ -66,6 +66,19 @@ def read_quality(
     return int(value)
 
 
+class Qualities(Names):
+    """Those of denoising; a number is that of a JPEG file."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name, or raise an error that names the option for a number."""
+        if value.isdecimal():
+            raise ArgumentError(
+                f"--quality must be normal or best; got '{value}'. The quality of JPEG files is "
+                f"--jpeg-quality {value}."
+            )
+        return super().convert(value, param, ctx)
+
+
 EXAMPLES = (
     "quietpixel denoise photo.jpg",
     "quietpixel denoise photos/ -o clean/ --recursive --strength 0.8",
@@ -148,7 +161,7 @@ GROUPS = {
 )
 @click.option(
     "--quality",
-    type=Names("quality", ("normal", "best")),
+    type=Qualities("quality", ("normal", "best")),
     default="normal",
     help="best: mean of 8 flipped and rotated versions, which takes 8 times as long.",
 )

@@ -144,11 +144,10 @@ def abandon() -> None:
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
     """Raise `FileError` if `target` cannot be put in place.
 
-    A regular file is replaced only with `overwrite`; a folder, link or device never is.
+    A regular file is replaced only with `overwrite`; a folder, link or device never is. A path that
+    is too long or leads through a file is refused; a folder that does not exist may be made.
     """
-    try:
-        mode = target.lstat().st_mode
-    except OSError:  # nothing is there, or the writer says what is wrong with the path
+    if (mode := _mode(target)) is None:
         return
     if stat.S_ISDIR(mode) or target.is_dir():
         raise FileError(f"'{target}' is a folder; give the name of a file.")
@@ -161,6 +160,16 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
         raise FileError(
             f"'{target}' is a {kind}, and only regular files are replaced; choose another name."
         )
+
+
+def _mode(path: Path) -> int | None:
+    """Return the kind of what is there; None if nothing is, but could be."""
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise write_error(path, error) from error
 
 
 _REPORTS = {"JSON": r"\s*[\[{]", "HTML": r"\s*<!doctype html", "chart": r"\x89PNG.*quietpixel"}
@@ -250,7 +259,7 @@ def _keep(target: Path, backup: Path) -> None:
 
 def refuse_backup(target: Path, backup: Path) -> None:
     """Raise `FileError` if `backup` exists and is not that of a run that was killed just then."""
-    if os.path.lexists(backup) and not (target.exists() and os.path.samefile(target, backup)):
+    if _mode(backup) is not None and not (target.exists() and os.path.samefile(target, backup)):
         raise FileError(f"The backup '{backup}' already exists; move it, or choose another suffix.")
 
 

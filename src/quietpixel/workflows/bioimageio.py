@@ -14,7 +14,7 @@ import numpy as np
 
 from quietpixel.array_types import Image
 from quietpixel.card import METADATA_KEY, UNKNOWN_SIGMA, Card
-from quietpixel.errors import ArgumentError, ImageError, ModelError, naming_missing
+from quietpixel.errors import ArgumentError, FileError, ImageError, ModelError, naming_missing
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.engine import open_engine
 from quietpixel.inference.model_file import read_card
@@ -97,6 +97,8 @@ def export_bioimageio(
             "model.zip."
         )
     refuse_existing(target, overwrite=overwrite)  # before the work
+    if not target.resolve().parent.is_dir():
+        raise FileError(f"The folder '{target.parent}' does not exist; make it first.")
     check_level(sigma)
     if np.ndim(sigma):
         raise ArgumentError(
