@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tifffile
 
 import quietpixel
 from quietpixel.errors import ArgumentError, DataError, FileError, UnknownNameError
@@ -437,3 +438,22 @@ def test_what_lies_outside_a_mask_changes_no_weight(tmp_path: Path) -> None:
         np.testing.assert_allclose(one, other, atol=1e-4)
     with pytest.raises(ArgumentError, match="`masks` is for a folder of images"):
         choose("digits", masks="masks")
+
+
+def test_error_bars_are_fitted_to_every_page_on_the_scale_of_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [np.full((80, 88), 1000), *(1000 + 600 * scene(seed) for seed in range(5))]
+    tifffile.imwrite(tmp_path / "a.tif", np.stack(pages).astype(np.uint16))
+    pairs: list[Any] = []
+    monkeypatch.setattr(
+        "quietpixel.workflows.train_run.write_calibration",
+        lambda denoiser, found, *others, **options: pairs.extend(found),
+    )
+    monkeypatch.setattr("quietpixel.workflows.train_run.show_run", lambda *words, **options: None)
+    options = {"options": TINY["options"] | {"sigma": True}, "noise": "gaussian:0..0.01,clip=no"}
+    quietpixel.train(tmp_path / "a.tif", run=tmp_path / "run", **TINY | options)
+    assert {number for number, *_ in pairs} == {0, 1, 2, 3, 4}
+    darkest, brightest = np.percentile([pair[2] for pair in pairs], (1, 99))
+    assert darkest < 0.1
+    assert brightest > 0.9

@@ -1,22 +1,28 @@
 """A training run from its recipe to its report."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from quietpixel.array_types import Image
 from quietpixel.data import load_split
 from quietpixel.errors import TrainingError
+from quietpixel.imaging.intensity_scale import FIXED_SCALES
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.model_store import keep_model
+from quietpixel.inference.planes import spaced
 from quietpixel.noise.parser import parse_noise
 from quietpixel.reports.run_report import show_run
 from quietpixel.training.folder_data import is_folder, open_folder
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.trainer import RunOptions, run_recipe
-from quietpixel.workflows.calibrate import Pair, draw_pairs, write_calibration
+from quietpixel.workflows.calibrate import (
+    LoadedImage,
+    Pair,
+    draw_pairs,
+    draw_scaled_pairs,
+    write_calibration,
+)
 
 MOST, LARGEST = 60, 384
 """Validation images of a folder that calibrate a model, and their largest height and width."""
@@ -51,7 +57,7 @@ def carry_out(recipe: Recipe, folder: RunFolder, options: RunOptions, *, name: s
 def _finish(recipe: Recipe, folder: RunFolder, options: RunOptions, name: str | None) -> None:
     # The exported file and not the Keras model, because it is what users get.
     denoiser = Denoiser(folder.onnx_model)
-    pairs = list(_calibration_pairs(recipe, denoiser.card.size, options.data_dir))
+    pairs = list(_calibration_pairs(recipe, denoiser, options.data_dir))
     if pairs:  # without clean images there is no error to measure
         options.notify("Calibrating error bars on validation images")
         model = folder.onnx_model
@@ -62,28 +68,42 @@ def _finish(recipe: Recipe, folder: RunFolder, options: RunOptions, name: str | 
         keep_model(folder.onnx_model, name)
 
 
-def _calibration_pairs(
-    recipe: Recipe, size: tuple[int, int] | None, data_dir: Path | None
-) -> Iterator[Pair]:
+def _calibration_pairs(recipe: Recipe, denoiser: Denoiser, data_dir: Path | None) -> Iterator[Pair]:
+    card = denoiser.card
     if not is_folder(recipe.data):
         split = load_split(recipe.data, "validation", data_dir=data_dir)
-        clean = list(split.as_float()[:MOST_SMALL])
-    elif recipe.target in ("noisy", "none"):
+        digits = list(split.as_float()[:MOST_SMALL])
+        yield from draw_pairs(digits, parse_noise(recipe.noise), card.size, seed=recipe.seed)
+    elif recipe.target != "clean":
         return
     elif recipe.method == "pairs":
-        yield from ((number, noisy, clean) for number, (noisy, clean) in enumerate(_scenes(recipe)))
-        return
+        for number, (noisy, clean) in enumerate(_pages(recipe)):
+            yield number, noisy.pixels, clean.pixels
     else:
-        clean = [scene[0] for scene in _scenes(recipe)]
-    yield from draw_pairs(clean, parse_noise(recipe.noise), size, seed=recipe.seed)
+        images = [page for (page,) in _pages(recipe)]
+        if not card.scale_free:  # on the scale of the training, as in use
+            images = [replace(each, declared=(0.0, 1.0)) for each in images]
+        law = parse_noise(recipe.noise)
+        yield from draw_scaled_pairs(denoiser, images, law, None, seed=recipe.seed)
 
 
-def _scenes(recipe: Recipe) -> Iterator[list[Image]]:
-    """Yield the images of evenly spaced validation scenes."""
+def _pages(recipe: Recipe) -> Iterator[list[LoadedImage]]:
+    """Yield pages, evenly spaced, of evenly spaced validation scenes, in [0, 1]."""
     scenes = open_folder(recipe, cache=None, notify=lambda text: None).validation
     # Evenly spaced: scenes that follow each other by name are often of one series.
-    step = max(len(scenes) // MOST, 1)
-    for index in np.arange(0, len(scenes), step)[:MOST]:
-        images = scenes.open(int(index))
-        if images is not None:
-            yield [image.part(0, 0, *(min(s, LARGEST) for s in image.size)) for image in images]
+    chosen = spaced(len(scenes), MOST)
+    for index in chosen:
+        images = scenes.open(index) or ()
+        pages = images[0].pages if images else []
+        for place in spaced(len(pages), max(MOST // len(chosen), 1)):
+            page = pages[place]
+            yield [
+                LoadedImage(
+                    f"{index}, page {page}",
+                    image.part(0, 0, *(min(side, LARGEST) for side in image.size), page=page),
+                    # In use, the content decides the scale of all other types.
+                    (0.0, 1.0) if image.pixels.dtype.name in FIXED_SCALES else None,
+                    stack=(index, 0),
+                )
+                for image in images
+            ]
