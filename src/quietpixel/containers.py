@@ -258,7 +258,8 @@ def _find_nominal_range(array: Any, outer: int) -> Range:
 def _measure(pages: Sequence[NDArray[Any]], range: Range | None, *, nominal: bool) -> NoiseMeasure:
     arrays = [with_channels(page) for page in pages]
     black, white = read_layout(arrays[0], range, holes=True).range
-    if range is None and not nominal and arrays[0].dtype.itemsize > 2:
+    deep = arrays[0].dtype.itemsize > 2 and arrays[0].ndim == 3
+    if range is None and not nominal and deep:
         found = estimate_range(arrays)
         # An offset of many times the range would leave too few of the 24 bits of float32.
         if found and found[1] - found[0] < LEAST_SHARE * (white - black):

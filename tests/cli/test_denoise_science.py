@@ -313,3 +313,12 @@ def test_every_page_of_an_array_is_measured(quietpixel, tmp_path) -> None:
     assert done.code == 0
     # Of the first page alone it would be 0.
     assert json.loads(done.out)[0]["counts"]["sigma"] == pytest.approx(50, rel=0.1)
+
+
+def test_an_array_without_pixels_is_refused(quietpixel, tmp_path: Path) -> None:
+    np.save(tmp_path / "empty.npy", np.zeros((0, 5)))
+    outcome = quietpixel("denoise", tmp_path / "empty.npy")
+    assert outcome.code == 2
+    assert "at least one row and one column; give it two dimensions or more, none of them" in (
+        outcome.err
+    )

@@ -11,7 +11,7 @@ import tifffile
 import quietpixel
 from quietpixel import DenoiseOptions, Denoiser, measure_noise
 from quietpixel.cli.main import main
-from quietpixel.errors import UnknownNameError
+from quietpixel.errors import ImageError, UnknownNameError
 from quietpixel.files import read_picture, write_picture
 
 SIDE = 96
@@ -221,3 +221,8 @@ def test_holes_do_not_count_as_noise() -> None:
     for image in (holes, masked):
         assert quietpixel.measure_noise(image).sigma == pytest.approx(wanted, rel=0.05)
         assert Denoiser("photo").estimate_sigma(image) < 0.12
+
+
+def test_the_noise_of_a_row_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"must be \(H, W, C\) and at least 24 x 24 pixels"):
+        measure_noise(np.zeros(50))

@@ -160,8 +160,8 @@ def describe_array(
     """
     if len(shape) < 2 or not all(shape):
         raise ImageError(
-            f"its array has the shape {tuple(shape)}, and an image has rows and columns; give it "
-            "two dimensions or more."
+            f"its array has the shape {tuple(shape)}, and an image has at least one row and one "
+            "column; give it two dimensions or more, none of them empty."
         )
     axes = find_axes(shape, letters) if letters else name_axes(shape, samples=samples)
     return ArrayForm(tuple(shape), np.dtype(dtype), axes)
