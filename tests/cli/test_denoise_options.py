@@ -213,6 +213,18 @@ def test_a_package_needs_a_folder_before_the_work(quietpixel, tmp_path) -> None:
     assert f"The folder '{tmp_path / 'no'}' does not exist; make it first." in outcome.err
 
 
+@pytest.mark.parametrize("name", ["-o.png", "-dust.png", "--sigmas"])
+def test_names_that_begin_like_options_are_explained(
+    quietpixel, halver, tmp_path, monkeypatch, name
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    noisy(tmp_path / "a.png").rename(name)
+    outcome = quietpixel("denoise", name, "--model", halver)
+    assert outcome.code == 2
+    assert f" For the file of that name, write ./{name}. " in outcome.err
+    assert quietpixel("denoise", f"./{name}", "--model", halver, "-o", "a.png").code == 0
+
+
 # Links.
 
 

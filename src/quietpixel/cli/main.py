@@ -138,6 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence += "" if re.search(r"[.?]\)?$", sentence) else "."
         if isinstance(error, click.NoSuchOption):
             sentence = explain_option(error, path, sentence)
+        files = [word for word in words if word.startswith("-") and os.path.lexists(word)]
+        sentence += "".join(f" For the file of that name, write ./{word}." for word in files)
         return _report(f"{sentence} Try '{path} --help'.", FAILED)
     except QuietpixelError as error:
         command = group.get_command(click.Context(group), name)
