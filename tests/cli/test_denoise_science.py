@@ -315,7 +315,7 @@ def test_every_page_of_an_array_is_measured(quietpixel, tmp_path) -> None:
     assert json.loads(done.out)[0]["counts"]["sigma"] == pytest.approx(50, rel=0.1)
 
 
-def test_an_array_without_pixels_is_refused(quietpixel, tmp_path: Path) -> None:
+def test_an_array_without_pixels_is_refused(quietpixel, tmp_path) -> None:
     np.save(tmp_path / "empty.npy", np.zeros((0, 5)))
     outcome = quietpixel("denoise", tmp_path / "empty.npy")
     assert outcome.code == 2
