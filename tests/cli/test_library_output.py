@@ -57,12 +57,17 @@ def test_what_is_written_below_python_is_held_back(capfd: pytest.CaptureFixture[
     assert capfd.readouterr().err == "after\n"
 
 
-def test_it_is_given_out_where_something_fails(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("error", "given"), [(OSError("broken"), "the reason\n"), (KeyboardInterrupt("broken"), "")]
+)
+def test_it_is_given_out_where_something_fails_and_not_after_ctrl_c(
+    capfd: pytest.CaptureFixture[str], error: BaseException, given: str
+) -> None:
     @held_back()
     def fail() -> None:
         os.write(2, b"the reason\n")
-        raise OSError("broken")
+        raise error
 
-    with pytest.raises(OSError, match="broken"):
+    with pytest.raises(type(error), match="broken"):
         fail()
-    assert capfd.readouterr().err == "the reason\n"
+    assert capfd.readouterr().err == given

@@ -48,21 +48,20 @@ def held_back() -> Iterator[None]:
     kept = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
+        failed = False
         try:
             yield
-        except BaseException:
-            _give_back(kept)
-            held.seek(0)
-            with open(2, "wb", closefd=False) as error:
-                shutil.copyfileobj(held, error)
+        except Exception:  # not Ctrl-C, on which one line is enough
+            failed = True
             raise
-        _give_back(kept)
-
-
-def _give_back(kept: int) -> None:
-    sys.stderr.flush()
-    os.dup2(kept, 2)
-    os.close(kept)
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            if failed:
+                held.seek(0)
+                with open(2, "wb", closefd=False) as error:
+                    shutil.copyfileobj(held, error)
 
 
 def load_training() -> None:
