@@ -116,12 +116,15 @@ def kinds() -> Iterator[tuple[str, float | None, Noise]]:
     for share in (0, 0.5, 0.8, 1):
         yield f"N1: 20, shared {share}", None, grain(20, 0, shared=share)
     yield "grain of 11.3, blurred by 0.9", None, grain(11.3, 0.9)
+    for quality in (30, 50, 75):
+        yield f"white 15, JPEG {quality}", None, stored(15, quality)
     yield "no noise", None, lambda clean, rng: clean
     for sigma in (5, 15, 25, 50):
         yield f"gray, white {sigma}", sigma, grain(sigma, 0)
     for blur in (0.6, 0.9):
         yield f"gray, grain of 11.3, blurred by {blur}", None, grain(11.3, blur)
-    yield "gray, white 15, JPEG 85", None, lambda clean, rng: store(grain(15, 0)(clean, rng), 85)
+    for quality in (40, 85):
+        yield f"gray, white 15, JPEG {quality}", None, stored(15, quality)
     yield "gray, no noise", None, lambda clean, rng: clean
     yield "dark, white 4", 4, grain(4, 0, shared=0)
     yield "dark, white 4 and blotches of colour", None, add_blotches
@@ -146,11 +149,16 @@ def dark(image: FloatArray) -> FloatArray:
     return image / np.float32(6)
 
 
-def store(image: FloatArray, quality: int) -> FloatArray:
-    """Return a gray image as JPEG of this quality gives it back."""
-    stored, pixels = BytesIO(), np.rint(image[..., 0].clip(0, 1) * 255).astype(np.uint8)
-    Image.fromarray(pixels).save(stored, "JPEG", quality=quality)
-    return np.asarray(Image.open(stored), np.float32)[..., np.newaxis] / 255
+def stored(sigma: float, quality: int) -> Noise:
+    """Return white noise, in each channel of its own, as JPEG of this quality gives it back."""
+
+    def noise(clean: FloatArray, rng: Rng) -> FloatArray:
+        noisy = grain(sigma, 0, shared=0)(clean, rng)
+        pixels, file = np.rint(noisy.clip(0, 1) * 255).astype(np.uint8), BytesIO()
+        Image.fromarray(pixels.squeeze()).save(file, "JPEG", quality=quality)
+        return np.asarray(Image.open(file), np.float32).reshape(clean.shape) / 255
+
+    return noise
 
 
 def validation(folder: Path) -> list[Path]:

@@ -51,15 +51,16 @@ LAWS = (
     "",  # no noise
     "",  # grain of film and scans, see `add_grain`
     "",  # blotches of colour beside fine noise, see `add_blotches`
+    "gaussian:2/255..40/255,clip=no",  # and then JPEG, always
 )
-JPEG, GRAIN, BLOTCHED, WHITE_NOISE = (6, 7), 9, 10, (0, 1)
-"""Two laws whose result is stored as JPEG, half the time twice, as crops of a camera's file are."""
+JPEG, GRAIN, BLOTCHED, WHITE_NOISE = (6, 7, 11), 9, 10, (0, 1)
+"""Laws whose result is stored as JPEG, half the time twice, as crops of a camera's file are."""
 DARK = 0.2
 """Share of the crops that are darkened, to 0.08 to 0.7 of their light."""
 RESIZED = 0.4
 """Share of the crops, but those of white noise, that are made smaller with their noise, as
 photographs for the web are, then sharpened and stored as JPEG, each in some of the cases."""
-SHARES = (0.05, 0.10, 0.09, 0.08, 0.08, 0.05, 0.07, 0.08, 0.10, 0.1, 0.2)
+SHARES = (0.07, 0.10, 0.08, 0.07, 0.09, 0.04, 0.09, 0.10, 0.10, 0.16, 0.05, 0.05)
 """Of the crops, for each of the laws."""
 BLOCKS = 384
 """Blocks of a crop that are kept; a third of them, drawn anew, for each step."""
@@ -184,7 +185,8 @@ def add_blotches(image: Array, rng: np.random.Generator) -> Array:
 
 def store_as_jpeg(image: Array, rng: np.random.Generator) -> Array:
     """Return an image after JPEG, in half of the cases twice and cut off the first grid."""
-    for least in (85, 60)[int(rng.random() < 0.5) :]:
+    last = 30 if rng.random() < 0.4 else 60
+    for least in (85, last)[int(rng.random() < 0.5) :]:
         quality, halve = int(rng.integers(least, 97)), bool(rng.random() < 0.7)
         shift = tuple(rng.integers(0, 8, 2)) if least == 85 else (0, 0)
         stored = lose_as_jpeg(np.roll(image, shift, (0, 1)), quality, halve_colour=halve)

@@ -54,6 +54,12 @@ raised by it loses up to 3 dB: wholly up to the first fineness (see `BlockMeasur
 from the second. Noise of the 600D, as it is and 1.5 to 3 times as strong, mostly has a fineness of
 0.47 to 0.54, grain blurred by 1.5 pixels 0.57 to 0.67, by 0.9 pixels 0.7 to 0.85. Up to the first
 level all of it is raised: texture hides how fine weaker noise is."""
+QUANTISED, LITTLE_WHITE = (0.79, 0.84), (0.7 / 255, 1.2 / 255)
+"""White noise in a JPEG of low quality is coarse as well, and not raised above those levels: its
+level would be twice the best. It has a low `BlockMeasures.evenness`, as JPEG took whole patterns
+from patches (none is raised up to the first), and still some white noise (none from the second
+level). White noise of 15/255 at quality 30 has 0.56 to 0.78 and 1 to 5/255, noise of the 600D, as
+it is and two or three times as strong, 0.83 to 0.95, blurred noise less than 0.5/255."""
 BLOTCHES, SMOOTH_COLOUR = 0.35, (4.0, 9.0)
 """Blotches of colour get this share of the level, if noise is as coarse as in camera JPEGs and its
 colour smooth: `BlockMeasures.shared` above the second of these, none below the first. A share
@@ -198,9 +204,11 @@ def _raise_camera(level: float, found: "BlockMeasures") -> float:
 
 
 def _find_camera(level: float, found: "BlockMeasures") -> tuple[float, float]:
-    """Return how far noise is as coarse as in camera JPEGs, by its level and by its octaves."""
+    """Return how far noise is as coarse as in camera JPEGs, by its level and by its patches."""
     coarse = _log_share(_ratio(level, found), EXCESS_RATIOS)
-    return coarse, float(np.interp(found.fineness, FINENESS, (1, 0)))
+    smooth = np.interp(found.fineness, FINENESS, (1, 0))
+    even = np.interp(found.evenness, QUANTISED, (0, 1))
+    return coarse, float(smooth * max(even, np.interp(found.white, LITTLE_WHITE, (1, 0))))
 
 
 def _find_blotches(level: float, found: "BlockMeasures") -> float:

@@ -7,7 +7,7 @@ const SIDE = 6, PATCHES = 20_000, SUMMED = 256; // noise/estimate.py, and how ma
 const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
 const EXCESS = 1.6, EXCESS_RATIOS = [4, 9];
 const STRONG = 1.6, STRONG_WHITE = [0.45 / 255, 1.1 / 255], STRONG_RATIOS = [8, 12];
-const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7];
+const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7], QUANTISED = [0.79, 0.84], LITTLE_WHITE = [0.7 / 255, 1.2 / 255];
 const CLEAN_PAPER = [0.1, 0.16], INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
 const BLOTCHES = 0.35, SMOOTH_COLOUR = [4, 9];
 const EVEN = [[[0.82, 0.9], [0.5, 0.7, 1.15, 1.35]], [[0.92, 0.96], [0.5, 0.7, 1.8, 2.5]]];
@@ -59,7 +59,8 @@ function raiseCamera(level, found) {
 const ratio = (level, { white }) => level / Math.max(white, 1e-6);
 
 const findCamera = (level, found) => ({
-  coarse: logPart(ratio(level, found), EXCESS_RATIOS), fine: 1 - part(found.fineness, FINENESS),
+  coarse: logPart(ratio(level, found), EXCESS_RATIOS),
+  fine: (1 - part(found.fineness, FINENESS)) * Math.max(part(found.evenness, QUANTISED), 1 - part(found.white, LITTLE_WHITE)),
 });
 
 function findBlotches(level, found) {
