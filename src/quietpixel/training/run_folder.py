@@ -1,7 +1,6 @@
 """The folder of a run, complete after any interruption."""
 
 import csv
-import errno
 import io
 import json
 import os
@@ -97,11 +96,7 @@ class RunFolder:
         self.write("recipe.json", recipe.to_json())
 
     def refuse_used(self) -> None:
-        """Raise TrainingError if the folder holds a run or files of its names, or is forbidden."""
-        place = next(each for each in (self.path, *self.path.absolute().parents) if each.exists())
-        if not place.is_dir() or not os.access(place, os.W_OK):
-            code = errno.EACCES if place.is_dir() else errno.ENOTDIR
-            raise self._write_error(OSError(code, os.strerror(code)))
+        """Raise TrainingError if the folder already holds a run or files of the same names."""
         if self.recipe.exists():
             raise TrainingError(
                 f"'{self.path}' already holds a run; continue it with `resume`, or choose another "

@@ -96,7 +96,9 @@ def check_request(
             raise ArgumentError(
                 f"`run` must be another folder than that of the images; got '{run}' for both."
             )
-        RunFolder(Path(run)).refuse_used()
+        folder = RunFolder(Path(run))
+        with folder.lock():  # which shows whether it can be written, and says who trains in it
+            folder.refuse_used()
     known = {field.name for field in dataclasses.fields(Recipe)} - {"options"}
     given = {key: fields[key] for key in known & fields.keys() if fields[key] not in (None, "auto")}
     if {"epochs", "minutes"} <= given.keys():
