@@ -84,6 +84,21 @@ def test_tiles_and_odd_sizes_equal_the_whole() -> None:
     np.testing.assert_allclose(run(tiled).image, run(whole).image, atol=1e-5)
 
 
+def test_work_may_end_between_blotches_and_the_first_tile(monkeypatch) -> None:
+    image = scene() + camera_noise()
+    job = Denoiser("photo").prepare(image, DenoiseOptions(range=RANGE))
+    found, find = [], jobs.find_blotches
+    monkeypatch.setattr(jobs, "find_blotches", lambda *words: found.append(1) or find(*words))
+    monkeypatch.setattr(jobs, "run_model", lambda *words: pytest.fail("a tile was computed"))
+
+    def stop(share: float) -> None:
+        if found:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run(job, stop)
+
+
 def test_a_batch_and_a_stack_lose_their_blotches_as_single_images_do(monkeypatch) -> None:
     denoiser = Denoiser("photo", precision="f32")
     noisy = [scene() + camera_noise(), (scene() + camera_noise()[::-1]).astype(np.float32)]

@@ -332,22 +332,6 @@ def test_progress_is_told_and_may_end_the_work(models):
         denoiser(np.zeros((40, 30), np.float32), on_progress=stop)
 
 
-def test_work_may_end_within_a_tile():
-    denoiser, shares = Denoiser("photo", precision="f32"), []
-
-    def stop(share):
-        shares.append(share)
-        if len(shares) > 1:
-            raise ValueError("nobody waits")  # an error that OpenVINO may raise, too
-
-    with pytest.raises(ValueError, match="nobody waits"):
-        denoiser(noisy(1000, 1000), sigma=0.1, on_progress=stop)
-    assert shares == [0, 0]
-    small = noisy(40, 40)
-    fresh = Denoiser("photo", precision="f32")
-    assert np.array_equal(denoiser(small, sigma=0.1), fresh(small, sigma=0.1))
-
-
 def test_streams_compute_at_once_and_give_the_same(models, blur):
     several = Denoiser(models["blur"], threads=2, streams=2, precision="f32")
     images = [np.random.default_rng(n).random((30, 20)).astype(np.float32) for n in range(8)]

@@ -177,7 +177,7 @@ class Denoiser:
         sigma, strength, colour_strength, range, axes, channels, law, dtype
             As for `DenoiseOptions`; None takes those of the denoiser's own options.
         on_progress
-            Called with the share done, in [0, 1], now and then; what it raises ends the work.
+            Called with the share done, in [0, 1], after each tile; what it raises ends the work.
         out
             Where the result is put, of its type and shape; it may be `image` itself, which halves
             the memory for large images. None makes a new array.

@@ -4,10 +4,10 @@ import contextlib
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Lock, Semaphore
 from typing import Any, Protocol
 
@@ -27,13 +27,7 @@ _DIGEST = 32
 LEAST_MEMORY = 800_000_000
 """Address space that is enough for a small image; with less, as under ``ulimit -v 500000``, the
 libraries of OpenVINO and NumPy often abort the process."""
-WAIT = 0.05
-"""Seconds between two calls of `on_wait`."""
 _importing = Lock()
-
-
-def _go_on() -> None:
-    """Let the computation go on."""
 
 
 class Engine(Protocol):
@@ -46,8 +40,6 @@ class Engine(Protocol):
     """The device in use, as the library names it: ``"CPU"``, ``"CUDAExecutionProvider"``."""
     fallback: str
     """Why that is not the device that was asked for; empty if it is."""
-    on_wait: Callable[[], None]
-    """Called now and then while OpenVINO computes; what it raises is raised after it."""
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
         """Denoise a batch.
@@ -118,8 +110,6 @@ def choose_device(wanted: str, available: Sequence[str], *, gpu: str, cpu: str) 
 class OpenVINOEngine:
     """Runs the model with OpenVINO."""
 
-    on_wait = staticmethod(_go_on)
-
     def __init__(self, path: Path, options: DenoiseOptions, cache: Path | None) -> None:
         self.card = read_card(path)
         precision, device, threads = options.precision, options.device, options.threads
@@ -156,35 +146,18 @@ class OpenVINOEngine:
 
     def __call__(self, batch: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
         """Denoise a batch; see `Engine`."""
-        request, waiting = self._wait_for_request(), False
+        request = self._requests.get()
         try:
-            request.start_async(_feeds(self._names, batch, sigma), share_inputs=True)
-            while not request.wait_for(round(1000 * WAIT)):
-                waiting = True
-                self.on_wait()
-                waiting = False
+            request.infer(_feeds(self._names, batch, sigma), share_inputs=True)
             return _checked(self._path, np.array(request.get_output_tensor(0).data), batch)
-        except BaseException as error:
-            # Not cancelled: of 115 images after a `cancel`, OpenVINO 2026.4 could not compute 29.
-            with contextlib.suppress(RuntimeError):
-                request.wait()
-            if waiting or not isinstance(error, _DAMAGE):
-                raise
+        except _DAMAGE as error:
             raise unreadable(self._path, "its layers do not fit its card") from error
         finally:
             self._requests.put(request)
 
-    def _wait_for_request(self) -> Any:
-        while True:
-            with contextlib.suppress(Empty):
-                return self._requests.get(timeout=WAIT)
-            self.on_wait()
-
 
 class OnnxRuntimeEngine:
     """Runs the model with ONNX Runtime, its memory arena off."""
-
-    on_wait = staticmethod(_go_on)
 
     def __init__(self, path: Path, options: DenoiseOptions, cache: Path | None) -> None:
         self.card = read_card(path)

@@ -1,7 +1,6 @@
 """The work on one image after all decisions are made: tile by tile through the model."""
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +18,7 @@ from quietpixel.inference.options import QUALITIES, DenoiseOptions
 from quietpixel.inference.repair import HIGHEST, LOWEST, Repair
 
 OnProgress = Callable[[float], None]
-"""Gets the share that is done, in [0, 1], often the same again; what it raises ends the work."""
+"""Gets the share that is done, in [0, 1]; what it raises ends the work."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -115,8 +114,8 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     job
         What `Denoiser.prepare` returned.
     on_progress
-        Called with the share done before the first tile, after each, and now and then meanwhile;
-        what it raises ends the work.
+        Called with the share done before the first tile and after each; what it raises ends the
+        work.
     """
     images = job.images
     out = images.astype(job.layout.result) if job.out is None else job.out
@@ -134,12 +133,10 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     # Transparency is drawn and not measured, so it has no noise.
     target = out[..., :-1] if job.layout.alpha else out
     waiting: list[tuple[Tile, Array]] = []
-    share = 0.0
-    notify(share)
-    engine = copy(job.engine)
-    engine.on_wait = lambda: notify(share)
-    job = replace(job, engine=engine)
+    notify(0.0)
     blotches = _find_blotches(job)
+    if blotches is not None:
+        notify(0.0)  # finding them takes as long as a tile, so the work may end here too
     for done, tile in enumerate(job.tiles, start=1):
         denoised = _denoise_tile(job, tile, blotches)
         waiting.append((tile, denoised[tile.rows.inner, tile.columns.inner].copy()))
@@ -150,8 +147,7 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
             place = ready.rows.outer, ready.columns.outer
             changed = True if job.hidden is None else ~job.hidden[place]
             np.copyto(target[place], kept, where=changed)
-        share = done / len(job.tiles)
-        notify(share)
+        notify(done / len(job.tiles))
     if job.options.strength >= 1 and job.hidden is None:
         rest = describe_rest(noise, job.layout, target[:, :, target.shape[2] // 2])
         result = replace(result, notes=(*job.notes, *rest))
