@@ -34,7 +34,7 @@ from quietpixel.inference.arrays import Layout
 from quietpixel.inference.job import OnProgress
 from quietpixel.inference.level import Noise, level_factors, sample_places
 from quietpixel.inference.options import DenoiseOptions
-from quietpixel.inference.photons import UNUSED_LAW
+from quietpixel.inference.photons import describe_law
 from quietpixel.inference.planes import MOST_MEASURED, common_level, spaced
 
 
@@ -440,9 +440,7 @@ class _LargeRun:
             blocks = replace(blocks, layout=replace(blocks.layout, ceiling=values["ceiling"]))
             channels.append(blocks)
             notes = scale.notes(blocks.layout.dtype, blocks.layout.result)
-            notes += () if scale.photons is None else (scale.photons.describe(),)
-            if scale.photons is None and self._options.law not in ("auto", "none"):
-                notes += (UNUSED_LAW,)
+            notes += describe_law(scale, self._options)
             self.notes += [f"Channel {number}: {n}" if len(planes) > 1 else n for n in notes]
             # Measured on the scale that was just found.
             measured = estimate_levels(some, blocks) if blocks.measures else None

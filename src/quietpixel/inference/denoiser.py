@@ -38,7 +38,7 @@ from quietpixel.inference.model_file import read_card
 from quietpixel.inference.model_store import cache_of, find_model
 from quietpixel.inference.options import ENGINE_OPTIONS, DenoiseOptions, Sigma, parse_memory
 from quietpixel.inference.photons import (
-    UNUSED_LAW,
+    describe_law,
     may_have_photons,
     stabilise,
     stabilised_job,
@@ -177,7 +177,8 @@ class Denoiser:
         sigma, strength, colour_strength, range, axes, channels, law, dtype
             As for `DenoiseOptions`; None takes those of the denoiser's own options.
         on_progress
-            Called with the share done, in [0, 1], after each tile; what it raises ends the work.
+            Called with the share done, in [0, 1], before the first tile and after each; what it
+            raises ends the work.
         out
             Where the result is put, of its type and shape; it may be `image` itself, which halves
             the memory for large images. None makes a new array.
@@ -269,10 +270,8 @@ class Denoiser:
             shape=image.shape,
             out=images if out is image else None if out is None else out.reshape(flat),
         )
-        notes = (*job.notes, *scale.notes(layout.dtype, layout.result))
-        if options.law not in ("auto", "none"):
-            notes += (UNUSED_LAW,)
-        return replace(job, notes=notes)
+        notes = *scale.notes(layout.dtype, layout.result), *describe_law(scale, options)
+        return replace(job, notes=(*job.notes, *notes))
 
     def layout_for(self, image: Array, options: DenoiseOptions | None = None) -> Layout:
         """Return the layout of `image`, with the black and white that the model is shown.

@@ -24,6 +24,13 @@ UNUSED_LAW = (
 """The note on a law that was given and not used."""
 
 
+def describe_law(scale: Scale, options: DenoiseOptions) -> tuple[str, ...]:
+    """Return the photon noise of a scale, or that a law which was given is not used."""
+    if scale.photons is not None:
+        return (scale.photons.describe(),)
+    return () if options.law in ("auto", "none") else (UNUSED_LAW,)
+
+
 def may_have_photons(image: Array, options: DenoiseOptions) -> bool:
     """Return whether the law of an image's noise is given, or may be measured."""
     gray = image.ndim == 2 or image.shape[2] == 1
