@@ -127,7 +127,7 @@ def try_extra(folder: Path, python: str, wheel: Path, extra: str) -> Tried:
     run(*pip, "install", "--quiet", "--no-compile", f"{wheel}[{extra}]" if extra else wheel,
         at=folder)  # fmt: skip
     added = size_of(venv) - before
-    names = {line.split("==")[0].split(" @")[0].lower()
+    names = {line.split("==")[0].split(" @")[0]
              for line in run(*pip, "list", "--format=freeze", at=folder).splitlines()}  # fmt: skip
     check_names(names, wanted, extra)
     run(*pip, "check", at=folder)
@@ -138,6 +138,7 @@ def try_extra(folder: Path, python: str, wheel: Path, extra: str) -> Tried:
 
 def check_names(names: set[str], wanted: Extra, extra: str) -> None:
     """Refuse what came unasked, and what did not come."""
+    names = {name.lower().replace("_", "-") for name in names}  # Keras, pillow_heif
     unasked = sorted(names & set(HEAVY) - set(wanted.brings))
     assert not unasked, f"'{extra or 'base'}' brought {unasked}, which it does not need."
     either = {"tensorflow", "tensorflow-cpu"}  # by platform

@@ -81,11 +81,12 @@ def run(job: Job, records: Path, places: Mapping[str, Path | None]) -> bool:
     machine, start = describe_machine(), time.monotonic()
     words = [sys.executable, *job.words, "--json", str(unfinished.resolve())]
     done = subprocess.run(words, cwd=HERE.parent, check=False).returncode == 0
-    print(f"{time.monotonic() - start:.0f} s{'' if done else ', FAILED'}", flush=True)
+    seconds = round(time.monotonic() - start)
+    print(f"{seconds} s{'' if done else ', FAILED'}", flush=True)
     if done:
         record = json.loads(unfinished.read_text(encoding="utf-8"))
         record |= {"command": show_command(job, places), "date": f"{date.today()}",
-                   "machine": machine}  # fmt: skip
+                   "seconds": seconds, "machine": machine}  # fmt: skip
         unfinished.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
         unfinished.replace(path)
     return done

@@ -42,14 +42,19 @@ def test_the_page_shows_each_record_with_its_command(run_all: ModuleType, tmp_pa
     record = {"command": "python speed.py", "date": "2026-01-02", "machine": "2 cores", "notes": []}
     tables = [{"columns": ["images", "PSNR"], "rows": [["photo", "33.70"], ["tv", "30.10"]]}]
     for name in ("cbsd68", "set12"):
-        (records / f"{name}.json").write_text(json.dumps(record | {"tables": tables}))
+        more = {"tables": tables, "seconds": 90, "machine": "2 cores, load 3.1"}
+        (records / f"{name}.json").write_text(json.dumps(record | more))
+    (records / "polyu.json").write_text(json.dumps(record | {"tables": tables}))
     other = {"tables": [], "machine": "9 cores", "notes": ["It took long."]}
     (records / "speed.json").write_text(json.dumps(record | other))
     run_all.write_page(records, tmp_path / "RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
-    assert "Machine, unless stated there:\n2 cores." in text
+    assert "how long it took (3 minutes in all),\nand the machine if it is not 2 cores.\n" in text
     assert "| images | PSNR |\n|---|---|\n| photo | 33.70 |\n| tv | 30.10 |\n" in text
-    assert text.count("\n`python speed.py`, 2026-01-02\n") == 2
+    assert text.count("\n`python speed.py`, 2026-01-02, 90 s, load 3.1\n") == 2
+    assert text.count("\n`python speed.py`, 2026-01-02\n") == 1
+    assert "\n### CBSD68, colour, white noise\n\nModels find" in text
+    assert "\n<details><summary><b>Set12, gray, white noise</b></summary>\n\nAs above" in text
     assert "It took long.\n\n`python speed.py`, 2026-01-02, 9 cores\n" in text
     assert "Not measured yet: BSD68, gray, white noise; " in text
 
@@ -85,6 +90,7 @@ def test_a_run_replaces_its_record_unless_it_fails(
     record = json.loads((tmp_path / "set12.json").read_text(encoding="utf-8"))
     assert record["command"] == f"python {script} FOLDER/some"
     assert record["machine"].startswith(f"{os.cpu_count()} cores, ")
+    assert 0 <= record["seconds"] < 60
     assert record["tables"][0]["rows"] == [[str(data / "some"), "30.10"]]
     assert not run_all.run(run_all.Job("set12", (*words, "--fail")), tmp_path, {"FOLDER": data})
     assert json.loads((tmp_path / "set12.json").read_text(encoding="utf-8")) == record

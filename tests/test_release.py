@@ -68,6 +68,12 @@ def test_what_an_extra_does_not_need_is_refused(tries: ModuleType) -> None:
         tries.check_names({"fastapi", "starlette"}, web, "web")
 
 
+def test_names_are_compared_however_a_package_spells_its_own(tries: ModuleType) -> None:
+    tries.check_names({"pillow_heif"}, tries.EXTRAS["heif"], "heif")
+    with pytest.raises(AssertionError, match=r"brought .'scikit-image'., which it does not need"):
+        tries.check_names({"pillow_heif", "Scikit_Image"}, tries.EXTRAS["heif"], "heif")
+
+
 def test_an_interpreter_that_is_not_here_is_named(
     tries: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
