@@ -1,5 +1,6 @@
 """`denoise` and `measure_noise` for whatever holds an image: arrays of all kinds, and files."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle
@@ -25,6 +26,7 @@ from quietpixel.inference.arrays import check_kind, read_layout, with_channels
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.level import sample_places
 from quietpixel.inference.options import DenoiseOptions, Sigma
+from quietpixel.inference.photons import UNUSED_LAW, describe_law
 from quietpixel.inference.planes import spaced
 from quietpixel.noise.measure import NoiseMeasure
 from quietpixel.noise.measure import measure_noise as measure_images
@@ -69,6 +71,11 @@ def denoise(
     -------
     denoised
         Of the same kind, shape and type; for a file a NumPy array, upright, (H, W, C).
+
+    Warns
+    -----
+    UserWarning
+        If a `law` is given and has no effect.
 
     Examples
     --------
@@ -189,7 +196,9 @@ def _denoise_array(image: Any, settings: DenoiseOptions) -> Any:
     # Every Dask collection has its graph there.
     if hasattr(image, "dask"):
         return _denoise_dask(image, settings)
-    return Denoiser.from_options(settings).denoise(image).image
+    result = Denoiser.from_options(settings).denoise(image)
+    _warn_unused(result.notes)
+    return result.image
 
 
 def _denoise_file(source: Source, settings: DenoiseOptions, max_pixels: int) -> NDArray[Any]:
@@ -205,6 +214,7 @@ def _denoise_file(source: Source, settings: DenoiseOptions, max_pixels: int) -> 
             "Pass the pages of quietpixel.files.read_picture(image) one by one to a Denoiser."
         )
     denoised, _ = denoise_picture(denoiser, picture, Settings(options=settings))
+    _warn_unused(denoised.notes)
     return denoised.pages[0]
 
 
@@ -228,7 +238,14 @@ def _denoise_channel(array: Any, settings: DenoiseOptions, colours: bool) -> Any
     """Denoise an array (..., H, W), or (..., H, W, C) with colours, lazily."""
     outer = array.ndim - 2 - colours
     work = plan_blocks(array, OTHER_LETTERS[:outer] + "yxc"[: 2 + colours], settings)
-    return denoise_blocks(array, work.on_scale(_find_scale(array, outer, settings)))
+    scale = _find_scale(array, outer, settings)
+    _warn_unused(describe_law(scale, settings))
+    return denoise_blocks(array, work.on_scale(scale))
+
+
+def _warn_unused(notes: Sequence[str]) -> None:
+    if any(note.endswith(UNUSED_LAW) for note in notes):  # those of channels begin with theirs
+        warnings.warn(UNUSED_LAW, stacklevel=4)
 
 
 def _find_scale(array: Any, outer: int, settings: DenoiseOptions) -> Scale:

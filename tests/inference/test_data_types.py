@@ -1,5 +1,6 @@
 """All types of numbers, in either byte order, with holes: from arrays, TIFF files and blocks."""
 
+import json
 import re
 from pathlib import Path
 
@@ -71,6 +72,18 @@ def test_bool_is_decided_by_the_middle(photo: Denoiser) -> None:
     result = photo(clean ^ flipped, sigma=0.3)
     assert result.dtype == bool
     assert (result != clean).sum() < 0.6 * flipped.sum()
+
+
+def test_edges_of_a_bool_image_are_no_noise(photo: Denoiser) -> None:
+    """A clean disc had very strong, coarse noise of 58/255, of which 47/255 were left."""
+    y, x = np.mgrid[:256, :256]
+    disc = np.hypot(x - 128, y - 128) < 60
+    found = photo.denoise(disc)
+    np.testing.assert_array_equal(found.image, disc)
+    assert (found.noise.sigma, found.noise.kinds, found.notes) == (None, (), ())
+    flipped = photo.denoise(disc ^ (np.random.default_rng(0).random(disc.shape) < 0.03))
+    assert (found.noise.sigma, flipped.noise.kinds) == (None, ("impulses",))
+    assert (flipped.image != disc).mean() < 0.003
 
 
 @pytest.mark.parametrize(("name", "offset"), [("uint64", 2**60), ("int64", -(2**62))])
@@ -160,6 +173,21 @@ def test_half_floats_in_separate_planes_are_read(tmp_path: Path) -> None:
     assert [note for note in picture.notes if "(planar configuration 1)" in note]
     write_picture(picture, tmp_path / "b.tif")
     np.testing.assert_array_equal(read_picture(tmp_path / "b.tif").pages[0], picture.pages[0])
+
+
+@pytest.mark.parametrize("metadata", [{}, {"axes": "TSYX", "dose": [3, 8, 9]}])
+def test_the_shape_that_tifffile_describes_follows_the_samples(tmp_path: Path, metadata) -> None:
+    """It named planes that the result no longer had, of which tifffile warned."""
+    planes = np.random.default_rng(2).integers(0, 256, (2, 3, 8, 9), np.uint8)
+    options = {"photometric": "rgb", "planarconfig": "separate", "metadata": metadata}
+    tifffile.imwrite(tmp_path / "a.tif", planes, **options)
+    write_picture(read_picture(tmp_path / "a.tif"), tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        described = json.loads(file.pages[0].description)
+        np.testing.assert_array_equal(file.asarray(), np.moveaxis(planes, 1, -1))
+    assert described["shape"] == [2, 8, 9, 3]
+    assert described.get("axes", "TYXS") == "TYXS"
+    assert described.get("dose", [3, 8, 9]) == [3, 8, 9]
 
 
 def test_a_command_writes_floats_on_request(

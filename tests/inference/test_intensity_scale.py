@@ -107,6 +107,15 @@ def test_a_bit_more_or_a_bright_value_changes_nothing(photo: Denoiser) -> None:
         assert plain < 0.5 * sigma
 
 
+def test_white_of_14_bits_in_16_is_found(photo: Denoiser) -> None:
+    clean = 16000 * scene()
+    noise = 300 * np.random.default_rng(4).standard_normal((SIDE, SIDE))
+    noisy = np.rint(np.clip(clean + noise, 0, 16383)).astype(np.uint16)
+    found = photo.denoise(noisy)
+    assert found.scale == pytest.approx((0, 16383), abs=600)
+    assert rmse(found.image, clean) < 0.4 * rmse(noisy, clean)
+
+
 def test_few_counts_are_denoised(photo: Denoiser) -> None:
     clean = 5 * scene()
     counts = np.random.default_rng(5).poisson(clean).astype(np.float32)

@@ -1,6 +1,7 @@
 """Photon noise is stabilised before the model and restored without bias."""
 
 import json
+import warnings
 from pathlib import Path
 
 import dask.array
@@ -250,3 +251,24 @@ def test_a_law_without_effect_is_named(photo, law: str, colours: int, *, used: b
     image[..., -1] += np.arange(64, dtype=np.uint16)  # else three channels would be gray
     notes = " ".join(photo.denoise(image, DenoiseOptions(law=law, channels="rgb")).notes)
     assert ("The `law` has no effect" not in notes) == used == ("Photon noise was made" in notes)
+    for array in (image, dask.array.from_array(image, chunks=(32, 64, colours))):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            quietpixel.denoise(array, "photo", law=law, channels="rgb")
+        assert ["The `law` has no effect" in str(each.message) for each in told] == [True][used:]
+
+
+@pytest.mark.parametrize("law", ["poisson:400", "gaussian:0.1"])
+def test_a_law_without_effect_on_a_large_image_is_named(tmp_path: Path, capsys, law: str) -> None:
+    zarr.save_array(tmp_path / "a.zarr", camera(400)[:64, :64])
+    words = ["denoise", str(tmp_path / "a.zarr"), "-o", str(tmp_path / "b.zarr"), "--law", law]
+    assert main(words) == 0
+    assert ("--law has no effect" in capsys.readouterr().err) == (law == "gaussian:0.1")
+
+
+def test_float32_results_that_lose_detail_are_named(photo: Denoiser) -> None:
+    far = camera(300).astype(np.uint64) + np.uint64(2**40)
+    for dtype, lost in ((None, False), ("float32", True)):
+        notes = " ".join(photo.denoise(far, DenoiseOptions(dtype=dtype)).notes)
+        assert "Photon noise was made equally strong" in notes
+        assert ("so the result has lost detail" in notes) == lost

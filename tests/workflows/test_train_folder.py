@@ -1,6 +1,7 @@
 """`train` on folders: clean images, pairs, two shots, noisy images only."""
 
 import builtins
+import csv
 import json
 import os
 from dataclasses import replace
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tifffile
+from PIL.ImageCms import ImageCmsProfile, createProfile
 
 import quietpixel
 from quietpixel.errors import ArgumentError, DataError, FileError, UnknownNameError
@@ -440,11 +442,13 @@ def test_what_lies_outside_a_mask_changes_no_weight(tmp_path: Path) -> None:
         choose("digits", masks="masks")
 
 
+@pytest.mark.parametrize("profile", [b"", ImageCmsProfile(createProfile("sRGB")).tobytes()])
 def test_error_bars_are_fitted_to_every_page_on_the_scale_of_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: bytes
 ) -> None:
     pages = [np.full((80, 88), 1000), *(1000 + 600 * scene(seed) for seed in range(5))]
-    tifffile.imwrite(tmp_path / "a.tif", np.stack(pages).astype(np.uint16))
+    stack = np.stack(pages).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", stack, iccprofile=profile or None)
     pairs: list[Any] = []
     monkeypatch.setattr(
         "quietpixel.workflows.train_run.write_calibration",
@@ -455,5 +459,37 @@ def test_error_bars_are_fitted_to_every_page_on_the_scale_of_use(
     quietpixel.train(tmp_path / "a.tif", run=tmp_path / "run", **TINY | options)
     assert {number for number, *_ in pairs} == {0, 1, 2, 3, 4}
     darkest, brightest = np.percentile([pair[2] for pair in pairs], (1, 99))
-    assert darkest < 0.1
-    assert brightest > 0.9
+    if profile:  # then values mean what they say, of 4095, as in denoising
+        assert (darkest, brightest) == pytest.approx((1000 / 4095, 1600 / 4095), abs=0.02)
+    else:
+        assert darkest < 0.1
+        assert brightest > 0.9
+
+
+def test_the_noise_of_counts_with_an_offset_is_measured_and_reported(tmp_path: Path) -> None:
+    """The report failed after the training: below the offset, photons had a negative variance."""
+    light = np.clip(np.kron(scene(0), np.ones((4, 4))) - 0.3, 0, 1)
+    for number in range(2):
+        rng = np.random.default_rng(number)
+        counts = 200 + 1.5 * rng.poisson(300 * light) + 5 * rng.standard_normal(light.shape)
+        (tmp_path / "data").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "data" / f"{number}.tif", np.rint(counts).astype(np.uint16))
+    run = quietpixel.train(
+        tmp_path / "data", run=tmp_path / "run", target="none", noise="auto", **TINY
+    )
+    law = quietpixel.parse_noise(quietpixel.read_card(run / "model.onnx").noise)
+    clean = np.array([200, 500], np.float32) / 1023
+    _, variance = law.propagate(clean, np.zeros_like(clean))
+    np.testing.assert_allclose(variance * 1023**2, [25, 450 + 25], rtol=0.2)
+    assert "SURE, an approximation for photon noise" in facts_of(run)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_report")
+def test_loading_and_export_are_part_of_the_minutes(pairs: Path, tmp_path: Path) -> None:
+    """Epochs took all of the time, so 8 minutes took more than 9."""
+    words = TINY | {"steps": 10_000, "minutes": 0.15}
+    del words["epochs"]
+    run = quietpixel.train(pairs, run=tmp_path / "run", **words)
+    with (run / "history.csv").open() as file:
+        assert sum(float(row["seconds"]) for row in csv.DictReader(file)) < 0.97 * 60 * 0.15

@@ -42,6 +42,8 @@ class StoredImage:
         The values that stand for black and white.
     pages
         The pages that can be trained on; None for all.
+    profile
+        Whether a colour profile defines the values.
 
     Attributes
     ----------
@@ -62,8 +64,10 @@ class StoredImage:
         low: float = 0.0,
         high: float = 255.0,
         pages: Sequence[int] | None = None,
+        *,
+        profile: bool = False,
     ) -> None:
-        self.pixels, self.low, self.high = pixels, low, high
+        self.pixels, self.low, self.high, self.profile = pixels, low, high, profile
         self.size: tuple[int, int] = pixels.shape[-3], pixels.shape[-2]
         self.page_count = 1 if pixels.ndim == 3 else len(pixels)
         self.pages = list(range(self.page_count) if pages is None else pages)
@@ -316,7 +320,7 @@ class PixelCache:
         except OSError as error:
             raise FileError(f"'{path}' cannot be read: {error.strerror or error}.") from error
         # The number at the end is that of the form of an entry.
-        words = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{channels}|2"
+        words = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{channels}|3"
         stored = self.folder / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.npy"
         if not stored.exists():
             self._write(stored, decode(path, channels))
@@ -327,7 +331,7 @@ class PixelCache:
         partial = stored.with_name(f".{os.getpid()}-{stored.name}")
         try:
             # The scale first, so that pixels never exist without it.
-            scale = {"low": image.low, "high": image.high, "pages": image.pages}
+            scale = {name: getattr(image, name) for name in ("low", "high", "pages", "profile")}
             partial.write_text(json.dumps(scale))
             os.replace(partial, stored.with_suffix(".json"))
             with partial.open("wb") as file:
@@ -398,7 +402,8 @@ def decode(path: Path, channels: int) -> StoredImage:
     # Rows of all pages below each other, as the scale is one for the whole stack.
     low, high = picture.declared_range or find_range(stack.reshape(-1, *stack.shape[-2:]))
     varied = [number for number, page in enumerate(colours) if np.ptp(page)]
-    return StoredImage(to_channels(stack, channels), low, high, varied)
+    profile = picture.metadata.icc is not None
+    return StoredImage(to_channels(stack, channels), low, high, varied, profile=profile)
 
 
 def _read(path: Path) -> Picture:

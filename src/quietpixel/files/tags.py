@@ -262,6 +262,17 @@ def _number_channels(sizes: dict[str, int], count: int, axes: str | None) -> tup
     return tuple(page // before % sizes["c"] for page in range(count))
 
 
+def move_samples(page: Directory) -> Directory:
+    """Return a directory with samples last in the shape that tifffile describes, if it does."""
+    text = page.block(270) or b""
+    for shape, moved in (
+        (rb'^({"shape": \[.*?)(\d+), (\d+), (\d+)\]', rb"\1\3, \4, \2]"),
+        (rb'^({"shape": .*"axes": "\w*?)(\w)YX"', rb'\1YX\2"'),
+    ):
+        text = re.sub(shape, moved, text)
+    return replace(page, tags=page.tags | {270: Tag(2, len(text), text)}) if text else page
+
+
 def _ome_sizes(description: bytes) -> dict[str, int]:
     pixels = re.search(rb'<(?:\w+:)?Pixels\b[^>]*DimensionOrder="XY([CZT]{3})"[^>]*>', description)
     if pixels is None:

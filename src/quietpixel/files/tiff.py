@@ -33,6 +33,7 @@ from quietpixel.files.tags import (
     Reader,
     Tag,
     from_exif,
+    move_samples,
     page_channels,
     read_directories,
 )
@@ -81,6 +82,9 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     )
     if encoding.premultiplied:
         source = _declare_straight(source, directories)
+    planar = first.first(284, 1) == 2 and first.first(277, 1) > 1
+    if planar:
+        directories = (move_samples(first), *directories[1:])
     channels, notes = page_channels(first.block(270) or b"", len(directories), limits.axes)
     header = Picture(
         (),
@@ -95,7 +99,6 @@ def read(source: Source, limits: ReadLimits) -> Picture:
             "The result is not a cloud-optimized GeoTIFF: its directories lie behind the pixels."
         )
     half = first.first(SAMPLE_FORMAT, 1) == 3 and encoding.bits == 16
-    planar = first.first(284, 1) == 2 and first.first(277, 1) > 1
     if planar:
         header = header.with_notes(
             "Each channel has a plane of its own, and a TIFF result has the channels of a pixel "

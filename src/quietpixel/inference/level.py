@@ -199,6 +199,8 @@ def find_level(
         kinds += tuple(dict.fromkeys(kind for each in measured for kind in each.kinds))
         sigma = float(found.mean()) / layout.level_factor
         noise = Noise(sigma, "estimated", kinds, float(found.mean()))
+        if layout.dtype.kind == "b":  # edges of two values pass for strong noise
+            noise = Noise(kinds=repair.kinds if repair else ())
         return NoiseLevel(found, noise, blotches=_find_blotches(measured, card))
     given = np.asarray(sigma, np.float32)
     if given.shape not in ((), images.shape[:2]):

@@ -152,7 +152,7 @@ def stabilised_job(
             image=with_mask(target, image),
             noise=replace(middle_noise(photons, scale.range, scale.unit), kinds=result.noise.kinds),
             scale=scale.range,
-            notes=(*result.notes, *scale.notes(image.dtype), photons.describe()),
+            notes=(*result.notes, *scale.notes(image.dtype, layout.result), photons.describe()),
         )
 
     low, high = job.layout.range

@@ -168,8 +168,9 @@ class Poisson(NoiseLaw):
 
     def propagate(self, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and variance of the unclipped output, given those of the input."""
-        light: FloatArray = mean - np.float32(self.black)
-        return mean, variance + light / np.float32(self.peak)
+        black = np.float32(self.black)
+        lit: FloatArray = np.maximum(mean, black)  # as in `corrupt`
+        return lit, variance + (lit - black) / np.float32(self.peak)
 
 
 @dataclass(frozen=True)

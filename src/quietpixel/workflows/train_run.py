@@ -101,8 +101,10 @@ def _pages(recipe: Recipe) -> Iterator[list[LoadedImage]]:
                 LoadedImage(
                     f"{index}, page {page}",
                     image.part(0, 0, *(min(side, LARGEST) for side in image.size), page=page),
-                    # In use, the content decides the scale of all other types.
-                    (0.0, 1.0) if image.pixels.dtype.name in FIXED_SCALES else None,
+                    # In use, the content decides the scale of all others.
+                    (0.0, 1.0)
+                    if image.profile or image.pixels.dtype.name in FIXED_SCALES
+                    else None,
                     stack=(index, 0),
                 )
                 for image in images
