@@ -55,3 +55,5 @@ def test_a_run_names_its_estimate_and_each_step(tmp_path: Path) -> None:
     lines = err.decode().splitlines()
     assert len(lines) == len(starts), lines  # nothing from TensorFlow
     assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True)), lines
+    (row,) = RunFolder(tmp_path / "run").read_history()
+    assert f"  validation {row['validation_loss']:.5f}  " in lines[2]  # not of the epoch before
