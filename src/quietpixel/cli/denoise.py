@@ -34,8 +34,9 @@ ENDING = [
 """The signals that end the process; Windows has no SIGHUP."""
 _POLL_SECONDS = 0.1
 """Between checks for signals; the end of the work is seen at once."""
-_CLEANUP_SECONDS = 0.5
-"""Time limit of the cleanup, in case the work holds a lock that it needs."""
+_CLEANUP_SECONDS = 5.0
+"""Time limit of the cleanup, in case the work holds a lock that it needs; a busy machine needs more
+than half a second for the report."""
 
 
 def read_range(
