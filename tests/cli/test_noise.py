@@ -8,6 +8,7 @@ import pytest
 import tifffile
 import zarr
 from PIL import Image
+from PIL.ImageCms import ImageCmsProfile, createProfile
 from scipy.ndimage import gaussian_filter
 
 from quietpixel import parse_noise
@@ -178,7 +179,8 @@ def write_counts(path: Path, gain: float, read: float, offset: int, photons: flo
 
 @pytest.mark.parametrize(
     "camera",
-    [(1.5, 5, 100, 300), (0.5, 12, 2000, 5000), (1.5, 20, 500, 2000), (4, 30, 200, 800)],
+    # The last one uses 8 bits of its 16.
+    [(1.5, 5, 100, 300), (0.5, 12, 2000, 5000), (1.5, 20, 500, 2000), (1, 4, 40, 150)],
 )
 def test_offset_gain_and_read_noise_are_fitted_in_counts(
     quietpixel, tmp_path: Path, camera: tuple[float, float, int, float]
@@ -220,6 +222,18 @@ def test_the_value_without_light_is_given(quietpixel, tmp_path: Path) -> None:
     assert (entry["black"], entry["white"], entry["offset"]) == (100, 1000, 0)
     assert entry["counts"]["offset"] == 100
     assert entry["counts"]["gain"] == pytest.approx(1.5, rel=0.1)
+
+
+def test_white_and_black_that_a_file_declares_are_those_of_the_law(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = (120 + 20 * rng.standard_normal((64, 64))).clip(0, 255).astype(">u2")
+    (tmp_path / "a.pgm").write_bytes(b"P5 64 64 1000\n" + values.tobytes())
+    assert measure_noise(tmp_path / "a.pgm").white == 1000
+    profile = ImageCmsProfile(createProfile("sRGB")).tobytes()
+    tifffile.imwrite(tmp_path / "a.tif", 9 * values.astype(np.uint16), iccprofile=profile)
+    assert measure_noise(tmp_path / "a.tif").offset == 0
+    tifffile.imwrite(tmp_path / "a.tif", 9 * values.astype(np.uint16))
+    assert measure_noise(tmp_path / "a.tif").offset > 0
 
 
 @pytest.mark.parametrize("offset", [200, 1000])

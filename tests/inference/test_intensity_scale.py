@@ -63,6 +63,18 @@ def test_hot_pixels_leave_the_others_unaffected(
     assert photo.denoise(hot).scale == pytest.approx((100, 510), abs=25)
 
 
+def test_neither_many_hot_pixels_nor_hidden_colours_set_white(photo: Denoiser) -> None:
+    plain = photo.find_scale([NOISY]).range
+    hot = NOISY.copy()
+    high = np.random.default_rng(0).integers(20_000, 60_000, NOISY.shape).astype(np.uint16)
+    hot[::6, ::6] = high[::6, ::6]  # more than any share of outliers that is left out
+    assert photo.find_scale([hot]).range == pytest.approx(plain, abs=25)
+    alpha = np.full_like(NOISY, 65535)
+    alpha[:, :40] = 0
+    shown = np.where(alpha > 0, NOISY, high)
+    assert photo.find_scale([np.dstack([shown, alpha])]).range == pytest.approx(plain, abs=25)
+
+
 @pytest.mark.parametrize("model", ["photo", "photo-gray"])
 def test_a_saturated_area_and_a_star_leave_the_others_unaffected(model: str) -> None:
     photo = Denoiser(model, precision="f32")

@@ -13,6 +13,7 @@ import tifffile
 import zarr
 from onnx import TensorProto, helper, save_model
 from PIL import Image
+from PIL.ImageCms import ImageCmsProfile, createProfile
 from scipy.ndimage import gaussian_filter
 
 import quietpixel
@@ -265,6 +266,20 @@ def test_the_pages_of_a_stack_are_calibrated_on_one_scale(model, tmp_path) -> No
     for more in ({}, {"range": (0, 4095)}):
         quietpixel.calibrate(*words, noisy=tmp_path / "noisy.tif", **more)
         cards.append(quietpixel.read_card(model).uncertainty)
+    assert cards[0] == cards[1]
+
+
+def test_images_with_a_colour_profile_are_calibrated_on_their_full_range(tmp_path: Path) -> None:
+    profile = ImageCmsProfile(createProfile("sRGB")).tobytes()
+    rng, clean, cards = np.random.default_rng(0), make_clean(1)[0][..., 0], []
+    for side, sigma in (("clean", 0), ("noisy", 20)):
+        values = 1000 + 400 * clean + sigma * rng.standard_normal((12, *clean.shape))
+        pixels = np.rint(values).astype(np.uint16)
+        tifffile.imwrite(tmp_path / f"{side}.tif", pixels, iccprofile=profile)
+    for more in ({}, {"range": (0, 4095)}):
+        words = {"noisy": tmp_path / "noisy.tif", "output": tmp_path / "a.onnx", **more}
+        quietpixel.calibrate("photo", tmp_path / "clean.tif", **words)
+        cards.append(quietpixel.read_card(tmp_path / "a.onnx").uncertainty)
     assert cards[0] == cards[1]
 
 

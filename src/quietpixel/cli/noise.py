@@ -136,7 +136,7 @@ def collect_sentences(measures: "dict[str, NoiseMeasure]") -> dict[str, list[str
 def describe_measure(measure: "NoiseMeasure") -> list[str]:
     """Return sentences on what the table does not show: units, outliers, a law that is too weak."""
     sentences = []
-    if (measure.black, measure.white) not in ((0, 1), (0, 255)):
+    if (measure.black, measure.white) not in ((0, 1), (0, 255)) or measure.offset:
         counts = measure.counts.items()
         values = ", ".join(f"{word.replace('_', ' ')} {value:.4g}" for word, value in counts)
         scale = f"black {measure.black:.6g} as 0 and white {measure.white:.6g} as 1"

@@ -104,7 +104,10 @@ def restore(
     same = np.ma.getmaskarray(stable) | (denoised == np.asarray(stable))
     with np.errstate(invalid="ignore"):
         change = min(strength, 1.0) * (photons.restore(denoised) - values)
-    return with_mask(layout.to_type(np.where(same, values, values + change)), image)
+    restored = layout.to_type(values + np.where(same, 0, change))
+    # What is hidden may lie beyond the bits that the rest of the image uses.
+    np.copyto(restored, values, where=same, casting="unsafe")
+    return with_mask(restored, image)
 
 
 def middle_noise(photons: PhotonNoise, range: Range, unit: float) -> Noise:
