@@ -149,6 +149,8 @@ def test_compressed_fits_with_blank_pixels_and_a_checksum(quietpixel, halver, tm
         np.testing.assert_array_equal(np.isnan(file[1].data), np.isnan(values))
         # astropy stores floats in steps of a sixteenth of their noise.
         assert np.nanmax(np.abs(file[1].data - values / 2)) < np.nanstd(values) / 16
+    with fits.open(tmp_path / "a-clean.fits", disable_image_compression=True) as file:
+        assert all("CHECKSUM" in part.header for part in file)
 
 
 @pytest.mark.parametrize("floats", [False, True])
@@ -225,6 +227,23 @@ def test_a_data_set_of_several_is_named_after_the_file(quietpixel, halver, tmp_p
         assert file["light"].dtype == np.float32
         assert file["light"].attrs["unit"] == "counts"
         np.testing.assert_allclose(file["light"], STACK[1] / 2, atol=0.5)
+
+
+@pytest.mark.parametrize("floats", [False, True])
+def test_a_data_set_is_stored_as_it_was(quietpixel, halver, tmp_path, floats: bool) -> None:
+    stored = {"chunks": (1, 24, 16), "maxshape": (None, 24, 32), "compression": "gzip"}
+    stored |= {"compression_opts": 7, "shuffle": True, "fletcher32": True, "fillvalue": 9}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("entry/data", data=STACK, **stored).attrs["unit"] = "counts"
+    words = ("--dtype", "float32") if floats else ()
+    assert quietpixel("denoise", tmp_path / "a.h5", "--model", halver, *RANGE, *words).code == 0
+    with h5py.File(tmp_path / "a-clean.h5") as file:
+        data = file["entry/data"]
+        assert {name: getattr(data, name) for name in stored} == stored
+        assert dict(data.attrs) == {"unit": "counts"}
+        assert data.dtype == (np.float32 if floats else np.uint16)
+        np.testing.assert_allclose(data, STACK / 2, atol=0.5)
+        assert list(file["entry"]) == ["data"]
 
 
 def test_pixels_in_other_files_are_refused(tmp_path) -> None:

@@ -271,6 +271,14 @@ def test_outliers_are_named(quietpixel, tmp_path: Path) -> None:
     assert entry["outliers"] == pytest.approx([0, 0.01], abs=0.001)
 
 
+@pytest.mark.parametrize("offset", [0, 100])
+def test_few_photons_are_no_outliers(offset: int) -> None:
+    counts = offset + 3 * np.random.default_rng(1).poisson(CLEAN)
+    measure = measure_noise(counts.astype(np.uint16))
+    assert (measure.kind, measure.outliers) == ("white", (0, 0))
+    assert measure.counts["gain"] == pytest.approx(3, rel=0.1)
+
+
 def test_speckle_is_named(quietpixel, tmp_path: Path) -> None:
     clean = 0.1 + 0.6 * CLEAN
     noisy = clean * (1 + 0.15 * np.random.default_rng(3).standard_normal(CLEAN.shape))

@@ -120,6 +120,10 @@ def test_strips_of_a_tall_image_fit_together(calibrated) -> None:
     assert whole.shape == image.shape
     part = quietpixel.uncertainty(image[490:560], image[490:560] / 2, calibrated)
     assert np.array_equal(whole[510:540], part[20:50])
+    image[3, 4] = np.nan
+    holed = quietpixel.uncertainty(image, np.where(np.isnan(image), np.nan, image / 2), calibrated)
+    assert np.isfinite(holed).all()
+    assert np.array_equal(holed[20:], whole[20:])
 
 
 def test_pairs_calibrate_too(model, tmp_path) -> None:

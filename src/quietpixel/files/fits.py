@@ -77,7 +77,8 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
                     for word in ("BSCALE", "BZERO", "BLANK"):
                         part.header.remove(word, ignore_missing=True)
                 part.data = data
-                checksum = "CHECKSUM" in part.header
+                # Of any part, because astropy hides those of compressed images.
+                checksum = any("CHECKSUM" in each.header for each in parts)
                 parts.writeto(stream, output_verify="ignore", checksum=checksum)
             except (ValueError, fits.VerifyError) as error:  # a comment that is no ASCII
                 raise vips.unwritten(error) from error

@@ -83,10 +83,11 @@ def write(picture: Picture, file: BinaryIO, quality: int | None) -> None:
         if old.dtype == array.dtype:
             old[...] = array
             return
-        kept = {"chunks": old.chunks, "compression": old.compression}
-        attributes = dict(old.attrs)
+        # One that drops bits does not suit another type.
+        kept = {"dtype": array.dtype, "data": array, "scaleoffset": None}
+        content.create_dataset_like(f"{path}.new", old, **kept).attrs.update(old.attrs)
         del content[path]
-        content.create_dataset(path, data=array, **kept).attrs.update(attributes)
+        content.move(f"{path}.new", path)
 
 
 FORMAT = array_format(
