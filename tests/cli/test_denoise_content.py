@@ -381,6 +381,19 @@ def test_a_progressive_jpeg_cut_between_two_scans_is_refused(quietpixel, tmp_pat
     assert "the file is damaged or cut short (its end is missing)" in outcome.err
 
 
+def test_a_progressive_jpeg_that_was_ended_after_an_early_scan_is_named(
+    quietpixel, tmp_path
+) -> None:
+    whole, ended = tmp_path / "whole.jpg", tmp_path / "ended.jpg"
+    Image.fromarray(smooth()).save(whole, progressive=True)
+    parts = whole.read_bytes().split(b"\xff\xda")
+    ended.write_bytes(b"\xff\xda".join(parts[:-1]) + b"\xff\xd9")
+    outcome = quietpixel(*WORD, whole, ended, "--quiet", "--json", "-")
+    notes = [entry["notes"] for entry in json.loads(outcome.out)["files"]]
+    note = "It is a progressive JPEG without its last scans; a whole copy has more detail."
+    assert [note in each for each in notes] == [False, True]
+
+
 def test_an_arithmetic_jpeg_without_its_end_is_refused(quietpixel, tmp_path) -> None:
     path = tmp_path / "a.jpg"
     Image.fromarray(smooth()[..., 0]).save(path)

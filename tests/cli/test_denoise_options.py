@@ -207,6 +207,16 @@ def test_places_that_no_file_can_have_are_refused_before_the_work(
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+def test_a_name_that_the_suffix_makes_too_long_comes_with_a_way_out(
+    quietpixel, halver, tmp_path
+) -> None:
+    path = noisy(tmp_path / f"{'a' * 247}.png")
+    outcome = quietpixel("denoise", path, "--model", halver)
+    assert outcome.code == 2
+    assert outcome.err.endswith(" Name a file, or a folder for it, as --output.\n")
+    assert quietpixel("denoise", path, "--model", halver, "-o", f"{tmp_path / 'out'}/").code == 0
+
+
 def test_a_package_needs_a_folder_before_the_work(quietpixel, tmp_path) -> None:
     outcome = quietpixel("export", tmp_path / "no.onnx", "--bioimageio", tmp_path / "no" / "a.zip")
     assert outcome.code == 2

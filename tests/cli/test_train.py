@@ -29,7 +29,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 def test_train_passes_every_option_on(quietpixel, calls) -> None:
     words = "mnist --model unet --recipe classic --noise gaussian:25/255 --epochs 3 --code 8"
     more = (
-        "--filters 8,16 --blocks 0,1 --from photo --minutes 20 --channels 1 --devices 2 "
+        "--filters 8,16 --blocks 0,1 --from photo --minutes 20 --channels 1 --devices 1 "
         "--workers 3 --masks m"
     )
     folder = "--tensorboard --target none --pairs *_a=*_b --structure h:5 --name lab --cache c"
@@ -55,7 +55,7 @@ def test_train_passes_every_option_on(quietpixel, calls) -> None:
         "learning_rate": 0.003,
         "channels": 1,
         "tensorboard": True,
-        "devices": 2,
+        "devices": 1,
         "workers": 3,
         "target": "none",
         "pairs": "*_a=*_b",
@@ -237,6 +237,9 @@ def test_demo_shows_digits_and_a_photo_beside_the_classical_methods(quietpixel, 
         (["--run", "USED"], "already holds a run; continue it with --resume"),
         (["--run", "FILE/run"], "cannot be written (Not a directory)"),
         (["--resume"], "--resume needs --run"),
+        (["--model", "unt"], "Unknown model 'unt': did you mean 'unet'?"),
+        (["--set", "model=unt"], "Unknown model 'unt': did you mean 'unet'?"),
+        (["--devices", "2"], "--devices must be 1 because Keras with tensorflow cannot distribute"),
     ],
 )
 def test_options_are_checked_before_keras_is_loaded(
@@ -245,6 +248,7 @@ def test_options_are_checked_before_keras_is_loaded(
     def load() -> None:
         raise AssertionError("Keras was loaded")
 
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     monkeypatch.setattr("quietpixel.cli.library_output.load_training", load)
     for folder in ("images", "used"):
         (tmp_path / folder).mkdir()

@@ -2,9 +2,11 @@
 
 import base64
 import contextlib
+import errno
 import functools
 import io
 import json
+import os
 import re
 import tarfile
 from pathlib import Path
@@ -87,6 +89,19 @@ def test_a_page_is_replaced_and_other_files_are_not(runtime, tmp_path, capsys):
     (folder / "CNAME").touch()
     write_page(folder, runtime=runtime)
     assert (folder / "CNAME").exists()
+
+
+def test_the_file_that_a_full_disk_does_not_take_is_named(runtime, tmp_path, monkeypatch, capsys):
+    def refuse(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    words = ["page", "--static", str(tmp_path / "site"), "--runtime", str(runtime)]
+    assert main(words) == 2
+    message = r"quietpixel: '(\S+)' was not written because the disk is full; nothing was left "
+    found = re.match(message, capsys.readouterr().err)
+    assert found[1].startswith(str(tmp_path / "site"))
+    assert not [path for path in tmp_path.glob("site/**/*") if path.is_file()]
 
 
 def test_the_runtime_comes_as_a_folder_or_an_archive(runtime, tmp_path):

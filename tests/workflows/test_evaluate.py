@@ -97,6 +97,15 @@ def test_a_law_with_a_range_or_a_mixture_is_fixed(law: str, fixed: str) -> None:
     assert str(fix_law(quietpixel.parse_noise(law))) == fixed
 
 
+def test_tuning_reports_how_many_parameters_it_has_tried() -> None:
+    seen = []
+    law = "gaussian:0.5"
+    quietpixel.compare(["median"], "digits", noise=law, count=2, on_progress=seen.append)
+    tuning = [each for each in seen if each.task == f"Evaluating at {law}: tuning median"]
+    assert [each.step for each in tuning] == list(range(1, tuning[0].steps + 1))
+    assert (tuning[-1].share, len(tuning) >= 4) == (1, True)
+
+
 def test_a_law_that_is_given_is_used_as_it_is() -> None:
     evaluation = quietpixel.compare(["mnist-unet"], "digits", noise="gaussian:0..0.5", count=2)
     assert (evaluation.noise, evaluation.trained_noise) == ("gaussian:0..0.5", "")

@@ -1,5 +1,6 @@
 """The plan of a run: what is read, where each result goes, what will be refused, which scale."""
 
+import errno
 import os
 import shlex
 from collections import defaultdict
@@ -257,11 +258,19 @@ def _preflight(
         if backup is not None:
             refuse_backup(job.target, backup)
     except QuietpixelError as error:
-        return PreflightResult(job, "refuse", str(error))
+        return PreflightResult(job, "refuse", f"{error}{_hint_at_name(error)}")
     except OSError as error:
         reason = f"'{job.source}' cannot be read: {error.strerror}."
         return PreflightResult(job, "refuse", reason)
     return PreflightResult(job, "write")
+
+
+def _hint_at_name(error: QuietpixelError) -> str:
+    """Return what to do about a name that the suffix of results made too long, or nothing."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG:
+        return " Name a file, or a folder for it, as `output`."
+    return ""
 
 
 def _check_folder(folder: Path) -> None:

@@ -32,6 +32,13 @@ from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError, check_known
 
 
+def known_architectures() -> list[str]:
+    """Return the names of the models that can be trained."""
+    from quietpixel.models import MODELS
+
+    return list(MODELS)
+
+
 def known_recipes() -> list[str]:
     """Return the names of the recipes."""
     from quietpixel.training.named_recipes import RECIPES
@@ -129,7 +136,7 @@ GROUPS = {
 @click.argument("data", metavar="[DATA]", type=DATA, required=False)
 @click.option(
     "--model",
-    type=Names("architecture", ("bottleneck", "unet"), open=True),  # MODELS would load Keras
+    type=Names("model", known_architectures),
     metavar="NAME",
     help="Architecture: bottleneck, unet, or one that was added.  [default: by the recipe]",
 )

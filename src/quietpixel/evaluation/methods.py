@@ -7,7 +7,7 @@ mean is not 0, or that clips, shifts the brightness, and a method is not blamed 
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, ClassVar
@@ -235,7 +235,13 @@ CLASSICAL = ("median", "wavelet", "tv", "nlm")
 """The methods that ``classical=True`` adds to an evaluation."""
 
 
-def tune(method: str | type[Classical], clean: Images, noisy: Images) -> Classical:
+def tune(
+    method: str | type[Classical],
+    clean: Images,
+    noisy: Images,
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Classical:
     """Return the classical method with the parameters of least squared error.
 
     Parameters
@@ -245,6 +251,8 @@ def tune(method: str | type[Classical], clean: Images, noisy: Images) -> Classic
     clean, noisy
         Training or validation images, float32 (N, H, W, C) in [0, 1]; a hundred are enough. Never
         the images of the evaluation.
+    on_progress
+        Called with the number of parameters tried, and of all.
 
     Raises
     ------
@@ -276,17 +284,24 @@ def tune(method: str | type[Classical], clean: Images, noisy: Images) -> Classic
     # Above 0, because methods divide by it: images without noise are legal.
     sigma = max(float(np.std(np.asarray(noisy, np.float64) - clean)), LEAST_SIGMA)
 
+    total, tried = 2 * sum(map(len, kind.grid.values())), itertools.count(1)
+
     @cache
     def fit(*point: float) -> tuple[float, Classical]:
         values = dict(zip(kind.grid, point, strict=True))
         values |= {key: sigma * values[key] for key in ("sigma", "weight") if key in values}
         return _fit_brightness(kind(**values), clean, noisy)
 
+    def error(point: list[float]) -> float:
+        found = fit(*point)[0]
+        on_progress(next(tried), total)
+        return found
+
     # One parameter after the other, twice: as good as the whole grid in a third of the time.
     point = [values[len(values) // 2] for values in kind.grid.values()]
     for axis, values in [*enumerate(kind.grid.values())] * 2:
         lines = [[*point[:axis], value, *point[axis + 1 :]] for value in values]
-        point = min(lines, key=lambda line: fit(*line)[0])
+        point = min(lines, key=error)
     return fit(*point)[1]
 
 

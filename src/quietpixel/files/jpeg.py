@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import takewhile
+from itertools import product, takewhile
 from typing import BinaryIO
 
 import numpy as np
@@ -50,6 +50,8 @@ _MARKER = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")  # neither a stuffed byte of a 
 _SEGMENT = 65533  # largest content of a segment, whose length has 16 bits and counts itself
 _LARGEST_BLOCK = _SEGMENT - len(_XMP)
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_PROGRESSIVE = 0xC2, 0xCA
+"""Frames of which each scan adds frequencies or bits; the second has arithmetic coding."""
 _IMAGES = 0xB002  # tag of the list of images in an MPF segment
 _MOST_IN_MEMORY = 32_000_000
 """Pixels up to which a JPEG is progressive, or its codes are fitted to it: both take some 12 bytes
@@ -142,11 +144,29 @@ def read(source: Source, limits: ReadLimits) -> Picture:
         raise damaged("its end is missing")
     decode = partial(read_pages, "jpegload", header=header, fatal="premature end")
     picture = decode(source, limits=limits)
+    if _lacks_scans(content):
+        note = "It is a progressive JPEG without its last scans; a whole copy has more detail."
+        picture = replace(picture, notes=(*picture.notes, note))
     # libjpeg prints its first warning only, and this one would hide that pixels are missing.
     if any("extraneous" in note for note in picture.notes):
         # Its memory is reserved already.
         decode(_drop_extraneous(content), limits=replace(limits, on_reserve=None))
     return picture
+
+
+def _lacks_scans(content: bytes) -> bool:
+    """Return whether a progressive image ends before the last bit of each frequency."""
+    wanted, complete = 0, set[tuple[int, int]]()
+    for marker, start, end in _walk(content):
+        if marker in _PROGRESSIVE:
+            wanted = 64 * content[start + 5]
+        elif marker == _START_OF_SCAN and not wanted:
+            return False
+        elif marker == _START_OF_SCAN and end - start > 4:
+            *components, first, last, bits = content[start + 1 : end]
+            if bits & 15 == 0:  # else a later scan adds bits
+                complete |= set(product(components[::2], range(first, last + 1)))
+    return len(complete) < wanted
 
 
 def _drop_extraneous(content: bytes) -> bytes:

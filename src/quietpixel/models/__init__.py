@@ -1,20 +1,23 @@
-"""The autoencoders, built in Keras and registered by name."""
+"""The autoencoders, built in Keras and registered by name; Keras is loaded where one is built."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import keras
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 from quietpixel.errors import ArgumentError, check_known, check_number
-from quietpixel.models.bottleneck import build_bottleneck
-from quietpixel.models.unet import build_unet
+
+if TYPE_CHECKING:
+    import keras
 
 __all__ = ["MODELS", "build", "complete_options", "model_options"]
 
 
-MODELS: dict[str, Callable[..., keras.Model]] = {"bottleneck": build_bottleneck, "unet": build_unet}
-"""The builder of every model by its name.
+MODELS: dict[str, "str | Callable[..., keras.Model]"] = {
+    "bottleneck": "quietpixel.models.bottleneck:build_bottleneck",
+    "unet": "quietpixel.models.unet:build_unet",
+}
+"""The builder of every model by its name, or where it is: module and function.
 
 The parameters of a builder are the options of its model. Five names have a meaning elsewhere:
 `channels` (of the images), `size` (the only height and width it takes), `code` (length of the
@@ -41,8 +44,14 @@ def model_options(name: str) -> dict[str, Any]:
     >>> model_options("bottleneck")["code"]
     16
     """
+    parameters = inspect.signature(_find_builder(name)).parameters
+    return {key: one.default for key, one in parameters.items()}
+
+
+def _find_builder(name: str) -> "Callable[..., keras.Model]":
     check_known("model", name, MODELS)
-    return {key: one.default for key, one in inspect.signature(MODELS[name]).parameters.items()}
+    found = MODELS[name]
+    return resolve_name(found) if isinstance(found, str) else found
 
 
 def complete_options(
@@ -72,7 +81,7 @@ def complete_options(
     return {key: value for key, value in images.items() if key in known} | dict(options)
 
 
-def build(name: str, **options: Any) -> keras.Model:
+def build(name: str, **options: Any) -> "keras.Model":
     """Return a new Keras model.
 
     Parameters
@@ -103,4 +112,4 @@ def build(name: str, **options: Any) -> keras.Model:
         if several or type(known[option]) is int:
             for each in value if several else (value,):
                 check_number(option, each)
-    return MODELS[name](**options)
+    return _find_builder(name)(**options)

@@ -15,8 +15,8 @@ class Progress:
     epoch, epochs, step, steps
         Counted from 1; `epochs` is 0 for a run that ends by the clock.
     images_per_second, seconds_left
-        Mean rate of this session, and the remaining time of the run at that rate; NaN at the first
-        step, which also compiles the model.
+        Mean rate of this session, and the remaining time of the run at that rate; NaN where they
+        are not known, as at the first step, which also compiles the model.
     loss, validation_loss
         Loss of the epoch so far, and of the last complete epoch (None in the first).
     share
@@ -25,15 +25,15 @@ class Progress:
         A sentence to display once, or empty.
     task
         What is done where nothing is trained, such as ``"Evaluating"``: `step` of `steps` images
-        are done, and `share` is that of the task.
+        are done, or parameters tried, and `share` is that of the task.
     """
 
     epoch: int = 0
     epochs: int = 0
     step: int = 0
     steps: int = 0
-    images_per_second: float = 0.0
-    seconds_left: float = 0.0
+    images_per_second: float = math.nan
+    seconds_left: float = math.nan
     loss: float = math.nan
     validation_loss: float | None = None
     share: float = 0.0

@@ -13,6 +13,7 @@ import numpy as np
 
 from quietpixel import __version__
 from quietpixel.errors import FileError, MissingDependencyError, QuietpixelError
+from quietpixel.files import atomic_file
 from quietpixel.inference.model_store import bundled_models
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.noise.level import WEIGHTS
@@ -79,7 +80,7 @@ def write_page(
     Raises
     ------
     FileError
-        If the folder holds other files.
+        If the folder holds other files, or a file cannot be written.
     RuntimeFilesError, MissingDependencyError
         If onnxruntime-web cannot be fetched or read, or the package onnx is not installed.
     """
@@ -99,7 +100,8 @@ def write_page(
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        with atomic_file(path, overwrite=True) as file:
+            file.write(content)
     return sum(map(len, files.values()))
 
 

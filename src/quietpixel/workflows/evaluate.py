@@ -182,9 +182,8 @@ def compare(  # noqa: PLR0913  (the options of the command line)
     for law in laws:
         task = "Evaluating" + ("" if law is None else f" at {describe_noise(str(law))}")
         methods = _make_methods(
-            limits, denoisers, images, law, seed=seed,
-            notify=lambda text: on_progress(Progress(message=f"{task}: {text}")),  # noqa: B023
-        )  # fmt: skip
+            limits, denoisers, images, law, seed=seed, task=task, on_progress=on_progress
+        )
         advance = count_images(task, on_progress)
         advance(0, images.pairs.count)
         tables.append(evaluate_methods(methods, images.pairs, law, seed=seed, on_progress=advance))
@@ -300,7 +299,8 @@ def _make_methods(
     law: NoiseLaw | None,
     *,
     seed: int,
-    notify: Callable[[str], None],
+    task: str,
+    on_progress: OnProgress,
 ) -> list[Method]:
     """Return the methods for one noise: classical ones are tuned for it."""
     methods = []
@@ -313,13 +313,16 @@ def _make_methods(
             methods.append(Method(name, partial(denoisers[name].batch, range=scale), size=size))
         else:
             # For each noise anew: the best parameters grow with its strength.
-            notify(f"tuning {name}")
             pairs = images.open_tuning()
             side = min(TUNING_SIDE, *pairs.load(0)[0].shape[:2])
             count = min(TUNING_COUNT, TUNING_PIXELS // side**2)
             patches = cut_patches(
                 pairs, law, seed=seed + TUNING_SEED_OFFSET, side=side, count=count
             )
-            tuned = tune(name, *patches)
+
+            def advance(done: int, total: int, task: str = f"{task}: tuning {name}") -> None:
+                on_progress(Progress(step=done, steps=total, share=done / total, task=task))
+
+            tuned = tune(name, *patches, on_progress=advance)
             methods.append(Method(name, tuned, parameters=tuned.parameters, limit=limit))
     return methods

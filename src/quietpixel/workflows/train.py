@@ -1,14 +1,17 @@
 """The function `train`: chooses a recipe, carries it out, calibrates and reports."""
 
 import dataclasses
+import json
+import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from quietpixel.errors import ArgumentError, check_text, naming_missing
+from quietpixel.errors import ArgumentError, check_known, check_number, check_text, naming_missing
 from quietpixel.training.progress import OnProgress
 
 
@@ -65,13 +68,14 @@ def check_request(
     run: str | Path | None = None,
     resume: bool = False,
     name: str | None = None,
+    devices: int | None = None,
     **fields: Any,
 ) -> None:
     """Check what can be before Keras is loaded, which takes seconds, and an image is read.
 
     Parameters
     ----------
-    data, run, resume, name, fields
+    data, run, resume, name, devices, fields
         As for `train`; arguments that are not fields of the recipe are ignored.
 
     Raises
@@ -80,6 +84,7 @@ def check_request(
         If an argument is unknown or breaks its rule.
     """
     from quietpixel.inference.model_store import check_name
+    from quietpixel.models import MODELS
     from quietpixel.training.folder_data import check_data
     from quietpixel.training.recipe import Recipe
     from quietpixel.training.run_folder import RunFolder
@@ -87,6 +92,9 @@ def check_request(
     check_data(data)
     if name is not None:
         check_name(name)
+    if devices is not None:
+        check_number("devices", devices)
+        _check_backend(devices)
     if resume:
         if run is None:
             raise ArgumentError("`resume` needs `run`, the folder of the run to continue.")
@@ -105,8 +113,25 @@ def check_request(
         raise ArgumentError(
             "`minutes` takes the place of `epochs`, so the run could not keep both; give one."
         )
+    if "model" in given:
+        check_known("model", given["model"], MODELS)
     # The most permissive values of what depends on images and model.
     Recipe(**{"method": "neighbours", "options": {"sigma": True}, **given})
+
+
+def _check_backend(devices: int) -> None:
+    """Raise ArgumentError for several devices with a backend of Keras that uses one."""
+    backend = os.environ.get("KERAS_BACKEND")
+    if not backend:
+        file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "keras.json")
+        with suppress(OSError, ValueError):
+            backend = json.loads(file.read_text("utf-8")).get("backend")
+    backend = backend or "tensorflow"
+    if devices > 1 and backend != "jax":
+        raise ArgumentError(
+            f"`devices` must be 1 because Keras with {backend} cannot distribute training; got "
+            f"{devices}. Set KERAS_BACKEND=jax to use several."
+        )
 
 
 def train(  # noqa: PLR0913  (the options of the command line)
@@ -207,7 +232,7 @@ def train(  # noqa: PLR0913  (the options of the command line)
     started = time.perf_counter()
     fields = {"model": model, "noise": noise, "epochs": epochs, "seed": seed, **overrides}
     data = check_text("data", data)
-    check_request(data, run=run, resume=resume, name=name, **fields)
+    check_request(data, run=run, resume=resume, name=name, devices=devices, **fields)
     with naming_missing("Training needs", "train"):
         from quietpixel.training.run_folder import RunFolder
         from quietpixel.training.trainer import RunOptions
