@@ -8,6 +8,7 @@ import dask.array
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 import quietpixel
 from quietpixel import DenoiseOptions, Denoiser, measure_noise
@@ -74,7 +75,9 @@ def test_bool_is_decided_by_the_middle(photo: Denoiser) -> None:
     assert (result != clean).sum() < 0.6 * flipped.sum()
 
 
-def test_edges_of_a_bool_image_are_no_noise(photo: Denoiser) -> None:
+def test_edges_of_a_bool_image_are_no_noise(
+    photo: Denoiser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A clean disc had very strong, coarse noise of 58/255, of which 47/255 were left."""
     y, x = np.mgrid[:256, :256]
     disc = np.hypot(x - 128, y - 128) < 60
@@ -84,6 +87,9 @@ def test_edges_of_a_bool_image_are_no_noise(photo: Denoiser) -> None:
     flipped = photo.denoise(disc ^ (np.random.default_rng(0).random(disc.shape) < 0.03))
     assert (found.noise.sigma, flipped.noise.kinds) == (None, ("impulses",))
     assert (flipped.image != disc).mean() < 0.003
+    zarr.save_array(tmp_path / "a.zarr", disc)
+    assert main(["denoise", str(tmp_path / "a.zarr"), "-o", str(tmp_path / "b.zarr")]) == 0
+    assert "noise not measured" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("name", "offset"), [("uint64", 2**60), ("int64", -(2**62))])

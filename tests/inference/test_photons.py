@@ -13,7 +13,7 @@ import zarr
 import quietpixel
 from quietpixel import DenoiseOptions, Denoiser
 from quietpixel.cli.main import main
-from quietpixel.errors import UnknownNameError
+from quietpixel.errors import ArgumentError, UnknownNameError
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.inference.job import run
 
@@ -161,6 +161,8 @@ def test_a_law_is_given_or_switched_off(photo: Denoiser, tmp_path: Path) -> None
     assert rmse(photo.denoise(bright, law).image, truth) < rmse(plain, truth)
     zero = DenoiseOptions(law=f"poisson:{2 * 155}+gaussian:{1 / 155}", range=(100, 255))
     assert "(gain 0.5, read noise 1, offset 100)." in photo.denoise(bright, zero).notes[-1]
+    with pytest.raises(ArgumentError, match="lower half of the image's values, 0 to 255; got 204,"):
+        photo(bright, law="poisson:510,black=0.8")
     with pytest.raises(UnknownNameError, match="poison"):
         DenoiseOptions(law="poison:3")
     tifffile.imwrite(tmp_path / "a.tif", camera(300))

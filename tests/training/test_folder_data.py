@@ -11,6 +11,7 @@ import pytest
 import tifffile
 import zarr
 from astropy.io import fits
+from PIL.ImageCms import ImageCmsProfile, createProfile
 
 from quietpixel.data import batches, image_cache
 from quietpixel.data.image_cache import PixelCache, decode, to_channels
@@ -188,7 +189,8 @@ def test_memory_for_pixels_is_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_cache_decodes_once_and_again_when_a_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(np.full((16, 16), 1234, np.uint16), tmp_path / "a.tif")
+    profile = ImageCmsProfile(createProfile("sRGB")).tobytes()
+    tifffile.imwrite(tmp_path / "a.tif", np.full((16, 16), 1234, np.uint16), iccprofile=profile)
     decoded = []
 
     def count(path: Path, channels: int) -> image_cache.StoredImage:
@@ -200,6 +202,7 @@ def test_the_cache_decodes_once_and_again_when_a_file_changes(
         cached = PixelCache(tmp_path / "cache").get(tmp_path / "a.tif", 1)
         np.testing.assert_array_equal(cached.whole(), decode(tmp_path / "a.tif", 1).whole())
     assert isinstance(cached.pixels, np.memmap)
+    assert cached.profile
     assert len(decoded) == 1
     write(np.full((16, 20), 9, np.uint16), tmp_path / "a.tif")
     assert PixelCache(tmp_path / "cache").get(tmp_path / "a.tif", 1).size == (16, 20)

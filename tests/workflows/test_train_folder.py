@@ -456,8 +456,7 @@ def test_error_bars_are_fitted_to_every_page_on_the_scale_of_use(
     )
     monkeypatch.setattr("quietpixel.workflows.train_run.show_run", lambda *words, **options: None)
     options = {"options": TINY["options"] | {"sigma": True}, "noise": "gaussian:0..0.01,clip=no"}
-    places = {"run": tmp_path / "run", "cache": tmp_path / "cache"}
-    quietpixel.train(tmp_path / "a.tif", **places, **TINY | options)
+    quietpixel.train(tmp_path / "a.tif", run=tmp_path / "run", **TINY | options)
     assert {number for number, *_ in pairs} == {0, 1, 2, 3, 4}
     darkest, brightest = np.percentile([pair[2] for pair in pairs], (1, 99))
     if profile:  # then values mean what they say, of 4095, as in denoising

@@ -46,7 +46,7 @@ def find_axes(shape: Sequence[int], axes: str | None) -> Axes:
     if len(shape) < 2 or any(math.isnan(length) for length in shape):
         raise ImageError(
             "`array` must have 2 or more dimensions of known sizes because its planes are images; "
-            f"got shape {tuple(shape)}. Try array.compute_chunk_sizes()."
+            f"got shape {tuple(shape)}. array.compute_chunk_sizes() finds sizes that are NaN."
         )
     if axes is None:
         colours = len(shape) > 2 and shape[-1] in (3, 4)

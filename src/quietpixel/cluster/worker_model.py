@@ -134,6 +134,8 @@ class BlockWork:
             return (middle_noise(scale.photons, scale.range, scale.unit),)
         if not isinstance(sigma, str):
             return (Noise(float(np.mean(sigma)), "given"),)
+        if self.layout.dtype.kind == "b":  # as in `find_level`
+            return (Noise(),)
         factor = self.layout.level_factor
         found = (Noise(level / factor, "estimated", share=level) for level in levels or ())
         return tuple(found) or (Noise(),)

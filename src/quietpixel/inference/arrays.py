@@ -222,7 +222,7 @@ def check_range(range: Range) -> Range:
     if not (np.isfinite([low, high]).all() and low < high):
         raise ArgumentError(
             "`range` must be two numbers, first what stands for black, then the larger one for "
-            f"white; got {range}. Try (0, 4095) for 12 bits."
+            f"white; got {range}. For 12 bits, they are 0 and 4095."
         )
     return low, high
 

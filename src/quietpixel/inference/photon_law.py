@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from quietpixel.array_types import Array
-from quietpixel.errors import ImageError
+from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, LEAST_STEPS, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.imaging.tiling import take_places
@@ -48,7 +48,14 @@ def find_photons(
         Of the images.
     """
     if options.law != "auto":
-        return read_law(parse_noise(options.law), scale)
+        given = read_law(parse_noise(options.law), scale)
+        if given is not None and given.offset > (scale.black + scale.white) / 2:
+            raise ArgumentError(
+                "`law` must state a value without light (`black`, a share of the full range) in "
+                f"the lower half of the image's values, {scale.black:.4g} to {scale.white:.4g}; "
+                f"got {given.offset:.4g}, which the darker ones would become."
+            )
+        return given
     width, eight_bits = scale.white - scale.black, images[0].dtype.name in FIXED_SCALES
     samples = []
     for image in images[:: -(-len(images) // MOST)]:
