@@ -10,6 +10,7 @@ from quietpixel.array_types import Array, Images
 from quietpixel.data import load_split
 from quietpixel.evaluation.evaluator import NOISY, Method, Table, evaluate_methods
 from quietpixel.evaluation.image_pairs import ImagePairs
+from quietpixel.imaging.brightness import measure_brightness
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.noise.parser import add_noise, parse_noise
 from quietpixel.reports import pictures
@@ -89,6 +90,9 @@ def _show_folder(
         noisy = inputs[0] if isinstance(inputs, tuple) else inputs
         tables = [_evaluate(denoiser, recipe, clean, noisy)]
         quality = {"Scores": f"on {len(clean):,} patches of validation images", **quality}
+    if scenes and not denoiser.card.uncertainty:  # a calibration has measured it on more images
+        found = measure_brightness([s.noisy for s in scenes], [s.denoised for s in scenes])
+        quality |= {"Brightness": found.describe()} if found else {}
     return tables, quality, show_scenes(scenes)
 
 
