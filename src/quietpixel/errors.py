@@ -224,6 +224,8 @@ def naming_missing(need: str, extra: str) -> Iterator[None]:
     """
     try:
         yield
+    except MissingDependencyError:  # of a block within this one
+        raise
     except ImportError as error:
         raise MissingDependencyError(
             f"{need} {error.name}, which is not installed; install it with: "

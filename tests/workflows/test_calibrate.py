@@ -101,6 +101,18 @@ def test_calibrating_loads_no_keras(model, monkeypatch) -> None:
     assert quietpixel.read_card(model).uncertainty
 
 
+def test_a_base_installation_says_what_a_noise_law_needs(
+    model, tmp_path, monkeypatch, capsys
+) -> None:
+    for number, image in enumerate(make_clean(2)):
+        tifffile.imwrite(tmp_path / f"{number}.tif", image[..., 0])
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    words = ["calibrate", str(model), str(tmp_path), "--noise", "camera:0.1|photo:0.1"]
+    assert main(words) == 2
+    sentence = "This noise law needs scipy, which is not installed; install it with: pip install "
+    assert f"quietpixel: {sentence}'quietpixel[train]'.\n" in capsys.readouterr().err
+
+
 def test_the_truth_lies_inside_on_unseen_images(calibrated) -> None:
     denoiser = quietpixel.Denoiser(calibrated, precision="f32")
     rng = np.random.default_rng(5)

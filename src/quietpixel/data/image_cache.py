@@ -7,7 +7,6 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.array_types import FloatArray
-from quietpixel.errors import MOST_PIXELS, FileError, ImageError, QuietpixelError
+from quietpixel.errors import (
+    MOST_PIXELS,
+    FileError,
+    ImageError,
+    QuietpixelError,
+    import_optional,
+)
 from quietpixel.files import Picture, Size, read_picture, read_size, split_name
 from quietpixel.files.zarr_store import is_store, read_store, read_store_size
 from quietpixel.imaging.intensity_scale import FIXED_SCALES, Range, find_range
@@ -429,7 +434,7 @@ def _fill_holes(page: Pixels, path: Path) -> Pixels:
         return page
     if holes.all():
         raise ImageError(f"'{path}' cannot be used: none of its pixels is finite.")
-    morphology: Any = import_module("scipy.ndimage")
+    morphology = import_optional("scipy.ndimage", "Images with NaN need SciPy")
     _, nearest = morphology.distance_transform_edt(holes, return_indices=True)
     edge = nearest[:, holes]
     places = np.argwhere(holes).T

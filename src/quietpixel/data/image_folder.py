@@ -3,15 +3,13 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietpixel.data.image_cache import Notify, Paths, StoredImage
-from quietpixel.errors import ArgumentError, DataError
+from quietpixel.errors import ArgumentError, DataError, import_optional
 from quietpixel.files import find_results, list_images
 from quietpixel.files.zarr_store import is_store
 
@@ -292,7 +290,7 @@ def find_shift(one: Plane, other: Plane) -> tuple[int, int]:
     >>> find_shift(np.roll(image, (2, -3), (0, 1)), image)
     (2, -3)
     """
-    registration: Any = import_module("skimage.registration")
+    registration = import_optional("skimage.registration", "Pairs need scikit-image")
     # Not normalised: noise fills all frequencies and would count as much as content.
     shift = registration.phase_cross_correlation(one, other, normalization=None)[0]
     return int(shift[0]), int(shift[1])
@@ -300,7 +298,7 @@ def find_shift(one: Plane, other: Plane) -> tuple[int, int]:
 
 def _find_details(image: StoredImage) -> Plane:
     """Return the details of the centre of an image without noise and shading, with mean 0."""
-    smooth: Any = import_module("scipy.ndimage").gaussian_filter
+    smooth = import_optional("scipy.ndimage", "Pairs need SciPy").gaussian_filter
     height, width = image.size
     top, left = max(0, (height - LARGEST) // 2), max(0, (width - LARGEST) // 2)
     part = image.part(top, left, min(height, LARGEST), min(width, LARGEST)).mean(axis=-1)

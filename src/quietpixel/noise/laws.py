@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from quietpixel.array_types import FloatArray
-from quietpixel.errors import ArgumentError
+from quietpixel.errors import ArgumentError, naming_missing
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class NoiseLaw:
     def __call__(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` (float32, [0, 1], any shape) with this noise, the same shape."""
         # Clipped here and not in `corrupt`, so that a sequence is clipped once, at its end.
-        noisy = self.corrupt(clean, rng).astype(np.float32, copy=False)
+        with naming_missing("This noise law needs", "train"):
+            noisy = self.corrupt(clean, rng).astype(np.float32, copy=False)
         return np.clip(noisy, 0.0, 1.0, out=noisy) if self._clips else noisy
 
     @property
