@@ -1,7 +1,7 @@
 """`denoise` and `measure_noise` for whatever holds an image: arrays of all kinds, and files."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -107,7 +107,11 @@ def denoise(
 
 
 def measure_noise(
-    image: NDArray[Any] | Source, *, range: Range | None = None, max_pixels: int = MOST_PIXELS
+    image: NDArray[Any] | Source,
+    *,
+    range: Range | None = None,
+    axes: str | None = None,
+    max_pixels: int = MOST_PIXELS,
 ) -> NoiseMeasure:
     """Return the strength of the noise of an image, by brightness, and its kind.
 
@@ -121,6 +125,8 @@ def measure_noise(
     range
         The values of black, which is without light, and of white. None takes the nominal ones, and
         the darkest part as without light unless the image has 8 bits or a colour profile.
+    axes
+        A letter for each dimension of a stack, as for `DenoiseOptions`.
     max_pixels
         Largest number of pixels of a file.
 
@@ -149,27 +155,35 @@ def measure_noise(
     >>> measure.kind, round(255 * measure.sigma)
     ('white', 20)
     """
-    if not _is_file(image):
+    if _is_file(image):
+        channels = measure_channels(
+            cast(Source, image), range=range, axes=axes, max_pixels=max_pixels
+        )
+    else:
         array = cast(NDArray[Any], image)
         check_kind(array)
-        return _measure([array], range, nominal=array.dtype.name in FIXED_SCALES)
-    channels = measure_channels(cast(Source, image), range=range, max_pixels=max_pixels)
+        pairs = find_axes(array.shape, axes).planes(array) if axes else [(0, array)]
+        channels = _measure_each(pairs, range, nominal=array.dtype.name in FIXED_SCALES)
     if len(channels) > 1:
         raise ImageError(
             f"`image` must have one channel because each has noise of its own; got {len(channels)}."
-            " Pass the pages of quietpixel.files.read_picture(image) one by one."
+            " Pass one at a time; quietpixel.files.read_picture(image).pages has those of a file."
         )
     return channels.popitem()[1]
 
 
 def measure_channels(
-    image: Source, *, range: Range | None = None, max_pixels: int = MOST_PIXELS
+    image: Source,
+    *,
+    range: Range | None = None,
+    axes: str | None = None,
+    max_pixels: int = MOST_PIXELS,
 ) -> dict[int, NoiseMeasure]:
     """Return the noise of each channel of a file by its number, 0 first.
 
     Parameters
     ----------
-    image, range, max_pixels
+    image, range, axes, max_pixels
         As for `measure_noise`.
     """
     from quietpixel.files import read_picture, turn_upright  # arrays need no image library
@@ -177,14 +191,21 @@ def measure_channels(
 
     # Upright, so that rows and columns of stripes are those that a viewer shows.
     if isinstance(image, str | Path) and is_store(Path(image)):
-        picture = read_store(Path(image))
+        picture = read_store(Path(image), axes)
     else:
-        picture = turn_upright(read_picture(image, max_pixels=max_pixels))
+        picture = turn_upright(read_picture(image, max_pixels=max_pixels, axes=axes))
     nominal = picture.metadata.icc is not None or picture.dtype.name in FIXED_SCALES
+    pairs = zip(picture.channels or cycle([0]), picture.pages, strict=False)
+    return _measure_each(pairs, range or picture.declared_range, nominal=nominal)
+
+
+def _measure_each(
+    pairs: Iterable[tuple[int, NDArray[Any]]], range: Range | None, *, nominal: bool
+) -> dict[int, NoiseMeasure]:
+    """Return the noise of each channel, given planes with the number of theirs."""
     pages: dict[int, list[NDArray[Any]]] = {}
-    for number, page in zip(picture.channels or cycle([0]), picture.pages, strict=False):
+    for number, page in pairs:
         pages.setdefault(number, []).append(page)
-    range = range or picture.declared_range
     return {number: _measure(some, range, nominal=nominal) for number, some in pages.items()}
 
 

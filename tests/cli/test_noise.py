@@ -98,6 +98,15 @@ def test_each_channel_has_a_line(quietpixel, tmp_path) -> None:
         np.testing.assert_allclose(sigmas, [40, 10], rtol=0.05)
         with pytest.raises(ImageError, match="`image` must have one channel"):
             measure_noise(path)
+    assert measure_noise(stack[:, 0], axes="zyx").counts["sigma"] == pytest.approx(40, rel=0.05)
+    with pytest.raises(ImageError, match=r"`image` must have one channel .* got 2"):
+        measure_noise(stack, axes="zcyx")
+    np.save(tmp_path / "a.npy", stack)
+    zarr.save_array(tmp_path / "b.zarr", stack)
+    for name in ("a.npy", "b.zarr"):
+        words = ("noise", tmp_path / name, "--axes", "zcyx", "--json", "-")
+        sigmas = [each["counts"]["sigma"] for each in json.loads(quietpixel(*words).out)]
+        np.testing.assert_allclose(sigmas, [40, 10], rtol=0.05)
 
 
 def test_what_holds_for_many_files_is_said_once(quietpixel, noisy) -> None:
@@ -277,6 +286,14 @@ def test_few_photons_are_no_outliers(offset: int) -> None:
     measure = measure_noise(counts.astype(np.uint16))
     assert (measure.kind, measure.outliers) == ("white", (0, 0))
     assert measure.counts["gain"] == pytest.approx(3, rel=0.1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64"])
+def test_one_value_everywhere_has_no_noise(dtype: str) -> None:
+    """It was called correlated, with the remedies for JPEG."""
+    measure = measure_noise(np.full((64, 64), 3, dtype))
+    assert (measure.kind, measure.warning) == ("white", None)
+    assert measure.sigma == pytest.approx(0, abs=1e-6)
 
 
 def test_speckle_is_named(quietpixel, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from quietpixel.cli.options import (
     PATH_TEXT,
     Command,
     Names,
+    axes_option,
     engine_options,
     fill,
     match_files,
@@ -195,11 +196,7 @@ GROUPS = {
     type=Names("dtype", ("float32",)),
     help="float32: results with fractions, in the input's units.  [default: type of the input]",
 )
-@click.option(
-    "--axes",
-    metavar="LETTERS",
-    help="Dimensions of a Zarr or a stack, such as tczyx or yxc; c: channels, s: RGB.",
-)
+@axes_option
 @click.option(
     "--channels",
     type=Names("channels", ("auto", "rgb", "separate")),

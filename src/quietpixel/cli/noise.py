@@ -11,6 +11,7 @@ from quietpixel.cli.denoise import read_range
 from quietpixel.cli.options import (
     PATH_TEXT,
     Command,
+    axes_option,
     check_report,
     explain,
     match_files,
@@ -39,6 +40,7 @@ EXAMPLES = ("quietpixel noise photo.jpg", "quietpixel noise photos/ --plot noise
     callback=read_range,
     help="Values of black (no light) and white.  [default: found in each image]",
 )
+@axes_option
 @click.option("--plot", metavar="FILE", type=PATH_TEXT, help="Draw sigma by brightness, as PNG.")
 @click.option(
     "--json", "json_file", metavar="FILE", type=PATH_TEXT, help="Write JSON; - for standard output."
@@ -49,6 +51,7 @@ def command(
     files: Sequence[str],
     *,
     range: tuple[float, float] | None,
+    axes: str | None,
     plot: str | None,
     json_file: str | None,
 ) -> None:
@@ -78,7 +81,7 @@ def command(
             try:
                 if _is_folder(path):
                     raise FileError(f"The folder '{path}' holds no images to measure; name files.")
-                channels = measure_channels(path, range=range)
+                channels = measure_channels(path, range=range, axes=axes)
                 for number, measure in channels.items():
                     name = f"{path}, channel {number + 1}" if len(channels) > 1 else str(path)
                     measures[name] = measure

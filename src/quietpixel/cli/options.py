@@ -246,6 +246,13 @@ ENGINE = Names("engine", ("openvino", "onnxruntime"))
 PRECISION = Names("precision", ("auto", "f32", "bf16"))
 
 
+axes_option = click.option(
+    "--axes",
+    metavar="LETTERS",
+    help="Dimensions of a Zarr or a stack, such as tczyx or yxc; c: channels, s: RGB.",
+)
+
+
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of the engine that a model runs in, which several commands share."""
     options = (

@@ -118,15 +118,22 @@ def read_store_size(path: Path) -> Size:
     return _describe(path)[1].size()
 
 
-def read_store(path: Path) -> Picture:
+def read_store(path: Path, axes: str | None = None) -> Picture:
     """Return the planes y, x of a Zarr as pages, which lie in a temporary file.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    axes
+        A letter for each dimension; None takes those that the Zarr states.
 
     Raises
     ------
     FileError, ImageError
         If it cannot be read, or is not one image.
     """
-    array, form = _describe(path)
+    array, form = _describe(path, axes)
     indices = list(_plane_indices(form))
     pages = store_frames((_plane(array, form, index) for index in indices), len(indices))
     own = form.axes.channels
@@ -134,9 +141,9 @@ def read_store(path: Path) -> Picture:
     return replace(Picture.from_pixels(pages[0], format="zarr"), pages=pages, channels=channels)
 
 
-def _describe(path: Path) -> tuple[Any, ArrayForm]:
+def _describe(path: Path, axes: str | None = None) -> tuple[Any, ArrayForm]:
     array, _, letters = open_image(str(path))
-    form = describe_array(array.shape, array.dtype, letters)
+    form = describe_array(array.shape, array.dtype, axes or letters)
     if form.dtype.name not in NUMBERS:
         raise ImageError(
             f"'{path}' cannot be used: its values are of type {form.dtype}; convert them to "

@@ -9,7 +9,14 @@ from quietpixel.array_types import Array
 from quietpixel.errors import ImageError
 from quietpixel.imaging.defects import RARE, fill_hidden, outlier_distance, repair_outliers
 from quietpixel.imaging.intensity_scale import estimate_range
-from quietpixel.noise.fit import PoissonGaussian, fit_levels, fit_line, fit_speckle, photon_levels
+from quietpixel.noise.fit import (
+    NOTHING,
+    PoissonGaussian,
+    fit_levels,
+    fit_line,
+    fit_speckle,
+    photon_levels,
+)
 from quietpixel.noise.flat_blocks import (
     FLATTEST,
     ORDER,
@@ -401,9 +408,9 @@ def _read_repaired(
         levels, even = noise_levels(spectra), spectra
     # Where nothing but photons makes noise, most blocks with any hold content too.
     silent = float(np.mean(np.diff(image, axis=1) == 0)) > SILENT
-    uncorrelated = (scaled and silent) or BLUEST <= colour_of(even) <= REDDEST
-    rows, columns = stripe_variance(image)
     white = float(np.median(levels.variance))
+    uncorrelated = (scaled and silent) or white < NOTHING or BLUEST <= colour_of(even) <= REDDEST
+    rows, columns = stripe_variance(image)
     kind = "white" if repaired is None else "impulses"
     if max(rows, columns) > max(STRIPED**2 * (white + rows + columns), FAINTEST):
         kind = "stripes"
