@@ -74,7 +74,7 @@ def lif(**images: np.ndarray) -> bytes:
 def czi(array: np.ndarray) -> bytes:
     """Return a CZI file of an image (C, Y, X) of 16 bits, 0.1 um from pixel to pixel."""
     names = "".join(f'<Channel Name="stain {number}"/>' for number in range(len(array)))
-    distances = "".join(f'<Distance Id="{axis}"><Value>1e-7</Value></Distance>' for axis in "XY")
+    distances = "".join(f'<Distance Id="{axis}"><Value>1e-7</Value></Distance>' for axis in "XYZ")
     xml = (
         f"<ImageDocument><Metadata><Information><Image><Dimensions><Channels>{names}</Channels>"
         f"</Dimensions></Image></Information><Scaling><Items>{distances}</Items></Scaling>"

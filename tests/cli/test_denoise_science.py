@@ -269,7 +269,7 @@ def test_files_of_microscopes_become_ome_tiff(quietpixel, halver, tmp_path, kind
         assert (file.series[0].axes, file.series[0].shape) == (axes, STACK.shape)
         assert np.abs(file.asarray() - STACK / 2).max() <= 1
         pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
-    assert pixels["PhysicalSizeX"] == pixels["PhysicalSizeY"] == micrometres
+    assert [pixels[f"PhysicalSize{axis}"] for axis in "XYZ"] == [micrometres] * 3
     if kind == "czi":
         assert [each["Name"] for each in pixels["Channel"]] == ["stain 0", "stain 1", "stain 2"]
 
@@ -307,6 +307,7 @@ def test_nd2_is_read_as_its_library_says(monkeypatch) -> None:
     assert [int(page[0, 0, 0]) for page in picture.pages] == [0, 24, 12, 36]
     text = picture.metadata.directories[0].block(270)
     assert b'SizeC="2" SizeZ="2" SizeT="1" PhysicalSizeX="0.25"' in text
+    assert b'PhysicalSizeZ="1"' in text
 
 
 @pytest.mark.parametrize("name", ["mrc", "fits", "hdf5", "czi", "nd2", "lif"])

@@ -7,7 +7,7 @@ that the readers follow, not those of instruments.
 import contextlib
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -35,8 +35,8 @@ class _Recording:
     sizes: dict[str, int]
     dtype: Any
     load: Callable[[], Pixels]
-    pixel_size: tuple[float, float] | None
-    """Micrometres, across and down."""
+    pixel_size: dict[str, float]
+    """Micrometres along X, Y and Z, as far as they are known."""
     channel_names: tuple[str, ...]
 
 
@@ -52,15 +52,14 @@ def _open_czi(source: Source, part: str | None) -> Iterator[_Recording]:
     with czifile.CziFile(content, multifile=not isinstance(source, bytes)) as file:
         text = file.metadata() if file.header.metadata_position else None
         root = ElementTree.fromstring(text or "<none/>")
-        sides = [root.find(f".//Scaling//Distance[@Id='{axis}']/Value") for axis in "XY"]
-        metres = [float(side.text or 0) for side in sides if side is not None]
+        sides = {axis: root.find(f".//Scaling//Distance[@Id='{axis}']/Value") for axis in "XYZ"}
         names = [each.get("Name", "") for each in root.iterfind(".//Image//Channels/Channel")]
         letters = file.axes.replace("S", "P").replace("0", "S")  # S is a scene there
         yield _Recording(
             dict(zip(letters, file.shape, strict=True)),
             file.dtype,
             file.asarray,
-            (1e6 * metres[0], 1e6 * metres[1]) if len(metres) == 2 else None,
+            {axis: 1e6 * float(side.text or 0) for axis, side in sides.items() if side is not None},
             tuple(names),
         )
 
@@ -70,13 +69,12 @@ def _open_nd2(source: Source, part: str | None) -> Iterator[_Recording]:
     import nd2
 
     with nd2.ND2File(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
-        across, down, _ = file.voxel_size()
         channels = getattr(file.metadata, "channels", None) or ()
         yield _Recording(
             dict(file.sizes),
             file.dtype,
             file.asarray,
-            (across, down),
+            dict(zip("XYZ", file.voxel_size(), strict=True)),
             tuple(each.channel.name for each in channels),
         )
 
@@ -96,13 +94,12 @@ def _open_lif(source: Source, part: str | None) -> Iterator[_Recording]:
                 f"It holds {names or 'none'}."
             )
         image = named[chosen[0]]
-        sides = [image.coords[axis] for axis in "XY" if axis in image.coords]
-        micrometres = [1e6 * float(side[1] - side[0]) for side in sides if len(side) > 1]
+        sides = {axis: image.coords[axis] for axis in "XYZ" if axis in image.coords}
         yield _Recording(
             dict(image.sizes),
             image.dtype,
             image.asarray,
-            (micrometres[0], micrometres[1]) if len(micrometres) == 2 else None,
+            {axis: 1e6 * float(at[1] - at[0]) for axis, at in sides.items() if len(at) > 1},
             (),
         )
 
@@ -141,7 +138,7 @@ def _describe(recording: _Recording, letters: str | None) -> tuple[ArrayForm, tu
 
 
 def describe_ome(
-    form: ArrayForm, pixel_size: tuple[float, float] | None, channel_names: Sequence[str]
+    form: ArrayForm, pixel_size: Mapping[str, float], channel_names: Sequence[str]
 ) -> str:
     """Return the OME-XML of the pages that an array is cut into.
 
@@ -151,7 +148,7 @@ def describe_ome(
         The array. OME knows depth, time and channels: planes that are not the last dimension before
         the rows count as time.
     pixel_size
-        Micrometres, across and down.
+        Micrometres along X, Y and Z, as far as they are known; 0 is not.
     channel_names
         One for each channel, as far as they are known.
     """
@@ -168,9 +165,10 @@ def describe_ome(
         "SizeX": size.width, "SizeY": size.height, "SizeC": channels * samples, "SizeZ": depth,
         "SizeT": size.pages // (channels * depth),
     }  # fmt: skip
-    for axis, micrometres in zip("XY", pixel_size or (), strict=False):
-        name = f"PhysicalSize{axis}"
-        attributes |= {name: f"{micrometres:.6g}", f"{name}Unit": "µm"}
+    for axis, micrometres in pixel_size.items():
+        if micrometres:
+            name = f"PhysicalSize{axis}"
+            attributes |= {name: f"{micrometres:.6g}", f"{name}Unit": "µm"}
     names = [*channel_names, *[""] * channels][:channels]
     elements = "".join(
         f'<Channel ID="Channel:0:{number}" SamplesPerPixel="{samples}"'
