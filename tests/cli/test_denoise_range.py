@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from PIL.ImageCms import ImageCmsProfile, createProfile
 
 from quietpixel.files import Picture, write_picture
 
@@ -104,6 +106,21 @@ def test_channels_of_stacks_share_a_scale_each(
     np.testing.assert_allclose(scales, [[1000, 2000], [5000, 6000]], atol=100)
     for file in report["files"]:
         assert file["scale"] == report["scale"]
+
+
+@pytest.mark.parametrize(("kind", "white"), [("declared", 999), ("profile", 1023)])
+def test_values_that_files_declare_are_the_scale_of_a_folder(
+    quietpixel: Command, tmp_path: Path, adder: Path, kind: str, white: int
+) -> None:
+    values = np.rint(200 + 500 * scene()).astype(">u2")
+    (tmp_path / "in").mkdir()
+    if kind == "declared":
+        (tmp_path / "in" / "a.pgm").write_bytes(b"P5 48 32 999\n" + values.tobytes())
+    else:
+        profile = ImageCmsProfile(createProfile("sRGB")).tobytes()
+        tifffile.imwrite(tmp_path / "in" / "a.tif", values, iccprofile=profile)
+    _, report = run(quietpixel, tmp_path / "in", adder, "--range", "folder")
+    assert report["scale"] == [[0, white]]
 
 
 def test_what_has_no_folder_is_refused(quietpixel: Command, adder: Path, series: Path) -> None:

@@ -110,6 +110,13 @@ def test_mrc_keeps_both_headers(quietpixel, halver, tmp_path) -> None:
     assert mrcfile.validate(tmp_path / "a-clean.mrc", io.StringIO())
 
 
+def test_few_columns_of_mrc_and_fits_are_no_samples(tmp_path) -> None:
+    columns = np.moveaxis(STACK, 0, -1).copy()
+    for content in (mrc(columns, tmp_path / "a.mrc"), fits_file(fits.PrimaryHDU(columns))):
+        pages = read_picture(content).pages
+        assert (len(pages), pages[0].shape) == (24, (32, 3, 1))
+
+
 def test_fits_keeps_headers_and_all_other_parts(quietpixel, halver, tmp_path) -> None:
     science = fits.ImageHDU(STACK[0], name="SCI")
     science.header["EXPTIME"] = 30.5

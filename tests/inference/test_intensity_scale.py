@@ -159,6 +159,27 @@ def test_masked_values_come_back_and_do_not_count(photo: Denoiser, dtype: type) 
     np.testing.assert_array_equal(result.data[BORDER], masked.data[BORDER])
 
 
+def test_masked_values_within_the_scale_come_back(photo: Denoiser) -> None:
+    masked = np.ma.MaskedArray(np.where(BORDER, 300, NOISY).astype(np.uint16), BORDER)
+    assert (photo(masked, law="none").data[BORDER] == 300).all()
+
+
+@pytest.mark.parametrize("size", [SIDE, 512])
+def test_what_is_not_rare_is_content_however_bright(photo: Denoiser, size: int) -> None:
+    """Of an image that is mostly NaN, the rest decides what is rare."""
+    image = np.full((size, size), np.nan)
+    image[:64, :64] = NOISY[:64, :64]
+    image[:9, :9] += 800  # 2 % of what is known, beyond twice the given white
+    result = photo(image, range=(100, 450))
+    assert (result[:9, :9] != image[:9, :9]).mean() > 0.9
+
+
+def test_the_largest_half_floats_stay_finite(photo: Denoiser) -> None:
+    noise = np.random.default_rng(0).normal(0, 200, (64, 64))
+    image = np.minimum(65300 + noise, 65504).astype(np.float16)
+    assert np.isfinite(photo(image, range=(0, 65504))).all()
+
+
 def test_an_image_without_a_finite_value_is_refused(photo: Denoiser) -> None:
     with pytest.raises(ImageError, match="must hold finite numbers; all of its 256 values are NaN"):
         photo(np.full((16, 16), np.nan))

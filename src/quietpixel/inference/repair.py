@@ -57,16 +57,20 @@ def find_hidden(images: Array, layout: Layout) -> BoolArray | None:
         hidden = hidden | np.ma.getmaskarray(images)[..., : layout.colours]
     if not layout.bounded:
         (low, high), colours = layout.range, values[..., : layout.colours]
-        width = high - low
-        # NaN is neither above nor below, so what lies inside is asked for.
-        outside = ~((colours >= low + BELOW * width) & (colours <= low + ABOVE * width))
+
+        def beyond(below: float, above: float) -> BoolArray:
+            least, most = (low + each * (high - low) for each in (below, above))
+            # NaN is neither above nor below, so what lies inside is asked for.
+            with np.errstate(over="ignore"):  # beyond float16 all is infinite
+                return np.asarray(~((colours >= least) & (colours <= most)))
+
+        outside = beyond(BELOW, ABOVE)
         if outside.any():
             # A NaN border says nothing of how rare hot pixels are.
             known = int(np.isfinite(colours).sum())
             far_out = np.count_nonzero(outside) - (outside.size - known)
             rare = far_out <= tail_share(known) * known
-            far = ~((colours >= low + LOWEST * width) & (colours <= low + HIGHEST * width))
-            hidden = hidden | (outside if rare else far)
+            hidden = hidden | (outside if rare else beyond(LOWEST, HIGHEST))
     return hidden if hidden.any() else None
 
 
