@@ -159,6 +159,21 @@ def test_masked_values_come_back_and_do_not_count(photo: Denoiser, dtype: type) 
     np.testing.assert_array_equal(result.data[BORDER], masked.data[BORDER])
 
 
+@pytest.mark.parametrize("value", [-3.4028235e38, -1e30, -9999, -32768, 65535, 3.4028235e38])
+@pytest.mark.parametrize("rows", [1, 20])
+def test_areas_without_data_and_saturated_ones_do_not_count(
+    photo: Denoiser, plain: np.ndarray, value: float, rows: int
+) -> None:
+    """A line of -9999 left the others as noisy as they were, of the largest float destroyed all."""
+    image = NOISY.astype(np.float32)
+    image[:rows] = value
+    result, far = photo(image), np.s_[25:]
+    np.testing.assert_array_equal(result[:rows], image[:rows])
+    assert rmse(result[far], TRUTH[far]) < 1.05 * rmse(plain[far], TRUTH[far])
+    expected = quietpixel.measure_noise(NOISY[rows:]).counts["sigma"]
+    assert quietpixel.measure_noise(image).counts["sigma"] == pytest.approx(expected, rel=0.2)
+
+
 def test_masked_values_within_the_scale_come_back(photo: Denoiser) -> None:
     masked = np.ma.MaskedArray(np.where(BORDER, 300, NOISY).astype(np.uint16), BORDER)
     assert (photo(masked, law="none").data[BORDER] == 300).all()

@@ -74,6 +74,6 @@ def test_gain_and_read_noise_are_right_over_a_grid() -> None:
     found = [measure_law(*law) for law in GRID]
     assert {kind for kind, *_ in found} == {"white"}
     gains, reads = np.abs([errors for _, *errors in found]).T
-    # 14 of 216: images of few photons in few pixels, and read noise far below one photon.
+    # 10 of 216: images of few photons in few pixels, and read noise far below one photon.
     assert np.mean((gains <= 0.1) & (reads <= 0.2)) > 0.93
     assert gains.max() < 0.15

@@ -29,6 +29,9 @@ the error of the result changed by less than 2 % on nine kinds of noise; 0 leave
 scale that is all noise, from 12 on the error grows by 5 to 10 %."""
 SATURATED = 2.0
 """A plateau at the largest value this many times the scale beyond white is not content."""
+EMPTY = 5.0
+"""A plateau at the smallest value so many times the scale below black holds no data, such as -9999.
+Nearer ones, such as a ground of 0, are content."""
 SAMPLE, MOST_IMAGES = 1_000_000, 64
 """About how many values are examined, in squares of 8 pixels, and in how many images at most."""
 LEAST_STEPS = 0.01
@@ -288,10 +291,13 @@ def estimate_range(images: Sequence[Array], *, alpha: bool = False) -> Range | N
             return None
         tail = tail_share(content.size)
         low, high = (float(each) for each in np.quantile(content, [tail, 1 - tail]))
-        inner = content[content < content.max()]
+        least, most = content.min(), content.max()
+        inner = content[(content > least) & (content < most)]
         if inner.size:
-            below = float(np.quantile(inner, 1 - tail))
-            if content.max() > below + SATURATED * (below - low) > low:
+            above, below = (float(each) for each in np.quantile(inner, [tail, 1 - tail]))
+            if least < above - EMPTY * (below - above) < below:
+                low = max(low, above)
+            if most > below + SATURATED * (below - low) > low:
                 high = min(high, below)
         if high > low:
             low, high = low - NOISE_MARGIN * sigma, high + NOISE_MARGIN * sigma

@@ -14,7 +14,7 @@ from quietpixel.inference.level import sample_places
 from quietpixel.inference.options import DenoiseOptions
 from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
 from quietpixel.noise.laws import Sequence as Steps
-from quietpixel.noise.measure import measure_noise
+from quietpixel.noise.measure import FAR_BEYOND, measure_noise
 from quietpixel.noise.parser import parse_noise
 
 MOST = 4
@@ -29,8 +29,6 @@ dB worse on those microscope images."""
 STRONGER = 1.5
 """Fine structure of flat blocks in the bright third of an image of 8 bits is so many times that in
 the dark third, or the law is not measured, which takes as long as denoising 0.1 megapixels."""
-FAR_BEYOND = 2.0
-"""Values beyond so many times white, counted from black, say nothing about the law."""
 
 
 def find_photons(

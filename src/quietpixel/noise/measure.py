@@ -116,6 +116,8 @@ def _columns(image: Array) -> float:
     return common / 2  # a step is the difference of two columns
 
 
+FAR_BEYOND = 2.0
+"""Values beyond so many times white, counted from black, say nothing about the law."""
 LOWEST = 2.42
 """The mean of a normal distribution's lowest 2 % lies so many standard deviations below its own."""
 EXPLAINED = 6.0
@@ -264,13 +266,15 @@ def _measure_scaled(images: Sequence[Array]) -> NoiseMeasure:
         return _measure(images)
     low, high = found
     width = high - low
-    measure = _measure([(image - low) / width for image in images], scaled=True, dark=None)
+    scaled = [_hide_plateaus((image - low) / width) for image in images]
+    measure = _measure(scaled, scaled=True, dark=None)
     levels = measure.levels
     zeros = float(np.mean([np.mean(image == 0) for image in known])) > CLIPPED
     if zeros and low < 0 < high and levels.brightness[0] + low / width < levels.sigma[0]:
         # A camera without offset: half of the noise in the dark is cut off.
         low, width = 0.0, high
-        measure = _measure([image / width for image in images], scaled=True, dark=0.0)
+        scaled = [_hide_plateaus(image / width) for image in images]
+        measure = _measure(scaled, scaled=True, dark=0.0)
     levels = Levels(measure.levels.brightness * width + low, measure.levels.variance * width**2)
     return replace(
         measure,
@@ -281,6 +285,13 @@ def _measure_scaled(images: Sequence[Array]) -> NoiseMeasure:
         stripes=(measure.stripes[0] * width, measure.stripes[1] * width),
         levels=levels,
     )
+
+
+def _hide_plateaus(image: Array) -> Array:
+    """Return an image with NaN for its end values far beyond the scale: saturated, or no data."""
+    values = (find.reduce(image, axis=None) for find in (np.fmin, np.fmax))  # without NaN
+    ends = [each for each in values if abs(each) > FAR_BEYOND]
+    return np.where(np.isin(image, ends), np.nan, image) if ends else image
 
 
 def _measure(
