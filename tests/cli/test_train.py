@@ -1,4 +1,5 @@
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,19 @@ def test_demo_shows_digits_and_a_photo_beside_the_classical_methods(quietpixel, 
     assert headings.index("Digits") < headings.index("Learning") < headings.index("A photo")
     assert headings.count("Samples") == 1
     assert {path.name for path in run.glob("photo-*")} == {"photo-noisy.png", "photo-clean.png"}
+
+
+def test_describing_a_model_names_what_a_base_installation_lacks(quietpixel, monkeypatch) -> None:
+    monkeypatch.setattr("quietpixel.cli.library_output.load_training", lambda: None)
+    for name in ("training.initial_weights", "workflows.train_recipe", "models.bottleneck"):
+        monkeypatch.delitem(sys.modules, f"quietpixel.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "keras", None)
+    outcome = quietpixel("train", "digits", "--describe")
+    assert outcome.code == 2
+    sentence = (
+        "Describing a model needs keras, which is not installed; install it with: pip install "
+    )
+    assert outcome.err == f"quietpixel: {sentence}'quietpixel[train]'.\n"
 
 
 @pytest.mark.parametrize(

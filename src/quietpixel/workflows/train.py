@@ -20,6 +20,7 @@ def new_run_path(data: str) -> Path:
     return Path("runs") / f"{Path(data).name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
+@naming_missing("Describing a model needs", "train")
 def list_layers(
     data: str,
     *,
