@@ -1,6 +1,7 @@
 """Journeys through the page in the system's Chromium, as a person would make them."""
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -23,20 +24,47 @@ PATIENCE = 120_000
 expect.set_options(timeout=PATIENCE)
 
 
-@pytest.fixture
-def visit(browser, start):
-    """Open the page with options of the service and of the browser."""
-    contexts, troubles = [], []
+@pytest.fixture(scope="module")
+def pages():
+    """Hold the pages of the browser: a new one takes two seconds of computing more than one in use.
 
-    def go(path: str = "/", service=None, ready: bool = True, advanced: bool = True, **options):
+    Each test has a service on a port of its own, so that no test finds what another one stored.
+    """
+    return {}
+
+
+@pytest.fixture
+def visit(browser, start, pages):
+    """Open the page with options of the service and of the browser, once in a test."""
+    ends, troubles = contextlib.ExitStack(), []
+
+    def go(
+        path: str = "/",
+        service=None,
+        *,
+        ready: bool = True,
+        advanced: bool = True,
+        size: tuple[int, int] = (1200, 800),
+        media=None,
+        **options,
+    ):
         port, _ = start(**(service or {}))
+        key = repr(options)
+        if key not in pages:
+            pages[key] = browser.new_context(**options).new_page()
+            pages[key].set_default_timeout(PATIENCE)
+        page = pages[key]
+        for event, listen in (
+            ("pageerror", lambda error: troubles.append(str(error))),
+            ("console", lambda line: troubles.append(line.text) if is_trouble(line) else None),
+        ):
+            page.on(event, listen)
+            ends.callback(page.remove_listener, event, listen)
+        ends.callback(leave, page, port)
+        page.set_viewport_size({"width": size[0], "height": size[1]})
         # Reduced motion, because a colour in transition may lack contrast when it is checked.
-        context = browser.new_context(**{"reduced_motion": "reduce", **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda line: troubles.append(line.text) if is_trouble(line) else None)
+        usual = {"reduced_motion": "reduce", "color_scheme": "light", "forced_colors": "none"}
+        page.emulate_media(**usual | (media or {}))
         page.goto(f"http://localhost:{port}{path}")
         if ready:
             page.wait_for_selector("body[data-ready]")
@@ -45,10 +73,18 @@ def visit(browser, start):
             )
         return page
 
-    yield go
-    for context in contexts:
-        context.close()
+    with ends:
+        yield go
     assert not troubles
+
+
+def leave(page, port: int) -> None:
+    """Go to a page of the same site, which the browser keeps in the same process."""
+    page.unroute_all(behavior="ignoreErrors")
+    page.mouse.move(0, 0)
+    page.evaluate("""() => addEventListener("beforeunload",
+        event => event.stopImmediatePropagation(), true)""")  # it would ask
+    page.goto(f"http://localhost:{port}/healthz")
 
 
 def is_trouble(line) -> bool:
@@ -64,8 +100,10 @@ def canvas_pixels(page, selector: str) -> np.ndarray:
     """Return what a canvas shows, (H, W, 4)."""
     script = """canvas => { const {data, width, height} = canvas.getContext("2d")
         .getImageData(0, 0, canvas.width, canvas.height);
-        let text = ""; for (const byte of data) text += String.fromCharCode(byte);
-        return [btoa(text), width, height]; }"""
+        const texts = [], step = 8192; // a string for each byte would take four times as long
+        for (let at = 0; at < data.length; at += step)
+            texts.push(String.fromCharCode(...data.subarray(at, at + step)));
+        return [btoa(texts.join("")), width, height]; }"""
     text, width, height = page.eval_on_selector(selector, script)
     return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
 
@@ -97,6 +135,23 @@ def stage_pixels(page) -> np.ndarray:
     return canvas_pixels(page, "#canvas")
 
 
+def stage_roughness(page) -> float:
+    """Return the roughness of the stage as painted, found by the page: pixels are slow to fetch."""
+    script = """async canvas => { for (let frame = 0; frame < 6000; frame++) {
+        await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+        const { data, width } = canvas.getContext("2d")
+            .getImageData(0, 0, canvas.width, canvas.height);
+        let sum = 0, count = 0;
+        for (let at = 4; at < data.length; at += 4)
+            if (at % (4 * width) && data[at + 3]) {
+                sum += Math.abs(data[at] - data[at - 4]);
+                count += 1;
+            }
+        if (count) return sum / count;
+    } }"""
+    return page.eval_on_selector("#canvas", script)
+
+
 def roughness(part: np.ndarray) -> float:
     """Return how much neighbours differ, over what the picture covers."""
     values = part[..., 0].astype(float)
@@ -110,7 +165,7 @@ def download(page, click: str) -> tuple[str, bytes]:
 
 
 def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
-    page = visit("/#digits", viewport={"width": 1200, "height": 800})  # a drop shows the other tab
+    page = visit("/#digits")  # a drop shows the other tab
     pixels = noisy(200, 280)
     script = """([name, text]) => { const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
         const transfer = new DataTransfer(); transfer.items.add(new File([bytes], name));
@@ -123,12 +178,12 @@ def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
     boxes = [page.locator(each).bounding_box() for each in ("#split", "#stage")]
     assert boxes[0]["height"] == boxes[1]["height"]
     page.focus("#split")
-    middle = roughness(stage_pixels(page))
+    middle = stage_roughness(page)
     page.keyboard.press("Home")
-    wait_until(page, lambda: roughness(stage_pixels(page)) < middle)
-    after = roughness(stage_pixels(page))
+    wait_until(page, lambda: stage_roughness(page) < middle)
+    after = stage_roughness(page)
     page.keyboard.press("End")
-    wait_until(page, lambda: roughness(stage_pixels(page)) > after / 0.75)
+    wait_until(page, lambda: stage_roughness(page) > after / 0.75)
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#split")).to_have_value("99.5")
     expect(page.locator("#split")).to_have_attribute("aria-valuetext", "100 % before")
@@ -136,7 +191,7 @@ def test_a_dropped_picture_becomes_clean_and_is_compared_by_keyboard(visit):
 
 @pytest.mark.slow
 def test_a_dropped_folder_gives_the_pictures_in_it(visit, tmp_path):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     for name in ("a.png", "below/b.png", ".hidden.png"):
         path = tmp_path / "holiday" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +206,7 @@ def test_a_dropped_folder_gives_the_pictures_in_it(visit, tmp_path):
 
 
 def test_depth_and_profile_come_back_and_strength_acts(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     expect(page.locator("#formats")).to_contain_text("Nikon ND2 and Leica LIF.")
     assert ".lif" in page.get_attribute("#files", "accept").split(",")
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -177,13 +232,13 @@ def test_depth_and_profile_come_back_and_strength_acts(visit):
 
 @pytest.mark.slow
 def test_a_preview_follows_the_noise_level(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
     expect(page.locator(".row-item.done")).to_have_count(1)
     page.uncheck("#sigma-auto")
 
     def seen() -> float:
-        return roughness(stage_pixels(page))
+        return stage_roughness(page)
 
     def show_level(level: str) -> None:
         page.fill("#sigma", level)
@@ -203,7 +258,7 @@ def test_a_preview_follows_the_noise_level(visit):
 @pytest.mark.slow
 def test_what_a_result_tells_is_not_asked_again(visit):
     """A model that finds the level by itself takes a level as a limit, which the page applies."""
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
@@ -213,15 +268,15 @@ def test_what_a_result_tells_is_not_asked_again(visit):
     page.click("#apply")
     expect(page.locator("#apply")).to_be_disabled()
     expect(page.locator("#caption")).to_contain_text("8-bit PNG")
-    half = roughness(stage_pixels(page))
+    half = stage_roughness(page)
     page.fill("#split", "0")
-    wait_until(page, lambda: roughness(stage_pixels(page)) < half)
+    wait_until(page, lambda: stage_roughness(page) < half)
     asked.clear()
     page.uncheck("#sigma-auto")
     for slider, value in (("#sigma", "10"), ("#strength", "70")):
-        smoother = roughness(stage_pixels(page))
+        smoother = stage_roughness(page)
         page.fill(slider, value)
-        wait_until(page, lambda before=smoother: roughness(stage_pixels(page)) > before)
+        wait_until(page, lambda before=smoother: stage_roughness(page) > before)
     expect(page.locator("#caption")).to_contain_text("Preview of the part in view")
     preview = stage_pixels(page)
     assert not [url for url in asked if "preview" in url]
@@ -235,7 +290,7 @@ def test_what_a_result_tells_is_not_asked_again(visit):
 
 
 def test_strengths_above_1_and_of_colour_alone_show_as_they_come_out(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 280))))
     expect(page.locator(".row-item.done")).to_have_count(1)
     expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
@@ -257,7 +312,7 @@ def test_strengths_above_1_and_of_colour_alone_show_as_they_come_out(visit):
 
 
 def test_one_bad_file_among_good_ones_and_all_as_a_zip(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     files = [as_file("good.png", coded(noisy(seed=seed))) for seed in range(3)]
     files.insert(1, as_file("bad.png", b"this is no picture"))
     page.set_input_files("#files", files)
@@ -285,7 +340,7 @@ def test_one_bad_file_among_good_ones_and_all_as_a_zip(visit):
 
 @pytest.mark.slow
 def test_zoom_and_what_was_taken_away(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     page.set_input_files("#files", as_file("a.png", coded(noisy(400, 1300))))
     expect(page.locator(".row-item.done")).to_have_count(1)
     page.focus("#stage")
@@ -344,7 +399,7 @@ def test_a_picture_that_cannot_be_shown_names_no_argument_of_the_library(visit):
 
 
 def test_the_page_speaks_of_its_own_controls(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     grain = np.random.default_rng(0).normal(30000, 9000, (200, 280, 1))
     deep = io.BytesIO()
     tifffile.imwrite(deep, np.clip(grain, 0, 65535).astype(np.uint16)[..., 0])
@@ -390,7 +445,7 @@ def settle(page) -> None:
 
 
 def test_digits(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     page.focus("#tab-pictures")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#digits")).to_be_visible()
@@ -424,7 +479,7 @@ def test_digits(visit):
 
 @pytest.mark.slow
 def test_convolutions_components_and_a_walk_are_shown(visit):
-    page = visit("/#digits", viewport={"width": 1200, "height": 800})
+    page = visit("/#digits")
     expect(page.locator(".number output")).to_have_count(16)
     for name, shape in (("first", (59, 119)), ("second", (127, 127)), ("walk", (28, 260))):
         wait_until(page, lambda name=name: canvas_pixels(page, f"#{name}")[..., 0].max() > 200)
@@ -444,7 +499,7 @@ def test_convolutions_components_and_a_walk_are_shown(visit):
 
 @pytest.mark.slow
 def test_a_digit_is_drawn_with_the_mouse(visit):
-    page = visit("/#digits", viewport={"width": 1200, "height": 800})
+    page = visit("/#digits")
     expect(page.locator(".number output")).to_have_count(16)
     page.fill("#noise", "0")
     box = page.locator("#pad").bounding_box()
@@ -468,7 +523,7 @@ def test_a_digit_is_drawn_with_the_mouse(visit):
 @pytest.mark.slow
 def test_a_narrow_screen_and_a_finger(visit):
     phone = {"has_touch": True, "is_mobile": True, "device_scale_factor": 3}
-    page = visit(viewport={"width": 320, "height": 740}, **phone)
+    page = visit(size=(320, 740), **phone)
     wait_until(page, lambda: np.all(canvas_pixels(page, "#demo-canvas")[..., 3]))
     page.set_input_files("#files", as_file("a.png", coded(noisy(200, 300))))
     expect(page.locator(".row-item.done")).to_have_count(1)
@@ -514,7 +569,7 @@ def stage_centre(page) -> np.ndarray:
 
 
 def test_a_download_after_a_changed_setting_is_what_the_stage_shows(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     pixels = noisy(200, 280)
     page.set_input_files("#files", [as_file(f"{name}.png", coded(pixels)) for name in "ab"])
     expect(page.locator(".row-item.done")).to_have_count(2)
@@ -542,7 +597,7 @@ def test_a_download_after_a_changed_setting_is_what_the_stage_shows(visit):
 
 def test_only_what_is_computed_is_called_after(visit):
     """Answers wait until the test lets them through, so each stage of the work can be seen."""
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     held = {"preview": [], "denoise": []}
 
     def hold(route) -> None:
@@ -578,7 +633,7 @@ def test_only_what_is_computed_is_called_after(visit):
 
 
 def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     pixels = np.full((1600, 2400, 3), 90, np.uint8)
     pixels[200:700, 1500:2200] = noisy(500, 700)
     asked, held = [], []
@@ -599,21 +654,21 @@ def test_a_large_image_opens_pixel_by_pixel_where_its_noise_is_clear(visit):
     # At the border of the view, too, which the model sees beyond.
     assert np.abs(stage_pixels(page).astype(int) - preview).max() <= 1
     page.fill("#split", "100")
-    assert roughness(stage_pixels(page)) > 5
+    assert stage_roughness(page) > 5
     # The part in view is asked for before the whole image is sent.
     paths = [url.partition("?")[0].rpartition("/")[2] for url in asked]
     assert paths.index("preview") < paths.index("denoise")
     navigator = page.locator("#navigator")
     box = navigator.bounding_box()
     page.mouse.click(box["x"] + 5, box["y"] + box["height"] - 5)
-    wait_until(page, lambda: roughness(stage_pixels(page)) < 1)
+    wait_until(page, lambda: stage_roughness(page) < 1)
     page.click("[data-zoom=fit]")
     expect(navigator).to_be_hidden()
 
 
 @pytest.mark.slow
 def test_a_large_screen_shows_what_other_settings_do_everywhere(visit):
-    page = visit(viewport={"width": 3840, "height": 2160})
+    page = visit(size=(3840, 2160))
     drop(page, "a.png", size=(1800, 3400))
     expect(page.locator("#tag")).to_have_text("After")
     for strength in ("60", "150"):
@@ -623,7 +678,7 @@ def test_a_large_screen_shows_what_other_settings_do_everywhere(visit):
 
 @pytest.mark.slow
 def test_what_comes_into_view_is_computed(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     page.route(re.compile("v1/denoise"), lambda route: None)  # so previews stay
     drop(page, "a.png", size=(1600, 2400))
     expect(page.locator("#tag")).to_have_text("Preview")
@@ -645,7 +700,7 @@ def test_what_comes_into_view_is_computed(visit):
 
 
 def test_a_preview_and_the_result_share_their_noise_level(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     pixels = noisy(900, 1500)
     pixels[300:600, 500:1000] = 128  # a middle without noise
     sent = []
@@ -658,7 +713,7 @@ def test_a_preview_and_the_result_share_their_noise_level(visit):
 
 @pytest.mark.slow
 def test_a_preview_of_channels_that_share_nothing_keeps_them_apart(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     page.route(re.compile("v1/denoise"), lambda route: None)  # so the preview stays
     channels = [noisy(160, 160, 1), noisy(160, 160, 1, seed=1).T, np.zeros((160, 160), np.uint8)]
     pixels = np.stack(channels, axis=2)
@@ -670,7 +725,7 @@ def test_a_preview_of_channels_that_share_nothing_keeps_them_apart(visit):
 
 
 def test_a_preview_follows_the_law_of_photon_noise_in_place_of_a_level(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     page.route(re.compile("v1/denoise"), lambda route: None)  # so the preview stays
     light = np.linspace(0.05, 1, 300)
     counts = np.random.default_rng(0).poisson(20 * light, (200, 300))
@@ -682,7 +737,7 @@ def test_a_preview_follows_the_law_of_photon_noise_in_place_of_a_level(visit):
 
 
 def test_what_is_clicked_twice_is_done_once(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     drop(page, "a.png")
     expect(page.locator("#tag")).to_have_text("After")
     saved = []
@@ -698,7 +753,7 @@ def test_what_is_clicked_twice_is_done_once(visit):
 
 
 def test_text_that_stays_is_not_read_aloud_again(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     drop(page, "a.png", "b.png")
     expect(page.locator(".row-item.done")).to_have_count(2)
     page.evaluate("""() => { window.spoken = [];
@@ -720,7 +775,7 @@ def test_text_that_stays_is_not_read_aloud_again(visit):
 
 @pytest.mark.slow
 def test_removed_images_come_back(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     drop(page, "a.png", "b.png", "c.png")
     expect(page.locator(".row-item.done")).to_have_count(3)
     sent = []
@@ -743,7 +798,7 @@ def test_removed_images_come_back(visit):
 
 
 def test_a_reload_asks_while_results_are_not_saved(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     asked = []
     page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
     drop(page, "a.png")
@@ -759,7 +814,7 @@ def test_a_reload_asks_while_results_are_not_saved(visit):
 
 
 def test_a_lost_service_and_an_error_are_retried(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     page.route(re.compile("v1/denoise"), lambda route: route.abort())
     drop(page, "a.png")
     tile = page.locator(".row-item")
@@ -786,7 +841,7 @@ def test_a_lost_service_and_an_error_are_retried(visit):
 
 
 def test_the_film_strip_by_keyboard(visit):
-    page = visit(viewport={"width": 1280, "height": 720}, advanced=False)
+    page = visit(size=(1280, 720), advanced=False)
     names = [f"{number}.png" for number in range(7)]
     page.focus("#choose")
     drop(page, *names, size=(40, 60))
@@ -818,7 +873,7 @@ def test_the_film_strip_by_keyboard(visit):
 
 @pytest.mark.slow
 def test_forced_colours_mark_what_is_chosen(visit):
-    page = visit(viewport={"width": 1200, "height": 800}, forced_colors="active")
+    page = visit(media={"forced_colors": "active"})
     drop(page, "a.png", "b.png")
     expect(page.locator(".row-item.done")).to_have_count(2)
     style = "(e) => { const s = getComputedStyle(e); return s.outlineStyle + s.borderTopColor; }"
@@ -831,7 +886,7 @@ def test_forced_colours_mark_what_is_chosen(visit):
 
 
 def test_controls_are_large_enough_for_fingers(visit):
-    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = visit(size=(390, 844), has_touch=True, is_mobile=True)
     drop(page, "a.png", "b.png")
     expect(page.locator(".row-item.done")).to_have_count(2)
     page.tap("[aria-label='Remove b.png']")
@@ -858,7 +913,7 @@ def test_controls_are_large_enough_for_fingers(visit):
 @pytest.mark.slow
 def test_the_bars_of_a_code_follow_its_largest_number(visit):
     code = [28.4, -12.5] + [1.0] * 14
-    page = visit(viewport={"width": 820, "height": 1180})
+    page = visit(size=(820, 1180))
     answer = json.dumps({"code": code, "image": [0.0] * 784})
     page.route(re.compile("page/digit"), lambda route: route.fulfill(status=200, body=answer))
     page.click("#tab-digits")
@@ -873,7 +928,7 @@ def test_the_bars_of_a_code_follow_its_largest_number(visit):
 @pytest.mark.slow
 def test_the_time_left_counts_down_between_two_tiles(visit):
     """Progress stands still while a tile is computed, which must not raise the time left."""
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     shares = iter([*[0.05] * 5, *[0.2] * 8, *[0.4] * 500])
     page.route(re.compile("v1/denoise"), lambda route: None)
 
@@ -901,15 +956,15 @@ def test_the_time_left_counts_down_between_two_tiles(visit):
 
 def test_one_visit_by_hand_through_settings_and_views(visit):
     """A bit of each of the slow tests of this module, at the price of one page."""
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     drop(page, "a.png")
     expect(page.locator("#noise-words")).to_have_text(re.compile("Noise: (very )?strong"))
     expect(page.locator("#tag")).to_have_text("After")
     page.fill("#split", "0")
-    after = roughness(stage_pixels(page))
+    after = stage_roughness(page)
     page.focus("#stage")
     page.keyboard.down("o")
-    wait_until(page, lambda: roughness(stage_pixels(page)) > 1.3 * after)
+    wait_until(page, lambda: stage_roughness(page) > 1.3 * after)
     page.keyboard.up("o")
     for key, caption in (("1", "100 %"), ("+", "200 %")):
         page.keyboard.press(key)
@@ -931,7 +986,7 @@ def test_one_visit_by_hand_through_settings_and_views(visit):
 
 
 def test_sliders_are_read_aloud_with_their_unit(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     drop(page, "a.png")
     expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
     page.uncheck("#sigma-auto")
@@ -942,7 +997,7 @@ def test_sliders_are_read_aloud_with_their_unit(visit):
 
 
 def test_the_welcome_screen_denoises_its_example_and_samples(visit):
-    page = visit(viewport={"width": 1200, "height": 800}, advanced=False)
+    page = visit(advanced=False)
     expect(page.locator("#privacy")).to_contain_text("only to the machine that serves this page")
     expect(page.locator("#demo-tag")).to_have_text("After")
     page.fill("#demo-split", "100")
@@ -959,7 +1014,7 @@ def test_the_welcome_screen_denoises_its_example_and_samples(visit):
 
 @pytest.mark.slow
 def test_a_dropped_picture_does_not_wait_for_the_example(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     page.route("**/page/estimate", lambda route: None)  # never answered
     with page.expect_request("**/page/estimate"):
         page.reload()
@@ -973,7 +1028,7 @@ def test_a_dropped_picture_does_not_wait_for_the_example(visit):
 
 @pytest.mark.slow
 def test_the_noise_is_named_and_three_buttons_set_the_strength(visit):
-    page = visit(viewport={"width": 1200, "height": 800}, advanced=False)
+    page = visit(advanced=False)
     expect(page.locator("#model")).to_be_hidden()
     drop(page, "a.png")
     words = page.locator("#noise-words")
@@ -991,7 +1046,7 @@ def test_the_noise_is_named_and_three_buttons_set_the_strength(visit):
 
 @pytest.mark.slow
 def test_coarse_grain_is_named(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     rng = np.random.default_rng(0)
     grain = rng.normal(0, 36, (200, 280))
     grain = sum(np.roll(grain, (y, x), (0, 1)) for y in range(3) for x in range(3)) / 3
@@ -1015,11 +1070,11 @@ def test_coarse_grain_is_named(visit):
 
 @pytest.mark.slow
 def test_the_original_shows_while_a_button_or_key_is_held(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     drop(page, "a.png")
     expect(page.locator("#tag")).to_have_text("After")
     page.fill("#split", "0")
-    after = roughness(stage_pixels(page))
+    after = stage_roughness(page)
     box = page.locator("#original").bounding_box()
     page.mouse.move(box["x"] + 5, box["y"] + 5)
     for press, release in (
@@ -1027,17 +1082,17 @@ def test_the_original_shows_while_a_button_or_key_is_held(visit):
         (lambda: page.keyboard.down("o"), lambda: page.keyboard.up("o")),
     ):
         press()
-        wait_until(page, lambda: roughness(stage_pixels(page)) > 1.3 * after)
+        wait_until(page, lambda: stage_roughness(page) > 1.3 * after)
         expect(page.locator("#tag")).to_be_hidden()
         release()
-        wait_until(page, lambda: roughness(stage_pixels(page)) < 1.1 * after)
+        wait_until(page, lambda: stage_roughness(page) < 1.1 * after)
         expect(page.locator("#tag")).to_be_visible()
         page.focus("#stage")
 
 
 @pytest.mark.slow
 def test_two_settings_are_compared_and_one_is_kept(visit):
-    page = visit(viewport={"width": 1200, "height": 800})
+    page = visit()
     drop(page, "a.png")
     expect(page.locator("#tag")).to_have_text("After")
 
@@ -1076,7 +1131,7 @@ def test_two_settings_are_compared_and_one_is_kept(visit):
 
 
 def test_light_and_dark(visit):
-    page = visit(color_scheme="dark")
+    page = visit(media={"color_scheme": "dark"})
     theme = page.locator("html")
     expect(theme).to_have_attribute("data-theme", "dark")
     page.click("#theme")
@@ -1086,7 +1141,7 @@ def test_light_and_dark(visit):
 
 
 def test_the_page_asks_for_the_token(visit):
-    page = visit(service={"token": "secret"}, ready=False, viewport={"width": 320, "height": 640})
+    page = visit(service={"token": "secret"}, ready=False, size=(320, 640))
     title = page.locator("#token-title")
     expect(title).to_be_visible()
     right = "element => element.getBoundingClientRect().right"
@@ -1131,24 +1186,24 @@ def find_axe() -> str:
     pytest.skip("axe-core is not there: npm install --prefix build/axe axe-core")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(visit, scheme):
+@pytest.mark.parametrize(("scheme", "rules"), [("light", ()), ("dark", ("color-contrast",))])
+def test_axe_finds_nothing(visit, scheme, rules):
     source = find_axe()
-    page = visit(color_scheme=scheme, viewport={"width": 1200, "height": 800}, bypass_csp=True)
-    check_axe(page, source)
+    page = visit(media={"color_scheme": scheme}, bypass_csp=True)
+    check_axe(page, source, rules)
     files = [as_file("a.png", coded(noisy(60, 80))), as_file("bad.png", b"nothing")]
     page.set_input_files("#files", files)
     expect(page.locator(".row-item.done")).to_have_count(1)
     expect(page.locator(".row-item.bad")).to_have_count(1)
-    check_axe(page, source)
+    check_axe(page, source, rules)
     page.click("#tab-digits")
     expect(page.locator(".number output")).to_have_count(16)
-    check_axe(page, source)
+    check_axe(page, source, rules)
 
 
 def test_axe_finds_nothing_in_the_card_and_the_description(visit):
     source = find_axe()
-    page = visit(viewport={"width": 1200, "height": 800}, bypass_csp=True)
+    page = visit(bypass_csp=True)
     page.set_input_files("#files", as_file("a.png", coded(noisy(60, 80))))
     page.click("#card-open")
     check_axe(page, source)
@@ -1158,7 +1213,8 @@ def test_axe_finds_nothing_in_the_card_and_the_description(visit):
     check_axe(page, source)
 
 
-def check_axe(page, source: str) -> None:
+def check_axe(page, source: str, rules=()) -> None:
     page.evaluate(source)
-    found = page.evaluate("axe.run()")["violations"]
+    options = {"runOnly": rules} if rules else {}
+    found = page.evaluate("options => axe.run(options)", options)["violations"]
     assert not found, json.dumps([(each["id"], each["nodes"][0]["target"]) for each in found])
