@@ -168,6 +168,36 @@ def test_clean_text_has_no_noise(size: int, bilevel: bool) -> None:
     assert estimate_level(np.clip(text + 20 / 255 * noise, 0, 1).astype(np.float32)) > 8 / 255
 
 
+def drawing(dark: int, light: int) -> np.ndarray:
+    """Return an RGB drawing of a disc and ten bars of even colour, float32."""
+    y, x = np.mgrid[:256, :256]
+    image = np.where(np.hypot(x - 128, y - 128) < 80, dark, light)[..., np.newaxis].repeat(3, 2)
+    for number in range(10):
+        image[20 * number : 20 * number + 11, 3 : 40 + 9 * number] = 25 * number, 90, 200
+    return image.astype(np.float32) / 255
+
+
+@pytest.mark.parametrize(("dark", "light"), [(0, 255), (255, 0), (10, 245), (100, 140)])
+def test_a_drawing_has_no_noise(dark: int, light: int) -> None:
+    """Its edges passed for noise of up to 58/255, and changed by up to 95 of 255."""
+    image = drawing(dark, light)
+    assert estimate_level(image) == 0
+    assert estimate_level(image[..., :1]) == 0
+    noise = np.random.default_rng(0).standard_normal(image.shape)
+    for sigma in (2, 20):
+        noisy_one = np.rint(np.clip(255 * image + sigma * noise, 0, 255)) / 255
+        assert estimate_level(noisy_one.astype(np.float32)) > 0.5 * sigma / 255
+
+
+def test_enlarged_noise_and_few_counts_are_no_drawing() -> None:
+    """Repeated pixels, and counts that are mostly 0, have squares of one value as well."""
+    rng = np.random.default_rng(0)
+    enlarged = noisy(20 / 255)[:96, :96].repeat(2, 0).repeat(2, 1)
+    counts = rng.poisson(0.01, (256, 256, 1)).astype(np.float32) / 8
+    assert estimate_level(enlarged) > 5 / 255
+    assert estimate_level(counts) > 2 / 255
+
+
 def test_texture_alone_does_not_raise_the_level() -> None:
     assert 13 / 255 < estimate_level(old_print(0)) < 17 / 255
 

@@ -217,6 +217,10 @@ def test_the_noise_level_is_that_of_python(page):
     # Black on white, dense enough to be noise, between, and clean as text is.
     dots = np.random.default_rng(0).random((75, 90, 1))
     images += [(dots > share).astype(np.float32) for share in (0.5, 0.25, 0.1)]
+    # A drawing, light on black, clean in part and as a whole.
+    board = np.kron(np.random.default_rng(0).integers(0, 3, (9, 11, 3)) / 3, np.ones((12, 12, 1)))
+    specks = (np.random.default_rng(1).random((108, 132, 1)) < 0.03) * 0.05
+    images += [(board + part * specks).astype(np.float32) for part in (0, 1)]
     body = """const { measureLevel } = await import("/noise_level.js");
         return measureLevel(read(words[0]), JSON.parse(words[1]));"""
     for image in images:

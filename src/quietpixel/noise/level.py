@@ -79,12 +79,14 @@ counts: deviation in that direction over that in the fifth (none up to the first
 second) and the network's level over it, as in `AGREEMENT`. The first is 0.87 to 0.99 for such
 noise, 0.77 to 0.93 for noise blurred by 0.4 pixels, whose level it would make too low, at most 0.8
 with 0.5, 0.78 in 135 photographs."""
-CLEAN_PAPER = (0.1, 0.16)
-"""Nine of ten blocks that are not of one value have at least this share of white squares of 2 x 2
+DRAWN, CONSTANT, SOLID = (0.1, 0.16), 0.1, 0.3
+"""Nine of ten blocks that are not of one value have at least this share of squares of 2 x 2 white
 pixels on a page of clean text (from 0.19 on, letters of 8 to 24 pixels), whose edges would pass for
 noise of 20 to 80/255. No noise is found from the second on, all of it up to the first: noise of
-1/255 leaves 0.06, an overexposed photograph mostly 0. Black does not count: counts of few photons
-are mostly 0."""
+1/255 leaves 0.06, an overexposed photograph mostly 0. Squares of any one value count where this
+share of the blocks lies in constant areas, as in drawings; elsewhere they may be noise, enlarged by
+repeating its pixels. Photographs and camera JPEGs have 0. Black ones count only beside this share
+of the other pixels in such squares: counts of few photons are mostly 0."""
 FLOOR = 1.5 / 255
 """Levels are compared as the logarithm of the level plus this."""
 HIGHEST = 75 / 255
@@ -169,7 +171,7 @@ def measure_level(image: Array, hidden: BoolArray | None = None) -> MeasuredNois
         x = np.maximum(dense(x, number), 0)
     level = float((found.white + FLOOR) * np.exp(dense(x, 7).mean()) - FLOOR)
     level = min(max(level, 0.0), HIGHEST)
-    level *= float(np.interp(found.paper, CLEAN_PAPER, (1, 0)))
+    level *= float(np.interp(found.drawn, DRAWN, (1, 0)))
     white, certain = _find_white(level, found)
     level = level ** (1 - certain) * white**certain
     kinds, blotches = _name_kinds(level, found), _find_blotches(level, found)
@@ -248,9 +250,9 @@ class BlockMeasures:
         Amplitude of their first octave in luminance over that in colour; 0 for gray.
     grid
         Median strength of the grid of JPEG, in the weaker of its two directions.
-    paper
-        Share of squares of 2 x 2 white pixels that nine of ten blocks have at least; blocks of one
-        value do not count.
+    drawn
+        Share of squares of 2 x 2 pixels of one value that nine of ten blocks have at least, see
+        `DRAWN`; blocks of one value do not count.
     summary
         (37,): logarithms of the white noise of all channels and of luminance, of the amplitude of
         the flattest blocks in each octave of luminance and colour, of how much stronger edges are
@@ -268,7 +270,7 @@ class BlockMeasures:
     fineness: float
     shared: float
     grid: float
-    paper: float
+    drawn: float
     summary: FloatArray
     blocks: FloatArray
 
@@ -301,7 +303,8 @@ def measure_blocks(image: Array, hidden: BoolArray | None = None) -> BlockMeasur
     luminance = np.log(details[0][:, :, 0, :2].mean(-1) + LEAST_POWER)
     grid = _grid_strength(planes[0])
     summary = [logarithm[0], *amplitudes, *grid]
-    kept = (shown[0] & ~_find_constant_areas(details[0], brightness)).ravel()
+    constant = _find_constant_areas(details[0], brightness)
+    kept = (shown[0] & ~constant).ravel()
     kept = kept if kept.any() else shown[0].ravel()
     dead = np.mean(luminance.ravel()[kept] < np.log(DEAD))
     blocks = _align_octaves(details, logarithm[0], brightness)[kept]
@@ -311,22 +314,31 @@ def measure_blocks(image: Array, hidden: BoolArray | None = None) -> BlockMeasur
     fineness = float(np.exp(flattest[1] - flattest[4]))
     gray = np.abs(planes[1:]).max() < 1e-6
     shared = 0.0 if gray else float(np.exp(flattest[1] - flattest[16]))
-    paper = float(np.quantile(_share_white_squares(colours, *details[0].shape[:2])[kept], 0.1))
+    squares = _share_even_squares(colours, *constant.shape, drawn=constant.mean() >= CONSTANT)
+    drawn = float(np.quantile(squares[kept], 0.1))
     summed = np.array([*summary, dead], np.float32)
     return BlockMeasures(
         white, least, least / fifth, float(kept.mean()), fineness, shared, float(min(grid[:2])),
-        paper, summed, blocks,
+        drawn, summed, blocks,
     )  # fmt: skip
 
 
-def _share_white_squares(colours: Array, rows: int, columns: int) -> Array:
-    """Return for each block the share of its squares of 2 x 2 pixels that are all white."""
-    bright = colours[: rows * BLOCK, : columns * BLOCK] >= 1
-    white = bright[..., 0] & bright[..., 1] & bright[..., 2]  # faster than `all` of an axis
-    pairs = white[::2] & white[1::2]
+def _share_even_squares(colours: Array, rows: int, columns: int, *, drawn: bool) -> Array:
+    """Return for each block the share of its squares of 2 x 2 pixels that count, see `DRAWN`."""
+    cells = colours[: rows * BLOCK, : columns * BLOCK]
+    corner, *others = (cells[y::2, x::2] for y in (0, 1) for x in (0, 1))
+    same = (others[0] == corner) & (others[1] == corner) & (others[2] == corner)
+    # Faster than `all` and `any` of an axis.
+    even = same[..., 0] & same[..., 1] & same[..., 2]
+    if drawn:
+        lit = (corner[..., 0] > 0) | (corner[..., 1] > 0) | (corner[..., 2] > 0)
+        black = np.mean(even & lit) >= SOLID * np.mean(lit)
+        even &= lit | black
+    else:
+        white = corner >= 1
+        even &= white[..., 0] & white[..., 1] & white[..., 2]
     half = BLOCK // 2
-    squares = (pairs[:, ::2] & pairs[:, 1::2]).reshape(rows, half, columns, half)
-    return squares.mean(axis=(1, 3)).ravel()
+    return even.reshape(rows, half, columns, half).mean(axis=(1, 3)).ravel()
 
 
 def _find_shown(hidden: BoolArray | None, power: Array, octave: int) -> BoolArray:

@@ -8,7 +8,7 @@ const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0
 const EXCESS = 1.6, EXCESS_RATIOS = [4, 9];
 const STRONG = 1.6, STRONG_WHITE = [0.45 / 255, 1.1 / 255], STRONG_RATIOS = [8, 12];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7], QUANTISED = [0.79, 0.84], LITTLE_WHITE = [0.7 / 255, 1.2 / 255];
-const CLEAN_PAPER = [0.1, 0.16], INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
+const DRAWN = [0.1, 0.16], CONSTANT = 0.1, SOLID = 0.3, INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
 const BLOTCHES = 0.35, SMOOTH_COLOUR = [4, 9];
 const EVEN = [[[0.82, 0.9], [0.5, 0.7, 1.15, 1.35]], [[0.92, 0.96], [0.5, 0.7, 1.8, 2.5]]];
 const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, HIGHEST = 75 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6, ROUNDING = 1e-12;
@@ -26,7 +26,7 @@ export function measureLevel(image, weights) {
   const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
   const answers = weights.bias_7.map((_, net) => answer(whole, some, weights, net));
   const guessed = Math.min(Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0), HIGHEST);
-  const seen = guessed * (1 - part(found.paper, CLEAN_PAPER)), [even, certain] = findWhite(seen, found);
+  const seen = guessed * (1 - part(found.drawn, DRAWN)), [even, certain] = findWhite(seen, found);
   const level = seen ** (1 - certain) * even ** certain;
   return { sigma: raiseCamera(level, found), kinds: nameKinds(level, found), blotches: findBlotches(level, found) };
 }
@@ -113,6 +113,7 @@ function measureBlocks(image) {
   const constant = constantAreas(finest), grid = gridStrength(planes[0]);
   const gray = !planes.slice(1).some(({ data }) => data.some((value) => Math.abs(value) > 1e-6));
   let kept = finest.powers.map((_, at) => at).filter((at) => !constant[at]);
+  const drawn = finest.powers.length - kept.length >= CONSTANT * finest.powers.length;
   if (!kept.length) kept = finest.powers.map((_, at) => at);
   const [least, fifth] = [0, 4].map((at) => Math.sqrt(Math.max(variances[at] / 3, LEAST_POWER)));
   const dead = mean(kept.map((at) => +((finest.powers[at][0] + finest.powers[at][1]) / 2 + LEAST_POWER < DEAD)));
@@ -124,23 +125,32 @@ function measureBlocks(image) {
     fineness: Math.exp(flattest[1] - flattest[4]),
     shared: gray ? 0 : Math.exp(flattest[1] - flattest[16]),
     grid: Math.min(grid[0], grid[1]),
-    paper: quantile(Float64Array.from(kept, (at) => whiteSquares(colours, at)).sort(), 0.1),
+    drawn: quantile(evenSquares(colours, kept, drawn).sort(), 0.1),
     summary: [first, ...[second, ...flattest].map((value) => value - first), ...grid, dead],
     kept,
     read: (at) => alignOctaves(octaves, first, at), // the measures of one of the blocks that are `kept`
   };
 }
 
-// The share of 2 x 2 squares of a block that are all white.
-function whiteSquares({ data, width }, block) {
-  const columns = Math.floor(width / BLOCK), left = block % columns * BLOCK, top = Math.floor(block / columns) * BLOCK;
-  const isWhite = (y, x) => [0, 1, 2].every((channel) => data[3 * ((top + y) * width + left + x) + channel] >= 1);
-  let squares = 0;
-  for (let y = 0; y < BLOCK; y += 2) {
-    for (let x = 0; x < BLOCK; x += 2) squares += isWhite(y, x) && isWhite(y, x + 1) && isWhite(y + 1, x) && isWhite(y + 1, x + 1);
-  }
-  return squares / (BLOCK / 2) ** 2;
+// The share of each block's squares of 2 x 2 pixels of one value: of white, or in drawings of any.
+function evenSquares({ data, width, height }, blocks, drawn) {
+  const columns = Math.floor(width / BLOCK), across = columns * BLOCK / 2, down = Math.floor(height / BLOCK) * BLOCK / 2;
+  const corners = Array.from({ length: across * down }, (_, at) => 3 * (2 * Math.floor(at / across) * width + 2 * (at % across)));
+  const every = (at, test) => test(data[at], at) && test(data[at + 1], at + 1) && test(data[at + 2], at + 2);
+  const even = corners.map((at) => every(at, (value, place) => [3, 3 * width, 3 * width + 3].every((step) => data[place + step] === value)));
+  const lit = corners.map((at) => !every(at, (value) => value <= 0));
+  const black = countMarks(even.map((is, at) => is && lit[at])) >= SOLID * countMarks(lit);
+  const counts = even.map((is, at) => is && (drawn ? lit[at] || black : every(corners[at], (value) => value >= 1)));
+  const half = BLOCK / 2;
+  return Float64Array.from(blocks, (block) => {
+    const first = Math.floor(block / columns) * half * across + block % columns * half;
+    let found = 0;
+    for (let y = 0; y < half; y++) found += countMarks(counts.slice(first + y * across, first + y * across + half));
+    return found / half ** 2;
+  });
 }
+
+const countMarks = (marks) => marks.filter(Boolean).length;
 
 function toColours(image) {
   if (image.channels === 3) return image;
