@@ -92,6 +92,21 @@ def test_images_of_another_type_are_refused(
     assert "float.tif: --range folder needs images of one type" in done.err
 
 
+def test_another_folder_into_the_same_one_has_a_scale_of_its_own(
+    quietpixel: Command, series: Path, adder: Path
+) -> None:
+    run(quietpixel, series, adder, "--range", "folder")
+    for name, factor in (("exposure1.tif", 4), ("exposure2.tif", 8)):
+        (series / name).unlink()
+        put(series / name, factor)
+    _, report = run(quietpixel, series, adder, "--range", "folder", "--overwrite")
+    [black, white] = report["scale"][0]
+    assert (3800 <= black <= 4000, 11600 <= white <= 12400) == (True, True)
+    put(series / "later.tif", 20)
+    _, after = run(quietpixel, series, adder, "--range", "folder")
+    assert after["scale"] == report["scale"]
+
+
 def test_channels_of_stacks_share_a_scale_each(
     quietpixel: Command, tmp_path: Path, adder: Path
 ) -> None:

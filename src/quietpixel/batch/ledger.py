@@ -138,10 +138,10 @@ class Ledger:
             _append(self._folders[top], json.dumps({"target": target, **line}))
 
     def read_shared(self) -> Any:
-        """Return what runs with these settings noted for all files; None if nothing."""
+        """Return what the last run with these settings noted for all files; None if nothing."""
         lines = (line for folder in self._folders for line in self._lines.get(str(folder), ()))
-        noted = (line.get("shared") for line in lines if line.get("settings") == self._settings)
-        return next(noted, None)
+        noted = [line.get("shared") for line in lines if line.get("settings") == self._settings]
+        return noted[-1] if noted else None
 
     def share(self, value: Any) -> None:
         """Note a value for all files of runs with these settings."""

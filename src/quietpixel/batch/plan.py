@@ -286,7 +286,12 @@ def _check_folder(folder: Path) -> None:
 
 
 def share_scale(
-    denoiser: Denoiser, sources: Sequence[Path], settings: Settings, ledger: Ledger
+    denoiser: Denoiser,
+    sources: Sequence[Path],
+    settings: Settings,
+    ledger: Ledger,
+    *,
+    continued: bool,
 ) -> tuple[Settings, str]:
     """Return the settings with one intensity scale for all pictures, and a sentence on it.
 
@@ -300,13 +305,15 @@ def share_scale(
         How they are denoised.
     ledger
         Remembers the scale, so that a run is continued on that of its first files.
+    continued
+        Whether some of the files are done.
 
     Raises
     ------
     ArgumentError
         If the files that are examined have different types, or none can be read.
     """
-    kept = ledger.read_shared()
+    kept = ledger.read_shared() if continued else None
     if kept is None:
         some = sources[:: -(-len(sources) // MOST_FILES)]
         scale = find_folder_scale(denoiser, some, settings)

@@ -187,7 +187,10 @@ class DenoiseRun:
             assert self._ledger is not None
             # Those that are done too: a run that is continued has the same files.
             known = [each.job.source for each in findings if each.state in ("write", "done")]
-            self._settings, sentence = share_scale(denoiser, known, self._settings, self._ledger)
+            continued = len(known) > len(jobs)
+            self._settings, sentence = share_scale(
+                denoiser, known, self._settings, self._ledger, continued=continued
+            )
             self._view.notify(sentence)
             self._view.scale = self._settings.scale
         self._view.jobs = (*(each.job for each in findings if each.state != "write"), *jobs)
