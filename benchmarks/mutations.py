@@ -88,8 +88,8 @@ MUTATIONS = [
     Mutation("noise/laws.py", "draw >= 1 - self.amount / 2", "draw >= 1 - self.amount", GOLDEN),
     Mutation(
         "noise/laws.py",
-        "variance + light / np.float32(self.peak)",
-        "variance + light * np.float32(self.peak)",
+        "(lit - black) / np.float32(self.peak)",
+        "(lit - black) * np.float32(self.peak)",
         "tests/noise/test_parser.py",
     ),
     # Files.
