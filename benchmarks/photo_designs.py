@@ -4,7 +4,8 @@
 
 Each is trained from scratch by the recipe ``photo-level`` on the same patches in the same order (43
 epochs of 200 steps, 0.63 billion pixels, take `today` an hour on one core of an AMD EPYC with
-bfloat16). PHOTOS is a folder of clean photographs; every 20th by name is kept for validation. RUNS
+bfloat16; 20 of `ConvNeXt blocks` take as long: ``--only "ConvNeXt blocks" --epochs 20`` first, then
+all three). PHOTOS is a folder of clean photographs; every 20th by name is kept for validation. RUNS
 gets a run folder for each design, with its curve in history.csv; a run that was interrupted is
 continued. Prints a row of a Markdown table for each design: the time of the engine beside that of
 `today`, in turn, and PSNR in dB on the middle 256 x 256 pixels of the validation photographs, level
