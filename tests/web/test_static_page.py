@@ -221,6 +221,8 @@ def test_the_noise_level_is_that_of_python(page):
     board = np.kron(np.random.default_rng(0).integers(0, 3, (9, 11, 3)) / 3, np.ones((12, 12, 1)))
     specks = (np.random.default_rng(1).random((108, 132, 1)) < 0.03) * 0.05
     images += [(board + part * specks).astype(np.float32) for part in (0, 1)]
+    rows, columns = np.mgrid[:256, :256] - 128
+    images.append((np.hypot(rows, columns) < 80).astype(np.float32)[..., np.newaxis])
     body = """const { measureLevel } = await import("/noise_level.js");
         return measureLevel(read(words[0]), JSON.parse(words[1]));"""
     for image in images:

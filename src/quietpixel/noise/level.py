@@ -314,7 +314,7 @@ def measure_blocks(image: Array, hidden: BoolArray | None = None) -> BlockMeasur
     fineness = float(np.exp(flattest[1] - flattest[4]))
     gray = np.abs(planes[1:]).max() < 1e-6
     shared = 0.0 if gray else float(np.exp(flattest[1] - flattest[16]))
-    squares = _share_even_squares(colours, *constant.shape, drawn=constant.mean() >= CONSTANT)
+    squares = _share_even_squares(colours, *constant.shape, only_white=constant.mean() < CONSTANT)
     drawn = float(np.quantile(squares[kept], 0.1))
     summed = np.array([*summary, dead], np.float32)
     return BlockMeasures(
@@ -323,20 +323,22 @@ def measure_blocks(image: Array, hidden: BoolArray | None = None) -> BlockMeasur
     )  # fmt: skip
 
 
-def _share_even_squares(colours: Array, rows: int, columns: int, *, drawn: bool) -> Array:
+def _share_even_squares(colours: Array, rows: int, columns: int, *, only_white: bool) -> Array:
     """Return for each block the share of its squares of 2 x 2 pixels that count, see `DRAWN`."""
     cells = colours[: rows * BLOCK, : columns * BLOCK]
-    corner, *others = (cells[y::2, x::2] for y in (0, 1) for x in (0, 1))
-    same = (others[0] == corner) & (others[1] == corner) & (others[2] == corner)
     # Faster than `all` and `any` of an axis.
-    even = same[..., 0] & same[..., 1] & same[..., 2]
-    if drawn:
+    if only_white:
+        white = cells >= 1
+        white = white[..., 0] & white[..., 1] & white[..., 2]
+        pairs = white[::2] & white[1::2]
+        even = pairs[:, ::2] & pairs[:, 1::2]
+    else:
+        corner, *others = (cells[y::2, x::2] for y in (0, 1) for x in (0, 1))
+        same = (others[0] == corner) & (others[1] == corner) & (others[2] == corner)
+        even = same[..., 0] & same[..., 1] & same[..., 2]
         lit = (corner[..., 0] > 0) | (corner[..., 1] > 0) | (corner[..., 2] > 0)
         black = np.mean(even & lit) >= SOLID * np.mean(lit)
         even &= lit | black
-    else:
-        white = corner >= 1
-        even &= white[..., 0] & white[..., 1] & white[..., 2]
     half = BLOCK // 2
     return even.reshape(rows, half, columns, half).mean(axis=(1, 3)).ravel()
 

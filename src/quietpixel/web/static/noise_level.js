@@ -113,7 +113,7 @@ function measureBlocks(image) {
   const constant = constantAreas(finest), grid = gridStrength(planes[0]);
   const gray = !planes.slice(1).some(({ data }) => data.some((value) => Math.abs(value) > 1e-6));
   let kept = finest.powers.map((_, at) => at).filter((at) => !constant[at]);
-  const drawn = finest.powers.length - kept.length >= CONSTANT * finest.powers.length;
+  const onlyWhite = finest.powers.length - kept.length < CONSTANT * finest.powers.length;
   if (!kept.length) kept = finest.powers.map((_, at) => at);
   const [least, fifth] = [0, 4].map((at) => Math.sqrt(Math.max(variances[at] / 3, LEAST_POWER)));
   const dead = mean(kept.map((at) => +((finest.powers[at][0] + finest.powers[at][1]) / 2 + LEAST_POWER < DEAD)));
@@ -125,7 +125,7 @@ function measureBlocks(image) {
     fineness: Math.exp(flattest[1] - flattest[4]),
     shared: gray ? 0 : Math.exp(flattest[1] - flattest[16]),
     grid: Math.min(grid[0], grid[1]),
-    drawn: quantile(evenSquares(colours, kept, drawn).sort(), 0.1),
+    drawn: quantile(evenSquares(colours, kept, onlyWhite).sort(), 0.1),
     summary: [first, ...[second, ...flattest].map((value) => value - first), ...grid, dead],
     kept,
     read: (at) => alignOctaves(octaves, first, at), // the measures of one of the blocks that are `kept`
@@ -133,24 +133,29 @@ function measureBlocks(image) {
 }
 
 // The share of each block's squares of 2 x 2 pixels of one value: of white, or in drawings of any.
-function evenSquares({ data, width, height }, blocks, drawn) {
-  const columns = Math.floor(width / BLOCK), across = columns * BLOCK / 2, down = Math.floor(height / BLOCK) * BLOCK / 2;
-  const corners = Array.from({ length: across * down }, (_, at) => 3 * (2 * Math.floor(at / across) * width + 2 * (at % across)));
-  const every = (at, test) => test(data[at], at) && test(data[at + 1], at + 1) && test(data[at + 2], at + 2);
-  const even = corners.map((at) => every(at, (value, place) => [3, 3 * width, 3 * width + 3].every((step) => data[place + step] === value)));
-  const lit = corners.map((at) => !every(at, (value) => value <= 0));
-  const black = countMarks(even.map((is, at) => is && lit[at])) >= SOLID * countMarks(lit);
-  const counts = even.map((is, at) => is && (drawn ? lit[at] || black : every(corners[at], (value) => value >= 1)));
-  const half = BLOCK / 2;
-  return Float64Array.from(blocks, (block) => {
-    const first = Math.floor(block / columns) * half * across + block % columns * half;
-    let found = 0;
-    for (let y = 0; y < half; y++) found += countMarks(counts.slice(first + y * across, first + y * across + half));
-    return found / half ** 2;
-  });
+function evenSquares({ data, width, height }, blocks, onlyWhite) {
+  const columns = Math.floor(width / BLOCK), corners = [0, 3, 3 * width, 3 * width + 3];
+  const every = (at, test) => test(at) && test(at + 1) && test(at + 2); // of the channels
+  const isWhite = (at) => corners.every((step) => every(at + step, (place) => data[place] >= 1));
+  const isEven = (at) => every(at, (place) => corners.every((step) => data[place + step] === data[place]));
+  const isLit = (at) => !every(at, (place) => data[place] <= 0);
+  const count = (block, test) => {
+    const top = Math.floor(block / columns) * BLOCK, left = block % columns * BLOCK;
+    let squares = 0;
+    for (let y = top; y < top + BLOCK; y += 2) {
+      for (let x = left; x < left + BLOCK; x += 2) squares += test(3 * (y * width + x));
+    }
+    return squares;
+  };
+  let counts = isWhite;
+  if (!onlyWhite) {
+    const all = Array.from({ length: columns * Math.floor(height / BLOCK) }, (_, block) => block);
+    const total = (test) => sum(all.map((block) => count(block, test)));
+    const black = total((at) => isEven(at) && isLit(at)) >= SOLID * total(isLit);
+    counts = (at) => isEven(at) && (black || isLit(at));
+  }
+  return Float64Array.from(blocks, (block) => count(block, counts) / (BLOCK / 2) ** 2);
 }
-
-const countMarks = (marks) => marks.filter(Boolean).length;
 
 function toColours(image) {
   if (image.channels === 3) return image;
