@@ -234,8 +234,8 @@ def _denoise_file(source: Source, settings: DenoiseOptions, max_pixels: int) -> 
             f"`image` must have one page because one array comes back; got {len(picture.pages)}. "
             "Pass the pages of quietpixel.files.read_picture(image) one by one to a Denoiser."
         )
-    denoised, _ = denoise_picture(denoiser, picture, Settings(options=settings))
-    _warn_unused(denoised.notes)
+    denoised, found = denoise_picture(denoiser, picture, Settings(options=settings))
+    _warn_unused(found.notes)
     return denoised.pages[0]
 
 

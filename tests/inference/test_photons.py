@@ -1,5 +1,6 @@
 """Photon noise is stabilised before the model and restored without bias."""
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -14,6 +15,7 @@ import quietpixel
 from quietpixel import DenoiseOptions, Denoiser
 from quietpixel.cli.main import main
 from quietpixel.errors import ArgumentError, UnknownNameError
+from quietpixel.files import Picture, write_picture
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.inference.job import run
 
@@ -266,10 +268,12 @@ def test_a_law_without_effect_is_named(photo, law: str, colours: int, *, used: b
     image[..., -1] += np.arange(64, dtype=np.uint16)  # else three channels would be gray
     notes = " ".join(photo.denoise(image, DenoiseOptions(law=law, channels="rgb")).notes)
     assert ("The `law` has no effect" not in notes) == used == ("Photon noise was made" in notes)
-    for array in (image, dask.array.from_array(image, chunks=(32, 64, colours))):
+    file = io.BytesIO()
+    write_picture(Picture.from_pixels(image), file)
+    for given in (image, dask.array.from_array(image, chunks=(32, 64, colours)), file.getvalue()):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            quietpixel.denoise(array, "photo", law=law, channels="rgb")
+            quietpixel.denoise(given, "photo", law=law, channels="rgb")
         assert ["The `law` has no effect" in str(each.message) for each in told] == [True][used:]
 
 
