@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quietpixel.batch.denoise import Settings
 from quietpixel.cli.options import check_report
 from quietpixel.errors import ArgumentError
+from quietpixel.inference.options import DenoiseOptions
 
 if TYPE_CHECKING:
-    from quietpixel.batch.denoise import Settings
     from quietpixel.cluster.workers import Cluster
-    from quietpixel.inference.options import DenoiseOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class DenoiseCall:
     """What the user asked for; `settings` holds all that concerns the images."""
 
     inputs: tuple[str, ...]
-    settings: "Settings"
+    settings: Settings
     option_names: Mapping[str, str]
     output: str | None = None
     recursive: bool = False
@@ -62,7 +62,7 @@ class DenoiseCall:
         return str(self.json) == "-"
 
     @property
-    def worker_options(self) -> "DenoiseOptions":
+    def worker_options(self) -> DenoiseOptions:
         """The options for a worker; workers of this machine share its cores."""
         options = self.settings.options
         if not self.workers or options.threads:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quietpixel.batch.ledger import RESULT
+from quietpixel.batch.pipeline import Outcome
+from quietpixel.batch.plan import PreflightResult
 from quietpixel.cli.denoise_call import DenoiseCall
 from quietpixel.cli.denoise_view import FolderView, show_findings
+from quietpixel.cluster.storage import Place, is_store
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
+from quietpixel.files import Job, abandon, check_readable, read_size
 
 if TYPE_CHECKING:
-    from quietpixel.batch.pipeline import Outcome
-    from quietpixel.batch.plan import PreflightResult
     from quietpixel.cluster.workers import Cluster
-    from quietpixel.files import Job
 
 CLUSTER_PIXELS = 64_000_000
 """TIFF files from this size are cut for a cluster; smaller ones are processed whole."""
@@ -29,8 +31,6 @@ def is_large(call: DenoiseCall) -> bool:
     ArgumentError
         If only some of them are.
     """
-    from quietpixel.cluster.storage import is_store
-
     limit = call.settings.max_pixels
     if call.on_cluster:
         limit = min(limit, CLUSTER_PIXELS)
@@ -44,9 +44,6 @@ def is_large(call: DenoiseCall) -> bool:
 
 
 def _is_large_tiff(name: str, limit: int) -> bool:
-    from quietpixel.cluster.storage import Place
-    from quietpixel.files import check_readable, read_size
-
     if not Place(name).is_tiff or not os.path.isfile(name):
         return False
     with contextlib.suppress(QuietpixelError, OSError):
@@ -65,8 +62,6 @@ class LargeRun:
     def __init__(self, call: DenoiseCall) -> None:
         self._call = call
         self._view = FolderView(call)
-        from quietpixel.files import Job
-
         # The names stay strings, because a path would lose a slash of ``s3://``.
         jobs = [Job(name, self._target(name)) for name in call.inputs]  # type: ignore[arg-type]
         self._view.jobs = self._jobs = jobs
@@ -93,16 +88,12 @@ class LargeRun:
 
     def stop(self) -> None:
         """Remove unfinished files; finished parts stay for the next run."""
-        from quietpixel.files import abandon
-
         self._view.close()
         abandon()
         click.echo("Finished parts are kept; run the same command again to continue.", err=True)
         self._view.write_json(interrupted=True)
 
     def _target(self, name: str) -> str:
-        from quietpixel.cluster.storage import Place, is_store
-
         output, place = self._call.output, Place(name.rstrip("/"))
         if output is None:
             return place.beside(self._call.suffix).name
@@ -138,9 +129,7 @@ class LargeRun:
                     f"Two inputs would both be written to '{job.target}'; use a call for each."
                 )
 
-    def _preflight(self, job: "Job") -> "PreflightResult":
-        from quietpixel.batch.ledger import RESULT
-        from quietpixel.batch.plan import PreflightResult
+    def _preflight(self, job: Job) -> PreflightResult:
         from quietpixel.cluster.large_image import is_result
 
         try:
@@ -150,8 +139,7 @@ class LargeRun:
             return PreflightResult(job, "refuse", str(error))
         return PreflightResult(job, "write")
 
-    def _denoise(self, job: "Job", cluster: "Cluster | None") -> "Outcome":
-        from quietpixel.batch.pipeline import Outcome
+    def _denoise(self, job: Job, cluster: "Cluster | None") -> Outcome:
         from quietpixel.cluster.large_image import denoise_image
 
         call, view = self._call, self._view

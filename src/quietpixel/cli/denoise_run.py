@@ -10,17 +10,28 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import click
 
+from quietpixel.batch.denoise import make_folder
+from quietpixel.batch.ledger import RESULT, Ledger
+from quietpixel.batch.lock import lock_folders
+from quietpixel.batch.pipeline import Outcome, denoise_one, run_jobs
+from quietpixel.batch.plan import Plan, PreflightResult, make_plan, preflight_jobs, share_scale
 from quietpixel.cli.denoise_call import DenoiseCall
 from quietpixel.cli.denoise_view import FolderView, describe_outcome, show_findings
 from quietpixel.errors import ArgumentError, ClusterError, FileError
+from quietpixel.files import (
+    Job,
+    abandon,
+    check_readable,
+    format_of_name,
+    inspect_content,
+    refuse_existing,
+    remove_leftovers,
+)
+from quietpixel.inference.denoiser import Denoiser
+from quietpixel.inference.level import check_model
 
 if TYPE_CHECKING:
-    from quietpixel.batch.ledger import Ledger
-    from quietpixel.batch.pipeline import Outcome
-    from quietpixel.batch.plan import Plan, PreflightResult
     from quietpixel.cluster.workers import Cluster
-    from quietpixel.files import Job
-    from quietpixel.inference.denoiser import Denoiser
 
 MOST_UNSEEN = 1000
 """Most results that can be finished but not shown yet when a run is interrupted."""
@@ -50,9 +61,6 @@ class DenoiseRun:
 
     def stop(self) -> None:
         """Remove unfinished files, close the progress bar and report what was done so far."""
-        from quietpixel.batch.pipeline import Outcome
-        from quietpixel.files import abandon
-
         self._view.close()  # first, so that files that fail because of the stop are not failures
         abandon()
         if self._cluster is not None:
@@ -71,9 +79,7 @@ class DenoiseRun:
             click.echo(f"{remaining} of {total} images are left{again}.", err=True)
         self._view.write_json(interrupted=True)
 
-    def _plan(self) -> "Plan":
-        from quietpixel.batch.plan import make_plan
-
+    def _plan(self) -> Plan:
         call, settings = self._call, self._settings
         if settings.backup is not None and not call.in_place:
             raise ArgumentError("--backup keeps what --in-place replaces; give both, or neither.")
@@ -96,12 +102,8 @@ class DenoiseRun:
         self._view.unread = plan.unread
         return plan
 
-    def _open_denoiser(self) -> "Denoiser":
+    def _open_denoiser(self) -> Denoiser:
         """Return the denoiser; a wrong option fails here, before an image is read."""
-        from quietpixel.files import format_of_name, refuse_existing
-        from quietpixel.inference.denoiser import Denoiser
-        from quietpixel.inference.level import check_model
-
         settings, options = self._settings, self._settings.options
         denoiser = Denoiser.from_options(options)
         card = denoiser.card
@@ -137,12 +139,7 @@ class DenoiseRun:
                 self._view.notify(engine.fallback)
         return denoiser
 
-    def _run_plan(self, plan: "Plan", denoiser: "Denoiser") -> int:
-        from quietpixel.batch.denoise import make_folder
-        from quietpixel.batch.ledger import Ledger
-        from quietpixel.batch.lock import lock_folders
-        from quietpixel.batch.plan import preflight_jobs
-
+    def _run_plan(self, plan: Plan, denoiser: Denoiser) -> int:
         call, settings = self._call, self._settings
         with contextlib.ExitStack() as held:
             if not call.dry_run:
@@ -176,12 +173,9 @@ class DenoiseRun:
             return self._work(denoiser, findings, folder=bool(plan.folders))
 
     def _work(
-        self, denoiser: "Denoiser", findings: "tuple[PreflightResult, ...]", *, folder: bool
+        self, denoiser: Denoiser, findings: tuple[PreflightResult, ...], *, folder: bool
     ) -> int:
         """Report what will not be done, and do the rest."""
-        from quietpixel.batch.plan import share_scale
-        from quietpixel.files import remove_leftovers
-
         jobs = tuple(finding.job for finding in findings if finding.state == "write")
         if self._settings.folder_range and jobs:
             assert self._ledger is not None
@@ -215,26 +209,20 @@ class DenoiseRun:
         self._view.write_json()
         return self._view.summarize()
 
-    def _outcomes(self, denoiser: "Denoiser", jobs: "tuple[Job, ...]") -> "Iterator[Outcome]":
+    def _outcomes(self, denoiser: Denoiser, jobs: tuple[Job, ...]) -> Iterator[Outcome]:
         settings, view = self._settings, self._view
         if self._cluster is None:
-            from quietpixel.batch.pipeline import run_jobs as run_here
-
-            return run_here(denoiser, jobs, settings, ledger=self._ledger, on_progress=view.advance)
-        from quietpixel.cluster.files import run_jobs
+            return run_jobs(denoiser, jobs, settings, ledger=self._ledger, on_progress=view.advance)
+        from quietpixel.cluster.files import run_jobs as run_on_cluster
         from quietpixel.cluster.worker_model import pack_model
 
         model = pack_model(self._call.worker_options)
-        return run_jobs(
+        return run_on_cluster(
             self._cluster, model, jobs, settings, ledger=self._ledger, notify=view.notify
         )
 
     def _run_stream(self) -> int:
         """Denoise one image where its source, its target or both are a stream."""
-        from quietpixel.batch.ledger import RESULT, Ledger
-        from quietpixel.batch.pipeline import denoise_one
-        from quietpixel.files import check_readable, inspect_content, refuse_existing
-
         call = self._call
         call.check_stream()
         name, output = call.inputs[0], call.output or "-"

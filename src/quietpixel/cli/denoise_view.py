@@ -9,21 +9,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from quietpixel.batch.denoise import FolderScale
+from quietpixel.batch.pipeline import Outcome
+from quietpixel.batch.plan import PreflightResult
 from quietpixel.cli.denoise_call import DenoiseCall
 from quietpixel.cli.options import name_options, printable
 from quietpixel.cli.progress import LINE_SECONDS, describe_seconds, make_bar
 from quietpixel.errors import FileError
-
-if TYPE_CHECKING:
-    from quietpixel.batch.denoise import FolderScale
-    from quietpixel.batch.pipeline import Outcome
-    from quietpixel.batch.plan import PreflightResult
-    from quietpixel.files import Job, SkippedFile
-    from quietpixel.inference.level import Noise
+from quietpixel.files import Job, SkippedFile, atomic_file
+from quietpixel.inference.level import LEAST_TYPED, Noise
 
 BAR_SECONDS = 1.0
 """After which a single file gets a bar."""
@@ -56,10 +54,8 @@ class FolderView:
         self.unread: tuple[SkippedFile, ...] = ()
         self.scale: FolderScale | None = None
 
-    def begin(self, findings: "Sequence[PreflightResult]", *, folder: bool = False) -> None:
+    def begin(self, findings: Sequence[PreflightResult], *, folder: bool = False) -> None:
         """Take what is known before the work: what is done already, and what is refused."""
-        from quietpixel.batch.pipeline import Outcome
-
         # Not before, because the run may have waited for another one.
         self._start = self._last_line = time.monotonic()
         self._total, self.folder = len(findings), folder
@@ -111,7 +107,7 @@ class FolderView:
         if self._bar is not None:
             self._update()
 
-    def keep(self, outcome: "Outcome") -> None:
+    def keep(self, outcome: Outcome) -> None:
         """Print only the notes, as where standard output is the image."""
         self.outcomes.append(outcome)
         for note in outcome.notes:
@@ -120,7 +116,7 @@ class FolderView:
     def _translate(self, sentence: str) -> str:
         return name_options(sentence, self._call.option_names)
 
-    def show(self, outcome: "Outcome") -> None:
+    def show(self, outcome: Outcome) -> None:
         """Print the outcome of a file."""
         # A signal has ended the run; what fails now was cut off.
         if self._closed:
@@ -179,13 +175,13 @@ class FolderView:
         return "  ".join(words)
 
     @property
-    def remaining(self) -> "list[Job]":
+    def remaining(self) -> list[Job]:
         """The jobs without an outcome; a cluster does not keep their order."""
         done = {outcome.job for outcome in self.outcomes}
         return [job for job in self.jobs if job not in done]
 
     @property
-    def failures(self) -> "list[Outcome]":
+    def failures(self) -> list[Outcome]:
         """What failed so far."""
         return [outcome for outcome in self.outcomes if outcome.error]
 
@@ -198,7 +194,7 @@ class FolderView:
             sentence = self._translate(self._with_hint(outcome))
             click.echo(f"quietpixel: {printable(sentence)}", err=True)
 
-    def _with_hint(self, outcome: "Outcome") -> str:
+    def _with_hint(self, outcome: Outcome) -> str:
         """Return why a file failed, and what may have been meant if it does not exist."""
         source, inputs = outcome.job.source, self._call.inputs
         # Only a file that is missing can be a typing error.
@@ -256,7 +252,6 @@ class FolderView:
         if call.json is None or call.dry_run:
             return
         from quietpixel import __version__  # Python reads it from a file, 8 ms of a start
-        from quietpixel.files import atomic_file
 
         # Not asdict, which would copy a map of noise levels.
         settings = dict(vars(call.settings.options))
@@ -320,14 +315,14 @@ def exit_code(total: int, failures: int, unread: int) -> int:
     return 2 if total == failures else 1
 
 
-def describe_unread(files: "Sequence[SkippedFile]") -> str:
+def describe_unread(files: Sequence[SkippedFile]) -> str:
     """Return how many files of which kinds are not read, and why."""
     kinds = Counter((file.kind, file.reason) for file in files)
     named = ", ".join(f"{count} {kind} ({reason})" for (kind, reason), count in kinds.items())
     return f"{len(files)} file{'' if len(files) == 1 else 's'} skipped: {named}."
 
 
-def describe_outcome(outcome: "Outcome") -> str:
+def describe_outcome(outcome: Outcome) -> str:
     """Return the line on a file that was denoised: names, size, duration, noise, model."""
     megapixels = outcome.megapixels
     size = f"{megapixels:.1f} MP" if megapixels >= 0.1 else "<0.1 MP"
@@ -338,7 +333,7 @@ def describe_outcome(outcome: "Outcome") -> str:
     return "  ".join([*words, describe_noise(found.noise), f"model {found.model}"])
 
 
-def describe_noise(pages: "Sequence[Noise]") -> str:
+def describe_noise(pages: Sequence[Noise]) -> str:
     """Return level and kinds of the noise of all pages in words.
 
     Examples
@@ -353,8 +348,6 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
     >>> describe_noise([Noise(1e-15, "estimated", (), share=0.05)])
     'moderate noise (12.8/255 of black to white)'
     """
-    from quietpixel.inference.level import LEAST_TYPED
-
     levels = [page.sigma for page in pages if page.sigma is not None]
     words = list(dict.fromkeys(kind for page in pages for kind in page.kinds))
     if levels:
@@ -379,10 +372,10 @@ def describe_noise(pages: "Sequence[Noise]") -> str:
 
 
 def show_findings(
-    findings: "Sequence[PreflightResult]",
+    findings: Sequence[PreflightResult],
     *,
     names: Mapping[str, str],
-    unread: "Sequence[SkippedFile]" = (),
+    unread: Sequence[SkippedFile] = (),
 ) -> int:
     """Print what would be done with each file, and return the exit code of such a run."""
     words = {
@@ -404,7 +397,7 @@ def show_findings(
     return exit_code(len(findings), counts["refuse"], sum(file.is_image for file in unread))
 
 
-def _describe(outcome: "Outcome") -> dict[str, Any]:
+def _describe(outcome: Outcome) -> dict[str, Any]:
     found = outcome.findings
     words = (
         "megapixels", "jpeg_quality", "size_ratio", "seconds", "read_seconds", "compute_seconds",
