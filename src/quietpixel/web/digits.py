@@ -1,6 +1,7 @@
 """The two halves of the digit autoencoder, for the page that shows its 16 numbers."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -69,48 +70,40 @@ class SplitModel:
         return [np.array(output.data) for output in request.output_tensors]
 
 
-class DigitModel:
-    """The split digit model, opened at its first use."""
+# No lock: the queue of previews, in which its requests wait, has one slot.
+_open_split_model = lru_cache(1)(SplitModel)
 
-    # It needs no lock: the queue of previews, in which its requests wait, has one slot.
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
-        self._split: SplitModel | None = None
+def answer(models: Models, body: bytes) -> dict[str, list[float]]:
+    """Return code and image for a JSON object with an image or a code.
 
-    def answer(self, body: bytes) -> dict[str, list[float]]:
-        """Return code and image for a JSON object with an image or a code.
+    For an image, `first` and `second` are what the convolutions return, in one list each.
 
-        For an image, `first` and `second` are what the convolutions return, in one list each.
-
-        Raises
-        ------
-        RefusalError
-            If it holds neither in the right length, or there is no model.
-        """
-        try:
-            given = json.loads(body)
-        except ValueError:
-            given = None
-        if not isinstance(given, dict):
-            raise RefusalError(400, "The body must be a JSON object with 'image' or 'code'.")
-        if self._split is None:
-            name = find_digit_model(self._models)
-            if name is None:
-                raise RefusalError(404, "No model for digits is installed.")
-            self._split = SplitModel(self._models.paths[name])
-        seen = {}
-        if "image" in given:
-            image = _read_numbers(given, "image", SIZE[0] * SIZE[1]).reshape(SIZE)
-            code, seen["first"], seen["second"] = self._split.encode(np.clip(image, 0, 1))
-        else:
-            code = _read_numbers(given, "code", self._split.length)
-        answer = {"code": code, "image": self._split.decode(code), **seen}
-        # Four digits are finer than the page can show, and halve the response.
-        return {
-            name: np.round(values.ravel().astype(float), 4).tolist()
-            for name, values in answer.items()
-        }
+    Raises
+    ------
+    RefusalError
+        If it holds neither in the right length, or there is no model.
+    """
+    try:
+        given = json.loads(body)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise RefusalError(400, "The body must be a JSON object with 'image' or 'code'.")
+    name = find_digit_model(models)
+    if name is None:
+        raise RefusalError(404, "No model for digits is installed.")
+    split, seen = _open_split_model(models.paths[name]), {}
+    if "image" in given:
+        image = _read_numbers(given, "image", SIZE[0] * SIZE[1]).reshape(SIZE)
+        code, seen["first"], seen["second"] = split.encode(np.clip(image, 0, 1))
+    else:
+        code = _read_numbers(given, "code", split.length)
+    found = {"code": code, "image": split.decode(code), **seen}
+    # Four digits are finer than the page can show, and halve the response.
+    return {
+        name: np.round(values.ravel().astype(float), 4).tolist() for name, values in found.items()
+    }
 
 
 @router.post("/page/digit")
@@ -119,11 +112,13 @@ async def split_digit(request: Request) -> JSONResponse:
 
     For an image, also what both convolutions return.
     """
-    app_state, model = get_app_state(request), request.app.state.digits
-    answer = await app_state.process(
-        request, lambda upload, _: model.answer(upload.getvalue()), queue=app_state.previews
+    app_state = get_app_state(request)
+    found = await app_state.process(
+        request,
+        lambda upload, _: answer(app_state.models, upload.getvalue()),
+        queue=app_state.previews,
     )
-    return JSONResponse(answer)
+    return JSONResponse(found)
 
 
 def _read_numbers(given: dict[str, Any], name: str, length: int) -> FloatArray:

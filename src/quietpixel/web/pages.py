@@ -1,10 +1,10 @@
 """The web page and the routes that only the page uses: previews, views, progress."""
 
-import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
@@ -16,11 +16,11 @@ from quietpixel.files import FORMATS
 from quietpixel.imaging.intensity_scale import Scale
 from quietpixel.inference.blotches import can_find
 from quietpixel.web.api import result_headers
-from quietpixel.web.app_state import get_app_state
+from quietpixel.web.app_state import Progress, get_app_state
 from quietpixel.web.digit_parts import find_digit_model
 from quietpixel.web.parameters import check_names, read_number, read_settings
 from quietpixel.web.problems import RefusalError
-from quietpixel.web.processing import denoise, estimate, view
+from quietpixel.web.processing import Upload, denoise, estimate, view
 from quietpixel.web.uploads import ChunkedResponse
 
 router = APIRouter(include_in_schema=False)
@@ -94,12 +94,9 @@ async def denoise_preview(request: Request) -> Response:
         blotches = read_number("blotches", words["blotches"]) if can_find(card) else 0.0
         scale = Scale(0, 255, 255, level=0, blotches=blotches)  # `sigma` is the level
         settings = replace(settings, scale=FolderScale("uint8", options.channels, (scale,)))
-    with _fixed_limit():
-        result = await app_state.process(
-            request,
-            lambda upload, progress: denoise(app_state.models, upload, settings, progress),
-            queue=app_state.previews,
-        )
+    result = await _process_part(
+        request, lambda upload, progress: denoise(models, upload, settings, progress)
+    )
     headers, media_type = result_headers(result), "application/octet-stream"
     return ChunkedResponse(result.content, app_state.memory, media_type, headers)
 
@@ -107,22 +104,19 @@ async def denoise_preview(request: Request) -> Response:
 @router.post("/page/estimate")
 async def estimate_part(request: Request) -> JSONResponse:
     """Return the noise level of a part of an image, ahead of the queue of full-size images."""
-    app_state = get_app_state(request)
-    with _fixed_limit():
-        found = await app_state.process(
-            request,
-            lambda upload, progress: estimate(app_state.models, upload, PREVIEW_PIXELS, progress),
-            queue=app_state.previews,
-        )
+    models = get_app_state(request).models
+    found = await _process_part(
+        request, lambda upload, progress: estimate(models, upload, PREVIEW_PIXELS, progress)
+    )
     return JSONResponse(found)
 
 
-@contextlib.contextmanager
-def _fixed_limit() -> Iterator[None]:
-    """Name no option of the service where none raises the limit."""
+async def _process_part(request: Request, work: Callable[[Upload, Progress], Any]) -> Any:
+    """Return what `work` makes of a small image, ahead of the queue of full-size images."""
+    app_state = get_app_state(request)
     try:
-        yield
-    except TooLargeError as error:
+        return await app_state.process(request, work, queue=app_state.previews)
+    except TooLargeError as error:  # no option of the service raises this limit
         raise RefusalError(413, error.explain(None)) from error
 
 

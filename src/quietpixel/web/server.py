@@ -105,7 +105,6 @@ def make_app(options: ServiceOptions, models: Models) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.shared = app_state
-    app.state.digits = digits.DigitModel(models)
     app.state.jobs = jobs.Jobs()
     for part in (api, jobs, pages, digits):
         app.include_router(part.router)
