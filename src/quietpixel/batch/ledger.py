@@ -87,12 +87,9 @@ class Ledger:
 
     def is_done(self, job: Job) -> bool:
         """Return whether the job's result is there, from the same input and settings."""
-        lines = [
-            line
-            for line in self._lines.get(_key(job.target), ())
-            if line.get("settings") == self._settings
-        ]
-        return any(self._is_current(line, job) for line in lines)
+        lines = self._lines.get(_key(job.target), ())
+        own = (line for line in lines if line.get("settings") == self._settings)
+        return any(self._is_current(line, job) for line in own)
 
     def is_result(self, job: Job) -> bool:
         """Return whether the job's source is itself a result, wherever it was made."""

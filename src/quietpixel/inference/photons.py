@@ -77,39 +77,6 @@ def stable_options(
     )  # fmt: skip
 
 
-def restore(
-    image: Array,
-    stable: np.ma.MaskedArray[Any, Any],
-    denoised: Array,
-    layout: Layout,
-    photons: PhotonNoise,
-    *,
-    strength: float,
-) -> Array:
-    """Return the denoised image in the units, of the type and with the mask of the image.
-
-    Parameters
-    ----------
-    image, stable
-        The image, and what `stabilise` returned for it.
-    denoised
-        What the model made of that.
-    layout
-        Of the image.
-    photons, strength
-        The noise, and how much of it is removed.
-    """
-    values, denoised = np.asarray(image), np.asarray(denoised)
-    # What was hidden from the model, there too, came back as it was, and stays so.
-    same = np.ma.getmaskarray(stable) | (denoised == np.asarray(stable))
-    with np.errstate(invalid="ignore"):
-        change = min(strength, 1.0) * (photons.restore(denoised) - values)
-    restored = layout.to_type(values + np.where(same, 0, change))
-    # What is hidden may lie beyond the bits that the rest of the image uses.
-    np.copyto(restored, values, where=same, casting="unsafe")
-    return with_mask(restored, image)
-
-
 def middle_noise(photons: PhotonNoise, range: Range, unit: float) -> Noise:
     """Return the noise halfway between black and white, for which a level of 1 is `unit`."""
     light = max(sum(range) / 2 - photons.offset, 0)
@@ -147,9 +114,17 @@ def stabilised_job(
     job = prepare(stable, inner)
 
     def finish(result: Result) -> Result:
+        """Return the result in the units, of the type and with the mask of the image."""
+        values, denoised = np.asarray(image), np.asarray(result.image)
+        # What was hidden from the model, there too, came back as it was, and stays so.
+        same = np.ma.getmaskarray(stable) | (denoised == np.asarray(stable))
+        with np.errstate(invalid="ignore"):
+            change = min(options.strength, 1.0) * (photons.restore(denoised) - values)
+        restored = layout.to_type(values + np.where(same, 0, change))
+        # What is hidden may lie beyond the bits that the rest of the image uses.
+        np.copyto(restored, values, where=same, casting="unsafe")
         target = np.empty(image.shape, layout.result) if out is None else out
-        strength = options.strength
-        target[...] = restore(image, stable, result.image, layout, photons, strength=strength)
+        target[...] = restored
         return replace(
             result,
             image=with_mask(target, image),

@@ -83,8 +83,8 @@ def correlated_variance(spectra: Spectra) -> tuple[float, float]:
     return float(even.mean.mean()), float(power[ORDER >= 2].sum() + filled) / len(ORDER)
 
 
-def stripe_variance(image: Array) -> tuple[float, float]:
-    """Return the variance of offsets that whole rows share, and whole columns.
+def stripe_variance(image: Array) -> float:
+    """Return the variance of offsets that whole columns share.
 
     Differences between neighbouring columns are taken as the median over each of several bands of
     rows. What two bands that do not touch have in common cannot be the image's content, which
@@ -95,10 +95,6 @@ def stripe_variance(image: Array) -> tuple[float, float]:
     image
         (H, W, C).
     """
-    return _columns(image.swapaxes(0, 1)), _columns(image)
-
-
-def _columns(image: Array) -> float:
     steps = np.diff(image, axis=1)
     known = np.isfinite(steps)
     if not known.all():
@@ -421,7 +417,7 @@ def _read_repaired(
     silent = float(np.mean(np.diff(image, axis=1) == 0)) > SILENT
     white = float(np.median(levels.variance))
     uncorrelated = (scaled and silent) or white < NOTHING or BLUEST <= colour_of(even) <= REDDEST
-    rows, columns = stripe_variance(image)
+    rows, columns = stripe_variance(image.swapaxes(0, 1)), stripe_variance(image)
     kind = "white" if repaired is None else "impulses"
     if max(rows, columns) > max(STRIPED**2 * (white + rows + columns), FAINTEST):
         kind = "stripes"
