@@ -288,7 +288,7 @@ def test_nothing_reaches_the_disk(launch, monkeypatch):
         ),
         (["--token", ""], "--token must not be empty"),
         (["--cors", "*"], "--cors must be the origin of one site"),
-        (["--max-body", "much"], "--max-body must be a size above 0; got 'much'. Try 64MB."),
+        (["--max-body", "much"], "--max-body must be a size above 0, such as 1GB; got 'much'."),
         (["--max-held", "0"], "--max-held must be a size above 0"),
         (["--memory", "0"], "--memory must be"),
         (["--model", "phto"], "Unknown model 'phto': did you mean 'photo'?"),

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from quietpixel.cli.denoise import read_range
-from quietpixel.cli.options import LAW, MODEL, PATH, Command, read_noise
+from quietpixel.cli.options import LAW, MODEL, PATH, Command
 from quietpixel.errors import ArgumentError
 
 EXAMPLES = (
@@ -34,8 +34,6 @@ EXAMPLES = (
 @click.option(
     "--noise",
     type=LAW,
-    metavar="LAW",
-    callback=read_noise,
     help="Law of the noise that is added to clean images.  [default: that of the model]",
 )
 @click.option(

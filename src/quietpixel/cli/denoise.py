@@ -25,7 +25,6 @@ from quietpixel.cli.options import (
     match_files,
     option_names,
     read_level,
-    read_noise,
 )
 from quietpixel.errors import MOST_PIXELS, ArgumentError
 
@@ -128,7 +127,6 @@ GROUPS = {
     "--law",
     type=LAW,
     metavar="auto|none|LAW",
-    callback=read_noise,
     default="auto",
     show_default=True,
     help="Noise law of gray images, such as poisson:400+gaussian:0.01; auto measures photon noise "

@@ -20,7 +20,6 @@ from quietpixel.cli.options import (
     data_dir,
     known_data_sets,
     known_models,
-    read_noise,
 )
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError
@@ -81,8 +80,6 @@ GROUPS = {
 @click.option(
     "--noise",
     type=LAW,
-    metavar="LAW",
-    callback=read_noise,
     help="Noise law.  [default: that of the model]",
 )
 @click.option(

@@ -168,6 +168,27 @@ class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before cli
         return found or ([CompletionItem(incomplete, type="file")] if self._open else [])
 
 
+class Law(Names):
+    """A noise law, checked at once, before anything heavy is loaded; some words stand for one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the law as cards write it, or raise ArgumentError."""
+        if super().convert(value, param, ctx) in ("auto", "none"):
+            return value
+        from quietpixel.noise.parser import parse_noise, parse_number
+
+        try:
+            number = parse_number(value)
+        except QuietpixelError:
+            return str(parse_noise(value))
+        # It is a number, so a law was meant without its name.
+        option = param.opts[0] if param else "LAW"
+        meant = f"gaussian:{value}/255" if number > 1 else f"gaussian:{value}"
+        if option == "--law":
+            meant = "poisson:400+gaussian:0.01"
+        raise ArgumentError(f"{option} must name a noise law; got '{value}'. Try {meant}.")
+
+
 def check_filled(value: Any, param: click.Parameter | None) -> None:
     """Raise ArgumentError for an empty path, which would mean the folder one is in."""
     if value == "" and param is not None:
@@ -219,7 +240,7 @@ def known_laws() -> list[str]:
 
 
 MODEL = Names("model", known_models, open=True)
-LAW = Names("law", known_laws, open=True)
+LAW = Law("law", known_laws, open=True)
 DATA = Names("data set", known_data_sets, open=True)
 COUNT = click.IntRange(min=1)
 PATH = FilledPath(path_type=Path)
@@ -314,23 +335,6 @@ def option_names(command: click.Command) -> dict[str, str]:
             shown = str(each.metavar or each.name).strip("[].")
         words[str(each.name)] = shown
     return words
-
-
-def read_noise(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Check a noise law at once, before anything heavy is loaded; some words stand for one."""
-    if value in (None, "auto", "none"):
-        return value
-    from quietpixel.noise.parser import parse_noise, parse_number
-
-    try:
-        number = parse_number(value)
-    except QuietpixelError:
-        return str(parse_noise(value))
-    # It is a number, so a law was meant without its name.
-    meant = f"gaussian:{value}/255" if number > 1 else f"gaussian:{value}"
-    if parameter.name == "law":
-        meant = "poisson:400+gaussian:0.01"
-    raise ArgumentError(f"{parameter.opts[0]} must name a noise law; got '{value}'. Try {meant}.")
 
 
 def read_level(ctx: click.Context, parameter: click.Parameter, value: str) -> Any:

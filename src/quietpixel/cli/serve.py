@@ -7,19 +7,14 @@ from typing import Any
 import click
 
 from quietpixel.cli.options import COUNT, Command, engine_options, fill, replacing_model
-from quietpixel.errors import ArgumentError, naming_missing
+from quietpixel.errors import naming_missing
 
 
 def read_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int:
     """Return the bytes of a size such as ``64MB``."""
     from quietpixel.inference.options import parse_memory
 
-    try:
-        return parse_memory(value)
-    except ArgumentError:
-        raise ArgumentError(
-            f"{parameter.opts[0]} must be a size above 0; got '{value}'. Try 64MB."
-        ) from None
+    return parse_memory(value, str(parameter.name))
 
 
 EXAMPLES = (

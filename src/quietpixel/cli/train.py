@@ -26,7 +26,6 @@ from quietpixel.cli.options import (
     data_dir,
     known_data_sets,
     read_counts,
-    read_noise,
 )
 from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError, check_known
@@ -150,8 +149,6 @@ GROUPS = {
 @click.option(
     "--noise",
     type=LAW,
-    metavar="LAW",
-    callback=read_noise,
     help="Noise law, such as gaussian:0.5; auto measures it.  [default: by the recipe]",
 )
 @click.option(

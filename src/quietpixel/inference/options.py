@@ -200,8 +200,8 @@ def wrong_level(got: str) -> ArgumentError:
     )
 
 
-def parse_memory(memory: int | str) -> int:
-    """Return a size of memory in bytes.
+def parse_memory(memory: int | str, name: str = "memory") -> int:
+    """Return a size of memory in bytes; `name` is that of the argument in the error.
 
     Raises
     ------
@@ -216,7 +216,5 @@ def parse_memory(memory: int | str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMG]?)(?:i?B)?\s*", str(memory), re.IGNORECASE)
     size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
     if size < 1:
-        raise ArgumentError(
-            f"`memory` must be a size above 0 because tiles need memory; got {memory!r}. Try '1GB'."
-        )
+        raise ArgumentError(f"`{name}` must be a size above 0, such as 1GB; got {memory!r}.")
     return size
