@@ -10,7 +10,7 @@ from typing import Any
 
 from quietpixel.cluster.optional_imports import need
 from quietpixel.errors import FileError
-from quietpixel.files.zarr_store import FILES as ZARR_FILES
+from quietpixel.files import zarr_store
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Place:
         system, begin = self.files()
         end = target.files()[1]
         # Readers must not take a copy for whole before all of it is there.
-        last = {f"{begin.rstrip('/')}/{name}" for name in (*ZARR_FILES, ".zattrs")}
+        last = {f"{begin.rstrip('/')}/{name}" for name in (*zarr_store.FILES, ".zattrs")}
         for path in sorted(system.find(begin), key=lambda path: path in last):
             where = end.rstrip("/") + path[len(begin.rstrip("/")) :]
             with contextlib.suppress(FileExistsError, NotImplementedError):
@@ -143,11 +143,8 @@ class Place:
 
 def is_store(name: str) -> bool:
     """Return whether a name is a URL or a Zarr, which are read in blocks."""
-    if "://" in name:
-        return True
-    return name.rstrip("/").lower().endswith(".zarr") or any(
-        os.path.exists(os.path.join(name, each)) for each in ZARR_FILES
-    )
+    zarr = name.rstrip("/").lower().endswith(".zarr")
+    return "://" in name or zarr or zarr_store.is_store(Path(name))
 
 
 def to_json(value: Any) -> bytes:

@@ -101,15 +101,11 @@ class BlockWork:
         return replace(self, layout=layout, scale=scale, options=options)
 
     @property
-    def has_photons(self) -> bool:
-        """Whether photon noise is stabilised."""
-        return self.scale is not None and self.scale.photons is not None
-
-    @property
     def measures(self) -> bool:
         """Whether noise is measured: if no level is given, or, for a blind model, if one is."""
-        estimated = isinstance(self.options.sigma, str)
-        return self.card.sigma_input and estimated != self.card.blind and not self.has_photons
+        if self.scale is not None and self.scale.photons is not None:
+            return False
+        return self.card.sigma_input and isinstance(self.options.sigma, str) != self.card.blind
 
     def measure(self, plane: Array) -> float:
         """Return how much noise a sample of a plane (H, W, channels) has, as `level` takes it."""
@@ -228,37 +224,29 @@ class BlockDenoiser(Denoiser):
         level
             What was measured of the whole image, see `BlockWork.level`.
         """
-        prepare = partial(self._prepare_block, block=block)
         layout, options, scale = work.layout, work.options, work.scale
-        if scale is not None and scale.photons is not None:
-            takes_level = work.card.takes_level
-            job = stabilised_job(prepare, region, layout, options, scale, takes_level=takes_level)
-        else:
-            job = prepare(region, options, layout=layout, level=work.level(level))
-        return run(job).image[block.rows.inner, block.columns.inner]
-
-    def _prepare_block(
-        self,
-        region: Array,
-        options: DenoiseOptions,
-        *,
-        block: Tile,
-        layout: Layout | None = None,
-        level: NoiseLevel | None = None,
-    ) -> DenoiseJob:
-        engine = self.engine
         # Tiles that meet a side of the region inside the image are wrong within the halo, which is
         # cut off at the end.
-        grid = choose_grid(engine.card, region.shape[:2], self._tile_pixels(engine))
-        return self.prepare_stack(
-            region[:, :, np.newaxis],
-            layout or read_layout(region, options.range, holes=True),
-            options,
-            level=level,
+        grid = choose_grid(work.card, region.shape[:2], self._tile_pixels(self.engine))
+        prepare = partial(
+            self.prepare_stack,
             tiles=grid.tiles(),
             origin=(block.rows.start, block.columns.start),
             shape=region.shape,
         )
+
+        def prepare_stable(stable: Array, options: DenoiseOptions) -> DenoiseJob:
+            own = read_layout(stable, options.range, holes=True)
+            return prepare(stable[:, :, np.newaxis], own, options)
+
+        if scale is not None and scale.photons is not None:
+            takes_level = work.card.takes_level
+            job = stabilised_job(
+                prepare_stable, region, layout, options, scale, takes_level=takes_level
+            )
+        else:
+            job = prepare(region[:, :, np.newaxis], layout, options, level=work.level(level))
+        return run(job).image[block.rows.inner, block.columns.inner]
 
 
 def pack_model(options: DenoiseOptions) -> TravellingModel:
