@@ -52,11 +52,6 @@ class DenoiseCall:
         return bool(self.workers or self.scheduler)
 
     @property
-    def on_stream(self) -> bool:
-        """Whether the input or the output is a stream."""
-        return "-" in self.inputs or self.output == "-"
-
-    @property
     def json_on_stream(self) -> bool:
         """Whether the report goes to standard output, as that of other commands may."""
         return str(self.json) == "-"

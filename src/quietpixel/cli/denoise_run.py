@@ -51,7 +51,7 @@ class DenoiseRun:
 
     def __call__(self) -> int:
         """Do the work, show it, and return the exit code."""
-        if self._call.on_stream:
+        if "-" in (*self._call.inputs, self._call.output):
             return self._run_stream()
         plan = self._plan()
         denoiser = self._open_denoiser()

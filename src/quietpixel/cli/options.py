@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from glob import glob
 from pathlib import Path
+from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -134,7 +135,8 @@ class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before cli
     kind
         What the names stand for, such as ``"engine"``.
     known
-        The names, or a function that finds them where that takes time.
+        The names, or a function that finds them where that takes time. Text such as
+        ``"quietpixel.models:MODELS"`` is the place of either, which is imported late.
     open
         Whether other text is allowed too, such as the path of a model.
     """
@@ -147,7 +149,8 @@ class Names(click.ParamType):  # type: ignore[type-arg]  # no generic before cli
         self._kind, self._known, self._open = kind, known, open
 
     def _names(self) -> list[str]:
-        return list(self._known() if callable(self._known) else self._known)
+        known = resolve_name(self._known) if isinstance(self._known, str) else self._known
+        return list(known() if callable(known) else known)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """Return the names with bars between; those of an open set would take time to find."""

@@ -3,8 +3,7 @@
 import json
 import shlex
 import signal
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -31,20 +30,6 @@ from quietpixel.cli.tables import format_table
 from quietpixel.errors import ArgumentError, check_known
 
 
-def known_architectures() -> list[str]:
-    """Return the names of the models that can be trained."""
-    from quietpixel.models import MODELS
-
-    return list(MODELS)
-
-
-def known_recipes() -> list[str]:
-    """Return the names of the recipes."""
-    from quietpixel.training.named_recipes import RECIPES
-
-    return list(RECIPES)
-
-
 def read_fields(
     ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 ) -> dict[str, Any]:
@@ -67,11 +52,10 @@ def read_fields(
             raise ArgumentError(f"--set must be FIELD=VALUE; got '{text}'. Try warmup=1.")
         check_known("recipe field", key, known)
         try:
-            new = convert(value, known[key].default)
+            read, kind = READERS.get(type(known[key].default), (read_object, OBJECT))
+            new = read(value)
         except (ValueError, KeyError):
-            raise ArgumentError(
-                f"--set {key} must be {KINDS[type(known[key].default)]}; got '{value}'."
-            ) from None
+            raise ArgumentError(f"--set {key} must be {kind}; got '{value}'.") from None
         if found.setdefault(key, new) != new:
             raise ArgumentError(f"--set {key} takes one value; got '{found[key]}' and '{new}'.")
     return found
@@ -84,41 +68,31 @@ def field_options() -> dict[str, str]:
     return {"images": "DATA"} | {each.name: f"--set {each.name}" for each in fields(Recipe)}
 
 
-def convert(text: str, default: Any) -> Any:
-    """Return a text as a value of the type of `default`.
+def read_number(text: str) -> float:
+    """Return a number, also a fraction such as ``25/255``."""
+    from quietpixel.noise.parser import parse_number
 
-    Examples
-    --------
-    >>> convert("3", 20), convert("25/255", 0.5) < 0.1, convert("false", True), convert("adam", "")
-    (3, True, False, 'adam')
-    """
-    if isinstance(default, str):
-        return text
-    # Before int, because a bool is an int too.
-    if isinstance(default, bool):
-        return {"true": True, "false": False}[text.lower()]
-    if isinstance(default, int):
-        return int(text)
-    if isinstance(default, float) or default is None:  # None: minutes
-        from quietpixel.noise.parser import parse_number
+    return parse_number(text)
 
-        return float(parse_number(text))
+
+def read_object(text: str) -> dict[str, Any]:
+    """Return a JSON object, such as the options of a model."""
     value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError(text)
     return value
 
 
-KINDS = defaultdict(
-    lambda: 'a JSON object, such as {"dropout": 0.1}',
-    {
-        bool: "true or false",
-        int: "a whole number, such as 3",
-        float: "a number, such as 0.5",
-        type(None): "a number, such as 0.5",
-    },
-)
-"""What a field must be, by the type of its default; the others are options of the model."""
+OBJECT = 'a JSON object, such as {"dropout": 0.1}'
+NUMBER = "a number, such as 0.5"
+READERS: dict[type, tuple[Callable[[str], Any], str]] = {
+    str: (str, "text"),
+    bool: (lambda text: {"true": True, "false": False}[text.lower()], "true or false"),
+    int: (int, "a whole number, such as 3"),
+    float: (read_number, NUMBER),
+    type(None): (read_number, NUMBER),  # minutes
+}
+"""How a field is read, and what it must be, by the type of its default; others are objects."""
 EXAMPLES = (
     "quietpixel train photos/ --minutes 60 --name mine",
     "quietpixel train mnist --recipe classic --epochs 20 --run runs/mnist",
@@ -135,13 +109,13 @@ GROUPS = {
 @click.argument("data", metavar="[DATA]", type=DATA, required=False)
 @click.option(
     "--model",
-    type=Names("model", known_architectures),
+    type=Names("model", "quietpixel.models:MODELS"),
     metavar="NAME",
     help="Architecture: bottleneck, unet, or one that was added.  [default: by the recipe]",
 )
 @click.option(
     "--recipe",
-    type=Names("recipe", known_recipes),
+    type=Names("recipe", "quietpixel.training.named_recipes:RECIPES"),
     metavar="NAME",
     help="classic, tuned, wide; for folders photo, photo-polish, photo-level, gaussian, pairs, "
     "noisy.  [default: by DATA]",

@@ -15,6 +15,8 @@ import numpy as np
 from quietpixel.array_types import Image
 from quietpixel.card import METADATA_KEY, UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError, FileError, ImageError, ModelError, naming_missing
+from quietpixel.files import Picture, atomic_file, refuse_existing, write_picture
+from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser
 from quietpixel.inference.engine import open_engine
 from quietpixel.inference.model_file import read_card
@@ -88,8 +90,6 @@ def export_bioimageio(
     --------
     >>> export_bioimageio("photo-gray", "photo-gray.zip")  # doctest: +SKIP
     """
-    from quietpixel.files import atomic_file, refuse_existing
-
     target = Path(target)
     if target.suffix.lower() != ".zip":
         raise ArgumentError(
@@ -138,8 +138,6 @@ def export_bioimageio(
 
 def read_sample(path: Path, card: Card) -> Image:
     """Return the middle of an image, (H, W, C) in [0, 1], as large as a tile of the model."""
-    from quietpixel.inference.arrays import read_layout
-
     loaded = next(iter(read_images([path], card.channels, lambda text: None)))
     image = read_layout(loaded.pixels, loaded.declared).to_model(loaded.pixels)
     least = smallest_tile(card)
@@ -293,8 +291,6 @@ def describe_model(card: Card, level: float | None) -> str:
 
 
 def _to_png(image: Image) -> bytes:
-    from quietpixel.files import Picture, write_picture
-
     file = BytesIO()
     pixels = np.rint(255 * image.clip(0, 1)).astype(np.uint8)
     write_picture(Picture.from_pixels(pixels), file)
