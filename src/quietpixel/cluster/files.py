@@ -155,10 +155,9 @@ def run_jobs(
     """
     if jobs:
         # The folder of the result may not exist yet, but one above it does.
-        above = _full(jobs[0].target).parent
-        while not above.is_dir() and above != above.parent:
-            above = above.parent
-        cluster.check_folders(list(dict.fromkeys([_full(jobs[0].source).parent, above])))
+        source, target = _full(jobs[0].source), _full(jobs[0].target)
+        above = next(filter(Path.is_dir, target.parents), target.parent)
+        cluster.check_folders(list(dict.fromkeys([source.parent, above])))
     travelling = replace(
         settings,
         compare=settings.compare and _full(settings.compare),

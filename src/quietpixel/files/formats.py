@@ -5,43 +5,22 @@ formats listed here ever reach a decoder, so none of libvips' many other loaders
 a file that pretends.
 """
 
+from importlib import import_module
 from pathlib import PurePath
 
 from quietpixel.errors import FileError, unknown_name
-from quietpixel.files import (
-    avif,
-    bmp,
-    exr,
-    fits,
-    gif,
-    hdf5,
-    heif,
-    jp2,
-    jpeg,
-    jxl,
-    microscopes,
-    mrc,
-    npy,
-    png,
-    pnm,
-    radiance,
-    raw,
-    tiff,
-    vips,
-    webp,
-)
+from quietpixel.files import microscopes, raw, tiff, vips
 from quietpixel.files.image_format import Format, Source
 
 HEAD = 4096
 """Bytes of a file by which its format is recognised."""
 
 _MODULES = (
-    jpeg, png, tiff, webp, avif, bmp, gif, pnm, raw, heif, jxl, jp2, exr, radiance, npy, mrc, fits,
-    hdf5,
+    "jpeg", "png", "tiff", "webp", "avif", "bmp", "gif", "pnm", "raw", "heif", "jxl", "jp2", "exr",
+    "radiance", "npy", "mrc", "fits", "hdf5",
 )  # fmt: skip
-FORMATS: dict[str, Format] = {
-    each.name: each for each in (*(module.FORMAT for module in _MODULES), *microscopes.FORMATS)
-}
+_RECORDS = (import_module(f"quietpixel.files.{name}").FORMAT for name in _MODULES)
+FORMATS: dict[str, Format] = {each.name: each for each in (*_RECORDS, *microscopes.FORMATS)}
 
 # Recognised only to name them, since "not an image" would be wrong or of no help.
 _UNSUPPORTED = (

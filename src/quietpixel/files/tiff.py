@@ -82,28 +82,23 @@ def read(source: Source, limits: ReadLimits) -> Picture:
     )
     if encoding.premultiplied:
         source = _declare_straight(source, directories)
+    channels, notes = page_channels(first.block(270) or b"", len(directories), limits.axes)
+    if b"LAYOUT=IFDS_BEFORE_DATA" in vips.read_bytes(source, 0, 1024):
+        notes += (
+            "The result is not a cloud-optimized GeoTIFF: its directories lie behind the pixels.",
+        )
     planar = first.first(284, 1) == 2 and first.first(277, 1) > 1
     if planar:
         directories = (move_samples(first), *directories[1:])
-    channels, notes = page_channels(first.block(270) or b"", len(directories), limits.axes)
-    header = Picture(
-        (),
-        "tiff",
-        metadata=parse_metadata(directories),
-        encoding=encoding,
-        channels=channels,
-        notes=notes,
-    )
-    if b"LAYOUT=IFDS_BEFORE_DATA" in vips.read_bytes(source, 0, 1024):
-        header = header.with_notes(
-            "The result is not a cloud-optimized GeoTIFF: its directories lie behind the pixels."
-        )
-    half = first.first(SAMPLE_FORMAT, 1) == 3 and encoding.bits == 16
-    if planar:
-        header = header.with_notes(
+        notes += (
             "Each channel has a plane of its own, and a TIFF result has the channels of a pixel "
-            "together (planar configuration 1)."
+            "together (planar configuration 1).",
         )
+    metadata = parse_metadata(directories)
+    header = Picture(
+        (), "tiff", metadata=metadata, encoding=encoding, channels=channels, notes=notes
+    )
+    half = first.first(SAMPLE_FORMAT, 1) == 3 and encoding.bits == 16
     # GeoTIFF may leave out strips and tiles without content: they have neither place nor length.
     parts = [part for page in directories for part in page.parts()]
     if any(at < 8 and length for at, length in parts):
