@@ -313,8 +313,8 @@ def test_nd2_is_read_as_its_library_says(monkeypatch) -> None:
     assert picture.channels == (0, 0, 1, 1)
     assert [int(page[0, 0, 0]) for page in picture.pages] == [0, 24, 12, 36]
     text = picture.metadata.directories[0].block(270)
-    assert b'SizeC="2" SizeZ="2" SizeT="1" PhysicalSizeX="0.25"' in text
-    assert b'PhysicalSizeZ="1"' in text
+    assert b'SizeZ="2" SizeT="1" SizeC="2" PhysicalSizeX="0.25"' in text
+    assert b'PhysicalSizeZ="1.0"' in text
 
 
 @pytest.mark.parametrize("name", ["mrc", "fits", "hdf5", "czi", "nd2", "lif"])
