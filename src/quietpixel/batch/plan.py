@@ -276,9 +276,7 @@ def _hint_at_name(error: QuietpixelError) -> str:
 def _check_folder(folder: Path) -> None:
     """Raise FileError unless the folder is there, or can be made, for writing."""
     # A folder that does not exist yet is made in the nearest one above it that does.
-    above = folder
-    while not os.path.lexists(above) and above != above.parent:
-        above = above.parent
+    above = next(filter(os.path.lexists, (folder, *folder.parents)), folder)
     if not above.is_dir():
         raise FileError(f"The folder '{folder}' cannot be made: '{above}' is not a folder.")
     if not os.access(above, os.W_OK | os.X_OK):
@@ -286,12 +284,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def share_scale(
-    denoiser: Denoiser,
-    sources: Sequence[Path],
-    settings: Settings,
-    ledger: Ledger,
-    *,
-    continued: bool,
+    denoiser: Denoiser, findings: Sequence[PreflightResult], settings: Settings, ledger: Ledger
 ) -> tuple[Settings, str]:
     """Return the settings with one intensity scale for all pictures, and a sentence on it.
 
@@ -299,20 +292,21 @@ def share_scale(
     ----------
     denoiser
         Finds the scale.
-    sources
-        All files of the run.
+    findings
+        What `preflight_jobs` found.
     settings
         How they are denoised.
     ledger
         Remembers the scale, so that a run is continued on that of its first files.
-    continued
-        Whether some of the files are done.
 
     Raises
     ------
     ArgumentError
         If the files that are examined have different types, or none can be read.
     """
+    # Those that are done too: a run that is continued has the same files.
+    sources = [each.job.source for each in findings if each.state in ("write", "done")]
+    continued = any(each.state == "done" for each in findings)
     kept = ledger.read_shared() if continued else None
     if kept is None:
         some = sources[:: -(-len(sources) // MOST_FILES)]

@@ -11,7 +11,7 @@ from quietpixel.batch.ledger import RESULT
 from quietpixel.batch.pipeline import Outcome
 from quietpixel.batch.plan import PreflightResult
 from quietpixel.cli.denoise_call import DenoiseCall
-from quietpixel.cli.denoise_view import FolderView, show_findings
+from quietpixel.cli.denoise_view import FolderView
 from quietpixel.cluster.storage import Place, is_store
 from quietpixel.errors import ArgumentError, FileError, QuietpixelError
 from quietpixel.files import Job, abandon, check_readable, read_size
@@ -73,7 +73,7 @@ class LargeRun:
         if len(findings) == 1 and findings[0].state == "skip":
             raise FileError(findings[0].reason)
         if self._call.dry_run:
-            return show_findings(findings, names=self._call.option_names)
+            return self._view.show_findings(findings)
         self._view.begin(findings)
         with contextlib.ExitStack() as opened:
             cluster = None

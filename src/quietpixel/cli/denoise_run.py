@@ -16,7 +16,7 @@ from quietpixel.batch.lock import lock_folders
 from quietpixel.batch.pipeline import Outcome, denoise_one, run_jobs
 from quietpixel.batch.plan import Plan, PreflightResult, make_plan, preflight_jobs, share_scale
 from quietpixel.cli.denoise_call import DenoiseCall
-from quietpixel.cli.denoise_view import FolderView, describe_outcome, show_findings
+from quietpixel.cli.denoise_view import FolderView, describe_outcome
 from quietpixel.errors import ArgumentError, ClusterError, FileError
 from quietpixel.files import (
     Job,
@@ -169,7 +169,7 @@ class DenoiseRun:
             if single and findings[0].state == "skip" and not call.in_place:
                 raise FileError(findings[0].reason)
             if call.dry_run:
-                return show_findings(findings, names=call.option_names, unread=plan.unread)
+                return self._view.show_findings(findings)
             return self._work(denoiser, findings, folder=bool(plan.folders))
 
     def _work(
@@ -179,12 +179,7 @@ class DenoiseRun:
         jobs = tuple(finding.job for finding in findings if finding.state == "write")
         if self._settings.folder_range and jobs:
             assert self._ledger is not None
-            # Those that are done too: a run that is continued has the same files.
-            known = [each.job.source for each in findings if each.state in ("write", "done")]
-            continued = len(known) > len(jobs)
-            self._settings, sentence = share_scale(
-                denoiser, known, self._settings, self._ledger, continued=continued
-            )
+            self._settings, sentence = share_scale(denoiser, findings, self._settings, self._ledger)
             self._view.notify(sentence)
             self._view.scale = self._settings.scale
         self._view.jobs = (*(each.job for each in findings if each.state != "write"), *jobs)

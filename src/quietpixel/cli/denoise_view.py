@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
@@ -246,6 +246,27 @@ class FolderView:
             self.notify(f"{done}.")
         return exit_code(self._total, len(self.failures), unread)
 
+    def show_findings(self, findings: Sequence[PreflightResult]) -> int:
+        """Print what would be done with each file, and return the exit code of such a run."""
+        words = {
+            "write": "would be written", "done": "done already", "skip": "would be skipped",
+            "refuse": "would be refused",
+        }  # fmt: skip
+        for found in findings:
+            paths = f"{found.job.source} -> {found.job.target}"
+            reason = found.reason and f", because {self._translate(found.reason)}"
+            click.echo(printable(f"{paths}: {words[found.state]}{reason}"))
+        for file in self.unread:
+            click.echo(printable(f"{file.path}: would be skipped ({file.reason})"))
+        counts: Counter[str] = Counter(found.state for found in findings)
+        totals = (f"{counts[state]} {text}" for state, text in words.items() if counts[state])
+        if len(findings) != 1:
+            click.echo(f"{len(findings)} images: {', '.join(totals) or 'nothing to do'}.", err=True)
+        if self.unread:
+            click.echo(describe_unread(self.unread), err=True)
+        unread = sum(file.is_image for file in self.unread)
+        return exit_code(len(findings), counts["refuse"], unread)
+
     def write_json(self, *, interrupted: bool = False) -> None:
         """Write a report with the settings and one entry per file, if the user wants one."""
         call = self._call
@@ -369,32 +390,6 @@ def describe_noise(pages: Sequence[Noise]) -> str:
             found_level += f", as --sigma {level}" if mean >= LEAST_TYPED else ""
         words.insert(0, f"noise level {level} as given" if given else f"{found} ({found_level})")
     return ", ".join(words) or "noise not measured"
-
-
-def show_findings(
-    findings: Sequence[PreflightResult],
-    *,
-    names: Mapping[str, str],
-    unread: Sequence[SkippedFile] = (),
-) -> int:
-    """Print what would be done with each file, and return the exit code of such a run."""
-    words = {
-        "write": "would be written", "done": "done already", "skip": "would be skipped",
-        "refuse": "would be refused",
-    }  # fmt: skip
-    for found in findings:
-        paths = f"{found.job.source} -> {found.job.target}"
-        reason = found.reason and f", because {name_options(found.reason, names)}"
-        click.echo(printable(f"{paths}: {words[found.state]}{reason}"))
-    for file in unread:
-        click.echo(printable(f"{file.path}: would be skipped ({file.reason})"))
-    counts: Counter[str] = Counter(found.state for found in findings)
-    totals = ", ".join(f"{counts[state]} {text}" for state, text in words.items() if counts[state])
-    if len(findings) != 1:
-        click.echo(f"{len(findings)} images: {totals or 'nothing to do'}.", err=True)
-    if unread:
-        click.echo(describe_unread(unread), err=True)
-    return exit_code(len(findings), counts["refuse"], sum(file.is_image for file in unread))
 
 
 def _describe(outcome: Outcome) -> dict[str, Any]:
