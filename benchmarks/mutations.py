@@ -151,7 +151,7 @@ MUTATIONS = [
         GOLDEN,
     ),
     Mutation(
-        "inference/job.py",
+        "inference/engine.py",
         "back[:, ::-1] if flip else back",
         "back",
         "tests/inference/test_views.py",

@@ -1,7 +1,7 @@
 """Train the estimator of the noise level: the small network behind ``sigma="auto"``.
 
     python benchmarks/train_noise_level.py MODEL PHOTOS OUT.npz [--minutes 17] [--workers 2]
-                                          [--earlier FILE.npz]
+                                          [--earlier FILE.npz | --tune FILE.npz]
 
 MODEL obeys a noise level (the bundled ``photo``), PHOTOS is a folder of clean photographs; every
 20th, by name, is for validation and never used. Two steps:
@@ -15,8 +15,9 @@ MODEL obeys a noise level (the bundled ``photo``), PHOTOS is a folder of clean p
 
 Prints the mean loss in dB on every eighth crop, by kind of noise, beside that of the true standard
 deviation and of an estimator of white noise. --earlier names weights whose networks join the mean,
-such as those in use: networks of another training err in other places. Copy OUT.npz to
-``src/quietpixel/weights/noise-level.npz``.
+such as those in use: networks of another training err in other places. --tune names weights that
+were trained for another denoiser, and are adapted to MODEL with far fewer crops: a quarter of the
+passes at a third of the learning rate. Copy OUT.npz to ``src/quietpixel/weights/noise-level.npz``.
 """
 
 import argparse
@@ -76,6 +77,8 @@ EPOCHS, NETWORKS = 60, 4
 MOST_LOST = 6.0
 """A crop counts at most so many dB: a wrong level on an image without noise can cost any number."""
 
+LAYERS = [f"{part}_{n}" for n in range(1, 8) for part in ("kernel", "bias")]
+
 Array = NDArray[Any]
 
 
@@ -87,6 +90,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=17.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--earlier", type=Path)
+    parser.add_argument("--tune", type=Path)
     given = parser.parse_args()
     Denoiser(given.model)  # a wrong name fails here
     with ProcessPoolExecutor(given.workers) as pool:
@@ -97,7 +101,7 @@ def main() -> None:
         parts = [job.result() for job in jobs]
     crops = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     print(f"{len(crops['kind'])} crops", flush=True)
-    weights = fit(crops)
+    weights = fit(crops, given.tune)
     if given.earlier:
         with np.load(given.earlier) as earlier:
             weights = join(weights, dict(earlier))
@@ -279,7 +283,7 @@ def loss_of(output: Any, start: Any, lost: Any) -> Any:
     return before + (level - low) / (high - low) * (after - before)
 
 
-def fit(crops: dict[str, Array]) -> dict[str, Array]:
+def fit(crops: dict[str, Array], tune: Path | None = None) -> dict[str, Array]:
     """Return the weights of the estimator, networks whose answers are averaged."""
     white, kinds, scores, summary = (crops[k] for k in ("white", "kind", "score", "summary"))
     training = np.arange(len(white)) % 8 != 0
@@ -290,6 +294,19 @@ def fit(crops: dict[str, Array]) -> dict[str, Array]:
         "blocks_mean": blocks[training].mean((0, 1)),
         "blocks_deviation": blocks[training].std((0, 1)) + 1e-6,
     }
+    starts: list[list[Array] | None] = [None] * NETWORKS
+    if tune is not None:
+        with np.load(tune) as file:
+            statistics = {name: file[name] for name in statistics}
+            layers = [file[name] for name in LAYERS]
+        # A bias is stored as a row, to be added to many blocks.
+        starts = [
+            [
+                each[n, 0] if name.startswith("bias") else each[n]
+                for name, each in zip(LAYERS, layers, strict=True)
+            ]
+            for n in range(len(layers[0]))
+        ]
     # Of noise that all channels share, luminance holds the square root of 3 times as much.
     seen = np.maximum(white, np.exp(summary[:, 0] + summary[:, 1]) / np.sqrt(3))
     coarse = seen < WHITE * crops["sigma"]
@@ -304,7 +321,8 @@ def fit(crops: dict[str, Array]) -> dict[str, Array]:
     )
     rivals = [np.log(each + FLOOR) - start for each in (crops["sigma"], white)]
     others = [samples.loss(each.astype(np.float32)).numpy() for each in rivals]
-    nets, outputs = [train(samples, np.flatnonzero(training), seed) for seed in range(NETWORKS)], []
+    order, outputs = np.flatnonzero(training), []
+    nets = [train(samples, order, seed, start) for seed, start in enumerate(starts)]
     for net in nets:
         parts = np.array_split(np.arange(len(white)), len(white) // 256 + 1)
         output = [net([samples.summary[p], samples.blocks[p]])[:, 0].numpy() for p in parts]
@@ -318,8 +336,7 @@ def fit(crops: dict[str, Array]) -> dict[str, Array]:
         print(f"  {ours:.2f}, true {true:.2f}, white {as_white:.2f}: {text or 'no noise'}")
     arrays = zip(*(net.get_weights() for net in nets), strict=True)
     stacked = [np.stack([each if each.ndim == 2 else each[None] for each in one]) for one in arrays]
-    names = [f"{part}_{n}" for n in range(1, 8) for part in ("kernel", "bias")]
-    weights = statistics | dict(zip(names, stacked, strict=True))
+    weights = statistics | dict(zip(LAYERS, stacked, strict=True))
     return {name: value.astype(np.float32) for name, value in weights.items()}
 
 
@@ -352,14 +369,18 @@ def build_network(summary: int, blocks: int) -> Any:
     return keras.Model([whole, each], Dense(1, kernel_initializer="zeros")(x))
 
 
-def train(samples: Samples, order: Array, seed: int) -> Any:
-    """Return a network trained on the samples of these numbers."""
+def train(samples: Samples, order: Array, seed: int, weights: list[Array] | None = None) -> Any:
+    """Return a network trained on the samples of these numbers, or adapted from `weights`."""
     import keras
     import tensorflow as tf
 
     keras.utils.set_random_seed(seed)
     net = build_network(samples.summary.shape[1], samples.blocks.shape[2])
-    optimizer = keras.optimizers.AdamW(3e-3, weight_decay=1e-2)
+    rate, epochs, pulled = 3e-3, EPOCHS, EPOCHS // 4
+    if weights is not None:
+        net.set_weights(weights)
+        rate, epochs, pulled = rate / 3, EPOCHS // 4, 0
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-2)
 
     @tf.function  # type: ignore[misc]
     def step(inputs: list[Any], start: Any, lost: Any, wanted: Any, pull: Any) -> None:
@@ -371,10 +392,10 @@ def train(samples: Samples, order: Array, seed: int) -> Any:
         optimizer.apply_gradients(zip(gradients, net.trainable_variables, strict=True))
 
     rng = np.random.default_rng(seed)
-    for epoch in range(EPOCHS):
-        optimizer.learning_rate = 3e-3 * (1 - epoch / EPOCHS)
+    for epoch in range(epochs):
+        optimizer.learning_rate = rate * (1 - epoch / epochs)
         rng.shuffle(order)
-        pull = np.float32(0.5 if epoch < EPOCHS // 4 else 0.05)
+        pull = np.float32(0.5 if epoch < pulled else 0.05)
         for start in range(0, len(order), 128):
             some = order[start : start + 128]
             summary = samples.summary[some]

@@ -10,7 +10,7 @@ from quietpixel.containers import denoise
 from quietpixel.errors import ArgumentError, UnknownNameError
 from quietpixel.inference.arrays import read_layout
 from quietpixel.inference.denoiser import Denoiser
-from quietpixel.inference.job import flips_and_turns
+from quietpixel.inference.engine import flips_and_turns
 from quietpixel.inference.tile_plan import bytes_per_pixel
 
 PIXEL = bytes_per_pixel(Card(name="any", architecture="unet", channels=1), "f32")

@@ -19,6 +19,8 @@ from quietpixel.data.image_folder import Layout, find_layout
 from quietpixel.data.samplers import BatchPool
 from quietpixel.errors import ArgumentError, DataError, FileError, TrainingError
 from quietpixel.files import Picture, write_picture
+from quietpixel.inference.engine import open_engine
+from quietpixel.inference.model_store import find_model
 from quietpixel.training import trainer
 from quietpixel.training.callbacks import Clock, rate_at
 from quietpixel.training.folder_data import Folder, find_channels, measure_folder, open_folder
@@ -55,6 +57,29 @@ def make_photos(folder: Path, number: int, side: int = 96) -> Path:
 
 def recipe_for(folder: Path, **changes: object) -> Recipe:
     return named_recipe("photo", data=str(folder), **{**TINY, **changes})
+
+
+def test_the_targets_of_a_teacher_are_means_over_flips_and_turns(tmp_path: Path) -> None:
+    changes = {"teacher": "photo", "channels": 3, "patch": 32, "batch": 4}
+    changes |= {"noise": "gaussian:20/255", "options": {**TINY["options"], "sigma": True}}
+    recipe = recipe_for(make_photos(tmp_path, 6), **changes)
+    sampler = from_folder(recipe, open_folder(recipe, cache=None, notify=print)).sampler
+    (noisy, levels), targets = sampler.make(0, 0)
+    engine, views = open_engine(find_model("photo"), threads=1), []
+    for turns in range(4):
+        for axes in ((1, 2), (2, 1)):  # a transposed image is a flipped and turned one
+            seen = [np.rot90(each, turns, (1, 2)) for each in (noisy, levels)]
+            seen = [np.moveaxis(each, (1, 2), axes) for each in seen]
+            result = engine(*(np.ascontiguousarray(each) for each in seen))
+            views.append(np.rot90(np.moveaxis(result, axes, (1, 2)), -turns, (1, 2)))
+    np.testing.assert_allclose(targets, np.mean(views, axis=0), atol=1e-3)
+    assert np.abs(targets - views[0]).max() > 0.01
+
+
+def test_a_teacher_with_a_level_needs_one(tmp_path: Path) -> None:
+    recipe = recipe_for(make_photos(tmp_path, 6), teacher="photo")
+    with pytest.raises(ArgumentError, match="noise level"):
+        from_folder(recipe, open_folder(recipe, cache=None, notify=print))
 
 
 def load(folder: Path, **changes: object) -> tuple[Folder, list[str]]:

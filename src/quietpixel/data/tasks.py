@@ -36,6 +36,8 @@ class AddNoise:
         noise, so that the model leaves clean areas unchanged.
     blur_fraction
         Probability that the patch is blurred (`blur`) before it gets noise.
+    blur_width
+        Largest standard deviation of that blur, in pixels.
     pattern_fraction
         Probability that the patch gets a regular fine pattern (`draw_pattern`) before that.
     gray_fraction
@@ -48,6 +50,7 @@ class AddNoise:
     law: NoiseLaw
     clean_fraction: float = 0.0
     blur_fraction: float = 0.0
+    blur_width: float = 1.3
     pattern_fraction: float = 0.0
     gray_fraction: float = 0.0
     contrast_fraction: float = 0.0
@@ -68,7 +71,7 @@ class AddNoise:
             if happens(self.pattern_fraction):
                 clean = draw_pattern(clean, rng)
             if happens(self.blur_fraction):
-                clean = blur(clean, rng)
+                clean = blur(clean, rng, self.blur_width)
             if happens(self.contrast_fraction):
                 clean = change_contrast(clean, rng)
         if clean.shape[-1] != 3 or not happens(self.gray_fraction):
@@ -105,8 +108,8 @@ def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     return (first + share * (second - first)).astype(np.float32)
 
 
-def blur(clean: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Return an image as soft as the pixels of a camera, by a Gaussian of 0.3 to 1.3 pixels.
+def blur(clean: FloatArray, rng: np.random.Generator, widest: float = 1.3) -> FloatArray:
+    """Return an image as soft as the pixels of a camera, by a Gaussian of 0.3 pixels or more.
 
     Photographs collected for training were mostly downscaled and are sharper than those that come
     from a camera; a model that knows only such images takes more noise for detail.
@@ -117,10 +120,12 @@ def blur(clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         (H, W, C).
     rng
         Random generator.
+    widest
+        Largest standard deviation of the Gaussian, in pixels.
     """
     from scipy import ndimage  # denoising needs no scipy
 
-    width = rng.uniform(0.3, 1.3)
+    width = rng.uniform(0.3, widest)
     return ndimage.gaussian_filter(clean, (width, width, 0), mode="mirror")
 
 

@@ -238,6 +238,32 @@ def run_model(engine: Engine, images: FloatArray, sigma: FloatArray | None) -> F
     return np.moveaxis(result, 0, 2)
 
 
+def run_views(engine: Engine, images: FloatArray, sigma: FloatArray | None) -> FloatArray:
+    """Return the mean of what a model makes of the flips and turns of images; see `run_model`.
+
+    Tiles begin and end on multiples of the divisor, so that flipped tiles see what the whole
+    image, flipped, would show them.
+    """
+    views = flips_and_turns(engine.card)
+    total = np.zeros_like(images)
+    for flip, turns in views:
+        seen, level = (
+            None if each is None else np.rot90(each[:, ::-1] if flip else each, turns)
+            for each in (images, sigma)
+        )
+        assert seen is not None
+        back = np.rot90(run_model(engine, seen, level), -turns)
+        total += back[:, ::-1] if flip else back
+    return total / np.float32(len(views))
+
+
+def flips_and_turns(card: Card) -> list[tuple[bool, int]]:
+    """Return the flips and quarter turns that a model can be shown."""
+    # A quarter turn exchanges height and width, which must then be equal.
+    square = card.size is None or card.size[0] == card.size[1]
+    return [(flip, turns) for flip in (False, True) for turns in range(0, 4, 1 if square else 2)]
+
+
 def preload_engine(name: str) -> None:
     """Import the library of an engine, which takes 0.1 s; what goes wrong shows when it is used."""
     with contextlib.suppress(ImportError):

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from quietpixel.array_types import Array, BoolArray, FloatArray
-from quietpixel.card import Card
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import blend
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout
 from quietpixel.inference.blotches import enlarge, find_blotches
-from quietpixel.inference.engine import Engine, run_model
+from quietpixel.inference.engine import Engine, run_model, run_views
 from quietpixel.inference.level import Noise, NoiseLevel, describe_rest
 from quietpixel.inference.options import QUALITIES, DenoiseOptions
 from quietpixel.inference.repair import HIGHEST, LOWEST, Repair
@@ -197,7 +196,7 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, blotches: FloatArray | None) -> A
         if QUALITIES[job.options.quality] == 1:
             denoised = run_model(job.engine, shown, scaled)
         else:
-            denoised = _denoise_views(job, shown, scaled)
+            denoised = run_views(job.engine, shown, scaled)
         if share is not None:
             denoised = noisy + share[..., np.newaxis] * (denoised - noisy)
         results.append(denoised)
@@ -214,29 +213,3 @@ def _read_level(values: FloatArray, tile: Tile, count: int) -> FloatArray:
     sides = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
     # A view, so that a constant level takes no memory.
     return np.broadcast_to(part, (*sides, count))
-
-
-def _denoise_views(job: DenoiseJob, shown: FloatArray, level: FloatArray | None) -> FloatArray:
-    """Return the mean of what the model makes of the flips and turns of a tile.
-
-    Tiles begin and end on multiples of the divisor, so that flipped tiles see what the whole
-    image, flipped, would show them.
-    """
-    views = flips_and_turns(job.engine.card)
-    total = np.zeros_like(shown)
-    for flip, turns in views:
-        seen, seen_level = (
-            None if each is None else np.rot90(each[:, ::-1] if flip else each, turns)
-            for each in (shown, level)
-        )
-        assert seen is not None
-        back = np.rot90(run_model(job.engine, seen, seen_level), -turns)
-        total += back[:, ::-1] if flip else back
-    return total / np.float32(len(views))
-
-
-def flips_and_turns(card: Card) -> list[tuple[bool, int]]:
-    """Return the flips and quarter turns that a model can be shown."""
-    # A quarter turn exchanges height and width, which must then be equal.
-    square = card.size is None or card.size[0] == card.size[1]
-    return [(flip, turns) for flip in (False, True) for turns in range(0, 4, 1 if square else 2)]

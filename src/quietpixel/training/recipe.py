@@ -29,7 +29,7 @@ FRACTIONS = (
 """The fields that say which fraction of a folder's patches is modified."""
 LEAST = {
     "epochs": 1, "batch": 1, "seed": 0, "patch": 8, "steps": 1, "warmup": 0, "clip_norm": 0,
-    "level_excess": 1,
+    "level_excess": 1, "blur_width": 0.3,
 }  # fmt: skip
 """The smallest values of fields that have one."""
 RENAMED = {
@@ -90,6 +90,8 @@ class Recipe:
     blur_fraction
         The fraction that is blurred, as the pixels of a camera are less sharp than those of images
         that were downscaled; 0 to 1.
+    blur_width
+        The largest standard deviation of that blur, in pixels, at least 0.3.
     downscale_fraction
         The fraction downscaled from up to twice their size, so that the model also learns finer
         structure than the images have; 0 to 1.
@@ -105,6 +107,9 @@ class Recipe:
     level_excess
         The noise level that the model is given is up to this many times the true one where the
         noise is not white, because real noise is less regular than any law.
+    teacher
+        Of clean images: a model, by name or path. The mean of its results over the flips and turns
+        of a noisy patch is then the target, which is better than one result; empty for none.
     target
         Of a folder: ``"clean"`` (clean images, or pairs of a noisy and a clean one), ``"noisy"``
         (pairs of two noisy ones), or ``"none"`` (noisy images only).
@@ -157,11 +162,13 @@ class Recipe:
     channels: int = 3
     clean_fraction: float = 0.0
     blur_fraction: float = 0.0
+    blur_width: float = 1.3
     downscale_fraction: float = 0.0
     pattern_fraction: float = 0.0
     gray_fraction: float = 0.0
     contrast_fraction: float = 0.0
     level_excess: float = 1.0
+    teacher: str = ""
     target: str = "clean"
     pairs: str = ""
     masks: str = ""
@@ -192,6 +199,11 @@ class Recipe:
             raise ArgumentError(
                 "`measured` is for noisy images alone (`method` neighbours) and a model that takes "
                 "a noise level; omit it, or start from a model that obeys one, such as photo."
+            )
+        if self.teacher and self.method:
+            raise ArgumentError(
+                f"`teacher` is for clean images, which get noise in training; got '{self.teacher}' "
+                f"with `method` {self.method}. Omit it."
             )
         for name in FRACTIONS:
             self._require(name, 0 <= getattr(self, name) <= 1, "lie in [0, 1]")

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,14 @@ import numpy as np
 from quietpixel.array_types import FloatArray
 from quietpixel.data import Split
 from quietpixel.data.patches import PatchSampler, PatchSampling
-from quietpixel.data.samplers import NoisySampler, Sampler
+from quietpixel.data.samplers import Batch, NoisySampler, Sampler
 from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
 from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.intensity_scale import Range
+from quietpixel.inference.engine import Engine, open_engine, run_views
+from quietpixel.inference.model_file import read_card
+from quietpixel.inference.model_store import find_model
 from quietpixel.noise.parser import add_noise, parse_noise
 from quietpixel.training.folder_data import Folder
 from quietpixel.training.losses import WEIGHTED
@@ -62,6 +67,37 @@ class TrainingData:
     range: Range | None = None
 
 
+class TeacherSampler:
+    """Batches of a sampler, with the results of a model as targets.
+
+    Parameters
+    ----------
+    sampler
+        Its batches.
+    path
+        Model file.
+    """
+
+    def __init__(self, sampler: Sampler, path: Path) -> None:
+        self.sampler, self.path, self.skipped = sampler, path, sampler.skipped
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return len(self.sampler)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The model, opened by the process that makes the batches."""
+        return open_engine(self.path, threads=1)
+
+    def make(self, epoch: int, index: int) -> Batch:
+        """Return batch number `index` of `epoch` as (input, target)."""
+        inputs, _ = self.sampler.make(epoch, index)
+        noisy, levels = inputs if isinstance(inputs, tuple) else (inputs, None)
+        sigma = None if levels is None else np.moveaxis(levels[..., 0], 0, 2)
+        return inputs, np.moveaxis(run_views(self.engine, np.moveaxis(noisy, 0, 2), sigma), 2, 0)
+
+
 def from_splits(recipe: Recipe, train: Split, validation: Split) -> TrainingData:
     """Return the training data of a named set.
 
@@ -94,7 +130,8 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
     Raises
     ------
     ArgumentError
-        If the method of the recipe needs a noise law and the recipe has none.
+        If the method of the recipe needs a noise law and the recipe has none, or its teacher takes
+        a noise level and its model does not.
     DataError
         If no scene can be used.
     """
@@ -124,8 +161,17 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
         downscale_fraction=0.0,
     )
     task = make_task(recipe.without_modified_patches())
+    sampler: Sampler = PatchSampler(folder.train, make_task(recipe), drawing)
+    if recipe.teacher:
+        teacher = find_model(recipe.teacher)
+        if read_card(teacher).sigma_input and level_fraction is None:
+            raise ArgumentError(
+                f"The `teacher` {recipe.teacher} takes a noise level, and so must the model that "
+                "is trained; set its option `sigma`, or name a teacher without a level."
+            )
+        sampler = TeacherSampler(sampler, teacher)
     return TrainingData(
-        PatchSampler(folder.train, make_task(recipe), drawing),
+        sampler,
         PatchSampler(folder.validation, task, validating).make(0, 0),
         recipe.channels,
         loss=WEIGHTED[recipe.loss] if recipe.masks or recipe.method == "hidden" else None,
@@ -165,6 +211,7 @@ def make_task(recipe: Recipe) -> Task:
         law,
         clean_fraction=recipe.clean_fraction,
         blur_fraction=recipe.blur_fraction,
+        blur_width=recipe.blur_width,
         pattern_fraction=recipe.pattern_fraction,
         contrast_fraction=recipe.contrast_fraction,
         gray_fraction=recipe.gray_fraction,
