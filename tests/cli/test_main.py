@@ -75,7 +75,7 @@ def test_a_base_installation_names_the_extra_that_a_command_needs(tmp_path: Path
     Image.fromarray(image).save(tmp_path / "folder" / "a.png")
     done = subprocess.run(
         [sys.executable, "-c", BASE], input="\n".join(EXTRAS), cwd=tmp_path,
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=True, env=os.environ | {"PATH": ""},
     )  # fmt: skip
     lines = [line for line in done.stderr.splitlines() if line.startswith(("2", "quietpixel: "))]
     assert lines[1::2] == ["2"] * len(EXTRAS)

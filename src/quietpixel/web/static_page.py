@@ -88,8 +88,9 @@ def write_page(
         raise FileError(
             f"The folder '{folder}' holds other files; choose a new or an empty folder."
         )
-    files = {f"runtime/{name}": content for name, content in read_runtime(runtime).items()}
-    files |= _page_files() | _model_files(models or find_models(options or DenoiseOptions()))
+    # The models first: they may need a package that is missing, which is said before a download.
+    files = _page_files() | _model_files(models or find_models(options or DenoiseOptions()))
+    files |= {f"runtime/{name}": content for name, content in read_runtime(runtime).items()}
     late = {f"runtime/{name}" for name, early in RUNTIME_FILES.items() if not early}
     # Last, because its version is a digest of all the other files.
     files["service_worker.js"] = _service_worker(files, late)
@@ -181,9 +182,12 @@ def read_runtime(source: Path | None) -> dict[str, bytes]:
         else:
             # Read and not extracted, which is only safe from Python 3.11.4 on.
             with tarfile.open(source) as archive:
-                wanted = [each for each in archive if Path(each.name).name in RUNTIME_FILES]
-                files = {Path(each.name).name: archive.extractfile(each) for each in wanted}
-                found = {name: file.read() for name, file in files.items() if file}
+                found = {
+                    Path(each.name).name: file.read()
+                    for each in archive  # in their order: going back unpacks all once more
+                    if Path(each.name).name in RUNTIME_FILES
+                    if (file := archive.extractfile(each))
+                }
     except (OSError, tarfile.TarError) as error:
         raise RuntimeFilesError(
             f"'{source}' cannot be read as onnxruntime-web: {error}."
