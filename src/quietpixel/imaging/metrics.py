@@ -141,9 +141,11 @@ def bootstrap_interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, floa
     if sample.size == 0:
         raise ArgumentError("`values` must hold at least one number to resample; got none.")
     rng = np.random.default_rng(seed)
-    # Draw by draw, because all indices at once would take 2000 times the memory of `values`.
-    draws = (sample[rng.integers(sample.size, size=sample.size)] for _ in range(RESAMPLES))
-    means = np.fromiter((draw.mean() for draw in draws), np.float64, RESAMPLES)
+    # In parts, because all indices at once would take 2000 times the memory of `values`.
+    draws = (
+        sample[rng.integers(sample.size, size=(40, sample.size))] for _ in range(RESAMPLES // 40)
+    )
+    means = np.concatenate([draw.mean(axis=1) for draw in draws])
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 

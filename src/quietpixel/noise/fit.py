@@ -7,6 +7,7 @@ of the cosine transform have no more power than the noise.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
@@ -245,9 +246,13 @@ class _Fit:
     clipped: bool
     offset: float
 
+    @cached_property
+    def middle(self) -> float:
+        return float(np.median(self.brightness))
+
     def make(self, sigma: float, share: float) -> PoissonGaussian:
         # Photon noise grows with brightness, so its share needs one: the middle one.
-        gain = share * sigma**2 / max(float(np.median(self.brightness)) - self.offset, 1e-3)
+        gain = share * sigma**2 / max(self.middle - self.offset, 1e-3)
         return PoissonGaussian(gain, float(np.sqrt(1 - share)) * sigma, self.offset)
 
     def misfit(self, law: PoissonGaussian) -> float:
