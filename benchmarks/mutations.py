@@ -362,7 +362,8 @@ def copy_source(folder: Path) -> Path:
 
 def run_test(test: str, source: Path) -> subprocess.CompletedProcess[str]:
     """Run a test against the source in another folder."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", test]
+    options = ["-x", "-q", "-c", "pyproject.toml", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, test]
     paths = {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
         command,

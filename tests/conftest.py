@@ -70,7 +70,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser():
     """Open a headless browser; skip the test where none is installed."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
+    # The shell is the same engine without a browser around it, which takes a fifth of the time.
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         assert not os.environ.get("CI"), "Chromium is missing; .ci/run installs it."
@@ -138,6 +139,29 @@ def eager() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def shared_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let runs of equal layers share the ONNX file of the first, with the card of each.
+
+    For modules whose tests read no result of a model: an export takes longer than a short run.
+    """
+    from quietpixel.inference.model_file import replace_card
+    from quietpixel.training import run_outputs
+
+    export, exported = run_outputs.export_onnx, {}
+
+    def export_once(model, path, card):
+        key = str([(type(layer), [w.shape for w in layer.weights]) for layer in model.layers])
+        if key not in exported:
+            exported[key] = tmp_path_factory.mktemp("exported") / "model.onnx"
+            export(model, exported[key], card)
+        replace_card(exported[key], path, card)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_outputs, "export_onnx", export_once)
+        yield
+
+
+@pytest.fixture(scope="module")
 def few_squares() -> Iterator[None]:
     """Let calibrations draw 20 squares: 640 took 3 s."""
     with pytest.MonkeyPatch.context() as patch:
@@ -172,8 +196,8 @@ def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs end without calibration and report, which take two thirds of a short run's time."""
-    for name in ("write_calibration", "show_run"):
-        monkeypatch.setattr(f"quietpixel.workflows.train_run.{name}", lambda *args, **options: None)
+    for name in ("_calibration_pairs", "show_run"):
+        monkeypatch.setattr(f"quietpixel.workflows.train_run.{name}", lambda *args, **options: [])
 
 
 @pytest.fixture

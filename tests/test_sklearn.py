@@ -24,7 +24,7 @@ def digits() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def fitted(digits: np.ndarray) -> DenoisingAutoencoder:
-    return DenoisingAutoencoder(epochs=15, noise="gaussian:0.3").fit(digits[:1200])
+    return DenoisingAutoencoder(epochs=6, batch=32, noise="gaussian:0.3").fit(digits[:1200])
 
 
 def test_it_takes_noise_out_of_images_it_has_not_seen(fitted, digits) -> None:

@@ -160,6 +160,7 @@ def test_help_and_messages_name_a_new_data_set(
     assert "or a data set (digits, mnist, fashion-mnist, toys)." in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("eager", "few_squares")
 def test_toys_work_from_training_to_the_service(
     add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,7 +113,7 @@ def test_what_is_no_model_is_reported(tmp_path: Path) -> None:
     assert open_start("nothing") is None
 
 
-@pytest.mark.usefixtures("no_report", "eager", "few_digits")
+@pytest.mark.usefixtures("no_report", "eager", "few_digits", "shared_export")
 def test_a_run_goes_on_from_another_and_says_so(tmp_path: Path) -> None:
     settings = {"options": {"filters": [4, 8]}, "batch": 64, "code": 3}
     first = quietpixel.train("digits", epochs=1, run=tmp_path / "a", **settings)

@@ -98,7 +98,7 @@ def test_a_resumed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -
     ]
 
 
-@pytest.mark.usefixtures("no_export")
+@pytest.mark.usefixtures("both_ways", "no_export")
 def test_a_run_that_watches_for_plateaus_is_interrupted_in_its_first_epoch(tmp_path: Path) -> None:
     """Keras knows no best value there, which ended in a TypeError, and nothing was kept."""
     folder = RunFolder(tmp_path / "run")

@@ -10,7 +10,7 @@ import quietpixel
 from quietpixel.errors import ArgumentError, ModelError, TrainingError, UnknownNameError
 from quietpixel.files import Picture, write_picture
 
-pytestmark = pytest.mark.usefixtures("eager", "few_squares", "few_digits")
+pytestmark = pytest.mark.usefixtures("eager", "few_squares", "few_digits", "shared_export")
 
 SMALL = {"options": {"filters": [4, 8]}, "batch": 64}
 

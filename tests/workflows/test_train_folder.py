@@ -16,15 +16,17 @@ import tifffile
 from PIL.ImageCms import ImageCmsProfile, createProfile
 
 import quietpixel
+from quietpixel.card import Card
 from quietpixel.errors import ArgumentError, DataError, FileError, UnknownNameError
 from quietpixel.files import Picture, read_picture, write_picture
 from quietpixel.inference.model_store import check_name, keep_model, known_models
-from quietpixel.models import MODELS
+from quietpixel.models import MODELS, build
+from quietpixel.models.export import export_onnx
 from quietpixel.training.initial_weights import default_start
 from quietpixel.training.recipe import FRACTIONS
 from quietpixel.workflows.train_recipe import choose_recipe, describe_measured
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = pytest.mark.usefixtures("eager", "shared_export", "few_squares")
 
 TINY = {
     "options": {"filters": (4, 6), "blocks": (0, 1), "output": "residual"},
@@ -140,9 +142,15 @@ def test_noisy_images_fine_tune_a_model_that_is_shown_them_as_in_denoising(pairs
 
 
 def test_a_model_of_noisy_images_obeys_its_level_and_finds_it_again(pairs: Path) -> None:
-    noisy = pairs / "noisy"
-    small = {"epochs": 1, "steps": 2, "batch": 2, "patch": 32, "workers": 0}
-    run = quietpixel.train(str(noisy), target="none", run=pairs.parent / "run", **small)
+    noisy, start = pairs / "noisy", pairs.parent / "start.onnx"
+    options = TINY["options"] | {"sigma": True}
+    card = Card(
+        name="start", architecture="unet", channels=1, sigma_input=True, data="squares",
+        training={"options": options},
+    )  # fmt: skip
+    export_onnx(build("unet", **options), start, card)
+    small = {name: value for name, value in TINY.items() if name != "options"}
+    run = quietpixel.train(noisy, target="none", run=pairs.parent / "run", start=start, **small)
     denoiser = quietpixel.Denoiser(run / "model.onnx")
     card = denoiser.card
     assert (card.takes_level, card.scale_free, card.training_range) == (True, True, None)
