@@ -79,14 +79,14 @@ def test_the_usage_line_shows_what_cannot_be_omitted(quietpixel, name) -> None:
 def test_a_line_names_the_result_its_size_and_its_noise(quietpixel, gray) -> None:
     rng = np.random.default_rng(0)
     # Content that the channels share, or they would be taken for three images.
-    content, noise = np.linspace(90, 150, 500)[:, None], rng.standard_normal((400, 500, 3))
+    content, noise = np.linspace(90, 150, 370)[:, None], rng.standard_normal((280, 370, 3))
     source = gray.with_name("noisy.png")
     Image.fromarray(np.clip(content + 18 * noise, 0, 255).astype(np.uint8)).save(source)
     outcome = quietpixel("denoise", source, "--precision", "f32")
     assert (outcome.code, outcome.err) == (0, "")  # the line says it all
     paths, size, seconds, found, model = outcome.out.rstrip("\n").split("  ")
     assert paths == f"{source} -> {source.with_name('noisy-clean.png')}"
-    assert (size, model) == ("0.2 MP", "model photo")
+    assert (size, model) == ("0.1 MP", "model photo")
     level = re.fullmatch(r"strong, fine noise \((.+)/255\)", found)
     assert level is not None
     assert float(level[1]) == pytest.approx(18, abs=2.5)

@@ -448,17 +448,14 @@ def test_the_number_of_tasks_is_bounded(machines) -> None:
     assert most <= LEAST
 
 
-def test_a_result_that_dies_with_its_worker_is_computed_again(
-    start, own_machines, tmp_path
-) -> None:
+def test_a_result_that_dies_with_its_worker_is_computed_again(run, own_machines, tmp_path) -> None:
     """The worker is killed by the question for its first result, so after the end of the task."""
     source = fill(tmp_path / "in", 20)
     mortal = own_machines.add_worker(before=DIES_WHEN_ASKED)
     own_machines.add_worker()
     own_machines.wait_for_workers()
     words = [source, "--recursive", "--in-place", "--scheduler", own_machines.address]
-    _, err = finish(start(*words))
-    assert "20 of 20 images are done" in err
+    assert "20 of 20 images are done" in run(*words)
     check_halved_once(source, 20, side=40)
     mortal.join(PATIENCE)
     assert mortal.exitcode == -9
@@ -468,7 +465,7 @@ SOONER = """
 from quietpixel.cli.main import main
 from quietpixel.cluster import workers
 
-workers.SILENT_SECONDS = 6
+workers.SILENT_SECONDS = 4
 raise SystemExit(main())
 """
 

@@ -33,8 +33,8 @@ def start(tmp_path, halver):
     """Start `quietpixel denoise` with arguments."""
     home = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_DATA_HOME": str(tmp_path / "data")}
 
-    def begin(*words, **options):
-        line = [*COMMAND, "denoise", "--model", str(halver), *map(str, words)]
+    def begin(*words, command=COMMAND, **options):
+        line = [*command, "denoise", "--model", str(halver), *map(str, words)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(line, env=os.environ | home, **(pipes | options))
 

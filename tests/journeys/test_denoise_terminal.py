@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -17,9 +18,9 @@ pty = pytest.importorskip("pty")
 def in_terminal(start):
     """Run the command with a terminal as its standard error; return code, output, screen."""
 
-    def run(*words, interrupt_at=None):
+    def run(*words, interrupt_at=None, **options):
         ours, theirs = pty.openpty()
-        process = start(*words, stderr=theirs, stdin=subprocess.DEVNULL)
+        process = start(*words, stderr=theirs, stdin=subprocess.DEVNULL, **options)
         os.close(theirs)
         screen = bytearray()
 
@@ -81,13 +82,24 @@ def test_one_quick_file_needs_no_bar(in_terminal, fill, tmp_path) -> None:
     assert out.startswith(f"{picture} -> ")
 
 
+SLOW = """
+import time
+from quietpixel.cli.main import main
+from quietpixel.inference import planes
+
+run = planes.run
+planes.run = lambda *words: (time.sleep(2), run(*words))[1]
+raise SystemExit(main())
+"""
+
+
 def test_one_slow_file_gets_a_bar_and_a_line(in_terminal, fill, tmp_path) -> None:
-    fill(tmp_path / "in", 1, side=4800)
+    fill(tmp_path / "in", 1, side=320)
     picture, target = tmp_path / "in" / "picture-0.png", tmp_path / "out.png"
-    code, out, screen = in_terminal(picture, "-o", target, "--quality", "best")
+    code, out, screen = in_terminal(picture, "-o", target, command=[sys.executable, "-c", SLOW])
     assert code == 0, screen
     assert "\x1b[?25l" in screen
-    line = rf"{re.escape(f'{picture} -> {target}')}  23\.0 MP  \d+\.\d s  .*  model .*\n"
+    line = rf"{re.escape(f'{picture} -> {target}')}  0\.1 MP  \d+\.\d s  .*  model .*\n"
     assert re.fullmatch(line, out)
 
 

@@ -974,6 +974,13 @@ def test_one_visit_by_hand_through_settings_and_views(visit):
     page.click("#rival")
     expect(page.locator("#tag-before")).to_have_text("A: Light")
     page.click("#keep-first")
+    # Sliders are read aloud with their unit.
+    expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
+    page.uncheck("#sigma-auto")
+    page.fill("#sigma", "5.5")
+    expect(page.locator("#sigma")).to_have_attribute("aria-valuetext", "5.5 of 255")
+    page.fill("#strength", "70")
+    expect(page.locator("#strength")).to_have_attribute("aria-valuetext", "70 %")
     assert page.locator("#model option[value=blind]").inner_text() == "Your own (blind)"
     page.select_option("#model", "mnist-unet")
     expect(page.locator("#sigma-auto")).to_be_disabled()
@@ -983,17 +990,6 @@ def test_one_visit_by_hand_through_settings_and_views(visit):
     page.click("#clear")
     page.click("#undo")
     expect(page.locator(".row-item")).to_have_count(1)
-
-
-def test_sliders_are_read_aloud_with_their_unit(visit):
-    page = visit()
-    drop(page, "a.png")
-    expect(page.locator("#sigma-value")).to_contain_text("estimated 2")
-    page.uncheck("#sigma-auto")
-    page.fill("#sigma", "5.5")
-    expect(page.locator("#sigma")).to_have_attribute("aria-valuetext", "5.5 of 255")
-    page.fill("#strength", "70")
-    expect(page.locator("#strength")).to_have_attribute("aria-valuetext", "70 %")
 
 
 def test_the_welcome_screen_denoises_its_example_and_samples(visit):
@@ -1157,9 +1153,9 @@ def test_the_page_asks_for_the_token(visit):
 
 
 def test_a_page_that_cannot_start_offers_nothing(visit):
-    page = visit()
+    page = visit("/healthz", ready=False)
     page.route(re.compile("page/setup"), lambda route: route.abort())
-    page.reload()
+    page.goto(page.url.replace("healthz", ""))
     expect(page.locator("#notice")).to_contain_text("The service cannot be reached")
     for selector in ("#choose", "#tab-digits", "#demo-stage"):
         expect(page.locator(selector)).to_be_hidden()
