@@ -29,7 +29,8 @@ def test_a_job_gives_what_a_request_gives(client):
     for name in ("content-disposition", "quietpixel-sigma", "content-type"):
         assert result.headers[name] == direct.headers[name]
     assert client.get(f"{place}/result").content == direct.content  # until it is deleted
-    assert client.app.state.shared.memory.bytes == len(direct.content)
+    # The service notes a little later than the client that an answer is sent.
+    wait_for(lambda: client.app.state.shared.memory.bytes == len(direct.content))
     assert client.delete(place).status_code == 204
     assert client.app.state.shared.memory.bytes == 0
     wrong = client.put(place)
