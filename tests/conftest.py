@@ -53,6 +53,7 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(700, 10, 100)  # of all objects rarely: with 10, 2 % of the time of tests
         gc.enable()
 
 

@@ -130,8 +130,7 @@ def repaint(page) -> None:
 
 def stage_pixels(page) -> np.ndarray:
     """Return the stage as painted; for a moment after it opens or changes size it is empty."""
-    repaint(page)
-    wait_until(page, lambda: np.any(canvas_pixels(page, "#canvas")[..., 3]))
+    stage_roughness(page)  # waits for it, and moves no pixels
     return canvas_pixels(page, "#canvas")
 
 

@@ -140,7 +140,12 @@ def visit(browser):
 def tab(browser):
     """Return a page that may import the modules of the page, for all tests."""
     with contextlib.ExitStack() as stack:
-        yield open_page(stack, browser, static_page.STATIC, "icon.svg")
+        tab = open_page(stack, browser, static_page.STATIC, "icon.svg")
+        with np.load(WEIGHTS) as stored:
+            weights = json.dumps({name: values.tolist() for name, values in stored.items()})
+        # Once, because passing so many numbers takes long.
+        tab.evaluate("text => { localStorage.weights = text; }", weights)
+        yield tab
 
 
 @pytest.fixture
@@ -197,13 +202,6 @@ def blurred(image: np.ndarray) -> np.ndarray:
     return (image + np.roll(image, 1, 0) + np.roll(image, 1, 1)) / 3
 
 
-@functools.cache
-def level_weights() -> str:
-    """Return the weights as JSON: Playwright takes most of a second to pass that many numbers."""
-    with np.load(WEIGHTS) as stored:
-        return json.dumps({name: values.tolist() for name, values in stored.items()})
-
-
 def test_the_noise_level_is_that_of_python(page):
     images = [photo(64, 100), photo(70, 90, 1), blurred(photo(96, 96)), photo(80, 64, sigma=0.02)]
     images += [np.repeat(photo(64, 64, 1), 3, axis=2), photo(20, 24)]
@@ -224,10 +222,10 @@ def test_the_noise_level_is_that_of_python(page):
     rows, columns = np.mgrid[:256, :256] - 128
     images.append((np.hypot(rows, columns) < 80).astype(np.float32)[..., np.newaxis])
     body = """const { measureLevel } = await import("/noise_level.js");
-        return measureLevel(read(words[0]), JSON.parse(words[1]));"""
+        return measureLevel(read(words[0]), JSON.parse(localStorage.weights));"""
     for image in images:
         sigma, kinds, blotches = measure_level(image)
-        found = call(page, body, as_text(image), level_weights())
+        found = call(page, body, as_text(image))
         assert found["sigma"] == pytest.approx(sigma, rel=1e-4)
         assert found["kinds"] == list(kinds)
         assert found["blotches"] == pytest.approx(blotches, abs=1e-3)
@@ -235,11 +233,11 @@ def test_the_noise_level_is_that_of_python(page):
 
 def test_blotches_are_found_as_in_python(page):
     body = """const { measureLevel } = await import("/noise_level.js");
-        return measureLevel(read(words[0]), JSON.parse(words[1]));"""
+        return measureLevel(read(words[0]), JSON.parse(localStorage.weights));"""
     for strength in (1, 2):
         image = blotched(131, 150, strength)
         sigma, _, blotches = measure_level(image)
-        found = call(page, body, as_text(image), level_weights())
+        found = call(page, body, as_text(image))
         # The white noise here is that of rounding to 8 bits, of which float32 knows 1 %.
         assert found["sigma"] == pytest.approx(sigma, rel=0.01)
         assert found["blotches"] == pytest.approx(blotches, rel=0.02) != 0
@@ -247,7 +245,7 @@ def test_blotches_are_found_as_in_python(page):
 
 # The same model as `web_making.write_photo`.
 DENOISE = """const { denoiseImage } = await import("/denoise.js");
-const [given, card, weights, options] = words;
+const [given, card, options] = words;
 const run = async (batch, [count, height, width, channels], sigma) => batch.map((value, at) => {
     const channel = at % channels, x = Math.floor(at / channels) % width;
     const y = Math.floor(at / channels / width) % height;
@@ -263,7 +261,7 @@ const run = async (batch, [count, height, width, channels], sigma) => batch.map(
 });
 const { white = 1, ...rest } = options;
 const image = { ...read(given), white };
-const settings = { ...rest, weights: JSON.parse(weights), side: 32 };
+const settings = { ...rest, weights: JSON.parse(localStorage.weights), side: 32 };
 const { level, notes } = await denoiseImage(image, () => ({ card, run }), settings);
 return [write(image.data), level.sigma, notes];"""
 
@@ -394,7 +392,7 @@ def test_what_the_browser_computes_equals_python(page, models, cases):
         assert found == case.startswith("blotches"), case
         if "colour_strength" in options:
             options["colourStrength"] = options.pop("colour_strength")
-        words = as_text(image), cards[name], level_weights(), options
+        words = as_text(image), cards[name], options
         found, sigma, notes = call(page, DENOISE, *words)
         assert np.abs(as_image(found, image.shape) - denoised).max() < 1e-5, case
         level = result.noise.sigma
@@ -424,7 +422,7 @@ def test_photon_noise_is_stabilised_as_in_python(page, models, cases):
         assert any("Photon noise" in note for note in result.notes) == stabilised, case
         if "colour_strength" in options:
             options["colourStrength"] = options.pop("colour_strength")
-        words = as_text(image), cards[name], level_weights(), {**options, "white": 255}
+        words = as_text(image), cards[name], {**options, "white": 255}
         found, sigma, notes = call(page, DENOISE, *words)
         assert np.abs(as_image(found, image.shape) - result.image).max() < 255 * 1e-4, case
         assert sigma == (result.noise.sigma and pytest.approx(result.noise.sigma, rel=1e-4)), case
@@ -442,7 +440,7 @@ def test_only_a_model_that_learned_so_is_shown_stabilised_noise(page, models, tr
     card = cards[models.default] | {"training": training}
     image, options, _ = photon_cases()["dim"]
     options = {**options, "colourStrength": options["colour_strength"], "white": 255}
-    *_, notes = call(page, DENOISE, as_text(image), card, level_weights(), options)
+    *_, notes = call(page, DENOISE, as_text(image), card, options)
     assert any("Photon noise" in note for note in notes) == stabilised
 
 
