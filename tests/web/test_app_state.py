@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from web_making import coded, detail, noisy, wait_for
 
 from quietpixel.errors import ImageError
 from quietpixel.inference import planes
-from quietpixel.web import processing
+from quietpixel.web import processing, request_queue
 from quietpixel.web.options import Limits
 
 
@@ -104,16 +105,18 @@ def test_a_full_queue_is_503_and_other_routes_still_answer(start, slow):
         connection.close()
 
 
-def test_retry_after_follows_the_time_that_requests_take(start, slow):
+def test_retry_after_follows_the_time_that_requests_take(start, slow, monkeypatch):
     port, _ = start(Limits(queue=0))
     connections = [send(port) for _ in range(2)]
     address = f"http://localhost:{port}"
     wait_for(lambda: "quietpixel_working 2" in httpx.get(f"{address}/metrics").text)
-    time.sleep(2.5)  # two slots: one is expected to be free after half of this
+    # Two slots: one is expected to be free after half of this.
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 2.5)
+    monkeypatch.setattr(request_queue, "time", later)
     answer = httpx.post(f"{address}/v1/denoise", content=coded(noisy()))
+    slow.released.set()
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 2
-    slow.released.set()
     for connection in connections:
         connection.recv(100)
         connection.close()
