@@ -151,7 +151,8 @@ def test_workers_end_when_their_parent_is_gone() -> None:
 
 def test_workers_load_no_keras() -> None:
     code = (
-        "import sys, quietpixel.data.samplers, quietpixel.data.patches, quietpixel.data.tasks; "
+        "import sys, quietpixel.data.samplers, quietpixel.data.patches, quietpixel.data.tasks, "
+        "quietpixel.training.teacher; "
         "print(sorted({'keras', 'tensorflow', 'jax'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -76,9 +76,13 @@ def test_the_targets_of_a_teacher_are_means_over_flips_and_turns(tmp_path: Path)
     assert np.abs(targets - views[0]).max() > 0.01
 
 
-def test_a_teacher_with_a_level_needs_one(tmp_path: Path) -> None:
-    recipe = recipe_for(make_photos(tmp_path, 6), teacher="photo")
-    with pytest.raises(ArgumentError, match="noise level"):
+@pytest.mark.parametrize(
+    ("method", "reason"), [("", "takes a noise level"), ("neighbours", "is for clean images")]
+)
+def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, method: str, reason: str) -> None:
+    target = "none" if method else "clean"
+    recipe = recipe_for(make_photos(tmp_path, 6), teacher="photo", method=method, target=target)
+    with pytest.raises(ArgumentError, match=reason):
         from_folder(recipe, open_folder(recipe, cache=None, notify=print))
 
 

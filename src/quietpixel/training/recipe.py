@@ -200,11 +200,6 @@ class Recipe:
                 "`measured` is for noisy images alone (`method` neighbours) and a model that takes "
                 "a noise level; omit it, or start from a model that obeys one, such as photo."
             )
-        if self.teacher and self.method:
-            raise ArgumentError(
-                f"`teacher` is for clean images, which get noise in training; got '{self.teacher}' "
-                f"with `method` {self.method}. Omit it."
-            )
         for name in FRACTIONS:
             self._require(name, 0 <= getattr(self, name) <= 1, "lie in [0, 1]")
         self._require("averaging", 0 <= self.averaging < 1, "lie in [0, 1)")

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +9,16 @@ import numpy as np
 from quietpixel.array_types import FloatArray
 from quietpixel.data import Split
 from quietpixel.data.patches import PatchSampler, PatchSampling
-from quietpixel.data.samplers import Batch, NoisySampler, Sampler
+from quietpixel.data.samplers import NoisySampler, Sampler
 from quietpixel.data.self_supervised import HidePixels, Recorrupt, SplitNeighbours, Structure
 from quietpixel.data.tasks import AddNoise, SwapPair, TakePair, Task
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.intensity_scale import Range
-from quietpixel.inference.engine import Engine, open_engine, run_views
-from quietpixel.inference.model_file import read_card
-from quietpixel.inference.model_store import find_model
 from quietpixel.noise.parser import add_noise, parse_noise
 from quietpixel.training.folder_data import Folder
 from quietpixel.training.losses import WEIGHTED
 from quietpixel.training.recipe import Recipe
+from quietpixel.training.teacher import add_teacher
 
 VALIDATION_SEED_OFFSET = 1_000_003
 """Added to the seed, so that validation images never get noise that was trained on."""
@@ -67,37 +63,6 @@ class TrainingData:
     range: Range | None = None
 
 
-class TeacherSampler:
-    """Batches of a sampler, with the results of a model as targets.
-
-    Parameters
-    ----------
-    sampler
-        Its batches.
-    path
-        Model file.
-    """
-
-    def __init__(self, sampler: Sampler, path: Path) -> None:
-        self.sampler, self.path, self.skipped = sampler, path, sampler.skipped
-
-    def __len__(self) -> int:
-        """Return the number of batches in an epoch."""
-        return len(self.sampler)
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The model, opened by the process that makes the batches."""
-        return open_engine(self.path, threads=1)
-
-    def make(self, epoch: int, index: int) -> Batch:
-        """Return batch number `index` of `epoch` as (input, target)."""
-        inputs, _ = self.sampler.make(epoch, index)
-        noisy, levels = inputs if isinstance(inputs, tuple) else (inputs, None)
-        sigma = None if levels is None else np.moveaxis(levels[..., 0], 0, 2)
-        return inputs, np.moveaxis(run_views(self.engine, np.moveaxis(noisy, 0, 2), sigma), 2, 0)
-
-
 def from_splits(recipe: Recipe, train: Split, validation: Split) -> TrainingData:
     """Return the training data of a named set.
 
@@ -107,13 +72,20 @@ def from_splits(recipe: Recipe, train: Split, validation: Split) -> TrainingData
         The recipe.
     train, validation
         Parts of the set.
+
+    Raises
+    ------
+    ArgumentError
+        If the teacher of the recipe does not fit (`add_teacher`).
     """
     law, images = parse_noise(recipe.noise), train.images
     clean = validation.as_float()
     noisy = add_noise(clean, law, seed=recipe.seed + VALIDATION_SEED_OFFSET)
-    sampler = NoisySampler(
+    sampler: Sampler = NoisySampler(
         images, law, batch=recipe.batch, seed=recipe.seed, fresh=recipe.fresh_noise
     )
+    if recipe.teacher:
+        sampler = add_teacher(sampler, recipe, takes_level=False)
     return TrainingData(sampler, (noisy, clean), images.shape[-1], images.shape[1])
 
 
@@ -130,8 +102,8 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
     Raises
     ------
     ArgumentError
-        If the method of the recipe needs a noise law and the recipe has none, or its teacher takes
-        a noise level and its model does not.
+        If the method of the recipe needs a noise law and the recipe has none, or its teacher does
+        not fit (`add_teacher`).
     DataError
         If no scene can be used.
     """
@@ -163,13 +135,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
     task = make_task(recipe.without_modified_patches())
     sampler: Sampler = PatchSampler(folder.train, make_task(recipe), drawing)
     if recipe.teacher:
-        teacher = find_model(recipe.teacher)
-        if read_card(teacher).sigma_input and level_fraction is None:
-            raise ArgumentError(
-                f"The `teacher` {recipe.teacher} takes a noise level, and so must the model that "
-                "is trained; set its option `sigma`, or name a teacher without a level."
-            )
-        sampler = TeacherSampler(sampler, teacher)
+        sampler = add_teacher(sampler, recipe, takes_level=level_fraction is not None)
     return TrainingData(
         sampler,
         PatchSampler(folder.validation, task, validating).make(0, 0),
