@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from distributed.comm import CommClosedError
 
 import quietpixel
 from quietpixel.batch.lock import lock_folders
@@ -428,6 +429,19 @@ def test_on_real_workers(tmp_path, models, blur, machines) -> None:
             denoise(before, str(tmp_path / name), models["blur"], EXACT, cluster=cluster)
     assert np.array_equal(zarr.open(str(tmp_path / "b.zarr"), mode="r")[...], blur(pixels))
     assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), blur(pixels))
+
+
+def test_a_result_that_the_scheduler_no_longer_sends(tmp_path, models, machines) -> None:
+    """The connection may break before the client knows that the scheduler is gone."""
+
+    async def gather(*_, **__):
+        raise CommClosedError("in <TCP>: Stream is closed")
+
+    source = put(tmp_path / "a.zarr", noise((60, 50), "uint8", 255), chunks=(50, 50))
+    with connect(scheduler=machines.address) as cluster:
+        cluster.client.gather = gather
+        with pytest.raises(ClusterError, match="was lost during the work; finished work is kept"):
+            denoise(source, str(tmp_path / "b.zarr"), models["blur"], EXACT, cluster=cluster)
 
 
 def test_a_killed_worker_and_a_late_one(tmp_path, models, blur, own_machines) -> None:

@@ -186,6 +186,9 @@ class TaskPool(Generic[Task]):
                 return (ClusterError("The scheduler lost the same task several times."),)
             self._submit(replace(item, attempts=item.attempts + 1))
             return None
+        # The client may notice only later that the scheduler is gone.
+        if type(error).__name__ == "CommClosedError":
+            raise self._cluster.lost()
         if type(error).__name__ == "KilledWorker":
             return (WorkerDiedError("each worker that took it died; does it need more memory?"),)
         return (fetched.result() if error is None else error,)

@@ -73,6 +73,6 @@ def add_teacher(sampler: Sampler, recipe: Recipe, *, takes_level: bool) -> Teach
     if read_card(path).sigma_input and not takes_level:
         raise ArgumentError(
             f"The `teacher` {recipe.teacher} takes a noise level, and so must the model that is "
-            "trained; set its option `sigma`, or name a teacher without a level."
+            "trained; start from one that does, such as photo, or name a teacher that takes none."
         )
     return TeacherSampler(sampler, path)
