@@ -152,12 +152,15 @@ def test_help_and_messages_name_a_new_data_set(
     add, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(data.LOADERS, "toys", add("data", DATA, "toy_data").load_toys)
+    names = ", ".join(data.LOADERS)
+    assert names.startswith("digits, mnist, fashion-mnist")
+    assert names.endswith("toys")
     for command in ("train", "evaluate"):
         assert cli.main([command, "--help"]) == 0
         text = " ".join(capsys.readouterr().out.split())
-        assert "DATA is a data set (digits, mnist, fashion-mnist, toys" in text
+        assert f"DATA is a data set ({names}" in text
     assert cli.main(["train"]) == 2
-    assert "or a data set (digits, mnist, fashion-mnist, toys)." in capsys.readouterr().err
+    assert f"or a data set ({names})." in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("eager", "few_squares")

@@ -59,7 +59,16 @@ def add_noise(clean: FloatArray, law: NoiseLaw, *, seed: int) -> FloatArray:
 
 
 NOISE_LAWS: dict[str, type[NoiseLaw]] = {
-    law.word: law for law in (Camera, Gaussian, PhotoNoise, Poisson, SaltPepper, Speckle, Uniform)
+    law.word: law
+    for law in (
+        Camera,
+        Gaussian,
+        PhotoNoise,
+        Poisson,
+        SaltPepper,
+        Speckle,
+        Uniform,
+    )
 }
 """Every noise law by the word that names it."""
 
