@@ -40,11 +40,12 @@ def main() -> None:
     scores = measure(given.run, card.channels, given.data)
     # Where the data and the first weights lay concerns no one else.
     start = Path(card.training.get("start", "nothing")).name
+    teacher = Path(card.training.get("teacher", "")).name
     folder = Path(card.training["data"]).resolve().relative_to(given.data.resolve())
     card = replace(
         card,
         name=given.name,
-        training={**card.training, "start": start, "data": str(folder)},
+        training={**card.training, "start": start, "teacher": teacher, "data": str(folder)},
         scores={**card.scores, **scores},
         data=DATA,
         not_for=NOT_FOR,

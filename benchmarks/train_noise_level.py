@@ -89,8 +89,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=17.0)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--earlier", type=Path)
-    parser.add_argument("--tune", type=Path)
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--earlier", type=Path)
+    others.add_argument("--tune", type=Path)
     given = parser.parse_args()
     Denoiser(given.model)  # a wrong name fails here
     with ProcessPoolExecutor(given.workers) as pool:

@@ -63,8 +63,7 @@ def test_the_targets_of_a_teacher_are_means_over_flips_and_turns(tmp_path: Path)
     changes = {"teacher": "photo", "channels": 3, "patch": 32, "batch": 4}
     changes |= {"noise": "gaussian:20/255", "options": {**TINY["options"], "sigma": True}}
     recipe = recipe_for(make_photos(tmp_path, 6), **changes)
-    sampler = from_folder(recipe, open_folder(recipe, cache=None, notify=print)).sampler
-    (noisy, levels), targets = sampler.make(0, 0)
+    (noisy, levels), targets = trainer.load_data(recipe, RunOptions()).sampler.make(0, 0)
     engine, views = open_engine(find_model("photo"), threads=1), []
     for turns in range(4):
         for axes in ((1, 2), (2, 1)):  # a transposed image is a flipped and turned one
@@ -83,7 +82,29 @@ def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, method: str, rea
     target = "none" if method else "clean"
     recipe = recipe_for(make_photos(tmp_path, 6), teacher="photo", method=method, target=target)
     with pytest.raises(ArgumentError, match=reason):
-        from_folder(recipe, open_folder(recipe, cache=None, notify=print))
+        trainer.load_data(recipe, RunOptions())
+
+
+def test_a_teacher_is_for_named_sets_too() -> None:
+    recipe = Recipe(data="digits", teacher="mnist-unet", batch=8)
+    noisy, targets = trainer.load_data(recipe, RunOptions()).sampler.make(0, 0)
+    plain = replace(recipe, teacher="")
+    same, clean = trainer.load_data(plain, RunOptions()).sampler.make(0, 0)
+    np.testing.assert_array_equal(noisy, same)
+    errors = [np.square(each - clean).mean() for each in (targets, noisy)]
+    assert 0 < errors[0] < 0.5 * errors[1]
+
+
+def test_the_blur_of_patches_is_as_wide_as_the_recipe_says(tmp_path: Path) -> None:
+    folder = make_photos(tmp_path, 6)
+    details = []
+    for width in (0.3, 3.0):
+        recipe = recipe_for(
+            folder, blur_fraction=1.0, blur_width=width, clean_fraction=0.0, batch=8
+        )
+        _, clean = trainer.load_data(recipe, RunOptions()).sampler.make(0, 0)
+        details.append(clean.std())
+    assert details[1] < 0.5 * details[0]
 
 
 def load(folder: Path, **changes: object) -> tuple[Folder, list[str]]:

@@ -108,7 +108,7 @@ def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     return (first + share * (second - first)).astype(np.float32)
 
 
-def blur(clean: FloatArray, rng: np.random.Generator, widest: float = 1.3) -> FloatArray:
+def blur(clean: FloatArray, rng: np.random.Generator, widest: float) -> FloatArray:
     """Return an image as soft as the pixels of a camera, by a Gaussian of 0.3 pixels or more.
 
     Photographs collected for training were mostly downscaled and are sharper than those that come

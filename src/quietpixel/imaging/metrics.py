@@ -24,7 +24,7 @@ LUMINANCE_CONSTANT, CONTRAST_CONSTANT = 0.01**2, 0.03**2
 GRADIENT_CONSTANT = 170 / 255**2
 GRAY = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in gray, by ITU-R BT.601, as in the code of the GMSD paper."""
-RESAMPLES = 2000
+RESAMPLES, AT_A_TIME = 2000, 40
 
 
 def mean_squared_error(clean: ArrayLike, image: ArrayLike) -> float:
@@ -142,9 +142,8 @@ def bootstrap_interval(values: ArrayLike, *, seed: int = 0) -> tuple[float, floa
         raise ArgumentError("`values` must hold at least one number to resample; got none.")
     rng = np.random.default_rng(seed)
     # In parts, because all indices at once would take 2000 times the memory of `values`.
-    draws = (
-        sample[rng.integers(sample.size, size=(40, sample.size))] for _ in range(RESAMPLES // 40)
-    )
+    shape = AT_A_TIME, sample.size
+    draws = (sample[rng.integers(sample.size, size=shape)] for _ in range(RESAMPLES // AT_A_TIME))
     means = np.concatenate([draw.mean(axis=1) for draw in draws])
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

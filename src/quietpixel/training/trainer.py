@@ -1,7 +1,7 @@
 """A training run: data, noise, Keras `fit`, and the files in the run folder."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -21,6 +21,7 @@ from quietpixel.training.progress import OnProgress, Progress
 from quietpixel.training.recipe import Recipe
 from quietpixel.training.run_folder import RunFolder
 from quietpixel.training.run_outputs import Outcome
+from quietpixel.training.teacher import add_teacher
 from quietpixel.training.training_data import TrainingData, from_folder, from_splits
 
 LEARNED = (
@@ -149,19 +150,26 @@ def load_data(recipe: Recipe, options: RunOptions) -> TrainingData:
     ------
     DataError
         If there are none.
+    ArgumentError
+        If the teacher of the recipe does not fit (`add_teacher`).
     """
     if is_folder(recipe.data):
         opened = open_folder(recipe, cache=options.cache, notify=options.notify)
         if not recipe.method:
             layout = Layout("clean", tuple(opened.train.scenes))
             warn_noisy(layout, recipe.channels, options.notify, LEARNED)
-        return from_folder(recipe, opened)
-    check_data(recipe.data)
-    train, validation = (
-        load_split(recipe.data, split, data_dir=options.data_dir)
-        for split in ("train", "validation")
-    )
-    return from_splits(recipe, train, validation)
+        data = from_folder(recipe, opened)
+    else:
+        check_data(recipe.data)
+        train, validation = (
+            load_split(recipe.data, split, data_dir=options.data_dir)
+            for split in ("train", "validation")
+        )
+        data = from_splits(recipe, train, validation)
+    if not recipe.teacher:
+        return data
+    takes_level = isinstance(data.validation[0], tuple)
+    return replace(data, sampler=add_teacher(data.sampler, recipe, takes_level=takes_level))
 
 
 def _compile(

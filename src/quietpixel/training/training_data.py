@@ -18,7 +18,6 @@ from quietpixel.noise.parser import add_noise, parse_noise
 from quietpixel.training.folder_data import Folder
 from quietpixel.training.losses import WEIGHTED
 from quietpixel.training.recipe import Recipe
-from quietpixel.training.teacher import add_teacher
 
 VALIDATION_SEED_OFFSET = 1_000_003
 """Added to the seed, so that validation images never get noise that was trained on."""
@@ -72,20 +71,13 @@ def from_splits(recipe: Recipe, train: Split, validation: Split) -> TrainingData
         The recipe.
     train, validation
         Parts of the set.
-
-    Raises
-    ------
-    ArgumentError
-        If the teacher of the recipe does not fit (`add_teacher`).
     """
     law, images = parse_noise(recipe.noise), train.images
     clean = validation.as_float()
     noisy = add_noise(clean, law, seed=recipe.seed + VALIDATION_SEED_OFFSET)
-    sampler: Sampler = NoisySampler(
+    sampler = NoisySampler(
         images, law, batch=recipe.batch, seed=recipe.seed, fresh=recipe.fresh_noise
     )
-    if recipe.teacher:
-        sampler = add_teacher(sampler, recipe, takes_level=False)
     return TrainingData(sampler, (noisy, clean), images.shape[-1], images.shape[1])
 
 
@@ -102,8 +94,7 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
     Raises
     ------
     ArgumentError
-        If the method of the recipe needs a noise law and the recipe has none, or its teacher does
-        not fit (`add_teacher`).
+        If the method of the recipe needs a noise law and the recipe has none.
     DataError
         If no scene can be used.
     """
@@ -133,11 +124,8 @@ def from_folder(recipe: Recipe, folder: Folder) -> TrainingData:
         downscale_fraction=0.0,
     )
     task = make_task(recipe.without_modified_patches())
-    sampler: Sampler = PatchSampler(folder.train, make_task(recipe), drawing)
-    if recipe.teacher:
-        sampler = add_teacher(sampler, recipe, takes_level=level_fraction is not None)
     return TrainingData(
-        sampler,
+        PatchSampler(folder.train, make_task(recipe), drawing),
         PatchSampler(folder.validation, task, validating).make(0, 0),
         recipe.channels,
         loss=WEIGHTED[recipe.loss] if recipe.masks or recipe.method == "hidden" else None,
