@@ -305,3 +305,15 @@ def test_only_pixels_inside_a_mask_count(task: Task) -> None:
     means = weights.mean(axis=(1, 2, 3))
     assert ((means == 0) | np.isclose(means, 1, atol=1e-5)).all()  # no pixel was hidden inside
     assert (means > 0).mean() > 0.5
+
+
+def test_of_a_mixture_only_patches_with_noise_of_a_camera_are_blurred() -> None:
+    sharp = np.random.default_rng(0).random((48, 48, 3), np.float32)
+    task = AddNoise(parse_noise("gaussian:0.2,clip=no|photo:0.02,camera=yes"))
+    seen = set()
+    for seed in range(12):
+        noisy, target = task((sharp,), np.random.default_rng(seed))
+        strong = bool((noisy - target).std() > 0.1)
+        assert np.array_equal(target, sharp) == strong
+        seen.add(strong)
+    assert len(seen) == 2

@@ -51,6 +51,19 @@ def test_it_is_white_or_coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.mean(far > 0.2) > 0.1
 
 
+def test_that_of_a_camera_is_never_white_or_as_smooth_as_grain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(photo, "PROCESSED", 0)
+    monkeypatch.setattr(photo, "JPEG", 0)
+    noise = draw(PhotoNoise(10 / 255, camera=True), GRAY, 100)[..., 0]
+    neighbours = np.mean(noise[:, :, 1:] * noise[:, :, :-1], axis=(1, 2)) / noise.var(axis=(1, 2))
+    assert np.all(neighbours > 0.15)
+    power = np.abs(np.fft.fft2(noise)) ** 2
+    finest = power[:, 24:40, 24:40].mean(axis=(1, 2))
+    assert np.all(finest > 1e-4 * power[:, 4:8, 4:8].mean(axis=(1, 2)))
+
+
 def test_it_depends_on_brightness_in_some_images() -> None:
     steps = np.repeat(np.linspace(0.1, 0.9, 64, dtype=np.float32), 64).reshape(64, 64, 1)
     clean = np.repeat(steps, 3, axis=-1)
@@ -126,6 +139,10 @@ def test_a_camera_smooths_flat_areas_and_leaves_detail() -> None:
 def test_it_is_a_law_in_words() -> None:
     assert parse_noise("photo:0.02") == PhotoNoise(0.02)
     assert str(parse_noise("photo:0..20/255|gaussian:0.01")).startswith("photo:0..")
+    assert parse_noise("photo:0.02,camera=yes") == PhotoNoise(0.02, camera=True)
+    assert str(PhotoNoise(0.5, camera=True)) == "photo:0.5,camera=yes"
+    with pytest.raises(ArgumentError, match=r"`camera` must be yes or no; got '1'"):
+        parse_noise("photo:0.02,camera=1")
 
 
 def test_what_it_refuses() -> None:

@@ -95,16 +95,17 @@ def test_a_teacher_is_for_named_sets_too() -> None:
     assert 0 < errors[0] < 0.5 * errors[1]
 
 
-def test_the_blur_of_patches_is_as_wide_as_the_recipe_says(tmp_path: Path) -> None:
+def test_patches_with_noise_as_of_a_camera_are_as_soft_as_its_pixels(tmp_path: Path) -> None:
     folder = make_photos(tmp_path, 6)
-    details = []
-    for width in (0.3, 3.0):
-        recipe = recipe_for(
-            folder, blur_fraction=1.0, blur_width=width, clean_fraction=0.0, batch=8
-        )
-        _, clean = trainer.load_data(recipe, RunOptions()).sampler.make(0, 0)
-        details.append(clean.std())
-    assert details[1] < 0.5 * details[0]
+    details, noise = [], []
+    for law in ("gaussian:40/255,clip=no", "photo:8/255..12/255,camera=yes"):
+        recipe = recipe_for(folder, noise=law, blur_fraction=1.0, clean_fraction=0.0, batch=8)
+        noisy, clean = trainer.load_data(recipe, RunOptions()).sampler.make(0, 0)
+        details.append(np.abs(np.diff(clean, axis=1)).mean())
+        noise.append((noisy - clean).std())
+    assert details[1] < 0.7 * details[0]
+    assert noise[0] == pytest.approx(40 / 255, rel=0.05)
+    assert 7 / 255 < noise[1] < 13 / 255
 
 
 def load(folder: Path, **changes: object) -> tuple[Folder, list[str]]:

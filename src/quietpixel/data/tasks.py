@@ -21,6 +21,9 @@ PERIODS = 2.3, 12.0
 """Shortest and longest period of a pattern, in pixels."""
 AMPLITUDES = 0.02, 0.3
 """Smallest and largest amplitude of a pattern, on the scale [0, 1]."""
+LEAST_BLUR, BLUR, CAMERA_BLUR = 0.3, 1.3, 3.0
+"""Smallest standard deviation of a blur, and the largest for any patch and for one that gets noise
+of a camera, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,13 @@ class AddNoise:
     Parameters
     ----------
     law
-        The noise.
+        The noise. A patch that gets noise of a camera is always blurred, up to `CAMERA_BLUR`: a
+        model that meets such noise on sharp patches too keeps some of it as detail.
     clean_fraction
         Probability that the patch is replaced by a plain one (`draw_plain`); half of these get no
         noise, so that the model leaves clean areas unchanged.
     blur_fraction
         Probability that the patch is blurred (`blur`) before it gets noise.
-    blur_width
-        Largest standard deviation of that blur, in pixels.
     pattern_fraction
         Probability that the patch gets a regular fine pattern (`draw_pattern`) before that.
     gray_fraction
@@ -50,7 +52,6 @@ class AddNoise:
     law: NoiseLaw
     clean_fraction: float = 0.0
     blur_fraction: float = 0.0
-    blur_width: float = 1.3
     pattern_fraction: float = 0.0
     gray_fraction: float = 0.0
     contrast_fraction: float = 0.0
@@ -62,7 +63,9 @@ class AddNoise:
         def happens(fraction: float) -> bool:
             return bool(fraction) and rng.random() < fraction
 
-        clean = patches[0]
+        clean, law = patches[0], self.law
+        if law.of_camera:
+            law = law.choose(rng)
         if happens(self.clean_fraction):
             clean = draw_plain(clean.shape, rng)
             if happens(0.5):
@@ -70,15 +73,15 @@ class AddNoise:
         else:
             if happens(self.pattern_fraction):
                 clean = draw_pattern(clean, rng)
-            if happens(self.blur_fraction):
-                clean = blur(clean, rng, self.blur_width)
+            if law.of_camera or happens(self.blur_fraction):
+                clean = blur(clean, rng, CAMERA_BLUR if law.of_camera else BLUR)
             if happens(self.contrast_fraction):
                 clean = change_contrast(clean, rng)
         if clean.shape[-1] != 3 or not happens(self.gray_fraction):
-            return self.law(clean, rng), clean
+            return law(clean, rng), clean
         # One channel gets the noise, which all three then share.
         gray = (clean @ LUMA)[..., np.newaxis]
-        noisy = self.law(gray, rng)
+        noisy = law(gray, rng)
         tone = np.ones(3, np.float32)
         if happens(0.5):
             tone = rng.uniform(0.75, 1.0, 3).astype(np.float32)
@@ -109,7 +112,7 @@ def draw_plain(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
 
 
 def blur(clean: FloatArray, rng: np.random.Generator, widest: float) -> FloatArray:
-    """Return an image as soft as the pixels of a camera, by a Gaussian of 0.3 pixels or more.
+    """Return an image as soft as the pixels of a camera, by a Gaussian.
 
     Photographs collected for training were mostly downscaled and are sharper than those that come
     from a camera; a model that knows only such images takes more noise for detail.
@@ -125,7 +128,7 @@ def blur(clean: FloatArray, rng: np.random.Generator, widest: float) -> FloatArr
     """
     from scipy import ndimage  # denoising needs no scipy
 
-    width = rng.uniform(0.3, widest)
+    width = rng.uniform(LEAST_BLUR, widest)
     return ndimage.gaussian_filter(clean, (width, width, 0), mode="mirror")
 
 

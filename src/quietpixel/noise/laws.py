@@ -30,6 +30,16 @@ class NoiseLaw:
     def _clips(self) -> bool:
         return bool(getattr(self, "clip", True))
 
+    @property
+    def of_camera(self) -> bool:
+        """Whether it is noise of a camera alone, or one of its laws is."""
+        laws: tuple[NoiseLaw, ...] = getattr(self, "laws", ())
+        return bool(getattr(self, "camera", False)) or any(law.of_camera for law in laws)
+
+    def choose(self, rng: np.random.Generator) -> "NoiseLaw":
+        """Return the law that an image gets: of a mixture one of its laws, else this one."""
+        return self
+
     def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with this noise, not clipped."""
         raise NotImplementedError
@@ -316,6 +326,11 @@ class Ranged(NoiseLaw):
         return self.lowest._clips
 
     @property
+    def of_camera(self) -> bool:
+        """Whether it is noise of a camera alone."""
+        return self.lowest.of_camera
+
+    @property
     def _simpler(self) -> str:
         return str(self.highest)
 
@@ -384,9 +399,13 @@ class Mixture(NoiseLaw):
     def _simpler(self) -> str:
         return str(self.laws[0])
 
+    def choose(self, rng: np.random.Generator) -> NoiseLaw:
+        """Return the law of one image."""
+        return self.laws[int(rng.integers(len(self.laws)))]
+
     def corrupt(self, clean: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return `clean` with the noise of one of the laws, clipped if that law clips."""
-        return self.laws[int(rng.integers(len(self.laws)))](clean, rng)
+        return self.choose(rng)(clean, rng)
 
     def __str__(self) -> str:
         """Return the law as text that `parse_noise` reads back."""

@@ -164,16 +164,16 @@ def _parse_law(text: str) -> NoiseLaw:
             f"'{word}:{100 if law.main == 'peak' else 0.1}', but '{text}' gives none."
         )
     settings: dict[str, float | bool] = {}
-    known = [f.name for f in fields(law) if f.name != law.main]
+    switches = {f.name: isinstance(f.default, bool) for f in fields(law) if f.name != law.main}
     for option in options:
         name, _, value = option.strip().partition("=")
-        check_known(f"option of the noise law '{law.word}'", name, known)
-        if name != "clip":
+        check_known(f"option of the noise law '{law.word}'", name, switches)
+        if not switches[name]:
             settings[name] = parse_number(value)
         elif value in {"yes", "no"}:
             settings[name] = value == "yes"
         else:
-            raise ArgumentError(f"`clip` must be yes or no; got '{value}'.")
+            raise ArgumentError(f"`{name}` must be yes or no; got '{value}'.")
     ends = [law(**{law.main: parse_number(end)}, **settings) for end in number.split("..", 1)]
     parsed = ends[0] if len(ends) == 1 else Ranged(*ends)
     for _, level in list_levels(parsed):

@@ -48,6 +48,10 @@ class PhotoNoise(DrawnNoise):
     sigma
         Standard deviation of the noise before compression, averaged over the image and channels,
         on the [0, 1] scale, not negative.
+    camera
+        Whether it is always noise as a camera delivers it: that of a sensor behind its processing,
+        or with a spectrum as of the 600D; never white, and no film grain. In training it comes
+        with blurred patches alone.
 
     References
     ----------
@@ -57,6 +61,7 @@ class PhotoNoise(DrawnNoise):
     """
 
     sigma: float
+    camera: bool = False
     word: ClassVar[str] = "photo"
     main: ClassVar[str] = "sigma"
     reason: ClassVar[str] = "is coarse and shared between colours"
@@ -71,7 +76,8 @@ class PhotoNoise(DrawnNoise):
         if clean.shape[2] == 3 and rng.random() < PROCESSED:
             noise = self._process(clean, rng)
         else:
-            noise = _draw_noise(clean.shape, rng) * _brightness_gain(clean, rng)
+            camera = 1.0 if self.camera else CAMERA
+            noise = _draw_noise(clean.shape, rng, camera) * _brightness_gain(clean, rng)
             if rng.random() < SMOOTHED:
                 noise = _smooth_flat_areas(noise, clean, rng)
         noise *= np.float32(self.sigma / max(float(np.sqrt(np.mean(np.square(noise)))), 1e-9))
@@ -160,10 +166,13 @@ class _CameraProcessing:
         return np.stack([planes[0], full, planes[1]], axis=-1).astype(np.float32)
 
 
-def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-    """Return stationary noise (H, W, C): a part that the channels share, and a part of each."""
+def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator, camera: float) -> FloatArray:
+    """Return stationary noise (H, W, C): a part that the channels share, and a part of each.
+
+    `camera` is the probability of spectra as cameras deliver them.
+    """
     height, width, channels = shape
-    luminance, colour, share = _draw_spectra(rng)
+    luminance, colour, share = _draw_spectra(rng, camera)
     shared = _colour_noise((1, height, width), luminance, rng)
     if channels == 1:
         return np.moveaxis(shared, 0, -1)
@@ -176,10 +185,10 @@ def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     return np.moveaxis(mixed, 0, -1)
 
 
-def _draw_spectra(rng: np.random.Generator) -> tuple[Spectrum, Spectrum, float]:
+def _draw_spectra(rng: np.random.Generator, camera: float) -> tuple[Spectrum, Spectrum, float]:
     """Return the spectra of luminance and colour noise, and the share of the former."""
     kind, normal = rng.random(), rng.standard_normal((2, OCTAVES - 1))
-    if kind < CAMERA:
+    if kind < camera:
         colour = _octaves(rng.uniform(0.9, 1.6) + 0.3 * normal[1])
         return _octaves(LUMINANCE_STEPS + 0.35 * normal[0]), colour, rng.uniform(0.3, 0.95)
     share = float(rng.choice([0.0, 1.0, rng.random()], p=[0.25, 0.25, 0.5]))

@@ -29,7 +29,7 @@ FRACTIONS = (
 """The fields that say which fraction of a folder's patches is modified."""
 LEAST = {
     "epochs": 1, "batch": 1, "seed": 0, "patch": 8, "steps": 1, "warmup": 0, "clip_norm": 0,
-    "level_excess": 1, "blur_width": 0.3,
+    "level_excess": 1,
 }  # fmt: skip
 """The smallest values of fields that have one."""
 RENAMED = {
@@ -89,9 +89,8 @@ class Recipe:
         these without noise, so that the model leaves flat areas unchanged; 0 to 1.
     blur_fraction
         The fraction that is blurred, as the pixels of a camera are less sharp than those of images
-        that were downscaled; 0 to 1.
-    blur_width
-        The largest standard deviation of that blur, in pixels, at least 0.3.
+        that were downscaled; 0 to 1. Patches with noise of a camera (``camera=yes``) always are,
+        by more.
     downscale_fraction
         The fraction downscaled from up to twice their size, so that the model also learns finer
         structure than the images have; 0 to 1.
@@ -162,7 +161,6 @@ class Recipe:
     channels: int = 3
     clean_fraction: float = 0.0
     blur_fraction: float = 0.0
-    blur_width: float = 1.3
     downscale_fraction: float = 0.0
     pattern_fraction: float = 0.0
     gray_fraction: float = 0.0

@@ -165,7 +165,6 @@ def make_task(recipe: Recipe) -> Task:
         law,
         clean_fraction=recipe.clean_fraction,
         blur_fraction=recipe.blur_fraction,
-        blur_width=recipe.blur_width,
         pattern_fraction=recipe.pattern_fraction,
         contrast_fraction=recipe.contrast_fraction,
         gray_fraction=recipe.gray_fraction,
