@@ -22,8 +22,8 @@ PERIODS = 2.3, 12.0
 AMPLITUDES = 0.02, 0.3
 """Smallest and largest amplitude of a pattern, on the scale [0, 1]."""
 LEAST_BLUR, BLUR, CAMERA_BLUR = 0.3, 1.3, 3.0
-"""Smallest standard deviation of a blur, and the largest for any patch and for one that gets noise
-of a camera, in pixels."""
+"""Smallest standard deviation of a blur, and the largest for any patch and for one with
+``camera=yes``, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class AddNoise:
     Parameters
     ----------
     law
-        The noise. A patch that gets noise of a camera is always blurred, up to `CAMERA_BLUR`: a
-        model that meets such noise on sharp patches too keeps some of it as detail.
+        The noise. A patch that gets ``photo`` with ``camera=yes`` is always blurred, up to
+        `CAMERA_BLUR`: a model that meets such noise on sharp patches too keeps some as detail.
     clean_fraction
         Probability that the patch is replaced by a plain one (`draw_plain`); half of these get no
         noise, so that the model leaves clean areas unchanged.
@@ -64,7 +64,7 @@ class AddNoise:
             return bool(fraction) and rng.random() < fraction
 
         clean, law = patches[0], self.law
-        if law.of_camera:
+        if law.of_camera:  # others draw at the end, as they did, so that runs stay reproducible
             law = law.choose(rng)
         if happens(self.clean_fraction):
             clean = draw_plain(clean.shape, rng)

@@ -32,7 +32,7 @@ class NoiseLaw:
 
     @property
     def of_camera(self) -> bool:
-        """Whether it is noise of a camera alone, or one of its laws is."""
+        """Whether it, or one of its laws, is ``photo`` with ``camera=yes``."""
         laws: tuple[NoiseLaw, ...] = getattr(self, "laws", ())
         return bool(getattr(self, "camera", False)) or any(law.of_camera for law in laws)
 
@@ -327,7 +327,7 @@ class Ranged(NoiseLaw):
 
     @property
     def of_camera(self) -> bool:
-        """Whether it is noise of a camera alone."""
+        """Whether it is ``photo`` with ``camera=yes``."""
         return self.lowest.of_camera
 
     @property

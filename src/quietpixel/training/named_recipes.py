@@ -48,7 +48,7 @@ POLISH = replace(PHOTO, name="photo-polish", loss="negative_psnr", learning_rate
 
 # Last, for the bundled photo model: a level is always given. A model of white noise alone leaves
 # most of what the channels share. Without noise of a camera on soft patches the 600D pairs lose
-# 0.2 dB; with less white noise than six tenths, white noise loses 0.1 (benchmarks/LOG.md).
+# 0.2 dB; 11 or 13 parts of white noise in place of 12 change little (benchmarks/LOG.md).
 LEVEL = replace(
     POLISH,
     name="photo-level",
