@@ -307,16 +307,20 @@ def counted(light: np.ndarray, peak: float, read: float = 0, black: float = 0) -
 
 @functools.cache
 def photon_cases() -> dict:
-    """Return gray images of 8 bits, options, and whether photon noise is found in them."""
+    """Return images of 8 bits, options, and whether photon noise is found in them."""
     rng, waves = np.random.default_rng(1), photo(200, 180, 1, sigma=0) ** 2
     white = rng.standard_normal(waves.shape)
     grain = blurred(blurred(white * np.sqrt(waves)))
     hot = np.where(rng.random(waves.shape) < 0.002, 1, counted(waves, 60))
-    blobs = 0.02 + 0.9 * (waves > 0.36)
+    blobs, coloured = 0.02 + 0.9 * (waves > 0.36), waves * (0.9, 0.6, 1)
     found = {
         "photons": (counted(waves, 30), {}, True),
         "offset": (counted(waves, 60, 0.02, 0.1), {"strength": 1.5}, True),
         "dim": (counted(0.3 * waves, 40, 0.02), {"strength": 0.6, "colour_strength": 0.5}, True),
+        "colour": (counted(coloured, 30), {"strength": 0.7, "colour_strength": 1.2}, True),
+        "plain colour": (counted(coloured, 30), {}, True),
+        "colour, white": (coloured + 0.08 * rng.standard_normal(coloured.shape), {}, False),
+        "colour, JPEG": (decoded(coded(to_bytes(counted(coloured, 60)), "JPEG")) / 255, {}, False),
         "hot pixels": (hot, {}, True),
         "blind": (counted(waves, 30), {"model": "blind"}, True),
         "given": (counted(waves, 30), {"sigma": 0.1}, False),
@@ -404,8 +408,18 @@ def test_what_the_browser_computes_equals_python(page, models, cases):
     "cases",
     [
         ("dim", "offset", "few photons", "stripes", "given"),
+        ("colour", "colour, white", "colour, JPEG"),
         pytest.param(
-            ("photons", "hot pixels", "blind", "no law", "grain", "white", "speckle"),
+            (
+                "photons",
+                "plain colour",
+                "hot pixels",
+                "blind",
+                "no law",
+                "grain",
+                "white",
+                "speckle",
+            ),
             marks=pytest.mark.slow,
         ),
     ],

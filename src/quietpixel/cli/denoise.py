@@ -129,7 +129,7 @@ GROUPS = {
     metavar="auto|none|LAW",
     default="auto",
     show_default=True,
-    help="Noise law of gray images, such as poisson:400+gaussian:0.01; auto measures photon noise "
+    help="Noise law, such as poisson:400+gaussian:0.01; auto measures photon noise "
     "in images without a colour profile.",
 )
 @click.option(

@@ -39,6 +39,7 @@ from quietpixel.inference.model_store import cache_of, find_model
 from quietpixel.inference.options import ENGINE_OPTIONS, DenoiseOptions, Sigma, parse_memory
 from quietpixel.inference.photons import (
     describe_law,
+    may_grow,
     may_have_photons,
     stabilise,
     stabilised_job,
@@ -340,7 +341,7 @@ class Denoiser:
         # The card last: that of a model that is not open is read from its file, which takes 2.4 ms.
         if scale.black == scale.white or not may_have_photons(images[0], options):
             return scale
-        if not self.card.scale_free:
+        if not self.card.scale_free or not may_grow(images, options, scale):
             return scale
         from quietpixel.inference.photon_law import find_photons  # laws take 10 ms of a start
 

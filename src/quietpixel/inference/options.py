@@ -57,10 +57,10 @@ class DenoiseOptions:
         channels, each with an intensity scale of its own. ``"auto"`` takes them as colours unless
         one of them has nothing in common with the others.
     law
-        The noise law of gray images, such as ``"poisson:400,black=0.02+gaussian:0.01"``: photon
-        noise is stabilised before the model. ``"auto"`` measures it in images without a colour
-        profile, unless `range` or `sigma` are given, and of 8 bits stabilises strong noise alone;
-        ``"none"`` does neither.
+        The noise law, such as ``"poisson:400,black=0.02+gaussian:0.01"``: photon noise is
+        stabilised before the model, unless the image has transparency. ``"auto"`` measures it in
+        images without a colour profile, unless `range` or `sigma` are given, and of 8 bits or in
+        colour stabilises strong noise alone; ``"none"`` does neither.
     range
         The values that stand for black and white; None finds them (`Denoiser.find_scale`).
     dtype

@@ -6,29 +6,29 @@ import numpy as np
 
 from quietpixel.array_types import Array
 from quietpixel.errors import ArgumentError, ImageError
-from quietpixel.imaging.intensity_scale import FIXED_SCALES, LEAST_STEPS, Scale
+from quietpixel.imaging.intensity_scale import LEAST_STEPS, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
-from quietpixel.imaging.tiling import take_places
-from quietpixel.inference.arrays import with_channels
 from quietpixel.inference.level import sample_places
 from quietpixel.inference.options import DenoiseOptions
+from quietpixel.inference.photons import choose_some, may_be_photo, read_places
+from quietpixel.noise.fit import PoissonGaussian
+from quietpixel.noise.flat_blocks import block_spectra
 from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
 from quietpixel.noise.laws import Sequence as Steps
-from quietpixel.noise.measure import FAR_BEYOND, measure_noise
+from quietpixel.noise.measure import FAR_BEYOND, colour_of, measure_noise
 from quietpixel.noise.parser import parse_noise
 
-MOST = 4
-"""How many images of a stack are measured."""
 LEAST_RATIO = 1.2
 """Noise that is less than so many times as strong in white as in black is left as it is."""
-LEAST_RATIO_8_BITS, LEAST_WHITE_8_BITS = 2.5, 3 / 255
-"""The same for 8 bits, which mostly hold photographs, and how strong the noise must be in white. 21
-microscope images had 3.8 to 8.8 and more than 30/255, 131 photographs, clean, with white noise or
-grain, and camera JPEGs at most 1.5, or at most 1/255 in white. With one level, `photo` was 1 to 6
-dB worse on those microscope images."""
-STRONGER = 1.5
-"""Fine structure of flat blocks in the bright third of an image of 8 bits is so many times that in
-the dark third, or the law is not measured, which takes as long as denoising 0.1 megapixels."""
+LEAST_RATIO_OF_PHOTOS, LEAST_WHITE_OF_PHOTOS = 1.7, 3 / 255
+"""The same for 8 bits and for colour, which are mostly photographs, and how strong the noise must
+be in white. 21 microscope images had 3.8 to 8.8 and more than 30/255, 27 photographs with 15 to 300
+photons at white mostly 1.8 to 5, these with white noise or grain, clean, and camera JPEGs at most
+1.5, or at most 1/255 in white. With one level, `photo` was 1 to 6 dB worse on those microscope
+images."""
+REDDEST_COLOUR = 1.25
+"""`colour_of` the differences between the channels, at most: 0.92 to 1.15 for independent noise of
+15 to 300 photons, at least 1.3 where a JPEG has changed the noise, of which up to 2 dB is lost."""
 
 
 def find_photons(
@@ -39,7 +39,7 @@ def find_photons(
     Parameters
     ----------
     images
-        Gray, (H, W) or (H, W, 1).
+        (H, W), (H, W, 1) or (H, W, 3).
     options
         Their `law`.
     scale
@@ -54,43 +54,49 @@ def find_photons(
                 f"got {given.offset:.4g}, which the darker ones would become."
             )
         return given
-    width, eight_bits = scale.white - scale.black, images[0].dtype.name in FIXED_SCALES
+    width = scale.white - scale.black
+    if scale.step() > LEAST_STEPS * width:  # float64 cannot hold the stabilised values
+        return None
     samples = []
-    for image in images[:: -(-len(images) // MOST)]:
+    for image in choose_some(images):
         rows, columns = (sample_places(length) for length in image.shape[:2])
-        part = with_channels(take_places(image, rows, columns)).astype(np.float64)
-        values = np.ma.filled((part - scale.black) / width, np.nan)
+        values = read_places(image, rows, columns, scale)
         # A star or a saturated area would take most of the levels of brightness for itself.
         values[np.abs(values) > FAR_BEYOND] = np.nan
         samples.append(values)
-    too_coarse = scale.step() > LEAST_STEPS * width  # float64 cannot hold the stabilised values
-    if too_coarse or (eight_bits and not any(_grows_with_light(each) for each in samples)):
+    law = _measure(samples, photos=may_be_photo(images[0]))
+    if law is None:
         return None
+    return PhotonNoise(law.gain * width, law.read_noise * width, scale.black + law.offset * width)
+
+
+def _measure(samples: list[Array], *, photos: bool) -> PoissonGaussian | None:
+    """Return the law of photon noise in images (H, W, C); None if it is not worth stabilising."""
+    ratio, least = LEAST_RATIO, 0.0
+    if photos:
+        ratio, least = LEAST_RATIO_OF_PHOTOS, LEAST_WHITE_OF_PHOTOS
     try:
-        found = measure_noise(samples, offset=True)
+        found = measure_noise([_stack(each) for each in samples], offset=True)
     except ImageError:  # holes leave no block to measure in
         return None
     law = found.model
     if found.kind not in ("white", "impulses") or law.gain <= 0:
         return None
-    ratio, least = (LEAST_RATIO_8_BITS, LEAST_WHITE_8_BITS) if eight_bits else (LEAST_RATIO, 0.0)
-    if law.sigma(1.0) < max(ratio * float(law.sigma(max(law.offset, 0.0))), least):
-        return None
-    return PhotonNoise(law.gain * width, law.read_noise * width, scale.black + law.offset * width)
+    grows = law.sigma(1.0) >= max(ratio * float(law.sigma(max(law.offset, 0.0))), least)
+    return law if grows and all(_has_white_colour(each) for each in samples) else None
 
 
-def _grows_with_light(image: Array) -> bool:
-    """Return whether flat blocks of (H, W, 1) have more fine structure where it is bright."""
-    rows, columns = (length // 8 for length in image.shape[:2])
-    blocks = image[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).swapaxes(1, 2)
-    details = blocks[..., ::2] - blocks[..., 1::2]
-    power = np.square(details[:, :, ::2] - details[:, :, 1::2]).mean(axis=(2, 3)).ravel()
-    brightness = blocks.mean(axis=(2, 3)).ravel()
-    known = np.isfinite(brightness)  # holes would pass for the brightest blocks
-    if known.sum() < 3:
-        return False
-    dark, _, bright = np.array_split(power[known][np.argsort(brightness[known])], 3)
-    return bool(np.quantile(bright, 0.1) > STRONGER**2 * np.quantile(dark, 0.1))
+def _stack(image: Array) -> Array:
+    """Return the channels of (H, W, C) one below the other, since each has its own brightness."""
+    return np.concatenate(np.split(image, image.shape[2], axis=2))
+
+
+def _has_white_colour(image: Array) -> bool:
+    """Return whether the noise of the differences between channels is white; gray has none."""
+    if image.shape[2] == 1:
+        return True
+    spectra = block_spectra(_stack(image[..., 1:] - image[..., :-1]))
+    return len(spectra) > 0 and colour_of(spectra) <= REDDEST_COLOUR
 
 
 def write_law(photons: PhotonNoise, scale: Scale) -> str:

@@ -36,7 +36,7 @@ _DESCRIPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "law": (
         {"type": "string", "examples": ["poisson:400+gaussian:0.02"]},
-        "Law of the photon noise of gray images; 'auto' measures it, 'none' does without "
+        "Law of the photon noise; 'auto' measures it, 'none' does without "
         "[default: that of the service].",
     ),
     "channels": (

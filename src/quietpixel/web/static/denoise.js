@@ -35,7 +35,7 @@ function findLevel(image, card, { sigma, blotches: known }, weights, repair) {
 }
 
 // Returns {sigma, kinds}, whether the `channels` are colours ("rgb") or "separate", and the `law` of
-// the photon noise of a gray image, or null.
+// its photon noise, or null.
 export function estimateLevel(image, weights) {
   const planes = splitChannels(image);
   const levels = planes.map((plane) => measureLevel(sampleImage(plane, repairOf(plane)), weights));
@@ -43,10 +43,8 @@ export function estimateLevel(image, weights) {
   return { ...join(levels), channels: planes.length > 1 ? "separate" : "rgb", law, ...found };
 }
 
-// The law of the photon noise of a gray image of 8 bits; null where it is not to be stabilised.
-function lawOf(image) {
-  return image.channels === 1 && image.white === 255 ? findLaw(sampleImage(image)) : null;
-}
+// The law of the photon noise of an image of 8 bits; null where it is not to be stabilised.
+const lawOf = (image) => (image.white === 255 ? findLaw(sampleImage(image)) : null);
 
 const repairOf = (image) => findRepair(image, (...places) => pick(image, ...places));
 
@@ -111,20 +109,19 @@ export async function denoiseImage(image, openModel, { channels, onTile = () => 
 async function denoiseAny(image, model, { law: given, ...options }) {
   const { sigma_input: takesSigma, training, blind } = model.card;
   const scaleFree = takesSigma && (!training.method || training.measured); // as in the card
-  const measured = image.channels === 1 && options.sigma == null && given !== "none" && scaleFree;
+  const measured = options.sigma == null && given !== "none" && scaleFree;
   const law = measured ? given || lawOf(image) : null;
   if (!law) return denoisePlane(image, model, options);
-  const { width, height } = image, { strength = 1 } = options;
+  const { width, height, channels } = image, { strength = 1, colourStrength = null } = options;
   const all = [height, width].map((length) => Int32Array.from({ length }, (_, at) => at));
   const low = stabilise(law, 0), range = stabilise(law, 1) - low;
-  const values = pick(image, ...all).data, stable = { data: values.map((value) => (stabilise(law, value) - low) / range), width, height, channels: 1 };
-  const before = stable.data.slice();
-  const inner = { ...options, sigma: blind ? null : Math.min(1 / range, 1), strength: strength && Math.max(strength, 1) };
+  const noisy = pick(image, ...all), stable = { data: noisy.data.map((value) => (stabilise(law, value) - low) / range), width, height, channels };
+  const before = stable.data.slice(), least = strength || colourStrength ? 1 : 0;
+  const inner = { ...options, sigma: blind ? null : Math.min(1 / range, 1), strength: Math.max(strength, least), colourStrength: colourStrength === null ? null : Math.max(colourStrength, least) };
   const { notes } = await denoisePlane(stable, model, inner);
-  const data = stable.data.map((value, at) => {
-    if (value === before[at]) return values[at];
-    return values[at] + Math.min(strength, 1) * (restore(law, low + range * value) - values[at]);
-  });
+  const restored = stable.data.map((value) => restore(law, low + range * value));
+  const data = blend(noisy, restored, restored, strength, colourStrength)
+    .map((value, at) => (stable.data[at] === before[at] ? noisy.data[at] : value));
   const side = (stop) => ({ start: 0, stop, keepStart: 0, keepStop: stop });
   write(image, { tile: { rows: side(height), columns: side(width) }, part: data });
   return { level: { sigma: middleNoise(law), source: "estimated" }, notes: [...notes, describe(law)] };

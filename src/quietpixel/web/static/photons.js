@@ -1,11 +1,11 @@
-// Photon noise of gray images of 8 bits: its law, measured in the image, and values with equally
+// Photon noise of images of 8 bits: its law, measured in the image, and values with equally
 // strong noise. inference/photons.py, imaging/stabilise.py, noise/measure.py and noise/fit.py in
 // JavaScript. A law is {gain, read, offset}: the variance is gain * (clean - offset) + read ** 2.
 
 import { outlierDistance, repairOutliers, splitLength, transpose } from "./repair.js";
 import { mean, median, quantile } from "./statistics.js";
 
-const LEAST_SIDE = 64, LEAST_RATIO = 2.5, LEAST_WHITE = 3 / 255, STRONGER = 1.5; // inference/photons.py
+const LEAST_SIDE = 64, LEAST_RATIO = 1.7, LEAST_WHITE = 3 / 255, STRONGER = 1.2, LEAST_FINE = 2 / 255, BANDS = 12, REDDEST_COLOUR = 1.25; // inference/photons.py
 const TAIL = 1e-3, STAR = 150, NOISE_MARGIN = 2, SATURATED = 2; // imaging/intensity_scale.py
 const SIDE = 8, MOST = 50_000, FLATTEST = 0.02, FEWEST = 30; // noise/flat_blocks.py
 const DARKEST = 0.02, LOWEST = 2.42, CLIPPED = 0.01, SILENT = 0.5, BLUEST = 0.6, REDDEST = 1.85; // noise/measure.py
@@ -39,33 +39,50 @@ export function describe({ gain, read, offset }) {
   return `Photon noise was made equally strong everywhere (gain ${text(gain, 3)}, read noise ${text(read, 3)}, offset ${text(offset, 4)}).`;
 }
 
-// The law of a gray image, {data, width, height} on [0, 1], or null if it is not worth stabilising.
+// The law of an image, {data, width, height, channels} on [0, 1], or null if it is not worth stabilising.
 export function findLaw(image) {
-  if (Math.min(image.width, image.height) < LEAST_SIDE || !growsWithLight(image)) return null;
-  const law = measureScaled(image);
+  if (Math.min(image.width, image.height) < LEAST_SIDE) return null;
+  const law = growsWithLight(image) ? measureScaled(stack(image)) : null;
   if (!law || law.gain <= 0) return null;
   const [dark, white] = [Math.max(law.offset, 0), 1].map((clean) => Math.sqrt(variance(law, clean)));
-  return white < Math.max(LEAST_RATIO * dark, LEAST_WHITE) ? null : law;
+  return white < Math.max(LEAST_RATIO * dark, LEAST_WHITE) || !hasWhiteColour(image) ? null : law;
 }
 
-// Whether flat blocks have more fine structure in the bright third than in the dark one.
-function growsWithLight({ data, width, height }) {
-  const across = Math.floor(width / SIDE);
-  const blocks = Array.from({ length: across * Math.floor(height / SIDE) }, (_, block) => {
-    const top = SIDE * Math.floor(block / across), left = SIDE * (block % across);
+// The channels one below the other, since the noise of each follows its own brightness.
+function stack({ data, width, height, channels }) {
+  const pixels = width * height, stacked = data.map((_, at) => data[channels * (at % pixels) + Math.floor(at / pixels)]);
+  return { data: stacked, width, height: channels * height, channels: 1 };
+}
+
+// Whether the noise of the differences between channels is white; gray has none.
+function hasWhiteColour({ data, width, height, channels }) {
+  if (channels === 1) return true;
+  const differences = Float32Array.from({ length: 2 * width * height }, (_, at) => {
+    const from = 3 * Math.floor(at / 2) + (at % 2);
+    return data[from + 1] - data[from];
+  });
+  const spectra = readSpectra(stack({ data: differences, width, height, channels: 2 }));
+  return colourOf(spectra, [...spectra.means.keys()], spectra.means.map(() => 1)) <= REDDEST_COLOUR;
+}
+
+// Whether flat blocks of single channels have more fine structure in the bright third than in the dark one.
+function growsWithLight({ data, width, height, channels }) {
+  const across = Math.floor(width / SIDE), down = Math.floor(height / SIDE), step = Math.max(Math.floor(down / BANDS), 1);
+  const blocks = Array.from({ length: channels * across * Math.ceil(down / step) }, (_, block) => {
+    const place = Math.floor(block / channels), top = SIDE * step * Math.floor(place / across), left = SIDE * (place % across);
     let light = 0, power = 0;
     for (let y = top; y < top + SIDE; y += 2) {
       for (let x = left; x < left + SIDE; x += 2) {
-        const [a, b, c, d] = [0, 1, width, width + 1].map((step) => data[y * width + x + step]);
+        const [a, b, c, d] = [0, 1, width, width + 1].map((step) => data[channels * (y * width + x + step) + (block % channels)]);
         light += a + b + c + d;
         power += (a - b - c + d) ** 2;
       }
     }
-    return { light, power };
+    return { light, power: power / 16 };
   }).sort((one, other) => one.light - other.light);
   const [dark, , bright] = splitLength(blocks.length, 3).map(([from, to]) =>
     quantile(Float64Array.from(blocks.slice(from, to), ({ power }) => power).sort(), 0.1));
-  return bright > STRONGER ** 2 * dark;
+  return bright > Math.max(STRONGER ** 2 * dark, 4 * LEAST_FINE ** 2); // sums of four
 }
 
 // Measures on the scale of the content, where weak noise does not pass for none.
@@ -196,11 +213,16 @@ function photonLevels({ means, powers, band }, dark) {
   }
   const lit = all.filter((at) => expected[at] >= law.gain ** 2), flat = lit.filter((at) => low[at] <= FLAT * expected[at]);
   const even = flat.length >= FEWEST ? flat : lit.length ? lit : all;
+  return { levels, colour: colourOf({ powers, band }, even, expected) };
+}
+
+// The power of middle orders over that of fine ones in the flattest of some blocks, relative to what is expected.
+function colourOf({ powers, band }, places, expected) {
   const smooth = band(1, 3), content = (at) => smooth[at] / expected[at];
-  const chosen = even.sort((a, b) => content(a) - content(b)).slice(0, Math.max(Math.round(FLATTEST * even.length), FEWEST));
+  const chosen = places.sort((a, b) => content(a) - content(b)).slice(0, Math.max(Math.round(FLATTEST * places.length), FEWEST));
   const power = ORDER.map((_, place) => mean(chosen.map((at) => powers[at][place] / expected[at])));
   const middle = (from, to) => median(power.filter((_, at) => ORDER[at] >= from && ORDER[at] <= to));
-  return { levels, colour: middle(9, 14) > 0 ? middle(4, 6) / middle(9, 14) : 1 };
+  return middle(9, 14) > 0 ? middle(4, 6) / middle(9, 14) : 1;
 }
 
 const limited = (off) => (off > 0 ? Math.min(off, TOO_MUCH) : Math.min(-off, TOO_LITTLE));
