@@ -249,8 +249,8 @@ MUTATIONS = [
     ),
     Mutation(
         "imaging/stabilise.py",
-        "- 11 / 8 / root**2",
-        "+ 11 / 8 / root**2",
+        "inverse - 11 / 8",
+        "inverse + 11 / 8",
         "tests/imaging/test_stabilise.py",
     ),
     Mutation("imaging/tiling.py", "// align * align", "", TILING),

@@ -55,14 +55,9 @@ class PhotonNoise:
         # The series has a pole at 0. Values below the offset are kept where read noise allows them:
         # the offset may be estimated too high, from places that are not quite dark.
         root = np.maximum(stable.astype(np.float64), 2 * np.sqrt(0.375))
-        photons = (
-            root**2 / 4
-            + np.sqrt(1.5) / 4 / root
-            - 11 / 8 / root**2
-            + 5 / 8 * np.sqrt(1.5) / root**3
-            - 1 / 8
-            - variance
-        )
+        inverse, part = 1 / root, np.sqrt(1.5)
+        series = inverse * (part / 4 + inverse * (5 / 8 * part * inverse - 11 / 8))
+        photons = np.square(root) / 4 + series - 1 / 8 - variance
         return np.asarray(photons * self.gain + self.offset)
 
     def describe(self) -> str:

@@ -1,6 +1,6 @@
 """Photon noise around the model: stabilised before it, restored after it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,8 @@ the dark third, and has at least this deviation, or the law is not measured, whi
 denoising 0.1 megapixels."""
 BANDS = 12
 """At least so many rows of blocks, of 8 pixels, are looked at for that, or all of them."""
+BAND = 1 << 18
+"""Pixels that are stabilised and restored at a time."""
 UNUSED_LAW = (
     "The `law` has no effect: it is that of photon noise, in images without transparency and "
     "without `sigma`, and for models that find the intensity scale."
@@ -107,11 +109,21 @@ def stabilise(image: Array, layout: Layout, photons: PhotonNoise) -> np.ma.Maske
     """
     # By the scale of the image: the square root brings hot pixels close to the others.
     hidden = find_hidden(with_channels(image), layout)
-    stable: Array = photons.stabilise(np.asarray(image))
+    # float32 holds the root of 16 bits to 0.01 of a value, in half the memory.
+    exact = np.float32 if layout.dtype.itemsize <= 2 else np.float64
+    stable = np.empty(image.shape, exact)
+    for rows in _bands(image.shape):
+        stable[rows] = photons.stabilise(np.asarray(image[rows]))
     if hidden is None:
-        return np.ma.MaskedArray(stable, False)
+        return np.ma.MaskedArray(stable)
     same = np.broadcast_to(hidden, with_channels(image).shape).reshape(image.shape)
     return np.ma.MaskedArray(stable, same)
+
+
+def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Yield the rows of an image in parts of about `BAND` pixels, for intermediate results."""
+    step = max(BAND // max(shape[1], 1), 1)
+    return (slice(start, start + step) for start in range(0, shape[0], step))
 
 
 def stable_options(
@@ -173,20 +185,25 @@ def stabilised_job(
     inner = stable_options(options, layout, photons, takes_level=takes_level)
     job = prepare(stable, inner)
 
+    def restore(values: Array, before: Array, after: Array) -> Array:
+        """Return some rows in the units and of the type of results."""
+        # What was hidden from the model, there too, came back as it was, and stays so.
+        same = np.ma.getmaskarray(before) | (after == np.asarray(before))
+        with np.errstate(invalid="ignore"):
+            whole = with_channels(photons.restore(after))
+            noisy = with_channels(values.astype(np.float64))
+            mixed = blend(noisy, whole, options.strength, options.colour_strength)
+        restored = layout.to_type(np.where(same, values, mixed.reshape(values.shape)))
+        # What is hidden may lie beyond the bits that the rest of the image uses.
+        np.copyto(restored, values, where=same, casting="unsafe")
+        return restored
+
     def finish(result: Result) -> Result:
         """Return the result in the units, of the type and with the mask of the image."""
         values, denoised = np.asarray(image), np.asarray(result.image)
-        # What was hidden from the model, there too, came back as it was, and stays so.
-        same = np.ma.getmaskarray(stable) | (denoised == np.asarray(stable))
-        with np.errstate(invalid="ignore"):
-            whole = with_channels(photons.restore(denoised))
-            noisy = with_channels(values.astype(np.float64))
-            mixed = blend(noisy, whole, options.strength, options.colour_strength)
-        restored = layout.to_type(np.where(same, values, mixed.reshape(image.shape)))
-        # What is hidden may lie beyond the bits that the rest of the image uses.
-        np.copyto(restored, values, where=same, casting="unsafe")
         target = np.empty(image.shape, layout.result) if out is None else out
-        target[...] = restored
+        for rows in _bands(image.shape):
+            target[rows] = restore(values[rows], stable[rows], denoised[rows])
         return replace(
             result,
             image=with_mask(target, image),
