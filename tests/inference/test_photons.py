@@ -107,6 +107,18 @@ def test_weak_growth_is_left_alone_in_8_bits_and_what_does_not_grow_is_not_measu
     assert photo.find_scale([white.clip(0, 255).astype(np.uint8)]).photons is None
 
 
+def test_texture_that_follows_a_law_is_not_noise(
+    photo: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noisy = colourful()[0]
+    gray = noisy[..., 0]
+    assert all(photo.find_scale([each]).photons for each in (noisy, gray))
+    # As in a photograph without noise, where the level is right and the law takes texture for it.
+    monkeypatch.setattr("quietpixel.inference.photon_law.estimate_level", lambda *given: 3 / 255)
+    assert not any(photo.find_scale([each]).photons for each in (noisy, gray))
+    assert photo.find_scale([camera(300)]).photons is not None
+
+
 def test_normal_noise_and_small_or_transparent_images_are_left_as_they_are(
     photo: Denoiser,
 ) -> None:

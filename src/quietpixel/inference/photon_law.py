@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from quietpixel.array_types import Array
+from quietpixel.array_types import Array, BoolArray
 from quietpixel.errors import ArgumentError, ImageError
 from quietpixel.imaging.intensity_scale import LEAST_STEPS, Scale
 from quietpixel.imaging.stabilise import PhotonNoise
@@ -15,6 +15,7 @@ from quietpixel.noise.fit import PoissonGaussian
 from quietpixel.noise.flat_blocks import block_spectra
 from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
 from quietpixel.noise.laws import Sequence as Steps
+from quietpixel.noise.level import estimate_level
 from quietpixel.noise.measure import FAR_BEYOND, colour_of, measure_noise
 from quietpixel.noise.parser import parse_noise
 
@@ -29,6 +30,10 @@ images."""
 REDDEST_COLOUR = 1.25
 """`colour_of` the differences between the channels, at most: 0.92 to 1.15 for independent noise of
 15 to 300 photons, at least 1.3 where a JPEG has changed the noise, of which up to 2 dB is lost."""
+LEAST_LEVEL = 0.25
+"""Noise level of an image of 8 bits or colour, over the deviation by its law, at least: 0.4 to 1.5
+for photons, mostly more than 0.8; 0 to 0.2 in nine of 559 gray photographs without noise whose
+texture follows a law, 0.6 in one."""
 
 
 def find_photons(
@@ -83,7 +88,17 @@ def _measure(samples: list[Array], *, photos: bool) -> PoissonGaussian | None:
     if found.kind not in ("white", "impulses") or law.gain <= 0:
         return None
     grows = law.sigma(1.0) >= max(ratio * float(law.sigma(max(law.offset, 0.0))), least)
-    return law if grows and all(_has_white_colour(each) for each in samples) else None
+    if not grows or not all(_has_white_colour(each) for each in samples):
+        return None
+    return law if not photos or all(_is_noise(each, law) for each in samples) else None
+
+
+def _is_noise(image: Array, law: PoissonGaussian) -> bool:
+    """Return whether an image has noise where the law says so, and not texture that follows it."""
+    hidden: BoolArray = np.asarray(~np.isfinite(image).all(axis=2))
+    shown = np.where(hidden[..., np.newaxis], 0, image).astype(np.float32)
+    sigma = np.sqrt(np.mean(law.sigma(image[~hidden]) ** 2))
+    return bool(estimate_level(shown, hidden) >= LEAST_LEVEL * sigma)
 
 
 def _stack(image: Array) -> Array:

@@ -39,12 +39,12 @@ function findLevel(image, card, { sigma, blotches: known }, weights, repair) {
 export function estimateLevel(image, weights) {
   const planes = splitChannels(image);
   const levels = planes.map((plane) => measureLevel(sampleImage(plane, repairOf(plane)), weights));
-  const law = lawOf(image), found = law ? { sigma: middleNoise(law) } : {};
+  const law = lawOf(image, weights), found = law ? { sigma: middleNoise(law) } : {};
   return { ...join(levels), channels: planes.length > 1 ? "separate" : "rgb", law, ...found };
 }
 
 // The law of the photon noise of an image of 8 bits; null where it is not to be stabilised.
-const lawOf = (image) => (image.white === 255 ? findLaw(sampleImage(image)) : null);
+const lawOf = (image, weights) => (image.white === 255 ? findLaw(sampleImage(image), weights) : null);
 
 const repairOf = (image) => findRepair(image, (...places) => pick(image, ...places));
 
@@ -110,7 +110,7 @@ async function denoiseAny(image, model, { law: given, ...options }) {
   const { sigma_input: takesSigma, training, blind } = model.card;
   const scaleFree = takesSigma && (!training.method || training.measured); // as in the card
   const measured = options.sigma == null && given !== "none" && scaleFree;
-  const law = measured ? given || lawOf(image) : null;
+  const law = measured ? given || lawOf(image, options.weights) : null;
   if (!law) return denoisePlane(image, model, options);
   const { width, height, channels } = image, { strength = 1, colourStrength = null } = options;
   const all = [height, width].map((length) => Int32Array.from({ length }, (_, at) => at));

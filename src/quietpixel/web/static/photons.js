@@ -2,10 +2,11 @@
 // strong noise. inference/photons.py, imaging/stabilise.py, noise/measure.py and noise/fit.py in
 // JavaScript. A law is {gain, read, offset}: the variance is gain * (clean - offset) + read ** 2.
 
+import { measureLevel } from "./noise_level.js";
 import { outlierDistance, repairOutliers, splitLength, transpose } from "./repair.js";
 import { mean, median, quantile } from "./statistics.js";
 
-const LEAST_SIDE = 64, LEAST_RATIO = 1.7, LEAST_WHITE = 3 / 255, STRONGER = 1.2, LEAST_FINE = 2 / 255, BANDS = 12, REDDEST_COLOUR = 1.25; // inference/photons.py
+const LEAST_SIDE = 64, LEAST_RATIO = 1.7, LEAST_WHITE = 3 / 255, STRONGER = 1.2, LEAST_FINE = 2 / 255, BANDS = 12, REDDEST_COLOUR = 1.25, LEAST_LEVEL = 0.25; // inference/photons.py
 const TAIL = 1e-3, STAR = 150, NOISE_MARGIN = 2, SATURATED = 2; // imaging/intensity_scale.py
 const SIDE = 8, MOST = 50_000, FLATTEST = 0.02, FEWEST = 30; // noise/flat_blocks.py
 const DARKEST = 0.02, LOWEST = 2.42, CLIPPED = 0.01, SILENT = 0.5, BLUEST = 0.6, REDDEST = 1.85; // noise/measure.py
@@ -39,13 +40,16 @@ export function describe({ gain, read, offset }) {
   return `Photon noise was made equally strong everywhere (gain ${text(gain, 3)}, read noise ${text(read, 3)}, offset ${text(offset, 4)}).`;
 }
 
-// The law of an image, {data, width, height, channels} on [0, 1], or null if it is not worth stabilising.
-export function findLaw(image) {
+// The law of an image, {data, width, height, channels} on [0, 1], or null if it is not worth stabilising;
+// `weights` of the level's estimator.
+export function findLaw(image, weights) {
   if (Math.min(image.width, image.height) < LEAST_SIDE) return null;
   const law = growsWithLight(image) ? measureScaled(stack(image)) : null;
   if (!law || law.gain <= 0) return null;
   const [dark, white] = [Math.max(law.offset, 0), 1].map((clean) => Math.sqrt(variance(law, clean)));
-  return white < Math.max(LEAST_RATIO * dark, LEAST_WHITE) || !hasWhiteColour(image) ? null : law;
+  if (white < Math.max(LEAST_RATIO * dark, LEAST_WHITE) || !hasWhiteColour(image)) return null;
+  const sigma = Math.sqrt(mean(image.data.map((value) => variance(law, value)))); // texture may follow a law too
+  return measureLevel(image, weights).sigma < LEAST_LEVEL * sigma ? null : law;
 }
 
 // The channels one below the other, since the noise of each follows its own brightness.
