@@ -168,6 +168,41 @@ def test_clean_text_has_no_noise(size: int, bilevel: bool) -> None:
     assert estimate_level(np.clip(text + 20 / 255 * noise, 0, 1).astype(np.float32)) > 8 / 255
 
 
+def page_of_text(ink: int, paper: int) -> np.ndarray:
+    """Return gray text of 14 pixels, uint8 (240, 320)."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    page, font = Image.new("L", (320, 240), paper), ImageFont.load_default(14)
+    for top in range(6, 230, 22):
+        line = "the quick brown fox jumps over a lazy dog"
+        ImageDraw.Draw(page).text((8, top), line, font=font, fill=ink)
+    return np.asarray(page)
+
+
+@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (40, 245), (230, 30)])
+@pytest.mark.parametrize("quality", [50, 90])
+def test_text_in_a_jpeg_gets_a_low_level(ink: int, paper: int, quality: int) -> None:
+    """Its edges passed for noise of up to 70/255, and small letters were lost."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    file, text = BytesIO(), page_of_text(ink, paper)
+    Image.fromarray(text).save(file, "JPEG", quality=quality)
+    stored = np.asarray(Image.open(file), np.float32)[..., np.newaxis] / 255
+    assert estimate_level(stored) <= 8.001 / 255
+    noise = 25 * np.random.default_rng(0).standard_normal(stored.shape)
+    noisy_one = np.clip(text[..., np.newaxis] + noise, 0, 255).astype(np.float32) / 255
+    assert estimate_level(noisy_one) > 12 / 255
+
+
+def test_a_frame_around_a_noisy_image_does_not_lower_the_level() -> None:
+    inner = noisy(20 / 255)
+    for paper in (0.5, 1.0):
+        framed = np.pad(inner, ((64, 64), (64, 64), (0, 0)), constant_values=paper)
+        assert estimate_level(framed) > 0.8 * estimate_level(inner)
+
+
 def drawing(dark: int, light: int) -> np.ndarray:
     """Return an RGB drawing of a disc and ten bars of even colour, float32."""
     y, x = np.mgrid[:256, :256]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 from web_making import coded, decoded, noisy, serve_folder
 
@@ -221,6 +221,13 @@ def test_the_noise_level_is_that_of_python(page):
     images += [(board + part * specks).astype(np.float32) for part in (0, 1)]
     rows, columns = np.mgrid[:256, :256] - 128
     images.append((np.hypot(rows, columns) < 80).astype(np.float32)[..., np.newaxis])
+    # Text in a JPEG, on paper of a colour and, in part, of another.
+    text = Image.new("RGB", (200, 150), (250, 245, 240))
+    draw = ImageDraw.Draw(text)
+    draw.rectangle([0, 100, 200, 150], fill=(30, 60, 90))
+    for top in range(4, 140, 22):
+        draw.text((6, top), "the quick brown fox jumps", fill=(120, 90, 70))
+    images.append((decoded(coded(np.asarray(text), "JPEG")) / 255).astype(np.float32))
     body = """const { measureLevel } = await import("/noise_level.js");
         return measureLevel(read(words[0]), JSON.parse(localStorage.weights));"""
     for image in images:

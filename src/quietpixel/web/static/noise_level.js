@@ -9,6 +9,7 @@ const EXCESS = 1.6, EXCESS_RATIOS = [4, 9];
 const STRONG = 1.6, STRONG_WHITE = [0.45 / 255, 1.1 / 255], STRONG_RATIOS = [8, 12];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7], QUANTISED = [0.79, 0.84], LITTLE_WHITE = [0.7 / 255, 1.2 / 255];
 const DRAWN = [0.1, 0.16], CONSTANT = 0.1, SOLID = 0.3, INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
+const PAGE = [0.3, 0.5], PAGE_LEVEL = 8 / 255, PAPER = [12 / 255, 0.2], INK = [60 / 255, 0.05], PAPERS = 2, LEAST_PAPER = 0.05;
 const BLOTCHES = 0.35, SMOOTH_COLOUR = [4, 9];
 const EVEN = [[[0.82, 0.9], [0.5, 0.7, 1.15, 1.35]], [[0.92, 0.96], [0.5, 0.7, 1.8, 2.5]]];
 const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, HIGHEST = 75 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6, ROUNDING = 1e-12;
@@ -27,8 +28,14 @@ export function measureLevel(image, weights) {
   const answers = weights.bias_7.map((_, net) => answer(whole, some, weights, net));
   const guessed = Math.min(Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0), HIGHEST);
   const seen = guessed * (1 - part(found.drawn, DRAWN)), [even, certain] = findWhite(seen, found);
-  const level = seen ** (1 - certain) * even ** certain;
-  return { sigma: raiseCamera(level, found), kinds: nameKinds(level, found), blotches: findBlotches(level, found) };
+  const level = spareLetters(seen ** (1 - certain) * even ** certain, found);
+  return { sigma: spareLetters(raiseCamera(level, found), found), kinds: nameKinds(level, found), blotches: findBlotches(level, found) };
+}
+
+// The level, or a lower one for a page of text.
+function spareLetters(level, { letters }) {
+  const page = part(letters, PAGE);
+  return level ** (1 - page) * Math.min(level, PAGE_LEVEL) ** page;
 }
 
 // The level of white noise, and how certain it is that all noise is.
@@ -126,6 +133,7 @@ function measureBlocks(image) {
     shared: gray ? 0 : Math.exp(flattest[1] - flattest[16]),
     grid: Math.min(grid[0], grid[1]),
     drawn: quantile(evenSquares(colours, kept, onlyWhite).sort(), 0.1),
+    letters: shareLetters(colours, constant, finest),
     summary: [first, ...[second, ...flattest].map((value) => value - first), ...grid, dead],
     kept,
     read: (at) => alignOctaves(octaves, first, at), // the measures of one of the blocks that are `kept`
@@ -155,6 +163,32 @@ function evenSquares({ data, width, height }, blocks, onlyWhite) {
     counts = (at) => isEven(at) && (black || isLit(at));
   }
   return Float64Array.from(blocks, (block) => count(block, counts) / (BLOCK / 2) ** 2);
+}
+
+// The share of the blocks outside constant areas that have letters: pixels near to the paper, and far from it.
+function shareLetters({ data, width }, constant, { columns, brightness }) {
+  const others = constant.flatMap((isConstant, block) => (isConstant ? [] : [block])), papers = new Map();
+  constant.forEach((isConstant, block) => {
+    const value = Math.round(brightness[block] * 1e4);
+    if (isConstant && value > 0) papers.set(value, [...(papers.get(value) ?? []), block]);
+  });
+  const common = [...papers].sort(([a, some], [b, more]) => more.length - some.length || a - b).slice(0, PAPERS)
+    .filter(([, blocks]) => blocks.length >= LEAST_PAPER * constant.length);
+  const placeOf = (block) => 3 * BLOCK * (Math.floor(block / columns) * width + block % columns);
+  const shares = common.map(([, [first]]) => {
+    const paper = data.slice(placeOf(first), placeOf(first) + 3);
+    return mean(others.map((block) => {
+      let near = 0, far = 0;
+      for (let at = 0; at < BLOCK ** 2; at++) {
+        const from = placeOf(block) + 3 * (Math.floor(at / BLOCK) * width + at % BLOCK);
+        const distance = Math.max(...paper.map((value, channel) => Math.abs(data[from + channel] - value)));
+        near += distance <= PAPER[0];
+        far += distance >= INK[0];
+      }
+      return +(near >= PAPER[1] * BLOCK ** 2 && far >= INK[1] * BLOCK ** 2);
+    }));
+  });
+  return others.length ? Math.max(0, ...shares) : 0;
 }
 
 function toColours(image) {
