@@ -113,6 +113,7 @@ def test_texture_that_follows_a_law_is_not_noise(
     noisy = colourful()[0]
     gray = noisy[..., 0]
     assert all(photo.find_scale([each]).photons for each in (noisy, gray))
+    assert photo.find_scale([gray, np.zeros_like(gray)]).photons is not None
     # As in a photograph without noise, where the level is right and the law takes texture for it.
     monkeypatch.setattr("quietpixel.inference.photon_law.estimate_level", lambda *given: 3 / 255)
     assert not any(photo.find_scale([each]).photons for each in (noisy, gray))

@@ -90,7 +90,8 @@ def _measure(samples: list[Array], *, photos: bool) -> PoissonGaussian | None:
     grows = law.sigma(1.0) >= max(ratio * float(law.sigma(max(law.offset, 0.0))), least)
     if not grows or not all(_has_white_colour(each) for each in samples):
         return None
-    return law if not photos or all(_is_noise(each, law) for each in samples) else None
+    # Of a stack, an empty page shows no noise.
+    return law if not photos or any(_is_noise(each, law) for each in samples) else None
 
 
 def _is_noise(image: Array, law: PoissonGaussian) -> bool:
