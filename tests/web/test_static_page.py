@@ -450,6 +450,19 @@ def test_photon_noise_is_stabilised_as_in_python(page, models, cases):
         assert notes == list(result.notes), case
 
 
+def test_channels_that_are_no_colours_have_no_common_law_of_photon_noise(page):
+    waves = photo(200, 200, 1, sigma=0) ** 2
+    colours = counted(waves * (0.9, 0.6, 1), 30)
+    separate = [counted(waves, 30), counted(waves.transpose(1, 0, 2), 30), np.zeros_like(waves)]
+    body = """const { estimateLevel } = await import("/denoise.js");
+        const weights = JSON.parse(localStorage.weights);
+        return estimateLevel({ ...read(words[0]), white: 255 }, weights);"""
+    for image, kind in ((colours, "rgb"), (np.concatenate(separate, axis=2), "separate")):
+        found = call(page, body, as_text(to_bytes(image)))
+        assert found["channels"] == kind
+        assert (found["law"] is not None) == (kind == "rgb")
+
+
 @pytest.mark.parametrize(
     ("training", "stabilised"),
     [({"method": "neighbours", "measured": True}, True), ({"method": "neighbours"}, False)],

@@ -35,11 +35,11 @@ function findLevel(image, card, { sigma, blotches: known }, weights, repair) {
 }
 
 // Returns {sigma, kinds}, whether the `channels` are colours ("rgb") or "separate", and the `law` of
-// its photon noise, or null.
+// the photon noise, or null; channels that are not colours have laws of their own.
 export function estimateLevel(image, weights) {
   const planes = splitChannels(image);
   const levels = planes.map((plane) => measureLevel(sampleImage(plane, repairOf(plane)), weights));
-  const law = lawOf(image, weights), found = law ? { sigma: middleNoise(law) } : {};
+  const law = planes.length === 1 ? lawOf(image, weights) : null, found = law ? { sigma: middleNoise(law) } : {};
   return { ...join(levels), channels: planes.length > 1 ? "separate" : "rgb", law, ...found };
 }
 
