@@ -27,7 +27,7 @@ the dark third, and has at least this deviation, or the law is not measured, whi
 denoising 0.1 megapixels."""
 BANDS = 12
 """At least so many rows of blocks, of 8 pixels, are looked at for that, or all of them."""
-BAND = 1 << 18
+PART = 1 << 18
 """Pixels that are stabilised and restored at a time."""
 UNUSED_LAW = (
     "The `law` has no effect: it is that of photon noise, in images without transparency and "
@@ -112,7 +112,7 @@ def stabilise(image: Array, layout: Layout, photons: PhotonNoise) -> np.ma.Maske
     # float32 holds the root of 16 bits to 0.01 of a value, in half the memory.
     exact = np.float32 if layout.dtype.itemsize <= 2 else np.float64
     stable = np.empty(image.shape, exact)
-    for rows in _bands(image.shape):
+    for rows in _parts(image.shape):
         stable[rows] = photons.stabilise(np.asarray(image[rows]))
     if hidden is None:
         return np.ma.MaskedArray(stable)
@@ -120,9 +120,9 @@ def stabilise(image: Array, layout: Layout, photons: PhotonNoise) -> np.ma.Maske
     return np.ma.MaskedArray(stable, same)
 
 
-def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Yield the rows of an image in parts of about `BAND` pixels, for intermediate results."""
-    step = max(BAND // max(shape[1], 1), 1)
+def _parts(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Yield the rows of an image in parts of about `PART` pixels, for intermediate results."""
+    step = max(PART // max(shape[1], 1), 1)
     return (slice(start, start + step) for start in range(0, shape[0], step))
 
 
@@ -202,7 +202,7 @@ def stabilised_job(
         """Return the result in the units, of the type and with the mask of the image."""
         values, denoised = np.asarray(image), np.asarray(result.image)
         target = np.empty(image.shape, layout.result) if out is None else out
-        for rows in _bands(image.shape):
+        for rows in _parts(image.shape):
             target[rows] = restore(values[rows], stable[rows], denoised[rows])
         return replace(
             result,
