@@ -318,7 +318,7 @@ MUTATIONS = [
     ),
     Mutation(
         "inference/tile_plan.py",
-        "halo = card.halo + repair_halo",
+        "halo = card.halo + margin",
         "halo = card.halo",
         "tests/inference/test_repair.py",
     ),

@@ -185,7 +185,7 @@ def test_a_repair_sees_places_of_the_whole_image_and_is_blended_too(models):
         return tile_pixels - rows[tile.rows.start : tile.rows.stop, None, None, None] / 10
 
     for pixels, top in ((10**6, 0), (200, 0), (200, 20)):
-        grid = choose_grid(blur.card, (50 - top, 40), pixels, repair_halo=6)
+        grid = choose_grid(blur.card, (50 - top, 40), pixels, margin=6)
         job = blur.prepare_stack(
             image[top:, :, None, None], read_layout(image), DenoiseOptions(strength=0.5),
             tiles=grid.tiles(), origin=(top, 0),

@@ -156,5 +156,5 @@ def test_images_of_different_scans_in_one_file_keep_their_levels(photo: Denoiser
 
 def test_tiles_have_the_halos_of_repair_and_model_together() -> None:
     card = Card(name="any", architecture="unet", channels=3, halo=10, divisor=4)
-    grids = [choose_grid(card, (500, 500), 10_000, repair_halo=halo) for halo in (0, 6)]
+    grids = [choose_grid(card, (500, 500), 10_000, margin=halo) for halo in (0, 6)]
     assert [grid.halo for grid in grids] == [10, 16]

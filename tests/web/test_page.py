@@ -726,7 +726,7 @@ def test_a_preview_of_channels_that_share_nothing_keeps_them_apart(visit):
     # Not that of the example on the welcome screen, which may be asked for meanwhile.
     with page.expect_request(re.compile(r"page/preview\?channels")) as asked:
         page.set_input_files("#files", as_file("a.png", coded(pixels)))
-    assert re.search(r"preview\?channels=separate&blotches=0&format=pnm$", asked.value.url)
+    assert re.search(r"preview\?channels=separate&camera=0&format=pnm$", asked.value.url)
     expect(page.locator("#tag")).to_have_text("Preview")
 
 

@@ -14,7 +14,7 @@ from quietpixel.files import FORMATS
 from quietpixel.web.digit_parts import find_digit_model
 from quietpixel.web.pages import FILES, STATIC
 
-from ..inference.test_blotches import camera_noise, scene
+from ..inference.test_coarse_noise import camera_noise, scene
 
 
 def test_the_page_and_its_files_come_from_the_package(client):
@@ -92,19 +92,19 @@ def test_a_preview_is_the_denoised_image(client):
         assert "at most 10,000,000 are read, to protect the memory; make it smaller." in sentence
 
 
-def test_a_preview_has_the_blotches_of_the_whole_image(client):
+def test_a_preview_has_the_coarse_noise_of_the_whole_image(client):
     noisy = np.clip(np.rint(255 * (scene() + camera_noise())), 0, 255).astype(np.uint8)
     found = client.post("/page/estimate", content=coded(noisy, "PPM")).json()
-    assert found["blotches"] > 0.1
+    assert found["camera"] > 0.3
     part, where = noisy[:28], f"/page/preview?sigma={found['sigma']:.6f}"  # too small to measure
     given, none = (
-        decoded(client.post(f"{where}&blotches={each}", content=coded(part, "PPM")).content)
-        for each in (found["blotches"], 0)
+        decoded(client.post(f"{where}&camera={each}", content=coded(part, "PPM")).content)
+        for each in (found["camera"], 0)
     )
     whole = decoded(client.post("/v1/denoise", content=coded(noisy, "PPM")).content)[:22]
     np.testing.assert_allclose(given[:22], whole, atol=1)
     assert np.abs(none[:22].astype(int) - whole).max() > 2
-    assert "`blotches` must be a number" in detail(client.post(f"{where}&blotches=x"), 422)
+    assert "`camera` must be a number" in detail(client.post(f"{where}&camera=x"), 422)
 
 
 def test_the_noise_of_a_part_is_estimated(client):

@@ -231,23 +231,23 @@ def test_the_noise_level_is_that_of_python(page):
     body = """const { measureLevel } = await import("/noise_level.js");
         return measureLevel(read(words[0]), JSON.parse(localStorage.weights));"""
     for image in images:
-        sigma, kinds, blotches = measure_level(image)
+        sigma, kinds, camera = measure_level(image)
         found = call(page, body, as_text(image))
         assert found["sigma"] == pytest.approx(sigma, rel=1e-4)
         assert found["kinds"] == list(kinds)
-        assert found["blotches"] == pytest.approx(blotches, abs=1e-3)
+        assert found["camera"] == pytest.approx(camera, abs=1e-3)
 
 
-def test_blotches_are_found_as_in_python(page):
+def test_noise_of_a_camera_is_found_as_in_python(page):
     body = """const { measureLevel } = await import("/noise_level.js");
         return measureLevel(read(words[0]), JSON.parse(localStorage.weights));"""
     for strength in (1, 2):
         image = blotched(131, 150, strength)
-        sigma, _, blotches = measure_level(image)
+        sigma, _, camera = measure_level(image)
         found = call(page, body, as_text(image))
         # The white noise here is that of rounding to 8 bits, of which float32 knows 1 %.
         assert found["sigma"] == pytest.approx(sigma, rel=0.01)
-        assert found["blotches"] == pytest.approx(blotches, rel=0.02) != 0
+        assert found["camera"] == pytest.approx(camera, rel=0.02) != 0
 
 
 # The same model as `web_making.write_photo`.
@@ -372,7 +372,8 @@ CASES = {
     "columns": (damaged(photo(90, 80, 1, sigma=0.02), "columns"), {"sigma": 0.05}),
     "halftone": (screened(260, 300), {}),
     "fluorescence": (fluorescence(70, 90), {}),
-    "blotches": (blotched(131, 150), {"sigma": 0.05, "strength": 1.2, "colour_strength": 0.8}),
+    "camera": (blotched(131, 150), {"sigma": 0.05, "strength": 1.2, "colour_strength": 0.8}),
+    "camera, gray": (blotched(50, 131)[..., :1], {}),
     "channels apart": (photo(50, 64), {"channels": "separate"}),
     "level of the grid of squares": (photo(40, 1001, sigma=0.05), {}),
 }
@@ -380,7 +381,7 @@ CASES = {
 
 OFTEN = (
     "blended", "raised", "gray", "colour in a gray model", "blind with a level", "impulses",
-    "strokes of text", "rows", "fluorescence", "blotches",
+    "strokes of text", "rows", "fluorescence", "camera",
 )  # fmt: skip
 """Cases of the fast tests, which show each difference once."""
 
@@ -399,8 +400,8 @@ def test_what_the_browser_computes_equals_python(page, models, cases):
         denoised = result.image
         assert np.abs(denoised - image).max() > 0.01, case
         prepared = denoiser.prepare(image, DenoiseOptions(range=(0, 1), **options)).level
-        found = bool(prepared and prepared.blotches is not None)
-        assert found == case.startswith("blotches"), case
+        found = bool(prepared and prepared.camera is not None)
+        assert found == case.startswith("camera"), case
         if "colour_strength" in options:
             options["colourStrength"] = options.pop("colour_strength")
         words = as_text(image), cards[name], options

@@ -54,9 +54,9 @@ class Scale:
         Black of the nominal range.
     photons
         Photon noise that is to be stabilised, or None.
-    level, kinds, blotches
-        Noise level for the model, kinds of noise, and level of blotches of colour as a share of
-        the noise level, that all images of the scale share; None where each image has its own.
+    level, kinds, camera
+        Noise level for the model, kinds of noise, and how far it is as coarse as in camera JPEGs,
+        that all images of the scale share; None where each image has its own.
     trained
         Black and white of the training images, where these images lie beyond.
 
@@ -76,7 +76,7 @@ class Scale:
     level: float | None = None
     kinds: tuple[str, ...] = ()
     trained: Range | None = None
-    blotches: float = 0.0
+    camera: float = 0.0
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Scale":

@@ -421,9 +421,9 @@ class Denoiser:
             level = find_level(seen, layout, options, card, repair, hidden=hidden)
         engine = self.engine  # late, because it may still be opening
         if tiles is None:
-            halo = 0 if repair is None else repair.halo
+            margin = (repair.halo if repair else 0) + (level.reach if level else 0)
             pixels = max(self._tile_pixels(engine) // images.shape[2], 1)
-            tiles = choose_grid(card, images.shape[:2], pixels, repair_halo=halo).tiles()
+            tiles = choose_grid(card, images.shape[:2], pixels, margin=margin).tiles()
         return DenoiseJob(
             images=values, seen=seen, hidden=hidden, shape=shape or images.shape,
             mask=np.ma.getmaskarray(images) if np.ma.isMaskedArray(images) else None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import blend
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout
-from quietpixel.inference.blotches import enlarge, find_blotches
+from quietpixel.inference.coarse_noise import CoarseNoise, Copies, find_coarse_noise
 from quietpixel.inference.engine import Engine, run_model, run_views
 from quietpixel.inference.level import Noise, NoiseLevel, describe_rest
 from quietpixel.inference.options import QUALITIES, DenoiseOptions
@@ -132,12 +133,19 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     # Transparency is drawn and not measured, so it has no noise.
     target = out[..., :-1] if job.layout.alpha else out
     waiting: list[tuple[Tile, Array]] = []
+    copies = _copies(job)
+    finished, total = 0, len(job.tiles) + (copies.count if copies else 0)
+
+    def finish_tile() -> None:
+        nonlocal finished
+        finished += 1
+        notify(finished / total)
+
     notify(0.0)
-    blotches = _find_blotches(job)
-    if blotches is not None:
-        notify(0.0)  # finding them takes as long as a tile, so the work may end here too
+    ends = job.factors[0], job.factors[-1]  # of luminance and of colour
+    coarse = find_coarse_noise(copies, ends, finish_tile) if copies else None
     for done, tile in enumerate(job.tiles, start=1):
-        denoised = _denoise_tile(job, tile, blotches)
+        denoised = _denoise_tile(job, tile, coarse)
         waiting.append((tile, denoised[tile.rows.inner, tile.columns.inner].copy()))
         # In place, a result waits until no later tile reads the pixels that it replaces.
         unread = job.tiles[done].rows.start if done < len(job.tiles) else images.shape[0]
@@ -146,44 +154,50 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
             place = ready.rows.outer, ready.columns.outer
             changed = True if job.hidden is None else ~job.hidden[place]
             np.copyto(target[place], kept, where=changed)
-        notify(done / len(job.tiles))
+        finish_tile()
     if job.options.strength >= 1 and job.hidden is None:
         rest = describe_rest(noise, job.layout, target[:, :, target.shape[2] // 2])
         result = replace(result, notes=(*job.notes, *rest))
     return finish(result)
 
 
-def _find_blotches(job: DenoiseJob) -> FloatArray | None:
-    """Return what is to be added to the colour of the whole image, or None."""
-    # A gray page may share its level with pages of colour.
-    if job.level is None or job.level.blotches is None or job.layout.colours == 1:
+def _copies(job: DenoiseJob) -> Copies | None:
+    """Return smaller copies of the images, or None where their noise is not that of a camera."""
+    if job.level is None or job.level.camera is None:
         return None
-    factor = job.level.blotches * np.float32(job.factors[-1])  # that of colour
     values = job.level.values
 
     def read(tile: Tile) -> tuple[FloatArray, FloatArray]:
         shown = _show(job, tile, job.layout.to_model(tile.read(job.seen)))
-        return shown, _read_level(values, tile, shown.shape[2]) * factor
+        return shown, _read_level(values, tile, shown.shape[2])
 
-    shape = (*job.images.shape[:3], job.layout.colours)
-    return find_blotches(job.engine, shape, job.tiles, read)
+    sides = [(t.rows.stop - t.rows.start, t.columns.stop - t.columns.start) for t in job.tiles]
+    return Copies(
+        job.engine.card,
+        (*job.images.shape[:3], job.layout.colours),
+        max(height * width for height, width in sides),
+        job.repair.halo if job.repair else 0,
+        job.level.camera,
+        read,
+        partial(_run_model, job),
+    )
 
 
 def _show(
-    job: DenoiseJob, tile: Tile, noisy: FloatArray, blotches: FloatArray | None = None
+    job: DenoiseJob, tile: Tile, noisy: FloatArray, coarse: CoarseNoise | None = None
 ) -> FloatArray:
     """Return what the model is shown of a tile, `noisy`."""
     shown = noisy if job.repair is None else job.repair(noisy, tile.shift(*job.origin))
-    if blotches is not None:
-        shown = shown + enlarge(blotches, *tile.places(job.images.shape))
+    if coarse is not None:
+        shown = coarse.correct_colour(shown, *tile.places(job.images.shape))
     # What lies beyond is hidden; only such a step before the model could push a value there.
     return shown if shown is noisy else np.clip(shown, LOWEST, HIGHEST)
 
 
-def _denoise_tile(job: DenoiseJob, tile: Tile, blotches: FloatArray | None) -> Array:
+def _denoise_tile(job: DenoiseJob, tile: Tile, coarse: CoarseNoise | None) -> Array:
     part = tile.read(job.seen)
     noisy = job.layout.to_model(part)
-    shown = _show(job, tile, noisy, blotches)
+    shown = _show(job, tile, noisy, coarse)
     place = tile.shift(*job.origin)  # in the whole image, for whatever depends on position
     level, share = None, None
     if job.level is not None:
@@ -193,10 +207,9 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, blotches: FloatArray | None) -> A
     results = []
     for factor in job.factors:
         scaled = level if level is None or factor == 1 else level * np.float32(factor)
-        if QUALITIES[job.options.quality] == 1:
-            denoised = run_model(job.engine, shown, scaled)
-        else:
-            denoised = run_views(job.engine, shown, scaled)
+        denoised = _run_model(job, shown, scaled)
+        if coarse is not None:
+            denoised = coarse.correct_luminance(denoised, tile)
         if share is not None:
             denoised = noisy + share[..., np.newaxis] * (denoised - noisy)
         results.append(denoised)
@@ -204,6 +217,11 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, blotches: FloatArray | None) -> A
     if strength < 1 or colour is not None:
         mixed = blend(noisy, mixed, strength, colour, results[-1])
     return job.layout.correct(part, noisy, mixed)
+
+
+def _run_model(job: DenoiseJob, shown: FloatArray, level: FloatArray | None) -> FloatArray:
+    run = run_model if QUALITIES[job.options.quality] == 1 else run_views
+    return run(job.engine, shown, level)
 
 
 def _read_level(values: FloatArray, tile: Tile, count: int) -> FloatArray:

@@ -12,7 +12,8 @@ from quietpixel.card import UNKNOWN_SIGMA, Card
 from quietpixel.errors import ArgumentError
 from quietpixel.imaging.tiling import spread_runs
 from quietpixel.inference.arrays import Layout
-from quietpixel.inference.blotches import can_find as can_find_blotches
+from quietpixel.inference.coarse_noise import REACH
+from quietpixel.inference.coarse_noise import can_find as can_find_coarse_noise
 from quietpixel.inference.options import DenoiseOptions, wrong_level
 from quietpixel.inference.repair import Repair, fill_holes
 from quietpixel.noise import level as automatic
@@ -66,15 +67,20 @@ class NoiseLevel:
     share
         Which part of what the model finds is removed, in [0, 1], of such a shape too; None for
         all of it.
-    blotches
-        Level of the colour in a copy of a quarter of the size, as a share of `values`, (N,); None
-        where no image has blotches of colour.
+    camera
+        How far the noise of each image is as coarse as in camera JPEGs, (N,), 0 to 1; None where
+        that of none is.
     """
 
     values: FloatArray
     noise: Noise = Noise()
     share: FloatArray | None = None
-    blotches: FloatArray | None = None
+    camera: FloatArray | None = None
+
+    @property
+    def reach(self) -> int:
+        """Pixels of surroundings that are needed after the model."""
+        return 0 if self.camera is None else REACH
 
 
 def constant_level(sigma: float) -> NoiseLevel:
@@ -201,7 +207,7 @@ def find_level(
         noise = Noise(sigma, "estimated", kinds, float(found.mean()))
         if layout.dtype.kind == "b":  # edges of two values pass for strong noise
             noise = Noise(kinds=repair.kinds if repair else ())
-        return NoiseLevel(found, noise, blotches=_find_blotches(measured, card))
+        return NoiseLevel(found, noise, camera=_find_camera(measured, card))
     given = np.asarray(sigma, np.float32)
     if given.shape not in ((), images.shape[:2]):
         shape = images.shape[:2]
@@ -209,17 +215,17 @@ def find_level(
     level = given.reshape(given.shape or (1, 1))[..., np.newaxis] * np.float32(layout.level_factor)
     noise = Noise(float(given.mean()), "given", kinds, float(level.mean()))
     if not card.blind:
-        # A level says how much noise there is, not whether its colour has blotches.
-        seen = removes and layout.colours == 3 and can_find_blotches(card)
-        return NoiseLevel(level, noise, blotches=_find_blotches(measure(), card) if seen else None)
+        # A level says how much noise there is, not whether it is that of a camera.
+        seen = removes and can_find_coarse_noise(card)
+        return NoiseLevel(level, noise, camera=_find_camera(measure(), card) if seen else None)
     samples = (sample_image(layout, images[:, :, n]) for n in range(images.shape[2]))
     white = np.array([estimate_sigma(sample) for sample in samples], np.float32).reshape(1, 1, -1)
     return replace(blind_level(level, white), noise=noise)
 
 
-def _find_blotches(measured: list[automatic.MeasuredNoise], card: Card) -> FloatArray | None:
-    shares = np.array([each.blotches for each in measured], np.float32)
-    return shares if shares.any() and can_find_blotches(card) else None
+def _find_camera(measured: list[automatic.MeasuredNoise], card: Card) -> FloatArray | None:
+    shares = np.array([each.camera for each in measured], np.float32)
+    return shares if shares.any() and can_find_coarse_noise(card) else None
 
 
 def estimate_level(layout: Layout, image: Array) -> float:

@@ -178,8 +178,8 @@ def share_level(
     if common is None:
         return scale, jobs
     kinds = dict.fromkeys(kind for level in found for kind in level.noise.kinds)
-    shares = [0.0 if level.blotches is None else float(level.blotches[0]) for level in found]
-    scale = replace(scale, level=common, kinds=tuple(kinds), blotches=float(np.median(shares)))
+    shares = [0.0 if level.camera is None else float(level.camera[0]) for level in found]
+    scale = replace(scale, level=common, kinds=tuple(kinds), camera=float(np.median(shares)))
     return scale, {
         number: replace(job, level=shared_level(scale, job.layout, options))
         for number, job in jobs.items()
@@ -208,8 +208,8 @@ def shared_level(scale: Scale, layout: Layout, options: DenoiseOptions) -> Noise
     level = scale.level if estimated else float(options.sigma) * layout.level_factor
     source: Literal["given", "estimated"] = "estimated" if estimated else "given"
     noise = Noise(level / layout.level_factor, source, scale.kinds, level)
-    blotches = np.array([scale.blotches], np.float32) if scale.blotches else None
-    return replace(constant_level(level), noise=noise, blotches=blotches)
+    camera = np.array([scale.camera], np.float32) if scale.camera else None
+    return replace(constant_level(level), noise=noise, camera=camera)
 
 
 def denoise_planes(

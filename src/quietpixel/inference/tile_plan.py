@@ -23,7 +23,7 @@ def bytes_per_pixel(card: Card, precision: str) -> int:
     return MARGIN * (card.values or UNKNOWN_VALUES) * VALUE_BYTES[precision]
 
 
-def choose_grid(card: Card, shape: tuple[int, int], pixels: int, *, repair_halo: int = 0) -> Grid:
+def choose_grid(card: Card, shape: tuple[int, int], pixels: int, *, margin: int = 0) -> Grid:
     """Return how images of this (height, width) are cut for a model.
 
     Parameters
@@ -34,8 +34,8 @@ def choose_grid(card: Card, shape: tuple[int, int], pixels: int, *, repair_halo:
         (height, width) of the images.
     pixels
         The most that one tile should read.
-    repair_halo
-        Pixels of surroundings that a step before the model needs.
+    margin
+        Pixels of surroundings that steps before and after the model need.
 
     Raises
     ------
@@ -52,8 +52,8 @@ def choose_grid(card: Card, shape: tuple[int, int], pixels: int, *, repair_halo:
             f"{height}x{width}, or use a model of any size."
         )
     if card.halo is not None:
-        # The repair looks around pixels that the model looks at, so distances add up.
-        halo = card.halo + repair_halo
+        # A step before the model looks around pixels that the model looks at: distances add up.
+        halo = card.halo + margin
         return plan_grid(shape, pixels=pixels, halo=halo, divisor=card.divisor)
     whole = round_up(shape[0], card.divisor), round_up(shape[1], card.divisor)
     # A model of one size leaves no choice, whatever the budget.

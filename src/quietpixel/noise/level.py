@@ -60,11 +60,6 @@ level would be twice the best. It has a low `BlockMeasures.evenness`, as JPEG to
 from patches (none is raised up to the first), and still some white noise (none from the second
 level). White noise of 15/255 at quality 30 has 0.56 to 0.78 and 1 to 5/255, noise of the 600D, as
 it is and two or three times as strong, 0.83 to 0.95, blurred noise less than 0.5/255."""
-BLOTCHES, SMOOTH_COLOUR = 0.35, (4.0, 9.0)
-"""Blotches of colour get this share of the level, if noise is as coarse as in camera JPEGs and its
-colour smooth: `BlockMeasures.shared` above the second of these, none below the first. A share
-of 0.5 gains no more there (600D 40.16 -> 40.37 dB, its noise doubled 35.8 -> 36.4), and takes more
-of weak content; white noise, whose `shared` is 1, would lose 0.15."""
 INDEPENDENT, AGREEMENT = (1.05, 1.12), (0.6, 0.8, 1.4, 1.8)
 """In colour images noise that channels do not share gets the level of white noise, which errs by
 1 % (white noise of 15/255 on 27 photographs) where the network errs by up to 18 %. Limits:
@@ -124,14 +119,13 @@ class MeasuredNoise(NamedTuple):
         photographs with white noise, shared by channels or not, it was 0.8 to 1.05 times that;
         with noise blurred by 0.6 to 1 pixel mostly 1.5 to 7 times. In camera JPEGs of PolyU it is
         mostly 4 to 10 times.
-    blotches
-        Level of the colour in a copy of a quarter of the size, as a share of `level`; 0 where the
-        colour has no blotches.
+    camera
+        How far it is as coarse as in camera JPEGs, 0 to 1.
     """
 
     level: float
     kinds: tuple[str, ...] = ()
-    blotches: float = 0.0
+    camera: float = 0.0
 
 
 @one_blas_thread()
@@ -184,8 +178,9 @@ def measure_level(image: Array, hidden: BoolArray | None = None) -> MeasuredNois
     white, certain = _find_white(level, found)
     level = level ** (1 - certain) * white**certain
     level = _spare_letters(level, found)
-    kinds, blotches = _name_kinds(level, found), _find_blotches(level, found)
-    return MeasuredNoise(_spare_letters(_raise_camera(level, found), found), kinds, blotches)
+    camera = _find_camera(level, found)
+    raised = _spare_letters(_raise_camera(level, found, camera), found)
+    return MeasuredNoise(raised, _name_kinds(level, found), camera)
 
 
 def _spare_letters(level: float, found: "BlockMeasures") -> float:
@@ -214,27 +209,18 @@ def _find_white(level: float, found: "BlockMeasures") -> tuple[float, float]:
     return sigma, float(certain)
 
 
-def _raise_camera(level: float, found: "BlockMeasures") -> float:
-    coarse, fine = _find_camera(level, found)
-    strong = _log_share(found.white, STRONG_WHITE) * _log_share(_ratio(level, found), STRONG_RATIOS)
-    share = coarse * np.interp(level, WEAK, (1, fine))
-    return level * float((EXCESS * STRONG**strong) ** share)
-
-
-def _find_camera(level: float, found: "BlockMeasures") -> tuple[float, float]:
-    """Return how far noise is as coarse as in camera JPEGs, by its level and by its patches."""
+def _find_camera(level: float, found: "BlockMeasures") -> float:
+    """Return how far noise is as coarse as in camera JPEGs, 0 to 1."""
     coarse = _log_share(_ratio(level, found), EXCESS_RATIOS)
     smooth = np.interp(found.fineness, FINENESS, (1, 0))
     even = np.interp(found.evenness, QUANTISED, (0, 1))
-    return coarse, float(smooth * max(even, np.interp(found.white, LITTLE_WHITE, (1, 0))))
+    fine = smooth * max(even, np.interp(found.white, LITTLE_WHITE, (1, 0)))
+    return coarse * float(np.interp(level, WEAK, (1, fine)))
 
 
-def _find_blotches(level: float, found: "BlockMeasures") -> float:
-    if not found.shared:
-        return 0.0
-    coarse, fine = _find_camera(level, found)
-    smooth = _log_share(found.shared, SMOOTH_COLOUR)
-    return float(BLOTCHES * smooth * coarse * np.interp(level, WEAK, (1, fine)))
+def _raise_camera(level: float, found: "BlockMeasures", camera: float) -> float:
+    strong = _log_share(found.white, STRONG_WHITE) * _log_share(_ratio(level, found), STRONG_RATIOS)
+    return level * float((EXCESS * STRONG**strong) ** camera)
 
 
 def _ratio(level: float, found: "BlockMeasures") -> float:

@@ -14,7 +14,7 @@ from quietpixel.batch.denoise import FolderScale
 from quietpixel.errors import ArgumentError, TooLargeError
 from quietpixel.files import FORMATS
 from quietpixel.imaging.intensity_scale import Scale
-from quietpixel.inference.blotches import can_find
+from quietpixel.inference.coarse_noise import can_find
 from quietpixel.web.api import result_headers
 from quietpixel.web.app_state import Progress, get_app_state
 from quietpixel.web.digit_parts import find_digit_model
@@ -86,13 +86,13 @@ async def denoise_preview(request: Request) -> Response:
     # Channels of a flat part have nothing in common but its noise, which says nothing of the whole.
     defaults = replace(app_state.options.denoise, channels="rgb")
     words = request.query_params
-    settings = read_settings(words, defaults, PREVIEW_PIXELS, more=("blotches",))
+    settings = read_settings(words, defaults, PREVIEW_PIXELS, more=("camera",))
     options, models = settings.options, app_state.models
     card = models.cards[models.choose(options.model)]
-    if "blotches" in words and card.takes_level and not isinstance(options.sigma, str):
-        # Those of the whole image too, which also spares measuring the part.
-        blotches = read_number("blotches", words["blotches"]) if can_find(card) else 0.0
-        scale = Scale(0, 255, 255, level=0, blotches=blotches)  # `sigma` is the level
+    if "camera" in words and card.takes_level and not isinstance(options.sigma, str):
+        # As in the whole image, which also spares measuring the part.
+        camera = read_number("camera", words["camera"]) if can_find(card) else 0.0
+        scale = Scale(0, 255, 255, level=0, camera=camera)  # `sigma` is the level
         settings = replace(settings, scale=FolderScale("uint8", options.channels, (scale,)))
     result = await _process_part(
         request, lambda upload, progress: denoise(models, upload, settings, progress)

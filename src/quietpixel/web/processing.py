@@ -122,7 +122,7 @@ def estimate(
         "coarse": "coarse" in kinds,
         "channels": options.channels,
         "law": law,
-        "blotches": max(each.blotches for each in levels),
+        "camera": max(each.camera for each in levels),
         **describe(picture),
     }
 

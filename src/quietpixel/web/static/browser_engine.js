@@ -100,7 +100,7 @@ export class BrowserEngine {
 
 const UPDATE = "Update it, or use Chrome, Edge, Firefox or Safari of the last two years.";
 
-function readParameters({ model, sigma, law, blotches, strength, colour_strength: colour, channels }) {
+function readParameters({ model, sigma, law, camera, strength, colour_strength: colour, channels }) {
   const given = (value) => (value === "" || value == null ? null : Number(value));
-  return { model, sigma: given(sigma), law, blotches: given(blotches), strength: given(strength) ?? 1, colourStrength: given(colour), channels: channels || "auto" };
+  return { model, sigma: given(sigma), law, camera: given(camera), strength: given(strength) ?? 1, colourStrength: given(colour), channels: channels || "auto" };
 }

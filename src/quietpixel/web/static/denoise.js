@@ -6,7 +6,7 @@
 // written to `copies` of the samples of a pixel.
 // A model is {card, run(batch, [n, height, width, channels], sigma) -> Promise of a Float32Array}.
 
-import { LUMINANCE, addBlotches, canFind, findBlotches } from "./blotches.js";
+import { LUMINANCE, REACH, canFind, correctColour, countTiles, findCoarseNoise, follow } from "./coarse_noise.js";
 import { estimateSigma, measureLevel } from "./noise_level.js";
 import { describe, findLaw, middleNoise, restore, stabilise } from "./photons.js";
 import { HALO, findRepair, repairPart } from "./repair.js";
@@ -18,7 +18,7 @@ const UNKNOWN_SIGMA = -0.25; // card.py: input of a model that finds the level b
 const SQUARE = 8, SQUARES = 18, UNRELATED = [0.1, 2]; // imaging/axes.py
 
 // Returns {sigma, source, kinds} and what the model is given for each pixel, {value, share}.
-function findLevel(image, card, { sigma, blotches: known }, weights, repair) {
+function findLevel(image, card, { sigma, camera: known }, weights, repair) {
   if (!card.sigma_input) return null;
   if (sigma == null) {
     if (card.blind) return { value: UNKNOWN_SIGMA, share: 1, sigma: null, source: "unknown" };
@@ -26,9 +26,8 @@ function findLevel(image, card, { sigma, blotches: known }, weights, repair) {
     return { value: found.sigma, share: 1, ...found, source: "estimated" };
   }
   if (!card.blind) {
-    const seen = canFind(card) && image.channels === 3;
-    const blotches = seen ? known ?? measureLevel(sampleImage(image, repair), weights).blotches : 0;
-    return { value: sigma, share: 1, sigma, source: "given", blotches };
+    const camera = canFind(card) ? known ?? measureLevel(sampleImage(image, repair), weights).camera : 0;
+    return { value: sigma, share: 1, sigma, source: "given", camera };
   }
   const white = Math.max(estimateSigma(sampleImage(image)), 1e-37);
   return { value: UNKNOWN_SIGMA, share: Math.min(sigma / white, 1), sigma, source: "given" };
@@ -92,8 +91,8 @@ function levelFactors(strength, colourStrength) {
 
 // Denoises an image in place, with `openModel(channels)`. Options: channels ("auto", "rgb",
 // "separate"), sigma (null estimates it), law (of the photon noise, or "none"; otherwise it is measured
-// in images of 8 bits), blotches (of the whole image, if it is given a `sigma`; otherwise they are
-// measured), strength, colourStrength; `weights` of the level's estimator; `side` of a tile; `onTile(share)`, whose promise is awaited. Returns {level, notes}.
+// in images of 8 bits), camera (how far the noise of the whole image is as coarse as in camera JPEGs, if
+// it is given a `sigma`; otherwise that is measured), strength, colourStrength; `weights` of the level's estimator; `side` of a tile; `onTile(share)`, whose promise is awaited. Returns {level, notes}.
 export async function denoiseImage(image, openModel, { channels, onTile = () => {}, ...options }) {
   const planes = splitChannels(image, channels), levels = [], notes = [];
   for (const [number, plane] of planes.entries()) {
@@ -141,7 +140,8 @@ async function denoisePlane(image, model, { side = 512, weights, onTile, ...opti
   }
   const repair = card.sigma_input && !card.blind ? repairOf(image) : null;
   const level = findLevel(image, card, settings, weights, repair);
-  const halo = (card.halo ?? 0) + (repair?.distance == null ? 0 : HALO);
+  const camera = canFind(card) ? level?.camera : 0;
+  const margin = repair?.distance == null ? 0 : HALO, halo = (card.halo ?? 0) + margin + (camera ? REACH : 0);
   const whole = card.halo === null ? Math.max(width, height) : side;
   const tiles = [...planTiles(width, height, { halo, divisor: card.divisor }, whole)];
   const read = (tile) => {
@@ -150,17 +150,19 @@ async function denoisePlane(image, model, { side = 512, weights, onTile, ...opti
     if (repair) repairPart(shown, repair, places);
     return { places, noisy, shown };
   };
-  const blotches = level?.blotches && canFind(card)
-    ? await findBlotches(image, tiles, (tile) => read(tile).shown, level.value * level.blotches * factors.at(-1), model)
-    : null;
+  const copies = { card, side, margin, read: (tile) => read(tile).shown, denoise: (part, factor) => runModel(model, part, level.value * factor) };
+  const total = tiles.length + (camera ? countTiles(image, copies) : 0);
+  let finished = 0;
+  const onEnd = () => onTile(++finished / total);
+  const coarse = camera ? await findCoarseNoise(image, copies, camera, factors, onEnd) : null;
   const waiting = []; // results of tiles whose pixels a later tile still reads
   for (const [done, tile] of tiles.entries()) {
     const { places, noisy, shown } = read(tile);
-    if (blotches) addBlotches(shown, blotches, places);
-    waiting.push({ tile, part: await denoiseTile({ noisy, shown }, model, settings, level, factors) });
+    if (coarse) correctColour(coarse, shown, places);
+    waiting.push({ tile, part: await denoiseTile({ noisy, shown, tile, coarse }, model, settings, level, factors) });
     const unread = tiles[done + 1]?.rows.start ?? height;
     while (waiting.length && waiting[0].tile.rows.keepStop <= unread) write(image, waiting.shift());
-    await onTile((done + 1) / tiles.length);
+    await onEnd();
   }
   return { level, notes: [...notes, ...(repair?.notes ?? []), ...findRest(image, settings, level, weights)] };
 }
@@ -179,10 +181,11 @@ function findRest(image, { strength }, level, weights) {
     + `\`sigma\` ${text} or a higher \`strength\` removes more.`];
 }
 
-async function denoiseTile({ noisy, shown }, model, { strength, colourStrength }, level, factors) {
+async function denoiseTile({ noisy, shown, tile, coarse }, model, { strength, colourStrength }, level, factors) {
   const results = [];
   for (const factor of factors) {
     const denoised = await runModel(model, shown, level && level.value * factor);
+    if (coarse) follow(coarse, { ...noisy, data: denoised }, tile);
     if (level && level.share < 1) mix(noisy.data, denoised, level.share);
     results.push(denoised);
   }

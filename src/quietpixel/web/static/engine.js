@@ -2,7 +2,7 @@
 //
 //   setup()             -> {models, default, digits, atOnce, largest, accept, formats, privacy}
 //   openImage(blob, name, range) -> {image: ImageBitmap, range}
-//   estimate(pixels, {signal}) -> {sigma, kinds, channels, law, blotches} of an ImageData
+//   estimate(pixels, {signal}) -> {sigma, kinds, channels, law, camera} of an ImageData
 //   preview(pixels, parameters, {signal})                        -> ImageData
 //   denoise(file, parameters, {signal, onProgress, onLost})      -> {blob, name, facts, notes, sigma}
 //   digit({image} or {code})                                     -> {code, image}

@@ -202,8 +202,8 @@ export class Pictures {
     try {
       const found = await estimating;
       if (found) {
-        const { sigma, kinds, channels, law, blotches } = found;
-        Object.assign(item, { sigma: item.sigma ?? sigma, kinds, channels, law, blotches });
+        const { sigma, kinds, channels, law, camera } = found;
+        Object.assign(item, { sigma: item.sigma ?? sigma, kinds, channels, law, camera });
       }
     } catch (error) {
       if (item === this.chosen && this.askAgain(error)) {
@@ -278,7 +278,7 @@ export class Pictures {
     this.rival = {
       values, preview: new Preview(this.engine, { get visible() { return stage.visible; }, show: (part) => stage.showReference(part) }),
       settings: (item) => ({
-        ...present, amount: () => amount, channels: item.channels ?? "", blotches: item.blotches ?? "",
+        ...present, amount: () => amount, channels: item.channels ?? "", camera: item.camera ?? "",
         law: (isAuto && item.law) || "", sigma: isAuto && settings.raisesLevel ? levelOf(item) : present.sigma,
       }),
     };

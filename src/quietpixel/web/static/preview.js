@@ -26,7 +26,7 @@ export class Preview {
     this.pending = this.noisy = this.clean = this.key = null;
   }
 
-  // Asks for the noise {sigma, kinds, channels, law, blotches} of an image, from the squares that its result will be based on.
+  // Asks for the noise {sigma, kinds, channels, law, camera} of an image, from the squares that its result will be based on.
   async estimate(image) {
     this.estimating?.abort(); // that of another image; `forget` is also called when a result is there
     this.estimating = new AbortController();
@@ -111,8 +111,8 @@ export class Preview {
   async askFor(image, where, { key, settings }, running) {
     const seen = widen(where, image), noisy = readPart(image, seen);
     const start = performance.now();
-    const { model, sigma, channels, law, blotches, above } = settings;
-    const parameters = { model, sigma, channels, law, blotches, ...above };
+    const { model, sigma, channels, law, camera, above } = settings;
+    const parameters = { model, sigma, channels, law, camera, ...above };
     const clean = await this.engine.preview(noisy, parameters, { signal: running.signal });
     if (running.signal.aborted) throw new DOMException("stopped", "AbortError");
     this.speed = 0.5 * this.speed + 0.5 * (area(seen) / (performance.now() - start));

@@ -100,8 +100,8 @@ export class Settings extends EventTarget {
     const above = Math.max(this.strength, this.colour ?? 0) > 1 ? strengths : {};
     const amount = () => above === strengths ? { strength: 1 }
       : { strength: this.strength, colour: this.colour ?? this.strength, share: share() };
-    const { channels = "", blotches = "" } = noise ?? {};
-    return { model: this.controls.model.value, sigma, law, channels, blotches, above, amount };
+    const { channels = "", camera = "" } = noise ?? {};
+    return { model: this.controls.model.value, sigma, law, channels, camera, above, amount };
   }
 
   // Shows the settings, and the noise that was found in an image.

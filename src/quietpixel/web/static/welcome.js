@@ -55,9 +55,9 @@ export class Example {
     if (stage.result) return;
     const image = stage.before, whole = { x: 0, y: 0, width: image.width, height: image.height };
     try {
-      const { sigma, blotches } = await engine.estimate(readLevelSample(image), { signal });
+      const { sigma, camera } = await engine.estimate(readLevelSample(image), { signal });
       if (signal.aborted) return;
-      const clean = await engine.preview(readPart(image, whole), { sigma: sigma.toFixed(6), blotches }, { signal });
+      const clean = await engine.preview(readPart(image, whole), { sigma: sigma.toFixed(6), camera }, { signal });
       stage.show({ image: await createImageBitmap(clean), x: 0, y: 0, isWhole: true });
       find("demo-tag").textContent = "After";
     } catch (error) {
