@@ -2,8 +2,10 @@ import json
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from quietpixel.imaging.uncertainty import (
+    KINDS,
     Calibration,
     conformal_quantile,
     describe_pixels,
@@ -65,6 +67,51 @@ def test_a_calibration_goes_through_json() -> None:
     assert np.median(np.abs(first / second - 1)) < 0.001
 
 
+def draw_noise(kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Return noise (64, 64, 3) of standard deviation 0.1."""
+    noise = rng.standard_normal((64, 64, 1 if kind == "shared" else 3))
+    if kind == "coarse":
+        noise = ndimage.gaussian_filter(noise, (1, 1, 0))
+    return (np.repeat(noise, 3 // noise.shape[2], axis=2) * 0.1 / noise.std()).astype(np.float32)
+
+
+@pytest.mark.parametrize(("number", "kind"), list(enumerate(KINDS)))
+def test_the_kind_of_noise_is_found(number: int, kind: str) -> None:
+    clean = np.full((64, 64, 3), 0.5, np.float32)
+    noise = draw_noise(kind, np.random.default_rng(0))
+    assert np.mean(describe_pixels(clean + noise, clean)[2] == number) > 0.98
+    gray = max(number, 1)  # all channels that a model for colour is given are the same
+    assert np.mean(describe_pixels((clean + noise)[..., :1], clean[..., :1])[2] == gray) > 0.98
+
+
+def test_each_kind_of_noise_has_factors_of_its_own() -> None:
+    rng = np.random.default_rng(0)
+    clean = np.full((64, 64, 3), 0.5, np.float32)
+    errors = dict(zip(KINDS, (0.1, 0.2, 0.6), strict=True))
+    parts, noisy = [], {}
+    for kind, error in errors.items():
+        noisy[kind] = clean + draw_noise(kind, rng)
+        wrong = clean + error * draw_noise("white", rng)
+        # The error changes what is removed, which would be white too.
+        error_alone = np.stack([np.abs(wrong - clean), *describe_pixels(noisy[kind], clean)])
+        parts.append(error_alone.reshape(4, -1))
+    calibration = fit_pixels(parts)
+    for kind, error in errors.items():
+        width = float(calibration.half_width(noisy[kind], clean).mean())
+        assert width == pytest.approx(1.645 * 0.1 * error, rel=0.1)
+    whole = fit_pixels(parts[:1])  # of one kind alone: those of the others are the same
+    assert whole.half_width(noisy["coarse"], clean).mean() == pytest.approx(0.0165, rel=0.15)
+
+
+def test_a_calibration_of_before_has_cells_of_one_kind() -> None:
+    calibration = fit_calibration(make_triples(20, 0))
+    old = {"share": 0.9, **calibration.kinds[1].to_dict()}
+    again = Calibration.from_dict(old)
+    noisy, denoised, _ = next(make_triples(1, 3))
+    first, second = (each.half_width(noisy, denoised) for each in (calibration, again))
+    assert np.median(np.abs(first / second - 1)) < 0.001  # numbers are rounded
+
+
 @pytest.mark.parametrize("side", [1, 5, 8])
 def test_tiny_images_calibrate_and_have_widths(side: int) -> None:
     triples = list(make_triples(3, 0, side=max(side, 4)))
@@ -88,7 +135,7 @@ def test_few_scores_give_the_largest() -> None:
 def test_pixels_are_described_by_what_was_removed_and_by_variety():
     rows = np.full((40, 40, 1), 0.5, np.float32)
     stripes = np.indices((40, 40))[1][..., np.newaxis].astype(np.float32) % 2
-    strength, variety = describe_pixels(rows + np.float32(0.1), rows)
+    strength, variety, _ = describe_pixels(rows + np.float32(0.1), rows)
     np.testing.assert_allclose(strength, 0.1, atol=1e-4)
     np.testing.assert_allclose(variety, 0, atol=1e-3)
     # Five columns around a pixel hold two or three ones: the square root of 0.4 * 0.6.

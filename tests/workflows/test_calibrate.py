@@ -21,6 +21,7 @@ from quietpixel.card import METADATA_KEY, Card
 from quietpixel.cli.main import main
 from quietpixel.errors import ArgumentError, DataError, ImageError, ModelError
 from quietpixel.inference.error_bars import Coverage
+from quietpixel.noise.parser import parse_noise
 from quietpixel.workflows import calibrate
 
 CARD = Card(
@@ -378,3 +379,11 @@ def test_the_command_refuses_before_any_work(model, calibrated, tmp_path, capsys
     words = ["denoise", path, "--model", bare, "--uncertainty", tmp_path / "b.tif"]
     assert "it was not calibrated" in refuse(capsys, *words)
     assert not (tmp_path / "noisy-clean.png").exists()
+
+
+def test_a_fifth_of_the_squares_of_colour_are_made_gray() -> None:
+    colour = np.random.default_rng(0).random((100, 120, 3), np.float32)
+    pairs = list(calibrate.draw_pairs([colour] * 4, parse_noise("gaussian:0.1"), seed=0))
+    gray = [clean.shape[2] == 1 for _, _, clean in pairs]
+    assert 0.15 < np.mean(gray) < 0.25
+    assert all(noisy.shape == clean.shape for _, noisy, clean in pairs)

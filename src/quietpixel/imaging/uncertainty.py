@@ -1,9 +1,9 @@
 """How far the truth may lie from a denoised pixel: half widths of intervals, split conformal.
 
 The half width is a factor times the local strength of what was removed. The factors belong to
-cells: by that strength, which says how noisy the place is, and by how much the denoised image
-varies there. In each cell the factor is the conformal quantile of images that the model was not
-trained on (Mondrian conformal prediction).
+cells: by that strength, which says how noisy the place is, by how much the denoised image varies
+there, and by the kind of noise. In each cell the factor is the conformal quantile of images that
+the model was not trained on (Mondrian conformal prediction).
 """
 
 import math
@@ -20,12 +20,20 @@ SHARE = 0.9
 """The share of pixels whose truth is to lie inside."""
 NEAR, WIDE = 2, 7
 """Pixels around one that say how the image varies, and how strong the noise is."""
-REACH = WIDE
+REACH = WIDE + 1
 """Pixels around one that decide its half width."""
+KINDS = ("white", "shared", "coarse")
+"""Kinds of noise, which leave more errors from one to the next where they are equally strong."""
+CORRELATED, TOGETHER = 0.15, 0.5
+"""Correlation of neighbours in what was removed from which noise counts as coarse (white noise 0,
+grain and that of cameras 0.4 to 0.9), and the variance of the sum of its channels, over that of
+equal channels, from which it counts as shared by them (independent ones 1/3, gray 1)."""
 FLOOR = 0.2 / 255
 """Added in quadrature to what was removed, so that a place without noise has some width."""
 STRENGTHS, VARIETIES = 32, 8
-"""Most cells; fewer where there are few pixels."""
+"""Most cells of either kind of noise; fewer where there are few pixels."""
+WORDS = ("strengths", "varieties", "factors")
+"""Entries of a card for the cells of one kind of noise."""
 PER_CELL = 400
 PER_IMAGE = 12_000
 """Pixels drawn from each image; neighbours say nearly the same."""
@@ -35,7 +43,7 @@ needs so many pixels for 10 %."""
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Cells:
     """The factors, by cell.
 
     Parameters
@@ -46,13 +54,44 @@ class Calibration:
         For each row, limits between its cells, (R, K - 1).
     factors
         Half widths over the strength, (R, K).
-    share
-        The share of pixels that they are made for.
     """
 
     strengths: FloatArray
     varieties: FloatArray
     factors: FloatArray
+
+    def width_at(self, strength: FloatArray, variety: FloatArray) -> FloatArray:
+        """Return the half width where `describe_pixels` gave these."""
+        rows = np.searchsorted(self.strengths, strength)
+        cells = np.zeros(rows.shape, np.intp)
+        # No searchsorted, because each row has limits of its own.
+        for limits in self.varieties.T:
+            cells += variety > limits[rows]
+        return np.asarray(self.factors[rows, cells] * strength, np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the cells as what JSON can hold, numbers rounded to four digits."""
+        return {word: shorten(getattr(self, word), 4) for word in WORDS}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Cells":
+        """Return the cells that `to_dict` gave."""
+        return cls(*(np.array(values[word], np.float32) for word in WORDS))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The factors for each kind of noise.
+
+    Parameters
+    ----------
+    kinds
+        The cells of each of `KINDS`.
+    share
+        The share of pixels that they are made for.
+    """
+
+    kinds: tuple[Cells, ...]
     share: float = SHARE
 
     def half_width(self, noisy: FloatArray, denoised: FloatArray) -> FloatArray:
@@ -65,39 +104,57 @@ class Calibration:
         """
         return self.width_at(*describe_pixels(noisy, denoised))
 
-    def width_at(self, strength: FloatArray, variety: FloatArray) -> FloatArray:
+    def width_at(self, strength: FloatArray, variety: FloatArray, kind: FloatArray) -> FloatArray:
         """Return the half width where `describe_pixels` gave these."""
-        rows = np.searchsorted(self.strengths, strength)
-        cells = np.zeros(rows.shape, np.intp)
-        # No searchsorted, because each row has limits of its own.
-        for limits in self.varieties.T:
-            cells += variety > limits[rows]
-        return np.asarray(self.factors[rows, cells] * strength, np.float32)
+        width = np.empty(strength.shape, np.float32)
+        for number, cells in enumerate(self.kinds):
+            here = kind == number
+            width[here] = cells.width_at(strength[here], variety[here])
+        return width
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the calibration as what JSON can hold, numbers rounded to four digits."""
-        words = ("strengths", "varieties", "factors")
-        return {"share": self.share} | {word: shorten(getattr(self, word), 4) for word in words}
+        """Return the calibration as what JSON can hold."""
+        kinds = dict(zip(KINDS, (each.to_dict() for each in self.kinds), strict=True))
+        return {"share": self.share, **kinds}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
-        """Return the calibration that `to_dict` gave."""
-        words = ("strengths", "varieties", "factors")
-        strengths, varieties, factors = (np.array(values[word], np.float32) for word in words)
-        return cls(strengths, varieties, factors, float(values["share"]))
+        """Return the calibration that `to_dict` gave, or an older one of one kind of cells."""
+        kinds = tuple(Cells.from_dict(values.get(kind, values)) for kind in KINDS)
+        return cls(kinds, float(values["share"]))
 
 
-def describe_pixels(noisy: FloatArray, denoised: FloatArray) -> tuple[FloatArray, FloatArray]:
+def describe_pixels(
+    noisy: FloatArray, denoised: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return how strong what was removed is around each pixel, and how the image varies there.
 
-    Both are standard deviations, (H, W, C).
+    Returns
+    -------
+    strength, variety
+        Standard deviations of what was removed and of `denoised`, (H, W, C).
+    kind
+        The number of the kind of noise among `KINDS`, (H, W, C).
     """
-    taken = _mean_around((noisy - denoised) ** 2, WIDE)
+    removed = noisy - denoised
+    taken = np.maximum(_mean_around(removed**2, WIDE), 0) + np.float32(FLOOR) ** 2
     mean = _mean_around(denoised, NEAR)
     variance = _mean_around(denoised**2, NEAR) - mean**2
     # Rounding can leave a mean of squares slightly below 0.
-    strength = np.sqrt(np.maximum(taken, 0) + np.float32(FLOOR) ** 2)
-    return strength, np.sqrt(np.maximum(variance, 0))
+    return np.sqrt(taken), np.sqrt(np.maximum(variance, 0)), _find_kind(removed, taken)
+
+
+def _find_kind(removed: FloatArray, taken: FloatArray) -> FloatArray:
+    """Return the kind of noise around each pixel, from what was removed and its mean square."""
+    products = np.zeros_like(removed)
+    products[1:] += removed[1:] * removed[:-1]
+    products[:, 1:] += removed[:, 1:] * removed[:, :-1]
+    coarse = _mean_around(products, WIDE) > 2 * CORRELATED * taken
+    total = removed.sum(axis=2, keepdims=True)
+    # The variance of a sum is that of independent parts, and up to so many times that.
+    most = removed.shape[2] * taken.sum(axis=2, keepdims=True)
+    shared = _mean_around(total**2, WIDE) > TOGETHER * most
+    return np.where(coarse, 2, np.where(shared, 1, 0)).astype(np.float32)
 
 
 def fit_pixels(parts: Sequence[FloatArray], *, shots: bool = False) -> Calibration:
@@ -130,7 +187,22 @@ def fit_pixels(parts: Sequence[FloatArray], *, shots: bool = False) -> Calibrati
     >>> bool(0.85 < inside.mean() < 0.95)
     True
     """
-    error, strength, variety = np.concatenate(parts, axis=1)
+    *pixels, kind = np.concatenate(parts, axis=1)
+    least = PER_CELL_OF_SHOTS if shots else PER_CELL
+    every, kinds = None, []
+    for number in range(len(KINDS)):
+        here = kind == number
+        if np.count_nonzero(here) < least:  # those of all kinds
+            every = every or _fit_cells(*pixels, shots=shots)
+            kinds.append(every)
+        else:
+            kinds.append(_fit_cells(*(each[here] for each in pixels), shots=shots))
+    return Calibration(tuple(kinds))
+
+
+def _fit_cells(
+    error: FloatArray, strength: FloatArray, variety: FloatArray, *, shots: bool
+) -> Cells:
     score = error / (strength**2 if shots else strength)
     quantile = normal_quantile if shots else conformal_quantile
     cells = max(len(score) // (PER_CELL_OF_SHOTS if shots else PER_CELL), 1)
@@ -148,7 +220,7 @@ def fit_pixels(parts: Sequence[FloatArray], *, shots: bool = False) -> Calibrati
         among = [score[inside][column == each] for each in range(columns)]
         factors.append([quantile(one, SHARE) if len(one) else whole for one in among])
         varieties.append(edges)
-    return Calibration(
+    return Cells(
         limits.astype(np.float32),
         np.array(varieties, np.float32).reshape(rows, columns - 1),
         np.array(factors, np.float32),
@@ -158,7 +230,7 @@ def fit_pixels(parts: Sequence[FloatArray], *, shots: bool = False) -> Calibrati
 def draw_pixels(
     noisy: FloatArray, denoised: FloatArray, clean: FloatArray, *, seed: int
 ) -> FloatArray:
-    """Return the error, strength and variety of some pixels of an image, (3, n)."""
+    """Return the error of some pixels of an image, and what describes them, (4, n)."""
     ready = np.clip(denoised, 0, 1)
     return _draw([np.abs(clean - ready), *describe_pixels(noisy, ready)], PER_IMAGE, seed)
 
@@ -166,7 +238,7 @@ def draw_pixels(
 def draw_shots(
     shots: tuple[FloatArray, FloatArray], denoised: tuple[FloatArray, FloatArray], *, seed: int
 ) -> FloatArray:
-    """Return an estimate of the squared error, the strength and the variety of pixels, (3, n).
+    """Return an estimate of the squared error of pixels, and what describes them, (4, n).
 
     With errors e and noise n, the shots y and their results f have ``f1 - y2 = e1 - n2`` and
     ``f2 - y1 = e2 - n1``, whose squares, less that of ``y1 - y2 = n1 - n2``, leave twice the

@@ -46,6 +46,8 @@ CALIBRATION_SEED_OFFSET = 5_000_011
 """Added to the seed, so that a model is not calibrated on the noise of its training."""
 SQUARES, SIDE = 640, 96
 """Number of squares that are cut from the images for a noise law, and their side in pixels."""
+GRAY = 0.2
+"""Share of the squares of colour that are made gray."""
 
 
 def uncertainty(
@@ -308,7 +310,8 @@ def draw_pairs(
     size
         The only (height, width) that the model takes, if it has one; images are not cut then.
     seed
-        Seed of squares and noise.
+        Seed of squares and noise. Some squares of colour are made gray, since a model for colour
+        denoises gray images too.
     """
     for turn in range(max(SQUARES // max(len(images), 1), 1)):
         for number, clean in enumerate(images):
@@ -320,6 +323,8 @@ def draw_pairs(
                 top = int(rng.integers(clean.shape[0] - height + 1))
                 left = int(rng.integers(clean.shape[1] - width + 1))
                 square = clean[top : top + height, left : left + width]
+            if square.shape[2] == 3 and rng.random() < GRAY:
+                square = square.mean(axis=2, keepdims=True)
             yield number, law(square, rng), square
 
 
