@@ -322,6 +322,18 @@ MUTATIONS = [
         "halo = card.halo",
         "tests/inference/test_repair.py",
     ),
+    Mutation(
+        "inference/coarse_noise.py",
+        "change = share * (copy[tuple(seen)] - coarse)",
+        "change = share * copy[tuple(seen)]",
+        "tests/inference/test_coarse_noise.py",
+    ),
+    Mutation(
+        "imaging/uncertainty.py",
+        "return np.where(coarse, 2, np.where(shared, 1, 0))",
+        "return np.where(coarse, 1, np.where(shared, 1, 0))",
+        "tests/imaging/test_uncertainty.py",
+    ),
     # Files.
     Mutation(
         "files/write.py",

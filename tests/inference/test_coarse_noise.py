@@ -173,3 +173,25 @@ def test_a_gray_page_among_pages_of_colour_is_denoised_as_gray() -> None:
     assert np.array_equal(stack[1], alone)
     assert np.ptp(alone, axis=2).max() == 0
     assert np.array_equal(stack[0], denoiser(pages[0]))
+
+
+def test_an_image_without_it_does_not_depend_on_others_of_a_batch() -> None:
+    denoiser, clean = Denoiser("photo", precision="f32"), scene()
+    white = clean + 0.1 * np.random.default_rng(0).standard_normal(clean.shape).astype(np.float32)
+    assert measure_level(white).camera == 0
+    both = np.stack([white, clean + camera_noise()])
+    np.testing.assert_allclose(
+        *(denoiser.batch(some, range=RANGE)[0] for some in (both, both[:1])), atol=1e-5
+    )
+
+
+def test_it_is_not_looked_for_in_parts_of_an_image() -> None:
+    denoiser, noisy = Denoiser("photo", precision="f32"), scene() + camera_noise()
+    layout, options = denoiser.layout_for(noisy), DenoiseOptions(range=RANGE, sigma=10 / 255)
+    tiles = tuple(Grid((160, 160), (160, 160), halo=80, divisor=8).tiles())
+    images = noisy[:, :, np.newaxis]
+    levels = [
+        denoiser.prepare_stack(images, layout, options, tiles=given).level
+        for given in (None, tiles)
+    ]
+    assert [level is not None and level.camera is not None for level in levels] == [True, False]

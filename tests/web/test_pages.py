@@ -105,6 +105,9 @@ def test_a_preview_has_the_coarse_noise_of_the_whole_image(client):
     np.testing.assert_allclose(given[:22], whole, atol=1)
     assert np.abs(none[:22].astype(int) - whole).max() > 2
     assert "`camera` must be a number" in detail(client.post(f"{where}&camera=x"), 422)
+    for each in (-0.1, 1.5, "nan"):
+        answer = client.post(f"{where}&camera={each}", content=coded(part, "PPM"))
+        assert "`camera` must" in detail(answer, 422)
 
 
 def test_the_noise_of_a_part_is_estimated(client):

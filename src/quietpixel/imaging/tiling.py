@@ -50,11 +50,6 @@ class Span:
         ends = (self.start, self.stop, self.keep_start, self.keep_stop)
         return Span(*(end + pixels for end in ends))
 
-    def scale(self, factor: int) -> "Span":
-        """Return what covers the same part of an image of so many times the size."""
-        ends = (self.start, self.stop, self.keep_start, self.keep_stop)
-        return Span(*(factor * end for end in ends))
-
 
 @dataclass(frozen=True)
 class Tile:
@@ -82,10 +77,6 @@ class Tile:
     def shift(self, rows: int, columns: int) -> "Tile":
         """Return the same rectangle, counted from a point that many pixels further back."""
         return Tile(self.rows.shift(rows), self.columns.shift(columns))
-
-    def scale(self, factor: int) -> "Tile":
-        """Return what covers the same part of an image of so many times the size."""
-        return Tile(self.rows.scale(factor), self.columns.scale(factor))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ it: the coarse part of the result goes part of the way to what the model makes o
 which has been corrected by the smaller one. An image takes 1.4 times as long with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,74 +19,20 @@ from quietpixel.imaging.strength import LUMINANCE
 from quietpixel.imaging.tiling import Tile, mean_of_squares
 from quietpixel.inference.tile_plan import choose_grid
 
-STEPS = 4, 2
+HALF, QUARTER = 2, 4
 """Pixels of the image along a side of one pixel of a copy."""
-LEVELS, SHARE = {4: 0.12, 2: 0.45}, 0.7
-"""Noise level of luminance in the copies, as a share of that of the image, and how far the coarse
-part of a result goes: 600D pairs 40.52 -> 40.66 dB, their noise doubled 36.60 -> 36.78, in gray
-42.23 -> 42.53. Copies of lower levels gain a little more there, and lose where noise is one octave
-wide."""
-BLOTCHES = 0.35
-"""The same for colour, in the smaller copy. A share of 0.5 gains no more (600D 40.16 -> 40.37 dB,
-its noise doubled 35.8 -> 36.4), and takes more of weak content."""
+LEVELS = {QUARTER: 0.12, HALF: 0.45}
+"""Noise level of luminance in the copies, as a share of that of the image."""
+SHARE = 0.7
+"""How far the coarse part of a result goes, for noise as coarse as in camera JPEGs. 600D pairs
+40.52 -> 40.66 dB, their noise doubled 36.60 -> 36.78, in gray 42.23 -> 42.53. Copies of lower
+levels gain a little more there, and lose where noise is one octave wide."""
+COLOUR_LEVEL = 0.35
+"""Noise level of colour in the smaller copy, as a share of that of the image (600D pairs 40.16 ->
+40.37 dB, their noise doubled 35.8 -> 36.4). A share of 0.5 gives no more, and takes more of weak
+content."""
 REACH = 2
 """Pixels beyond those that a tile keeps, of which the coarse part of its result is made, too."""
-
-
-def can_find(card: Card) -> bool:
-    """Return whether a model can be shown copies, with tiles that begin on their pixels."""
-    return card.channels == 3 and card.halo is not None and card.divisor % max(STEPS) == 0
-
-
-@dataclass(frozen=True, eq=False)
-class Copies:
-    """Smaller copies of images of one size, tile by tile.
-
-    Parameters
-    ----------
-    card
-        Of the model.
-    shape
-        (H, W, N, C), that of the images.
-    tile_pixels
-        The most pixels of a tile.
-    margin
-        Pixels of surroundings that a step before the model needs.
-    camera
-        How far the noise of each image is as coarse as in camera JPEGs, (N,), 0 to 1.
-    read
-        Returns a tile of the images, float32 (h, w, N, C), and its noise level, (h, w, N).
-    denoise
-        Returns what the model makes of both.
-    """
-
-    card: Card
-    shape: tuple[int, int, int, int]
-    tile_pixels: int
-    margin: int
-    camera: FloatArray
-    read: Callable[[Tile], tuple[FloatArray, FloatArray]]
-    denoise: Callable[[FloatArray, FloatArray], FloatArray]
-
-    def size(self, step: int) -> tuple[int, int]:
-        """Return (height, width) of the copy with one pixel for `step` x `step` of the images."""
-        return -(-self.shape[0] // step), -(-self.shape[1] // step)
-
-    def tiles(self, step: int) -> tuple[Tile, ...]:
-        """Return how that copy is cut."""
-        # What is read of the images for one of its pixels grows with the step.
-        pixels, margin = self.tile_pixels // step, self.margin + REACH
-        return tuple(choose_grid(self.card, self.size(step), pixels, margin=margin).tiles())
-
-    @property
-    def count(self) -> int:
-        """How many tiles the copies have."""
-        return sum(len(self.tiles(step)) for step in STEPS)
-
-    def read_tile(self, tile: Tile, step: int) -> tuple[FloatArray, FloatArray]:
-        """Return a tile of that copy and its noise level."""
-        pixels, level = self.read(tile.scale(step))
-        return mean_of_squares(pixels, step), level[::step, ::step]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,59 +57,127 @@ class CoarseNoise:
         self, pixels: FloatArray, rows: NDArray[np.intp], columns: NDArray[np.intp]
     ) -> FloatArray:
         """Return the pixels of these rows and columns of the images without blotches of colour."""
-        return pixels if self.blotches is None else pixels + enlarge(self.blotches, rows, columns)
+        if self.blotches is None:
+            return pixels
+        return pixels + enlarge(self.blotches, rows, columns, QUARTER)
 
     def correct_luminance(self, denoised: FloatArray, tile: Tile) -> FloatArray:
         """Return a denoised tile, of which the part that is kept is corrected."""
         return _follow(self.luminance, denoised, tile, self.share)
 
 
+def can_find(card: Card) -> bool:
+    """Return whether a model can be shown copies, with tiles that begin on their pixels."""
+    return card.channels == 3 and card.halo is not None and card.divisor % QUARTER == 0
+
+
+def plan_copies(card: Card, shape: tuple[int, ...], pixels: int) -> dict[int, tuple[Tile, ...]]:
+    """Return how the copies of images (H, W, ...) are cut, by their steps.
+
+    Parameters
+    ----------
+    card
+        Of the model.
+    shape
+        Of the images.
+    pixels
+        The most pixels of a tile.
+    """
+    sides = {step: (-(-shape[0] // step), -(-shape[1] // step)) for step in (QUARTER, HALF)}
+    return {
+        step: tuple(choose_grid(card, size, pixels, margin=REACH).tiles())
+        for step, size in sides.items()
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """What the model is shown of images at half and at quarter their size.
+
+    Parameters
+    ----------
+    half
+        At half their size, float32 (H / 2, W / 2, N, C).
+    level
+        Their noise level, float32 (1, 1, N) or (H, W, 1).
+    tiles
+        What `plan_copies` gave.
+    """
+
+    half: FloatArray
+    level: FloatArray
+    tiles: Mapping[int, tuple[Tile, ...]]
+
+    def read(self, step: int) -> Iterator[tuple[Tile, FloatArray, FloatArray]]:
+        """Yield the tiles of a copy, with pixels (h, w, N, C) and level (h, w, N)."""
+        copy = self.half if step == HALF else shrink(self.half)
+        constant = self.level.shape[:2] == (1, 1)
+        for tile in self.tiles[step]:
+            pixels = tile.read(copy)
+            level = self.level if constant else tile.read(self.level[::step, ::step])
+            yield tile, pixels, np.broadcast_to(level, pixels.shape[:3])
+
+
 def find_coarse_noise(
-    copies: Copies, factors: tuple[float, float], on_tile: Callable[[], None]
+    copies: Copies,
+    camera: FloatArray,
+    factors: tuple[float, float],
+    denoise: Callable[[FloatArray, FloatArray], FloatArray],
+    on_tile: Callable[[], None],
 ) -> CoarseNoise:
     """Return the coarse noise of images.
 
     Parameters
     ----------
     copies
-        Those of the images.
+        Of the images.
+    camera
+        How far their noise is as coarse as in camera JPEGs, (N,), 0 to 1.
     factors
-        By what the noise level is multiplied, for luminance and for colour.
+        By what the level is multiplied, for luminance and for colour.
+    denoise
+        Returns what the model makes of images (h, w, N, C) with a level (h, w, N).
     on_tile
         Called after each tile of a copy.
     """
-    (*_, count, colours), camera = copies.shape, copies.camera
+    height, width, count, colours = copies.half.shape
     share = np.float32(SHARE) * camera[:, np.newaxis]
-    blotches = np.empty((*copies.size(max(STEPS)), count, 3), np.float32) if colours == 3 else None
-    luminance: FloatArray | None = None
-    for step in STEPS:
-        found = np.empty((*copies.size(step), count, 1), np.float32)
-        for tile in copies.tiles(step):
-            place = tile.rows.outer, tile.columns.outer
-            inner = tile.rows.inner, tile.columns.inner
-            pixels, level = copies.read_tile(tile, step)
-            if luminance is None and blotches is not None:
-                change = copies.denoise(pixels, level * (factors[1] * BLOTCHES * camera)) - pixels
-                blotches[place] = (change - _luminance(change))[inner]
-            result = copies.denoise(pixels, level * np.float32(factors[0] * LEVELS[step]))
-            if luminance is not None:
-                result = _follow(luminance, result, tile, share)
-            found[place] = _luminance(result)[inner]
-            on_tile()
-        luminance = found
-    assert luminance is not None
-    return CoarseNoise(blotches, luminance, share)
+    half = np.empty((height, width, count, 1), np.float32)
+    quarter = np.empty((-(-height // 2), -(-width // 2), count, 1), np.float32)
+    blotches = np.empty((*quarter.shape[:3], 3), np.float32) if colours == 3 else None
+    for tile, pixels, level in copies.read(QUARTER):
+        place, inner = (tile.rows.outer, tile.columns.outer), (tile.rows.inner, tile.columns.inner)
+        result = denoise(pixels, level * np.float32(factors[0] * LEVELS[QUARTER]))
+        quarter[place] = _luminance(result)[inner]
+        if blotches is not None:
+            change = denoise(pixels, level * (factors[1] * COLOUR_LEVEL * camera)) - pixels
+            change *= np.sign(camera)[:, np.newaxis]  # at level 0 a model changes a little, too
+            blotches[place] = (change - _luminance(change))[inner]
+        on_tile()
+    for tile, pixels, level in copies.read(HALF):
+        place, inner = (tile.rows.outer, tile.columns.outer), (tile.rows.inner, tile.columns.inner)
+        result = denoise(pixels, level * np.float32(factors[0] * LEVELS[HALF]))
+        half[place] = _luminance(_follow(quarter, result, tile, share))[inner]
+        on_tile()
+    return CoarseNoise(blotches, half, share)
+
+
+def shrink(pixels: FloatArray) -> FloatArray:
+    """Return images (H, W, ...) at half their size; a last row or column counts twice."""
+    missing = [(0, length % 2) for length in pixels.shape[:2]]
+    whole = np.pad(pixels, (*missing, *((0, 0),) * (pixels.ndim - 2)), mode="edge")
+    return mean_of_squares(whole, 2)
 
 
 def enlarge(
-    copy: FloatArray, rows: NDArray[np.intp], columns: NDArray[np.intp], step: int = max(STEPS)
+    copy: FloatArray, rows: NDArray[np.intp], columns: NDArray[np.intp], step: int
 ) -> FloatArray:
     """Return the values that a copy (h, w, N, C) has in these rows and columns of the image.
 
     Examples
     --------
-    >>> step = np.arange(2, dtype=np.float32).reshape(2, 1, 1, 1)
-    >>> enlarge(step, np.arange(8), np.arange(1)).ravel().tolist()
+    >>> copy = np.arange(2, dtype=np.float32).reshape(2, 1, 1, 1)
+    >>> enlarge(copy, np.arange(8), np.arange(1), step=4).ravel().tolist()
     [0.0, 0.0, 0.125, 0.375, 0.625, 0.875, 1.0, 1.0]
     """
     result = copy
@@ -180,7 +194,8 @@ def enlarge(
 def _follow(copy: FloatArray, result: FloatArray, tile: Tile, share: FloatArray) -> FloatArray:
     """Return a tile (h, w, N, C) whose coarse luminance goes part of the way to that of a copy.
 
-    The copy (H / 2, W / 2, N, 1) is of the whole image. Only what is kept of the tile changes.
+    The copy (H / 2, W / 2, N, 1) is of the whole image. Only what is kept of the tile changes; it
+    begins on a multiple of 2, and the tile has a margin of `REACH` around it.
     """
     seen, read, kept = [], [], []
     for span, length in zip((tile.rows, tile.columns), copy.shape[:2], strict=True):
@@ -193,7 +208,7 @@ def _follow(copy: FloatArray, result: FloatArray, tile: Tile, share: FloatArray)
     coarse = mean_of_squares(_luminance(result[tuple(read)]), 2)
     change = share * (copy[tuple(seen)] - coarse)
     changed = result.copy()
-    changed[tile.rows.inner, tile.columns.inner] += enlarge(change, kept[0], kept[1], 2)
+    changed[tile.rows.inner, tile.columns.inner] += enlarge(change, kept[0], kept[1], HALF)
     return changed
 
 

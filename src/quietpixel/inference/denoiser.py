@@ -409,16 +409,15 @@ class Denoiser:
         if layout.colours == 1 and options.colour_strength is not None:
             options = replace(options, colour_strength=None)
             notes.append("The image is gray, so the colour strength has no effect.")
-        card = self.card
+        card, values, whole = self.card, np.asarray(images), tiles is None
         factors = level_factors(options.strength, options.colour_strength)
-        values = np.asarray(images)
         seen, hidden = fill_holes(images, layout) if factors else (values, None)
         repair = None
-        if tiles is None and factors and images.shape[2] == 1 and card.takes_level:
+        if whole and factors and images.shape[2] == 1 and card.takes_level:
             repair = find_repair(seen[:, :, 0], layout)
             notes += repair.notes if repair else ()
         if level is None:
-            level = find_level(seen, layout, options, card, repair, hidden=hidden)
+            level = find_level(seen, layout, options, card, repair, hidden=hidden, whole=whole)
         engine = self.engine  # late, because it may still be opening
         if tiles is None:
             margin = (repair.halo if repair else 0) + (level.reach if level else 0)

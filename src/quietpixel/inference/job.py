@@ -11,7 +11,13 @@ from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.strength import blend
 from quietpixel.imaging.tiling import Tile
 from quietpixel.inference.arrays import Layout
-from quietpixel.inference.coarse_noise import CoarseNoise, Copies, find_coarse_noise
+from quietpixel.inference.coarse_noise import (
+    CoarseNoise,
+    Copies,
+    find_coarse_noise,
+    plan_copies,
+    shrink,
+)
 from quietpixel.inference.engine import Engine, run_model, run_views
 from quietpixel.inference.level import Noise, NoiseLevel, describe_rest
 from quietpixel.inference.options import QUALITIES, DenoiseOptions
@@ -133,8 +139,8 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     # Transparency is drawn and not measured, so it has no noise.
     target = out[..., :-1] if job.layout.alpha else out
     waiting: list[tuple[Tile, Array]] = []
-    copies = _copies(job)
-    finished, total = 0, len(job.tiles) + (copies.count if copies else 0)
+    copies = _plan_copies(job)
+    finished, total = 0, sum(map(len, (job.tiles, *copies.values())))
 
     def finish_tile() -> None:
         nonlocal finished
@@ -142,8 +148,7 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
         notify(finished / total)
 
     notify(0.0)
-    ends = job.factors[0], job.factors[-1]  # of luminance and of colour
-    coarse = find_coarse_noise(copies, ends, finish_tile) if copies else None
+    coarse = _find_coarse_noise(job, copies, finish_tile) if copies else None
     for done, tile in enumerate(job.tiles, start=1):
         denoised = _denoise_tile(job, tile, coarse)
         waiting.append((tile, denoised[tile.rows.inner, tile.columns.inner].copy()))
@@ -161,26 +166,37 @@ def run(job: DenoiseJob, on_progress: OnProgress | None = None) -> Result:
     return finish(result)
 
 
-def _copies(job: DenoiseJob) -> Copies | None:
-    """Return smaller copies of the images, or None where their noise is not that of a camera."""
+def _plan_copies(job: DenoiseJob) -> dict[int, tuple[Tile, ...]]:
+    """Return how the copies in which coarse noise is looked for are cut; none if there is none."""
     if job.level is None or job.level.camera is None:
-        return None
-    values = job.level.values
-
-    def read(tile: Tile) -> tuple[FloatArray, FloatArray]:
-        shown = _show(job, tile, job.layout.to_model(tile.read(job.seen)))
-        return shown, _read_level(values, tile, shown.shape[2])
-
+        return {}
     sides = [(t.rows.stop - t.rows.start, t.columns.stop - t.columns.start) for t in job.tiles]
-    return Copies(
-        job.engine.card,
-        (*job.images.shape[:3], job.layout.colours),
-        max(height * width for height, width in sides),
-        job.repair.halo if job.repair else 0,
-        job.level.camera,
-        read,
-        partial(_run_model, job),
-    )
+    most = max(height * width for height, width in sides)
+    return plan_copies(job.engine.card, job.images.shape, most)
+
+
+def _find_coarse_noise(
+    job: DenoiseJob, tiles: dict[int, tuple[Tile, ...]], on_tile: Callable[[], None]
+) -> CoarseNoise:
+    assert job.level is not None
+    assert job.level.camera is not None
+    factors = job.factors[0], job.factors[-1]  # of luminance and of colour
+    copies = Copies(_make_copy(job), job.level.values, tiles)
+    return find_coarse_noise(copies, job.level.camera, factors, partial(_run, job), on_tile)
+
+
+def _make_copy(job: DenoiseJob) -> FloatArray:
+    """Return what the model is shown of the images, at half their size."""
+    height, width, count, _ = job.images.shape
+    copy = np.empty((-(-height // 2), -(-width // 2), count, job.layout.colours), np.float32)
+    for tile in job.tiles:
+        shown = _show(job, tile, job.layout.to_model(tile.read(job.seen)))
+        rows, columns = (
+            slice(span.keep_start // 2, (span.keep_stop + 1) // 2)
+            for span in (tile.rows, tile.columns)
+        )
+        copy[rows, columns] = shrink(shown[tile.rows.inner, tile.columns.inner])
+    return copy
 
 
 def _show(
@@ -207,7 +223,7 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, coarse: CoarseNoise | None) -> Ar
     results = []
     for factor in job.factors:
         scaled = level if level is None or factor == 1 else level * np.float32(factor)
-        denoised = _run_model(job, shown, scaled)
+        denoised = _run(job, shown, scaled)
         if coarse is not None:
             denoised = coarse.correct_luminance(denoised, tile)
         if share is not None:
@@ -219,9 +235,10 @@ def _denoise_tile(job: DenoiseJob, tile: Tile, coarse: CoarseNoise | None) -> Ar
     return job.layout.correct(part, noisy, mixed)
 
 
-def _run_model(job: DenoiseJob, shown: FloatArray, level: FloatArray | None) -> FloatArray:
-    run = run_model if QUALITIES[job.options.quality] == 1 else run_views
-    return run(job.engine, shown, level)
+def _run(job: DenoiseJob, shown: FloatArray, level: FloatArray | None) -> FloatArray:
+    """Return what the model makes of images in the quality that is asked for."""
+    run_engine = run_model if QUALITIES[job.options.quality] == 1 else run_views
+    return run_engine(job.engine, shown, level)
 
 
 def _read_level(values: FloatArray, tile: Tile, count: int) -> FloatArray:

@@ -149,6 +149,7 @@ def find_level(
     repair: Repair | None = None,
     *,
     hidden: BoolArray | None = None,
+    whole: bool = True,
 ) -> NoiseLevel | None:
     """Return the noise level that a model is given for images of one size.
 
@@ -169,6 +170,8 @@ def find_level(
         What is repaired before the model sees an image, and before its level is estimated.
     hidden
         Which values were filled, (H, W, N, channels or 1); they say nothing of the level.
+    whole
+        Whether these are whole images, and no parts, in which coarse noise is not looked for.
 
     Returns
     -------
@@ -182,6 +185,7 @@ def find_level(
     """
     check_model(options, card, colours=layout.colours)
     sigma, kinds = options.sigma, () if repair is None else repair.kinds
+    seen = whole and can_find_coarse_noise(card)
     # At strength 0 the input comes back, so nothing has to be measured.
     removes = bool(level_factors(options.strength, options.colour_strength))
 
@@ -207,7 +211,7 @@ def find_level(
         noise = Noise(sigma, "estimated", kinds, float(found.mean()))
         if layout.dtype.kind == "b":  # edges of two values pass for strong noise
             noise = Noise(kinds=repair.kinds if repair else ())
-        return NoiseLevel(found, noise, camera=_find_camera(measured, card))
+        return NoiseLevel(found, noise, camera=_find_camera(measured) if seen else None)
     given = np.asarray(sigma, np.float32)
     if given.shape not in ((), images.shape[:2]):
         shape = images.shape[:2]
@@ -216,16 +220,16 @@ def find_level(
     noise = Noise(float(given.mean()), "given", kinds, float(level.mean()))
     if not card.blind:
         # A level says how much noise there is, not whether it is that of a camera.
-        seen = removes and can_find_coarse_noise(card)
-        return NoiseLevel(level, noise, camera=_find_camera(measure(), card) if seen else None)
+        camera = _find_camera(measure()) if seen and removes else None
+        return NoiseLevel(level, noise, camera=camera)
     samples = (sample_image(layout, images[:, :, n]) for n in range(images.shape[2]))
     white = np.array([estimate_sigma(sample) for sample in samples], np.float32).reshape(1, 1, -1)
     return replace(blind_level(level, white), noise=noise)
 
 
-def _find_camera(measured: list[automatic.MeasuredNoise], card: Card) -> FloatArray | None:
+def _find_camera(measured: list[automatic.MeasuredNoise]) -> FloatArray | None:
     shares = np.array([each.camera for each in measured], np.float32)
-    return shares if shares.any() and can_find_coarse_noise(card) else None
+    return shares if shares.any() else None
 
 
 def estimate_level(layout: Layout, image: Array) -> float:

@@ -91,7 +91,10 @@ async def denoise_preview(request: Request) -> Response:
     card = models.cards[models.choose(options.model)]
     if "camera" in words and card.takes_level and not isinstance(options.sigma, str):
         # As in the whole image, which also spares measuring the part.
-        camera = read_number("camera", words["camera"]) if can_find(card) else 0.0
+        camera = read_number("camera", words["camera"])
+        if not 0 <= camera <= 1:
+            raise ArgumentError(f"`camera` must lie between 0 and 1; got {camera:g}.")
+        camera = camera if can_find(card) else 0.0
         scale = Scale(0, 255, 255, level=0, camera=camera)  # `sigma` is the level
         settings = replace(settings, scale=FolderScale("uint8", options.channels, (scale,)))
     result = await _process_part(

@@ -2,66 +2,73 @@
 
 import { pick, placesOf, planTiles } from "./tiles.js";
 
-const STEPS = [4, 2], LEVELS = { 4: 0.12, 2: 0.45 }, SHARE = 0.7, BLOTCHES = 0.35;
+const HALF = 2, QUARTER = 4, LEVELS = { [QUARTER]: 0.12, [HALF]: 0.45 }, SHARE = 0.7, COLOUR_LEVEL = 0.35;
 export const REACH = 2;
 export const LUMINANCE = [0.2126, 0.7152, 0.0722]; // imaging/strength.py
 
-export const canFind = ({ channels, halo, divisor }) => channels === 3 && halo !== null && divisor % STEPS[0] === 0;
+export const canFind = ({ channels, halo, divisor }) => channels === 3 && halo !== null && divisor % QUARTER === 0;
+
+// How the copies of an image are cut, by their steps.
+export function planCopies({ width, height }, { halo, divisor }, side) {
+  const cut = (step) => [...planTiles(Math.ceil(width / step), Math.ceil(height / step), { halo: halo + REACH, divisor }, side)];
+  return { [QUARTER]: cut(QUARTER), [HALF]: cut(HALF) };
+}
 
 // Returns {blotches, light, share}: what is to be added to the colour of an image (null for gray),
 // the luminance of the result for the copy of half the size, and how far the coarse part of the result
-// goes there. `read(tile)` returns what the model is shown of a tile, `denoise(part, factor)` what it
-// makes of a part with so many times the level; `factors` are those of luminance and colour.
-export async function findCoarseNoise(image, copies, camera, factors, onTile) {
-  const { read, denoise } = copies, share = SHARE * camera;
-  let blotches = null, light = null;
-  for (const step of STEPS) {
-    const found = makeCopy(image, step, 1);
-    if (!light && image.channels === 3) blotches = makeCopy(image, step, 3);
-    for (const tile of tilesOf(image, copies, step)) {
-      const part = shrink(read(scale(tile, step)), step);
-      if (!light && blotches) {
-        const result = await denoise(part, factors.at(-1) * BLOTCHES * camera);
-        const change = { ...part, data: result.map((value, at) => value - part.data[at]) }, bright = luminance(change);
-        change.data.forEach((value, at) => { change.data[at] = value - bright.data[Math.floor(at / 3)]; });
-        keep(change, tile, blotches);
-      }
-      const result = { ...part, data: await denoise(part, factors[0] * LEVELS[step]) };
-      if (light) follow({ light, share }, result, tile);
-      keep(luminance(result), tile, found);
-      await onTile();
+// goes there. `half` is that copy, `tiles` what `planCopies` gave, `denoise(part, factor)` what the
+// model makes of a part with so many times the level; `factors` are those of luminance and colour.
+export async function findCoarseNoise(half, tiles, camera, factors, denoise, onTile) {
+  const share = SHARE * camera, quarter = shrink(half), light = makeCopy(half, 1, HALF), small = makeCopy(quarter, 1, HALF);
+  const blotches = half.channels === 3 ? makeCopy(quarter, 3, QUARTER) : null;
+  for (const tile of tiles[QUARTER]) {
+    const part = readTile(quarter, tile);
+    keep(luminance({ ...part, data: await denoise(part, factors[0] * LEVELS[QUARTER]) }), tile, small);
+    if (blotches) {
+      const result = await denoise(part, factors.at(-1) * COLOUR_LEVEL * camera);
+      const change = { ...part, data: result.map((value, at) => value - part.data[at]) }, bright = luminance(change);
+      change.data.forEach((value, at) => { change.data[at] = value - bright.data[Math.floor(at / 3)]; });
+      keep(change, tile, blotches);
     }
-    light = found;
+    await onTile();
+  }
+  for (const tile of tiles[HALF]) {
+    const part = readTile(half, tile), result = { ...part, data: await denoise(part, factors[0] * LEVELS[HALF]) };
+    follow({ light: small, share }, result, tile);
+    keep(luminance(result), tile, light);
+    await onTile();
   }
   return { blotches, light, share };
 }
 
-// How many tiles the copies have.
-export const countTiles = (image, copies) => STEPS.reduce((sum, step) => sum + tilesOf(image, copies, step).length, 0);
+// The copy of half the size of an image, to be filled with `addToHalf`.
+export const makeHalf = ({ width, height, channels }) => makeCopy({ width: Math.ceil(width / 2), height: Math.ceil(height / 2) }, channels, HALF);
 
-const sizeOf = ({ width, height }, step) => [width, height].map((length) => Math.ceil(length / step));
+const makeCopy = ({ width, height }, channels, step) => ({ data: new Float32Array(width * height * channels), width, height, channels, step });
 
-const tilesOf = (image, { card, side, margin }, step) =>
-  [...planTiles(...sizeOf(image, step), { halo: card.halo + margin + REACH, divisor: card.divisor }, side)];
-
-function makeCopy(image, step, channels) {
-  const [width, height] = sizeOf(image, step);
-  return { data: new Float32Array(width * height * channels), width, height, channels, step };
+function readTile(copy, tile) {
+  const places = placesOf(tile, copy);
+  return pick(copy, places.rows, places.columns);
 }
 
-const scale = (tile, factor) => Object.fromEntries(Object.entries(tile).map(([axis, { start, stop }]) => [axis, { start: factor * start, stop: factor * stop }]));
+// Adds what is kept of a tile of the image, `part`, to its copy.
+export function addToHalf(part, { rows, columns }, copy) {
+  const inner = ({ start, keepStart, keepStop }) => Int32Array.from({ length: keepStop - keepStart }, (_, at) => keepStart - start + at);
+  const side = ({ keepStart, keepStop }) => ({ start: keepStart / 2, keepStart: keepStart / 2, keepStop: Math.ceil(keepStop / 2) });
+  keep(shrink(pick(part, inner(rows), inner(columns))), { rows: side(rows), columns: side(columns) }, copy);
+}
 
-// The means of squares of `step` x `step` pixels.
-function shrink({ data, width, height, channels }, step) {
-  const wide = width / step, high = height / step, result = new Float32Array(wide * high * channels);
+// A part at half its size; a last row or column counts twice.
+function shrink({ data, width, height, channels }) {
+  const wide = Math.ceil(width / 2), high = Math.ceil(height / 2), result = new Float32Array(wide * high * channels);
   for (let y = 0; y < high; y++) {
+    const rows = [2 * y, Math.min(2 * y + 1, height - 1)];
     for (let x = 0; x < wide; x++) {
+      const columns = [2 * x, Math.min(2 * x + 1, width - 1)];
       for (let at = 0; at < channels; at++) {
         let sum = 0;
-        for (let row = step * y; row < step * (y + 1); row++) {
-          for (let column = step * x; column < step * (x + 1); column++) sum += data[(row * width + column) * channels + at];
-        }
-        result[(y * wide + x) * channels + at] = sum / step ** 2;
+        for (const row of rows) for (const column of columns) sum += data[(row * width + column) * channels + at];
+        result[(y * wide + x) * channels + at] = sum / 4;
       }
     }
   }
@@ -103,8 +110,8 @@ export function follow({ light, share }, part, { rows, columns }) {
     return { first, seen: places(first, last), read: places(2 * first - start, 2 * last - start), kept: places(keepStart - 2 * first, keepStop - 2 * first) };
   });
   const change = pick(light, down.seen, right.seen), bright = luminance(pick(part, down.read, right.read));
-  shrink(bright, 2).data.forEach((value, at) => { change.data[at] = share * (change.data[at] - value); });
-  const read = enlarge({ ...change, step: 2 }, down.kept, right.kept), { width, channels } = part;
+  shrink(bright).data.forEach((value, at) => { change.data[at] = share * (change.data[at] - value); });
+  const read = enlarge({ ...change, step: HALF }, down.kept, right.kept), { width, channels } = part;
   for (let y = 0; y < down.kept.length; y++) {
     for (let x = 0; x < right.kept.length; x++) {
       const to = ((y + rows.keepStart - rows.start) * width + x + columns.keepStart - columns.start) * channels, added = read(y, x, 0);

@@ -6,7 +6,7 @@
 // written to `copies` of the samples of a pixel.
 // A model is {card, run(batch, [n, height, width, channels], sigma) -> Promise of a Float32Array}.
 
-import { LUMINANCE, REACH, canFind, correctColour, countTiles, findCoarseNoise, follow } from "./coarse_noise.js";
+import { LUMINANCE, REACH, addToHalf, canFind, correctColour, findCoarseNoise, follow, makeHalf, planCopies } from "./coarse_noise.js";
 import { estimateSigma, measureLevel } from "./noise_level.js";
 import { describe, findLaw, middleNoise, restore, stabilise } from "./photons.js";
 import { HALO, findRepair, repairPart } from "./repair.js";
@@ -49,7 +49,7 @@ const repairOf = (image) => findRepair(image, (...places) => pick(image, ...plac
 
 const join = (levels) => ({
   ...levels[0], kinds: [...new Set(levels.flatMap(({ kinds = [] }) => kinds))],
-  sigma: levels[0].sigma === null ? null : mean(levels.map(({ sigma }) => sigma)),
+  sigma: levels[0].sigma === null ? null : mean(levels.map(({ sigma }) => sigma)), camera: Math.max(...levels.map(({ camera = 0 }) => camera)),
 });
 
 // The images that are denoised one by one: an image, or its channels if they are not colours.
@@ -116,7 +116,7 @@ async function denoiseAny(image, model, { law: given, ...options }) {
   const low = stabilise(law, 0), range = stabilise(law, 1) - low;
   const noisy = pick(image, ...all), stable = { data: noisy.data.map((value) => (stabilise(law, value) - low) / range), width, height, channels };
   const before = stable.data.slice(), least = strength || colourStrength ? 1 : 0;
-  const inner = { ...options, sigma: blind ? null : Math.min(1 / range, 1), strength: Math.max(strength, least), colourStrength: colourStrength === null ? null : Math.max(colourStrength, least) };
+  const inner = { ...options, camera: null, sigma: blind ? null : Math.min(1 / range, 1), strength: Math.max(strength, least), colourStrength: colourStrength === null ? null : Math.max(colourStrength, least) };
   const { notes } = await denoisePlane(stable, model, inner);
   const restored = stable.data.map((value) => restore(law, low + range * value));
   const data = blend(noisy, restored, restored, strength, colourStrength)
@@ -141,7 +141,7 @@ async function denoisePlane(image, model, { side = 512, weights, onTile, ...opti
   const repair = card.sigma_input && !card.blind ? repairOf(image) : null;
   const level = findLevel(image, card, settings, weights, repair);
   const camera = canFind(card) ? level?.camera : 0;
-  const margin = repair?.distance == null ? 0 : HALO, halo = (card.halo ?? 0) + margin + (camera ? REACH : 0);
+  const halo = (card.halo ?? 0) + (repair?.distance == null ? 0 : HALO) + (camera ? REACH : 0);
   const whole = card.halo === null ? Math.max(width, height) : side;
   const tiles = [...planTiles(width, height, { halo, divisor: card.divisor }, whole)];
   const read = (tile) => {
@@ -150,11 +150,14 @@ async function denoisePlane(image, model, { side = 512, weights, onTile, ...opti
     if (repair) repairPart(shown, repair, places);
     return { places, noisy, shown };
   };
-  const copies = { card, side, margin, read: (tile) => read(tile).shown, denoise: (part, factor) => runModel(model, part, level.value * factor) };
-  const total = tiles.length + (camera ? countTiles(image, copies) : 0);
-  let finished = 0;
+  const copies = camera ? planCopies(image, card, side) : {}, total = [tiles, ...Object.values(copies)].flat().length;
+  let finished = 0, coarse = null;
   const onEnd = () => onTile(++finished / total);
-  const coarse = camera ? await findCoarseNoise(image, copies, camera, factors, onEnd) : null;
+  if (camera) {
+    const half = makeHalf(image), denoise = (part, factor) => runModel(model, part, level.value * factor);
+    for (const tile of tiles) addToHalf(read(tile).shown, tile, half);
+    coarse = await findCoarseNoise(half, copies, camera, factors, denoise, onEnd);
+  }
   const waiting = []; // results of tiles whose pixels a later tile still reads
   for (const [done, tile] of tiles.entries()) {
     const { places, noisy, shown } = read(tile);

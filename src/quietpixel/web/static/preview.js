@@ -9,7 +9,7 @@ const SOON = 80; // milliseconds that the first answer may take
 const GRID = 64; // sides are multiples of this, so that the engine meets few sizes
 const MOST = 9_000_000; // most pixels of a preview: a screen of 3840 x 2160
 const FURTHER = 16; // how many times as many pixels each further answer has, until all in view is there
-const MARGIN = 16; // pixels around a part that the model sees too; parts begin on multiples, as tiles of the whole do
+const MARGIN = 32; // pixels around a part that the model sees too; parts begin on multiples, as tiles of the whole and of its copies do
 const WAIT = 90; // milliseconds of rest before the part in view is asked for
 
 export class Preview {
