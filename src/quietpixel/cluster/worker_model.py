@@ -235,7 +235,7 @@ class BlockDenoiser(Denoiser):
             shape=region.shape,
         )
 
-        def prepare_stable(stable: Array, options: DenoiseOptions) -> DenoiseJob:
+        def prepare_stable(stable: Array, options: DenoiseOptions, *, scale: object) -> DenoiseJob:
             own = read_layout(stable, options.range, holes=True)
             return prepare(stable[:, :, np.newaxis], own, options)
 

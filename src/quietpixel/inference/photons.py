@@ -183,7 +183,11 @@ def stabilised_job(
     assert photons is not None
     stable = stabilise(image, layout, photons)
     inner = stable_options(options, layout, photons, takes_level=takes_level)
-    job = prepare(stable, inner)
+    assert inner.range is not None
+    low, high = inner.range
+    # Its level is given and its noise white, so that nothing is measured.
+    known = Scale(low, high, high - low, low, level=0.0) if takes_level else None
+    job = prepare(stable, inner, scale=known)
 
     def restore(values: Array, before: Array, after: Array) -> Array:
         """Return some rows in the units and of the type of results."""
@@ -212,7 +216,6 @@ def stabilised_job(
             notes=(*result.notes, *scale.notes(image.dtype, layout.result), photons.describe()),
         )
 
-    low, high = job.layout.range
     # The stabilised values mean nothing to a user.
     inner_scale = Scale(low, high, high - low).describe(stable.dtype)
     notes = tuple(note for note in job.notes if note != inner_scale)

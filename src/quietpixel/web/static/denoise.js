@@ -116,7 +116,7 @@ async function denoiseAny(image, model, { law: given, ...options }) {
   const low = stabilise(law, 0), range = stabilise(law, 1) - low;
   const noisy = pick(image, ...all), stable = { data: noisy.data.map((value) => (stabilise(law, value) - low) / range), width, height, channels };
   const before = stable.data.slice(), least = strength || colourStrength ? 1 : 0;
-  const inner = { ...options, camera: null, sigma: blind ? null : Math.min(1 / range, 1), strength: Math.max(strength, least), colourStrength: colourStrength === null ? null : Math.max(colourStrength, least) };
+  const inner = { ...options, camera: 0, sigma: blind ? null : Math.min(1 / range, 1), strength: Math.max(strength, least), colourStrength: colourStrength === null ? null : Math.max(colourStrength, least) };
   const { notes } = await denoisePlane(stable, model, inner);
   const restored = stable.data.map((value) => restore(law, low + range * value));
   const data = blend(noisy, restored, restored, strength, colourStrength)
