@@ -31,7 +31,7 @@ equal channels, from which it counts as shared by them (independent ones 1/3, gr
 FLOOR = 0.2 / 255
 """Added in quadrature to what was removed, so that a place without noise has some width."""
 STRENGTHS, VARIETIES = 32, 8
-"""Most cells of either kind of noise; fewer where there are few pixels."""
+"""Most cells of each kind of noise; fewer where there are few pixels."""
 WORDS = ("strengths", "varieties", "factors")
 """Entries of a card for the cells of one kind of noise."""
 PER_CELL = 400
