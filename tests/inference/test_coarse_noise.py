@@ -111,12 +111,12 @@ def test_tiles_and_odd_sizes_equal_the_whole(channels: int) -> None:
 def test_copies_are_cut_as_well_and_equal_the_whole() -> None:
     image = scene(400, 720) + camera_noise(400, 720)
     job = Denoiser("photo", precision="f32").prepare(image, DenoiseOptions(range=RANGE))
-    tiled = Denoiser("photo", precision="f32", memory="12MB").prepare(
+    tiled = Denoiser("photo", precision="f32", memory="30MB").prepare(
         image, DenoiseOptions(range=RANGE)
     )
     shares: list[float] = []
     result = run(tiled, shares.append).image
-    # More than a tile of each copy, and progress after each.
+    # More than one tile of a copy, and progress after each.
     assert len(shares) - 1 > len(tiled.tiles) + 2
     assert shares == sorted({*shares})
     assert shares[-1] == 1
