@@ -373,7 +373,7 @@ CASES = {
     "halftone": (screened(260, 300), {}),
     "fluorescence": (fluorescence(70, 90), {}),
     "camera": (blotched(131, 150), {"sigma": 0.05, "strength": 1.2, "colour_strength": 0.8}),
-    "camera, gray": (blotched(50, 131)[..., :1], {}),
+    "camera, gray": (blotched(50, 131)[..., :1], {"sigma": 0.05}),
     "channels apart": (photo(50, 64), {"channels": "separate"}),
     "level of the grid of squares": (photo(40, 1001, sigma=0.05), {}),
 }
