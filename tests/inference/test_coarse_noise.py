@@ -15,7 +15,7 @@ from quietpixel.imaging.metrics import psnr
 from quietpixel.imaging.strength import LUMINANCE
 from quietpixel.imaging.tiling import Grid
 from quietpixel.inference import job as jobs
-from quietpixel.inference.coarse_noise import CoarseNoise
+from quietpixel.inference.coarse_noise import CoarseNoise, plan_copies
 from quietpixel.inference.job import DenoiseJob, run
 from quietpixel.noise.level import measure_level
 
@@ -48,6 +48,7 @@ def test_noise_of_a_camera_is_found_where_noise_is_coarse() -> None:
     clean, light = scene(), rng.standard_normal((160, 160, 1))
     grain = ndimage.gaussian_filter(light, (0.9, 0.9, 0))
     others = [
+        np.zeros_like(clean),
         20 / 255 * rng.standard_normal(clean.shape),
         20 / 255 * light,
         12 / 255 * grain / grain.std(),
@@ -65,9 +66,14 @@ def leave_coarse_noise(job: DenoiseJob) -> DenoiseJob:
 
 
 @pytest.mark.parametrize("sigma", ["auto", 10 / 255])
-def test_blotches_of_colour_become_weaker(sigma: float | str) -> None:
+def test_blotches_of_colour_become_weaker(monkeypatch, sigma: float | str) -> None:
     denoiser, noise = Denoiser("photo", precision="f32"), camera_noise()
     clean = np.repeat(scene()[..., :1], 3, axis=2)  # its colour is noise alone
+    seen = []
+    find = jobs.find_coarse_noise
+    monkeypatch.setattr(
+        jobs, "find_coarse_noise", lambda *words: seen.append(find(*words)) or seen[-1]
+    )
 
     def rest(job: DenoiseJob) -> float:
         left = run(job).image - clean
@@ -75,6 +81,8 @@ def test_blotches_of_colour_become_weaker(sigma: float | str) -> None:
 
     job = denoiser.prepare(clean + noise, DenoiseOptions(sigma=sigma, range=RANGE))
     assert rest(job) < 0.92 * rest(leave_coarse_noise(job))
+    assert len(seen) == 1
+    assert np.abs(seen[0].blotches @ LUMINANCE).max() < 1e-6 < np.abs(seen[0].blotches).max()
 
 
 @pytest.mark.parametrize("sigma", ["auto", 30 / 255])
@@ -121,6 +129,19 @@ def test_copies_are_cut_as_well_and_equal_the_whole() -> None:
     assert shares == sorted({*shares})
     assert shares[-1] == 1
     np.testing.assert_allclose(result, run(job).image, atol=1e-5)
+
+
+def test_tiles_have_the_surroundings_that_the_correction_needs(monkeypatch) -> None:
+    noisy = scene(160, 400) + camera_noise(160, 400)
+    denoiser = Denoiser("photo", precision="f32", memory="20MB")
+    halo = denoiser.card.divisor * 10  # a whole number of times, which leaves no pixel to spare
+    monkeypatch.setattr(Denoiser, "card", replace(denoiser.card, halo=halo))
+    job = denoiser.prepare(noisy, DenoiseOptions(range=RANGE))
+    copies = plan_copies(denoiser.card, (1600, 1600), 200**2)
+    for tiles in (job.tiles, *copies.values()):
+        inner = [tile.columns for tile in tiles if tile.columns.keep_start]
+        assert inner
+        assert all(span.keep_start - span.start >= halo + 2 for span in inner)
 
 
 def test_the_coarse_part_goes_part_of_the_way_to_that_of_the_copy() -> None:

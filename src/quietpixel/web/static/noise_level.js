@@ -10,6 +10,7 @@ const STRONG = 1.6, STRONG_WHITE = [0.45 / 255, 1.1 / 255], STRONG_RATIOS = [8, 
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7], QUANTISED = [0.79, 0.84], LITTLE_WHITE = [0.7 / 255, 1.2 / 255];
 const DRAWN = [0.1, 0.16], CONSTANT = 0.1, SOLID = 0.3, INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
 const PAGE = [0.3, 0.5], PAGE_LEVEL = 8 / 255, PAPER = [12 / 255, 0.2], INK = [60 / 255, 0.05], PAPERS = 2, LEAST_PAPER = 0.05;
+const SMOOTH_COLOUR = [1.5, 3];
 const EVEN = [[[0.82, 0.9], [0.5, 0.7, 1.15, 1.35]], [[0.92, 0.96], [0.5, 0.7, 1.8, 2.5]]];
 const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, HIGHEST = 75 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6, ROUNDING = 1e-12;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
@@ -28,8 +29,8 @@ export function measureLevel(image, weights) {
   const guessed = Math.min(Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0), HIGHEST);
   const seen = guessed * (1 - part(found.drawn, DRAWN)), [even, certain] = findWhite(seen, found);
   const level = spareLetters(seen ** (1 - certain) * even ** certain, found);
-  const camera = findCamera(level, found);
-  return { sigma: spareLetters(raiseCamera(level, found, camera), found), kinds: nameKinds(level, found), camera };
+  const coarse = findCoarse(level, found), smooth = found.shared ? logPart(found.shared, SMOOTH_COLOUR) : 1;
+  return { sigma: spareLetters(raiseCoarse(level, found, coarse), found), kinds: nameKinds(level, found), camera: coarse * smooth };
 }
 
 // The level, or a lower one for a page of text.
@@ -57,15 +58,15 @@ function nameKinds(level, { white, shared, grid }) {
   return [coarse ? "coarse" : "fine", ...(shared > SHARED ? ["shared"] : []), ...(grid > JPEG ? ["JPEG"] : [])];
 }
 
-function raiseCamera(level, found, camera) {
+function raiseCoarse(level, found, coarse) {
   const strong = logPart(found.white, STRONG_WHITE) * logPart(ratio(level, found), STRONG_RATIOS);
-  return level * (EXCESS * STRONG ** strong) ** camera;
+  return level * (EXCESS * STRONG ** strong) ** coarse;
 }
 
 const ratio = (level, { white }) => level / Math.max(white, 1e-6);
 
 // How far noise is as coarse as in camera JPEGs.
-function findCamera(level, found) {
+function findCoarse(level, found) {
   const fine = (1 - part(found.fineness, FINENESS)) * Math.max(part(found.evenness, QUANTISED), 1 - part(found.white, LITTLE_WHITE));
   return logPart(ratio(level, found), EXCESS_RATIOS) * (1 - (1 - fine) * part(level, WEAK));
 }
