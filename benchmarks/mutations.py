@@ -330,8 +330,8 @@ MUTATIONS = [
     ),
     Mutation(
         "imaging/uncertainty.py",
-        "return np.where(coarse, 2, np.where(shared, 1, 0))",
-        "return np.where(coarse, 1, np.where(shared, 1, 0))",
+        "np.where(coarse, 2, shared)",
+        "np.where(coarse, 1, shared)",
         "tests/imaging/test_uncertainty.py",
     ),
     # Files.

@@ -23,7 +23,7 @@ NEAR, WIDE = 2, 7
 REACH = WIDE + 1
 """Pixels around one that decide its half width."""
 KINDS = ("white", "shared", "coarse")
-"""Kinds of noise, which leave more errors from one to the next where they are equally strong."""
+"""Kinds of noise, from the one that leaves the smallest errors where it is as strong as others."""
 CORRELATED, TOGETHER = 0.15, 0.5
 """Correlation of neighbours in what was removed from which noise counts as coarse (white noise 0,
 grain and that of cameras 0.4 to 0.9), and the variance of the sum of its channels, over that of
@@ -154,7 +154,7 @@ def _find_kind(removed: FloatArray, taken: FloatArray) -> FloatArray:
     # The variance of a sum is that of independent parts, and up to so many times that.
     most = removed.shape[2] * taken.sum(axis=2, keepdims=True)
     shared = _mean_around(total**2, WIDE) > TOGETHER * most
-    return np.where(coarse, 2, np.where(shared, 1, 0)).astype(np.float32)
+    return np.where(coarse, 2, shared).astype(np.float32)
 
 
 def fit_pixels(parts: Sequence[FloatArray], *, shots: bool = False) -> Calibration:

@@ -32,7 +32,7 @@ COLOUR_LEVEL = 0.35
 40.37 dB, their noise doubled 35.8 -> 36.4). A share of 0.5 gives no more, and takes more of weak
 content."""
 REACH = 2
-"""Pixels beyond those that a tile keeps, of which the coarse part of its result is made, too."""
+"""Pixels around the part of a tile that is kept which its correction needs, too."""
 
 
 @dataclass(frozen=True, eq=False)
