@@ -266,6 +266,5 @@ def test_images_that_share_a_scale_get_that_of_all(photo: Denoiser) -> None:
     assert scale.white == pytest.approx(single[-1].white, rel=0.05)
     assert photo.denoise(pages[0], scale=scale).scale == scale.range
     stack = np.stack(pages)[..., None]
-    np.testing.assert_array_equal(
-        photo.batch(stack)[0, ..., 0], photo.denoise(pages[0], scale=scale).image
-    )
+    for page, cleaned in zip(pages, photo.batch(stack), strict=True):  # each by a law of its own
+        np.testing.assert_array_equal(cleaned[..., 0], photo(page, range=scale.range))

@@ -16,6 +16,7 @@ from quietpixel import DenoiseOptions, Denoiser
 from quietpixel.cli.main import main
 from quietpixel.errors import ArgumentError, UnknownNameError
 from quietpixel.files import Picture, write_picture
+from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.inference.job import run
 
@@ -52,6 +53,21 @@ def test_counts_are_cleaner_than_without(photo: Denoiser, photons: float, share:
     assert "Photon noise was made equally strong everywhere (gain 1." in result.notes[-1]
     stack = photo.batch(np.stack([noisy, noisy])[..., None])
     assert rmse(stack[1, ..., 0], truth) < share * rmse(photo.denoise(noisy, PLAIN).image, truth)
+
+
+@pytest.mark.parametrize("scale", [None, (0.0, 1.0)])
+def test_images_of_a_batch_are_cleaned_as_if_alone(photo: Denoiser, scale: Range | None) -> None:
+    light = 0.1 + 0.8 * np.repeat(LIGHT[..., np.newaxis], 3, axis=2) / LIGHT.max()
+    rng = np.random.default_rng(1)
+    photons = rng.poisson(60 * light) / 60
+    white = light + rng.normal(0, 0.08, light.shape)
+    images = np.stack([white, photons, photons[::-1]]).astype(np.float32)
+    shared = photo.find_scale(list(images), DenoiseOptions(range=scale)).range
+    results = [photo.denoise(image, DenoiseOptions(range=shared)) for image in images]
+    found = [any("Photon noise" in note for note in result.notes) for result in results]
+    assert found == [False, True, True]
+    for cleaned, result in zip(photo.batch(images, range=scale), results, strict=True):
+        np.testing.assert_array_equal(cleaned, result.image)
 
 
 def test_a_job_holds_the_decision_and_stays_within_the_bits_in_use(photo: Denoiser) -> None:
@@ -244,18 +260,34 @@ def test_error_bars_cost_the_stabilised_result_and_say_so(tmp_path: Path, capsys
     assert "--law cannot be used with --uncertainty" in capsys.readouterr().err
 
 
-def test_error_bars_say_nothing_where_the_declared_white_shows_no_photon_noise(
-    tmp_path: Path, capsys
-) -> None:
+@pytest.mark.parametrize("photons", [False, True])
+def test_a_declared_white_hides_no_photon_noise(tmp_path: Path, capsys, photons: bool) -> None:
     y, x = np.mgrid[:160, :200]
     light = np.maximum(60 + 55 * np.sin(x / 17) * np.cos(y / 11), 1)
-    pixels = np.minimum(np.random.default_rng(0).poisson(light) * 5, 1023).astype(">u2")
+    rng = np.random.default_rng(0)
+    noisy = rng.poisson(light) if photons else light + rng.normal(0, 8, light.shape)
+    pixels = np.clip(noisy * 5, 0, 1023).astype(">u2")
     (tmp_path / "a.pgm").write_bytes(b"P5 200 160 1023\n" + pixels.tobytes())
-    for name, words in (("b", []), ("c", ["--uncertainty", str(tmp_path / "d.tif")])):
+    notes = []
+    for name, words in (
+        ("b", []),
+        ("plain", ["--law", "none"]),
+        ("c", ["--uncertainty", str(tmp_path / "d.tif")]),
+    ):
         target = str(tmp_path / f"{name}.pgm")
         assert main(["denoise", str(tmp_path / "a.pgm"), "-o", target, *words]) == 0
-        assert "hoton noise" not in capsys.readouterr().err
-    assert (tmp_path / "b.pgm").read_bytes() == (tmp_path / "c.pgm").read_bytes()
+        notes.append(capsys.readouterr().err)
+    assert ["was made equally strong" in each for each in notes] == [photons, False, False]
+    assert ["was not made equally strong" in each for each in notes] == [False, False, photons]
+    results = {name: (tmp_path / f"{name}.pgm").read_bytes() for name in ("b", "plain", "c")}
+    assert results["c"] == results["plain"]
+    assert (results["b"] == results["c"]) is not photons
+    if photons:
+        pages = {
+            name: np.frombuffer(each[-2 * light.size :], ">u2") for name, each in results.items()
+        }
+        truth = 5 * light.ravel()
+        assert rmse(pages["b"], truth) < 0.95 * rmse(pages["plain"], truth)
 
 
 def test_lazy_stacks_are_stabilised_as_whole_ones(photo: Denoiser) -> None:

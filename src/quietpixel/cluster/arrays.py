@@ -46,7 +46,7 @@ def denoise(
         What else `quietpixel.DenoiseOptions` takes, except `streams`, `channels` and `law`; `sigma`
         is one number, or ``"auto"`` to estimate it of a few planes, or of each where these differ.
         Without `range`, floats are taken as [0, 1] and integers as 0 to the largest value of their
-        type, because finding out would read the whole array, and photon noise is not stabilised;
+        type, and photon noise is not stabilised, because finding out would read the whole array;
         `quietpixel.denoise` reads a sample for both.
 
     Raises

@@ -440,14 +440,14 @@ class Denoiser:
         colour_strength: float | None = None,
         range: Range | None = None,
     ) -> Array:
-        """Return a stack of images of one size without their noise, in the same type and shape.
+        """Return images of one size without their noise, in the same type and shape.
 
         Parameters
         ----------
         images
             bool, integers or floats, (N, H, W, 1) or (N, H, W, 3).
         sigma, strength, colour_strength
-            As for one image; ``"auto"`` estimates each image.
+            As for one image; the noise of each is measured as if it were alone.
         range
             As for one image, the same for all. Where it is neither given nor estimated, floats are
             taken as [0, 1] and integers of 8 and 16 bits as the full scale of their type. A noise
@@ -462,23 +462,23 @@ class Denoiser:
         scale = Scale(0.0, white, white)
         if images.dtype.kind in "ui" and white == 1:  # signed, or too wide for a full scale
             scale = self.find_scale(list(images), options, profile=True)
-        card = self.card
-        if options.range is not None or card.scale_free or card.training_range:
-            found = self.find_scale(list(images), options)
+        if options.range is not None or self.card.scale_free or self.card.training_range:
+            found = self.find_scale(list(images), replace(options, law="none"))
             if options.range is not None:
                 scale = found
             elif found.black < found.white:
                 scale = replace(found, unit=scale.unit)
-        if scale.photons is not None:
-            jobs = (self.prepare(image, options, scale=scale) for image in images)
-            return with_mask(np.stack([np.asarray(run(job).image) for job in jobs]), images)
-        layouts = [
-            replace(read_layout(image, scale.range, holes=True), unit=scale.unit, output=output)
-            for image in images
-        ]
+        alone = replace(options, range=scale.range)
+        laws = [self.find_scale([image], alone).photons for image in images]
+        layouts = [read_layout(image, scale.range, holes=True) for image in images]
+        layouts = [replace(each, unit=scale.unit, output=output) for each in layouts]
         result = np.empty(images.shape, layouts[0].result)
+        for n, law in enumerate(laws):
+            if law is not None:
+                job = self.prepare(images[n], options, scale=replace(scale, photons=law))
+                result[n] = run(job).image
         for layout in dict.fromkeys(layouts):  # colour, and gray that is stored three times
-            alike = np.flatnonzero([each == layout for each in layouts])
+            alike = [n for n, each in enumerate(layouts) if each == layout and laws[n] is None]
             most = self._tile_pixels(self.engine)
             step = max(most // (images.shape[1] * images.shape[2]), 1)
             for start in np.arange(0, len(alike), step):

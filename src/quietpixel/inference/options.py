@@ -59,8 +59,8 @@ class DenoiseOptions:
     law
         The noise law, such as ``"poisson:400,black=0.02+gaussian:0.01"``: photon noise is
         stabilised before the model, unless the image has transparency. ``"auto"`` measures it in
-        images without a colour profile, unless `range` or `sigma` are given, and of 8 bits or in
-        colour stabilises strong noise alone; ``"none"`` does neither.
+        images without a colour profile, unless `sigma` is given, and of 8 bits or in colour
+        stabilises strong noise alone; ``"none"`` does neither.
     range
         The values that stand for black and white; None finds them (`Denoiser.find_scale`).
     dtype

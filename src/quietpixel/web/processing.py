@@ -96,7 +96,7 @@ def estimate(
     picture = read(upload, max_pixels)
     on_progress(0.0)
     page = picture.pages[0]
-    options = choose_channels(picture, DenoiseOptions())
+    options = choose_channels(picture, DenoiseOptions(range=picture.declared_range))
     parts = split_page(page, page, options.channels)
     planes = [with_channels(plane.image) for plane in parts]
     levels = []
