@@ -15,7 +15,7 @@ from quietpixel.imaging.metrics import psnr
 from quietpixel.imaging.strength import LUMINANCE
 from quietpixel.imaging.tiling import Grid
 from quietpixel.inference import job as jobs
-from quietpixel.inference.coarse_noise import CoarseNoise, plan_copies
+from quietpixel.inference.coarse_noise import CoarseNoise, Copies, find_coarse_noise, plan_copies
 from quietpixel.inference.job import DenoiseJob, run
 from quietpixel.noise.level import measure_level
 
@@ -100,6 +100,26 @@ def test_coarse_noise_of_luminance_becomes_weaker(sigma: float | str) -> None:
     )
     before, after = (psnr(clean, run(each).image) for each in (leave_coarse_noise(job), job))
     assert after > before + 0.2
+
+
+@pytest.mark.parametrize(
+    ("camera", "share", "levels"),
+    [(1, 0.7, (0.12, 0.45)), (0.25, 0.7, (0.2925, 0.6)), (0.05, 0.14, (0.3385, 0.64))],
+)
+def test_copies_get_higher_levels_where_fine_noise_is_strong_too(camera, share, levels) -> None:
+    half = np.zeros((32, 32, 1, 1), np.float32)
+    card = Denoiser("photo").card
+    copies = Copies(half, np.ones((1, 1, 1), np.float32), plan_copies(card, (64, 64), 10**6))
+    given = []
+    found = find_coarse_noise(
+        copies,
+        np.array([camera], np.float32),
+        (2.0, 1.0),
+        lambda pixels, level: given.append(float(level.max())) or pixels,
+        lambda: None,
+    )
+    assert given == pytest.approx([2 * level for level in levels])
+    assert found.share == pytest.approx(share)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -189,8 +209,11 @@ def test_a_gray_page_among_pages_of_colour_is_denoised_as_gray() -> None:
     pages[1] = pages[1, ..., :1]
     pages = pages.astype(np.uint8)
     stack = denoiser.denoise(pages, DenoiseOptions(axes="tyxc")).image
-    level, _, camera = measure_level((pages[0] / 255).astype(np.float32))
-    alone = denoiser.denoise(pages[1], scale=Scale(0, 255, 255, level=level, camera=camera)).image
+    found = denoiser.prepare(pages[0]).level
+    assert found is not None
+    assert found.camera is not None
+    scale = Scale(0, 255, 255, level=float(found.values[0, 0, 0]), camera=float(found.camera[0]))
+    alone = denoiser.denoise(pages[1], scale=scale).image
     assert np.array_equal(stack[1], alone)
     assert np.ptp(alone, axis=2).max() == 0
     assert np.array_equal(stack[0], denoiser(pages[0]))

@@ -2,7 +2,7 @@
 
 import { pick, placesOf, planTiles } from "./tiles.js";
 
-const HALF = 2, QUARTER = 4, LEVELS = { [QUARTER]: 0.12, [HALF]: 0.45 }, SHARE = 0.7, COLOUR_LEVEL = 0.35;
+const HALF = 2, QUARTER = 4, LEVELS = { [QUARTER]: [0.35, 0.12], [HALF]: [0.65, 0.45] }, SHARE = 0.7, WHOLE = 0.25, COLOUR_LEVEL = 0.35;
 export const REACH = 2;
 export const LUMINANCE = [0.2126, 0.7152, 0.0722]; // imaging/strength.py
 
@@ -19,11 +19,12 @@ export function planCopies({ width, height }, { halo, divisor }, side) {
 // goes there. `half` is that copy, `tiles` what `planCopies` gave, `denoise(part, factor)` what the
 // model makes of a part with so many times the level; `factors` are those of luminance and colour.
 export async function findCoarseNoise(half, tiles, camera, factors, denoise, onTile) {
-  const share = SHARE * camera, quarter = shrink(half), light = makeCopy(half, 1, HALF), small = makeCopy(quarter, 1, HALF);
+  const strength = (step) => factors[0] * (LEVELS[step][0] + (LEVELS[step][1] - LEVELS[step][0]) * camera);
+  const share = SHARE * Math.min(camera / WHOLE, 1), quarter = shrink(half), light = makeCopy(half, 1, HALF), small = makeCopy(quarter, 1, HALF);
   const blotches = half.channels === 3 ? makeCopy(quarter, 3, QUARTER) : null;
   for (const tile of tiles[QUARTER]) {
     const part = readTile(quarter, tile);
-    keep(luminance({ ...part, data: await denoise(part, factors[0] * LEVELS[QUARTER]) }), tile, small);
+    keep(luminance({ ...part, data: await denoise(part, strength(QUARTER)) }), tile, small);
     if (blotches) {
       const result = await denoise(part, factors.at(-1) * COLOUR_LEVEL * camera);
       const change = { ...part, data: result.map((value, at) => value - part.data[at]) }, bright = luminance(change);
@@ -33,7 +34,7 @@ export async function findCoarseNoise(half, tiles, camera, factors, denoise, onT
     await onTile();
   }
   for (const tile of tiles[HALF]) {
-    const part = readTile(half, tile), result = { ...part, data: await denoise(part, factors[0] * LEVELS[HALF]) };
+    const part = readTile(half, tile), result = { ...part, data: await denoise(part, strength(HALF)) };
     follow({ light: small, share }, result, tile);
     keep(luminance(result), tile, light);
     await onTile();
