@@ -323,6 +323,12 @@ MUTATIONS = [
         "tests/inference/test_repair.py",
     ),
     Mutation(
+        "inference/denoiser.py",
+        "photons if own else scale.photons for x in images",
+        "photons for x in images",
+        "tests/inference/test_photons.py",
+    ),
+    Mutation(
         "inference/coarse_noise.py",
         "change = share * (copy[tuple(seen)] - coarse)",
         "change = share * copy[tuple(seen)]",

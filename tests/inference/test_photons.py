@@ -70,6 +70,16 @@ def test_images_of_a_batch_are_cleaned_as_if_alone(photo: Denoiser, scale: Range
         np.testing.assert_array_equal(cleaned, result.image)
 
 
+def test_a_batch_takes_the_law_that_is_given(photo: Denoiser) -> None:
+    law = "poisson:2000,black=0.02+gaussian:0.001"  # shares of the full range, not of the scale
+    noisy = camera(300)
+    given = photo.denoise(noisy, DenoiseOptions(law=law))
+    measured = photo(noisy)
+    assert rmse(given.image, measured) > 0
+    batch = Denoiser("photo", precision="f32", law=law).batch(noisy[np.newaxis, ..., np.newaxis])
+    np.testing.assert_array_equal(batch[0, ..., 0], given.image)
+
+
 def test_a_job_holds_the_decision_and_stays_within_the_bits_in_use(photo: Denoiser) -> None:
     noisy = camera(2000)
     noisy[:8, :8] = 4095
@@ -132,7 +142,9 @@ def test_texture_that_follows_a_law_is_not_noise(
     assert all(photo.find_scale([each]).photons for each in images)
     assert photo.find_scale([gray, np.zeros_like(gray)]).photons is not None
     # As in a photograph without noise, where the level is right and the law takes texture for it.
-    monkeypatch.setattr("quietpixel.inference.photon_law.estimate_level", lambda *given: 2 / 255)
+    monkeypatch.setattr("quietpixel.inference.photon_law.estimate_level", lambda *given: 3 / 255)
+    assert not any(photo.find_scale([each]).photons for each in (noisy, gray))
+    monkeypatch.setattr("quietpixel.inference.photon_law.estimate_level", lambda *given: 0.5 / 255)
     assert not any(photo.find_scale([each]).photons for each in images)
 
 

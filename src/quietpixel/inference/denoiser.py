@@ -459,17 +459,17 @@ class Denoiser:
         )
         output = np.dtype(options.dtype) if options.dtype else None
         white = type_ceiling(images.dtype) if images.dtype.name in ("uint8", "uint16") else 1.0
-        scale = Scale(0.0, white, white)
+        scale, own = Scale(0.0, white, white), options.law == "auto"  # each has a law of its own
         if images.dtype.kind in "ui" and white == 1:  # signed, or too wide for a full scale
             scale = self.find_scale(list(images), options, profile=True)
         if options.range is not None or self.card.scale_free or self.card.training_range:
-            found = self.find_scale(list(images), replace(options, law="none"))
+            found = self.find_scale(list(images), replace(options, law="none") if own else options)
             if options.range is not None:
                 scale = found
             elif found.black < found.white:
                 scale = replace(found, unit=scale.unit)
         alone = replace(options, range=scale.range)
-        laws = [self.find_scale([image], alone).photons for image in images]
+        laws = [self.find_scale([x], alone).photons if own else scale.photons for x in images]
         layouts = [read_layout(image, scale.range, holes=True) for image in images]
         layouts = [replace(each, unit=scale.unit, output=output) for each in layouts]
         result = np.empty(images.shape, layouts[0].result)
