@@ -345,7 +345,7 @@ def to_bytes(image: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
 
-def blotched(height: int, width: int, strength: float = 2) -> np.ndarray:
+def blotched(height: int, width: int, strength: float = 2, fine: float = 0) -> np.ndarray:
     """Return waves with noise as coarse as in a camera's JPEG, its colour coarser still."""
     rng = np.random.default_rng(0)
     light, colour = (rng.standard_normal((height, width, count)) for count in (1, 3))
@@ -354,6 +354,7 @@ def blotched(height: int, width: int, strength: float = 2) -> np.ndarray:
     for _ in range(30):
         colour = blurred(colour)
     noise = strength * (6 * light / light.std() + colour / colour.std())
+    noise += fine * rng.standard_normal(noise.shape)
     return (np.rint(255 * photo(height, width, sigma=0) + noise) / 255).astype(np.float32)
 
 
@@ -374,6 +375,7 @@ CASES = {
     "fluorescence": (fluorescence(70, 90), {}),
     "camera": (blotched(131, 150), {"sigma": 0.05, "strength": 1.2, "colour_strength": 0.8}),
     "camera, gray": (blotched(50, 131)[..., :1], {"sigma": 0.05}),
+    "camera, partly": (blotched(131, 150, strength=1.5, fine=1.5), {"sigma": 0.05}),
     "channels apart": (photo(50, 64), {"channels": "separate"}),
     "level of the grid of squares": (photo(40, 1001, sigma=0.05), {}),
 }

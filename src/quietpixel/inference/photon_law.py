@@ -80,8 +80,7 @@ def _measure(samples: list[Array], *, photos: bool) -> PoissonGaussian | None:
     """Return the law of photon noise in images (H, W, C); None if it is not worth stabilising."""
     ratio, least, level = LEAST_RATIO, 0.0, LEAST_LEVEL
     if photos:
-        ratio, least = LEAST_RATIO_OF_PHOTOS, LEAST_WHITE_OF_PHOTOS
-        level = LEAST_LEVEL_OF_PHOTOS
+        ratio, least, level = LEAST_RATIO_OF_PHOTOS, LEAST_WHITE_OF_PHOTOS, LEAST_LEVEL_OF_PHOTOS
     try:
         found = measure_noise([_stack(each) for each in samples], offset=True)
     except ImageError:  # holes leave no block to measure in

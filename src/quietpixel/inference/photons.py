@@ -48,8 +48,8 @@ def may_have_photons(image: Array, options: DenoiseOptions) -> bool:
     opaque = image.ndim == 2 or image.shape[2] in (1, 3)
     if not opaque or options.law == "none" or not isinstance(options.sigma, str):
         return False
-    measured = image.dtype.kind != "b"
-    return options.law != "auto" or (measured and min(image.shape[:2]) >= LEAST_SIDE)
+    measured = image.dtype.kind != "b" and min(image.shape[:2]) >= LEAST_SIDE
+    return measured or options.law != "auto"
 
 
 def read_places(image: Array, rows: Array, columns: Array, scale: Scale) -> Array:
