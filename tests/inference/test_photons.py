@@ -19,6 +19,7 @@ from quietpixel.files import Picture, write_picture
 from quietpixel.imaging.intensity_scale import Range
 from quietpixel.imaging.stabilise import PhotonNoise
 from quietpixel.inference.job import run
+from quietpixel.noise.level import MeasuredNoise
 
 SIDE = 192
 Y, X = np.mgrid[:SIDE, :SIDE]
@@ -142,10 +143,25 @@ def test_texture_that_follows_a_law_is_not_noise(
     assert all(photo.find_scale([each]).photons for each in images)
     assert photo.find_scale([gray, np.zeros_like(gray)]).photons is not None
     # As in a photograph without noise, where the level is right and the law takes texture for it.
-    monkeypatch.setattr("quietpixel.inference.photon_law.estimate_level", lambda *given: 3 / 255)
+    measured, found = "quietpixel.inference.photon_law.measure_level", MeasuredNoise(3 / 255)
+    monkeypatch.setattr(measured, lambda *given: found)
     assert not any(photo.find_scale([each]).photons for each in (noisy, gray))
-    monkeypatch.setattr("quietpixel.inference.photon_law.estimate_level", lambda *given: 0.5 / 255)
+    found = MeasuredNoise(0.5 / 255)
     assert not any(photo.find_scale([each]).photons for each in images)
+
+
+@pytest.mark.parametrize("paper", [0, 30])
+def test_light_text_in_a_jpeg_is_not_noise(photo: Denoiser, paper: int) -> None:
+    """Results had down to 36 dB of the text, where 46 dB can be had."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    page, file = Image.new("L", (320, 240), paper), io.BytesIO()
+    for top in range(6, 230, 18):
+        line = "the quick brown fox jumps over a lazy dog"
+        ImageDraw.Draw(page).text((8, top), line, font=ImageFont.load_default(9), fill=170)
+    page.save(file, "JPEG", quality=95)
+    stored = np.asarray(Image.open(file))
+    assert photo.find_scale([stored]).photons is None
 
 
 def test_normal_noise_and_small_or_transparent_images_are_left_as_they_are(

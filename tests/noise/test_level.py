@@ -151,16 +151,19 @@ def test_flat_areas_of_an_old_print_become_flat() -> None:
 
 
 @pytest.mark.parametrize("size", [8, 12, 24])
-@pytest.mark.parametrize("bilevel", [False, True])
-def test_clean_text_has_no_noise(size: int, bilevel: bool) -> None:
+@pytest.mark.parametrize(
+    ("ink", "paper", "bilevel"),
+    [(0, 255, False), (0, 255, True), (255, 0, False), (200, 0, False)],
+)
+def test_clean_text_has_no_noise(ink: int, paper: int, size: int, bilevel: bool) -> None:
     """Its edges passed for noise of 20 to 80/255, and small letters came out as gray smears."""
     from PIL import Image, ImageDraw, ImageFont
 
-    page = Image.new("L", (320, 240), 255)
+    page = Image.new("L", (320, 240), paper)
     lines = ["the quick brown fox jumps over", "a lazy dog; images of old books", "in gray"]
     font = ImageFont.load_default(size)
     for number, top in enumerate(range(8, 230, size + 6)):
-        ImageDraw.Draw(page).text((8 + number, top), lines[number % 3], font=font, fill=0)
+        ImageDraw.Draw(page).text((8 + number, top), lines[number % 3], font=font, fill=ink)
     values = np.asarray(page, np.float32)[..., None] / 255
     text = (values > 0.5).astype(np.float32) if bilevel else values
     assert estimate_level(text) == 0
@@ -179,7 +182,7 @@ def page_of_text(ink: int, paper: int) -> np.ndarray:
     return np.asarray(page)
 
 
-@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (40, 245), (230, 30)])
+@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (40, 245), (230, 30), (230, 0)])
 @pytest.mark.parametrize("quality", [50, 90])
 def test_text_in_a_jpeg_gets_a_low_level(ink: int, paper: int, quality: int) -> None:
     """Its edges passed for noise of up to 70/255, and small letters were lost."""
@@ -233,6 +236,27 @@ def test_enlarged_noise_and_few_counts_are_no_drawing() -> None:
     assert estimate_level(counts) > 2 / 255
 
 
+def filaments(width: float) -> np.ndarray:
+    """Return lines on black, blurred by `width` pixels, 0 to 1."""
+    from scipy import ndimage
+
+    (y, x), lines = np.mgrid[:256, :256], np.zeros((256, 256))
+    for slope in np.random.default_rng(0).uniform(-1, 1, (20, 3)):
+        wave = np.abs(slope[0] * (x - 128) - (y - 128) * slope[1] + 100 * slope[2])
+        lines[wave < 0.5] = 1
+    blurred = ndimage.gaussian_filter(lines, width)
+    return blurred / blurred.max()
+
+
+def test_counts_on_black_are_no_text() -> None:
+    """Filaments are joined as the strokes of letters are; few counts have few values as well."""
+    for width, peak, least in ((2.5, 1, 10 / 255), (1, 3, 4 / 255)):
+        counts = np.random.default_rng(0).poisson(peak * filaments(width))[..., np.newaxis]
+        share = (counts / counts.max()).astype(np.float32)
+        assert estimate_level(share) > 4 / 255
+        assert estimate_level(np.sqrt(share)) > least  # as the model is shown photon noise
+
+
 def test_texture_alone_does_not_raise_the_level() -> None:
     assert 13 / 255 < estimate_level(old_print(0)) < 17 / 255
 
@@ -258,7 +282,7 @@ def test_flat_and_tiny_images_have_almost_none(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(("shared", "blur"), [(0, 0), (1, 0), (0, 0.6), (0, 1), (1, 1)])
 def test_noise_coarser_than_a_pixel_is_called_coarse(shared: float, blur: float) -> None:
     image = noisy(20 / 255, shared, blur)
-    level, kinds, _ = measure_level(image)
+    level, kinds = measure_level(image)[:2]
     assert kinds[0] == ("coarse" if blur else "fine")
     assert level == estimate_level(image)
 

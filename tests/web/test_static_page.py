@@ -228,14 +228,22 @@ def test_the_noise_level_is_that_of_python(page):
     for top in range(4, 140, 22):
         draw.text((6, top), "the quick brown fox jumps", fill=(120, 90, 70))
     images.append((decoded(coded(np.asarray(text), "JPEG")) / 255).astype(np.float32))
+    dark = Image.new("RGB", (200, 150))
+    for top in range(4, 140, 22):
+        ImageDraw.Draw(dark).text((6, top), "the quick brown fox jumps", fill=(230, 220, 90))
+    for stored in (np.asarray(dark), decoded(coded(np.asarray(dark), "JPEG"))):
+        images.append((stored / 255).astype(np.float32))
+    spots = np.clip(photo(130, 150, 1) - 0.6, 0, None)  # on black, and counted
+    images.append(np.random.default_rng(0).poisson(20 * spots).astype(np.float32) / 20)
     body = """const { measureLevel } = await import("/noise_level.js");
         return measureLevel(read(words[0]), JSON.parse(localStorage.weights));"""
     for image in images:
-        sigma, kinds, camera = measure_level(image)
+        measured = measure_level(image)
         found = call(page, body, as_text(image))
-        assert found["sigma"] == pytest.approx(sigma, rel=1e-4)
-        assert found["kinds"] == list(kinds)
-        assert found["camera"] == pytest.approx(camera, abs=1e-3)
+        assert found["sigma"] == pytest.approx(measured.level, rel=1e-4)
+        assert found["kinds"] == list(measured.kinds)
+        assert found["camera"] == pytest.approx(measured.camera, abs=1e-3)
+        assert found["typed"] == pytest.approx(measured.typed, abs=1e-3)
 
 
 def test_noise_of_a_camera_is_found_as_in_python(page):
@@ -243,11 +251,11 @@ def test_noise_of_a_camera_is_found_as_in_python(page):
         return measureLevel(read(words[0]), JSON.parse(localStorage.weights));"""
     for strength in (1, 2):
         image = blotched(131, 150, strength)
-        sigma, _, camera = measure_level(image)
+        measured = measure_level(image)
         found = call(page, body, as_text(image))
         # The white noise here is that of rounding to 8 bits, of which float32 knows 1 %.
-        assert found["sigma"] == pytest.approx(sigma, rel=0.01)
-        assert found["camera"] == pytest.approx(camera, rel=0.02) != 0
+        assert found["sigma"] == pytest.approx(measured.level, rel=0.01)
+        assert found["camera"] == pytest.approx(measured.camera, rel=0.02) != 0
 
 
 # The same model as `web_making.write_photo`.
@@ -333,12 +341,22 @@ def photon_cases() -> dict:
         "given": (counted(waves, 30), {"sigma": 0.1}, False),
         "no law": (counted(waves, 30), {"law": "none"}, False),
         "few photons": (counted(blobs, 8), {}, False),
+        "light text": (light_text(), {}, False),
         "stripes": (counted(waves, 60, 0, 0.2) + 0.03 * white[:1], {}, False),
         "grain": (waves + 0.3 * grain, {}, False),
         "white": (waves + 0.08 * white, {}, False),
         "speckle": (np.clip(np.sqrt(waves) - 0.2, 0, 1) * (1 + 0.2 * white), {}, False),
     }
     return {case: (to_bytes(image), *rest) for case, (image, *rest) in found.items()}
+
+
+def light_text() -> np.ndarray:
+    """Return gray letters on darker gray as a JPEG holds them."""
+    page = Image.new("L", (200, 150), 30)
+    for top in range(4, 140, 16):
+        ImageDraw.Draw(page).text((6, top), "the quick brown fox jumps over", fill=212)
+    stored = decoded(coded(np.asarray(page), "JPEG", quality=95))
+    return stored[..., np.newaxis] / 255
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
@@ -417,7 +435,7 @@ def test_what_the_browser_computes_equals_python(page, models, cases):
 @pytest.mark.parametrize(
     "cases",
     [
-        ("dim", "offset", "few photons", "stripes", "given"),
+        ("dim", "offset", "few photons", "light text", "stripes", "given"),
         ("colour", "colour, white", "colour, JPEG"),
         pytest.param(
             (

@@ -15,7 +15,7 @@ from quietpixel.noise.fit import PoissonGaussian
 from quietpixel.noise.flat_blocks import block_spectra
 from quietpixel.noise.laws import Gaussian, NoiseLaw, Poisson
 from quietpixel.noise.laws import Sequence as Steps
-from quietpixel.noise.level import estimate_level
+from quietpixel.noise.level import measure_level
 from quietpixel.noise.measure import FAR_BEYOND, colour_of, measure_noise
 from quietpixel.noise.parser import parse_noise
 
@@ -35,6 +35,9 @@ LEAST_LEVEL, LEAST_LEVEL_OF_PHOTOS = 0.1, 0.25
 more than 0.8, 0.2 in one simulated image. In 16 of 187 gray photographs in more than 8 bits without
 noise, whose texture follows a law, it is 0 to 0.04 (their results had 37 to 71 dB, for 62 to 73),
 in six 0.16 to 1.5; in 8 bits 0 to 0.2 in nine of 559, 0.6 in one."""
+
+MOSTLY_TYPED = 0.5
+"""From so far a page of text on, edges of letters in a JPEG have passed for photons."""
 
 
 def find_photons(
@@ -96,11 +99,12 @@ def _measure(samples: list[Array], *, photos: bool) -> PoissonGaussian | None:
 
 
 def _is_noise(image: Array, law: PoissonGaussian, least: float) -> bool:
-    """Return whether an image has noise where the law says so, and not texture that follows it."""
+    """Return whether an image has noise where the law says so, and not texture or text."""
     hidden: BoolArray = np.asarray(~np.isfinite(image).all(axis=2))
     shown = np.where(hidden[..., np.newaxis], 0, image).astype(np.float32)
     sigma = np.sqrt(np.mean(law.sigma(image[~hidden]) ** 2))
-    return bool(estimate_level(shown, hidden) >= least * sigma)
+    found = measure_level(shown, hidden)
+    return bool(found.level >= least * sigma and found.typed < MOSTLY_TYPED)
 
 
 def _stack(image: Array) -> Array:

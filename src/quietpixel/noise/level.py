@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from quietpixel.array_types import Array, BoolArray, FloatArray
+from quietpixel.noise.drawings import BLOCK, find_drawing
 from quietpixel.noise.estimate import (
     estimate_sigma,
     one_blas_thread,
@@ -18,8 +19,8 @@ from quietpixel.noise.estimate import (
 WEIGHTS = Path(__file__).parent.parent / "weights" / "noise-level.npz"
 LEAST_SIDE = 32
 """Height and width in pixels below which only white noise is measured."""
-OCTAVES, BLOCK = 5, 8
-"""Octaves of spatial frequency that are measured, and the side of a block in samples of each."""
+OCTAVES = 5
+"""Octaves of spatial frequency that are measured, each in blocks of 8 x 8 of its samples."""
 MOST_BLOCKS = 1024
 """How many blocks of an image are looked at; twice as many changed levels by less than 1 %."""
 FLATTEST = (0.03, 0.1, 0.3)
@@ -79,23 +80,16 @@ SMOOTH_COLOUR = (1.5, 3.0)
 above the second of these, none below the first. It is 24 to 59 in 600D pairs, at least 4 where
 they are sharpened, 1 in a drawing without noise, whose edges would lose 1.4 dB, and for white noise
 of an image that was enlarged."""
-DRAWN, CONSTANT, SOLID = (0.1, 0.16), 0.1, 0.3
-"""Nine of ten blocks that are not of one value have at least this share of squares of 2 x 2 white
-pixels on a page of clean text (from 0.19 on, letters of 8 to 24 pixels), whose edges would pass for
-noise of 20 to 80/255. No noise is found from the second on, all of it up to the first: noise of
-1/255 leaves 0.06, an overexposed photograph mostly 0. Squares of any one value count where this
-share of the blocks lies in constant areas, as in drawings; elsewhere they may be noise, enlarged by
-repeating its pixels. Photographs and camera JPEGs have 0. Black ones count only beside this share
-of the other pixels in such squares: counts of few photons are mostly 0."""
-PAGE, PAGE_LEVEL, PAPER, INK = (0.3, 0.5), 8 / 255, (12 / 255, 0.2), (60 / 255, 0.05)
+DRAWN = (0.1, 0.16)
+"""Nine of ten blocks that are not of one value have at least this share of squares of 2 x 2 pixels
+of one value (see `find_drawing`) on a page of clean text (from 0.19 on, letters of 8 to 24 pixels),
+whose edges would pass for noise of 20 to 80/255. No noise is found from the second on, all of it up
+to the first: noise of 1/255 leaves 0.06, an overexposed photograph mostly 0. Photographs and camera
+JPEGs have 0."""
+PAGE, PAGE_LEVEL = (0.3, 0.5), 8 / 255
 """In a JPEG of text the edges are not even, and pass for noise of 15 to 70/255, which would destroy
 the letters. The level is at most the second of these where such a share of the blocks that are not
-constant has letters: a share of its pixels (0.2) as near to the paper, and a share (0.05) as far
-from it. Paper is one of the two most frequent values of constant blocks, if it fills `LEAST_PAPER`
-of all; black does not count, which is what few photons leave. Pages of text of 11 to 40 pixels in
-JPEGs of quality 40 to 95 have 0.7 to 0.9, clean photographs, noisy ones in a frame, drawings and
-scans at most 0.2. The best level is 3 to 20/255."""
-PAPERS, LEAST_PAPER = 2, 0.05
+constant has letters. The best level is 3 to 20/255."""
 FLOOR = 1.5 / 255
 """Levels are compared as the logarithm of the level plus this."""
 HIGHEST = 75 / 255
@@ -126,11 +120,14 @@ class MeasuredNoise(NamedTuple):
         mostly 4 to 10 times.
     camera
         How far the noise is as coarse as in camera JPEGs, in colour with smooth colour, 0 to 1.
+    typed
+        How far the image is a page of text, whose edges would pass for noise, 0 to 1.
     """
 
     level: float
     kinds: tuple[str, ...] = ()
     camera: float = 0.0
+    typed: float = 0.0
 
 
 @one_blas_thread()
@@ -182,17 +179,17 @@ def measure_level(image: Array, hidden: BoolArray | None = None) -> MeasuredNois
     level *= float(np.interp(found.drawn, DRAWN, (1, 0)))
     white, certain = _find_white(level, found)
     level = level ** (1 - certain) * white**certain
-    level = _spare_letters(level, found)
+    typed = float(np.interp(found.letters, PAGE, (0, 1)))
+    level = _spare_letters(level, typed)
     coarse = _find_coarse(level, found)
-    raised = _spare_letters(_raise_coarse(level, found, coarse), found)
+    raised = _spare_letters(_raise_coarse(level, found, coarse), typed)
     smooth = _log_share(found.shared, SMOOTH_COLOUR) if found.shared else 1.0
-    return MeasuredNoise(raised, _name_kinds(level, found), coarse * smooth)
+    return MeasuredNoise(raised, _name_kinds(level, found), coarse * smooth, typed)
 
 
-def _spare_letters(level: float, found: "BlockMeasures") -> float:
+def _spare_letters(level: float, typed: float) -> float:
     """Return the level, or a lower one for a page of text."""
-    page = float(np.interp(found.letters, PAGE, (0, 1)))
-    return float(level ** (1 - page) * min(level, PAGE_LEVEL) ** page)
+    return float(level ** (1 - typed) * min(level, PAGE_LEVEL) ** typed)
 
 
 def _name_kinds(level: float, found: "BlockMeasures") -> tuple[str, ...]:
@@ -325,51 +322,13 @@ def measure_blocks(image: Array, hidden: BoolArray | None = None) -> BlockMeasur
     fineness = float(np.exp(flattest[1] - flattest[4]))
     gray = np.abs(planes[1:]).max() < 1e-6
     shared = 0.0 if gray else float(np.exp(flattest[1] - flattest[16]))
-    squares = _share_even_squares(colours, *constant.shape, only_white=constant.mean() < CONSTANT)
-    drawn = float(np.quantile(squares[kept], 0.1))
+    squares, letters = find_drawing(colours, constant, brightness)
+    drawn = float(np.quantile(squares.ravel()[kept], 0.1))
     summed = np.array([*summary, dead], np.float32)
     return BlockMeasures(
         white, least, least / fifth, float(kept.mean()), fineness, shared, float(min(grid[:2])),
-        drawn, _share_letters(colours, constant, brightness), summed, blocks,
+        drawn, letters, summed, blocks,
     )  # fmt: skip
-
-
-def _share_even_squares(colours: Array, rows: int, columns: int, *, only_white: bool) -> Array:
-    """Return for each block the share of its squares of 2 x 2 pixels that count, see `DRAWN`."""
-    cells = colours[: rows * BLOCK, : columns * BLOCK]
-    # Faster than `all` and `any` of an axis.
-    if only_white:
-        white = cells >= 1
-        white = white[..., 0] & white[..., 1] & white[..., 2]
-        pairs = white[::2] & white[1::2]
-        even = pairs[:, ::2] & pairs[:, 1::2]
-    else:
-        corner, *others = (cells[y::2, x::2] for y in (0, 1) for x in (0, 1))
-        same = (others[0] == corner) & (others[1] == corner) & (others[2] == corner)
-        even = same[..., 0] & same[..., 1] & same[..., 2]
-        lit = (corner[..., 0] > 0) | (corner[..., 1] > 0) | (corner[..., 2] > 0)
-        black = np.mean(even & lit) >= SOLID * np.mean(lit)
-        even &= lit | black
-    half = BLOCK // 2
-    return even.reshape(rows, half, columns, half).mean(axis=(1, 3)).ravel()
-
-
-def _share_letters(colours: Array, constant: BoolArray, brightness: Array) -> float:
-    """Return the share of the blocks outside constant areas that have letters, see `PAGE`."""
-    lit, (rows, columns) = constant & (brightness > LEAST_POWER), constant.shape
-    values = np.round(brightness[lit], 4)
-    _, first, counts = np.unique(values, return_index=True, return_counts=True)
-    most = 0.0
-    for paper in np.argsort(-counts, kind="stable")[:PAPERS]:
-        if counts[paper] < LEAST_PAPER * constant.size or constant.all():
-            break
-        row, column = BLOCK * np.argwhere(lit)[first[paper]]
-        cells = colours[: rows * BLOCK, : columns * BLOCK] - colours[row, column]
-        distance = np.abs(cells).max(axis=-1).reshape(rows, BLOCK, columns, BLOCK)
-        near = (distance <= PAPER[0]).mean(axis=(1, 3)) >= PAPER[1]
-        far = (distance >= INK[0]).mean(axis=(1, 3)) >= INK[1]
-        most = max(most, float((near & far)[~constant].mean()))
-    return most
 
 
 def _find_shown(hidden: BoolArray | None, power: Array, octave: int) -> BoolArray:

@@ -1,24 +1,24 @@
 // The noise level of an image, found from the image alone: noise/level.py and noise/estimate.py in
 // JavaScript. An image is {data, width, height, channels}: floats, black 0 and white 1, channels last.
 
+import { BLOCK, findDrawing } from "./drawings.js";
 import { dot, mean, median, quantile, sum } from "./statistics.js";
 
 const SIDE = 6, PATCHES = 20_000, SUMMED = 256; // noise/estimate.py, and how many patches are summed at once
-const LEAST_SIDE = 32, OCTAVES = 5, BLOCK = 8, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
+const LEAST_SIDE = 32, OCTAVES = 5, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0.3]; // noise/level.py
 const EXCESS = 1.6, EXCESS_RATIOS = [4, 9];
 const STRONG = 1.6, STRONG_WHITE = [0.45 / 255, 1.1 / 255], STRONG_RATIOS = [8, 12];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7], QUANTISED = [0.79, 0.84], LITTLE_WHITE = [0.7 / 255, 1.2 / 255];
-const DRAWN = [0.1, 0.16], CONSTANT = 0.1, SOLID = 0.3, INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
-const PAGE = [0.3, 0.5], PAGE_LEVEL = 8 / 255, PAPER = [12 / 255, 0.2], INK = [60 / 255, 0.05], PAPERS = 2, LEAST_PAPER = 0.05;
+const DRAWN = [0.1, 0.16], PAGE = [0.3, 0.5], PAGE_LEVEL = 8 / 255, INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
 const SMOOTH_COLOUR = [1.5, 3];
 const EVEN = [[[0.82, 0.9], [0.5, 0.7, 1.15, 1.35]], [[0.92, 0.96], [0.5, 0.7, 1.8, 2.5]]];
 const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, HIGHEST = 75 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6, ROUNDING = 1e-12;
 const OPPONENT = [[1, 1, 1].map((x) => x / Math.sqrt(3)), [1, 0, -1].map((x) => x / Math.sqrt(2)),
   [1, -2, 1].map((x) => x / Math.sqrt(6))];
 
-// Returns {sigma, kinds, camera}; `weights` is what quietpixel.web.static_page writes as noise-level.json.
+// Returns {sigma, kinds, camera, typed}; `weights` is what quietpixel.web.static_page writes as noise-level.json.
 export function measureLevel(image, weights) {
-  if (Math.min(image.width, image.height) < LEAST_SIDE) return { sigma: estimateSigma(image), kinds: [], camera: 0 };
+  if (Math.min(image.width, image.height) < LEAST_SIDE) return { sigma: estimateSigma(image), kinds: [], camera: 0, typed: 0 };
   const found = measureBlocks(image), { white, summary, kept } = found;
   const count = Math.min(kept.length, MOST_BLOCKS), step = (kept.length - 1) / Math.max(count - 1, 1);
   const some = Array.from({ length: count }, (_, at) => standardise(
@@ -28,15 +28,15 @@ export function measureLevel(image, weights) {
   const answers = weights.bias_7.map((_, net) => answer(whole, some, weights, net));
   const guessed = Math.min(Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0), HIGHEST);
   const seen = guessed * (1 - part(found.drawn, DRAWN)), [even, certain] = findWhite(seen, found);
-  const level = spareLetters(seen ** (1 - certain) * even ** certain, found);
+  const typed = part(found.letters, PAGE), level = spareLetters(seen ** (1 - certain) * even ** certain, typed);
   const coarse = findCoarse(level, found), smooth = found.shared ? logPart(found.shared, SMOOTH_COLOUR) : 1;
-  return { sigma: spareLetters(raiseCoarse(level, found, coarse), found), kinds: nameKinds(level, found), camera: coarse * smooth };
+  const sigma = spareLetters(raiseCoarse(level, found, coarse), typed);
+  return { sigma, kinds: nameKinds(level, found), camera: coarse * smooth, typed };
 }
 
 // The level, or a lower one for a page of text.
-function spareLetters(level, { letters }) {
-  const page = part(letters, PAGE);
-  return level ** (1 - page) * Math.min(level, PAGE_LEVEL) ** page;
+function spareLetters(level, typed) {
+  return level ** (1 - typed) * Math.min(level, PAGE_LEVEL) ** typed;
 }
 
 // The level of white noise, and how certain it is that all noise is.
@@ -115,10 +115,10 @@ function measureBlocks(image) {
   const constant = constantAreas(finest), grid = gridStrength(planes[0]);
   const gray = !planes.slice(1).some(({ data }) => data.some((value) => Math.abs(value) > 1e-6));
   let kept = finest.powers.map((_, at) => at).filter((at) => !constant[at]);
-  const onlyWhite = finest.powers.length - kept.length < CONSTANT * finest.powers.length;
   if (!kept.length) kept = finest.powers.map((_, at) => at);
   const [least, fifth] = [0, 4].map((at) => Math.sqrt(Math.max(variances[at] / 3, LEAST_POWER)));
   const dead = mean(kept.map((at) => +((finest.powers[at][0] + finest.powers[at][1]) / 2 + LEAST_POWER < DEAD)));
+  const { squares, letters } = findDrawing(colours, constant, finest);
   return {
     white,
     least,
@@ -127,63 +127,12 @@ function measureBlocks(image) {
     fineness: Math.exp(flattest[1] - flattest[4]),
     shared: gray ? 0 : Math.exp(flattest[1] - flattest[16]),
     grid: Math.min(grid[0], grid[1]),
-    drawn: quantile(evenSquares(colours, kept, onlyWhite).sort(), 0.1),
-    letters: shareLetters(colours, constant, finest),
+    drawn: quantile(Float64Array.from(kept, (at) => squares[at]).sort(), 0.1),
+    letters,
     summary: [first, ...[second, ...flattest].map((value) => value - first), ...grid, dead],
     kept,
     read: (at) => alignOctaves(octaves, first, at), // the measures of one of the blocks that are `kept`
   };
-}
-
-// The share of each block's squares of 2 x 2 pixels of one value: of white, or in drawings of any.
-function evenSquares({ data, width, height }, blocks, onlyWhite) {
-  const columns = Math.floor(width / BLOCK), corners = [0, 3, 3 * width, 3 * width + 3];
-  const every = (at, test) => test(at) && test(at + 1) && test(at + 2); // of the channels
-  const isWhite = (at) => corners.every((step) => every(at + step, (place) => data[place] >= 1));
-  const isEven = (at) => every(at, (place) => corners.every((step) => data[place + step] === data[place]));
-  const isLit = (at) => !every(at, (place) => data[place] <= 0);
-  const count = (block, test) => {
-    const top = Math.floor(block / columns) * BLOCK, left = block % columns * BLOCK;
-    let squares = 0;
-    for (let y = top; y < top + BLOCK; y += 2) {
-      for (let x = left; x < left + BLOCK; x += 2) squares += test(3 * (y * width + x));
-    }
-    return squares;
-  };
-  let counts = isWhite;
-  if (!onlyWhite) {
-    const all = Array.from({ length: columns * Math.floor(height / BLOCK) }, (_, block) => block);
-    const total = (test) => sum(all.map((block) => count(block, test)));
-    const black = total((at) => isEven(at) && isLit(at)) >= SOLID * total(isLit);
-    counts = (at) => isEven(at) && (black || isLit(at));
-  }
-  return Float64Array.from(blocks, (block) => count(block, counts) / (BLOCK / 2) ** 2);
-}
-
-// The share of the blocks outside constant areas that have letters: pixels near to the paper, and far from it.
-function shareLetters({ data, width }, constant, { columns, brightness }) {
-  const others = constant.flatMap((isConstant, block) => (isConstant ? [] : [block])), papers = new Map();
-  constant.forEach((isConstant, block) => {
-    const value = Math.round(brightness[block] * 1e4);
-    if (isConstant && value > 0) papers.set(value, [...(papers.get(value) ?? []), block]);
-  });
-  const common = [...papers].sort(([a, some], [b, more]) => more.length - some.length || a - b).slice(0, PAPERS)
-    .filter(([, blocks]) => blocks.length >= LEAST_PAPER * constant.length);
-  const placeOf = (block) => 3 * BLOCK * (Math.floor(block / columns) * width + block % columns);
-  const shares = common.map(([, [first]]) => {
-    const paper = data.slice(placeOf(first), placeOf(first) + 3);
-    return mean(others.map((block) => {
-      let near = 0, far = 0;
-      for (let at = 0; at < BLOCK ** 2; at++) {
-        const from = placeOf(block) + 3 * (Math.floor(at / BLOCK) * width + at % BLOCK);
-        const distance = Math.max(...paper.map((value, channel) => Math.abs(data[from + channel] - value)));
-        near += distance <= PAPER[0];
-        far += distance >= INK[0];
-      }
-      return +(near >= PAPER[1] * BLOCK ** 2 && far >= INK[1] * BLOCK ** 2);
-    }));
-  });
-  return others.length ? Math.max(0, ...shares) : 0;
 }
 
 function toColours(image) {

@@ -6,7 +6,7 @@ import { measureLevel } from "./noise_level.js";
 import { outlierDistance, repairOutliers, splitLength, transpose } from "./repair.js";
 import { mean, median, quantile } from "./statistics.js";
 
-const LEAST_SIDE = 64, LEAST_RATIO = 1.7, LEAST_WHITE = 3 / 255, STRONGER = 1.2, LEAST_FINE = 2 / 255, BANDS = 12, REDDEST_COLOUR = 1.25, LEAST_LEVEL = 0.25; // inference/photons.py
+const LEAST_SIDE = 64, LEAST_RATIO = 1.7, LEAST_WHITE = 3 / 255, STRONGER = 1.2, LEAST_FINE = 2 / 255, BANDS = 12, REDDEST_COLOUR = 1.25, LEAST_LEVEL = 0.25, MOSTLY_TYPED = 0.5; // inference/photons.py
 const TAIL = 1e-3, STAR = 150, NOISE_MARGIN = 2, SATURATED = 2; // imaging/intensity_scale.py
 const SIDE = 8, MOST = 50_000, FLATTEST = 0.02, FEWEST = 30; // noise/flat_blocks.py
 const DARKEST = 0.02, LOWEST = 2.42, CLIPPED = 0.01, SILENT = 0.5, BLUEST = 0.6, REDDEST = 1.85; // noise/measure.py
@@ -49,7 +49,8 @@ export function findLaw(image, weights) {
   const [dark, white] = [Math.max(law.offset, 0), 1].map((clean) => Math.sqrt(variance(law, clean)));
   if (white < Math.max(LEAST_RATIO * dark, LEAST_WHITE) || !hasWhiteColour(image)) return null;
   const sigma = Math.sqrt(mean(image.data.map((value) => variance(law, value)))); // texture may follow a law too
-  return measureLevel(image, weights).sigma < LEAST_LEVEL * sigma ? null : law;
+  const found = measureLevel(image, weights);
+  return found.sigma >= LEAST_LEVEL * sigma && found.typed < MOSTLY_TYPED ? law : null;
 }
 
 // The channels one below the other, since the noise of each follows its own brightness.
