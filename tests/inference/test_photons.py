@@ -142,12 +142,30 @@ def test_texture_that_follows_a_law_is_not_noise(
     images = noisy, gray, gray.astype(np.uint16), camera(300)
     assert all(photo.find_scale([each]).photons for each in images)
     assert photo.find_scale([gray, np.zeros_like(gray)]).photons is not None
-    # As in a photograph without noise, where the level is right and the law takes texture for it.
+    # Two thirds of the image have so many times the fine structure that the law says.
+    white = np.random.default_rng(0).standard_normal(LIGHT.shape) * np.sqrt(1 + 600 * LIGHT)
+    rough = [20 + 200 * LIGHT + white * np.where(X // 24 % 3, times, 1) for times in (1, 2, 5)]
+    eight = [each.clip(0, 255).astype(np.uint8) for each in rough]
+    more = [(100 * each).clip(0, 65535).astype(np.uint16) for each in rough]
+    for kind in (eight, more):
+        assert [bool(photo.find_scale([each]).photons) for each in kind] == [True, True, False]
+    # Where that leaves doubt, the noise level has to agree, in 8 bits more than in others.
     measured, found = "quietpixel.inference.photon_law.measure_level", MeasuredNoise(3 / 255)
     monkeypatch.setattr(measured, lambda *given: found)
-    assert not any(photo.find_scale([each]).photons for each in (noisy, gray))
+    assert [bool(photo.find_scale([each[1]]).photons) for each in (eight, more)] == [False, True]
     found = MeasuredNoise(0.5 / 255)
-    assert not any(photo.find_scale([each]).photons for each in images)
+    assert [bool(photo.find_scale([each[1]]).photons) for each in (eight, more)] == [False, False]
+    assert all(photo.find_scale([each[0]]).photons for each in (eight, more))
+
+
+def test_cells_on_black_are_stabilised_in_8_bits(photo: Denoiser) -> None:
+    """Most blocks are black, and passed for bright ones without noise."""
+    cells = 200 * np.maximum(1 - (np.hypot(X - 70, Y - 90) / 40) ** 2, 0)
+    counts = np.random.default_rng(0).poisson(cells / 10) * 10
+    noisy = counts.clip(0, 255).astype(np.uint8)
+    assert rmse(photo.denoise(noisy).image, cells) < 0.3 * rmse(noisy, cells)
+    colour = noisy[..., np.newaxis] * np.array([1, 0, 0], np.uint8)
+    assert rmse(photo.denoise(colour).image[..., 0], cells) < 0.4 * rmse(noisy, cells)
 
 
 @pytest.mark.parametrize("paper", [0, 30])

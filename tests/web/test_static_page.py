@@ -327,6 +327,7 @@ def photon_cases() -> dict:
     white = rng.standard_normal(waves.shape)
     grain = blurred(blurred(white * np.sqrt(waves)))
     hot = np.where(rng.random(waves.shape) < 0.002, 1, counted(waves, 60))
+    texture = 0.4 * white * (np.arange(180)[:, np.newaxis] // 20 % 3 > 0)
     blobs, coloured = 0.02 + 0.9 * (waves > 0.36), waves * (0.9, 0.6, 1)
     found = {
         "photons": (counted(waves, 30), {}, True),
@@ -342,6 +343,8 @@ def photon_cases() -> dict:
         "no law": (counted(waves, 30), {"law": "none"}, False),
         "few photons": (counted(blobs, 8), {}, False),
         "light text": (light_text(), {}, False),
+        "cells": (counted(np.clip(2 * waves - 1, 0, 1), 20), {}, True),
+        "texture": (counted(waves, 60) + texture * np.sqrt(waves), {}, False),
         "stripes": (counted(waves, 60, 0, 0.2) + 0.03 * white[:1], {}, False),
         "grain": (waves + 0.3 * grain, {}, False),
         "white": (waves + 0.08 * white, {}, False),
@@ -435,7 +438,7 @@ def test_what_the_browser_computes_equals_python(page, models, cases):
 @pytest.mark.parametrize(
     "cases",
     [
-        ("dim", "offset", "few photons", "light text", "stripes", "given"),
+        ("dim", "offset", "few photons", "light text", "cells", "texture", "stripes", "given"),
         ("colour", "colour, white", "colour, JPEG"),
         pytest.param(
             (

@@ -87,7 +87,8 @@ def _grows_with_light(image: Array, scale: Scale) -> bool:
     details = blocks[:, :, :, ::2] - blocks[:, :, :, 1::2]
     power = np.square(details[:, :, ::2] - details[:, :, 1::2]).mean(axis=(2, 3)).ravel()
     brightness = blocks.mean(axis=(2, 3)).ravel()
-    known = np.isfinite(brightness)  # holes would pass for the brightest blocks
+    # Holes would pass for the brightest blocks, black around cells for bright ones without noise.
+    known = np.isfinite(brightness) & (np.ptp(blocks, axis=(2, 3)) > 0).ravel()
     if known.sum() < 3:
         return False
     dark, _, bright = np.array_split(power[known][np.argsort(brightness[known])], 3)

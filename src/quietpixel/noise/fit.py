@@ -14,6 +14,7 @@ import numpy as np
 
 from quietpixel.noise.flat_blocks import (
     CONTENT,
+    EQUAL,
     FEWEST,
     MOST_LEVELS,
     ORDER,
@@ -209,7 +210,7 @@ def photon_levels(spectra: Spectra, dark: float) -> tuple[Levels, Spectra]:
     low = spectra.power[:, low_orders(CONTENT)].mean(axis=1)
     fine = spectra.power[:, ORDER >= FINE].mean(axis=1)
     # The means of dark blocks differ by their noise, which says nothing about the variance.
-    dimmest = np.median(fine[mean <= np.quantile(mean, DIM)])
+    dimmest = np.median(fine[mean <= np.quantile(mean, DIM) + EQUAL])
     root = np.sqrt(np.maximum(mean - dark - SPREAD * np.sqrt(dimmest) / SIDE, 0))
     place = (MOST_LEVELS * root / max(root.max(), 1e-12)).astype(int).clip(max=MOST_LEVELS - 1)
     parts = [np.flatnonzero(place == level) for level in range(MOST_LEVELS)]

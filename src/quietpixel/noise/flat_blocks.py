@@ -24,6 +24,8 @@ CONTENT = 4
 FINE = 8
 """From this order on, the content of a photograph is weakest."""
 MOST_LEVELS, BLOCKS_PER_LEVEL = 16, 1500
+EQUAL = 1e-6
+"""Means that differ by less are equal: of few counts, many blocks have the same."""
 
 
 COSINES = np.cos(np.pi * (np.arange(SIDE) + 0.5) * np.arange(SIDE)[:, np.newaxis] / SIDE)

@@ -18,6 +18,7 @@ from quietpixel.noise.fit import (
     photon_levels,
 )
 from quietpixel.noise.flat_blocks import (
+    EQUAL,
     FLATTEST,
     ORDER,
     SIDE,
@@ -125,6 +126,8 @@ SILENT = 0.5
 FEWEST_WHOLE, PHOTONS_ALONE = 3, 1.5
 """Levels that cut noise leaves whole at least; more variance than so many times that of photons in
 the dark is read noise, half of which is cut off."""
+BRIGHTNESSES = 8
+"""Parts of the range of brightness in which a law is compared with the blocks."""
 LEAST_SIDE = 3 * SIDE
 """Height and width that an image must have, in pixels."""
 
@@ -158,6 +161,10 @@ class NoiseMeasure:
         Standard deviation as a share of the light, where the noise is speckle; else 0.
     black, white
         The values of the image that 0 and 1 stand for.
+    agreement
+        Power of the blocks' fine structure over the variance by the law: the 5 % quantile and the
+        median, each the median over eight parts of the range of brightness. 0.5 and 1 if nothing
+        but noise of that law is fine; texture raises the median, areas without noise lower both.
     """
 
     sigma: float
@@ -172,6 +179,7 @@ class NoiseMeasure:
     speckle: float = 0.0
     black: float = 0.0
     white: float = 1.0
+    agreement: tuple[float, float] = (0.5, 1.0)
 
     @property
     def model(self) -> PoissonGaussian:
@@ -222,6 +230,7 @@ class _Reading:
     clipped: bool
     dark: float
     outliers: tuple[float, float]
+    spectra: Spectra
 
 
 def measure_noise(images: Array | Iterable[Array], *, offset: bool = False) -> NoiseMeasure:
@@ -322,7 +331,19 @@ def _measure(
         offset=model.offset,
         outliers=(float(dark_outliers), float(bright_outliers)),
         speckle=speckle or 0.0,
+        agreement=_compare([each.spectra for each in readings], model),
     )
+
+
+def _compare(spectra: Sequence[Spectra], model: PoissonGaussian) -> tuple[float, float]:
+    """Return how well the fine structure of blocks agrees with a law, see `NoiseMeasure`."""
+    mean = np.concatenate([each.mean for each in spectra])
+    fine = np.concatenate([each.power[:, FINE].mean(axis=1) for each in spectra])
+    share = fine / np.maximum(model.sigma(np.maximum(mean, model.offset)) ** 2, NOTHING)
+    parts = np.array_split(share[np.argsort(mean, kind="stable")], BRIGHTNESSES)
+    quantiles = [np.quantile(part, (0.05, 0.5)) for part in parts if len(part)]
+    low, middle = np.median(quantiles, axis=0)
+    return float(low), float(middle)
 
 
 def _fit_scaled(levels: Levels, dark: float, *, cut: bool) -> PoissonGaussian:
@@ -404,7 +425,9 @@ def _read_repaired(
         )
     if dark is None:
         count = max(round(DARKEST * len(spectra)), 1)
-        darkest = spectra.among(np.argpartition(spectra.mean, count - 1)[:count])
+        darkest = spectra.among(
+            spectra.mean <= np.partition(spectra.mean, count - 1)[count - 1] + EQUAL
+        )
         dark = float(darkest.mean.mean())
         if scaled:
             # Of many blocks as dark, these are so by their noise.
@@ -439,4 +462,5 @@ def _read_repaired(
         clipped=bool(np.nanmin(image) >= 0 and np.nanmax(image) <= 1),
         dark=dark,
         outliers=outliers,
+        spectra=spectra,
     )

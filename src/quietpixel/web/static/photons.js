@@ -6,12 +6,12 @@ import { measureLevel } from "./noise_level.js";
 import { outlierDistance, repairOutliers, splitLength, transpose } from "./repair.js";
 import { mean, median, quantile } from "./statistics.js";
 
-const LEAST_SIDE = 64, LEAST_RATIO = 1.7, LEAST_WHITE = 3 / 255, STRONGER = 1.2, LEAST_FINE = 2 / 255, BANDS = 12, REDDEST_COLOUR = 1.25, LEAST_LEVEL = 0.25, MOSTLY_TYPED = 0.5; // inference/photons.py
+const LEAST_SIDE = 64, LEAST_RATIO = 1.7, LEAST_WHITE = 3 / 255, STRONGER = 1.2, LEAST_FINE = 2 / 255, BANDS = 12, REDDEST_COLOUR = 1.25, LEAST_LEVEL = 0.25, MOSTLY_TYPED = 0.5, PURE = [0.45, 1.45], TEXTURED = 2.6; // inference/photons.py
 const TAIL = 1e-3, STAR = 150, NOISE_MARGIN = 2, SATURATED = 2; // imaging/intensity_scale.py
-const SIDE = 8, MOST = 50_000, FLATTEST = 0.02, FEWEST = 30; // noise/flat_blocks.py
+const SIDE = 8, MOST = 50_000, FLATTEST = 0.02, FEWEST = 30, EQUAL = 1e-6; // noise/flat_blocks.py
 const DARKEST = 0.02, LOWEST = 2.42, CLIPPED = 0.01, SILENT = 0.5, BLUEST = 0.6, REDDEST = 1.85; // noise/measure.py
 const STRIPED = 0.3, FAINTEST = (0.75 / 255) ** 2, ALIKE = 0.15, LARGEST = 3 / 0.6745;
-const EXPLAINED = 6, RARE = 3e-4, FEWEST_WHOLE = 3, PHOTONS_ALONE = 1.5, HALF_NORMAL = 0.584;
+const EXPLAINED = 6, RARE = 3e-4, FEWEST_WHOLE = 3, PHOTONS_ALONE = 1.5, HALF_NORMAL = 0.584, FAR_BEYOND = 2, BRIGHTNESSES = 8;
 const LEVELS = 16, FLAT = 1.6, LEAST_WEIGHT = 0.25, DIM = 0.1, SPREAD = 7, PASSES = 3; // noise/fit.py
 const NO_VARIANCE = 1e-12, LIT = 0.02, REFINED = 2, TOO_MUCH = 0.25, TOO_LITTLE = 0.75;
 const NOTHING = (0.05 / 255) ** 2, SPECKLED = 1.5, FEWEST_LEVELS = 4, CONTRAST = 2;
@@ -48,9 +48,11 @@ export function findLaw(image, weights) {
   if (!law || law.gain <= 0) return null;
   const [dark, white] = [Math.max(law.offset, 0), 1].map((clean) => Math.sqrt(variance(law, clean)));
   if (white < Math.max(LEAST_RATIO * dark, LEAST_WHITE) || !hasWhiteColour(image)) return null;
-  const sigma = Math.sqrt(mean(image.data.map((value) => variance(law, value)))); // texture may follow a law too
+  const { low, middle } = law.agreement; // texture may follow a law too
+  if (middle > TEXTURED) return null;
+  const least = low >= PURE[0] && middle <= PURE[1] ? 0 : LEAST_LEVEL * Math.sqrt(mean(image.data.map((value) => variance(law, value))));
   const found = measureLevel(image, weights);
-  return found.sigma >= LEAST_LEVEL * sigma && found.typed < MOSTLY_TYPED ? law : null;
+  return found.sigma >= least && found.typed < MOSTLY_TYPED ? law : null;
 }
 
 // The channels one below the other, since the noise of each follows its own brightness.
@@ -75,16 +77,18 @@ function growsWithLight({ data, width, height, channels }) {
   const across = Math.floor(width / SIDE), down = Math.floor(height / SIDE), step = Math.max(Math.floor(down / BANDS), 1);
   const blocks = Array.from({ length: channels * across * Math.ceil(down / step) }, (_, block) => {
     const place = Math.floor(block / channels), top = SIDE * step * Math.floor(place / across), left = SIDE * (place % across);
-    let light = 0, power = 0;
+    let light = 0, power = 0, least = Infinity, most = -Infinity;
     for (let y = top; y < top + SIDE; y += 2) {
       for (let x = left; x < left + SIDE; x += 2) {
         const [a, b, c, d] = [0, 1, width, width + 1].map((step) => data[channels * (y * width + x + step) + (block % channels)]);
         light += a + b + c + d;
+        [least, most] = [Math.min(least, a, b, c, d), Math.max(most, a, b, c, d)];
         power += (a - b - c + d) ** 2;
       }
     }
-    return { light, power: power / 16 };
-  }).sort((one, other) => one.light - other.light);
+    return { light, power: power / 16, varies: most > least };
+  }).filter(({ varies }) => varies).sort((one, other) => one.light - other.light);
+  if (blocks.length < 3) return false;
   const [dark, , bright] = splitLength(blocks.length, 3).map(([from, to]) =>
     quantile(Float64Array.from(blocks.slice(from, to), ({ power }) => power).sort(), 0.1));
   return bright > Math.max(STRONGER ** 2 * dark, 4 * LEAST_FINE ** 2); // sums of four
@@ -103,10 +107,15 @@ function measureScaled(image) {
   }
   if (!found.law) return null;
   const { gain, read, offset } = found.law, width = high - low;
-  return { gain: gain * width, read: read * width, offset: offset ? offset * width + low : 0 };
+  return { gain: gain * width, read: read * width, offset: offset ? offset * width + low : 0, agreement: compare(found) };
 }
 
-const rescale = (image, low, width) => ({ ...image, channels: 1, data: Float32Array.from(image.data, (value) => (value - low) / width) });
+// On the scale of the content; end values far beyond it, saturated or no data, are left out.
+function rescale(image, low, width) {
+  const data = Float32Array.from(image.data, (value) => (value - low) / width);
+  const ends = [Math.min, Math.max].map((end) => data.reduce((one, other) => end(one, other))).filter((value) => Math.abs(value) > FAR_BEYOND);
+  return { ...image, channels: 1, data, known: (at) => !ends.includes(data[at]) };
+}
 
 // Quantiles of the image smoothed by a median of 3 x 3, moved outwards by the noise.
 function estimateRange({ data, width, height }) {
@@ -152,7 +161,8 @@ function read(image, isRepaired, given) {
   let dark = given;
   if (dark === null) {
     const count = Math.max(Math.round(DARKEST * spectra.means.length), 1);
-    const darkest = Array.from(spectra.means.keys()).sort((a, b) => spectra.means[a] - spectra.means[b]).slice(0, count);
+    const limit = Float64Array.from(spectra.means).sort()[count - 1] + EQUAL;
+    const darkest = [...spectra.means.keys()].filter((at) => spectra.means[at] <= limit);
     const fine = spectra.band(9, 14);
     dark = mean(darkest.map((at) => spectra.means[at])) + (LOWEST * Math.sqrt(median(darkest.map((at) => fine[at])))) / SIDE;
   }
@@ -163,7 +173,18 @@ function read(image, isRepaired, given) {
   const white = median(levels.map((level) => level.variance)), stripes = [image, transpose(image)].map(stripeVariance);
   const isStriped = Math.max(...stripes) > Math.max(STRIPED ** 2 * (white + stripes[0] + stripes[1]), FAINTEST);
   const known = !isStriped && (isRepaired || isEven), law = known && fitScaled(levels, dark, given !== null);
-  return { dark, levels, law: law && (isRepaired || !isSpeckle(levels, law)) ? law : null };
+  return { dark, levels, spectra, law: law && (isRepaired || !isSpeckle(levels, law)) ? law : null };
+}
+
+// The fine structure of blocks over the law: its 5 % quantile and its median, in the middle of eight parts of brightness.
+function compare({ law, spectra: { means, band } }) {
+  const fine = band(9, 14);
+  const share = (at) => fine[at] / Math.max(variance(law, Math.max(means[at], law.offset)), NOTHING);
+  const order = [...means.keys()].sort((a, b) => means[a] - means[b]);
+  const parts = splitLength(order.length, BRIGHTNESSES).filter(([from, to]) => to > from)
+    .map(([from, to]) => Float64Array.from(order.slice(from, to), share).sort());
+  const [low, middle] = [0.05, 0.5].map((part) => median(parts.map((sorted) => quantile(sorted, part))));
+  return { low, middle };
 }
 
 function product(at, values, from, step) {
@@ -173,13 +194,18 @@ function product(at, values, from, step) {
 }
 
 // The means of overlapping blocks, and the power of their cosine coefficients.
-function readSpectra({ data, width, height }) {
+function readSpectra({ data, width, height, known = () => true }) {
   const step = Math.max(1, Math.round(Math.sqrt(((height - SIDE + 1) * (width - SIDE + 1)) / MOST)));
   const means = [], powers = [], block = new Float64Array(SIDE ** 2), half = new Float64Array(SIDE ** 2);
   for (let top = 0; top + SIDE <= height; top += step) {
     for (let left = 0; left + SIDE <= width; left += step) {
-      for (let at = 0; at < block.length; at++) block[at] = data[(top + (at >> 3)) * width + left + (at & 7)];
-      if (block.every((value) => value === block[0])) continue;
+      let whole = true;
+      for (let at = 0; at < block.length; at++) {
+        const place = (top + (at >> 3)) * width + left + (at & 7);
+        block[at] = data[place];
+        whole &&= known(place);
+      }
+      if (!whole || block.every((value) => value === block[0])) continue;
       const power = new Float32Array(SIDE ** 2);
       for (let at = 0; at < block.length; at++) half[at] = product(at & 56, block, at & 7, SIDE);
       for (let at = 0; at < block.length; at++) power[at] = product(SIDE * (at & 7), half, at & 56, 1) ** 2;
@@ -198,7 +224,7 @@ function readSpectra({ data, width, height }) {
 function photonLevels({ means, powers, band }, dark) {
   const low = band(1, 4), fine = band(10, 14), all = [...means.keys()];
   const dimmest = quantile(Float64Array.from(means).sort(), DIM);
-  const dim = median(all.filter((at) => means[at] <= dimmest).map((at) => fine[at]));
+  const dim = median(all.filter((at) => means[at] <= dimmest + EQUAL).map((at) => fine[at]));
   const roots = means.map((value) => Math.sqrt(Math.max(value - dark - (SPREAD * Math.sqrt(dim)) / SIDE, 0)));
   const widest = roots.reduce((most, root) => Math.max(most, root), 1e-12);
   const parts = Array.from({ length: LEVELS }, () => []);
