@@ -150,7 +150,7 @@ def test_flat_areas_of_an_old_print_become_flat() -> None:
     assert denoised[8:-8, 8:88].std() < 2 / 255
 
 
-@pytest.mark.parametrize("size", [8, 12, 24])
+@pytest.mark.parametrize("size", [8, 12, 13, 24])
 @pytest.mark.parametrize(
     ("ink", "paper", "bilevel"),
     [(0, 255, False), (0, 255, True), (255, 0, False), (200, 0, False)],
@@ -255,6 +255,11 @@ def test_counts_on_black_are_no_text() -> None:
         share = (counts / counts.max()).astype(np.float32)
         assert estimate_level(share) > 4 / 255
         assert estimate_level(np.sqrt(share)) > least  # as the model is shown photon noise
+
+
+def test_ink_that_is_darker_than_black_is_no_text() -> None:
+    text = -page_of_text(230, 0)[..., np.newaxis].astype(np.float32) / 255
+    assert estimate_level(text) == 0
 
 
 def test_texture_alone_does_not_raise_the_level() -> None:

@@ -120,5 +120,7 @@ def _is_typed_on_black(cells: Array, others: BoolArray) -> bool:
     joined = ((down + across) / 2 - share**2) / (share - share**2)
     brightest = cells.max(axis=-1)
     values = brightest[brightest >= INK[0] * unit]
+    if not len(values):  # ink that is darker than black
+        return False
     bright = np.mean(values > BRIGHT * np.quantile(values, 0.995))
     return bool(np.median(joined) >= TYPED[1] and bright >= TYPED[2])

@@ -80,12 +80,13 @@ SMOOTH_COLOUR = (1.5, 3.0)
 above the second of these, none below the first. It is 24 to 59 in 600D pairs, at least 4 where
 they are sharpened, 1 in a drawing without noise, whose edges would lose 1.4 dB, and for white noise
 of an image that was enlarged."""
-DRAWN = (0.1, 0.16)
+DRAWN, DRAWN_ON_PAGES = np.array([[0.1, 0.16], [0.03, 0.06]])
 """Nine of ten blocks that are not of one value have at least this share of squares of 2 x 2 pixels
 of one value (see `find_drawing`) on a page of clean text (from 0.19 on, letters of 8 to 24 pixels),
 whose edges would pass for noise of 20 to 80/255. No noise is found from the second on, all of it up
 to the first: noise of 1/255 leaves 0.06, an overexposed photograph mostly 0. Photographs and camera
-JPEGs have 0."""
+JPEGs have 0. The second pair counts on pages of text (`PAGE`), whose paper has no noise: some have
+0.06 to 0.15, JPEGs of them 0."""
 PAGE, PAGE_LEVEL = (0.3, 0.5), 8 / 255
 """In a JPEG of text the edges are not even, and pass for noise of 15 to 70/255, which would destroy
 the letters. The level is at most the second of these where such a share of the blocks that are not
@@ -176,10 +177,10 @@ def measure_level(image: Array, hidden: BoolArray | None = None) -> MeasuredNois
         x = np.maximum(dense(x, number), 0)
     level = float((found.white + FLOOR) * np.exp(dense(x, 7).mean()) - FLOOR)
     level = min(max(level, 0.0), HIGHEST)
-    level *= float(np.interp(found.drawn, DRAWN, (1, 0)))
+    typed = float(np.interp(found.letters, PAGE, (0, 1)))
+    level *= float(np.interp(found.drawn, typed * DRAWN_ON_PAGES + (1 - typed) * DRAWN, (1, 0)))
     white, certain = _find_white(level, found)
     level = level ** (1 - certain) * white**certain
-    typed = float(np.interp(found.letters, PAGE, (0, 1)))
     level = _spare_letters(level, typed)
     coarse = _find_coarse(level, found)
     raised = _spare_letters(_raise_coarse(level, found, coarse), typed)

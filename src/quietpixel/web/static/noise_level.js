@@ -9,7 +9,7 @@ const LEAST_SIDE = 32, OCTAVES = 5, MOST_BLOCKS = 1024, FLATTEST = [0.03, 0.1, 0
 const EXCESS = 1.6, EXCESS_RATIOS = [4, 9];
 const STRONG = 1.6, STRONG_WHITE = [0.45 / 255, 1.1 / 255], STRONG_RATIOS = [8, 12];
 const WEAK = [6 / 255, 9 / 255], FINENESS = [0.52, 0.7], QUANTISED = [0.79, 0.84], LITTLE_WHITE = [0.7 / 255, 1.2 / 255];
-const DRAWN = [0.1, 0.16], PAGE = [0.3, 0.5], PAGE_LEVEL = 8 / 255, INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
+const DRAWN = [0.1, 0.16], DRAWN_ON_PAGES = [0.03, 0.06], PAGE = [0.3, 0.5], PAGE_LEVEL = 8 / 255, INDEPENDENT = [1.05, 1.12], AGREEMENT = [0.6, 0.8, 1.4, 1.8];
 const SMOOTH_COLOUR = [1.5, 3];
 const EVEN = [[[0.82, 0.9], [0.5, 0.7, 1.15, 1.35]], [[0.92, 0.96], [0.5, 0.7, 1.8, 2.5]]];
 const LEAST_KIND = 2 / 255, SHARED = 2, JPEG = 0.3, COARSE = 1.4, LEAST_COARSE = 3 / 255, FLOOR = 1.5 / 255, HIGHEST = 75 / 255, LEAST_POWER = 1e-9, DEAD = 1e-6, ROUNDING = 1e-12;
@@ -27,8 +27,9 @@ export function measureLevel(image, weights) {
   const whole = standardise(summary, weights.summary_mean, weights.summary_deviation);
   const answers = weights.bias_7.map((_, net) => answer(whole, some, weights, net));
   const guessed = Math.min(Math.max((white + FLOOR) * Math.exp(mean(answers)) - FLOOR, 0), HIGHEST);
-  const seen = guessed * (1 - part(found.drawn, DRAWN)), [even, certain] = findWhite(seen, found);
-  const typed = part(found.letters, PAGE), level = spareLetters(seen ** (1 - certain) * even ** certain, typed);
+  const typed = part(found.letters, PAGE), drawn = DRAWN.map((limit, at) => typed * DRAWN_ON_PAGES[at] + (1 - typed) * limit);
+  const seen = guessed * (1 - part(found.drawn, drawn)), [even, certain] = findWhite(seen, found);
+  const level = spareLetters(seen ** (1 - certain) * even ** certain, typed);
   const coarse = findCoarse(level, found), smooth = found.shared ? logPart(found.shared, SMOOTH_COLOUR) : 1;
   const sigma = spareLetters(raiseCoarse(level, found, coarse), typed);
   return { sigma, kinds: nameKinds(level, found), camera: coarse * smooth, typed };
