@@ -329,6 +329,18 @@ MUTATIONS = [
         "tests/inference/test_photons.py",
     ),
     Mutation(
+        "inference/photon_law.py",
+        "if middle > TEXTURED:",
+        "if middle > 100 * TEXTURED:",
+        "tests/inference/test_photons.py",
+    ),
+    Mutation(
+        "inference/photon_law.py",
+        " and found.typed < MOSTLY_TYPED",
+        "",
+        "tests/inference/test_photons.py",
+    ),
+    Mutation(
         "inference/coarse_noise.py",
         "change = share * (copy[tuple(seen)] - coarse)",
         "change = share * copy[tuple(seen)]",

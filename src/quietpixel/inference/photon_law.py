@@ -36,10 +36,10 @@ hardly anything but noise is fine, at most the third where the noise level decid
 0.48 to 0.6 and 0.9 to 1.2 in images of microscopes, simulated cells, and most photographs with 15
 to 100 photons at white; up to 2.5 of the second with 300. Filaments and spots on black have 0.1 to
 0.4 of the first. Of 559 photographs without noise, in colour, gray, and gray with more than 8 bits,
-42 follow a law, with 1.9 to 20000 of the second in all but two, up to 2.6 in seven."""
+42 follow a law, with 1.9 to 20000 of the second, up to 2.6 in six."""
 LEAST_LEVEL, LEAST_LEVEL_OF_PHOTOS = 0.1, 0.25
 """Noise level of an image over the deviation by its law, at least, in more than 8 bits and in 8
-bits or colour: 0.4 to 1.8 for photons, 0 to 0.1 in six of those seven photographs."""
+bits or colour: 0.4 to 1.8 for photons, 0 to 0.12 in those six."""
 MOSTLY_TYPED = 0.5
 """From so far a page of text on, edges of letters in a JPEG have passed for photons."""
 
