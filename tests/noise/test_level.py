@@ -257,6 +257,13 @@ def test_counts_on_black_are_no_text() -> None:
         assert estimate_level(np.sqrt(share)) > least  # as the model is shown photon noise
 
 
+def test_noisy_text_in_a_black_frame_keeps_its_level() -> None:
+    noise = 25 * np.random.default_rng(0).standard_normal((240, 320))
+    noisy_one = np.clip(page_of_text(230, 0) + noise, 0, 255).astype(np.float32) / 255
+    framed = np.pad(noisy_one, 64)[..., np.newaxis]
+    assert estimate_level(framed) > 12 / 255
+
+
 def test_ink_that_is_darker_than_black_is_no_text() -> None:
     text = -page_of_text(230, 0)[..., np.newaxis].astype(np.float32) / 255
     assert estimate_level(text) == 0

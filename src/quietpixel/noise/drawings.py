@@ -11,13 +11,15 @@ CONSTANT, SOLID = 0.1, 0.3
 drawings; elsewhere they may be noise, enlarged by repeating its pixels. Black ones count only
 beside this share of the other pixels in such squares, and in text: counts of few photons are mostly
 0."""
-TYPED, BRIGHT, INKED = (0.3, 0.25, 0.15), 0.8, 0.9
-"""Least shares in light text on black: of the blocks that have letters; of neighbours in them that
-are ink together, as a correlation; and of the ink that has 0.8 of the highest values. The highest
-of all values is taken for 0.9 (`PAPER` and `INK`), so that dim text counts as well. Text of 8 to
-36 pixels has 0.4 to 0.96, 0.29 to 0.7 and 0.24 to 1, in JPEGs of quality 50 down to 0.06 of the
-last. Counts of photons reach two of them at most: cells, whose noise was made equally strong, 0.1,
-0.4 and 0.2, filaments 0.74, 0.7 and 0.1, spots 0.67, 0.7 and 0.07."""
+TYPED, BRIGHT, INKED = (0.65, 0.25, 0.15), 0.8, 0.9
+"""Least shares in light text on black: of the blocks that are not blank, those that have letters;
+of neighbours in them that are ink together, as a correlation; and of the ink that has 0.8 of the
+highest values. The highest of all values is taken for 0.9 (`PAPER` and `INK`), so that dim text
+counts as well. Text of 8 to 36 pixels has 0.75 to 0.96, 0.29 to 0.7 and 0.24 to 1, JPEGs of it less
+of the first if it is coloured (0.4) and of the last at quality 50 (0.06). Inverted scans with noise
+of 10/255 and more, cut off at black, have 0.44 to 0.6 of the first. Counts of photons reach two at
+most: cells, whose noise was made equally strong, 0.8, 0 and 0.05, filaments 0.87, 0.3 and 0.06,
+spots 0.75, 0.5 and 0.06."""
 PAPER, INK = (12 / 255, 0.2), (60 / 255, 0.05)
 """A block has letters if such a share of its pixels (0.2) is as near to the paper, and such a share
 (0.05) as far from it. Paper is one of the two most frequent values of constant blocks, if it fills
@@ -86,32 +88,39 @@ def _share_letters(cells: Array, constant: BoolArray, brightness: Array, *, blac
         if counts[paper] < LEAST_PAPER * constant.size:
             break
         row, column = BLOCK * np.argwhere(plain)[first[paper]]
-        letters, _ = _find_letters(cells, cells[row, column])
+        letters = _find_letters(cells, cells[row, column])[0]
         most = max(most, float(letters[~constant].mean()))
     return most
 
 
-def _find_letters(cells: Array, paper: Array, unit: float = 1.0) -> tuple[BoolArray, BoolArray]:
-    """Return which blocks have letters, (rows, columns), and which pixels are ink, with sides."""
+def _find_letters(
+    cells: Array, paper: Array, unit: float = 1.0
+) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """Return which blocks have letters, which are blank, and which pixels are ink.
+
+    (rows, columns) twice, and (rows, 8, columns, 8).
+    """
     shape = cells.shape[0] // BLOCK, BLOCK, cells.shape[1] // BLOCK, BLOCK
     distance = np.abs(cells[..., 0] - paper[0])
     for channel in (1, 2):  # faster than `max` of an axis
         np.maximum(distance, np.abs(cells[..., channel] - paper[channel]), out=distance)
     near, ink = distance <= PAPER[0] * unit, distance >= INK[0] * unit
     near, ink = near.reshape(shape), ink.reshape(shape)
-    enough, far = (
-        each.sum(axis=1, dtype=np.uint8).sum(axis=2) >= share * BLOCK**2
-        for each, share in ((near, PAPER[1]), (ink, INK[1]))
+    paper_pixels, ink_pixels = (
+        each.sum(axis=1, dtype=np.uint8).sum(axis=2) for each in (near, ink)
     )
-    return enough & far, ink
+    most = BLOCK**2
+    letters = (paper_pixels >= PAPER[1] * most) & (ink_pixels >= INK[1] * most)
+    return letters, paper_pixels == most, ink
 
 
 def _is_typed_on_black(cells: Array, others: BoolArray) -> bool:
     """Return whether an image is light text on black, of which few squares have one value."""
     unit = max(float(cells.max()), INK[0]) / INKED
-    letters, ink = _find_letters(cells, np.zeros(3, cells.dtype), unit)
+    letters, blank, ink = _find_letters(cells, np.zeros(3, cells.dtype), unit)
     letters &= others
-    if letters.sum() < TYPED[0] * max(others.sum(), 1):
+    # What a JPEG spreads around coloured letters is blank; noise is not.
+    if letters.sum() < TYPED[0] * max((others & ~blank).sum(), 1):
         return False
     strokes = ink.swapaxes(1, 2)[letters].astype(np.float32)
     share = strokes.mean(axis=(1, 2))

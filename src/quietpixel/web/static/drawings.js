@@ -3,7 +3,7 @@
 import { mean, median, quantile, sum } from "./statistics.js";
 
 export const BLOCK = 8;
-const CONSTANT = 0.1, SOLID = 0.3, TYPED = [0.3, 0.25, 0.15], BRIGHT = 0.8, INKED = 0.9;
+const CONSTANT = 0.1, SOLID = 0.3, TYPED = [0.65, 0.25, 0.15], BRIGHT = 0.8, INKED = 0.9;
 const PAPER = [12 / 255, 0.2], INK = [60 / 255, 0.05], PAPERS = 2, LEAST_PAPER = 0.05;
 
 // For each block the share of its squares of 2 x 2 pixels that count as drawn, and the share of the blocks with letters.
@@ -89,8 +89,10 @@ function valuesOf({ data, width }, block) {
 function isTypedOnBlack({ data, width }, blocks, others) {
   const highest = blocks.map((block) => Math.max(...valuesOf({ data, width }, block)));
   const unit = highest.reduce((most, value) => Math.max(most, value), INK[0]) / INKED;
-  const strokes = others.map((block) => inkOf({ data, width }, block, [0, 0, 0], unit)).filter(hasLetters);
-  if (strokes.length < TYPED[0] * Math.max(others.length, 1)) return false;
+  // What a JPEG spreads around coloured letters is blank; noise is not.
+  const found = others.map((block) => inkOf({ data, width }, block, [0, 0, 0], unit)).filter(({ near }) => near < BLOCK ** 2);
+  const strokes = found.filter(hasLetters);
+  if (strokes.length < TYPED[0] * Math.max(found.length, 1)) return false;
   const joined = strokes.map(({ ink }) => {
     const share = mean(ink), most = BLOCK * (BLOCK - 1);
     let pairs = 0;
