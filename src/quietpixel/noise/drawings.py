@@ -18,15 +18,18 @@ highest values. The highest of all values is taken for 0.9 (`PAPER` and `INK`), 
 counts as well. Text of 8 to 36 pixels has 0.75 to 0.96, 0.29 to 0.7 and 0.24 to 1, JPEGs of it less
 of the first if it is coloured (0.4) and of the last at quality 50 (0.06). Inverted scans with noise
 of 10/255 and more, cut off at black, have 0.44 to 0.6 of the first. Counts of photons reach two at
-most: cells, whose noise was made equally strong, 0.8, 0 and 0.05, filaments 0.87, 0.3 and 0.06,
-spots 0.75, 0.5 and 0.06."""
+most (cells, whose noise was made equally strong, 0.8, 0 and 0.05, filaments 0.87, 0.3 and 0.06,
+spots 0.75, 0.5 and 0.06), unless they are cut off at white: bright lines on black then pass for
+text."""
 PAPER, INK = (12 / 255, 0.2), (60 / 255, 0.05)
 """A block has letters if such a share of its pixels (0.2) is as near to the paper, and such a share
 (0.05) as far from it. Paper is one of the two most frequent values of constant blocks, if it fills
 `LEAST_PAPER` of all; black counts only in text (`TYPED`). Pages of text of 11 to 40 pixels in
 JPEGs of quality 40 to 95 have letters in 0.7 to 0.9 of the blocks, clean photographs, noisy ones in
 a frame, drawings and scans in at most 0.2."""
-PAPERS, LEAST_PAPER = 2, 0.05
+PAPERS, LEAST_PAPER, BLACK = 2, 0.05, 1e-9
+"""How many values are tried as paper, their least share of the blocks, and the highest brightness
+of a black block."""
 
 
 def find_drawing(colours: Array, constant: BoolArray, brightness: Array) -> tuple[Array, float]:
@@ -80,7 +83,7 @@ def _is_lit(cells: Array) -> BoolArray:
 def _share_letters(cells: Array, constant: BoolArray, brightness: Array, *, black: bool) -> float:
     if constant.all():
         return 0.0
-    plain = constant if black else constant & (brightness > 1e-9)
+    plain = constant if black else constant & (brightness > BLACK)
     values = np.round(brightness[plain], 4)
     _, first, counts = np.unique(values, return_index=True, return_counts=True)
     most = 0.0

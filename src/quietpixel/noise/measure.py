@@ -410,6 +410,17 @@ def _read(image: Array, *, scaled: bool, dark: float | None) -> _Reading:
     return found
 
 
+def _find_dark(spectra: Spectra, *, scaled: bool) -> float:
+    """Return the value without light: the mean of the darkest blocks."""
+    last = max(round(DARKEST * len(spectra)), 1) - 1
+    darkest = spectra.among(spectra.mean <= np.partition(spectra.mean, last)[last] + EQUAL)
+    dark = float(darkest.mean.mean())
+    if scaled:
+        # Of many blocks as dark, these are so by their noise.
+        dark += LOWEST * float(np.sqrt(np.median(darkest.power[:, FINE].mean(axis=1)))) / SIDE
+    return dark
+
+
 def _read_repaired(
     image: Array, repaired: Array | None, *, scaled: bool, dark: float | None
 ) -> _Reading:
@@ -424,14 +435,7 @@ def _read_repaired(
             "got an image with none. Measure another image of the same kind."
         )
     if dark is None:
-        count = max(round(DARKEST * len(spectra)), 1)
-        darkest = spectra.among(
-            spectra.mean <= np.partition(spectra.mean, count - 1)[count - 1] + EQUAL
-        )
-        dark = float(darkest.mean.mean())
-        if scaled:
-            # Of many blocks as dark, these are so by their noise.
-            dark += LOWEST * float(np.sqrt(np.median(darkest.power[:, FINE].mean(axis=1)))) / SIDE
+        dark = _find_dark(spectra, scaled=scaled)
     if scaled:
         levels, even = photon_levels(spectra, dark)
     else:
