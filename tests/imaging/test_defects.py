@@ -1,5 +1,7 @@
 """Impulses and stripes are repaired where there are any; structure and noise are left alone."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,19 @@ def test_the_dots_and_ends_of_letters_are_no_impulses(level: int) -> None:
     assert outlier_distance(noisy.clip(0, 1)) is not None
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_dots_in_lines_are_no_impulses(channels: int) -> None:
+    """Dots of thin letters are alone, as impulses are, but all of a line in the same row."""
+    rng = np.random.default_rng(0)
+    dots = rng.random((256, 256)) < 0.05
+    dots[np.arange(256) % 14 != 3] = False
+    anywhere = rng.permutation(dots.ravel()).reshape(dots.shape)
+    denser = rng.random(dots.shape) < 0.03 * np.linspace(0, 1, 256) ** 3
+    for marked, impulses in ((dots, False), (dots.T, False), (anywhere, True), (denser, True)):
+        page = np.where(marked, 0.2, 0.9)[..., np.newaxis].repeat(channels, axis=2)
+        assert (outlier_distance(page.astype(np.float32)) is not None) == impulses
+
+
 def test_what_is_no_outlier_stays_to_the_last_bit() -> None:
     noisy = with_impulses(scene(), 0.02)
     distance = outlier_distance(noisy)
@@ -155,6 +170,34 @@ def test_a_pattern_that_repeats_is_no_noise(period: float, square: bool) -> None
     image = np.tile((0.5 + 0.3 * wave)[:, np.newaxis, np.newaxis], (1, 256, 3))
     noise = 6 / 255 * np.random.default_rng(0).standard_normal(image.shape)
     assert stripe_offsets((image + noise).astype(np.float32)) is None
+
+
+def test_rows_are_found_beside_a_frame_that_has_none() -> None:
+    rows = 8 / 255 * np.random.default_rng(0).standard_normal((160, 1, 1))
+    noisy = (striped_scene() + rows).astype(np.float32)
+    framed = np.pad(noisy, ((0, 0), (60, 60), (0, 0)))
+    offsets = stripe_offsets(framed)
+    assert offsets is not None
+    assert (rows[:, 0] - offsets).std() < 0.55 * 8 / 255
+
+
+@pytest.mark.parametrize("quality", [None, 90])
+def test_a_line_of_text_is_no_stripe(quality: int | None) -> None:
+    """Above and below x-height most columns change, but the paper between letters does not."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    strip = Image.new("L", (400, 36), 255)
+    line = "murmurs azure nooses, unwise moose were some more"
+    for top in (2, 18):
+        ImageDraw.Draw(strip).text((4, top), line, font=ImageFont.load_default(16), fill=0)
+    if quality:
+        file = io.BytesIO()
+        strip.save(file, "JPEG", quality=quality)
+        strip = Image.open(file)
+    image = np.asarray(strip, np.float32)[..., np.newaxis] / 255
+    assert stripe_offsets(image) is None
+    rows = 20 / 255 * np.random.default_rng(0).standard_normal((36, 1, 1))
+    assert stripe_offsets((0.8 * image + rows).astype(np.float32)) is not None
 
 
 def test_flat_and_tiny_images_have_none() -> None:

@@ -171,12 +171,12 @@ def test_clean_text_has_no_noise(ink: int, paper: int, size: int, bilevel: bool)
     assert estimate_level(np.clip(text + 20 / 255 * noise, 0, 1).astype(np.float32)) > 8 / 255
 
 
-def page_of_text(ink: int, paper: int) -> np.ndarray:
+def page_of_text(ink: int, paper: int, size: int = 14, spacing: int = 22) -> np.ndarray:
     """Return gray text of 14 pixels, uint8 (240, 320)."""
     from PIL import Image, ImageDraw, ImageFont
 
-    page, font = Image.new("L", (320, 240), paper), ImageFont.load_default(14)
-    for top in range(6, 230, 22):
+    page, font = Image.new("L", (320, 240), paper), ImageFont.load_default(size)
+    for top in range(6, 230, spacing):
         line = "the quick brown fox jumps over a lazy dog"
         ImageDraw.Draw(page).text((8, top), line, font=font, fill=ink)
     return np.asarray(page)
@@ -255,6 +255,59 @@ def test_counts_on_black_are_no_text() -> None:
         share = (counts / counts.max()).astype(np.float32)
         assert estimate_level(share) > 4 / 255
         assert estimate_level(np.sqrt(share)) > least  # as the model is shown photon noise
+
+
+@pytest.mark.parametrize("peak", [10, 20])
+def test_bright_lines_with_noise_of_their_own_are_no_text(peak: int) -> None:
+    """Cut off at white, most of their ink is bright, but unlike letters they do not recur."""
+    for width in (0.4, 0.6):
+        counts = np.random.default_rng(0).poisson(peak * filaments(width))[..., np.newaxis]
+        stored = np.rint(255 * np.minimum(counts / peak, 1)).astype(np.float32) / 255
+        assert estimate_level(stored) > 6 / 255
+        assert measure_level(stored).typed == 0
+        assert measure_level(0.9 * stored + 0.1).typed == 0  # counts above a value without light
+
+
+@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (230, 30), (230, 0)])
+def test_small_text_is_known_because_its_letters_recur(ink: int, paper: int) -> None:
+    """Lines without a blank one between them, and text that was reduced, had up to 75/255."""
+    from PIL import Image
+
+    dense = page_of_text(ink, paper, 11, 12)
+    large = Image.fromarray(page_of_text(ink, paper, 18, 22))
+    reduced = np.asarray(large.resize((160, 120), Image.Resampling.BILINEAR))
+    for text in (dense, reduced):
+        values = text[..., np.newaxis].astype(np.float32) / 255
+        assert measure_level(values).typed == 1
+        assert estimate_level(values) <= 8.001 / 255
+        noise = 15 / 255 * np.random.default_rng(0).standard_normal(values.shape)
+        assert measure_level(np.clip(values + noise, 0, 1).astype(np.float32)).typed < 1
+
+
+def test_letters_that_do_not_recur_are_text_on_white_and_in_a_jpeg(tmp_path) -> None:
+    """There, nothing says that they have noise of their own."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    scan = page_of_text(0, 255) + 40 * rng.random((240, 320)) * (page_of_text(0, 255) < 200)
+    assert measure_level(scan[..., np.newaxis].astype(np.float32) / 255).typed == 1
+    # Each row is moved by less than a pixel, so that no letter has another's pixels.
+    rows = np.arange(240)
+    page = page_of_text(230, 0).astype(np.float32)
+    part = (0.37 * rows % 1)[:, np.newaxis]
+    moved = (1 - part) * page + part * np.roll(page, 1, axis=1)
+    file = tmp_path / "page.jpg"
+    Image.fromarray(np.rint(moved).astype(np.uint8)).save(file, quality=85)
+    stored = np.asarray(Image.open(file), np.float32)[..., np.newaxis] / 255
+    assert measure_level(stored).typed == 1
+
+
+def test_edges_cut_off_at_black_and_white_are_no_text() -> None:
+    """Of two values, they recur whatever the noise."""
+    rng = np.random.default_rng(0)
+    squares = np.kron(rng.integers(0, 2, (32, 32)), np.ones((8, 8)))[..., np.newaxis]
+    noise = 15 / 255 * rng.standard_normal(squares.shape)
+    assert measure_level(np.clip(1.2 * squares - 0.1 + noise, 0, 1).astype(np.float32)).typed == 0
 
 
 def test_noisy_text_in_a_black_frame_keeps_its_level() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import expect
 from web_making import coded, decoded, noisy, serve_folder
 
@@ -233,6 +233,13 @@ def test_the_noise_level_is_that_of_python(page):
         ImageDraw.Draw(dark).text((6, top), "the quick brown fox jumps", fill=(230, 220, 90))
     for stored in (np.asarray(dark), decoded(coded(np.asarray(dark), "JPEG"))):
         images.append((stored / 255).astype(np.float32))
+    small = text.resize((160, 120), Image.Resampling.BILINEAR)  # letters that recur
+    images.append((np.asarray(small) / 255).astype(np.float32))
+    # Strokes with noise of their own, on exact black.
+    strokes = (
+        np.asarray(dark)[..., :1] / 255 * np.random.default_rng(0).uniform(0.5, 1, (150, 200, 1))
+    )
+    images.append(strokes.astype(np.float32))
     spots = np.clip(photo(130, 150, 1) - 0.6, 0, None)  # on black, and counted
     images.append(np.random.default_rng(0).poisson(20 * spots).astype(np.float32) / 20)
     body = """const { measureLevel } = await import("/noise_level.js");
@@ -298,6 +305,22 @@ def written(height: int, width: int) -> np.ndarray:
     ink = (rows % 23 == 5) & (columns % 40 < 14) | (columns % 31 == 7) & (rows % 37 < 12)
     noise = np.random.default_rng(0).normal(0, 0.01, (height, width))
     return (0.9 - 0.7 * ink + noise).astype(np.float32)[..., np.newaxis]
+
+
+def dotted() -> np.ndarray:
+    """Return dots in lines, as of thin letters."""
+    dots = np.random.default_rng(0).random((98, 120, 1)) < 0.1
+    dots[np.arange(98) % 14 != 3] = False
+    return np.where(dots, 0.2, 0.9).astype(np.float32)
+
+
+def line_of_text() -> np.ndarray:
+    """Return a strip of gray letters, whose rows would pass for stripes."""
+    strip = Image.new("L", (400, 36), 255)
+    for top in (2, 18):
+        line = "murmurs azure nooses, unwise moose were some more"
+        ImageDraw.Draw(strip).text((4, top), line, font=ImageFont.load_default(16), fill=0)
+    return np.asarray(strip, np.float32)[..., np.newaxis] / 255
 
 
 def screened(height: int, width: int) -> np.ndarray:
@@ -390,7 +413,13 @@ CASES = {
     "blind with a level": (photo(64, 50), {"model": "blind", "sigma": 0.04}),
     "impulses": (damaged(photo(90, 80, sigma=0.02), "impulses"), {}),
     "strokes of text": (written(131, 150), {"sigma": 0.05}),
+    "dots in lines": (dotted(), {"sigma": 0.1}),
+    "line of text": (line_of_text(), {"sigma": 0.1}),
     "rows": (damaged(photo(60, 131, sigma=0.02), "rows"), {}),
+    "rows in a frame": (
+        np.pad(damaged(photo(60, 131, sigma=0.02), "rows"), ((0, 0), (30, 30), (0, 0))),
+        {},
+    ),
     "columns": (damaged(photo(90, 80, 1, sigma=0.02), "columns"), {"sigma": 0.05}),
     "halftone": (screened(260, 300), {}),
     "fluorescence": (fluorescence(70, 90), {}),
@@ -404,7 +433,8 @@ CASES = {
 
 OFTEN = (
     "blended", "raised", "gray", "colour in a gray model", "blind with a level", "impulses",
-    "strokes of text", "rows", "fluorescence", "camera",
+    "strokes of text", "dots in lines", "line of text", "rows", "rows in a frame", "fluorescence",
+    "camera",
 )  # fmt: skip
 """Cases of the fast tests, which show each difference once."""
 

@@ -9,6 +9,7 @@ const PASSES = 3, STRICT = [0.1, 3], LOOSE = [0.08, 1.5], NOISES = 5, RARE = 3e-
 const SPARSE = 0.02, ALONE = 0.3;
 const SIDE = 128, PARTS = 2, LINES = 256;
 const WINDOW = 15, SEGMENTS = 4, FAINTEST = 1 / 255, ALIKE = 0.6, REPEATING = 0.25;
+const STILL = 1 / 8, MOST_STILL = 0.085, IN_LINES = 0.5;
 export const HALO = 2 * PASSES;
 
 // Returns what an image needs, {distance, rows, columns, notes}, or null; `pick(rows, columns)` reads parts.
@@ -73,7 +74,21 @@ export function outlierDistance(plane) {
   const found = [...beyond.keys()].filter((at) => beyond[at] > least);
   if (found.length < Math.max(RARE * beyond.length, FEWEST)) return null;
   const alone = () => found.filter((at) => isAlone(plane, at, away[at])).length;
-  return found.length < SPARSE * beyond.length && alone() < ALONE * found.length ? null : distance; // strokes of text
+  const isText = () => liesInLines(found, plane) || alone() < ALONE * found.length;
+  return found.length < SPARSE * beyond.length && isText() ? null : distance;
+}
+
+// Whether the number of outliers changes from line to line by more than chance.
+function liesInLines(found, { width, height }) {
+  const counts = [new Float64Array(height), new Float64Array(width)];
+  for (const at of found) {
+    counts[0][Math.floor(at / width)]++;
+    counts[1][at % width]++;
+  }
+  return counts.some((each) => {
+    const usual = mean(each), steps = each.slice(1).map((count, at) => (count - each[at]) ** 2);
+    return (mean(steps) / 2 - usual) / usual ** 2 > IN_LINES + (3 * Math.sqrt(3 / each.length)) / usual;
+  });
 }
 
 // Whether no value two pixels away differs as much from the median around a place.
@@ -146,8 +161,22 @@ function findStripes(image) {
   for (let shift = 1; shift <= Math.min(WINDOW, height - 1); shift++) {
     if (Math.abs(dot(profile, profile, shift) / power) > REPEATING + 3 / Math.sqrt(height)) return null;
   }
+  if (standsStill(plane)) return null;
   return Array.from({ length: channels }, (_, channel) =>
     Float32Array.from(offsets(channelOf(image, channel), 0, width), (value) => clip(Math.fround(value), 2 * limit)));
+}
+
+// Whether part of an image does not follow the steps of its rows; a frame follows nothing.
+function standsStill({ data, width, height }) {
+  const steps = data.slice(width).map((value, at) => value - data[at]), moves = new Uint8Array(width);
+  steps.forEach((step, at) => { moves[at % width] |= step !== 0; });
+  const rows = Array.from({ length: height - 1 }, (_, y) =>
+    steps.subarray(y * width, (y + 1) * width).filter((_, x) => moves[x]));
+  const typical = rows.map((row) => Math.abs(median(row)));
+  const large = Math.max(median(typical), FAINTEST / 2);
+  const still = rows.map((row, y) => mean(row.map((step) => +(Math.abs(step) < STILL * typical[y]))))
+    .filter((_, y) => typical[y] >= large);
+  return still.length > 0 && median(still) > MOST_STILL;
 }
 
 // Parts of a length as numpy.array_split makes them: the first are one longer.
