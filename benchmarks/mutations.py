@@ -269,6 +269,48 @@ MUTATIONS = [
     ),
     Mutation(
         "imaging/defects.py",
+        "sparse and (_lies_in_lines(found) or",
+        "sparse and (",
+        "tests/imaging/test_defects.py",
+    ),
+    Mutation(
+        "imaging/defects.py",
+        " or _stands_still(image):",
+        ":",
+        "tests/imaging/test_defects.py",
+    ),
+    Mutation(
+        "imaging/defects.py",
+        "steps = steps[:, steps.any(axis=0)]",
+        "",
+        "tests/imaging/test_defects.py",
+    ),
+    Mutation(
+        "noise/drawings.py",
+        "    return not _is_noise(values, black, found)",
+        "    return True",
+        "tests/noise/test_level.py",
+    ),
+    Mutation(
+        "noise/drawings.py",
+        "exact >= EXACT and _share",
+        "_share",
+        "tests/noise/test_level.py",
+    ),
+    Mutation(
+        "noise/drawings.py",
+        "return 1.0 if _recurs(cells, values) else most",
+        "return most",
+        "tests/noise/test_level.py",
+    ),
+    Mutation(
+        "noise/drawings.py",
+        "some &= _sum_patches(between",
+        "_sum_patches(between",
+        "tests/noise/test_level.py",
+    ),
+    Mutation(
+        "imaging/defects.py",
         "np.abs(frequency - first) < 0.15",
         "np.abs(frequency - first) > 0.15",
         "tests/imaging/test_defects.py",

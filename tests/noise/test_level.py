@@ -172,7 +172,7 @@ def test_clean_text_has_no_noise(ink: int, paper: int, size: int, bilevel: bool)
 
 
 def page_of_text(ink: int, paper: int, size: int = 14, spacing: int = 22) -> np.ndarray:
-    """Return gray text of 14 pixels, uint8 (240, 320)."""
+    """Return gray text, its size and spacing in pixels, uint8 (240, 320)."""
     from PIL import Image, ImageDraw, ImageFont
 
     page, font = Image.new("L", (320, 240), paper), ImageFont.load_default(size)

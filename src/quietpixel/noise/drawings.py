@@ -67,9 +67,11 @@ def find_drawing(colours: Array, constant: BoolArray, brightness: Array) -> tupl
     """
     rows, columns = constant.shape
     cells = colours[: rows * BLOCK, : columns * BLOCK]
-    on_black = _is_typed_on_black(cells, ~constant)
+    # Faster than `max` of an axis.
+    values = np.maximum(np.maximum(cells[..., 0], cells[..., 1]), cells[..., 2])
+    on_black = _is_typed_on_black(cells, values, ~constant)
     squares = _share_even_squares(cells, constant, typed=on_black)
-    return squares, _share_letters(cells, constant, brightness, black=on_black)
+    return squares, _share_letters(cells, values, constant, brightness, black=on_black)
 
 
 def _share_even_squares(cells: Array, constant: BoolArray, *, typed: bool) -> Array:
@@ -94,21 +96,23 @@ def _is_lit(cells: Array) -> BoolArray:
     return (cells[..., 0] > 0) | (cells[..., 1] > 0) | (cells[..., 2] > 0)
 
 
-def _share_letters(cells: Array, constant: BoolArray, brightness: Array, *, black: bool) -> float:
+def _share_letters(
+    cells: Array, values: Array, constant: BoolArray, brightness: Array, *, black: bool
+) -> float:
     if constant.all():
         return 0.0
     plain = constant if black else constant & (brightness > BLACK)
-    values = np.round(brightness[plain], 4)
-    _, first, counts = np.unique(values, return_index=True, return_counts=True)
+    rounded = np.round(brightness[plain], 4)
+    _, first, counts = np.unique(rounded, return_index=True, return_counts=True)
     most = 0.0
     for paper in np.argsort(-counts, kind="stable")[:PAPERS]:
         if counts[paper] < LEAST_PAPER * constant.size:
             break
         row, column = BLOCK * np.argwhere(plain)[first[paper]]
         found = _find_letters(cells, cells[row, column])
-        if not _is_noise(cells, cells[row, column], found):
+        if not _is_noise(values, cells[row, column], found):
             most = max(most, float(found.letters[~constant].mean()))
-    return 1.0 if _recurs(cells) else most
+    return 1.0 if _recurs(cells, values) else most
 
 
 class _Letters(NamedTuple):
@@ -137,33 +141,29 @@ def _find_letters(cells: Array, paper: Array, unit: float = 1.0) -> _Letters:
     return _Letters(letters, paper_pixels == most, near, ink)
 
 
-def _brightest(cells: Array) -> Array:
-    return np.maximum(np.maximum(cells[..., 0], cells[..., 1]), cells[..., 2])
-
-
-def _is_noise(cells: Array, paper: Array, found: _Letters) -> bool:
+def _is_noise(values: Array, paper: Array, found: _Letters) -> bool:
     """Return whether letters on unchanged paper of the darkest value do not recur."""
-    values, near = _brightest(cells), found.near & found.letters[:, np.newaxis, :, np.newaxis]
+    near = found.near & found.letters[:, np.newaxis, :, np.newaxis]
     if paper.max() > values.min() or not near.any():
         return False
     exact = np.mean(values.reshape(near.shape)[near] == paper.max())
-    return bool(exact >= EXACT and _share_repeated(cells, found.ink) < REPEATED)
+    return bool(exact >= EXACT and _share_repeated(values, found.ink) < REPEATED)
 
 
-def _recurs(cells: Array) -> bool:
+def _recurs(cells: Array, values: Array) -> bool:
     """Return whether what is on the most frequent value recurs, so that it is text."""
-    values = np.clip(np.round(_brightest(cells) * 255), 0, 255).astype(np.uint8)
-    counts = np.bincount(values.ravel())
+    stored = np.clip(np.round(values * 255), 0, 255).astype(np.uint8)
+    counts = np.bincount(stored.ravel())
     if counts.max() < MOST_FREQUENT * values.size:
         return False
-    row, column = np.unravel_index(np.argmax(values == counts.argmax()), values.shape)
+    row, column = np.unravel_index(np.argmax(stored == counts.argmax()), values.shape)
     ink = _find_letters(cells, cells[row, column]).ink
-    return _share_repeated(cells, ink) >= RECURRING
+    return _share_repeated(values, ink) >= RECURRING
 
 
-def _share_repeated(cells: Array, ink: BoolArray) -> float:
+def _share_repeated(values: Array, ink: BoolArray) -> float:
     """Return the share of patches with ink that have an equal one, by a hash of their values."""
-    values, ink = _brightest(cells), ink.reshape(cells.shape[:2])
+    ink = ink.reshape(values.shape)
     codes = np.round(values * 65535).astype(np.int32).view(np.uint32)
     powers = np.array([pow(HASH, power, 2**32) for power in range(PATCH**2)], np.uint32)
     hashes = _sum_patches(codes, powers[:PATCH], powers[::PATCH])
@@ -184,9 +184,9 @@ def _sum_patches(values: Array, across: Array, down: Array) -> Array:
     return values
 
 
-def _is_typed_on_black(cells: Array, others: BoolArray) -> bool:
+def _is_typed_on_black(cells: Array, values: Array, others: BoolArray) -> bool:
     """Return whether an image is light text on black, of which few squares have one value."""
-    unit = max(float(cells.max()), INK[0]) / INKED
+    unit = max(float(values.max()), INK[0]) / INKED
     black = np.zeros(3, cells.dtype)
     found = _find_letters(cells, black, unit)
     letters = found.letters & others
@@ -198,11 +198,10 @@ def _is_typed_on_black(cells: Array, others: BoolArray) -> bool:
     down = (strokes[:, 1:] * strokes[:, :-1]).mean(axis=(1, 2))
     across = (strokes[..., 1:] * strokes[..., :-1]).mean(axis=(1, 2))
     joined = ((down + across) / 2 - share**2) / (share - share**2)
-    brightest = _brightest(cells)
-    values = brightest[brightest >= INK[0] * unit]
-    if not len(values):  # ink that is darker than black
+    light = values[values >= INK[0] * unit]
+    if not len(light):  # ink that is darker than black
         return False
-    bright = np.mean(values > BRIGHT * np.quantile(values, 0.995))
+    bright = np.mean(light > BRIGHT * np.quantile(light, 0.995))
     if np.median(joined) < TYPED[1] or bright < TYPED[2]:
         return False
-    return not _is_noise(cells, black, found)
+    return not _is_noise(values, black, found)

@@ -76,13 +76,15 @@ function findBrightest({ data, width }, columns, rows) {
       found.values[at++] = Math.max(data[from], data[from + 1], data[from + 2]);
     }
   }
+  found.lowest = found.values.reduce((least, value) => Math.min(least, value), Infinity);
+  found.highest = found.values.reduce((most, value) => Math.max(most, value), -Infinity);
   return found;
 }
 
 // Whether letters on unchanged paper of the darkest value do not recur.
 function isNoise(colours, blocks, brightest, paper, unit = 1) {
-  const value = Math.max(...paper), darkest = brightest.values.reduce((least, each) => Math.min(least, each), Infinity);
-  if (value > darkest) return false;
+  const value = Math.max(...paper);
+  if (value > brightest.lowest) return false;
   let near = 0, exact = 0;
   for (const block of blocks) {
     const found = inkOf(colours, block, paper, unit);
@@ -105,9 +107,7 @@ function recurs(colours, brightest) {
 }
 
 // The share of the patches with ink that have an equal one, by a hash of their values.
-function shareRepeated({ data, width: stride }, { width, height, values }, paper, unit = 1) {
-  const lowest = values.reduce((least, each) => Math.min(least, each), Infinity);
-  const highest = values.reduce((most, each) => Math.max(most, each), -Infinity);
+function shareRepeated({ data, width: stride }, { width, height, values, lowest, highest }, paper, unit = 1) {
   const codes = Uint32Array.from(values, (value) => Math.round(value * 65535));
   const between = Uint32Array.from(values, (value) => +(value > lowest && value < highest));
   const ink = Uint32Array.from(values, (_, at) => {
@@ -175,11 +175,10 @@ function valuesOf({ data, width }, block) {
 }
 
 // Whether an image is light text on black, of which few squares have one value.
-function isTypedOnBlack({ data, width }, blocks, others, brightest) {
-  const highest = blocks.map((block) => Math.max(...valuesOf({ data, width }, block)));
-  const unit = highest.reduce((most, value) => Math.max(most, value), INK[0]) / INKED;
+function isTypedOnBlack(colours, blocks, others, brightest) {
+  const unit = Math.max(brightest.highest, INK[0]) / INKED;
   // What a JPEG spreads around coloured letters is blank; noise is not.
-  const found = others.map((block) => inkOf({ data, width }, block, [0, 0, 0], unit)).filter(({ near }) => near < BLOCK ** 2);
+  const found = others.map((block) => inkOf(colours, block, [0, 0, 0], unit)).filter(({ near }) => near < BLOCK ** 2);
   const strokes = found.filter(hasLetters);
   if (strokes.length < TYPED[0] * Math.max(found.length, 1)) return false;
   const joined = strokes.map(({ ink }) => {
@@ -190,8 +189,8 @@ function isTypedOnBlack({ data, width }, blocks, others, brightest) {
     }
     return (pairs / most / 2 - share ** 2) / (share - share ** 2);
   });
-  const values = blocks.flatMap((block) => valuesOf({ data, width }, block).filter((value) => value >= INK[0] * unit));
-  const least = BRIGHT * quantile(Float64Array.from(values).sort(), 0.995);
-  if (median(joined) < TYPED[1] || mean(values.map((value) => +(value > least))) < TYPED[2]) return false;
-  return !isNoise({ data, width }, blocks, brightest, [0, 0, 0], unit);
+  const light = Float64Array.from(brightest.values.filter((value) => value >= INK[0] * unit)).sort();
+  const least = BRIGHT * quantile(light, 0.995);
+  if (median(joined) < TYPED[1] || mean(light.map((value) => +(value > least))) < TYPED[2]) return false;
+  return !isNoise(colours, blocks, brightest, [0, 0, 0], unit);
 }
