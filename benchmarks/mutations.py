@@ -275,6 +275,18 @@ MUTATIONS = [
     ),
     Mutation(
         "imaging/defects.py",
+        "count > DENSE * found.size and _avoid_each_other(found)",
+        "False",
+        "tests/imaging/test_defects.py",
+    ),
+    Mutation(
+        "imaging/defects.py",
+        "np.maximum(*lines)",
+        "lines[0]",
+        "tests/imaging/test_defects.py",
+    ),
+    Mutation(
+        "imaging/defects.py",
         " or _stands_still(image):",
         ":",
         "tests/imaging/test_defects.py",

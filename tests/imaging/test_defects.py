@@ -97,6 +97,21 @@ def test_dots_in_lines_are_no_impulses(channels: int) -> None:
         assert (outlier_distance(page.astype(np.float32)) is not None) == impulses
 
 
+def dithered(image: np.ndarray, values: int) -> np.ndarray:
+    """Return an image in few values, whose dots lie on a grid of 4 x 4 pixels (B. Bayer, 1973)."""
+    order = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]
+    limits = np.tile(np.array(order), (image.shape[0] // 4, image.shape[1] // 4))[..., np.newaxis]
+    result = np.floor(image * (values - 1) + (limits + 0.5) / 16) / (values - 1)
+    return result.astype(np.float32)
+
+
+@pytest.mark.parametrize("values", [3, 6])
+def test_dots_of_an_image_in_few_values_are_no_impulses(values: int) -> None:
+    clean = scene().clip(0, 1)
+    assert outlier_distance(dithered(clean, values)) is None
+    assert outlier_distance(with_impulses(clean, 0.3)) is not None  # they touch, as chance has it
+
+
 def test_what_is_no_outlier_stays_to_the_last_bit() -> None:
     noisy = with_impulses(scene(), 0.02)
     distance = outlier_distance(noisy)
@@ -222,3 +237,13 @@ def test_the_dots_of_a_print_are_a_screen_and_noise_is_none(shape: tuple[int, in
     noise = np.random.default_rng(0).normal(0, 0.05, shape)
     assert has_screen((0.5 + 0.1 * dots + noise).astype(np.float32))
     assert not has_screen((0.5 + noise).astype(np.float32))
+
+
+def test_lines_and_frames_of_a_drawing_are_no_screen() -> None:
+    """Their power fills rows and columns of the spectrum, where equal periods lie across."""
+    drawing = np.ones((384, 400), np.float32)
+    drawing[::37] = drawing[:, ::53] = 0.7
+    drawing[100:300, 60] = drawing[300, 60:350] = 0
+    rows = np.rint(200 + 80 * np.sin(np.arange(400) / 25)).astype(int)
+    drawing[rows, np.arange(400)] = 0.3
+    assert not has_screen(drawing)

@@ -314,6 +314,21 @@ def dotted() -> np.ndarray:
     return np.where(dots, 0.2, 0.9).astype(np.float32)
 
 
+def dithered(height: int, width: int) -> np.ndarray:
+    """Return an image in four values, whose dots lie on a grid of 2 x 2 pixels."""
+    limits = np.tile([[0.125, 0.625], [0.875, 0.375]], (height // 2, width // 2))[..., np.newaxis]
+    return (np.floor(3 * photo(height, width, 1, sigma=0) + limits) / 3).astype(np.float32)
+
+
+def plot(height: int, width: int) -> np.ndarray:
+    """Return lines and a frame, which have no screen."""
+    drawing = np.ones((height, width, 1), np.float32)
+    drawing[::37] = drawing[:, ::53] = 0.7
+    drawing[20 : height - 20, 60] = drawing[height - 20, 60:] = 0
+    drawing[100 + np.rint(60 * np.sin(np.arange(width) / 25)).astype(int), np.arange(width)] = 0.3
+    return drawing
+
+
 def line_of_text() -> np.ndarray:
     """Return a strip of gray letters, whose rows would pass for stripes."""
     strip = Image.new("L", (400, 36), 255)
@@ -415,6 +430,8 @@ CASES = {
     "strokes of text": (written(131, 150), {"sigma": 0.05}),
     "dots in lines": (dotted(), {"sigma": 0.1}),
     "line of text": (line_of_text(), {"sigma": 0.1}),
+    "dithered": (dithered(98, 120), {"sigma": 0.1}),
+    "plot": (plot(260, 300), {"sigma": 0.1}),
     "rows": (damaged(photo(60, 131, sigma=0.02), "rows"), {}),
     "rows in a frame": (
         np.pad(damaged(photo(60, 131, sigma=0.02), "rows"), ((0, 0), (30, 30), (0, 0))),
@@ -433,7 +450,7 @@ CASES = {
 
 OFTEN = (
     "blended", "raised", "gray", "colour in a gray model", "blind with a level", "impulses",
-    "strokes of text", "dots in lines", "line of text", "rows", "rows in a frame", "fluorescence",
+    "strokes of text", "dots in lines", "line of text", "dithered", "rows", "rows in a frame", "fluorescence",
     "camera",
 )  # fmt: skip
 """Cases of the fast tests, which show each difference once."""

@@ -9,7 +9,7 @@ const PASSES = 3, STRICT = [0.1, 3], LOOSE = [0.08, 1.5], NOISES = 5, RARE = 3e-
 const SPARSE = 0.02, ALONE = 0.3;
 const SIDE = 128, PARTS = 2, LINES = 256;
 const WINDOW = 15, SEGMENTS = 4, FAINTEST = 1 / 255, ALIKE = 0.6, REPEATING = 0.25;
-const STILL = 1 / 8, MOST_STILL = 0.085, IN_LINES = 0.5;
+const STILL = 1 / 8, MOST_STILL = 0.085, IN_LINES = 0.5, DENSE = 0.04, AVOIDING = 0.33, CELL = 16;
 export const HALO = 2 * PASSES;
 
 // Returns what an image needs, {distance, rows, columns, notes}, or null; `pick(rows, columns)` reads parts.
@@ -75,7 +75,21 @@ export function outlierDistance(plane) {
   if (found.length < Math.max(RARE * beyond.length, FEWEST)) return null;
   const alone = () => found.filter((at) => isAlone(plane, at, away[at])).length;
   const isText = () => liesInLines(found, plane) || alone() < ALONE * found.length;
-  return found.length < SPARSE * beyond.length && isText() ? null : distance;
+  if (found.length < SPARSE * beyond.length && isText()) return null;
+  return found.length > DENSE * beyond.length && avoidEachOther(found, plane) ? null : distance;
+}
+
+// Whether fewer outliers touch than chance lets: dots of an image in few values do not.
+function avoidEachOther(found, { width, height }) {
+  const marked = new Set(found), rows = Math.floor(height / CELL), columns = Math.floor(width / CELL);
+  const counts = new Float64Array(rows * columns);
+  let touching = 0;
+  for (const at of found) {
+    touching += marked.has(at + width) + ((at + 1) % width > 0 && marked.has(at + 1));
+    const row = Math.floor(at / width / CELL), column = Math.floor((at % width) / CELL);
+    if (row < rows && column < columns) counts[row * columns + column]++;
+  }
+  return touching < (AVOIDING * 2 * dot(counts, counts)) / CELL ** 2;
 }
 
 // Whether the number of outliers changes from line to line by more than chance.

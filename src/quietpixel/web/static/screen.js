@@ -3,7 +3,7 @@
 import { mean, median } from "./statistics.js";
 import { spreadRuns } from "./tiles.js";
 
-const SIDE = 128, SQUARES = 3, HALF = SIDE / 2 + 1, PEAK = 4, NEARBY = 6;
+const SIDE = 128, SQUARES = 3, HALF = SIDE / 2 + 1, PEAK = 3, NEARBY = 6;
 const HANN = Float64Array.from({ length: SIDE }, (_, at) => 0.5 - 0.5 * Math.cos((2 * Math.PI * at) / (SIDE - 1)));
 
 // `pick(rows, columns)` reads a part of the image.
@@ -12,11 +12,11 @@ export function findScreen({ width, height }, pick) {
   const part = pick(spreadRuns(height, SIDE, SQUARES), spreadRuns(width, SIDE, SQUARES));
   const spectra = starts(part.height).flatMap((top) => starts(part.width).map((left) => powerOf(part, top, left)));
   const power = spectra[0].map((_, at) => Math.log(median(spectra.map((each) => each[at])) + 0.01));
-  const smooth = average(average(power, HALF, 1), SIDE, HALF);
+  const inRow = average(power, HALF, 1), inColumn = average(power, SIDE, HALF);
   const places = Array.from(power, (value, at) => {
     const down = frequency(Math.floor(at / HALF)), right = frequency(at % HALF), length = Math.hypot(down, right);
     const isBlocks = [down, right].every((each) => Math.abs(8 * each - Math.round(8 * each)) < 0.08); // of JPEG
-    return { down, right, length, height: length < 1 / 16 || length > 0.42 || isBlocks ? 0 : value - smooth[at] };
+    return { down, right, length, height: length < 1 / 16 || length > 0.42 || isBlocks ? 0 : value - Math.max(inRow[at], inColumn[at]) };
   });
   const first = places.reduce((best, place) => (place.height > best.height ? place : best));
   const second = places.filter(({ down, right, length }) => Math.abs(length - first.length) < 0.15 * first.length
