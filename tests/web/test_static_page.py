@@ -450,8 +450,8 @@ CASES = {
 
 OFTEN = (
     "blended", "raised", "gray", "colour in a gray model", "blind with a level", "impulses",
-    "strokes of text", "dots in lines", "line of text", "dithered", "rows", "rows in a frame", "fluorescence",
-    "camera",
+    "strokes of text", "dots in lines", "line of text", "dithered", "rows", "rows in a frame",
+    "fluorescence", "camera",
 )  # fmt: skip
 """Cases of the fast tests, which show each difference once."""
 

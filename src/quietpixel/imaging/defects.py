@@ -72,7 +72,7 @@ def outlier_distance(image: Array) -> float | None:
 
 def _avoid_each_other(found: BoolArray) -> bool:
     """Return whether fewer outliers touch than chance lets."""
-    pixels = found.any(axis=2)
+    pixels = np.asarray(found.any(axis=2))
     touching = np.sum(pixels[1:] & pixels[:-1]) + np.sum(pixels[:, 1:] & pixels[:, :-1])
     rows, columns = (length // CELL for length in pixels.shape)
     cells = pixels[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL)
