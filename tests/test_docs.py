@@ -241,6 +241,7 @@ def compare_with_signature(part: str) -> int:
     if signature is None:
         return 0
     code = re.sub(r"\s", "", plain(signature[0])).replace('"', "'")
+    code = re.sub(r"=[a-z]\w*\.", "=", code)  # tables name functions without their module
     table = part.split("Parameters:</span>")[1:] or [""]
     rows = re.findall(
         r'<tr class="doc-section-item">(.*?)</tr>', table[0].split("</table>")[0], re.DOTALL
