@@ -282,7 +282,7 @@ MUTATIONS = [
     Mutation(
         "imaging/defects.py",
         "np.maximum(*lines)",
-        "lines[0]",
+        "np.minimum(*lines)",
         "tests/imaging/test_defects.py",
     ),
     Mutation(

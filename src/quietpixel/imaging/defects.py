@@ -34,7 +34,7 @@ DENSE, AVOIDING, CELL = 0.04, 0.33, 16
 """Dots of an image in few values (dithered) keep away from each other: outliers of a larger share
 than the first are such dots if fewer of them touch, above or beside, than the second of what their
 number in squares of so many pixels makes likely. With two to four values 0 to 0.32, with six and
-eight up to 0.6, photographs with 2 to 40 % of impulses 0.37 to 0.9."""
+eight up to 0.6, photographs with 5 to 40 % of impulses 0.37 to 0.78."""
 FILL_CELL = 1024
 """Side of the squares that are filled one after the other, so that large images need little memory;
 what a pixel is filled with depends on its square alone."""
